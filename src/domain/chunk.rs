@@ -1,0 +1,124 @@
+//! Chunks: the unit of lease, retry and seal, and their algebra.
+//!
+//! A **hash chunk** `(n, i)` holds the conversations with `hash(id) % n == i`. The chunks
+//! `(n, 0) .. (n, n-1)` are disjoint and cover every id; `(n, i)` is exactly
+//! `(2n, i)` and `(2n, i + n)` together, because `h % 2n` is `h % n` or `h % n + n`.
+//! A **piece** is a part of a file: a byte range, a range of row groups, or the whole.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::kusto_hash;
+
+/// How often a hash chunk may be split in two.
+pub const MAX_SPLIT_DEPTH: u32 = 6;
+
+/// `hash(id) % count == index`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HashChunk {
+    /// The modulus.
+    pub count: u32,
+    /// The residue, below `count`.
+    pub index: u32,
+    /// How many splits led here from the configured count.
+    pub depth: u32,
+}
+
+impl HashChunk {
+    /// The `count` chunks of a fresh run.
+    pub fn cover(count: u32) -> impl Iterator<Item = Self> {
+        (0..count).map(move |index| Self {
+            count,
+            index,
+            depth: 0,
+        })
+    }
+
+    /// Whether a conversation belongs to this chunk.
+    pub fn holds(&self, id: &[u8]) -> bool {
+        kusto_hash::modulo(kusto_hash::hash(id), self.count) == self.index
+    }
+
+    /// The two halves, `None` at the greatest depth.
+    pub fn split(&self) -> Option<[Self; 2]> {
+        let count = self.count.checked_mul(2)?;
+        (self.depth < MAX_SPLIT_DEPTH).then(|| {
+            [self.index, self.index + self.count].map(|index| Self {
+                count,
+                index,
+                depth: self.depth + 1,
+            })
+        })
+    }
+}
+
+/// A part of an input file; what `start` and `end` count depends on the file's format: bytes of a
+/// plain file, row groups of a Parquet file. A compressed file is one piece, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Piece {
+    /// Index into the list of inputs, which is sorted by path.
+    pub file: u32,
+    /// First unit.
+    pub start: u64,
+    /// One past the last unit.
+    pub end: u64,
+}
+
+/// A chunk of either kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Chunk {
+    /// From a source that is cut by the hash of the id.
+    Hash(HashChunk),
+    /// From files.
+    Piece(Piece),
+}
+
+impl fmt::Display for Chunk {
+    /// Stable, and fit for a file name: `h40-7`, `f0-0-1048576`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hash(c) => write!(f, "h{}-{}", c.count, c.index),
+            Self::Piece(p) => write!(f, "f{}-{}-{}", p.file, p.start, p.end),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_id_is_in_exactly_one_chunk(id in ".{0,40}", count in 1u32..200) {
+            let holders = HashChunk::cover(count).filter(|c| c.holds(id.as_bytes())).count();
+            prop_assert_eq!(holders, 1);
+        }
+
+        #[test]
+        fn the_halves_hold_what_the_whole_holds(id in ".{0,40}", count in 1u32..200, depth in 0u32..MAX_SPLIT_DEPTH) {
+            for whole in HashChunk::cover(count) {
+                let whole = HashChunk { depth, ..whole };
+                let halves = whole.split().expect("above the greatest depth");
+                let held = halves.iter().filter(|h| h.holds(id.as_bytes())).count();
+                prop_assert_eq!(held, usize::from(whole.holds(id.as_bytes())));
+            }
+        }
+    }
+
+    #[test]
+    fn splitting_ends_at_the_greatest_depth() {
+        let mut chunk = HashChunk {
+            count: 40,
+            index: 7,
+            depth: 0,
+        };
+        for _ in 0..MAX_SPLIT_DEPTH {
+            chunk = chunk.split().expect("not yet at the end")[1];
+        }
+        assert_eq!(chunk.count, 40 << MAX_SPLIT_DEPTH);
+        assert_eq!(chunk.split(), None);
+    }
+}

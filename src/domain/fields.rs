@@ -1,0 +1,118 @@
+//! The fields of rows and records, told apart in one place.
+
+use std::borrow::Cow;
+
+use super::json::Value;
+use super::text;
+
+/// A known field of an event, a conversation or a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Field {
+    /// `Timestamp`
+    Timestamp,
+    /// `conversationId`
+    ConversationId,
+    /// `userName`
+    UserName,
+    /// `mode`
+    Mode,
+    /// `turnIndex`
+    TurnIndex,
+    /// `userMessage`
+    UserMessage,
+    /// `modelMessage`
+    ModelMessage,
+    /// `promptTokens`
+    PromptTokens,
+    /// `completionTokens`
+    CompletionTokens,
+    /// `llmCallCount`
+    LlmCallCount,
+    /// `trajectory`
+    Trajectory,
+    /// `turnCount`
+    TurnCount,
+    /// `bucket`
+    Bucket,
+    /// `turnsArray`
+    TurnsArray,
+}
+
+impl Field {
+    /// The field that a decoded key names.
+    pub fn of(key: &[u8]) -> Option<Self> {
+        Some(match key {
+            b"Timestamp" => Self::Timestamp,
+            b"conversationId" => Self::ConversationId,
+            b"userName" => Self::UserName,
+            b"mode" => Self::Mode,
+            b"turnIndex" => Self::TurnIndex,
+            b"userMessage" => Self::UserMessage,
+            b"modelMessage" => Self::ModelMessage,
+            b"promptTokens" => Self::PromptTokens,
+            b"completionTokens" => Self::CompletionTokens,
+            b"llmCallCount" => Self::LlmCallCount,
+            b"trajectory" => Self::Trajectory,
+            b"turnCount" => Self::TurnCount,
+            b"bucket" => Self::Bucket,
+            b"turnsArray" => Self::TurnsArray,
+            _ => return None,
+        })
+    }
+
+    /// Whether a turn has this field.
+    pub fn is_of_turn(self) -> bool {
+        matches!(
+            self,
+            Self::TurnIndex
+                | Self::UserMessage
+                | Self::ModelMessage
+                | Self::PromptTokens
+                | Self::CompletionTokens
+                | Self::LlmCallCount
+                | Self::Trajectory
+        )
+    }
+
+    /// Whether an assembled conversation has this field.
+    pub fn is_of_conversation(self) -> bool {
+        matches!(
+            self,
+            Self::ConversationId
+                | Self::UserName
+                | Self::TurnCount
+                | Self::Bucket
+                | Self::TurnsArray
+                | Self::PromptTokens
+                | Self::CompletionTokens
+                | Self::LlmCallCount
+        )
+    }
+}
+
+/// The decoded text of a key.
+pub fn key_text<'a>(key: &Value<'a>) -> Cow<'a, [u8]> {
+    let body = key.string_body().unwrap_or_default();
+    if key.escaped {
+        let mut decoded = Vec::with_capacity(body.len());
+        text::decode(body, &mut decoded);
+        Cow::Owned(decoded)
+    } else {
+        Cow::Borrowed(body)
+    }
+}
+
+/// Which known fields an object has had so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Seen(u16);
+
+impl Seen {
+    /// Notes a field; `false` if it was there already.
+    pub fn note(&mut self, field: Field) -> bool {
+        let bit = 1 << field as u8;
+        let new = self.0 & bit == 0;
+        self.0 |= bit;
+        new
+    }
+}

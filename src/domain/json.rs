@@ -1,0 +1,517 @@
+//! A strict JSON scanner: checks every byte against RFC 8259 and reports where things are.
+//!
+//! It exists because of the promise that every row is checked in full, also those that are not
+//! chosen, at the speed of reading: it builds nothing, unescapes nothing, and never recurses (a row
+//! nested 100,000 deep is an error, not a stack overflow). It accepts exactly what `serde_json`
+//! accepts, up to the depth limit and the range of numbers; a property test holds it against that.
+//! UTF-8 is not its business: callers check whole blocks with `simdutf8` first.
+
+use thiserror::Error;
+use wide::u8x16;
+
+/// A row's own object is depth 1; values nested deeper than this are refused.
+pub const MAX_DEPTH: u32 = 128;
+
+/// What is wrong with a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum JsonError {
+    /// Not JSON, from about this offset on.
+    #[error("not JSON at byte {0}")]
+    Syntax(usize),
+    /// Nested too deep.
+    #[error("nested deeper than {MAX_DEPTH}")]
+    TooDeep,
+}
+
+/// The kind of a value, told by its first byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `{}`
+    Object,
+    /// `[]`
+    Array,
+    /// `""`
+    String,
+    /// Any number.
+    Number,
+    /// `true` or `false`
+    Bool,
+    /// `null`
+    Null,
+}
+
+/// A checked value: its text as it stands, without the white space around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Value<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Its text; a string with its quotes.
+    pub text: &'a [u8],
+    /// Whether a string in it has an escape.
+    pub escaped: bool,
+}
+
+impl<'a> Value<'a> {
+    /// A string's content between the quotes, escapes as they are; `None` for other kinds.
+    pub fn string_body(&self) -> Option<&'a [u8]> {
+        (self.kind == Kind::String).then(|| &self.text[1..self.text.len() - 1])
+    }
+}
+
+/// A position in a text.
+#[derive(Debug, Clone)]
+pub struct Scanner<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth: u32,
+    max_depth: u32,
+    /// For every open container, from depth 1 on, whether it is an object.
+    objects: [u64; 3],
+    /// Whether any string since the last reset had an escape.
+    escaped: bool,
+    /// Whether any string so far had an escaped surrogate, paired or not.
+    surrogates: bool,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts before a text.
+    pub fn new(text: &'a [u8]) -> Self {
+        Self::with_max_depth(text, MAX_DEPTH)
+    }
+
+    /// Starts before a text that may be nested deeper: an assembled record adds two levels.
+    pub fn with_max_depth(text: &'a [u8], max_depth: u32) -> Self {
+        Self {
+            text,
+            at: 0,
+            depth: 0,
+            max_depth: max_depth.min(DEPTH_BITS - 1),
+            objects: [0; 3],
+            escaped: false,
+            surrogates: false,
+        }
+    }
+
+    /// Where the scanner stands.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Whether a string passed so far has a `\ud800` to `\udfff` escape: only then can one be alone.
+    pub fn saw_surrogates(&self) -> bool {
+        self.surrogates
+    }
+
+    fn error<T>(&self) -> Result<T, JsonError> {
+        Err(JsonError::Syntax(self.at))
+    }
+
+    /// The next byte that is not white space, not consumed.
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(&byte) = self.text.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// The kind of the next value.
+    pub fn kind(&mut self) -> Result<Kind, JsonError> {
+        match self.peek() {
+            Some(b'{') => Ok(Kind::Object),
+            Some(b'[') => Ok(Kind::Array),
+            Some(b'"') => Ok(Kind::String),
+            Some(b't' | b'f') => Ok(Kind::Bool),
+            Some(b'n') => Ok(Kind::Null),
+            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
+            _ => self.error(),
+        }
+    }
+
+    /// Only white space may follow.
+    pub fn end(&mut self) -> Result<(), JsonError> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => self.error(),
+        }
+    }
+
+    /// Enters an object, whose next byte must be `{`.
+    pub fn open_object(&mut self) -> Result<(), JsonError> {
+        self.open(b'{')
+    }
+
+    /// Enters an array, whose next byte must be `[`.
+    pub fn open_array(&mut self) -> Result<(), JsonError> {
+        self.open(b'[')
+    }
+
+    fn open(&mut self, bracket: u8) -> Result<(), JsonError> {
+        if self.peek() != Some(bracket) {
+            return self.error();
+        }
+        if self.depth == self.max_depth {
+            return Err(JsonError::TooDeep);
+        }
+        self.depth += 1;
+        self.at += 1;
+        let (word, bit) = (self.depth / 64, 1 << (self.depth % 64));
+        if bracket == b'{' {
+            self.objects[word as usize] |= bit;
+        } else {
+            self.objects[word as usize] &= !bit;
+        }
+        Ok(())
+    }
+
+    fn in_object(&self) -> bool {
+        self.objects[(self.depth / 64) as usize] & 1 << (self.depth % 64) != 0
+    }
+
+    /// The next key of the object that the scanner is in (`first`: right after `open_object`);
+    /// `None` when the object has ended. The scanner then stands before the key's value.
+    pub fn next_key(&mut self, first: bool) -> Result<Option<Value<'a>>, JsonError> {
+        match self.peek() {
+            Some(b'}') => {
+                self.at += 1;
+                self.depth -= 1;
+                return Ok(None);
+            }
+            Some(b',') if !first => self.at += 1,
+            Some(b'"') if first => {}
+            _ => return self.error(),
+        }
+        if self.peek() != Some(b'"') {
+            return self.error();
+        }
+        let start = self.at;
+        let escaped = self.string()?;
+        let key = Value {
+            kind: Kind::String,
+            text: &self.text[start..self.at],
+            escaped,
+        };
+        if self.peek() != Some(b':') {
+            return self.error();
+        }
+        self.at += 1;
+        Ok(Some(key))
+    }
+
+    /// Whether the array that the scanner is in has another element (`first`: right after
+    /// `open_array`). The scanner then stands before it.
+    pub fn next_element(&mut self, first: bool) -> Result<bool, JsonError> {
+        match self.peek() {
+            Some(b']') => {
+                self.at += 1;
+                self.depth -= 1;
+                Ok(false)
+            }
+            Some(b',') if !first => {
+                self.at += 1;
+                match self.peek() {
+                    Some(b']') | None => self.error(),
+                    Some(_) => Ok(true),
+                }
+            }
+            Some(_) if first => Ok(true),
+            _ => self.error(),
+        }
+    }
+
+    /// Checks and passes the next value, whatever it is.
+    pub fn value(&mut self) -> Result<Value<'a>, JsonError> {
+        let kind = self.kind()?;
+        let start = self.at;
+        self.escaped = false;
+        match kind {
+            Kind::String => self.escaped = self.string()?,
+            Kind::Number => self.number()?,
+            Kind::Bool if self.text[self.at] == b't' => self.literal(b"true")?,
+            Kind::Bool => self.literal(b"false")?,
+            Kind::Null => self.literal(b"null")?,
+            Kind::Object | Kind::Array => self.container()?,
+        }
+        Ok(Value {
+            kind,
+            text: &self.text[start..self.at],
+            escaped: self.escaped,
+        })
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Result<(), JsonError> {
+        if self.text[self.at..].starts_with(word) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            self.error()
+        }
+    }
+
+    /// `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`
+    fn number(&mut self) -> Result<(), JsonError> {
+        if self.text[self.at] == b'-' {
+            self.at += 1;
+        }
+        match self.text.get(self.at) {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return self.error(),
+        }
+        if self.text.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if let Some(b'e' | b'E') = self.text.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.text.get(self.at) {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) {
+        while let Some(b'0'..=b'9') = self.text.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        self.digits();
+        if self.at == start {
+            self.error()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Passes a string whose opening quote is next; says whether it has escapes.
+    #[inline]
+    fn string(&mut self) -> Result<bool, JsonError> {
+        let mut at = self.at + 1;
+        let mut escaped = false;
+        'window: while let Some(window) = self.text.get(at..).and_then(<[u8]>::first_chunk) {
+            let mut special = special_bytes(window);
+            while special != 0 {
+                let found = special.trailing_zeros() as usize;
+                match window[found] {
+                    b'"' => {
+                        self.at = at + found + 1;
+                        return Ok(escaped);
+                    }
+                    b'\\' => {
+                        escaped = true;
+                        let end = self.escape(at + found)?;
+                        if end - at >= WINDOW {
+                            at = end;
+                            continue 'window;
+                        }
+                        special &= u32::MAX << (end - at);
+                    }
+                    _ => return Err(JsonError::Syntax(at + found)),
+                }
+            }
+            at += WINDOW;
+        }
+        // Fewer bytes than a window are left of the whole text.
+        loop {
+            match self.text.get(at) {
+                Some(b'"') => {
+                    self.at = at + 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    at = self.escape(at)?;
+                }
+                Some(0x20..) => at += 1,
+                _ => return Err(JsonError::Syntax(at)),
+            }
+        }
+    }
+
+    /// The end of the escape that begins at `at`.
+    #[inline]
+    fn escape(&mut self, at: usize) -> Result<usize, JsonError> {
+        match self.text.get(at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+            Some(b'u') => match self.text.get(at + 2..at + 6) {
+                Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => {
+                    self.surrogates |= matches!(hex, [b'd' | b'D', second, ..] if *second >= b'8');
+                    Ok(at + 6)
+                }
+                _ => Err(JsonError::Syntax(at)),
+            },
+            _ => Err(JsonError::Syntax(at)),
+        }
+    }
+
+    /// Passes an object or array without recursion.
+    fn container(&mut self) -> Result<(), JsonError> {
+        let outside = self.depth;
+        let mut first = true;
+        self.open(self.text[self.at])?;
+        // Invariant: the scanner is in a container, before a member or the end.
+        while self.depth > outside {
+            let more = if self.in_object() {
+                let key = self.next_key(first)?;
+                self.escaped |= key.is_some_and(|key| key.escaped);
+                key.is_some()
+            } else {
+                self.next_element(first)?
+            };
+            first = false;
+            if !more {
+                continue;
+            }
+            match self.peek() {
+                Some(b'"') => self.escaped |= self.string()?,
+                Some(bracket @ (b'{' | b'[')) => {
+                    self.open(bracket)?;
+                    first = true;
+                }
+                Some(b'-' | b'0'..=b'9') => self.number()?,
+                Some(b't') => self.literal(b"true")?,
+                Some(b'f') => self.literal(b"false")?,
+                Some(b'n') => self.literal(b"null")?,
+                _ => return self.error(),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes looked at together in a string.
+const WINDOW: usize = 32;
+
+/// Room for the nesting of `Scanner::objects`.
+const DEPTH_BITS: u32 = 192;
+
+/// A bit for every `"`, `\` and control character of a window.
+#[inline]
+fn special_bytes(window: &[u8; WINDOW]) -> u32 {
+    let half = |at: usize| {
+        let text = u8x16::new(*window[at..].first_chunk().expect("half a window is left"));
+        let special = text.simd_eq(u8x16::splat(b'"'))
+            | text.simd_eq(u8x16::splat(b'\\'))
+            | text.simd_eq(text.min(u8x16::splat(0x1f)));
+        special.to_bitmask()
+    };
+    half(0) | half(16) << 16
+}
+
+/// Checks that a text is exactly one JSON value, UTF-8 included.
+pub fn check(text: &[u8]) -> Result<(), JsonError> {
+    if let Err(error) = simdutf8::compat::from_utf8(text) {
+        return Err(JsonError::Syntax(error.valid_up_to()));
+    }
+    let mut scanner = Scanner::new(text);
+    scanner.value()?;
+    scanner.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    fn serde_accepts(text: &[u8]) -> bool {
+        let mut de = serde_json::Deserializer::from_slice(text);
+        de.disable_recursion_limit();
+        let value = serde::de::IgnoredAny::deserialize(&mut de);
+        value.is_ok() && de.end().is_ok() && std::str::from_utf8(text).is_ok()
+    }
+
+    /// Text that is often JSON and otherwise nearly so.
+    fn nearly_json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("tru".to_owned()),
+            Just("true".to_owned()),
+            Just("false ".to_owned()),
+            "-?[0-9]{0,3}(\\.[0-9]{0,2})?([eE][+-]?[0-9]{0,2})?",
+            "\"([a-z ]|\\\\[\"\\\\/bfnrtux]|\\\\u[0-9a-fA-F]{3,4}|é|🙂|\t){0,60}\"?",
+        ];
+        leaf.prop_recursive(6, 64, 6, |inner| {
+            prop_oneof![
+                (
+                    prop::collection::vec(inner.clone(), 0..6),
+                    "[ \n]?",
+                    "[,\\]]?"
+                )
+                    .prop_map(|(items, space, end)| format!("[{space}{}{end}]", items.join(","))),
+                prop::collection::vec(("\"[a-z\\\\]{0,3}\"", "[:;]", inner), 0..6).prop_map(
+                    |members: Vec<(String, String, String)>| {
+                        let members: Vec<String> = members
+                            .into_iter()
+                            .map(|(k, c, v)| format!("{k}{c} {v}"))
+                            .collect();
+                        format!("{{{}}}", members.join(" ,"))
+                    }
+                ),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn accepts_exactly_what_serde_json_accepts(text in nearly_json(), cut in 0usize..200) {
+            for candidate in [text.as_bytes(), &text.as_bytes()[..cut.min(text.len())]] {
+                prop_assert_eq!(
+                    check(candidate).is_ok(),
+                    serde_accepts(candidate),
+                    "{:?}", String::from_utf8_lossy(candidate)
+                );
+            }
+        }
+
+        #[test]
+        fn special_bytes_are_the_quote_the_backslash_and_controls(window in any::<[u8; WINDOW]>()) {
+            for (at, byte) in window.iter().enumerate() {
+                let special = matches!(byte, b'"' | b'\\' | 0..=0x1f);
+                prop_assert_eq!(special_bytes(&window) >> at & 1 == 1, special);
+            }
+        }
+    }
+
+    #[test]
+    fn depth_ends_at_the_limit_and_never_overflows_the_stack() {
+        let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
+        assert_eq!(check(&nested(MAX_DEPTH as usize)), Ok(()));
+        assert_eq!(
+            check(&nested(MAX_DEPTH as usize + 1)),
+            Err(JsonError::TooDeep)
+        );
+        assert_eq!(check(&nested(100_000)), Err(JsonError::TooDeep));
+        let mixed = [b"[{\"a\":".repeat(64), b"1".to_vec(), b"}]".repeat(64)].concat();
+        assert_eq!(check(&mixed), Ok(()));
+    }
+
+    #[test]
+    fn values_are_reported_as_they_stand() {
+        let mut s = Scanner::new(br#" {"a" : [1, "x\n"] , "b":"y"} "#);
+        s.open_object().expect("an object");
+        assert_eq!(s.next_key(true).expect("legal").expect("a").text, b"\"a\"");
+        let array = s.value().expect("legal");
+        assert_eq!(
+            (array.kind, array.text, array.escaped),
+            (Kind::Array, &br#"[1, "x\n"]"#[..], true)
+        );
+        s.next_key(false).expect("legal").expect("b");
+        let string = s.value().expect("legal");
+        assert_eq!(
+            (string.string_body(), string.escaped),
+            (Some(&b"y"[..]), false)
+        );
+        assert_eq!(s.next_key(false), Ok(None));
+        assert_eq!(s.end(), Ok(()));
+    }
+}

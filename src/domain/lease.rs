@@ -1,0 +1,315 @@
+//! Leases: the right of one fetcher to one chunk, for a while.
+//!
+//! Every grant has a new epoch. Whoever comes back with an older one has lost the chunk to
+//! somebody else, and what he brings is refused. Time is passed in: how long the run has lasted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::chunk::Chunk;
+use super::retry::Backoff;
+
+/// A right to a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// What may be fetched.
+    pub chunk: Chunk,
+    /// Tells this grant from every other.
+    pub epoch: u64,
+    /// Which try of the chunk this is, from 1.
+    pub attempt: u32,
+}
+
+/// What a failed attempt leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// The lease was not the chunk's current one: nothing happens.
+    Stale,
+    /// The chunk is tried again, not before this time.
+    RetryAt(Duration),
+    /// All attempts are spent.
+    Exhausted,
+}
+
+/// What can be had now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// A chunk.
+    Lease(Lease),
+    /// Nothing before this time.
+    Later(Duration),
+    /// Nothing unless somebody gives a chunk back.
+    AllTaken,
+    /// Every chunk is done.
+    Finished,
+}
+
+#[derive(Debug)]
+struct Taken {
+    epoch: u64,
+    attempt: u32,
+    expires: Duration,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    chunk: Chunk,
+    /// Failed attempts so far.
+    failures: u32,
+    not_before: Duration,
+}
+
+/// Which chunks wait, which are leased, which are done.
+#[derive(Debug)]
+pub struct LeaseTable {
+    waiting: VecDeque<Waiting>,
+    taken: BTreeMap<Chunk, Taken>,
+    done: u64,
+    total: u64,
+    next_epoch: u64,
+    duration: Duration,
+    max_attempts: u32,
+    backoff: Backoff,
+}
+
+impl LeaseTable {
+    /// All chunks wait. A lease lasts for `duration` after its grant or last renewal.
+    pub fn new(
+        chunks: impl IntoIterator<Item = Chunk>,
+        duration: Duration,
+        max_attempts: u32,
+        backoff: Backoff,
+    ) -> Self {
+        let waiting: VecDeque<_> = chunks
+            .into_iter()
+            .map(|chunk| Waiting {
+                chunk,
+                failures: 0,
+                not_before: Duration::ZERO,
+            })
+            .collect();
+        Self {
+            total: waiting.len() as u64,
+            waiting,
+            taken: BTreeMap::new(),
+            done: 0,
+            next_epoch: 1,
+            duration,
+            max_attempts,
+            backoff,
+        }
+    }
+
+    /// How many chunks there are.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How many are done.
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// How many are leased.
+    pub fn leased(&self) -> usize {
+        self.taken.len()
+    }
+
+    /// Grants the first chunk that may be fetched now.
+    pub fn grant(&mut self, now: Duration) -> Grant {
+        let Some(at) = self.waiting.iter().position(|w| w.not_before <= now) else {
+            let soonest = self.waiting.iter().map(|w| w.not_before).min();
+            return match soonest {
+                Some(soonest) => Grant::Later(soonest),
+                None if self.taken.is_empty() => Grant::Finished,
+                None => Grant::AllTaken,
+            };
+        };
+        let Some(Waiting {
+            chunk, failures, ..
+        }) = self.waiting.remove(at)
+        else {
+            return Grant::AllTaken;
+        };
+        let epoch = self.next_epoch;
+        self.next_epoch += 1;
+        let attempt = failures + 1;
+        self.taken.insert(
+            chunk,
+            Taken {
+                epoch,
+                attempt,
+                expires: now + self.duration,
+            },
+        );
+        Grant::Lease(Lease {
+            chunk,
+            epoch,
+            attempt,
+        })
+    }
+
+    /// Prolongs a lease; `false` if it is no longer the chunk's.
+    pub fn renew(&mut self, lease: &Lease, now: Duration) -> bool {
+        let expires = now + self.duration;
+        match self.current(lease) {
+            Some(taken) => {
+                taken.expires = expires;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The chunk is done; `false` if the lease is no longer the chunk's, and what it brought must
+    /// be thrown away.
+    pub fn complete(&mut self, lease: &Lease) -> bool {
+        let current = self.current(lease).is_some();
+        if current {
+            self.taken.remove(&lease.chunk);
+            self.done += 1;
+        }
+        current
+    }
+
+    /// The attempt failed. `jitter` from 0 to 1 spreads the retries.
+    pub fn fail(&mut self, lease: &Lease, now: Duration, jitter: f64) -> AfterFailure {
+        if self.current(lease).is_none() {
+            return AfterFailure::Stale;
+        }
+        self.taken.remove(&lease.chunk);
+        if lease.attempt >= self.max_attempts {
+            return AfterFailure::Exhausted;
+        }
+        let not_before = now + self.backoff.delay(lease.attempt, jitter);
+        self.waiting.push_back(Waiting {
+            chunk: lease.chunk,
+            failures: lease.attempt,
+            not_before,
+        });
+        AfterFailure::RetryAt(not_before)
+    }
+
+    /// Takes back the leases that have run out. Their attempts do not count as failures.
+    pub fn expire(&mut self, now: Duration) -> Vec<Lease> {
+        let out: Vec<Lease> = self
+            .taken
+            .iter()
+            .filter(|(_, taken)| taken.expires <= now)
+            .map(|(&chunk, taken)| Lease {
+                chunk,
+                epoch: taken.epoch,
+                attempt: taken.attempt,
+            })
+            .collect();
+        for lease in &out {
+            self.taken.remove(&lease.chunk);
+            self.waiting.push_front(Waiting {
+                chunk: lease.chunk,
+                failures: lease.attempt - 1,
+                not_before: now,
+            });
+        }
+        out
+    }
+
+    fn current(&mut self, lease: &Lease) -> Option<&mut Taken> {
+        self.taken
+            .get_mut(&lease.chunk)
+            .filter(|taken| taken.epoch == lease.epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chunk::HashChunk;
+    use proptest::prelude::*;
+
+    fn table(chunks: u32) -> LeaseTable {
+        let backoff = Backoff {
+            base: Duration::from_secs(1),
+            cap: Duration::from_secs(60),
+        };
+        let chunks = HashChunk::cover(chunks).map(Chunk::Hash);
+        LeaseTable::new(chunks, Duration::from_secs(10), 3, backoff)
+    }
+
+    fn grant(table: &mut LeaseTable, now: u64) -> Option<Lease> {
+        match table.grant(Duration::from_secs(now)) {
+            Grant::Lease(lease) => Some(lease),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn an_old_epoch_is_refused() {
+        let mut table = table(1);
+        let old = grant(&mut table, 0).expect("free");
+        assert_eq!(table.grant(Duration::ZERO), Grant::AllTaken);
+        assert_eq!(table.expire(Duration::from_secs(10)), [old]);
+        let new = grant(&mut table, 10).expect("free again");
+        assert_ne!(old.epoch, new.epoch);
+        assert_eq!(new.attempt, 1, "a lost lease is no failure");
+        assert!(!table.complete(&old) && !table.renew(&old, Duration::from_secs(11)));
+        assert_eq!(
+            table.fail(&old, Duration::from_secs(11), 0.0),
+            AfterFailure::Stale
+        );
+        assert!(table.complete(&new));
+        assert_eq!(table.grant(Duration::from_secs(12)), Grant::Finished);
+    }
+
+    #[test]
+    fn a_renewed_lease_does_not_run_out() {
+        let mut table = table(1);
+        let lease = grant(&mut table, 0).expect("free");
+        assert!(table.renew(&lease, Duration::from_secs(9)));
+        assert_eq!(table.expire(Duration::from_secs(18)), []);
+        assert_eq!(table.expire(Duration::from_secs(19)), [lease]);
+    }
+
+    #[test]
+    fn failures_wait_longer_each_time_and_then_end() {
+        let mut table = table(1);
+        let first = grant(&mut table, 0).expect("free");
+        let AfterFailure::RetryAt(at) = table.fail(&first, Duration::ZERO, 1.0) else {
+            panic!("two attempts are left");
+        };
+        assert_eq!(table.grant(Duration::ZERO), Grant::Later(at));
+        let second = grant(&mut table, 60).expect("due");
+        assert_eq!(second.attempt, 2);
+        table.fail(&second, Duration::from_secs(60), 0.0);
+        let third = grant(&mut table, 120).expect("due");
+        assert_eq!(
+            table.fail(&third, Duration::from_secs(120), 0.0),
+            AfterFailure::Exhausted
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_chunk_has_one_live_epoch_and_is_done_once(steps in prop::collection::vec((0u8..5, 0usize..8), 0..200)) {
+            let mut table = table(4);
+            let mut held: Vec<Lease> = Vec::new();
+            let mut completed = Vec::new();
+            for (now, (action, which)) in (0u64..).zip(steps) {
+                let time = Duration::from_secs(now);
+                match (action, held.get(which % held.len().max(1)).copied()) {
+                    (0, _) => held.extend(grant(&mut table, now)),
+                    (1, Some(lease)) if table.complete(&lease) => {
+                        prop_assert!(!completed.contains(&lease.chunk));
+                        completed.push(lease.chunk);
+                    }
+                    (2, Some(lease)) => drop(table.fail(&lease, time, 0.5)),
+                    (3, Some(lease)) => drop(table.renew(&lease, time)),
+                    (4, _) => drop(table.expire(time)),
+                    _ => {}
+                }
+                let live = held.iter().filter(|lease| table.taken.get(&lease.chunk).is_some_and(|t| t.epoch == lease.epoch));
+                prop_assert_eq!(live.count(), table.leased());
+                prop_assert_eq!(table.done(), completed.len() as u64);
+            }
+        }
+    }
+}

@@ -1,0 +1,571 @@
+//! The bytes of a record that is put together (SPEC "The bytes of a record").
+//!
+//! Compact JSON. Keys: `conversationId, userName, turnCount, bucket, turnsArray, promptTokens,
+//! completionTokens, llmCallCount`, then unknown fields by name. Each turn: `turnIndex,
+//! userMessage, modelMessage, promptTokens, completionTokens, llmCallCount`, `trajectory` unless
+//! absent or null, then unknown fields by name unless null. Known fields that are absent are null.
+//! Strings have the fewest escapes, numbers keep their digits, nested values keep their text, or
+//! are written compact with sorted keys where the order of keys means nothing.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+use super::fields::{Field, key_text};
+use super::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
+use super::kusto_hash;
+use super::stratum::Selection;
+use super::{number, text};
+
+/// How nested values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nested {
+    /// As they stand.
+    AsIs,
+    /// Compact, keys sorted by bytes at every level.
+    Sorted,
+}
+
+/// An object's members by field, values unread.
+#[derive(Default)]
+struct Members<'a> {
+    known: [Option<Value<'a>>; 14],
+    /// By decoded name; a later duplicate replaces an earlier one.
+    unknown: Vec<(Cow<'a, [u8]>, Value<'a>)>,
+}
+
+impl<'a> Members<'a> {
+    /// Reads an object that was checked before. `is_known` says which fields have a place of
+    /// their own; the others are unknown, but for those that `drop_field` leaves out.
+    fn read(
+        scanner: &mut Scanner<'a>,
+        is_known: fn(Field) -> bool,
+        drop_field: fn(Field) -> bool,
+    ) -> Result<Self, JsonError> {
+        let mut members = Self::default();
+        scanner.open_object()?;
+        let mut first = true;
+        while let Some(key) = scanner.next_key(first)? {
+            first = false;
+            let value = scanner.value()?;
+            let name = key_text(&key);
+            match Field::of(&name) {
+                Some(field) if is_known(field) => members.known[field as usize] = Some(value),
+                Some(field) if drop_field(field) => {}
+                _ => members.unknown.push((name, value)),
+            }
+        }
+        // Stable, so that of equal names the last one ends up last and is kept.
+        members.unknown.sort_by(|a, b| a.0.cmp(&b.0));
+        members.unknown.reverse();
+        members
+            .unknown
+            .dedup_by(|earlier, kept| earlier.0 == kept.0);
+        members.unknown.reverse();
+        Ok(members)
+    }
+
+    fn get(&self, field: Field) -> Option<&Value<'a>> {
+        self.known[field as usize].as_ref()
+    }
+
+    /// The value of a field that is an integer.
+    fn integer(&self, field: Field) -> Option<i64> {
+        self.get(field)
+            .filter(|value| value.kind == Kind::Number)
+            .and_then(|value| number::integer(value.text))
+    }
+}
+
+const TOKEN_FIELDS: [Field; 3] = [
+    Field::PromptTokens,
+    Field::CompletionTokens,
+    Field::LlmCallCount,
+];
+
+fn key(field: Field) -> &'static [u8] {
+    match field {
+        Field::PromptTokens => b",\"promptTokens\":",
+        Field::CompletionTokens => b",\"completionTokens\":",
+        Field::LlmCallCount => b",\"llmCallCount\":",
+        Field::UserMessage => b",\"userMessage\":",
+        Field::ModelMessage => b",\"modelMessage\":",
+        Field::UserName => b",\"userName\":",
+        Field::TurnCount => b",\"turnCount\":",
+        Field::Bucket => b",\"bucket\":",
+        Field::TurnsArray => b",\"turnsArray\":",
+        Field::Trajectory => b",\"trajectory\":",
+        Field::TurnIndex => b"{\"turnIndex\":",
+        Field::ConversationId => b"{\"conversationId\":",
+        Field::Timestamp | Field::Mode => b"",
+    }
+}
+
+/// Writes conversations from the rows of their turns.
+#[derive(Debug)]
+pub struct Assembler<'s> {
+    selection: &'s Selection,
+    nested: Nested,
+}
+
+impl<'s> Assembler<'s> {
+    /// For records of this selection.
+    pub fn new(selection: &'s Selection, nested: Nested) -> Self {
+        Self { selection, nested }
+    }
+
+    /// Appends the record of a conversation whose event rows are given in the order of turns.
+    ///
+    /// # Errors
+    /// If a row is not what it was when its header was read.
+    pub fn from_events(
+        &self,
+        id: &str,
+        rows: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Result<(), JsonError> {
+        let turns = rows
+            .iter()
+            .map(|row| event_members(row))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut envelope = Envelope::default();
+        for turn in &turns {
+            envelope.absorb(turn);
+        }
+        self.write_head(id, &envelope, out);
+        self.write_turns(&turns, out);
+        write_tail(&envelope, out);
+        Ok(())
+    }
+
+    /// The length of the record that [`Self::from_events`] would write, holding one row at a
+    /// time: `next` gives the rows in the order of turns.
+    ///
+    /// # Errors
+    /// What `next` fails with, or a row that is not what it was.
+    pub fn length_of_events<'r, E: From<JsonError>>(
+        &self,
+        id: &str,
+        rows: impl Iterator<Item = Result<Cow<'r, [u8]>, E>>,
+    ) -> Result<u64, E> {
+        let mut envelope = Envelope::default();
+        let mut scratch = Vec::new();
+        let mut length = 0;
+        for row in rows {
+            let row = row?;
+            let turn = event_members(&row)?;
+            envelope.absorb(&turn);
+            scratch.clear();
+            self.write_turn(&turn, &mut scratch);
+            length += scratch.len() as u64 + 1;
+        }
+        scratch.clear();
+        self.write_head(id, &envelope, &mut scratch);
+        write_tail(&envelope, &mut scratch);
+        // The brackets, and one comma fewer than there are turns.
+        Ok(length + scratch.len() as u64 + 2 - u64::from(envelope.turns > 0))
+    }
+
+    fn write_head(&self, id: &str, envelope: &Envelope, out: &mut Vec<u8>) {
+        out.extend_from_slice(key(Field::ConversationId));
+        text::write_string(id, out);
+        out.extend_from_slice(key(Field::UserName));
+        match &envelope.user_name {
+            Some((kind, name)) => {
+                let name = Value {
+                    kind: *kind,
+                    text: name,
+                    escaped: true,
+                };
+                self.write_value(&name, out);
+            }
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(key(Field::TurnCount));
+        out.extend_from_slice(envelope.turns.to_string().as_bytes());
+        out.extend_from_slice(key(Field::Bucket));
+        match self.selection.bucket_of(envelope.turns) {
+            Some(bucket) => text::write_string(&bucket.name, out),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(key(Field::TurnsArray));
+    }
+
+    /// Appends the record of a conversation row that was put together from columns.
+    ///
+    /// # Errors
+    /// If the row is not one whose header could be read.
+    pub fn from_columns(&self, row: &[u8], out: &mut Vec<u8>) -> Result<(), JsonError> {
+        let members = Members::read(&mut Scanner::new(row), Field::is_of_conversation, |_| false)?;
+        for field in [
+            Field::ConversationId,
+            Field::UserName,
+            Field::TurnCount,
+            Field::Bucket,
+        ] {
+            out.extend_from_slice(key(field));
+            self.write_or_null(members.get(field), out);
+        }
+        out.extend_from_slice(key(Field::TurnsArray));
+        let array = members
+            .get(Field::TurnsArray)
+            .map_or(&b"[]"[..], |value| value.text);
+        let mut turns = turn_members(array)?;
+        // Turns without a usable index come last, as they stood.
+        turns.sort_by_key(|turn| {
+            let index = turn.integer(Field::TurnIndex);
+            (index.is_none(), index)
+        });
+        self.write_turns(&turns, out);
+        for field in TOKEN_FIELDS {
+            out.extend_from_slice(key(field));
+            self.write_or_null(members.get(field), out);
+        }
+        self.write_unknown(&members, out, |_| true);
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn write_turns(&self, turns: &[Members<'_>], out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (index, turn) in turns.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            self.write_turn(turn, out);
+        }
+        out.push(b']');
+    }
+
+    fn write_turn(&self, turn: &Members<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(key(Field::TurnIndex));
+        match turn.integer(Field::TurnIndex) {
+            Some(index) => out.extend_from_slice(index.to_string().as_bytes()),
+            None => self.write_or_null(turn.get(Field::TurnIndex), out),
+        }
+        for field in [Field::UserMessage, Field::ModelMessage]
+            .into_iter()
+            .chain(TOKEN_FIELDS)
+        {
+            out.extend_from_slice(key(field));
+            self.write_or_null(turn.get(field), out);
+        }
+        let is_null = |value: &Value<'_>| value.kind == Kind::Null;
+        if let Some(trajectory) = turn.get(Field::Trajectory).filter(|value| !is_null(value)) {
+            out.extend_from_slice(key(Field::Trajectory));
+            self.write_value(trajectory, out);
+        }
+        self.write_unknown(turn, out, |value| value.kind != Kind::Null);
+        out.push(b'}');
+    }
+
+    fn write_unknown(
+        &self,
+        members: &Members<'_>,
+        out: &mut Vec<u8>,
+        wanted: fn(&Value<'_>) -> bool,
+    ) {
+        for (name, value) in members.unknown.iter().filter(|(_, value)| wanted(value)) {
+            out.push(b',');
+            // A name with half a character is written with U+FFFD; such a record is never valid.
+            text::write_string(&String::from_utf8_lossy(name), out);
+            out.push(b':');
+            self.write_value(value, out);
+        }
+    }
+
+    fn write_or_null(&self, value: Option<&Value<'_>>, out: &mut Vec<u8>) {
+        match value {
+            Some(value) => self.write_value(value, out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+
+    fn write_value(&self, value: &Value<'_>, out: &mut Vec<u8>) {
+        match value.kind {
+            Kind::Object | Kind::Array if self.nested == Nested::Sorted => {
+                write_sorted(value.text, out);
+            }
+            _ => write_plain(value, out),
+        }
+    }
+}
+
+/// What a record says of all its turns together.
+#[derive(Default)]
+struct Envelope {
+    turns: u64,
+    /// The first name that is not blank: its kind and its text.
+    user_name: Option<(Kind, Vec<u8>)>,
+    /// The sums of the integers there are, by [`TOKEN_FIELDS`].
+    tokens: [Option<i128>; 3],
+}
+
+impl Envelope {
+    fn absorb(&mut self, turn: &Members<'_>) {
+        self.turns += 1;
+        if self.user_name.is_none() {
+            self.user_name = user_name(turn).map(|name| (name.kind, name.text.to_vec()));
+        }
+        for (sum, field) in self.tokens.iter_mut().zip(TOKEN_FIELDS) {
+            if let Some(count) = turn.integer(field) {
+                *sum = Some(sum.unwrap_or(0) + i128::from(count));
+            }
+        }
+    }
+}
+
+fn write_tail(envelope: &Envelope, out: &mut Vec<u8>) {
+    for (sum, field) in envelope.tokens.iter().zip(TOKEN_FIELDS) {
+        out.extend_from_slice(key(field));
+        match sum {
+            Some(sum) => out.extend_from_slice(sum.to_string().as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
+}
+
+/// A string with the fewest escapes, anything else as it stands.
+fn write_plain(value: &Value<'_>, out: &mut Vec<u8>) {
+    match value.string_body() {
+        Some(body) if value.escaped => {
+            out.push(b'"');
+            text::write_body(body, out);
+            out.push(b'"');
+        }
+        _ => out.extend_from_slice(value.text),
+    }
+}
+
+/// Writes checked JSON compact, keys sorted by their decoded bytes at every level.
+fn write_sorted(json: &[u8], out: &mut Vec<u8>) {
+    // The text was checked when its row was read; should that be untrue, it stays as it is.
+    let mut scanner = Scanner::with_max_depth(json, MAX_DEPTH + 2);
+    let start = out.len();
+    if sorted(&mut scanner, out).is_err() {
+        out.truncate(start);
+        out.extend_from_slice(json);
+    }
+}
+
+/// Recursion is bounded by the depth that rows may have.
+fn sorted(scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
+    match scanner.kind()? {
+        Kind::Object => {
+            let mut members = Vec::new();
+            scanner.open_object()?;
+            while let Some(key) = scanner.next_key(members.is_empty())? {
+                members.push((key_text(&key), key, scanner.value()?));
+            }
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            out.push(b'{');
+            for (index, (_, key, value)) in members.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_plain(key, out);
+                out.push(b':');
+                sorted(&mut Scanner::with_max_depth(value.text, MAX_DEPTH + 2), out)?;
+            }
+            out.push(b'}');
+        }
+        Kind::Array => {
+            scanner.open_array()?;
+            out.push(b'[');
+            let mut first = true;
+            while scanner.next_element(first)? {
+                if !first {
+                    out.push(b',');
+                }
+                first = false;
+                sorted(scanner, out)?;
+            }
+            out.push(b']');
+        }
+        _ => write_plain(&scanner.value()?, out),
+    }
+    Ok(())
+}
+
+fn event_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
+    Members::read(
+        &mut Scanner::new(row),
+        |field| field.is_of_turn() || field == Field::UserName,
+        |field| {
+            matches!(
+                field,
+                Field::Timestamp | Field::ConversationId | Field::Mode
+            )
+        },
+    )
+}
+
+fn turn_members(array: &[u8]) -> Result<Vec<Members<'_>>, JsonError> {
+    let mut scanner = Scanner::new(array);
+    let mut turns = Vec::new();
+    scanner.open_array()?;
+    while scanner.next_element(turns.is_empty())? {
+        turns.push(Members::read(&mut scanner, Field::is_of_turn, |_| false)?);
+    }
+    Ok(turns)
+}
+
+/// A user's name that is not blank; values that are no text are not blank.
+fn user_name<'t, 'a>(turn: &'t Members<'a>) -> Option<&'t Value<'a>> {
+    turn.get(Field::UserName).filter(|value| {
+        value.kind != Kind::Null && !value.string_body().is_some_and(text::is_blank)
+    })
+}
+
+/// Decides between rows of one turn with equal timestamps: the smaller key wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TurnTieKey {
+    /// `hash(userMessage + "\u001f" + modelMessage)`, signed.
+    messages: i64,
+    /// SHA-256 of the turn as written with sorted keys, U+001F and the user's name.
+    digest: [u8; 32],
+}
+
+impl TurnTieKey {
+    /// The key of an event row.
+    ///
+    /// # Errors
+    /// If the row is not what it was when its header was read.
+    pub fn of_event(row: &[u8], selection: &Selection) -> Result<Self, JsonError> {
+        let members = event_members(row)?;
+        let decoded = |field: Field| {
+            let mut content = Vec::new();
+            if let Some(body) = members.get(field).and_then(Value::string_body) {
+                text::decode(body, &mut content);
+            }
+            content
+        };
+        let mut messages = decoded(Field::UserMessage);
+        messages.push(0x1f);
+        messages.extend(decoded(Field::ModelMessage));
+        let mut written = Vec::new();
+        Assembler::new(selection, Nested::Sorted).write_turn(&members, &mut written);
+        written.push(0x1f);
+        match members.get(Field::UserName) {
+            Some(value) if value.kind == Kind::String => {
+                written.extend(decoded(Field::UserName));
+            }
+            Some(value) if value.kind != Kind::Null => written.extend_from_slice(value.text),
+            _ => {}
+        }
+        Ok(Self {
+            messages: kusto_hash::hash(&messages),
+            digest: Sha256::digest(&written).into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stratum::tests::selection;
+    use super::*;
+
+    fn assembled(nested: Nested, rows: &[&str]) -> String {
+        let selection = selection(1);
+        let rows: Vec<&[u8]> = rows.iter().map(|row| row.as_bytes()).collect();
+        let mut out = Vec::new();
+        Assembler::new(&selection, nested)
+            .from_events("a\"b", &rows, &mut out)
+            .expect("checked rows");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn events_become_the_canonical_record() {
+        let rows = [
+            r#"{"turnIndex":1.0,"userName":" ","userMessage":"\u00e9\/","zz":1.50,"aa":{"b": 1,"a":2},"n":null,"promptTokens":3.0}"#,
+            r#"{"turnIndex":2,"userName":"n","modelMessage":"m","trajectory":[ 1 ],"promptTokens":4,"completionTokens":"x","mode":"agent"}"#,
+            r#"{"turnIndex":3,"userName":"late","trajectory":null,"Timestamp":"t","conversationId":"c"}"#,
+        ];
+        assert_eq!(
+            assembled(Nested::AsIs, &rows),
+            concat!(
+                r#"{"conversationId":"a\"b","userName":"n","turnCount":3,"bucket":"short","turnsArray":["#,
+                r#"{"turnIndex":1,"userMessage":"é/","modelMessage":null,"promptTokens":3.0,"completionTokens":null,"llmCallCount":null,"aa":{"b": 1,"a":2},"zz":1.50},"#,
+                r#"{"turnIndex":2,"userMessage":null,"modelMessage":"m","promptTokens":4,"completionTokens":"x","llmCallCount":null,"trajectory":[ 1 ]},"#,
+                r#"{"turnIndex":3,"userMessage":null,"modelMessage":null,"promptTokens":null,"completionTokens":null,"llmCallCount":null}],"#,
+                r#""promptTokens":7,"completionTokens":null,"llmCallCount":null}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_length_is_known_without_the_record() {
+        let selection = selection(1);
+        let rows: [&[u8]; 2] = [
+            br#"{"turnIndex":1,"userName":"\u00e9","promptTokens":5,"x":[1]}"#,
+            br#"{"turnIndex":2,"userMessage":"\/"}"#,
+        ];
+        let assembler = Assembler::new(&selection, Nested::AsIs);
+        for rows in [&rows[..], &rows[..1], &[]] {
+            let mut record = Vec::new();
+            assembler
+                .from_events("id", rows, &mut record)
+                .expect("checked");
+            let each = rows
+                .iter()
+                .map(|row| Ok::<_, JsonError>(Cow::Borrowed(*row)));
+            assert_eq!(
+                assembler.length_of_events("id", each),
+                Ok(record.len() as u64)
+            );
+        }
+    }
+
+    #[test]
+    fn sorted_values_are_compact_and_sorted_at_every_level() {
+        let row =
+            r#"{"turnIndex":1,"trajectory":[ {"b": [1.0 ,{"z":1,"y":"\u0041\/"}], "a":null} ]}"#;
+        assert!(
+            assembled(Nested::Sorted, &[row])
+                .contains(r#""trajectory":[{"a":null,"b":[1.0,{"y":"A/","z":1}]}]"#)
+        );
+    }
+
+    #[test]
+    fn of_an_unknown_field_given_twice_the_last_one_counts() {
+        let record = assembled(Nested::AsIs, &[r#"{"turnIndex":1,"x":1,"w":0,"x":2}"#]);
+        assert!(record.contains(r#""w":0,"x":2}"#), "{record}");
+    }
+
+    #[test]
+    fn column_rows_are_written_in_order() {
+        let selection = selection(1);
+        let row = r#"{"extra":null,"turnsArray":[{"turnIndex":2},{"userMessage":"u","turnIndex":1}],"conversationId":"c","bucket":"short"}"#;
+        let mut out = Vec::new();
+        Assembler::new(&selection, Nested::AsIs)
+            .from_columns(row.as_bytes(), &mut out)
+            .expect("good");
+        assert_eq!(
+            String::from_utf8(out).expect("UTF-8"),
+            concat!(
+                r#"{"conversationId":"c","userName":null,"turnCount":null,"bucket":"short","turnsArray":["#,
+                r#"{"turnIndex":1,"userMessage":"u","modelMessage":null,"promptTokens":null,"completionTokens":null,"llmCallCount":null},"#,
+                r#"{"turnIndex":2,"userMessage":null,"modelMessage":null,"promptTokens":null,"completionTokens":null,"llmCallCount":null}],"#,
+                r#""promptTokens":null,"completionTokens":null,"llmCallCount":null,"extra":null}"#
+            )
+        );
+    }
+
+    #[test]
+    fn ties_look_at_messages_first_and_at_everything_else_then() {
+        let key = |row: &str| TurnTieKey::of_event(row.as_bytes(), &selection(1)).expect("good");
+        let base = key(r#"{"turnIndex":1,"userMessage":"a","modelMessage":"b"}"#);
+        assert_eq!(base.messages, kusto_hash::hash("a\u{1f}b".as_bytes()));
+        let other_tokens =
+            key(r#"{"turnIndex":1,"userMessage":"a","modelMessage":"b","promptTokens":1}"#);
+        assert_eq!(base.messages, other_tokens.messages);
+        assert_ne!(base.digest, other_tokens.digest);
+        let other_user =
+            key(r#"{"turnIndex":1,"userMessage":"a","modelMessage":"b","userName":"u"}"#);
+        assert_ne!(base.digest, other_user.digest);
+        let reordered = key(r#"{"modelMessage":"\u0062","turnIndex":1.0,"userMessage":"a"}"#);
+        assert_eq!(base, reordered);
+    }
+}

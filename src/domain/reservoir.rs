@@ -1,0 +1,164 @@
+//! The bottom-k reservoir: of all conversations offered, the best-ranked few.
+//!
+//! Order-free: whatever the order of offers, the same candidates remain, because (rank, id) is a
+//! total order. See [`super::rank`] for why that is a uniform sample.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::header::Position;
+use super::rank::Rank;
+
+/// A conversation that may be sampled. Orders by (rank, id).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its rank under the seed.
+    pub rank: Rank,
+    /// Its id, decoded.
+    pub id: Box<[u8]>,
+    /// Its number of turns.
+    pub turns: u64,
+    /// Its rows in the order of turns.
+    pub rows: Box<[Position]>,
+}
+
+impl Candidate {
+    /// What the sample is ordered by.
+    pub fn key(&self) -> (Rank, &[u8]) {
+        (self.rank, &self.id)
+    }
+
+    /// Bytes of its rows.
+    pub fn payload_bytes(&self) -> u64 {
+        self.rows.iter().map(|row| u64::from(row.length)).sum()
+    }
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Keeps the `capacity` best-ranked candidates behind a floor.
+#[derive(Debug, Default)]
+pub struct Reservoir {
+    /// The worst on top.
+    kept: BinaryHeap<Candidate>,
+    capacity: usize,
+    /// Candidates up to here were looked at in an earlier round.
+    floor: Option<(Rank, Box<[u8]>)>,
+    offered: u64,
+}
+
+impl Reservoir {
+    /// For the best `capacity` candidates.
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            ..Self::default()
+        }
+    }
+
+    /// For the best `capacity` candidates behind (`rank`, `id`).
+    pub fn behind(capacity: usize, floor: (Rank, Box<[u8]>)) -> Self {
+        Self {
+            capacity,
+            floor: Some(floor),
+            ..Self::default()
+        }
+    }
+
+    /// Takes part in the choice, once per conversation.
+    pub fn offer(&mut self, candidate: Candidate) {
+        self.offered += 1;
+        let passed = self
+            .floor
+            .as_ref()
+            .is_some_and(|(rank, id)| candidate.key() <= (*rank, id));
+        if passed || self.capacity == 0 {
+            return;
+        }
+        if self.kept.len() < self.capacity {
+            self.kept.push(candidate);
+        } else if let Some(mut worst) = self.kept.peek_mut()
+            && candidate < *worst
+        {
+            *worst = candidate;
+        }
+    }
+
+    /// How many were offered: the stratum's population.
+    pub fn offered(&self) -> u64 {
+        self.offered
+    }
+
+    /// How many are held.
+    pub fn held(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// The candidates, best first.
+    pub fn into_ranked(self) -> Vec<Candidate> {
+        self.kept.into_sorted_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn candidate(rank: i64, id: u8) -> Candidate {
+        Candidate {
+            rank: Rank(rank),
+            id: Box::new([id]),
+            turns: 3,
+            rows: Box::new([]),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn holds_the_best_whatever_the_order(
+            ranks in prop::collection::vec((-5i64..5, any::<u8>()), 0..60),
+            capacity in 0usize..20,
+            shift in 0usize..60,
+        ) {
+            let mut all: Vec<_> = ranks.iter().map(|&(rank, id)| candidate(rank, id)).collect();
+            let mut reservoir = Reservoir::new(capacity);
+            let at = shift.min(all.len());
+            all.rotate_left(at);
+            all.iter().cloned().for_each(|c| reservoir.offer(c));
+            prop_assert_eq!(reservoir.offered(), all.len() as u64);
+            all.sort();
+            all.truncate(capacity);
+            prop_assert_eq!(reservoir.into_ranked(), all);
+        }
+
+        #[test]
+        fn a_later_round_goes_on_where_the_first_one_ended(
+            ranks in prop::collection::btree_set(-50i64..50, 0..60),
+            first in 1usize..20,
+            second in 0usize..20,
+        ) {
+            let all: Vec<_> = ranks.iter().map(|&rank| candidate(rank, 0)).collect();
+            let sample = |mut reservoir: Reservoir| {
+                all.iter().rev().cloned().for_each(|c| reservoir.offer(c));
+                reservoir.into_ranked()
+            };
+            let mut seen = sample(Reservoir::new(first));
+            if let Some(last) = seen.last() {
+                let floor = (last.rank, last.id.clone());
+                seen.extend(sample(Reservoir::behind(second, floor)));
+            }
+            prop_assert_eq!(seen, sample(Reservoir::new(first + second)));
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! A row of telemetry, read for its header: which conversation, which turn, when, how large.
+//!
+//! Reading checks the whole row's JSON. Nothing is built and no text is copied, but an id that
+//! has escapes.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::{Field, Seen, key_text};
+use super::json::{JsonError, Kind, Scanner, Value};
+use super::timestamp::{self, Ticks};
+use super::{number, text};
+
+/// Why a row cannot be read as telemetry. The names are stable: `metadata.json` uses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MalformedReason {
+    /// Not JSON, or cut off.
+    NotJson,
+    /// JSON, but not an object.
+    NotAnObject,
+    /// Bytes that are no UTF-8.
+    InvalidUtf8,
+    /// Nested deeper than [`super::json::MAX_DEPTH`].
+    TooDeep,
+    /// A known field twice.
+    DuplicateField,
+    /// Neither `turnsArray` nor `turnIndex`.
+    NoShape,
+    /// `conversationId` absent, empty, not a string, or with a lone surrogate.
+    ConversationId,
+    /// An event's `turnIndex` is not an integer of 64 bits.
+    TurnIndex,
+    /// An event's `Timestamp` is absent or not RFC 3339.
+    Timestamp,
+    /// `turnsArray` null or not an array.
+    TurnsArray,
+    /// An element of `turnsArray` is not an object.
+    TurnNotObject,
+    /// Larger than `limits.max_record`.
+    TooLarge,
+}
+
+impl From<JsonError> for MalformedReason {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Syntax(_) => Self::NotJson,
+            JsonError::TooDeep => Self::TooDeep,
+        }
+    }
+}
+
+/// The two shapes of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowShape {
+    /// One row per turn.
+    Events,
+    /// One row per conversation.
+    Conversations,
+}
+
+/// A row's header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The decoded id.
+    pub id: Cow<'a, [u8]>,
+    /// What the shape adds.
+    pub kind: RowKind,
+}
+
+/// What the two shapes add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// One turn.
+    Event {
+        /// `turnIndex`.
+        turn: i64,
+        /// `Timestamp`.
+        at: Ticks,
+        /// Whether `mode` is exactly `agent`.
+        agent: bool,
+    },
+    /// A conversation with this many turns.
+    Conversation {
+        /// The length of `turnsArray`.
+        turns: u32,
+    },
+}
+
+/// The text of a line without the white space around it.
+pub fn trim(line: &[u8]) -> &[u8] {
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let start = line.iter().position(|b| !space(b)).unwrap_or(line.len());
+    let end = line
+        .iter()
+        .rposition(|b| !space(b))
+        .map_or(start, |i| i + 1);
+    &line[start..end]
+}
+
+/// Reads a row that is UTF-8 and has no white space around.
+pub fn read(row: &[u8]) -> Result<Row<'_>, MalformedReason> {
+    let mut scanner = Scanner::new(row);
+    if row.first() != Some(&b'{') {
+        scanner.value()?;
+        scanner.end()?;
+        return Err(MalformedReason::NotAnObject);
+    }
+    let mut fields = RowFields::default();
+    scanner.open_object()?;
+    let mut first = true;
+    while let Some(key) = scanner.next_key(first)? {
+        first = false;
+        fields.take(&key, &mut scanner)?;
+    }
+    scanner.end()?;
+    fields.judge()
+}
+
+#[derive(Default)]
+struct RowFields<'a> {
+    seen: Seen,
+    duplicate: bool,
+    id: Option<Value<'a>>,
+    timestamp: Option<Value<'a>>,
+    turn_index: Option<Value<'a>>,
+    agent: bool,
+    turns: Option<Result<u32, MalformedReason>>,
+}
+
+impl<'a> RowFields<'a> {
+    /// Takes the member whose key was just read.
+    fn take(&mut self, key: &Value<'a>, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        let Some(field) = Field::of(&key_text(key)) else {
+            return scanner.value().map(drop);
+        };
+        self.duplicate |= !self.seen.note(field);
+        if field == Field::TurnsArray && scanner.kind()? == Kind::Array {
+            self.turns = Some(self.count_turns(scanner)?);
+            return Ok(());
+        }
+        let value = scanner.value()?;
+        match field {
+            Field::ConversationId => self.id = Some(value),
+            Field::Timestamp => self.timestamp = Some(value),
+            Field::TurnIndex => self.turn_index = Some(value),
+            Field::Mode => {
+                self.agent = value.kind == Kind::String && *key_text(&value) == *b"agent";
+            }
+            Field::TurnsArray => self.turns = Some(Err(MalformedReason::TurnsArray)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Passes the array that is next and counts its elements, which must be objects.
+    fn count_turns(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+    ) -> Result<Result<u32, MalformedReason>, JsonError> {
+        let mut count = 0u32;
+        let mut all_objects = true;
+        scanner.open_array()?;
+        while scanner.next_element(count == 0)? {
+            count = count.saturating_add(1);
+            if scanner.kind()? != Kind::Object {
+                all_objects = false;
+                scanner.value()?;
+                continue;
+            }
+            scanner.open_object()?;
+            let mut seen = Seen::default();
+            let mut first = true;
+            while let Some(key) = scanner.next_key(first)? {
+                first = false;
+                let field = Field::of(&key_text(&key)).filter(|field| field.is_of_turn());
+                self.duplicate |= field.is_some_and(|field| !seen.note(field));
+                scanner.value()?;
+            }
+        }
+        Ok(all_objects
+            .then_some(count)
+            .ok_or(MalformedReason::TurnNotObject))
+    }
+
+    fn judge(self) -> Result<Row<'a>, MalformedReason> {
+        if self.duplicate {
+            return Err(MalformedReason::DuplicateField);
+        }
+        if self.turns.is_none() && self.turn_index.is_none() {
+            return Err(MalformedReason::NoShape);
+        }
+        let id = self
+            .id
+            .and_then(|id| decoded_id(&id))
+            .ok_or(MalformedReason::ConversationId)?;
+        let kind = match self.turns {
+            Some(turns) => RowKind::Conversation { turns: turns? },
+            None => RowKind::Event {
+                turn: self
+                    .turn_index
+                    .and_then(|value| number::integer(value.text))
+                    .ok_or(MalformedReason::TurnIndex)?,
+                at: self
+                    .timestamp
+                    .filter(|value| value.kind == Kind::String)
+                    .and_then(|value| timestamp::parse(&key_text(&value)))
+                    .ok_or(MalformedReason::Timestamp)?,
+                agent: self.agent,
+            },
+        };
+        Ok(Row { id, kind })
+    }
+}
+
+/// A usable id: a string that is not empty and has no lone surrogate.
+fn decoded_id<'a>(value: &Value<'a>) -> Option<Cow<'a, [u8]>> {
+    let body = value.string_body().filter(|body| !body.is_empty())?;
+    if !value.escaped {
+        return Some(Cow::Borrowed(body));
+    }
+    let mut decoded = Vec::with_capacity(body.len());
+    let lone = text::decode(body, &mut decoded);
+    (!lone).then_some(Cow::Owned(decoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(rest: &str) -> String {
+        format!(
+            r#"{{"Timestamp":"2025-01-01T00:00:00Z","conversationId":"a","mode":"agent"{rest}}}"#
+        )
+    }
+
+    #[test]
+    fn an_event_is_read() {
+        let text = event(r#","turnIndex":3.0,"trajectory":[{"turnIndex":"x"}]"#);
+        let row = read(text.as_bytes()).expect("good");
+        assert_eq!(&*row.id, b"a");
+        let at = 1_735_689_600 * timestamp::TICKS_PER_SECOND;
+        assert_eq!(
+            row.kind,
+            RowKind::Event {
+                turn: 3,
+                at,
+                agent: true
+            }
+        );
+    }
+
+    #[test]
+    fn a_conversation_is_told_by_its_turns() {
+        let text = event(r#","turnIndex":"no matter","turnsArray":[{},{"turnIndex":1}]"#);
+        let row = read(text.as_bytes()).expect("good");
+        assert_eq!(row.kind, RowKind::Conversation { turns: 2 });
+    }
+
+    #[test]
+    fn every_malformed_row_has_its_reason() {
+        use MalformedReason::*;
+        for (text, reason) in [
+            ("".to_owned(), NotJson),
+            ("nul".to_owned(), NotJson),
+            ("[1]".to_owned(), NotAnObject),
+            (event(r#","turnIndex":1"#) + "x", NotJson),
+            (event(r#","turnIndex":1"#).replace('}', ""), NotJson),
+            (event(""), NoShape),
+            (event(r#","turnIndex":1,"mode":"edit""#), DuplicateField),
+            (
+                event(r#","turnIndex":1,"turn\u0049ndex":1"#),
+                DuplicateField,
+            ),
+            (
+                event(r#","turnsArray":[{"userMessage":1,"userMessage":2}]"#),
+                DuplicateField,
+            ),
+            (event(r#","turnIndex":"3""#), TurnIndex),
+            (event(r#","turnIndex":3.5"#), TurnIndex),
+            (event(r#","turnIndex":null"#), TurnIndex),
+            (event(r#","turnsArray":null"#), TurnsArray),
+            (event(r#","turnsArray":{}"#), TurnsArray),
+            (event(r#","turnsArray":[{},1]"#), TurnNotObject),
+            (
+                event(r#","turnIndex":1"#).replace(r#""a""#, r#""""#),
+                ConversationId,
+            ),
+            (
+                event(r#","turnIndex":1"#).replace(r#""a""#, "5"),
+                ConversationId,
+            ),
+            (
+                event(r#","turnIndex":1"#).replace(r#""a""#, r#""\ud83d""#),
+                ConversationId,
+            ),
+            (
+                event(r#","turnIndex":1"#).replace("2025-01-01T", "1 January "),
+                Timestamp,
+            ),
+            (
+                event(&format!(
+                    r#","turnIndex":1,"x":{}1{}"#,
+                    "[".repeat(200),
+                    "]".repeat(200)
+                )),
+                TooDeep,
+            ),
+        ] {
+            assert_eq!(read(text.as_bytes()).map(|_| ()), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_modes_are_not_agent() {
+        for mode in [r#""Agent""#, r#""edit""#, "null", "1", r#""agent ""#] {
+            let text = event(r#","turnIndex":1"#).replace(r#""agent""#, mode);
+            let row = read(text.as_bytes()).expect("good");
+            assert!(
+                matches!(row.kind, RowKind::Event { agent: false, .. }),
+                "{mode}"
+            );
+        }
+        let text = event(r#","turnIndex":1"#).replace(r#""agent""#, r#""\u0061gent""#);
+        assert!(matches!(
+            read(text.as_bytes()).expect("good").kind,
+            RowKind::Event { agent: true, .. }
+        ));
+    }
+}

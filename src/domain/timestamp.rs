@@ -1,0 +1,153 @@
+//! Instants as telemetry has them: RFC 3339, compared in ticks of 100 ns, as Kusto does.
+
+/// 100 ns since 1970-01-01T00:00:00Z, negative before.
+pub type Ticks = i64;
+
+/// Ticks in a second.
+pub const TICKS_PER_SECOND: i64 = 10_000_000;
+
+/// Reads an RFC 3339 timestamp. The offset may be missing and is then UTC; digits beyond 100 ns
+/// are cut off; a leap second counts as the first instant of the next minute.
+pub fn parse(text: &[u8]) -> Option<Ticks> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let (time, rest) = rest.split_at_checked(9)?;
+    let [_, _, _, _, b'-', _, _, b'-', _, _] = date else {
+        return None;
+    };
+    let [b'T' | b't' | b' ', _, _, b':', _, _, b':', _, _] = time else {
+        return None;
+    };
+    let (year, month, day) = (
+        digits(&date[..4])?,
+        digits(&date[5..7])?,
+        digits(&date[8..])?,
+    );
+    let (hour, minute, second) = (
+        digits(&time[1..3])?,
+        digits(&time[4..6])?,
+        digits(&time[7..])?,
+    );
+    if !(1..=12).contains(&month)
+        || !(1..=days_in_month(year, month)).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 60
+    {
+        return None;
+    }
+    let (fraction, rest) = fraction(rest)?;
+    let seconds = days_from_civil(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second
+        - offset_seconds(rest)?;
+    Some(seconds * TICKS_PER_SECOND + fraction)
+}
+
+fn digits(text: &[u8]) -> Option<i64> {
+    text.iter().try_fold(0, |value, byte| {
+        byte.is_ascii_digit()
+            .then(|| value * 10 + i64::from(byte - b'0'))
+    })
+}
+
+/// `.digits`, if there: its ticks, and what follows.
+fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(rest) = text.strip_prefix(b".") else {
+        return Some((0, text));
+    };
+    let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (all, rest) = rest.split_at(length);
+    let used = &all[..length.min(7)];
+    let missing = 7 - used.len() as u32;
+    (length > 0).then_some((digits(used)? * 10i64.pow(missing), rest))
+}
+
+/// `Z`, `+hh:mm`, `-hh:mm` or nothing.
+fn offset_seconds(text: &[u8]) -> Option<i64> {
+    match text {
+        [] | [b'Z' | b'z'] => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?);
+            let seconds = hours * 3600 + minutes * 60;
+            (hours < 24 && minutes < 60).then_some(if *sign == b'-' { -seconds } else { seconds })
+        }
+        _ => None,
+    }
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar: Howard Hinnant,
+/// "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn offsets_fractions_and_forms() {
+        let base = parse(b"2025-01-01T00:00:00Z").expect("valid");
+        assert_eq!(base, 1_735_689_600 * TICKS_PER_SECOND);
+        for (text, ticks) in [
+            ("2025-01-01T00:00:00", 0),
+            ("2025-01-01t00:00:00z", 0),
+            ("2025-01-01 00:00:00+00:00", 0),
+            ("2025-01-01T01:00:00+01:00", 0),
+            ("2024-12-31T18:30:00-05:30", 0),
+            ("2025-01-01T00:00:00.1", 1_000_000),
+            ("2025-01-01T00:00:00.1234567Z", 1_234_567),
+            ("2025-01-01T00:00:00.12345678999Z", 1_234_567),
+            ("2024-12-31T23:59:60Z", 0),
+        ] {
+            assert_eq!(parse(text.as_bytes()), Some(base + ticks), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_rfc_3339_is_refused() {
+        for text in [
+            "",
+            "2025-01-01",
+            "2025-13-01T00:00:00Z",
+            "2025-02-29T00:00:00Z",
+            "2025-01-01T24:00:00Z",
+            "2025-01-01T00:00:61Z",
+            "2025-01-01T00:00:00.Z",
+            "2025-01-01T00:00:00+1:00",
+            "2025-01-01T00:00:00 UTC",
+            "20250101T000000Z",
+            "+025-01-01T00:00:00Z",
+        ] {
+            assert_eq!(parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_calendar_library(second in -60_000_000_000i64..250_000_000_000, nanos in 0i32..1_000_000_000) {
+            let instant = jiff::Timestamp::new(second, 0).expect("in range");
+            let text = instant.to_string().replace('Z', &format!(".{nanos:09}Z"));
+            if text.starts_with(|c: char| c.is_ascii_digit()) {
+                prop_assert_eq!(
+                    parse(text.as_bytes()),
+                    Some(second * TICKS_PER_SECOND + i64::from(nanos) / 100),
+                    "{}", text
+                );
+            }
+        }
+    }
+}
