@@ -1,2 +1,11 @@
 //! placeholder
+pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod fault;
+pub mod pipeline;
+pub mod runtime;
+pub mod sink;
+pub mod source;
+pub mod spool;
+pub mod telemetry;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The `gleaner` program. Everything is in the library: see `gleaner::cli`.
+
+fn main() -> std::process::ExitCode {
+    gleaner::cli::main()
+}

@@ -190,6 +190,25 @@ impl LeaseTable {
         AfterFailure::RetryAt(not_before)
     }
 
+    /// Takes a chunk back that was not even tried, or whose attempt was called off. `false` if the
+    /// lease is no longer the chunk's.
+    pub fn give_back(&mut self, lease: &Lease) -> bool {
+        let current = self.current(lease).is_some();
+        if current {
+            self.requeue(lease, Duration::ZERO);
+        }
+        current
+    }
+
+    fn requeue(&mut self, lease: &Lease, not_before: Duration) {
+        self.taken.remove(&lease.chunk);
+        self.waiting.push_front(Waiting {
+            chunk: lease.chunk,
+            failures: lease.attempt - 1,
+            not_before,
+        });
+    }
+
     /// Takes back the leases that have run out. Their attempts do not count as failures.
     pub fn expire(&mut self, now: Duration) -> Vec<Lease> {
         let out: Vec<Lease> = self
@@ -203,12 +222,7 @@ impl LeaseTable {
             })
             .collect();
         for lease in &out {
-            self.taken.remove(&lease.chunk);
-            self.waiting.push_front(Waiting {
-                chunk: lease.chunk,
-                failures: lease.attempt - 1,
-                not_before: now,
-            });
+            self.requeue(lease, now);
         }
         out
     }

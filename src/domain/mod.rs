@@ -11,6 +11,7 @@ pub mod json;
 pub mod kusto_hash;
 pub mod lease;
 pub mod ledger;
+pub mod manifest;
 pub mod number;
 pub mod placement;
 pub mod rank;

@@ -1,0 +1,285 @@
+//! The command line, as it is typed. What it means is decided in `config` and the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use toml::{Table, Value};
+
+use super::exit::CliError;
+use crate::config::{Layers, insert};
+
+/// Exact, reproducible, stratified SFT datasets from agent-conversation telemetry.
+#[derive(Debug, Parser)]
+#[command(name = "gleaner", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sample, validate and publish a dataset; goes on where an earlier start was stopped
+    ///
+    /// Example: gleaner export --input 'logs/*.jsonl.zst' --out datasets --seed s1
+    Export(ExportArgs),
+    /// Show what an export would do and cost; nothing is written
+    ///
+    /// Example: gleaner plan --config config/demo.toml
+    Plan(ExportArgs),
+    /// Check a published dataset again, without its source
+    ///
+    /// Example: gleaner verify out/my_dataset
+    Verify(VerifyArgs),
+    /// Show what a stopped or running run has done and what is left
+    ///
+    /// Example: gleaner status .gleaner/0123456789abcdef
+    Status(StatusArgs),
+    /// Write made-up telemetry, the same for the same arguments
+    ///
+    /// Example: gleaner synth --conversations 1000 --out made-up
+    Synth(SynthArgs),
+    /// Print a completion script for a shell
+    ///
+    /// Example: gleaner completions bash > ~/.local/share/bash-completion/completions/gleaner
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The arguments of `export` and `plan`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ExportArgs {
+    /// Configuration file (TOML); everything in it is optional
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Read files: a file, a folder or a glob (.jsonl, .jsonl.gz, .jsonl.zst, .parquet); repeatable
+    #[arg(long, value_name = "PATH")]
+    pub input: Vec<PathBuf>,
+    /// Where the dataset's folder is made [default: out]
+    #[arg(long, value_name = "DIR|az://ACCOUNT/CONTAINER/PREFIX")]
+    pub out: Option<String>,
+    /// Keep only this split's targets; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub split: Vec<String>,
+    /// Small targets: 100 records
+    #[arg(long)]
+    pub test: bool,
+    /// With --test on Kusto: without trajectories
+    #[arg(long, requires = "test")]
+    pub lite: bool,
+    /// Seed of the sample: any text [default: gleaner]
+    #[arg(long, value_name = "TEXT")]
+    pub seed: Option<String>,
+    /// First instant inside the window (RFC 3339)
+    #[arg(long, value_name = "T", conflicts_with = "window_last")]
+    pub window_start: Option<String>,
+    /// First instant outside the window (RFC 3339)
+    #[arg(long, value_name = "T", conflicts_with = "window_last")]
+    pub window_end: Option<String>,
+    /// The last while before now, such as 15d
+    #[arg(long, value_name = "DURATION")]
+    pub window_last: Option<String>,
+    /// Chunks: hash chunks, or pieces of files [default: 40]
+    #[arg(long, value_name = "N")]
+    pub chunks: Option<String>,
+    /// Format of the files [default: json]
+    #[arg(long, value_name = "json|jsonl")]
+    pub format: Option<String>,
+    /// Chunks fetched at once [default: 4]
+    #[arg(long, value_name = "N")]
+    pub fetchers: Option<String>,
+    /// Batches validated at once [default: 2]
+    #[arg(long, value_name = "N")]
+    pub validators: Option<String>,
+    /// Files written at once [default: 4]
+    #[arg(long, value_name = "N")]
+    pub uploaders: Option<String>,
+    /// What a stopped run needs to go on [default: .gleaner/<fingerprint>]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// Start over, whatever the work directory holds
+    #[arg(long)]
+    pub fresh: bool,
+    /// Name of the dataset; {total}, {window} and {timestamp} are filled in
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Publish although this many hash chunks are missing [default: 0]
+    #[arg(long, value_name = "N")]
+    pub allow_missing_chunks: Option<u32>,
+    /// Malformed rows that are allowed, in percent of all rows [default: 1]
+    #[arg(long, value_name = "PERCENT")]
+    pub max_malformed: Option<String>,
+    /// How progress is shown on standard error
+    #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
+    pub progress: ProgressMode,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Set any key of the configuration, such as selection.targets.train.short=100; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ProgressMode {
+    /// Bars on a terminal, else plain lines
+    #[default]
+    Auto,
+    /// Bars that move
+    Bars,
+    /// A line now and then
+    Plain,
+    /// A JSON object now and then
+    Json,
+    /// Nothing
+    None,
+}
+
+/// The arguments of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// The dataset's folder
+    pub dataset: String,
+    /// Compare lengths and recorded digests only
+    #[arg(long)]
+    pub quick: bool,
+    /// Check against the selection of this configuration instead of the dataset's own
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set a key of that configuration; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// A work directory [default: all below .gleaner]
+    pub work_dir: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `synth`.
+#[derive(Debug, Clone, Args)]
+pub struct SynthArgs {
+    /// How many conversations
+    #[arg(long, value_name = "N")]
+    pub conversations: u64,
+    /// A folder that is empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Seed of the generator
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// One row per turn, or one per conversation
+    #[arg(long, value_enum, default_value_t = Shape::Events)]
+    pub shape: Shape,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The shape of made-up rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// One row per turn
+    Events,
+    /// One row per conversation
+    Conversations,
+}
+
+/// The targets of `--test`: about 100 records.
+const TEST_TARGETS: [(&str, [(&str, i64); 3]); 3] = [
+    ("train", [("short", 34), ("medium", 33), ("long", 17)]),
+    ("val", [("short", 3), ("medium", 3), ("long", 2)]),
+    ("test", [("short", 3), ("medium", 3), ("long", 2)]),
+];
+
+impl ExportArgs {
+    /// All layers of the configuration: file, environment, `--set`, flags.
+    ///
+    /// # Errors
+    /// Names the layer and the key that is wrong.
+    pub fn layers(&self) -> Result<Layers, CliError> {
+        let mut layers = Layers::default();
+        if let Some(path) = &self.config {
+            layers = layers.file(path)?;
+        }
+        let layers = layers.env(std::env::vars())?.set(&self.set)?;
+        Ok(layers.table("the command line", self.table()?)?)
+    }
+
+    /// The flags as a layer.
+    fn table(&self) -> Result<Table, CliError> {
+        let mut table = Table::new();
+        let mut put = |key: &str, value: Option<&String>| {
+            if let Some(value) = value {
+                insert(&mut table, key, Value::String(value.clone()));
+            }
+        };
+        put("selection.seed", self.seed.as_ref());
+        put("window.start", self.window_start.as_ref());
+        put("window.end", self.window_end.as_ref());
+        put("window.last", self.window_last.as_ref());
+        put("chunks.count", self.chunks.as_ref());
+        put("sink.format", self.format.as_ref());
+        put("workers.fetchers", self.fetchers.as_ref());
+        put("workers.validators", self.validators.as_ref());
+        put("workers.uploaders", self.uploaders.as_ref());
+        put("name", self.name.as_ref());
+        put("limits.max_malformed_percent", self.max_malformed.as_ref());
+        if !self.input.is_empty() {
+            let paths = self.input.iter().map(|path| path.display().to_string());
+            let paths = paths.map(Value::String).collect();
+            insert(&mut table, "source.kind", Value::String("files".to_owned()));
+            insert(&mut table, "source.files.paths", Value::Array(paths));
+        }
+        if let Some(out) = &self.out {
+            put_out(&mut table, out)?;
+        }
+        if self.test {
+            for (split, targets) in TEST_TARGETS {
+                for (bucket, target) in targets {
+                    let key = format!("selection.targets.{split}.{bucket}");
+                    insert(&mut table, &key, Value::Integer(target));
+                }
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// `--out`: a folder, or `az://ACCOUNT/CONTAINER/PREFIX`.
+fn put_out(table: &mut Table, out: &str) -> Result<(), CliError> {
+    let mut put = |key: &str, value: &str| insert(table, key, Value::String(value.to_owned()));
+    let Some(address) = out.strip_prefix("az://") else {
+        put("sink.kind", "local");
+        put("sink.local.path", out);
+        return Ok(());
+    };
+    let mut parts = address.splitn(3, '/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(account), Some(container), prefix)
+            if !account.is_empty() && !container.is_empty() =>
+        {
+            put("sink.kind", "azure_blob");
+            put("sink.azure_blob.account", account);
+            put("sink.azure_blob.container", container);
+            put("sink.azure_blob.prefix", prefix.unwrap_or_default());
+            Ok(())
+        }
+        _ => Err(CliError::usage(
+            format!("--out {out} names no container"),
+            "write it as az://ACCOUNT/CONTAINER/PREFIX",
+        )),
+    }
+}

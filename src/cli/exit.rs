@@ -1,0 +1,191 @@
+//! Exit codes, and how an error is told: a sentence, a hint, a code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::pipeline::RunError;
+use crate::pipeline::work_dir::WorkDirError;
+use crate::sink::SinkError;
+use crate::source::SourceError;
+use crate::spool::SpoolError;
+use crate::spool::payloads::PayloadError;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Published and exact; verify: all good.
+    Success = 0,
+    /// Failed, resumable unless it says otherwise; verify: differences found.
+    Failure = 1,
+    /// Usage, configuration, a refused work directory, an existing dataset.
+    Usage = 2,
+    /// Published with a shortfall.
+    Shortfall = 3,
+    /// Interrupted, resumable.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CliError {
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+    /// How the program ends.
+    pub exit: Exit,
+}
+
+impl CliError {
+    /// An error of usage or configuration.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: hint.into(),
+            exit: Exit::Usage,
+        }
+    }
+
+    /// A failure.
+    pub fn failure(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Failure,
+            ..Self::usage(message, hint)
+        }
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}\n  hint: {}", self.message, self.hint)
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        let hint = match &error {
+            ConfigError::Unreadable { .. } => "check the path given with --config",
+            ConfigError::UnknownKey { .. } => {
+                "correct the key; README.md lists them all, and `gleaner export --help` the flags"
+            }
+            _ => "correct it and run the command again",
+        };
+        Self::usage(error.to_string(), hint)
+    }
+}
+
+/// What to do about an error that leaves the work directory resumable.
+const AGAIN: &str = "run the same command again: it goes on where it stopped";
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        let message = error.to_string();
+        match &error {
+            RunError::Interrupted => Self {
+                message: "interrupted; nothing was published".to_owned(),
+                hint: AGAIN.to_owned(),
+                exit: Exit::Interrupted,
+            },
+            RunError::Source(error) | RunError::Chunk { error, .. } => source_error(message, error),
+            RunError::Sink(error) => sink_error(message, error),
+            RunError::WorkDir(error) => work_dir_error(message, error),
+            RunError::Payload(PayloadError::Changed { sealed: false, .. }) => changed(message),
+            RunError::Spool(SpoolError::Full { .. }) => Self::failure(
+                message,
+                "raise it with --set limits.spool=..., or export fewer files at once; then run the same command again",
+            ),
+            RunError::TooManyMalformed { .. } => Self::failure(
+                message,
+                "check that the input is what it should be, or allow more with --max-malformed PERCENT",
+            ),
+            RunError::Settings(_) | RunError::Imbalance(_) | RunError::ActorDied { .. } => {
+                Self::failure(message, AGAIN)
+            }
+            RunError::Payload(_) | RunError::Job(_) | RunError::Spool(_) => {
+                Self::failure(message, AGAIN)
+            }
+        }
+    }
+}
+
+fn changed(message: String) -> CliError {
+    CliError::failure(
+        message,
+        "the input must not change during a run; once it is at rest, start over with --fresh",
+    )
+}
+
+fn source_error(message: String, error: &SourceError) -> CliError {
+    match error {
+        SourceError::NoInput(_) => CliError::usage(message, "check the paths given with --input"),
+        SourceError::MixedShapes { .. } => CliError::usage(
+            message,
+            "export conversations and events in two runs, each with its own --input",
+        ),
+        SourceError::Changed { .. } => changed(message),
+        SourceError::Damaged { .. } => CliError::failure(
+            message,
+            "get the file again from where it came, then start over with --fresh",
+        ),
+        SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            CliError::failure(message, "give this user the right to read it")
+        }
+        SourceError::Spool(_) => CliError::failure(
+            message,
+            "make room, or choose another disk with --work-dir; then run the same command again",
+        ),
+        SourceError::Io { .. } | SourceError::Job(_) | SourceError::Stopped => {
+            CliError::failure(message, AGAIN)
+        }
+    }
+}
+
+fn sink_error(message: String, error: &SinkError) -> CliError {
+    match error {
+        SinkError::Exists(_) => CliError::usage(
+            message,
+            "choose another name with --name, or another place with --out",
+        ),
+        SinkError::Claimed { .. } => CliError::usage(
+            message,
+            "let that run finish, or choose another name with --name; if that run is gone for good, remove the folder",
+        ),
+        SinkError::Unwritable { .. } => {
+            CliError::failure(message, "choose a place that can be written with --out")
+        }
+        SinkError::Io { .. } | SinkError::Job(_) => CliError::failure(
+            message,
+            "make room if the disk is full; then run the same command again: it goes on where it stopped",
+        ),
+    }
+}
+
+fn work_dir_error(message: String, error: &WorkDirError) -> CliError {
+    match error {
+        WorkDirError::OtherSettings { .. } => CliError::usage(
+            message,
+            "choose another --work-dir, or start over in this one with --fresh",
+        ),
+        WorkDirError::Busy { .. } => {
+            CliError::usage(message, "wait for it, or choose another --work-dir")
+        }
+        WorkDirError::Damaged { .. } => CliError::usage(message, "start over with --fresh"),
+        WorkDirError::Io(_) => CliError::failure(
+            message,
+            "choose a place that can be written with --work-dir",
+        ),
+    }
+}
+
+impl From<WorkDirError> for CliError {
+    fn from(error: WorkDirError) -> Self {
+        work_dir_error(error.to_string(), &error)
+    }
+}

@@ -1,0 +1,84 @@
+//! `gleaner export`.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use super::args::ExportArgs;
+use super::exit::{CliError, Exit};
+use super::progress::Progress;
+use super::{print, print_json, report, setup};
+use crate::pipeline::{self, RunParts};
+use crate::telemetry::Counters;
+
+/// Runs an export.
+///
+/// # Errors
+/// Says what happened and what to do.
+pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
+    let settings = setup::settings(args)?;
+    let source = setup::source(&settings)?;
+    let sink = setup::sink(&settings)?;
+    let work_dir = setup::work_dir(args, &settings, &sink.location())?;
+    let telemetry = Counters::new(&settings.selection);
+    let progress = Progress::start(args.progress, Arc::clone(&telemetry));
+    let parts = RunParts {
+        settings,
+        source,
+        sink,
+        work_dir,
+        telemetry,
+    };
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+    };
+    let runtime = runtime().map_err(|error| {
+        CliError::failure(
+            format!("cannot start: {error}"),
+            "check the system's limits",
+        )
+    })?;
+    let system = actix_rt::System::with_tokio_rt(move || runtime);
+    let result = system.block_on(async {
+        let interrupt = Arc::new(Notify::new());
+        actix_rt::spawn(watch_signals(Arc::clone(&interrupt)));
+        pipeline::run(parts, async move { interrupt.notified().await }).await
+    });
+    progress.finish();
+    let report = result?;
+    let shortfall = report.manifest.shortfall() > 0;
+    if args.json {
+        print_json(&report::json(&report))?;
+    } else {
+        print(&report::table(&report));
+    }
+    Ok(if shortfall {
+        Exit::Shortfall
+    } else {
+        Exit::Success
+    })
+}
+
+/// The first Ctrl-C (or SIGTERM) asks the run to stop; the second ends the process at once.
+async fn watch_signals(interrupt: Arc<Notify>) {
+    let (Ok(mut int), Ok(mut term)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return;
+    };
+    for asked in [false, true] {
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+        }
+        if asked {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        eprintln!("stopping; press Ctrl-C again to stop at once");
+        interrupt.notify_one();
+    }
+}

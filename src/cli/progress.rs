@@ -1,0 +1,236 @@
+//! Progress on standard error: bars on a terminal, plain lines in a log, JSON for machines.
+//!
+//! A thread looks at the run's counters now and then; the run knows nothing of it.
+
+use std::io::{IsTerminal, Write};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytesize::ByteSize;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::args::ProgressMode;
+use crate::telemetry::{Phase, Snapshot, Telemetry};
+
+/// How often bars move.
+const BARS_EVERY: Duration = Duration::from_millis(120);
+
+/// How often a line is written.
+const LINES_EVERY: Duration = Duration::from_secs(2);
+
+/// Shows progress until it is finished or dropped.
+pub struct Progress {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Starts to show a run's progress.
+    pub fn start(mode: ProgressMode, telemetry: Telemetry) -> Self {
+        let mode = match mode {
+            ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Bars,
+            ProgressMode::Auto => ProgressMode::Plain,
+            other => other,
+        };
+        let (stop, stopped) = mpsc::channel();
+        let every = match mode {
+            ProgressMode::Bars => BARS_EVERY,
+            _ => LINES_EVERY,
+        };
+        let thread = (mode != ProgressMode::None).then(|| {
+            std::thread::spawn(move || {
+                let mut view = View::new(mode);
+                loop {
+                    let waited = stopped.recv_timeout(every);
+                    let last = waited != Err(RecvTimeoutError::Timeout);
+                    view.show(&telemetry.snapshot(), last);
+                    if last {
+                        return;
+                    }
+                }
+            })
+        });
+        Self {
+            stop: Some(stop),
+            thread,
+        }
+    }
+
+    /// Shows the end and stops.
+    pub fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        // Dropping the sender wakes the thread.
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // Its end is all that matters here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+enum View {
+    Bars(Box<Bars>),
+    Plain { started: Instant },
+    Json { started: Instant },
+}
+
+impl View {
+    fn new(mode: ProgressMode) -> Self {
+        let started = Instant::now();
+        match mode {
+            ProgressMode::Bars => Self::Bars(Box::new(Bars::new())),
+            ProgressMode::Json => Self::Json { started },
+            _ => Self::Plain { started },
+        }
+    }
+
+    fn show(&mut self, now: &Snapshot, last: bool) {
+        match self {
+            Self::Bars(bars) => bars.show(now, last),
+            Self::Plain { started } => line(&plain(now, started.elapsed())),
+            Self::Json { started } => {
+                let mut value = serde_json::json!(now);
+                value["elapsed_seconds"] = serde_json::json!(started.elapsed().as_secs_f64());
+                line(&value.to_string());
+            }
+        }
+    }
+}
+
+/// Writes a line to standard error; a reader that has gone away is no error of ours.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+fn rates(now: &Snapshot, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    format!(
+        "{:.0} rows/s, {}/s",
+        now.rows as f64 / seconds,
+        ByteSize::b((now.bytes as f64 / seconds) as u64)
+            .display()
+            .si()
+    )
+}
+
+fn plain(now: &Snapshot, elapsed: Duration) -> String {
+    let sum = |count: fn(&crate::telemetry::StratumSnapshot) -> u64| {
+        now.strata.iter().map(count).sum::<u64>()
+    };
+    match now.phase {
+        Phase::Starting => "starting".to_owned(),
+        Phase::Reading => format!(
+            "reading: chunk {}/{} ({} replayed, {} failed), {} rows, {}, {}",
+            now.chunks_done,
+            now.chunks_total,
+            now.chunks_replayed,
+            now.chunks_failed,
+            now.rows,
+            ByteSize::b(now.bytes).display().si(),
+            rates(now, elapsed),
+        ),
+        Phase::Grouping => format!("grouping: {} rows", now.rows),
+        Phase::Writing => format!(
+            "writing: {}/{} records, {} validated, {}",
+            sum(|s| s.written),
+            sum(|s| s.target),
+            sum(|s| s.validated),
+            ByteSize::b(now.bytes_written).display().si(),
+        ),
+        Phase::Publishing => "publishing".to_owned(),
+        Phase::Done => format!(
+            "done: {} records, {}",
+            sum(|s| s.written),
+            ByteSize::b(now.bytes_written).display().si(),
+        ),
+    }
+}
+
+/// One bar for the chunks, one for each stratum.
+struct Bars {
+    all: MultiProgress,
+    chunks: ProgressBar,
+    strata: Vec<ProgressBar>,
+    started: Instant,
+}
+
+impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        let chunks = all.add(ProgressBar::new(0));
+        chunks.set_style(style("{prefix:16} [{bar:30}] {pos}/{len} chunks  {msg}"));
+        Self {
+            all,
+            chunks,
+            strata: Vec::new(),
+            started: Instant::now(),
+        }
+    }
+
+    fn show(&mut self, now: &Snapshot, last: bool) {
+        let elapsed = self.started.elapsed();
+        self.chunks
+            .set_prefix(format!("{:?}", now.phase).to_lowercase());
+        self.chunks.set_length(now.chunks_total);
+        self.chunks.set_position(now.chunks_done);
+        self.chunks
+            .set_message(format!("{}{}", rates(now, elapsed), eta(now, elapsed)));
+        if self.strata.is_empty() {
+            self.strata = now
+                .strata
+                .iter()
+                .map(|stratum| {
+                    let bar = self.all.add(ProgressBar::new(stratum.target));
+                    bar.set_style(style("{prefix:16} [{bar:30}] {pos}/{len}  {msg}"));
+                    bar.set_prefix(stratum.stratum.clone());
+                    bar
+                })
+                .collect();
+        }
+        for (bar, stratum) in self.strata.iter().zip(&now.strata) {
+            let filled = match now.phase {
+                Phase::Starting | Phase::Reading | Phase::Grouping => {
+                    stratum.candidates.min(stratum.target)
+                }
+                _ => stratum.written,
+            };
+            bar.set_position(filled);
+            bar.set_message(format!(
+                "population {}, validated {}, written {}",
+                stratum.population, stratum.validated, stratum.written
+            ));
+            if last {
+                bar.abandon();
+            }
+        }
+        if last {
+            self.chunks.abandon();
+        }
+    }
+}
+
+/// What is left of the reading, judged by the bytes.
+fn eta(now: &Snapshot, elapsed: Duration) -> String {
+    if now.phase != Phase::Reading || now.bytes == 0 || now.bytes_total <= now.bytes {
+        return String::new();
+    }
+    let left = (now.bytes_total - now.bytes) as f64 / now.bytes as f64;
+    format!(", {:.0} s left", elapsed.as_secs_f64() * left)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants that the bars' own tests would refuse if they were wrong.
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}

@@ -1,0 +1,152 @@
+//! From settings to the parts of a run: the source, the sink, the work directory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::args::ExportArgs;
+use super::exit::CliError;
+use crate::config::settings::{Settings, SinkTarget, Source, Window};
+use crate::config::{self, name};
+use crate::domain::manifest::hex;
+use crate::pipeline::work_dir::{RunRecord, RunState, WorkDir};
+use crate::sink::DatasetSink;
+use crate::sink::local_dir::LocalDir;
+use crate::source::ConversationSource;
+use crate::source::files::FilesSource;
+use crate::source::synthetic::SyntheticSource;
+
+/// The settings that the arguments mean.
+///
+/// # Errors
+/// If they do not fit together.
+pub fn settings(args: &ExportArgs) -> Result<Settings, CliError> {
+    let mut settings = config::validate(&args.layers()?, &args.split)?;
+    settings.chunks.allow_missing = args.allow_missing_chunks.unwrap_or(0);
+    if settings.chunks.allow_missing > 0 && matches!(settings.source, Source::Files(_)) {
+        return Err(CliError::usage(
+            "--allow-missing-chunks does not go with files: every piece of a file is needed",
+            "leave it out, or leave the damaged file out of --input",
+        ));
+    }
+    Ok(settings)
+}
+
+/// The source that the settings ask for.
+///
+/// # Errors
+/// If this build has none of that kind.
+pub fn source(settings: &Settings) -> Result<Arc<dyn ConversationSource>, CliError> {
+    let chunks = settings.chunks.count;
+    match &settings.source {
+        Source::Files(paths) => Ok(Arc::new(FilesSource::new(
+            paths.clone(),
+            chunks,
+            settings.limits.max_record,
+        ))),
+        Source::Synthetic(synthetic) => Ok(Arc::new(SyntheticSource::new(*synthetic, chunks))),
+        Source::Kusto(_) => Err(CliError::usage(
+            "source.kind = \"kusto\" is not part of this version of gleaner",
+            "export the rows to files and name them with --input, or try config/demo.toml",
+        )),
+    }
+}
+
+/// The sink that the settings ask for.
+///
+/// # Errors
+/// If this build has none of that kind.
+pub fn sink(settings: &Settings) -> Result<Arc<dyn DatasetSink>, CliError> {
+    match &settings.sink.target {
+        SinkTarget::Local(path) => Ok(Arc::new(LocalDir::new(path.clone()))),
+        SinkTarget::AzureBlob(_) => Err(CliError::usage(
+            "sink.kind = \"azure_blob\" is not part of this version of gleaner",
+            "write to a folder with --out DIR",
+        )),
+    }
+}
+
+/// The fingerprint of the settings, and the work directory that follows from it.
+pub fn work_dir_path(args: &ExportArgs, fingerprint: &str) -> PathBuf {
+    args.work_dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(".gleaner").join(fingerprint))
+}
+
+/// Takes the work directory of a run.
+///
+/// # Errors
+/// If it was refused.
+pub fn work_dir(
+    args: &ExportArgs,
+    settings: &Settings,
+    location: &str,
+) -> Result<WorkDir, CliError> {
+    let described = config::described(settings);
+    let fingerprint = config::fingerprint(&described);
+    let record = new_record(settings, &described, &fingerprint, location)?;
+    let path = work_dir_path(args, &fingerprint);
+    Ok(WorkDir::open(
+        &path,
+        &fingerprint,
+        &described,
+        args.fresh,
+        || record,
+    )?)
+}
+
+/// What is pinned when a run starts now.
+///
+/// # Errors
+/// If the dataset's name is no name, or the system has no randomness.
+pub fn new_record(
+    settings: &Settings,
+    described: &serde_json::Value,
+    fingerprint: &str,
+    location: &str,
+) -> Result<RunRecord, CliError> {
+    let now = Timestamp::now();
+    // Whole seconds, as the name has them.
+    let started = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let (window_start, window_end) = instants(settings.window.as_ref(), started);
+    Ok(RunRecord {
+        run_id: run_id()?,
+        fingerprint: fingerprint.to_owned(),
+        settings: described.clone(),
+        started,
+        window_start,
+        window_end,
+        dataset: name::dataset_name(settings, started)?,
+        location: location.to_owned(),
+        inputs: None,
+        state: RunState::Running,
+    })
+}
+
+/// The instants of a window for a run that starts now.
+fn instants(window: Option<&Window>, started: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+    match window {
+        None => (None, None),
+        Some(Window::Between { start, end }) => (*start, *end),
+        Some(Window::Last { length, settle, .. }) => {
+            let before = |at: Timestamp, by: std::time::Duration| {
+                let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+                at.checked_sub(by).unwrap_or(Timestamp::MIN)
+            };
+            let end = before(started, *settle);
+            (Some(before(end, *length)), Some(end))
+        }
+    }
+}
+
+fn run_id() -> Result<String, CliError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        CliError::failure(
+            format!("the system gives no random numbers: {error}"),
+            "check /dev/urandom",
+        )
+    })?;
+    Ok(hex(&bytes))
+}

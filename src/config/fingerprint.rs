@@ -1,0 +1,97 @@
+//! What makes two runs the same run: the settings that decide what is in the dataset and where it
+//! goes, and nothing else. Worker counts, limits, timeouts and progress may change on a resume.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::settings::{Settings, SinkTarget, Source, Window};
+use crate::domain::manifest::{SelectionRecord, hex};
+
+/// The settings that the fingerprint covers, with sorted keys.
+pub fn described(settings: &Settings) -> Value {
+    let source = match &settings.source {
+        Source::Files(paths) => json!({"kind": "files", "paths": paths}),
+        Source::Synthetic(synthetic) => json!({
+            "kind": "synthetic",
+            "conversations": synthetic.conversations,
+            "seed": synthetic.seed,
+            "shape": synthetic.shape,
+        }),
+        Source::Kusto(kusto) => json!({
+            "kind": "kusto",
+            "cluster": kusto.cluster,
+            "database": kusto.database,
+            "query": kusto.query,
+            "passes": kusto.passes,
+        }),
+    };
+    let window = match &settings.window {
+        None => Value::Null,
+        Some(Window::Between { start, end }) => json!({
+            "start": start.map(|at| at.to_string()),
+            "end": end.map(|at| at.to_string()),
+        }),
+        Some(Window::Last { text, settle, .. }) => {
+            json!({"last": text, "settle_seconds": settle.as_secs()})
+        }
+    };
+    let target = match &settings.sink.target {
+        SinkTarget::Local(path) => json!({"local": path}),
+        SinkTarget::AzureBlob(blob) => json!({
+            "account": blob.account,
+            "container": blob.container,
+            "prefix": blob.prefix,
+            "endpoint": blob.endpoint,
+        }),
+    };
+    let mut selection = json!(SelectionRecord::from(&settings.selection));
+    selection["seed"] = json!(settings.selection.seed());
+    json!({
+        "name": settings.name,
+        "source": source,
+        "ignore_ids": settings.ignore_ids,
+        "window": window,
+        "chunks": {"count": settings.chunks.count},
+        "selection": selection,
+        "sink": {
+            "target": target,
+            "format": settings.sink.format,
+            "sort_keys": settings.sink.sort_keys,
+        },
+    })
+}
+
+/// SHA-256 over the canonical JSON, its first 16 digits. (`serde_json` keeps keys sorted.)
+pub fn fingerprint(described: &Value) -> String {
+    hex(&Sha256::digest(described.to_string()))[..16].to_owned()
+}
+
+/// The keys whose values differ: `selection.seed: "a" -> "b"`.
+pub fn diff(old: &Value, new: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    collect(old, new, "", &mut lines);
+    lines
+}
+
+fn collect(old: &Value, new: &Value, path: &str, lines: &mut Vec<String>) {
+    if old == new {
+        return;
+    }
+    if let (Value::Object(old), Value::Object(new)) = (old, new) {
+        let join = |key: &str| match path {
+            "" => key.to_owned(),
+            path => format!("{path}.{key}"),
+        };
+        let absent = Value::Null;
+        let get =
+            |map: &Map<String, Value>, key: &str| map.get(key).cloned().unwrap_or(absent.clone());
+        let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            collect(&get(old, key), &get(new, key), &join(key), lines);
+        }
+        return;
+    }
+    lines.push(format!("{path}: {old} -> {new}"));
+}

@@ -1,0 +1,52 @@
+//! The dataset's name: `{total}`, `{window}` and `{timestamp}` filled in.
+
+use jiff::Timestamp;
+
+use super::ConfigError;
+use super::settings::{Settings, Window};
+
+/// The name of a dataset whose run started at an instant.
+///
+/// # Errors
+/// If the pattern has another placeholder, or the name is not one safe folder name.
+pub fn dataset_name(settings: &Settings, started: Timestamp) -> Result<String, ConfigError> {
+    let total = settings.selection.total();
+    let total = match total % 1000 {
+        0 if total > 0 => format!("{}k", total / 1000),
+        _ => total.to_string(),
+    };
+    let window = match &settings.window {
+        None => "all".to_owned(),
+        Some(Window::Last { text, .. }) => text.replace(char::is_whitespace, ""),
+        Some(Window::Between { start, end }) => {
+            let side = |at: &Option<Timestamp>| at.map_or_else(|| "open".to_owned(), compact);
+            format!("{}_{}", side(start), side(end))
+        }
+    };
+    let name = settings
+        .name
+        .replace("{total}", &total)
+        .replace("{window}", &window)
+        .replace(
+            "{timestamp}",
+            &started.strftime("%Y%m%d_%H%M%S").to_string(),
+        );
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if begins_well && name.chars().all(plain) && name.len() <= 200 {
+        return Ok(name);
+    }
+    let reason = "it must be one folder's name of letters, digits, '.', '_' and '-'; the placeholders are {total}, {window} and {timestamp}";
+    Err(ConfigError::Bad {
+        key: "name",
+        value: settings.name.clone(),
+        reason: reason.to_owned(),
+    })
+}
+
+/// `20250101`, or `20250101T120000Z` if it is not midnight.
+fn compact(at: Timestamp) -> String {
+    let midnight = at.as_nanosecond() % 86_400_000_000_000 == 0;
+    let format = if midnight { "%Y%m%d" } else { "%Y%m%dT%H%M%SZ" };
+    at.strftime(format).to_string()
+}

@@ -1,0 +1,185 @@
+//! What a run does: the configuration after validation. Every value is meaningful; nothing here
+//! can be out of range.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use crate::domain::row::RowShape;
+use crate::domain::stratum::Selection;
+
+/// The settings of a run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The dataset's name with `{total}`, `{window}` and `{timestamp}` in it.
+    pub name: String,
+    /// Where rows come from.
+    pub source: Source,
+    /// Ids that stand for "no id".
+    pub ignore_ids: Vec<String>,
+    /// Which timestamps count, as written; `None`: all.
+    pub window: Option<Window>,
+    /// How the work is cut.
+    pub chunks: Chunks,
+    /// What is sampled.
+    pub selection: Selection,
+    /// Where the dataset goes.
+    pub sink: Sink,
+    /// How many actors of each kind.
+    pub workers: Workers,
+    /// What a run may use.
+    pub limits: Limits,
+}
+
+/// `[source]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Files, folders and globs, as written.
+    Files(Vec<PathBuf>),
+    /// Made-up telemetry.
+    Synthetic(Synthetic),
+    /// Azure Data Explorer.
+    Kusto(Kusto),
+}
+
+/// `[source.synthetic]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Synthetic {
+    /// How many conversations, the faulty ones included.
+    pub conversations: u64,
+    /// Of the generator; has nothing to do with the seed of the sample.
+    pub seed: u64,
+    /// One row per turn, or one per conversation.
+    pub shape: RowShape,
+}
+
+/// `[source.kusto]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kusto {
+    /// `https://<cluster>.kusto.windows.net`, or a proxy with its path.
+    pub cluster: String,
+    /// The database.
+    pub database: String,
+    /// The query file.
+    pub query: PathBuf,
+    /// 1: payloads at once; 2: a census first.
+    pub passes: u32,
+    /// What the server is told.
+    pub server_timeout: Duration,
+    /// What the client waits.
+    pub client_timeout: Duration,
+}
+
+/// `[window]` as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Window {
+    /// Absolute: `start <= Timestamp < end`; one side may be open.
+    Between {
+        /// First instant inside.
+        start: Option<Timestamp>,
+        /// First instant outside.
+        end: Option<Timestamp>,
+    },
+    /// The last while before the run starts.
+    Last {
+        /// As written, for the dataset's name: `15d`.
+        text: String,
+        /// How long.
+        length: Duration,
+        /// How long before now it ends: late rows have arrived by then.
+        settle: Duration,
+    },
+}
+
+/// `[chunks]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunks {
+    /// Hash chunks, or pieces of files.
+    pub count: NonZeroU32,
+    /// Tries of one chunk before the run fails.
+    pub max_attempts: NonZeroU32,
+    /// How many may be missing from what is published.
+    pub allow_missing: u32,
+}
+
+/// `[sink]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sink {
+    /// Which sink.
+    pub target: SinkTarget,
+    /// One JSON array a file, or one record a line.
+    pub format: Format,
+    /// Whether nested objects of assembled records are written with sorted keys.
+    pub sort_keys: SortKeys,
+}
+
+/// Which sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SinkTarget {
+    /// A folder that holds datasets.
+    Local(PathBuf),
+    /// A container of Azure Blob Storage.
+    AzureBlob(AzureBlob),
+}
+
+/// `[sink.azure_blob]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AzureBlob {
+    /// The storage account.
+    pub account: String,
+    /// The container.
+    pub container: String,
+    /// Before the dataset's name.
+    pub prefix: String,
+    /// Of a sovereign cloud or an emulator; empty: the public cloud.
+    pub endpoint: String,
+    /// How to log in.
+    pub credential: String,
+}
+
+/// The format of the stratum files; also their ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// One array, a record a line.
+    Json,
+    /// A record a line.
+    Jsonl,
+}
+
+/// When nested objects are written with sorted keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SortKeys {
+    /// Only where the source does not keep their order (Kusto).
+    Auto,
+    /// In every assembled record.
+    Always,
+}
+
+/// `[workers]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers {
+    /// Chunks fetched at once.
+    pub fetchers: NonZeroUsize,
+    /// Batches validated at once.
+    pub validators: NonZeroUsize,
+    /// Blocks written at once.
+    pub uploaders: NonZeroUsize,
+}
+
+/// `[limits]`, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Payload on its way between actors.
+    pub in_flight: u64,
+    /// Sealed chunks on disk.
+    pub spool: u64,
+    /// The largest row, and the largest assembled conversation.
+    pub max_record: u64,
+    /// The share of malformed rows above which the run fails.
+    pub max_malformed_percent: f64,
+}

@@ -1,0 +1,367 @@
+//! From what is written to what it means.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::{Span, SpanRelativeTo, Timestamp};
+
+use super::raw::{self, Number, Text};
+use super::settings::{
+    AzureBlob, Chunks, Format, Kusto, Limits, RowShape, Settings, Sink, SinkTarget, SortKeys,
+    Source, Synthetic, Window, Workers,
+};
+use super::{ConfigError, DEFAULTS, Layers};
+use crate::domain::stratum::{Bucket, Selection, Split};
+use crate::domain::timestamp;
+
+/// What a configuration without a window means for Kusto.
+const KUSTO_WINDOW: &str = "15d";
+
+/// Records are addressed with 32 bits.
+const LARGEST_RECORD: u64 = u32::MAX as u64;
+
+/// The settings that layers (without the defaults) mean. `splits` names the only splits that are
+/// wanted, if it is not empty.
+///
+/// # Errors
+/// Names the key, the value, and what would be right.
+pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigError> {
+    let defaults = Layers::default().text("defaults", DEFAULTS)?;
+    let written = layers.merged()?;
+    let config = defaults.below(layers).merged()?;
+    let default_targets = defaults.merged()?.selection.and_then(|s| s.targets);
+    let source_table = config.source.unwrap_or_default();
+    let ignore_ids = texts(source_table.ignore_ids.clone());
+    let source = source(source_table)?;
+    let limits = config.limits.unwrap_or_default();
+    let chunks = config.chunks.unwrap_or_default();
+    let workers = config.workers.unwrap_or_default();
+    let selection = selection(
+        config.selection.unwrap_or_default(),
+        default_targets.unwrap_or_default(),
+        written
+            .selection
+            .and_then(|s| s.targets)
+            .unwrap_or_default(),
+        splits,
+    )?;
+    Ok(Settings {
+        name: text(config.name),
+        window: window(config.window.unwrap_or_default(), &source)?,
+        ignore_ids,
+        chunks: Chunks {
+            count: at_least_one("chunks.count", chunks.count)?,
+            max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,
+            allow_missing: 0,
+        },
+        selection,
+        sink: sink(config.sink.unwrap_or_default())?,
+        workers: Workers {
+            fetchers: workers_of("workers.fetchers", workers.fetchers)?,
+            validators: workers_of("workers.validators", workers.validators)?,
+            uploaders: workers_of("workers.uploaders", workers.uploaders)?,
+        },
+        limits: Limits {
+            in_flight: bytes("limits.in_flight", limits.in_flight)?,
+            spool: bytes("limits.spool", limits.spool)?,
+            max_record: bytes("limits.max_record", limits.max_record)?.min(LARGEST_RECORD),
+            max_malformed_percent: percent(limits.max_malformed_percent)?,
+        },
+        source,
+    })
+}
+
+impl Layers {
+    /// These layers with stronger ones above.
+    fn below(&self, stronger: &Self) -> Self {
+        let mut all = self.clone();
+        all.extend(stronger);
+        all
+    }
+}
+
+fn bad(key: &'static str, value: impl ToString, reason: impl Into<String>) -> ConfigError {
+    ConfigError::Bad {
+        key,
+        value: value.to_string(),
+        reason: reason.into(),
+    }
+}
+
+/// The defaults have every text.
+fn text(value: Option<Text>) -> String {
+    value.map(|Text(text)| text).unwrap_or_default()
+}
+
+fn texts(values: Option<Vec<Text>>) -> Vec<String> {
+    let values = values.unwrap_or_default();
+    values.into_iter().map(|Text(text)| text).collect()
+}
+
+fn choice<T: Copy>(
+    key: &'static str,
+    value: Option<Text>,
+    choices: &[(&str, T)],
+) -> Result<T, ConfigError> {
+    let value = text(value);
+    let found = choices.iter().find(|(name, _)| *name == value);
+    found.map(|&(_, choice)| choice).ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        bad(
+            key,
+            &value,
+            format!("it must be one of {}", names.join(", ")),
+        )
+    })
+}
+
+fn at_least_one(key: &'static str, value: Option<Number<u32>>) -> Result<NonZeroU32, ConfigError> {
+    let value = value.map_or(0, |Number(n)| n);
+    NonZeroU32::new(value)
+        .filter(|n| n.get() <= 100_000)
+        .ok_or_else(|| bad(key, value, "it must be between 1 and 100000"))
+}
+
+fn workers_of(
+    key: &'static str,
+    value: Option<Number<usize>>,
+) -> Result<NonZeroUsize, ConfigError> {
+    let value = value.map_or(0, |Number(n)| n);
+    NonZeroUsize::new(value)
+        .filter(|n| n.get() <= 256)
+        .ok_or_else(|| bad(key, value, "it must be between 1 and 256"))
+}
+
+fn percent(value: Option<Number<f64>>) -> Result<f64, ConfigError> {
+    let value = value.map_or(0.0, |Number(n)| n);
+    if (0.0..=100.0).contains(&value) {
+        return Ok(value);
+    }
+    let key = "limits.max_malformed_percent";
+    Err(bad(key, value, "it must be between 0 and 100"))
+}
+
+fn bytes(key: &'static str, value: Option<Text>) -> Result<u64, ConfigError> {
+    let value = text(value);
+    ByteSize::from_str(&value)
+        .ok()
+        .map(|size| size.as_u64())
+        .filter(|&size| size > 0)
+        .ok_or_else(|| {
+            bad(
+                key,
+                &value,
+                "it must be a size above zero, such as \"64MB\" or \"1GiB\"",
+            )
+        })
+}
+
+/// A duration such as `15d`, `1h` or `30m`; a day has 24 hours.
+fn duration(key: &'static str, value: &str) -> Result<Duration, ConfigError> {
+    let span = value.parse::<Span>().ok();
+    let exact = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    exact
+        .and_then(|exact| Duration::try_from(exact).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| {
+            bad(
+                key,
+                value,
+                "it must be a duration above zero, such as \"15d\", \"1h\" or \"30m\"",
+            )
+        })
+}
+
+fn instant(key: &'static str, value: Option<Text>) -> Result<Option<Timestamp>, ConfigError> {
+    let Some(Text(value)) = value else {
+        return Ok(None);
+    };
+    let ticks = timestamp::parse(value.as_bytes());
+    let at = ticks.and_then(|ticks| Timestamp::from_nanosecond(i128::from(ticks) * 100).ok());
+    let reason = "it must be an instant such as \"2025-01-01T00:00:00Z\" (RFC 3339)";
+    at.map(Some).ok_or_else(|| bad(key, value, reason))
+}
+
+fn window(window: raw::Window, source: &Source) -> Result<Option<Window>, ConfigError> {
+    let settle = duration("window.settle", &text(window.settle))?;
+    let start = instant("window.start", window.start)?;
+    let end = instant("window.end", window.end)?;
+    if let (Some(start), Some(end)) = (start, end)
+        && start >= end
+    {
+        return Err(bad(
+            "window.end",
+            end,
+            format!("it must be after window.start, {start}"),
+        ));
+    }
+    if start.is_some() || end.is_some() {
+        return Ok(Some(Window::Between { start, end }));
+    }
+    let last = match (window.last, source) {
+        (Some(Text(last)), _) => last,
+        (None, Source::Kusto(_)) => KUSTO_WINDOW.to_owned(),
+        (None, _) => return Ok(None),
+    };
+    Ok(Some(Window::Last {
+        length: duration("window.last", &last)?,
+        text: last,
+        settle,
+    }))
+}
+
+fn source(source: raw::Source) -> Result<Source, ConfigError> {
+    #[derive(Clone, Copy)]
+    enum Kind {
+        Kusto,
+        Files,
+        Synthetic,
+    }
+    let kinds = [
+        ("kusto", Kind::Kusto),
+        ("files", Kind::Files),
+        ("synthetic", Kind::Synthetic),
+    ];
+    Ok(match choice("source.kind", source.kind, &kinds)? {
+        Kind::Files => {
+            let paths = texts(source.files.unwrap_or_default().paths);
+            if paths.is_empty() {
+                let reason = "it must name at least one file, folder or glob; or use --input PATH";
+                return Err(bad("source.files.paths", "[]", reason));
+            }
+            Source::Files(paths.into_iter().map(PathBuf::from).collect())
+        }
+        Kind::Synthetic => {
+            let synthetic = source.synthetic.unwrap_or_default();
+            Source::Synthetic(Synthetic {
+                conversations: synthetic.conversations.map_or(0, |Number(n)| n),
+                seed: synthetic.seed.map_or(0, |Number(n)| n),
+                shape: choice("source.synthetic.shape", synthetic.shape, &SHAPES)?,
+            })
+        }
+        Kind::Kusto => {
+            let kusto = source.kusto.unwrap_or_default();
+            let passes = kusto.passes.map_or(0, |Number(n)| n);
+            if !(1..=2).contains(&passes) {
+                return Err(bad("source.kusto.passes", passes, "it must be 1 or 2"));
+            }
+            let cluster = text(kusto.cluster);
+            if cluster.is_empty() {
+                let reason = "name the cluster, such as \"https://NAME.kusto.windows.net\"; or read files with --input PATH";
+                return Err(bad("source.kusto.cluster", "", reason));
+            }
+            let timeout = |key, value| duration(key, &text(value));
+            Source::Kusto(Kusto {
+                cluster,
+                database: text(kusto.database),
+                query: PathBuf::from(text(kusto.query)),
+                passes,
+                server_timeout: timeout("source.kusto.server_timeout", kusto.server_timeout)?,
+                client_timeout: timeout("source.kusto.client_timeout", kusto.client_timeout)?,
+            })
+        }
+    })
+}
+
+const SHAPES: [(&str, RowShape); 2] = [
+    ("events", RowShape::Events),
+    ("conversations", RowShape::Conversations),
+];
+
+fn sink(sink: raw::Sink) -> Result<Sink, ConfigError> {
+    let format = [("json", Format::Json), ("jsonl", Format::Jsonl)];
+    let sort_keys = [("auto", SortKeys::Auto), ("always", SortKeys::Always)];
+    let local = choice(
+        "sink.kind",
+        sink.kind,
+        &[("local", true), ("azure_blob", false)],
+    )?;
+    let target = if local {
+        SinkTarget::Local(PathBuf::from(text(sink.local.unwrap_or_default().path)))
+    } else {
+        let blob = sink.azure_blob.unwrap_or_default();
+        SinkTarget::AzureBlob(AzureBlob {
+            account: text(blob.account),
+            container: text(blob.container),
+            prefix: text(blob.prefix),
+            endpoint: text(blob.endpoint),
+            credential: text(blob.credential),
+        })
+    };
+    Ok(Sink {
+        target,
+        format: choice("sink.format", sink.format, &format)?,
+        sort_keys: choice("sink.sort_keys", sink.sort_keys, &sort_keys)?,
+    })
+}
+
+type Targets = std::collections::BTreeMap<String, std::collections::BTreeMap<String, Number<u64>>>;
+
+fn selection(
+    selection: raw::Selection,
+    defaults: Targets,
+    written: Targets,
+    only: &[String],
+) -> Result<Selection, ConfigError> {
+    let splits: Vec<Split> = selection
+        .splits
+        .unwrap_or_default()
+        .into_iter()
+        .map(|split| Split {
+            name: text(split.name),
+            percent: split.percent.map_or(0, |Number(n)| n),
+        })
+        .collect();
+    let mut buckets = Vec::new();
+    for bucket in selection.buckets.unwrap_or_default() {
+        let name = text(bucket.name);
+        let turns: Vec<u64> = bucket
+            .turns
+            .unwrap_or_default()
+            .iter()
+            .map(|n| n.0)
+            .collect();
+        let Ok(turns) = <[u64; 2]>::try_from(turns) else {
+            return Err(bad(
+                "selection.buckets.turns",
+                &name,
+                "it must be the first and the last number of turns, such as [3, 5]",
+            ));
+        };
+        let file = bucket.file.map_or_else(|| name.clone(), |Text(file)| file);
+        buckets.push(Bucket { name, turns, file });
+    }
+    let split_is_known = |name: &String| splits.iter().any(|split| split.name == *name);
+    let bucket_is_known = |name: &String| buckets.iter().any(|bucket| bucket.name == *name);
+    if let Some(unknown) = only.iter().find(|name| !split_is_known(name)) {
+        let known: Vec<&str> = splits.iter().map(|split| split.name.as_str()).collect();
+        return Err(bad(
+            "--split",
+            unknown,
+            format!("known splits are {}", known.join(", ")),
+        ));
+    }
+    // Default targets of names that are not there any more are not meant.
+    let meant = |split: &String, bucket: &String| split_is_known(split) && bucket_is_known(bucket);
+    let flat = |targets: Targets| {
+        targets.into_iter().flat_map(|(split, of_split)| {
+            of_split
+                .into_iter()
+                .map(move |(bucket, Number(target))| (split.clone(), bucket, target))
+        })
+    };
+    let mut targets: Vec<_> = flat(defaults).filter(|(s, b, _)| meant(s, b)).collect();
+    targets.extend(flat(written));
+    if !only.is_empty() {
+        targets.retain(|(split, bucket, _)| only.contains(split) || !meant(split, bucket));
+        for split in splits.iter().filter(|split| !only.contains(&split.name)) {
+            targets.retain(|(name, ..)| *name != split.name);
+        }
+    }
+    let seed = text(selection.seed);
+    let spares = selection.spare_percent.map_or(0.0, |Number(n)| n);
+    Ok(Selection::new(&seed, spares, splits, buckets, &targets)?)
+}

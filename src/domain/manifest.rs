@@ -1,0 +1,406 @@
+//! `metadata.json`, `SHA256SUMS`, the reports of invalid records, and the framing of stratum files:
+//! every byte of a dataset that is not a record.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::ledger::{Imbalance, MalformedReport, Population, balance};
+use super::placement::InvalidRecord;
+use super::stratum::{Bucket, Selection, SelectionError, Split};
+use super::text;
+
+/// The hash behind splits and ranks, as `metadata.json` names it.
+pub const HASH: &str = "xxHash64 seed 0 over UTF-8, signed (Kusto hash)";
+
+/// What stands around the records of a stratum file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Framing {
+    /// Before the first record.
+    pub before: &'static str,
+    /// Between two records.
+    pub between: &'static str,
+    /// After the last record.
+    pub after: &'static str,
+    /// A file without records.
+    pub empty: &'static str,
+    /// The file's ending.
+    pub ending: &'static str,
+}
+
+/// One JSON array, a record a line.
+pub const JSON: Framing = Framing {
+    before: "[\n",
+    between: ",\n",
+    after: "\n]\n",
+    empty: "[\n]\n",
+    ending: "json",
+};
+
+/// A record a line.
+pub const JSONL: Framing = Framing {
+    before: "",
+    between: "\n",
+    after: "\n",
+    empty: "",
+    ending: "jsonl",
+};
+
+impl Framing {
+    /// The framing of files with this ending.
+    pub fn of(ending: &str) -> Option<Self> {
+        [JSON, JSONL].into_iter().find(|f| f.ending == ending)
+    }
+}
+
+/// `metadata.json`. The dataset is there if and only if it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The dataset's name.
+    pub dataset: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// Who wrote it.
+    pub tool: Tool,
+    /// Random, made once for the run.
+    pub run_id: String,
+    /// Of the settings.
+    pub fingerprint: String,
+    /// Of the ranks.
+    pub seed: String,
+    /// [`HASH`]
+    pub hash: String,
+    /// The instants, null where the window is open.
+    pub window: WindowInstants,
+    /// What the source says of itself.
+    pub source: Value,
+    /// Enough to check every rule again.
+    pub selection: SelectionRecord,
+    /// `json` or `jsonl`
+    pub format: String,
+    /// `auto` or `always`
+    pub sort_keys: String,
+    /// How the work was cut.
+    pub chunks: ChunksRecord,
+    /// What became of rows and conversations.
+    pub population: Population,
+    /// Rows that cannot be read, by reason.
+    pub malformed: MalformedReport,
+    /// Those with a target above 0, in order.
+    pub strata: Vec<StratumRecord>,
+    /// Of the records written, once per record and code.
+    pub warnings: BTreeMap<String, u64>,
+    /// The reports of invalid records.
+    pub invalid_files: Vec<FileRecord>,
+    /// Equal for equal data, whatever the run: see [`content_sha256`].
+    pub content_sha256: String,
+    /// How the run went. Besides `created_at` and `run_id` the only part in which two runs over
+    /// the same data may differ.
+    pub statistics: BTreeMap<String, Value>,
+}
+
+/// Who wrote a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// `gleaner`
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A window as instants, RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WindowInstants {
+    /// First instant inside.
+    pub start: Option<String>,
+    /// First instant outside.
+    pub end: Option<String>,
+}
+
+/// How the work was cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunksRecord {
+    /// How many chunks.
+    pub count: u64,
+    /// Which are not in the dataset.
+    pub missing: Vec<String>,
+}
+
+/// A stratum of the dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StratumRecord {
+    /// Its split.
+    pub split: String,
+    /// Its bucket.
+    pub bucket: String,
+    /// Records wanted.
+    pub target: u64,
+    /// Conversations that belong to it.
+    pub population: u64,
+    /// Records written.
+    pub records: u64,
+    /// Records that failed, up to the last one written.
+    pub invalid: u64,
+    /// The others.
+    pub not_sampled: u64,
+    /// Records that are missing.
+    pub shortfall: u64,
+    /// Its file.
+    pub file: String,
+    /// The file's length.
+    pub bytes: u64,
+    /// The file's SHA-256.
+    pub sha256: String,
+}
+
+/// A file of the dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its path in the dataset.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+/// A selection, as written into the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SelectionRecord {
+    /// Spare candidates in percent.
+    pub spare_percent: f64,
+    /// All splits.
+    pub splits: Vec<Split>,
+    /// All buckets.
+    pub buckets: Vec<Bucket>,
+    /// Targets above 0, by split and bucket.
+    pub targets: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl From<&Selection> for SelectionRecord {
+    fn from(selection: &Selection) -> Self {
+        let mut targets = BTreeMap::<String, BTreeMap<String, u64>>::new();
+        for stratum in selection.strata() {
+            let target = selection.target(stratum).map_or(0, |target| target.get());
+            targets
+                .entry(selection.split(stratum).name.clone())
+                .or_default()
+                .insert(selection.bucket(stratum).name.clone(), target);
+        }
+        Self {
+            spare_percent: selection.spare_percent(),
+            splits: selection.splits().to_vec(),
+            buckets: selection.buckets().to_vec(),
+            targets,
+        }
+    }
+}
+
+impl SelectionRecord {
+    /// The selection again.
+    ///
+    /// # Errors
+    /// If the manifest was tampered with.
+    pub fn selection(&self, seed: &str) -> Result<Selection, SelectionError> {
+        let targets: Vec<_> = self
+            .targets
+            .iter()
+            .flat_map(|(split, of_split)| {
+                of_split
+                    .iter()
+                    .map(|(bucket, &target)| (split.clone(), bucket.clone(), target))
+            })
+            .collect();
+        Selection::new(
+            seed,
+            self.spare_percent,
+            self.splits.clone(),
+            self.buckets.clone(),
+            &targets,
+        )
+    }
+}
+
+impl StratumRecord {
+    /// Its file.
+    pub fn file_record(&self) -> FileRecord {
+        FileRecord {
+            path: self.file.clone(),
+            bytes: self.bytes,
+            sha256: self.sha256.clone(),
+        }
+    }
+}
+
+impl Manifest {
+    /// Checks every sum: rows, conversations, and each stratum.
+    ///
+    /// # Errors
+    /// Names the sum that does not come out.
+    pub fn check(&self) -> Result<(), Imbalance> {
+        self.population
+            .check(self.strata.iter().map(|s| s.population).sum())?;
+        for s in &self.strata {
+            let name = format!("{}/{}", s.split, s.bucket);
+            let parts = s.records + s.invalid + s.not_sampled;
+            balance(&format!("population of {name}"), s.population, parts)?;
+            balance(
+                &format!("target of {name}"),
+                s.target,
+                s.records + s.shortfall,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// All files but `SHA256SUMS` and `metadata.json`.
+    pub fn files(&self) -> Vec<FileRecord> {
+        let strata = self.strata.iter().map(StratumRecord::file_record);
+        strata.chain(self.invalid_files.iter().cloned()).collect()
+    }
+
+    /// Records that are missing over all strata.
+    pub fn shortfall(&self) -> u64 {
+        self.strata.iter().map(|s| s.shortfall).sum()
+    }
+
+    /// The bytes of `metadata.json`.
+    ///
+    /// # Errors
+    /// Never for a manifest of this type; the serializer cannot know that.
+    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// The path of a stratum's file in the dataset.
+pub fn stratum_path(split: &str, bucket: &Bucket, framing: Framing) -> String {
+    format!("{split}/{}.{}", bucket.file, framing.ending)
+}
+
+/// SHA-256 over the lines `<sha256>  <path>\n` of the stratum files, in bytewise order of paths.
+pub fn content_sha256(strata: &[StratumRecord]) -> String {
+    let files: Vec<FileRecord> = strata.iter().map(StratumRecord::file_record).collect();
+    hex(&Sha256::digest(sha256sums(&files)))
+}
+
+/// The text of `SHA256SUMS`, in bytewise order of paths; `sha256sum -c` accepts it.
+pub fn sha256sums(files: &[FileRecord]) -> String {
+    let mut sorted: Vec<_> = files.iter().collect();
+    sorted.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
+    sorted.iter().fold(String::new(), |mut text, file| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}  {}", file.sha256, file.path);
+        text
+    })
+}
+
+/// The report of a split's invalid records, in rank order stratum by stratum. No message text.
+pub fn invalid_report(records: &[&InvalidRecord]) -> Vec<u8> {
+    let mut summary = BTreeMap::<&str, u64>::new();
+    for (code, _) in records.iter().flat_map(|record| &record.errors) {
+        *summary.entry(code.name()).or_default() += 1;
+    }
+    let mut out = format!(
+        "{{\"summary\": {{\"total_invalid\": {}, \"error_summary\": {{",
+        records.len()
+    )
+    .into_bytes();
+    for (index, (code, count)) in summary.iter().enumerate() {
+        let comma = if index > 0 { ", " } else { "" };
+        out.extend_from_slice(format!("{comma}\"{code}\": {count}").as_bytes());
+    }
+    out.extend_from_slice(b"}},\n\"invalid_records\": [");
+    for (index, record) in records.iter().enumerate() {
+        out.extend_from_slice(if index > 0 { b",\n" } else { b"\n" });
+        out.extend_from_slice(b"{\"conversationId\": ");
+        text::write_string(&record.conversation_id, &mut out);
+        out.extend_from_slice(b", \"bucket\": ");
+        text::write_string(&record.bucket, &mut out);
+        out.extend_from_slice(
+            format!(", \"turnCount\": {}, \"errors\": [", record.turns).as_bytes(),
+        );
+        for (index, (code, what)) in record.errors.iter().enumerate() {
+            out.extend_from_slice(if index > 0 { b", " } else { b"" });
+            text::write_string(&format!("{code}: {what}"), &mut out);
+        }
+        out.extend_from_slice(b"]}");
+    }
+    out.extend_from_slice(b"\n]}\n");
+    out
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stratum::tests::selection;
+    use super::super::validation::Code;
+    use super::*;
+
+    fn stratum(file: &str, sha256: &str) -> StratumRecord {
+        StratumRecord {
+            split: "train".into(),
+            bucket: "short".into(),
+            target: 5,
+            population: 10,
+            records: 4,
+            invalid: 1,
+            not_sampled: 5,
+            shortfall: 1,
+            file: file.into(),
+            bytes: 1,
+            sha256: sha256.into(),
+        }
+    }
+
+    #[test]
+    fn the_content_digest_is_over_sorted_lines() {
+        let strata = [stratum("b", "22"), stratum("a/z", "11")];
+        let expected = hex(&Sha256::digest("11  a/z\n22  b\n"));
+        assert_eq!(content_sha256(&strata), expected);
+    }
+
+    #[test]
+    fn an_invalid_report_is_json_with_a_summary() {
+        let record = InvalidRecord {
+            conversation_id: "a\"\n".into(),
+            bucket: "short".into(),
+            turns: 6,
+            errors: vec![
+                (Code::FirstTurn, "what, at turn 1".into()),
+                (Code::LoneSurrogate, "x".into()),
+            ],
+        };
+        let report: Value =
+            serde_json::from_slice(&invalid_report(&[&record, &record])).expect("JSON");
+        assert_eq!(report["summary"]["total_invalid"], 2);
+        assert_eq!(report["summary"]["error_summary"]["first_turn"], 2);
+        assert_eq!(report["invalid_records"][1]["conversationId"], "a\"\n");
+        assert_eq!(
+            report["invalid_records"][0]["errors"][0],
+            "first_turn: what, at turn 1"
+        );
+        let empty: Value = serde_json::from_slice(&invalid_report(&[])).expect("JSON");
+        assert_eq!(empty["invalid_records"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn a_selection_survives_the_manifest() {
+        let selection = selection(7);
+        let record = SelectionRecord::from(&selection);
+        assert_eq!(record.selection(selection.seed()), Ok(selection));
+    }
+}

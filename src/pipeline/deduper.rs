@@ -1,0 +1,239 @@
+//! Dedup: one conversation per id. A shell around [`Index`].
+//!
+//! It absorbs the headers of chunks that are done, whole chunks only. Where all rows of a
+//! conversation are in one chunk (`closed`), each chunk is decided by itself and forgotten;
+//! otherwise all are decided at the end. Deciding runs on the CPU pool, because ties look at
+//! payloads; what comes out goes to the samplers in batches, and the next range is not begun
+//! before they have it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::{Actor, Addr, AtomicResponse, Context, Handler, WrapFuture};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::error::RunError;
+use super::intake::Headers;
+use super::messages::{Absorb, Close, Grouped, Offer};
+use super::sampler::Sampler;
+use crate::domain::dedup::{Closing, Conversation, Index};
+use crate::domain::header::{HeaderBatch, Position};
+use crate::domain::rank::Ranker;
+use crate::domain::record::{Assembler, Nested};
+use crate::domain::reservoir::Candidate;
+use crate::domain::stratum::{Membership, Selection, StratumId};
+use crate::runtime::CpuPool;
+use crate::spool::payloads::{PayloadError, Payloads};
+
+/// Conversations that one job decides: their candidates take a few megabytes at most.
+const RANGE: u32 = 4096;
+
+/// What deciding needs.
+pub struct DedupParts {
+    /// What is sampled.
+    pub selection: Arc<Selection>,
+    /// How nested values are written.
+    pub nested: Nested,
+    /// `limits.max_record`
+    pub max_record: u64,
+    /// For ties.
+    pub payloads: Payloads,
+    /// Where it is decided.
+    pub pool: Arc<CpuPool>,
+    /// Who gets what comes out.
+    pub samplers: HashMap<StratumId, Addr<Sampler>>,
+    /// Whether a chunk can be decided by itself.
+    pub closed: bool,
+    /// Set when the run is to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// The dedup actor.
+pub struct Deduper {
+    parts: Arc<DedupParts>,
+    /// Made when the shape is known.
+    index: Option<Index>,
+}
+
+impl Deduper {
+    /// An empty one.
+    pub fn new(parts: DedupParts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            index: None,
+        }
+    }
+}
+
+impl Actor for Deduper {
+    type Context = Context<Self>;
+}
+
+impl Handler<Absorb> for Deduper {
+    type Result = AtomicResponse<Self, Result<Grouped, RunError>>;
+
+    fn handle(&mut self, Absorb(headers): Absorb, _: &mut Context<Self>) -> Self::Result {
+        let parts = Arc::clone(&self.parts);
+        let index = self.index.take();
+        let work = async move {
+            let mut index = index;
+            absorb(&parts, &mut index, headers).await?;
+            let grouped = match index.take_if(|_| parts.closed) {
+                Some(index) => decide(&parts, index).await?,
+                None => Grouped::default(),
+            };
+            Ok((index, grouped))
+        };
+        AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
+            work.into_actor(self),
+            |result: Result<_, RunError>, deduper, _| {
+                let (index, grouped) = result?;
+                deduper.index = index;
+                Ok(grouped)
+            },
+        )))
+    }
+}
+
+impl Handler<Close> for Deduper {
+    type Result = AtomicResponse<Self, Result<Grouped, RunError>>;
+
+    fn handle(&mut self, Close: Close, _: &mut Context<Self>) -> Self::Result {
+        let parts = Arc::clone(&self.parts);
+        let index = self.index.take();
+        let work = async move {
+            match index {
+                Some(index) => decide(&parts, index).await,
+                None => Ok(Grouped::default()),
+            }
+        };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
+}
+
+/// Takes the headers of a chunk into the index.
+async fn absorb(
+    parts: &DedupParts,
+    index: &mut Option<Index>,
+    headers: Headers,
+) -> Result<(), RunError> {
+    let mut observe = |batch: HeaderBatch| {
+        let index = index.get_or_insert_with(|| Index::new(batch.shape));
+        // The supervisor ends a run of mixed shapes and names the rows.
+        if index.shape() == batch.shape {
+            index.observe(&batch);
+        }
+    };
+    match headers {
+        Headers::InMemory(batches) => batches.into_iter().for_each(observe),
+        Headers::Sealed(chunk) => {
+            let store = parts.payloads.add_sealed(chunk.rows_path());
+            let mut replay = chunk.replay(store)?;
+            loop {
+                let batch;
+                (replay, batch) = parts
+                    .pool
+                    .run(move || {
+                        let batch = replay.next_batch();
+                        (replay, batch)
+                    })
+                    .await?;
+                match batch? {
+                    Some(batch) => observe(batch),
+                    None => break,
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Decides all conversations of an index and hands them to the samplers.
+async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunError> {
+    let mut grouped = Grouped::default();
+    grouped.tally.duplicates = index.outnumbered();
+    let index = Arc::new(index);
+    let ranges = (0..index.conversations())
+        .step_by(RANGE as usize)
+        .map(|start| start..(start + RANGE).min(index.conversations()));
+    let mut decided = stream::iter(ranges)
+        .map(|range| {
+            let (parts, index) = (Arc::clone(parts), Arc::clone(&index));
+            let pool = Arc::clone(&parts.pool);
+            async move {
+                pool.run(move || decide_range(&parts, &index, range))
+                    .await?
+            }
+        })
+        // The order of arrival means nothing to a reservoir.
+        .buffer_unordered(parts.pool.threads());
+    while let Some((part, offers)) = decided.try_next().await? {
+        if parts.stop.load(Ordering::Relaxed) {
+            return Err(RunError::Interrupted);
+        }
+        grouped.add(part);
+        for (stratum, candidates) in offers {
+            let sampler = &parts.samplers[&stratum];
+            sampler
+                .send(Offer(candidates))
+                .await
+                .map_err(|_| died("sampler"))?;
+        }
+    }
+    Ok(grouped)
+}
+
+type Offers = Vec<(StratumId, Vec<Candidate>)>;
+
+fn decide_range(
+    parts: &DedupParts,
+    index: &Index,
+    range: Range<u32>,
+) -> Result<(Grouped, Offers), RunError> {
+    let selection = &*parts.selection;
+    let closing = Closing {
+        assembler: Assembler::new(selection, parts.nested),
+        selection,
+        max_record: parts.max_record,
+    };
+    let mut ranker = Ranker::new(selection.seed());
+    let mut by_stratum: Vec<Vec<Candidate>> = vec![Vec::new(); selection.stratum_slots()];
+    let (mut out_of_range, mut no_target) = (0, 0);
+    let mut emit = |conversation: Conversation<'_>| match selection
+        .membership(conversation.id, conversation.turns)
+    {
+        Membership::OutOfRange => out_of_range += 1,
+        Membership::NoTarget => no_target += 1,
+        Membership::Stratum(stratum) => by_stratum[usize::from(stratum.0)].push(Candidate {
+            rank: ranker.rank(conversation.id),
+            id: conversation.id.into(),
+            turns: conversation.turns,
+            rows: conversation.rows.into(),
+        }),
+    };
+    let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {
+        parts.payloads.read(position, out)
+    };
+    let tally = index.close(range, &closing, &mut read, &mut emit)?;
+    let grouped = Grouped {
+        tally,
+        out_of_range,
+        no_target,
+    };
+    let offers = (0..)
+        .map(StratumId)
+        .zip(by_stratum)
+        .filter(|(_, candidates)| !candidates.is_empty())
+        .collect();
+    Ok((grouped, offers))
+}
+
+/// The error of whoever finds an actor's mailbox closed; the death watch says more, and first.
+pub fn died(actor: &str) -> RunError {
+    RunError::ActorDied {
+        actor: actor.to_owned(),
+        how: "did not answer",
+    }
+}

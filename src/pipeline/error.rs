@@ -1,0 +1,94 @@
+//! Why a run ended without a dataset.
+
+use thiserror::Error;
+
+use super::death_watch::{Cause, Death};
+use crate::domain::chunk::Chunk;
+use crate::domain::ledger::{Imbalance, MalformedReport};
+use crate::runtime::JobError;
+use crate::sink::SinkError;
+use crate::source::SourceError;
+use crate::spool::SpoolError;
+use crate::spool::payloads::PayloadError;
+
+use super::work_dir::WorkDirError;
+
+/// Why a run ended without a dataset. The work directory is resumable after each of them, unless
+/// it says otherwise.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The source cannot be used at all.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A chunk could not be fetched.
+    #[error("chunk {chunk} failed at attempt {attempt}: {error}")]
+    Chunk {
+        /// Which.
+        chunk: Chunk,
+        /// Its last attempt.
+        attempt: u32,
+        /// Why.
+        error: SourceError,
+    },
+    /// The sink refused.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The work directory refused.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
+    /// A sealed chunk could not be written or read.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// A payload could not be read again.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// Too many rows cannot be read.
+    #[error(
+        "{malformed} of {rows} rows are malformed, more than the {percent}% that are allowed{examples}"
+    )]
+    TooManyMalformed {
+        /// How many.
+        malformed: u64,
+        /// Of how many.
+        rows: u64,
+        /// `limits.max_malformed_percent`
+        percent: f64,
+        /// `; the first: not_json at a.jsonl:3, ...`
+        examples: String,
+        /// All that are listed.
+        report: Box<MalformedReport>,
+    },
+    /// An actor ended that should not have.
+    #[error("the {actor} {how}: this is a defect in gleaner, please report it")]
+    ActorDied {
+        /// Which.
+        actor: String,
+        /// `panicked`, `stopped early` or `was cancelled`.
+        how: &'static str,
+    },
+    /// A job of the CPU pool did not end.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The counts do not add up.
+    #[error(transparent)]
+    Imbalance(#[from] Imbalance),
+    /// The settings and the parts given do not fit, such as a dataset name that is no name.
+    #[error("{0}")]
+    Settings(String),
+    /// Somebody asked the run to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl From<Death> for RunError {
+    fn from(death: Death) -> Self {
+        Self::ActorDied {
+            actor: death.actor,
+            how: match death.cause {
+                Cause::Stopped => "stopped early",
+                Cause::Panicked => "panicked",
+                Cause::Cancelled => "was cancelled",
+            },
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! From rows to headers: reads every row of a chunk, counts it, and keeps what is wanted.
+//!
+//! The same for every source. Runs on the CPU pool; holds one batch of headers in the making, and
+//! for rows that are spooled a writer of the chunk. Rows that stay where they are (plain files)
+//! cost their header only.
+
+use std::sync::Arc;
+
+use memchr::memchr_iter;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::domain::chunk::Chunk;
+use crate::domain::header::{Header, HeaderBatch, Position};
+use crate::domain::kusto_hash;
+use crate::domain::record::{Assembler, Nested};
+use crate::domain::row::{self, MalformedReason, RowKind, RowShape};
+use crate::domain::stratum::Selection;
+use crate::domain::timestamp::Ticks;
+use crate::source::{Place, RowBlock, RowForm, SourceError};
+use crate::spool::SpoolError;
+use crate::spool::sealed::{ChunkWriter, SealedChunk, Spool};
+use crate::spool::tally::ChunkTally;
+
+/// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
+const BATCH: usize = 4096;
+
+/// Which rows are wanted. The same for a whole run.
+#[derive(Debug)]
+pub struct RowRules {
+    /// Ids that stand for "no id".
+    pub ignore_ids: Vec<Vec<u8>>,
+    /// First instant inside the window.
+    pub start: Option<Ticks>,
+    /// First instant outside.
+    pub end: Option<Ticks>,
+    /// `limits.max_record`, in bytes.
+    pub max_record: u64,
+    /// For records that are put together from columns.
+    pub selection: Arc<Selection>,
+    /// How their nested values are written.
+    pub nested: Nested,
+}
+
+impl RowRules {
+    fn wants(&self, row: &row::Row<'_>) -> bool {
+        if self.ignore_ids.iter().any(|id| **id == *row.id) {
+            return false;
+        }
+        match row.kind {
+            RowKind::Event { at, agent, .. } => {
+                agent
+                    && self.start.is_none_or(|start| start <= at)
+                    && self.end.is_none_or(|end| at < end)
+            }
+            RowKind::Conversation { .. } => true,
+        }
+    }
+}
+
+/// The headers of a chunk that was read.
+#[derive(Debug)]
+pub enum Headers {
+    /// Of rows that stay where they are.
+    InMemory(Vec<HeaderBatch>),
+    /// Of rows that were spooled.
+    Sealed(SealedChunk),
+}
+
+/// Reads the rows of one attempt at a chunk.
+pub struct Intake {
+    chunk: Chunk,
+    rules: Arc<RowRules>,
+    spool: Spool,
+    writer: Option<ChunkWriter>,
+    tally: ChunkTally,
+    shape: Option<RowShape>,
+    batches: Vec<HeaderBatch>,
+    /// A record that is being put together.
+    record: Vec<u8>,
+}
+
+impl Intake {
+    /// Starts an attempt.
+    pub fn new(chunk: Chunk, rules: Arc<RowRules>, spool: Spool) -> Self {
+        Self {
+            chunk,
+            rules,
+            spool,
+            writer: None,
+            tally: ChunkTally::default(),
+            shape: None,
+            batches: Vec::new(),
+            record: Vec::new(),
+        }
+    }
+
+    /// Rows and bytes read so far.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.tally.rows_read, self.tally.bytes)
+    }
+
+    /// Reads all rows of a block.
+    ///
+    /// # Errors
+    /// If a row cannot be spooled.
+    pub fn absorb(&mut self, block: &RowBlock) -> Result<(), SourceError> {
+        self.tally.bytes += block.bytes.len() as u64;
+        // Nearly always the whole block is UTF-8, and asking once is much cheaper.
+        let all_utf8 = simdutf8::basic::from_utf8(&block.bytes).is_ok();
+        let mut line = block.first_line;
+        let mut start = 0;
+        for end in memchr_iter(b'\n', &block.bytes).chain([block.bytes.len()]) {
+            // What follows the last newline is a line only if it is not empty.
+            if start < block.bytes.len() {
+                self.line(block, start..end, line, all_utf8)?;
+                line += 1;
+            }
+            start = end + 1;
+        }
+        for reject in &block.rejects {
+            self.tally.malformed(reject.reason, reject.line);
+            line = line.max(reject.line + 1);
+        }
+        self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
+        Ok(())
+    }
+
+    fn line(
+        &mut self,
+        block: &RowBlock,
+        span: std::ops::Range<usize>,
+        line: u64,
+        utf8: bool,
+    ) -> Result<(), SourceError> {
+        let text = &block.bytes[span.clone()];
+        let row_text = row::trim(text);
+        if row_text.is_empty() {
+            return Ok(());
+        }
+        // Both slices lie in the block, so the distance of their starts is the offset.
+        let at = span.start + (row_text.as_ptr().addr() - text.as_ptr().addr());
+        let read = if row_text.len() as u64 > self.rules.max_record {
+            Err(MalformedReason::TooLarge)
+        } else if !utf8 && simdutf8::basic::from_utf8(row_text).is_err() {
+            Err(MalformedReason::InvalidUtf8)
+        } else {
+            row::read(row_text)
+        };
+        let row = match read {
+            Ok(row) => row,
+            Err(reason) => {
+                self.tally.malformed(reason, line);
+                return Ok(());
+            }
+        };
+        let (shape, turn, time) = match row.kind {
+            RowKind::Event { turn, at, .. } => (RowShape::Events, turn, at),
+            RowKind::Conversation { turns } => (RowShape::Conversations, i64::from(turns), 0),
+        };
+        let mut payload = row_text;
+        if block.form == RowForm::Assembled && shape == RowShape::Conversations {
+            self.record.clear();
+            let assembler = Assembler::new(&self.rules.selection, self.rules.nested);
+            let written = assembler.from_columns(row_text, &mut self.record);
+            if let Err(error) = written {
+                self.tally.malformed(error.into(), line);
+                return Ok(());
+            }
+            if self.record.len() as u64 > self.rules.max_record {
+                self.tally.malformed(MalformedReason::TooLarge, line);
+                return Ok(());
+            }
+            payload = &self.record;
+        }
+        self.tally.rows_read += 1;
+        self.tally.shape(shape, line);
+        if !self.rules.wants(&row) {
+            self.tally.filtered += 1;
+            return Ok(());
+        }
+        if *self.shape.get_or_insert(shape) != shape {
+            // The run will end for mixing shapes; it names the first row of each.
+            return Ok(());
+        }
+        match block.place {
+            Place::InFile { file, offset } => {
+                let header = Header {
+                    id_length: 0,
+                    id_hash: kusto_hash::hash(&row.id),
+                    turn,
+                    at: time,
+                    position: Position {
+                        store: file,
+                        // A row is at most `max_record`, which is below 4 GiB.
+                        length: payload.len() as u32,
+                        offset: offset + at as u64,
+                        checksum: xxh3_64(payload),
+                    },
+                };
+                let full = |batch: &HeaderBatch| batch.headers.len() == BATCH;
+                if self.batches.last().is_none_or(full) {
+                    self.batches.push(HeaderBatch::new(shape));
+                }
+                if let Some(batch) = self.batches.last_mut() {
+                    batch.push(&row.id, header);
+                }
+            }
+            Place::Spool => {
+                let writer = match &mut self.writer {
+                    Some(writer) => writer,
+                    none => none.insert(self.spool.create(self.chunk, shape).map_err(spool_error)?),
+                };
+                writer
+                    .append(&row.id, turn, time, payload)
+                    .map_err(spool_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The chunk was read to its end: seals what was spooled.
+    ///
+    /// # Errors
+    /// If the chunk cannot be sealed.
+    pub fn finish(self) -> Result<(ChunkTally, Headers), SourceError> {
+        match self.writer {
+            Some(writer) => {
+                let sealed = writer.seal(self.tally).map_err(spool_error)?;
+                Ok((sealed.tally().clone(), Headers::Sealed(sealed)))
+            }
+            None => Ok((self.tally, Headers::InMemory(self.batches))),
+        }
+    }
+}
+
+fn spool_error(error: SpoolError) -> SourceError {
+    SourceError::Spool(error.to_string())
+}

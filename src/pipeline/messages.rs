@@ -1,0 +1,190 @@
+//! What the actors say to each other. Data are nouns, commands are verbs; no message is a row.
+
+use std::collections::BTreeMap;
+
+use actix::Message;
+
+use super::credits::Credit;
+use super::error::RunError;
+use super::intake::Headers;
+use crate::domain::dedup::GroupTally;
+use crate::domain::lease::Lease;
+use crate::domain::placement::InvalidRecord;
+use crate::domain::reservoir::Candidate;
+use crate::domain::stratum::StratumId;
+use crate::domain::validation::{Code, Verdict};
+use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
+use crate::source::SourceError;
+use crate::spool::tally::ChunkTally;
+
+macro_rules! message {
+    ($name:ty => $result:ty) => {
+        impl Message for $name {
+            type Result = $result;
+        }
+    };
+}
+
+/// Fetcher to supervisor: gives a lease when there is one. The answer may take a while.
+#[derive(Debug)]
+pub struct RequestLease;
+message!(RequestLease => LeaseReply);
+
+/// The answer to [`RequestLease`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseReply {
+    /// Fetch this.
+    Fetch(Lease),
+    /// There is nothing left to fetch.
+    Finished,
+}
+
+/// Fetcher to supervisor: the attempt makes progress. `false`: the lease is lost.
+#[derive(Debug)]
+pub struct RenewLease(pub Lease);
+message!(RenewLease => bool);
+
+/// Fetcher to supervisor: the attempt has ended.
+#[derive(Debug)]
+pub struct ChunkFetched {
+    /// Under which lease.
+    pub lease: Lease,
+    /// What it brought.
+    pub result: Result<Fetched, SourceError>,
+}
+message!(ChunkFetched => ());
+
+/// A chunk, read to its end.
+#[derive(Debug)]
+pub struct Fetched {
+    /// What was counted.
+    pub tally: ChunkTally,
+    /// The headers of the rows that are wanted.
+    pub headers: Headers,
+    /// Whether an earlier start of the run had sealed it.
+    pub replayed: bool,
+}
+
+/// Supervisor to dedup: take the headers of a chunk that is done.
+#[derive(Debug)]
+pub struct Absorb(pub Headers);
+message!(Absorb => Result<Grouped, RunError>);
+
+/// Supervisor to dedup: all chunks are in; decide what is still open.
+#[derive(Debug)]
+pub struct Close;
+message!(Close => Result<Grouped, RunError>);
+
+/// What dedup decided.
+#[derive(Debug, Default)]
+pub struct Grouped {
+    /// Rows and conversations.
+    pub tally: GroupTally,
+    /// Complete conversations in no bucket.
+    pub out_of_range: u64,
+    /// Conversations in a stratum without a target.
+    pub no_target: u64,
+}
+
+impl Grouped {
+    /// Adds what was decided of other conversations.
+    pub fn add(&mut self, other: Self) {
+        self.tally.add(other.tally);
+        self.out_of_range += other.out_of_range;
+        self.no_target += other.no_target;
+    }
+}
+
+/// Dedup to sampler: conversations of its stratum.
+#[derive(Debug)]
+pub struct Offer(pub Vec<Candidate>);
+message!(Offer => ());
+
+/// Supervisor to sampler: all candidates were offered; validate and write.
+#[derive(Debug)]
+pub struct WriteStratum;
+message!(WriteStratum => Result<StratumOutcome, RunError>);
+
+/// How far a stratum has come.
+#[derive(Debug)]
+pub enum StratumOutcome {
+    /// Its file is committed.
+    Committed(Box<StratumResult>),
+    /// Too many candidates were invalid: more must be offered, in another round.
+    NeedsMore,
+}
+
+/// A stratum that is done.
+#[derive(Debug, Clone)]
+pub struct StratumResult {
+    /// Which.
+    pub stratum: StratumId,
+    /// Conversations that belong to it.
+    pub population: u64,
+    /// Records written.
+    pub records: u64,
+    /// Records that failed, in rank order.
+    pub invalid: Vec<InvalidRecord>,
+    /// Warnings of the records written.
+    pub warnings: BTreeMap<Code, u64>,
+    /// Its file in the dataset.
+    pub path: String,
+    /// The file's length.
+    pub bytes: u64,
+    /// The file's SHA-256.
+    pub sha256: String,
+}
+
+/// Sampler to validator: read these again, put them together, and hold them against the rules.
+#[derive(Debug)]
+pub struct Validate {
+    /// Whose.
+    pub stratum: StratumId,
+    /// In rank order.
+    pub candidates: Vec<Candidate>,
+    /// For their payloads; rides on in the answer.
+    pub credit: Credit,
+}
+message!(Validate => Result<Validated, RunError>);
+
+/// Verdicts on a batch, in rank order, with the records' bytes.
+#[derive(Debug)]
+pub struct Validated {
+    /// Each record behind a separator.
+    pub text: Vec<u8>,
+    /// One for each candidate.
+    pub entries: Vec<Entry>,
+    /// For `text`.
+    pub credit: Credit,
+}
+
+/// The verdict on one candidate.
+#[derive(Debug)]
+pub struct Entry {
+    /// What the rules say.
+    pub verdict: Verdict,
+    /// Its number of turns.
+    pub turns: u64,
+    /// Where its record ends in the text; it begins where the one before ends.
+    pub end: usize,
+}
+
+/// Sampler to uploader: keep a block aside.
+#[derive(Debug)]
+pub struct Stage(pub Block);
+message!(Stage => Result<BlockReceipt, SinkError>);
+
+/// To uploader: a file is whole.
+#[derive(Debug)]
+pub struct Commit(pub FileCommit);
+message!(Commit => Result<(), SinkError>);
+
+/// To supervisor: an actor has died.
+#[derive(Debug)]
+pub struct ActorDied(pub super::death_watch::Death);
+message!(ActorDied => ());
+
+/// To supervisor: take no more leases and end the run, resumable.
+#[derive(Debug)]
+pub struct Interrupt;
+message!(Interrupt => ());

@@ -1,0 +1,388 @@
+//! The pipeline: actors as thin shells around the pure types of [`crate::domain`].
+//!
+//! ```text
+//!             leases, backpressure, rounds
+//!  ┌──────────────────── Supervisor ────────────────────┐
+//! Fetcher xN ─► Dedup ─► Sampler x(split,bucket) ─► Validator xM ─► Uploader xK
+//!    └──── payloads: sealed chunks on disk, read again by rank ────┘
+//! ```
+//!
+//! [`run`] takes a run from its work directory to its dataset. It must be called on an actix
+//! arbiter; all actors live on that one thread, the work is done on a pool of threads and on
+//! tokio's blocking threads. When it returns, no actor and no thread of the run is left.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
+
+pub mod credits;
+pub mod death_watch;
+pub mod deduper;
+pub mod error;
+pub mod fetcher;
+pub mod intake;
+pub mod messages;
+pub mod publish;
+pub mod rows_report;
+pub mod sampler;
+pub mod stratum_file;
+pub mod supervisor;
+pub mod uploader;
+pub mod validator;
+pub mod work_dir;
+
+pub use error::RunError;
+
+use credits::Credits;
+use death_watch::{Death, DeathWatch};
+use fetcher::FetchParts;
+use intake::RowRules;
+use messages::{ActorDied, Interrupt};
+use publish::PublishParts;
+use rows_report::RowsReport;
+use sampler::{Sampler, WriteParts};
+use stratum_file::StratumFile;
+use supervisor::{Dismiss, Harvest, Supervisor, SupervisorParts};
+use validator::ValidateParts;
+use work_dir::{RunState, WorkDir};
+
+use crate::config::settings::{Format, Settings, SortKeys, Source};
+use crate::domain::manifest::{self, Framing, Manifest};
+use crate::domain::record::Nested;
+use crate::domain::timestamp::Ticks;
+use crate::runtime::CpuPool;
+use crate::sink::{Claim, ClaimRecord, DatasetSink};
+use crate::source::{ConversationSource, SourceError, Survey};
+use crate::spool::payloads::{PayloadError, Payloads};
+use crate::spool::sealed::Spool;
+use crate::telemetry::{Phase, Telemetry};
+
+/// What a run works with.
+pub struct RunParts {
+    /// What was asked for.
+    pub settings: Settings,
+    /// Where rows come from.
+    pub source: Arc<dyn ConversationSource>,
+    /// Where the dataset goes.
+    pub sink: Arc<dyn DatasetSink>,
+    /// What is remembered, and by whom it is held.
+    pub work_dir: WorkDir,
+    /// What is told.
+    pub telemetry: Telemetry,
+}
+
+/// A published dataset and how it came about.
+#[derive(Debug)]
+pub struct RunReport {
+    /// What was published.
+    pub manifest: Manifest,
+    /// Where, for a person.
+    pub location: String,
+    /// How long this start of the run took.
+    pub elapsed: Duration,
+    /// Whether an earlier start was continued.
+    pub resumed: bool,
+    /// Chunks that were not read again.
+    pub chunks_replayed: u64,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Takes a run to its dataset. `interrupt` completes when somebody wants it to stop; the run then
+/// ends with [`RunError::Interrupted`] and can be resumed.
+///
+/// # Errors
+/// See [`RunError`]. Nothing is published then.
+pub async fn run(
+    mut parts: RunParts,
+    interrupt: impl Future<Output = ()>,
+) -> Result<RunReport, RunError> {
+    let begun = Instant::now();
+    parts.telemetry.enter(Phase::Starting);
+    let record = &parts.work_dir.record;
+    let claim = ClaimRecord {
+        run_id: record.run_id.clone(),
+        fingerprint: record.fingerprint.clone(),
+        since: record.started.to_string(),
+    };
+    let claimed = parts.sink.claim(&record.dataset, &claim).await?;
+    if let Claim::Published(bytes) = claimed {
+        let manifest = serde_json::from_slice(&bytes)
+            .map_err(|error| RunError::Settings(format!("the published manifest: {error}")))?;
+        let note = "the dataset had been published already; the run was finished".to_owned();
+        return finish(parts, manifest, begun, 0, vec![note]).await;
+    }
+    let survey = parts.source.survey().await?;
+    pin_inputs(&mut parts.work_dir, &survey)?;
+    if let Some(bytes) = survey.bytes {
+        parts.telemetry.bytes_total.set(bytes);
+    }
+    let rows = RowsReport {
+        inputs: survey.stamp.clone(),
+        payloads: Payloads::default(),
+        max_percent: parts.settings.limits.max_malformed_percent,
+    };
+    for input in &survey.stamp {
+        rows.payloads.add_input(&input.path);
+    }
+    let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?;
+    let chunks = survey.chunks.len();
+    let harvest = harvest(&parts, survey, rows.clone(), &spool, interrupt).await;
+    let harvest = harvest.inspect_err(|error| distrust(&spool, error))?;
+    parts.telemetry.enter(Phase::Publishing);
+    let elapsed = begun.elapsed();
+    let publish_parts = PublishParts {
+        settings: &parts.settings,
+        record: &parts.work_dir.record,
+        source: parts.source.describe(),
+        rows: &rows,
+        statistics: statistics(&harvest, elapsed),
+        created_at: Timestamp::now().to_string(),
+    };
+    let manifest = publish::publish(&*parts.sink, &harvest, publish_parts).await?;
+    tracing::info!(
+        chunks,
+        records = parts.settings.selection.total(),
+        "published"
+    );
+    let notes = notes(&parts.settings, &harvest);
+    finish(parts, manifest, begun, harvest.replayed, notes).await
+}
+
+/// After publishing: the claim goes back, the work directory is emptied.
+async fn finish(
+    mut parts: RunParts,
+    manifest: Manifest,
+    begun: Instant,
+    chunks_replayed: u64,
+    notes: Vec<String>,
+) -> Result<RunReport, RunError> {
+    parts.sink.release(&manifest.dataset).await?;
+    parts.work_dir.record.state = RunState::Published;
+    parts.work_dir.save()?;
+    parts.work_dir.clear()?;
+    parts.telemetry.enter(Phase::Done);
+    Ok(RunReport {
+        location: format!("{}/{}", parts.sink.location(), manifest.dataset),
+        manifest,
+        elapsed: begun.elapsed(),
+        resumed: parts.work_dir.resumed,
+        chunks_replayed,
+        notes,
+    })
+}
+
+/// Pins the inputs of a new run, or holds them against those of the start before.
+fn pin_inputs(work_dir: &mut WorkDir, survey: &Survey) -> Result<(), RunError> {
+    let Some(pinned) = &work_dir.record.inputs else {
+        work_dir.record.inputs = Some(survey.stamp.clone());
+        return Ok(work_dir.save()?);
+    };
+    let changed = |path: &std::path::Path, what: &str| {
+        RunError::from(SourceError::Changed {
+            path: path.to_owned(),
+            what: what.to_owned(),
+        })
+    };
+    for old in pinned {
+        match survey.stamp.iter().find(|new| new.path == old.path) {
+            None => return Err(changed(&old.path, "it is not there any more")),
+            Some(new) if new != old => {
+                return Err(changed(&old.path, "its length or time is another"));
+            }
+            Some(_) => {}
+        }
+    }
+    match survey.stamp.iter().find(|new| !pinned.contains(new)) {
+        Some(new) => Err(changed(&new.path, "it was not there")),
+        None => Ok(()),
+    }
+}
+
+/// Runs the actors until the strata are written, and sees them all home.
+async fn harvest(
+    parts: &RunParts,
+    survey: Survey,
+    rows: RowsReport,
+    spool: &Spool,
+    interrupt: impl Future<Output = ()>,
+) -> Result<Harvest, RunError> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let pool = CpuPool::new(threads)
+        .map_err(|error| RunError::Settings(format!("cannot start threads: {error}")))?;
+    let (watch, mut deaths) = DeathWatch::new();
+    let supervisor_parts =
+        supervisor_parts(parts, survey, rows, spool, Arc::new(pool), watch.clone());
+    let (outcome, mut ended) = oneshot::channel();
+    let jitter_seed = parts.work_dir.record.started.as_nanosecond() as u64;
+    let supervisor = watch.start("supervisor", |_| {
+        Supervisor::new(supervisor_parts, jitter_seed, outcome)
+    });
+    let mut interrupt = std::pin::pin!(interrupt.fuse());
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = &mut ended => break result.unwrap_or_else(|_| Err(deduper::died("supervisor"))),
+            () = &mut interrupt => supervisor.do_send(Interrupt),
+            Some(death) = deaths.recv() => note_death(&supervisor, death),
+        }
+    };
+    supervisor.do_send(Dismiss);
+    drop((supervisor, watch));
+    // Everybody's end is reported; then the last sender is gone.
+    while let Some(death) = deaths.recv().await {
+        tracing::debug!(actor = %death.actor, cause = ?death.cause, "ended");
+    }
+    result
+}
+
+fn note_death(supervisor: &actix::Addr<Supervisor>, death: Death) {
+    // If the supervisor is dead itself, its outcome channel says so.
+    supervisor.do_send(ActorDied(death));
+}
+
+fn supervisor_parts(
+    parts: &RunParts,
+    survey: Survey,
+    rows: RowsReport,
+    spool: &Spool,
+    pool: Arc<CpuPool>,
+    watch: DeathWatch,
+) -> SupervisorParts {
+    let settings = &parts.settings;
+    let selection = Arc::new(settings.selection.clone());
+    let credits = Credits::new(settings.limits.in_flight);
+    let nested = nested(settings);
+    let framing = framing(settings);
+    let stop = Arc::new(AtomicBool::new(false));
+    let record = &parts.work_dir.record;
+    let rules = RowRules {
+        ignore_ids: settings
+            .ignore_ids
+            .iter()
+            .map(|id| id.clone().into_bytes())
+            .collect(),
+        start: record.window_start.map(ticks),
+        end: record.window_end.map(ticks),
+        max_record: settings.limits.max_record,
+        selection: Arc::clone(&selection),
+        nested,
+    };
+    let write = Arc::new(WriteParts {
+        dataset: record.dataset.clone(),
+        credits: credits.clone(),
+        pool: Arc::clone(&pool),
+        files: Arc::new(Semaphore::new(settings.workers.uploaders.get())),
+        telemetry: Arc::clone(&parts.telemetry),
+        stop: Arc::clone(&stop),
+    });
+    let samplers = selection.strata().filter_map(|stratum| {
+        let target = selection.target(stratum)?;
+        let (split, bucket) = (selection.split(stratum), selection.bucket(stratum));
+        let file = StratumFile::new(
+            record.dataset.clone(),
+            manifest::stratum_path(&split.name, bucket, framing),
+            bucket.name.clone(),
+            framing,
+            target.get(),
+            parts.sink.block_bytes(),
+        );
+        let candidates = selection.candidates_for(target);
+        let sampler = Sampler::new(stratum, candidates, file, Arc::clone(&write));
+        let name = format!("sampler of {}/{}", split.name, bucket.name);
+        Some((stratum, watch.start(name, |_| sampler)))
+    });
+    SupervisorParts {
+        chunks: survey.chunks,
+        closed: survey.closed,
+        max_attempts: settings.chunks.max_attempts.get(),
+        fetchers: settings.workers.fetchers.get(),
+        validators: settings.workers.validators.get(),
+        uploaders: settings.workers.uploaders.get(),
+        sink: Arc::clone(&parts.sink),
+        samplers: samplers.collect(),
+        max_record: settings.limits.max_record,
+        telemetry: Arc::clone(&parts.telemetry),
+        fetch: Arc::new(FetchParts {
+            source: Arc::clone(&parts.source),
+            rules: Arc::new(rules),
+            spool: spool.clone(),
+            pool: Arc::clone(&pool),
+            credits,
+            telemetry: Arc::clone(&parts.telemetry),
+            stop: Arc::clone(&stop),
+        }),
+        validate: Arc::new(ValidateParts {
+            payloads: rows.payloads.clone(),
+            selection: Arc::clone(&selection),
+            nested,
+            framing,
+            pool,
+            telemetry: Arc::clone(&parts.telemetry),
+        }),
+        rows,
+        stop,
+        watch,
+    }
+}
+
+/// How nested values of assembled records are written.
+fn nested(settings: &Settings) -> Nested {
+    match (settings.sink.sort_keys, &settings.source) {
+        (SortKeys::Always, _) | (SortKeys::Auto, Source::Kusto(_)) => Nested::Sorted,
+        (SortKeys::Auto, _) => Nested::AsIs,
+    }
+}
+
+/// The framing of the stratum files.
+pub fn framing(settings: &Settings) -> Framing {
+    match settings.sink.format {
+        Format::Json => manifest::JSON,
+        Format::Jsonl => manifest::JSONL,
+    }
+}
+
+fn ticks(at: Timestamp) -> Ticks {
+    // The range of `Timestamp` is within 10,000 years, far below 2^63 ticks.
+    (at.as_nanosecond().div_euclid(100)) as Ticks
+}
+
+/// A payload of a sealed chunk that is not what it was: the chunk is fetched again next time.
+fn distrust(spool: &Spool, error: &RunError) {
+    if let RunError::Payload(PayloadError::Changed { path, sealed: true }) = error {
+        spool.distrust(path);
+    }
+}
+
+fn statistics(harvest: &Harvest, elapsed: Duration) -> BTreeMap<String, Value> {
+    let bytes: u64 = harvest.tallies.values().map(|tally| tally.bytes).sum();
+    BTreeMap::from([
+        ("elapsed_seconds".to_owned(), json!(elapsed.as_secs_f64())),
+        ("bytes_read".to_owned(), json!(bytes)),
+        ("chunks_replayed".to_owned(), json!(harvest.replayed)),
+        ("top_up_rounds".to_owned(), json!(harvest.rounds)),
+    ])
+}
+
+fn notes(settings: &Settings, harvest: &Harvest) -> Vec<String> {
+    let mut notes = Vec::new();
+    let conversations = harvest
+        .tallies
+        .values()
+        .any(|t| t.first_conversation.is_some());
+    if settings.window.is_some() && conversations {
+        notes.push(
+            "the rows are whole conversations without a Timestamp: the window left none of them out"
+                .to_owned(),
+        );
+    }
+    notes
+}

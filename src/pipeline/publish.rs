@@ -1,0 +1,222 @@
+//! From a harvest to a dataset: the reports, the sums, and the manifest, last.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::error::RunError;
+use super::rows_report::RowsReport;
+use super::supervisor::Harvest;
+use super::work_dir::RunRecord;
+use crate::config::settings::Settings;
+use crate::domain::ledger::Population;
+use crate::domain::manifest::{
+    self, ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
+};
+use crate::domain::placement::InvalidRecord;
+use crate::domain::validation::Code;
+use crate::fault;
+use crate::sink::{Block, DatasetSink, FileCommit};
+
+/// What the manifest says besides the harvest.
+pub struct PublishParts<'a> {
+    /// What was asked for.
+    pub settings: &'a Settings,
+    /// What was pinned.
+    pub record: &'a RunRecord,
+    /// What the source says of itself.
+    pub source: Value,
+    /// Names malformed rows.
+    pub rows: &'a RowsReport,
+    /// How the run went.
+    pub statistics: BTreeMap<String, Value>,
+    /// When the manifest is written, RFC 3339.
+    pub created_at: String,
+}
+
+/// Writes the reports and the sums, checks every count, and publishes.
+///
+/// # Errors
+/// If a count does not come out or the sink refuses.
+pub async fn publish(
+    sink: &dyn DatasetSink,
+    harvest: &Harvest,
+    parts: PublishParts<'_>,
+) -> Result<Manifest, RunError> {
+    let dataset = parts.record.dataset.clone();
+    let mut invalid_files = Vec::new();
+    for (path, report) in invalid_reports(harvest, &parts) {
+        invalid_files.push(put(sink, &dataset, path, report).await?);
+    }
+    let manifest = manifest_of(harvest, parts, invalid_files);
+    manifest.check()?;
+    let sums = manifest::sha256sums(&manifest.files());
+    put(sink, &dataset, "SHA256SUMS".to_owned(), sums.into_bytes()).await?;
+    let bytes = manifest
+        .to_bytes()
+        .map_err(|error| RunError::Settings(format!("cannot write the manifest: {error}")))?;
+    fault::point("publish");
+    sink.publish(&dataset, bytes).await?;
+    fault::point("published");
+    Ok(manifest)
+}
+
+/// One report for each split that has invalid records, in the order of splits.
+fn invalid_reports(harvest: &Harvest, parts: &PublishParts<'_>) -> Vec<(String, Vec<u8>)> {
+    let selection = &parts.settings.selection;
+    let timestamp = parts.record.started.strftime("%Y%m%d_%H%M%S").to_string();
+    let of_split = |split: &str| -> Vec<&InvalidRecord> {
+        let strata = harvest.strata.iter();
+        strata
+            .filter(|result| selection.split(result.stratum).name == split)
+            .flat_map(|result| &result.invalid)
+            .collect()
+    };
+    selection
+        .splits()
+        .iter()
+        .map(|split| (&split.name, of_split(&split.name)))
+        .filter(|(_, records)| !records.is_empty())
+        .map(|(split, records)| {
+            let path = format!("invalid_records_{split}_{timestamp}.json");
+            (path, manifest::invalid_report(&records))
+        })
+        .collect()
+}
+
+/// Writes a small file.
+async fn put(
+    sink: &dyn DatasetSink,
+    dataset: &str,
+    path: String,
+    bytes: Vec<u8>,
+) -> Result<FileRecord, RunError> {
+    let record = FileRecord {
+        path,
+        bytes: bytes.len() as u64,
+        sha256: manifest::hex(&Sha256::digest(&bytes)),
+    };
+    let mut blocks = Vec::new();
+    let mut offset = 0;
+    for (index, piece) in (0..).zip(bytes.chunks(sink.block_bytes())) {
+        let block = Block {
+            dataset: dataset.to_owned(),
+            path: record.path.clone(),
+            index,
+            offset,
+            bytes: piece.to_vec(),
+        };
+        offset += piece.len() as u64;
+        blocks.push(sink.stage(block).await?);
+    }
+    let commit = FileCommit {
+        dataset: dataset.to_owned(),
+        path: record.path.clone(),
+        blocks,
+        bytes: record.bytes,
+        sha256: record.sha256.clone(),
+    };
+    sink.commit(commit).await?;
+    Ok(record)
+}
+
+fn manifest_of(
+    harvest: &Harvest,
+    parts: PublishParts<'_>,
+    invalid_files: Vec<FileRecord>,
+) -> Manifest {
+    let selection = &parts.settings.selection;
+    let strata: Vec<StratumRecord> = harvest
+        .strata
+        .iter()
+        .map(|result| {
+            let target = selection.target(result.stratum).map_or(0, NonZeroU64::get);
+            let invalid = result.invalid.len() as u64;
+            StratumRecord {
+                split: selection.split(result.stratum).name.clone(),
+                bucket: selection.bucket(result.stratum).name.clone(),
+                target,
+                population: result.population,
+                records: result.records,
+                invalid,
+                not_sampled: result.population.saturating_sub(result.records + invalid),
+                shortfall: target - result.records,
+                file: result.path.clone(),
+                bytes: result.bytes,
+                sha256: result.sha256.clone(),
+            }
+        })
+        .collect();
+    let warnings = Code::warnings()
+        .map(|code| {
+            let of_code =
+                |result: &super::messages::StratumResult| result.warnings.get(&code).copied();
+            let count = harvest.strata.iter().filter_map(of_code).sum();
+            (code.name().to_owned(), count)
+        })
+        .collect();
+    let sink = &parts.settings.sink;
+    Manifest {
+        dataset: parts.record.dataset.clone(),
+        created_at: parts.created_at,
+        tool: Tool {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        run_id: parts.record.run_id.clone(),
+        fingerprint: parts.record.fingerprint.clone(),
+        seed: selection.seed().to_owned(),
+        hash: manifest::HASH.to_owned(),
+        window: WindowInstants {
+            start: parts.record.window_start.map(|at| at.to_string()),
+            end: parts.record.window_end.map(|at| at.to_string()),
+        },
+        source: parts.source,
+        selection: SelectionRecord::from(selection),
+        format: serde_name(&sink.format),
+        sort_keys: serde_name(&sink.sort_keys),
+        chunks: ChunksRecord {
+            count: harvest.tallies.len() as u64,
+            missing: Vec::new(),
+        },
+        population: population(harvest),
+        malformed: parts
+            .rows
+            .malformed(&harvest.tallies, &harvest.grouped.tally.too_large),
+        content_sha256: manifest::content_sha256(&strata),
+        strata,
+        warnings,
+        invalid_files,
+        statistics: parts.statistics,
+    }
+}
+
+fn population(harvest: &Harvest) -> Population {
+    let tally = &harvest.grouped.tally;
+    let sum = |count: fn(&crate::spool::tally::ChunkTally) -> u64| {
+        harvest.tallies.values().map(count).sum::<u64>()
+    };
+    let malformed = sum(|t| t.malformed.values().map(|m| m.count).sum());
+    Population {
+        rows_read: Some(sum(|t| t.rows_read)),
+        malformed: Some(malformed + tally.too_large.len() as u64),
+        filtered: Some(sum(|t| t.filtered)),
+        collapsed: Some(tally.collapsed),
+        duplicates: Some(tally.duplicates),
+        kept_rows: Some(tally.kept_rows),
+        conversations: tally.conversations,
+        incomplete: Some(tally.incomplete),
+        out_of_range: harvest.grouped.out_of_range,
+        no_target: harvest.grouped.no_target,
+    }
+}
+
+/// The name that serde gives a unit variant.
+fn serde_name(value: &impl serde::Serialize) -> String {
+    match json!(value) {
+        Value::String(name) => name,
+        other => other.to_string(),
+    }
+}

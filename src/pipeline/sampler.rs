@@ -1,0 +1,432 @@
+//! One sampler per stratum: first its reservoir, then the foreman of its file.
+//!
+//! While chunks come in it keeps the best-ranked candidates. When all are offered it sends them,
+//! in rank order and in batches, to the validators, places the verdicts in rank order, and sends
+//! full blocks to the uploaders, all overlapping. When too many were invalid it says so, keeps its
+//! file as far as it is, and takes offers from behind the last candidate in another round.
+//!
+//! Memory: candidates (a header each), the batches in flight (paid from the credits), and at most
+//! [`BLOCKS_IN_FLIGHT`] blocks and the one in the making; not more strata write at once than there
+//! are uploaders.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::{Actor, Addr, AtomicResponse, Context, Handler, WrapFuture};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
+use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
+use tokio::sync::Semaphore;
+
+use super::credits::{Credit, Credits};
+use super::deduper::died;
+use super::error::RunError;
+use super::messages::{
+    Commit, Offer, Stage, StratumOutcome, StratumResult, Validate, Validated, WriteStratum,
+};
+use super::stratum_file::StratumFile;
+use super::uploader::Uploader;
+use super::validator::Validator;
+use crate::domain::rank::Rank;
+use crate::domain::reservoir::{Candidate, Reservoir};
+use crate::domain::stratum::StratumId;
+use crate::runtime::CpuPool;
+use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
+use crate::telemetry::Telemetry;
+
+/// Payload in a batch: a few dozen records of usual size, so that a message costs nothing, and
+/// few enough that a file can end without much work for nothing.
+const BATCH_BYTES: u64 = 256 * 1024;
+
+/// Blocks of one file that are being written at once: one to the disk while the next is made.
+const BLOCKS_IN_FLIGHT: usize = 2;
+
+/// What all samplers share.
+pub struct WriteParts {
+    /// The dataset's folder.
+    pub dataset: String,
+    /// For payloads in flight.
+    pub credits: Credits,
+    /// Where verdicts are placed and bytes hashed.
+    pub pool: Arc<CpuPool>,
+    /// One permit for each file that may be written at once.
+    pub files: Arc<Semaphore>,
+    /// What is told.
+    pub telemetry: Telemetry,
+    /// Set when the run is to end.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Who a sampler works with; known when all chunks are in.
+#[derive(Clone)]
+pub struct Crew {
+    /// Batches go round.
+    pub validators: Arc<[Addr<Validator>]>,
+    /// Blocks go round.
+    pub uploaders: Arc<[Addr<Uploader>]>,
+}
+
+/// The sampler of one stratum.
+pub struct Sampler {
+    stratum: StratumId,
+    parts: Arc<WriteParts>,
+    crew: Option<Crew>,
+    reservoir: Reservoir,
+    /// Conversations of the stratum, from the first round.
+    population: Option<u64>,
+    /// The last candidate that was looked at.
+    floor: Option<(Rank, Box<[u8]>)>,
+    /// How many were looked at.
+    seen: u64,
+    /// Absent when it is done.
+    file: Option<OpenFile>,
+}
+
+/// A file and the receipts of its blocks.
+struct OpenFile {
+    file: StratumFile,
+    receipts: Vec<BlockReceipt>,
+}
+
+impl Sampler {
+    /// A sampler that keeps `candidates` for a file.
+    pub fn new(
+        stratum: StratumId,
+        candidates: u64,
+        file: StratumFile,
+        parts: Arc<WriteParts>,
+    ) -> Self {
+        Self {
+            stratum,
+            parts,
+            crew: None,
+            reservoir: Reservoir::new(usize::try_from(candidates).unwrap_or(usize::MAX)),
+            population: None,
+            floor: None,
+            seen: 0,
+            file: Some(OpenFile {
+                file,
+                receipts: Vec::new(),
+            }),
+        }
+    }
+}
+
+impl Actor for Sampler {
+    type Context = Context<Self>;
+}
+
+impl Handler<Offer> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, Offer(candidates): Offer, _: &mut Context<Self>) {
+        if self.file.is_none() {
+            // Done in an earlier round.
+            return;
+        }
+        for candidate in candidates {
+            self.reservoir.offer(candidate);
+        }
+        if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
+            counters.population.set(self.reservoir.offered());
+            counters.candidates.set(self.reservoir.held() as u64);
+        }
+    }
+}
+
+/// To sampler: who validates and writes.
+pub struct Meet(pub Crew);
+
+impl actix::Message for Meet {
+    type Result = ();
+}
+
+impl Handler<Meet> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, Meet(crew): Meet, _: &mut Context<Self>) {
+        self.crew = Some(crew);
+    }
+}
+
+impl Handler<WriteStratum> for Sampler {
+    type Result = AtomicResponse<Self, Result<StratumOutcome, RunError>>;
+
+    fn handle(&mut self, WriteStratum: WriteStratum, _: &mut Context<Self>) -> Self::Result {
+        let reservoir = std::mem::take(&mut self.reservoir);
+        let population = *self.population.get_or_insert(reservoir.offered());
+        let candidates = reservoir.into_ranked();
+        self.seen += candidates.len() as u64;
+        if let Some(last) = candidates.last() {
+            self.floor = Some((last.rank, last.id.clone()));
+        }
+        let exhausted = self.seen >= population;
+        let work = match (self.file.take(), self.crew.clone()) {
+            (Some(open), Some(crew)) => Some(
+                Foreman {
+                    stratum: self.stratum,
+                    parts: Arc::clone(&self.parts),
+                    crew,
+                    receipts: open.receipts,
+                    turn: 0,
+                }
+                .write(open.file, candidates, exhausted),
+            ),
+            _ => None,
+        };
+        let work = async move {
+            match work {
+                Some(work) => work.await,
+                None => Err(died("sampler")),
+            }
+        };
+        AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
+            work.into_actor(self),
+            move |result, sampler, _| match result? {
+                Written::Whole(mut result) => {
+                    result.population = population;
+                    Ok(StratumOutcome::Committed(Box::new(result)))
+                }
+                Written::Part(open) => {
+                    sampler.widen(open);
+                    Ok(StratumOutcome::NeedsMore)
+                }
+            },
+        )))
+    }
+}
+
+impl Sampler {
+    /// Prepares for another round: twice what is still wanted.
+    fn widen(&mut self, open: OpenFile) {
+        let wanted = open.file.placement.wanted().saturating_mul(2) + 16;
+        let capacity = usize::try_from(wanted).unwrap_or(usize::MAX);
+        self.reservoir = match self.floor.clone() {
+            Some(floor) => Reservoir::behind(capacity, floor),
+            None => Reservoir::new(capacity),
+        };
+        self.file = Some(open);
+    }
+}
+
+/// How far a file has come.
+enum Written {
+    Whole(StratumResult),
+    Part(OpenFile),
+}
+
+/// A batch and its credit.
+type Paid = (Vec<Candidate>, Credit);
+
+/// Writes one file.
+struct Foreman {
+    stratum: StratumId,
+    parts: Arc<WriteParts>,
+    crew: Crew,
+    receipts: Vec<BlockReceipt>,
+    /// For going round.
+    turn: usize,
+}
+
+impl Foreman {
+    async fn write(
+        mut self,
+        file: StratumFile,
+        candidates: Vec<Candidate>,
+        exhausted: bool,
+    ) -> Result<Written, RunError> {
+        let files = Arc::clone(&self.parts.files);
+        // Never closed; see `Credits`.
+        let _place = files.acquire_owned().await.ok();
+        let mut staging = Staging::default();
+        let file = self.validate_all(file, candidates, &mut staging).await?;
+        if file.placement.is_full() || exhausted {
+            return self.finish(file, staging).await.map(Written::Whole);
+        }
+        staging.finish(&mut self.receipts).await?;
+        Ok(Written::Part(OpenFile {
+            file,
+            receipts: self.receipts,
+        }))
+    }
+
+    /// Validates and places candidates in rank order until the target is met.
+    async fn validate_all(
+        &mut self,
+        mut file: StratumFile,
+        candidates: Vec<Candidate>,
+        staging: &mut Staging,
+    ) -> Result<StratumFile, RunError> {
+        let mut batches = Batches(candidates.into_iter().peekable());
+        let mut validating = FuturesOrdered::new();
+        // The next batch, while it waits for its credit. It must not wait in front of verdicts
+        // that hold the credit it waits for.
+        let mut paying: Option<LocalBoxFuture<'static, Paid>> = None;
+        while !file.placement.is_full() {
+            if self.parts.stop.load(Ordering::Relaxed) {
+                return Err(RunError::Interrupted);
+            }
+            if paying.is_none()
+                && validating.len() < 2 * self.crew.validators.len()
+                && let Some(batch) = batches.next()
+            {
+                paying = Some(pay(self.parts.credits.clone(), batch).boxed_local());
+            }
+            tokio::select! {
+                biased;
+                Some(validated) = validating.next() => {
+                    file = self.place(file, validated?, staging).await?;
+                }
+                Some((batch, credit)) = wait(&mut paying) => {
+                    paying = None;
+                    validating.push_back(self.validate(batch, credit));
+                }
+                else => break,
+            }
+        }
+        Ok(file)
+    }
+
+    fn validate(
+        &mut self,
+        candidates: Vec<Candidate>,
+        credit: Credit,
+    ) -> BoxFuture<'static, Result<Validated, RunError>> {
+        self.turn += 1;
+        let validator = &self.crew.validators[self.turn % self.crew.validators.len()];
+        let answer = validator.send(Validate {
+            stratum: self.stratum,
+            candidates,
+            credit,
+        });
+        async move { answer.await.map_err(|_| died("validator"))? }.boxed()
+    }
+
+    async fn place(
+        &mut self,
+        mut file: StratumFile,
+        batch: Validated,
+        staging: &mut Staging,
+    ) -> Result<StratumFile, RunError> {
+        let job = move || {
+            let blocks = file.place(batch);
+            (file, blocks)
+        };
+        let (file, blocks) = self.parts.pool.run(job).await?;
+        if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
+            counters.taken.set(file.placement.records);
+        }
+        self.stage(blocks, staging).await?;
+        Ok(file)
+    }
+
+    async fn stage(&mut self, blocks: Vec<Block>, staging: &mut Staging) -> Result<(), RunError> {
+        for block in blocks {
+            staging.make_room(&mut self.receipts).await?;
+            self.turn += 1;
+            let uploader = &self.crew.uploaders[self.turn % self.crew.uploaders.len()];
+            let answer = uploader.send(Stage(block));
+            staging
+                .0
+                .push(async move { answer.await.map_err(|_| died("uploader")) }.boxed_local());
+        }
+        Ok(())
+    }
+
+    async fn finish(
+        mut self,
+        file: StratumFile,
+        mut staging: Staging,
+    ) -> Result<StratumResult, RunError> {
+        let path = file.path().to_owned();
+        let (mut blocks, finished) = self.parts.pool.run(move || file.finish()).await?;
+        blocks.extend(finished.last);
+        self.stage(blocks, &mut staging).await?;
+        staging.finish(&mut self.receipts).await?;
+        let mut blocks = std::mem::take(&mut self.receipts);
+        blocks.sort_by_key(|receipt| receipt.index);
+        let commit = FileCommit {
+            dataset: self.parts.dataset.clone(),
+            path: path.clone(),
+            blocks,
+            bytes: finished.bytes,
+            sha256: finished.sha256.clone(),
+        };
+        let uploader = &self.crew.uploaders[self.turn % self.crew.uploaders.len()];
+        uploader
+            .send(Commit(commit))
+            .await
+            .map_err(|_| died("uploader"))??;
+        Ok(StratumResult {
+            stratum: self.stratum,
+            population: 0,
+            records: finished.placement.records,
+            invalid: finished.placement.invalid,
+            warnings: finished.placement.warnings,
+            path,
+            bytes: finished.bytes,
+            sha256: finished.sha256,
+        })
+    }
+}
+
+async fn pay(credits: Credits, batch: Vec<Candidate>) -> Paid {
+    let bytes = batch.iter().map(Candidate::payload_bytes).sum();
+    let credit = credits.acquire(bytes).await;
+    (batch, credit)
+}
+
+/// Waits for what is there to wait for; `None` at once if nothing is.
+async fn wait<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> Option<T> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
+    }
+}
+
+/// Blocks on their way to the sink.
+#[derive(Default)]
+struct Staging(
+    FuturesUnordered<LocalBoxFuture<'static, Result<Result<BlockReceipt, SinkError>, RunError>>>,
+);
+
+impl Staging {
+    /// Waits until another block may go.
+    async fn make_room(&mut self, receipts: &mut Vec<BlockReceipt>) -> Result<(), RunError> {
+        while self.0.len() >= BLOCKS_IN_FLIGHT
+            && let Some(receipt) = self.0.next().await
+        {
+            receipts.push(receipt??);
+        }
+        Ok(())
+    }
+
+    /// Waits for all blocks.
+    async fn finish(&mut self, receipts: &mut Vec<BlockReceipt>) -> Result<(), RunError> {
+        while let Some(receipt) = self.0.next().await {
+            receipts.push(receipt??);
+        }
+        Ok(())
+    }
+}
+
+/// Candidates in batches of about [`BATCH_BYTES`], at least one in each.
+struct Batches(std::iter::Peekable<std::vec::IntoIter<Candidate>>);
+
+impl Iterator for Batches {
+    type Item = Vec<Candidate>;
+
+    fn next(&mut self) -> Option<Vec<Candidate>> {
+        let first = self.0.next()?;
+        let mut bytes = first.payload_bytes();
+        let mut batch = vec![first];
+        while let Some(next) = self
+            .0
+            .next_if(|next| bytes + next.payload_bytes() <= BATCH_BYTES)
+        {
+            bytes += next.payload_bytes();
+            batch.push(next);
+        }
+        Some(batch)
+    }
+}

@@ -1,0 +1,147 @@
+//! The file of one stratum in the making: verdicts in rank order become blocks.
+//!
+//! Pure: it hashes, counts and cuts; others read and write. Blocks have the sink's length, whatever
+//! the batches were, so a resumed run cuts the same blocks.
+
+use sha2::{Digest, Sha256};
+
+use super::messages::Validated;
+use crate::domain::manifest::Framing;
+use crate::domain::placement::Placement;
+use crate::sink::Block;
+
+/// A stratum's file.
+pub struct StratumFile {
+    dataset: String,
+    path: String,
+    bucket: String,
+    framing: Framing,
+    /// What has been decided.
+    pub placement: Placement,
+    hasher: Sha256,
+    block: Vec<u8>,
+    block_bytes: usize,
+    blocks: u32,
+    bytes: u64,
+}
+
+/// A file that is complete.
+pub struct FinishedFile {
+    /// Its last block, if it is not empty.
+    pub last: Option<Block>,
+    /// What has been decided.
+    pub placement: Placement,
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl StratumFile {
+    /// An empty file.
+    pub fn new(
+        dataset: String,
+        path: String,
+        bucket: String,
+        framing: Framing,
+        target: u64,
+        block_bytes: usize,
+    ) -> Self {
+        Self {
+            dataset,
+            path,
+            bucket,
+            framing,
+            placement: Placement::new(target),
+            hasher: Sha256::new(),
+            block: Vec::new(),
+            block_bytes: block_bytes.max(1),
+            blocks: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Its path in the dataset.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Places the verdicts on the next candidates. Gives the blocks that became full.
+    pub fn place(&mut self, batch: Validated) -> Vec<Block> {
+        let separator = self.framing.between.len();
+        let mut full = Vec::new();
+        let mut start = 0;
+        // Records that follow each other leave in one piece.
+        let mut run = 0..0;
+        for entry in batch.entries {
+            let first = self.placement.records == 0;
+            if self
+                .placement
+                .place(entry.verdict, &self.bucket, entry.turns)
+            {
+                if first {
+                    self.append(self.framing.before.as_bytes(), &mut full);
+                }
+                let from = if first { start + separator } else { start };
+                if run.end == from {
+                    run.end = entry.end;
+                } else {
+                    self.append(&batch.text[run], &mut full);
+                    run = from..entry.end;
+                }
+            }
+            start = entry.end;
+        }
+        self.append(&batch.text[run], &mut full);
+        full
+    }
+
+    fn append(&mut self, mut bytes: &[u8], full: &mut Vec<Block>) {
+        self.hasher.update(bytes);
+        while !bytes.is_empty() {
+            if self.block.capacity() == 0 {
+                self.block.reserve_exact(self.block_bytes);
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(self.block_bytes - self.block.len()));
+            self.block.extend_from_slice(now);
+            bytes = later;
+            if self.block.len() == self.block_bytes {
+                full.push(self.cut());
+            }
+        }
+    }
+
+    fn cut(&mut self) -> Block {
+        let bytes = std::mem::take(&mut self.block);
+        let block = Block {
+            dataset: self.dataset.clone(),
+            path: self.path.clone(),
+            index: self.blocks,
+            offset: self.bytes,
+            bytes,
+        };
+        self.blocks += 1;
+        self.bytes += block.bytes.len() as u64;
+        block
+    }
+
+    /// Ends the file. Gives the blocks that became full by that, and the rest.
+    pub fn finish(mut self) -> (Vec<Block>, FinishedFile) {
+        let end = if self.placement.records == 0 {
+            self.framing.empty
+        } else {
+            self.framing.after
+        };
+        let mut full = Vec::new();
+        self.append(end.as_bytes(), &mut full);
+        let last = (!self.block.is_empty()).then(|| self.cut());
+        let sha256 = crate::domain::manifest::hex(&self.hasher.finalize());
+        let finished = FinishedFile {
+            last,
+            placement: self.placement,
+            bytes: self.bytes,
+            sha256,
+        };
+        (full, finished)
+    }
+}

@@ -1,0 +1,62 @@
+//! Uploaders hand blocks and files to the sink, one at a time each.
+//!
+//! Staging a block or committing a file again is harmless (the sink promises it), so whoever asked
+//! may ask again when an uploader has died.
+
+use std::sync::Arc;
+
+use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
+
+use super::messages::{Commit, Stage};
+use crate::fault;
+use crate::sink::{BlockReceipt, DatasetSink, SinkError};
+use crate::telemetry::Telemetry;
+
+/// One of the uploaders.
+pub struct Uploader {
+    sink: Arc<dyn DatasetSink>,
+    telemetry: Telemetry,
+}
+
+impl Uploader {
+    /// An uploader for a sink.
+    pub fn new(sink: Arc<dyn DatasetSink>, telemetry: Telemetry) -> Self {
+        Self { sink, telemetry }
+    }
+}
+
+impl Actor for Uploader {
+    type Context = Context<Self>;
+}
+
+impl Handler<Stage> for Uploader {
+    type Result = AtomicResponse<Self, Result<BlockReceipt, SinkError>>;
+
+    fn handle(&mut self, Stage(block): Stage, _: &mut Context<Self>) -> Self::Result {
+        let sink = Arc::clone(&self.sink);
+        let telemetry = Arc::clone(&self.telemetry);
+        let work = async move {
+            fault::point("stage");
+            let receipt = sink.stage(block).await?;
+            fault::point("staged");
+            telemetry.written.add(receipt.bytes);
+            Ok(receipt)
+        };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
+}
+
+impl Handler<Commit> for Uploader {
+    type Result = AtomicResponse<Self, Result<(), SinkError>>;
+
+    fn handle(&mut self, Commit(file): Commit, _: &mut Context<Self>) -> Self::Result {
+        let sink = Arc::clone(&self.sink);
+        let work = async move {
+            fault::point("commit");
+            sink.commit(file).await?;
+            fault::point("committed");
+            Ok(())
+        };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
+}

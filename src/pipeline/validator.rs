@@ -1,0 +1,132 @@
+//! Validators read the chosen payloads again and hold them against the rules.
+//!
+//! One batch at a time each; the work runs on the CPU pool. The bytes that are validated are the
+//! bytes that will be written. Doing a batch again gives the same: it is idempotent.
+
+use std::sync::Arc;
+
+use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
+
+use super::error::RunError;
+use super::messages::{Entry, Validate, Validated};
+use crate::domain::manifest::Framing;
+use crate::domain::record::{Assembler, Nested};
+use crate::domain::reservoir::Candidate;
+use crate::domain::row::RowShape;
+use crate::domain::stratum::{Selection, StratumId};
+use crate::domain::validation::validate;
+use crate::runtime::CpuPool;
+use crate::spool::payloads::{PayloadError, Payloads};
+use crate::telemetry::Telemetry;
+
+/// What all validators share.
+pub struct ValidateParts {
+    /// Where payloads are.
+    pub payloads: Payloads,
+    /// The rules' ranges.
+    pub selection: Arc<Selection>,
+    /// How nested values are written.
+    pub nested: Nested,
+    /// What stands between records.
+    pub framing: Framing,
+    /// Where the work is done.
+    pub pool: Arc<CpuPool>,
+    /// What is told.
+    pub telemetry: Telemetry,
+}
+
+/// One of the validators.
+pub struct Validator {
+    parts: Arc<ValidateParts>,
+    shape: RowShape,
+}
+
+impl Validator {
+    /// A validator for rows of one shape.
+    pub fn new(parts: Arc<ValidateParts>, shape: RowShape) -> Self {
+        Self { parts, shape }
+    }
+}
+
+impl Actor for Validator {
+    type Context = Context<Self>;
+}
+
+impl Handler<Validate> for Validator {
+    type Result = AtomicResponse<Self, Result<Validated, RunError>>;
+
+    fn handle(&mut self, batch: Validate, _: &mut Context<Self>) -> Self::Result {
+        let parts = Arc::clone(&self.parts);
+        let shape = self.shape;
+        let work = async move {
+            let pool = Arc::clone(&parts.pool);
+            pool.run(move || validate_batch(&parts, shape, batch))
+                .await?
+        };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
+}
+
+fn validate_batch(
+    parts: &ValidateParts,
+    shape: RowShape,
+    batch: Validate,
+) -> Result<Validated, RunError> {
+    let bytes: u64 = batch.candidates.iter().map(Candidate::payload_bytes).sum();
+    let mut text = Vec::with_capacity(bytes as usize + 16 * batch.candidates.len());
+    let mut entries = Vec::with_capacity(batch.candidates.len());
+    let split = &parts.selection.split(batch.stratum).name;
+    for candidate in &batch.candidates {
+        text.extend_from_slice(parts.framing.between.as_bytes());
+        let start = text.len();
+        record(parts, shape, candidate, &mut text)?;
+        let verdict =
+            validate(&text[start..], split, &parts.selection).map_err(PayloadError::from)?;
+        entries.push(Entry {
+            verdict,
+            turns: candidate.turns,
+            end: text.len(),
+        });
+    }
+    count(parts, batch.stratum, entries.len());
+    Ok(Validated {
+        text,
+        entries,
+        credit: batch.credit,
+    })
+}
+
+/// Appends a candidate's record.
+fn record(
+    parts: &ValidateParts,
+    shape: RowShape,
+    candidate: &Candidate,
+    out: &mut Vec<u8>,
+) -> Result<(), PayloadError> {
+    if shape == RowShape::Conversations {
+        for row in &candidate.rows {
+            parts.payloads.read(row, out)?;
+        }
+        return Ok(());
+    }
+    let mut payload = Vec::with_capacity(candidate.payload_bytes() as usize);
+    let mut ends = Vec::with_capacity(candidate.rows.len());
+    for row in &candidate.rows {
+        parts.payloads.read(row, &mut payload)?;
+        ends.push(payload.len());
+    }
+    let mut start = 0;
+    let rows: Vec<&[u8]> = ends
+        .iter()
+        .map(|&end| &payload[std::mem::replace(&mut start, end)..end])
+        .collect();
+    let id = String::from_utf8_lossy(&candidate.id);
+    Assembler::new(&parts.selection, parts.nested).from_events(&id, &rows, out)?;
+    Ok(())
+}
+
+fn count(parts: &ValidateParts, stratum: StratumId, records: usize) {
+    if let Some(counters) = parts.telemetry.stratum(stratum) {
+        counters.validated.add(records as u64);
+    }
+}

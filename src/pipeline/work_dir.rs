@@ -1,0 +1,283 @@
+//! The work directory: what a run must remember to go on after any crash.
+//!
+//! `run.json` pins what was decided when the run started (its id, its window as instants, its
+//! name); `chunks/` holds the sealed chunks; `lock` is held by the process that works. Everything
+//! else is recomputed. `run.json` is replaced by writing aside, syncing and renaming.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::config;
+use crate::source::InputStamp;
+use crate::spool::SpoolError;
+
+/// Why a work directory was refused.
+#[derive(Debug, Error)]
+pub enum WorkDirError {
+    /// It belongs to a run with other settings.
+    #[error("the work directory {path} belongs to a run with other settings:\n{}", .diff.join("\n"))]
+    OtherSettings {
+        /// The directory.
+        path: PathBuf,
+        /// Lines like `  selection.seed: "a" -> "b"`.
+        diff: Vec<String>,
+    },
+    /// Another process works in it.
+    #[error("another gleaner process is working in {path}")]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What it remembers cannot be read.
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The file system refused.
+    #[error(transparent)]
+    Io(#[from] SpoolError),
+}
+
+/// How far a run has come, as the next start of it needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Not published, as far as is known here.
+    Running,
+    /// Published: the next start begins a new run.
+    Published,
+}
+
+/// What is pinned for a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Random, made once.
+    pub run_id: String,
+    /// Of the settings.
+    pub fingerprint: String,
+    /// The settings that the fingerprint covers.
+    pub settings: Value,
+    /// When the run started.
+    pub started: Timestamp,
+    /// First instant inside the window.
+    pub window_start: Option<Timestamp>,
+    /// First instant outside.
+    pub window_end: Option<Timestamp>,
+    /// The dataset's name.
+    pub dataset: String,
+    /// Where it goes, for a person.
+    pub location: String,
+    /// The input files as they were.
+    pub inputs: Option<Vec<InputStamp>>,
+    /// How far it has come.
+    pub state: RunState,
+}
+
+/// A work directory that this process holds.
+#[derive(Debug)]
+pub struct WorkDir {
+    path: PathBuf,
+    /// Held until the process ends or this is dropped.
+    _lock: File,
+    /// What is pinned.
+    pub record: RunRecord,
+    /// Whether an earlier start of the run is continued.
+    pub resumed: bool,
+}
+
+impl WorkDir {
+    /// Takes a work directory for a run: goes on with the one that is there, or starts the one
+    /// that `begin` describes (also after a published one, and always if `fresh`).
+    ///
+    /// # Errors
+    /// If it belongs to other settings or another process, or cannot be used.
+    pub fn open(
+        path: &Path,
+        fingerprint: &str,
+        settings: &Value,
+        fresh: bool,
+        begin: impl FnOnce() -> RunRecord,
+    ) -> Result<Self, WorkDirError> {
+        fs::create_dir_all(path).map_err(SpoolError::io("create", path))?;
+        let lock = lock(path)?;
+        let found = if fresh { None } else { read_record(path)? };
+        if let Some(found) = &found
+            && found.fingerprint != fingerprint
+        {
+            return Err(WorkDirError::OtherSettings {
+                path: path.to_owned(),
+                diff: config::diff(&found.settings, settings)
+                    .into_iter()
+                    .map(|line| format!("  {line}"))
+                    .collect(),
+            });
+        }
+        let found = found.filter(|record| record.state == RunState::Running);
+        let resumed = found.is_some();
+        let work_dir = Self {
+            path: path.to_owned(),
+            _lock: lock,
+            record: found.unwrap_or_else(begin),
+            resumed,
+        };
+        if !resumed {
+            work_dir.clear()?;
+            work_dir.save()?;
+        }
+        Ok(work_dir)
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where sealed chunks are kept.
+    pub fn chunks(&self) -> PathBuf {
+        self.path.join("chunks")
+    }
+
+    /// Writes what is pinned, durably.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn save(&self) -> Result<(), WorkDirError> {
+        let path = record_path(&self.path);
+        write_whole(&path, &self.record)?;
+        File::open(&self.path)
+            .and_then(|folder| folder.sync_all())
+            .map_err(SpoolError::io("sync", &self.path))?;
+        Ok(())
+    }
+
+    /// Removes the sealed chunks.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn clear(&self) -> Result<(), WorkDirError> {
+        let chunks = self.chunks();
+        match fs::remove_dir_all(&chunks) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(SpoolError::io("remove", chunks)(error).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a work directory remembers; `None` if there is none.
+///
+/// # Errors
+/// If it is damaged or cannot be read.
+pub fn read_record(path: &Path) -> Result<Option<RunRecord>, WorkDirError> {
+    let path = record_path(path);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(SpoolError::io("read", path)(error).into()),
+    };
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|error| WorkDirError::Damaged {
+            path,
+            reason: error.to_string(),
+        })
+}
+
+/// Whether a process works in a directory at this moment.
+pub fn is_busy(path: &Path) -> bool {
+    let Ok(lock) = File::open(path.join("lock")) else {
+        return false;
+    };
+    matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+fn record_path(path: &Path) -> PathBuf {
+    path.join("run.json")
+}
+
+fn lock(path: &Path) -> Result<File, WorkDirError> {
+    let lock_path = path.join("lock");
+    let lock = File::create(&lock_path).map_err(SpoolError::io("create", &lock_path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(WorkDirError::Busy {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(SpoolError::io("lock", lock_path)(error).into()),
+    }
+}
+
+/// Writes a file aside, syncs it and renames it.
+fn write_whole(path: &Path, value: &impl Serialize) -> Result<(), SpoolError> {
+    let aside = path.with_extension("part");
+    let text = serde_json::to_vec_pretty(value).map_err(std::io::Error::from);
+    text.and_then(|text| {
+        fs::write(&aside, text)?;
+        File::open(&aside)?.sync_all()?;
+        fs::rename(&aside, path)
+    })
+    .map_err(SpoolError::io("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path, fingerprint: &str, fresh: bool) -> Result<WorkDir, WorkDirError> {
+        let settings = serde_json::json!({"selection": {"seed": fingerprint}});
+        let record = RunRecord {
+            run_id: format!("run of {fingerprint}"),
+            fingerprint: fingerprint.to_owned(),
+            settings: settings.clone(),
+            started: Timestamp::UNIX_EPOCH,
+            window_start: None,
+            window_end: None,
+            dataset: "d".to_owned(),
+            location: "out".to_owned(),
+            inputs: None,
+            state: RunState::Running,
+        };
+        WorkDir::open(path, fingerprint, &settings, fresh, || record)
+    }
+
+    #[test]
+    fn a_second_process_and_other_settings_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = open(folder.path(), "a", false).expect("free");
+        assert!(!first.resumed && is_busy(folder.path()));
+        assert!(matches!(
+            open(folder.path(), "a", false),
+            Err(WorkDirError::Busy { .. })
+        ));
+        drop(first);
+        assert!(!is_busy(folder.path()));
+        assert!(open(folder.path(), "a", false).expect("free").resumed);
+        let refused = open(folder.path(), "b", false)
+            .expect_err("other settings")
+            .to_string();
+        assert!(
+            refused.contains("selection.seed") && refused.contains("\"a\""),
+            "{refused}"
+        );
+        assert!(!open(folder.path(), "b", true).expect("fresh").resumed);
+    }
+
+    #[test]
+    fn after_a_published_run_a_new_one_begins() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut first = open(folder.path(), "a", false).expect("free");
+        first.record.state = RunState::Published;
+        first.save().expect("room");
+        drop(first);
+        assert!(!open(folder.path(), "a", false).expect("free").resumed);
+    }
+}

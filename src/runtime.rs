@@ -1,0 +1,146 @@
+//! Where work runs: a pool of threads for CPU work, behind a bounded queue.
+//!
+//! Actors run on one thread and must never wait or compute. What takes long is a job here. A job
+//! that panics is caught and reported to whoever asked; its thread goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use thiserror::Error;
+use tokio::sync::{Semaphore, oneshot};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Jobs that may wait for a thread, per thread. Two keep a thread busy while the next job is
+/// being made; more would only hold memory.
+const QUEUE_PER_THREAD: usize = 2;
+
+/// A job did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum JobError {
+    /// It panicked; its message is in the log of the panic hook, not here, because it may hold
+    /// conversation text.
+    #[error("a job of the CPU pool panicked: this is a defect in gleaner, please report it")]
+    Panicked,
+    /// The pool is gone.
+    #[error("the CPU pool was shut down")]
+    ShutDown,
+}
+
+/// Threads for CPU work.
+#[derive(Debug)]
+pub struct CpuPool {
+    queue: Option<Sender<Job>>,
+    /// A permit for every place in the queue: waiting for one is asynchronous.
+    places: Arc<Semaphore>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl CpuPool {
+    /// Starts `threads` threads (at least one).
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn new(threads: usize) -> std::io::Result<Self> {
+        let threads = threads.max(1);
+        let places = threads * (1 + QUEUE_PER_THREAD);
+        let (queue, jobs) = bounded::<Job>(places);
+        let threads = (0..threads)
+            .map(|number| {
+                let jobs: Receiver<Job> = jobs.clone();
+                std::thread::Builder::new()
+                    .name(format!("gleaner-cpu-{number}"))
+                    .spawn(move || jobs.into_iter().for_each(|job| job()))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            queue: Some(queue),
+            places: Arc::new(Semaphore::new(places)),
+            threads,
+        })
+    }
+
+    /// How many jobs run at once.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Runs a job and waits for it, without holding up the thread of the caller.
+    ///
+    /// # Errors
+    /// If the job panics.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JobError> {
+        let place = Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(|_| JobError::ShutDown)?;
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            let result = catch_unwind(AssertUnwindSafe(job));
+            drop(place);
+            // Nobody waits any more if the caller was cancelled.
+            let _ = reply.send(result.map_err(|_| JobError::Panicked));
+        });
+        let queue = self.queue.as_ref().ok_or(JobError::ShutDown)?;
+        // There is a place in the queue for every permit, so this never waits.
+        queue.send(job).map_err(|_| JobError::ShutDown)?;
+        answer.await.map_err(|_| JobError::ShutDown)?
+    }
+}
+
+impl Drop for CpuPool {
+    fn drop(&mut self) {
+        // Threads end when the queue is closed and empty.
+        self.queue = None;
+        for thread in self.threads.drain(..) {
+            // A thread cannot have panicked: its jobs are caught.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Runs blocking file work off the actors' thread.
+///
+/// # Errors
+/// If the work panics.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JobError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| match error.is_panic() {
+            true => JobError::Panicked,
+            false => JobError::ShutDown,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_caught_and_the_pool_goes_on() {
+        let pool = CpuPool::new(1).expect("threads");
+        assert_eq!(
+            pool.run(|| std::panic::panic_any(())).await,
+            Err::<(), _>(JobError::Panicked)
+        );
+        for i in 0..100 {
+            assert_eq!(pool.run(move || i).await, Ok(i));
+        }
+    }
+
+    #[tokio::test]
+    async fn many_waiting_jobs_all_run() {
+        let pool = CpuPool::new(2).expect("threads");
+        let jobs = (0..500u64).map(|i| pool.run(move || i));
+        let results = futures_util::future::join_all(jobs).await;
+        let sum: u64 = results.into_iter().map(|r| r.expect("no panic")).sum();
+        assert_eq!(sum, 499 * 500 / 2);
+    }
+}

@@ -1,0 +1,373 @@
+//! Cutting a stream of bytes into blocks of whole lines.
+//!
+//! The number of a block's first line counts from 1 at the beginning of the piece. Lines within a
+//! block are numbered one after the other; a line that is too large ends its block and is given as
+//! a reject, so its number is the one after the block's last line.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+use super::super::{BLOCK_BYTES, BlockReader, Place, Reject, RowBlock, SourceError};
+use super::{LargeRow, take_large};
+use crate::domain::chunk::Piece;
+use crate::domain::row::MalformedReason;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads lines from a stream.
+pub struct LineReader<R> {
+    input: R,
+    path: PathBuf,
+    max_record: u64,
+    large: LargeRow,
+    /// The input file's number, if rows stay in it.
+    file: Option<u32>,
+    /// Offset of the next unread byte.
+    offset: u64,
+    /// Lines that begin here or later belong to the next piece.
+    end: u64,
+    /// The beginning of a line that the last block did not hold whole.
+    carry: Vec<u8>,
+    /// The number of the next line.
+    line: u64,
+    at_start: bool,
+    finished: bool,
+}
+
+/// The lines of a byte range of a plain file: those that begin in it.
+///
+/// # Errors
+/// If the file cannot be opened.
+pub fn plain(
+    path: PathBuf,
+    piece: Piece,
+    max_record: u64,
+    large: LargeRow,
+) -> Result<LineReader<File>, SourceError> {
+    let io = |error| SourceError::Io {
+        path: path.clone(),
+        error,
+    };
+    let mut input = File::open(&path).map_err(io)?;
+    let mut offset = piece.start;
+    if piece.start > 0 {
+        // A line begins right after a newline; the byte before the piece may be one.
+        offset = next_line(&mut input, piece.start - 1).map_err(io)?;
+    }
+    if offset < piece.end {
+        input.seek(SeekFrom::Start(offset)).map_err(io)?;
+    }
+    Ok(LineReader {
+        input,
+        path,
+        max_record,
+        large,
+        file: Some(piece.file),
+        offset,
+        end: piece.end,
+        carry: Vec::new(),
+        line: 1,
+        at_start: piece.start == 0,
+        finished: offset >= piece.end,
+    })
+}
+
+/// The lines of a stream that cannot be read again by position.
+pub fn spooled<R: Read + Send>(
+    input: R,
+    path: PathBuf,
+    max_record: u64,
+    large: LargeRow,
+) -> LineReader<R> {
+    LineReader {
+        input,
+        path,
+        max_record,
+        large,
+        file: None,
+        offset: 0,
+        end: u64::MAX,
+        carry: Vec::new(),
+        line: 1,
+        at_start: true,
+        finished: false,
+    }
+}
+
+/// The offset behind the first newline at or after `from`.
+fn next_line(file: &mut File, from: u64) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(from))?;
+    let mut at = from;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let n = read_some(file, &mut buffer)?;
+        if n == 0 {
+            return Ok(u64::MAX);
+        }
+        if let Some(found) = memchr(b'\n', &buffer[..n]) {
+            return Ok(at + found as u64 + 1);
+        }
+        at += n as u64;
+    }
+}
+
+fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match input.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+impl<R: Read> LineReader<R> {
+    fn error(&self, error: io::Error) -> SourceError {
+        match error.kind() {
+            // What the decoders say of damaged input.
+            io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::Other
+                if self.file.is_none() =>
+            {
+                SourceError::Damaged {
+                    path: self.path.clone(),
+                    reason: error.to_string(),
+                }
+            }
+            _ => SourceError::Io {
+                path: self.path.clone(),
+                error,
+            },
+        }
+    }
+
+    /// Appends up to `wanted` bytes; fewer only at the end of the input.
+    fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> Result<bool, SourceError> {
+        // Read through `take` into the spare capacity: nothing is zeroed first.
+        let limit = wanted as u64;
+        let mut limited = (&mut self.input).take(limit);
+        let read = limited.read_to_end(bytes);
+        let read = read.map_err(|error| self.error(error))?;
+        Ok((read as u64) < limit)
+    }
+
+    /// Passes the rest of a line that is too large, keeping what follows it.
+    fn skip_line(&mut self, rest: &mut Vec<u8>) -> Result<(), SourceError> {
+        let mut buffer = vec![0; 64 * 1024];
+        rest.clear();
+        loop {
+            let n = read_some(&mut self.input, &mut buffer).map_err(|error| self.error(error))?;
+            if n == 0 {
+                self.finished = true;
+                return Ok(());
+            }
+            if let Some(found) = memchr(b'\n', &buffer[..n]) {
+                self.offset += found as u64 + 1;
+                rest.extend_from_slice(&buffer[found + 1..n]);
+                return Ok(());
+            }
+            self.offset += n as u64;
+        }
+    }
+
+    fn read(&mut self, block: &mut RowBlock) -> Result<(), SourceError> {
+        let bytes = &mut block.bytes;
+        bytes.reserve(BLOCK_BYTES);
+        bytes.append(&mut self.carry);
+        let mut at_end = self.fill(bytes, BLOCK_BYTES.saturating_sub(bytes.len()).max(1))?;
+        if std::mem::take(&mut self.at_start) && bytes.starts_with(BOM) {
+            bytes.drain(..BOM.len());
+            self.offset += BOM.len() as u64;
+        }
+        let large = LargeRow::clone(&self.large);
+        let mut guard = None;
+        let whole = loop {
+            if at_end {
+                self.finished = true;
+                break bytes.len();
+            }
+            if let Some(newline) = memrchr(b'\n', bytes) {
+                break newline + 1;
+            }
+            // One line is longer than the block so far.
+            guard.get_or_insert_with(|| take_large(&large));
+            if bytes.len() as u64 > self.max_record + 2 {
+                self.offset += bytes.len() as u64;
+                block.rejects.push(Reject {
+                    line: self.line,
+                    reason: MalformedReason::TooLarge,
+                });
+                let mut rest = std::mem::take(&mut self.carry);
+                self.skip_line(&mut rest)?;
+                self.carry = rest;
+                self.line += 1;
+                bytes.clear();
+                bytes.shrink_to(BLOCK_BYTES);
+                return Ok(());
+            }
+            at_end = self.fill(bytes, bytes.len().max(BLOCK_BYTES))?;
+        };
+        self.carry.extend_from_slice(&bytes[whole..]);
+        bytes.truncate(whole);
+        self.keep_own_lines(block);
+        Ok(())
+    }
+
+    /// Places the block's lines and leaves out those that begin in the next piece.
+    fn keep_own_lines(&mut self, block: &mut RowBlock) {
+        let bytes = &mut block.bytes;
+        block.first_line = self.line;
+        if let Some(file) = self.file {
+            block.place = Place::InFile {
+                file,
+                offset: self.offset,
+            };
+            if self.offset + bytes.len() as u64 >= self.end {
+                let own = own_bytes(bytes, self.end.saturating_sub(self.offset));
+                bytes.truncate(own);
+                self.finished = true;
+            }
+        }
+        self.offset += bytes.len() as u64;
+        self.line += memchr_iter(b'\n', bytes).count() as u64;
+    }
+}
+
+/// The length of the lines that begin in the first `own` bytes.
+fn own_bytes(bytes: &[u8], own: u64) -> usize {
+    let Ok(own) = usize::try_from(own) else {
+        return bytes.len();
+    };
+    match own {
+        0 => 0,
+        // The last line that is ours began before `own`; it ends at the first newline from there.
+        _ => memchr(b'\n', &bytes[own - 1..]).map_or(bytes.len(), |newline| own + newline),
+    }
+}
+
+impl<R: Read + Send> BlockReader for LineReader<R> {
+    fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
+        if block.bytes.capacity() > 4 * BLOCK_BYTES {
+            // A large row has passed: its memory goes back.
+            block.bytes = Vec::new();
+        }
+        if self.carry.capacity() > 4 * BLOCK_BYTES && self.carry.is_empty() {
+            self.carry = Vec::new();
+        }
+        if self.finished {
+            return Ok(false);
+        }
+        self.read(block)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lines_of(reader: &mut dyn BlockReader) -> (Vec<(u64, u64, Vec<u8>)>, Vec<u64>) {
+        let mut block = RowBlock::default();
+        let (mut lines, mut rejects) = (Vec::new(), Vec::new());
+        loop {
+            block.clear();
+            if !reader.read_block(&mut block).expect("readable") {
+                return (lines, rejects);
+            }
+            let base = match block.place {
+                Place::InFile { offset, .. } => offset,
+                Place::Spool => 0,
+            };
+            let mut at = 0;
+            for (number, line) in
+                (block.first_line..).zip(block.bytes.split_inclusive(|&b| b == b'\n'))
+            {
+                let text = line.strip_suffix(b"\n").unwrap_or(line).to_vec();
+                lines.push((number, base + at, text));
+                at += line.len() as u64;
+            }
+            rejects.extend(block.rejects.iter().map(|reject| reject.line));
+        }
+    }
+
+    fn read_pieces(content: &[u8], cuts: &[u64], max_record: u64) -> Vec<(u64, Vec<u8>)> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.jsonl");
+        std::fs::write(&path, content).expect("writable");
+        let mut bounds = vec![0];
+        bounds.extend_from_slice(cuts);
+        bounds.push(content.len() as u64);
+        bounds.sort_unstable();
+        let mut lines = Vec::new();
+        for pair in bounds.windows(2) {
+            let piece = Piece {
+                file: 0,
+                start: pair[0],
+                end: pair[1],
+            };
+            let mut reader =
+                plain(path.clone(), piece, max_record, LargeRow::default()).expect("there");
+            lines.extend(
+                lines_of(&mut reader)
+                    .0
+                    .into_iter()
+                    .map(|(_, at, text)| (at, text)),
+            );
+        }
+        lines
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_in_exactly_one_piece(
+            lengths in prop::collection::vec(0usize..40, 0..40),
+            cuts in prop::collection::vec(0u64..600, 0..6),
+            newline_at_end in any::<bool>(),
+        ) {
+            let mut content: Vec<u8> = Vec::new();
+            let mut expected = Vec::new();
+            for (i, length) in lengths.iter().enumerate() {
+                let text = vec![b'a' + (i % 26) as u8; *length];
+                expected.push((content.len() as u64, text.clone()));
+                content.extend(text);
+                content.push(b'\n');
+            }
+            if !newline_at_end && lengths.last().is_some_and(|&n| n > 0) {
+                content.pop();
+            }
+            let cuts: Vec<u64> = cuts.into_iter().map(|c| c.min(content.len() as u64)).collect();
+            prop_assert_eq!(read_pieces(&content, &cuts, 1 << 20), expected);
+        }
+    }
+
+    #[test]
+    fn lines_longer_than_a_block_are_read_or_rejected() {
+        let long = vec![b'x'; 3 * BLOCK_BYTES + 7];
+        let content = [b"a\n", &long[..], b"\nb\nc"].concat();
+        let found = read_pieces(&content, &[], 10 << 20);
+        assert_eq!(
+            found.iter().map(|l| l.1.len()).collect::<Vec<_>>(),
+            [1, long.len(), 1, 1]
+        );
+        let mut reader = spooled(&content[..], PathBuf::new(), 1000, LargeRow::default());
+        let (lines, rejects) = lines_of(&mut reader);
+        let numbered: Vec<_> = lines
+            .iter()
+            .map(|(n, _, text)| (*n, text.as_slice()))
+            .collect();
+        assert_eq!(numbered, [(1, &b"a"[..]), (3, b"b"), (4, b"c")]);
+        assert_eq!(rejects, [2]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line() {
+        let content = [BOM, b"a\nb\n"].concat();
+        let found = read_pieces(&content, &[], 100);
+        assert_eq!(found, [(3, b"a".to_vec()), (5, b"b".to_vec())]);
+    }
+}

@@ -1,0 +1,203 @@
+//! Where rows come from.
+//!
+//! A source is surveyed once, which gives its chunks, and then asked for chunks, any number of
+//! times, in any order, from several fetchers at once. It delivers **rows**: JSON objects, one a
+//! line, in blocks. It neither parses nor filters them: the pipeline does, the same way for every
+//! source.
+
+use std::path::PathBuf;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::domain::chunk::Chunk;
+use crate::domain::row::MalformedReason;
+
+pub mod files;
+pub mod synthetic;
+
+/// Bytes that a block should have: small enough for the caches and for many in flight.
+pub const BLOCK_BYTES: usize = 512 * 1024;
+
+/// A telemetry source. To write one, implement this trait; `synthetic` is the smallest example.
+pub trait ConversationSource: Send + Sync + 'static {
+    /// What `metadata.json` says about the source: no secrets.
+    fn describe(&self) -> serde_json::Value;
+
+    /// Looks the input over, before anything is fetched: is it there, and which chunks has it?
+    /// Asked again by a resumed run; `Survey::stamp` must then be the same.
+    fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>>;
+
+    /// Delivers all rows of a chunk. An error voids the attempt: nothing of it is kept.
+    fn fetch<'a>(
+        &'a self,
+        chunk: Chunk,
+        rows: &'a mut dyn RowSink,
+    ) -> BoxFuture<'a, Result<(), SourceError>>;
+}
+
+/// What a survey found.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// The chunks: disjoint, and together the whole population.
+    pub chunks: Vec<Chunk>,
+    /// Whether all rows of a conversation are in one chunk (hash chunks), so that a chunk can be
+    /// grouped by itself. Pieces of files are not closed.
+    pub closed: bool,
+    /// How many bytes lie there, where the source knows.
+    pub bytes: Option<u64>,
+    /// What must not change between two surveys of one run.
+    pub stamp: Vec<InputStamp>,
+}
+
+/// An input file as it was when the run started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputStamp {
+    /// Its path, as found.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its modification time in nanoseconds since 1970.
+    pub modified_ns: i128,
+}
+
+/// Takes the rows of one attempt at a chunk.
+pub trait RowSink: Send {
+    /// Takes a block from an asynchronous source; waits while too many bytes are in flight.
+    fn write(&mut self, block: RowBlock) -> BoxFuture<'_, Result<(), SourceError>>;
+
+    /// Takes all blocks of a blocking reader, which is run on the CPU pool.
+    fn drain(&mut self, reader: Box<dyn BlockReader>) -> BoxFuture<'_, Result<(), SourceError>>;
+}
+
+/// A blocking producer of blocks.
+pub trait BlockReader: Send {
+    /// Fills the cleared `block`; `false` when there are no more rows (the block is then empty).
+    fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError>;
+}
+
+/// Some rows: JSON objects, one a line, each with its `\n` (the last one may lack it).
+/// CR before LF and blank lines are allowed.
+#[derive(Debug, Default)]
+pub struct RowBlock {
+    /// The lines.
+    pub bytes: Vec<u8>,
+    /// Where the lines stay, if they need no copy.
+    pub place: Place,
+    /// How the rows are to be read.
+    pub form: RowForm,
+    /// The number of the first line, from 1, in the file or (for a byte range) in the piece;
+    /// for a source without files any number that helps to find the row.
+    pub first_line: u64,
+    /// Rows that the reader had to leave out, with the line that each stood at. They come
+    /// between the lines of `bytes` without being counted there: see `skipped_before`.
+    pub rejects: Vec<Reject>,
+}
+
+impl RowBlock {
+    /// Empties the block and keeps its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.rejects.clear();
+        self.place = Place::Spool;
+        self.form = RowForm::AsWritten;
+        self.first_line = 1;
+    }
+}
+
+/// A row that never became a line of a block (too large to hold, not convertible).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reject {
+    /// Its line, counted as `RowBlock::first_line`.
+    pub line: u64,
+    /// Why.
+    pub reason: MalformedReason,
+}
+
+/// Where the bytes of a block's rows can be found again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Place {
+    /// Nowhere: the pipeline keeps the rows in a sealed chunk.
+    #[default]
+    Spool,
+    /// In the input file itself, from this offset on.
+    InFile {
+        /// Index into `Survey::stamp`.
+        file: u32,
+        /// Offset of the block's first byte.
+        offset: u64,
+    },
+}
+
+/// How rows become records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RowForm {
+    /// A conversation row is a record already and is kept byte for byte.
+    #[default]
+    AsWritten,
+    /// A row was put together from columns (Parquet): a conversation row is written anew, with
+    /// the keys in their order.
+    Assembled,
+}
+
+/// Why a source could not deliver, and what to do about it.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// Nothing matched the configured paths.
+    #[error("no input: {0}")]
+    NoInput(String),
+    /// The file system refused.
+    #[error("cannot read {path}: {error}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A compressed or Parquet file is damaged.
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// An input is no longer what it was when the run started.
+    #[error("{path} has changed since the run started: {what}")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+    /// Conversations and events in one run.
+    #[error(
+        "the input mixes two shapes: {conversation} is a conversation (it has turnsArray), {event} is an event (it has turnIndex)"
+    )]
+    MixedShapes {
+        /// `file:line` of the first conversation.
+        conversation: String,
+        /// `file:line` of the first event.
+        event: String,
+    },
+    /// Writing a sealed chunk failed.
+    #[error("cannot write to the work directory: {0}")]
+    Spool(String),
+    /// Work on the rows did not come to its end.
+    #[error(transparent)]
+    Job(#[from] crate::runtime::JobError),
+    /// The run is stopping.
+    #[error("the run was stopped")]
+    Stopped,
+}
+
+impl SourceError {
+    /// Whether another attempt at the same chunk can succeed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if !matches!(
+            error.kind(),
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::InvalidInput
+        ))
+    }
+}

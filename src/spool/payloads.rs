@@ -1,0 +1,162 @@
+//! Reading payloads again, by position: from sealed chunks and from plain input files.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thiserror::Error;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::domain::header::Position;
+use crate::domain::json::JsonError;
+
+/// Files that are held open at once: well below the usual limit of 1,024.
+const OPEN_FILES: usize = 256;
+
+/// Why a payload could not be had.
+#[derive(Debug, Error)]
+pub enum PayloadError {
+    /// The bytes are not those of the header pass: the file was changed or damaged meanwhile.
+    #[error("{path} has changed since it was read")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Whether it is a sealed chunk of the run's own.
+        sealed: bool,
+    },
+    /// The file system refused.
+    #[error("cannot read {path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The checksum fits, but the row cannot be read again: a defect.
+    #[error("a row that was good is not readable any more: {0}; please report this")]
+    Row(#[from] JsonError),
+}
+
+#[derive(Debug, Clone)]
+struct Store {
+    path: PathBuf,
+    sealed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    stores: Vec<Store>,
+    open: HashMap<u32, Arc<File>>,
+}
+
+/// All files that hold payloads, by number.
+#[derive(Debug, Clone, Default)]
+pub struct Payloads {
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl Payloads {
+    fn add(&self, path: &Path, sealed: bool) -> u32 {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.stores.push(Store {
+            path: path.to_owned(),
+            sealed,
+        });
+        // Fewer than 2^32 files fit into any survey.
+        (inner.stores.len() - 1) as u32
+    }
+
+    /// Adds an input file; numbers count from 0.
+    pub fn add_input(&self, path: &Path) -> u32 {
+        self.add(path, false)
+    }
+
+    /// Adds the rows of a sealed chunk.
+    pub fn add_sealed(&self, path: &Path) -> u32 {
+        self.add(path, true)
+    }
+
+    /// The path of a store.
+    pub fn path(&self, store: u32) -> PathBuf {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.stores[store as usize].path.clone()
+    }
+
+    fn file(&self, store: u32) -> Result<Arc<File>, PayloadError> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = inner.open.get(&store) {
+            return Ok(Arc::clone(file));
+        }
+        let path = &inner.stores[store as usize].path;
+        let file = File::open(path).map_err(|error| PayloadError::Io {
+            path: path.clone(),
+            error,
+        })?;
+        let file = Arc::new(file);
+        if inner.open.len() >= OPEN_FILES {
+            inner.open.clear();
+        }
+        inner.open.insert(store, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Appends a payload to a buffer, after holding it against its checksum.
+    ///
+    /// # Errors
+    /// If it cannot be read or is not what it was.
+    pub fn read(&self, position: &Position, out: &mut Vec<u8>) -> Result<(), PayloadError> {
+        let file = self.file(position.store)?;
+        let start = out.len();
+        out.resize(start + position.length as usize, 0);
+        let result = file.read_exact_at(&mut out[start..], position.offset);
+        let intact = match result {
+            Ok(()) => xxh3_64(&out[start..]) == position.checksum,
+            // The file has become shorter.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
+            Err(error) => {
+                let path = self.path(position.store);
+                return Err(PayloadError::Io { path, error });
+            }
+        };
+        if intact {
+            return Ok(());
+        }
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = &inner.stores[position.store as usize];
+        Err(PayloadError::Changed {
+            path: store.path.clone(),
+            sealed: store.sealed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_or_shorter_file_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows");
+        std::fs::write(&path, b"0123456789").expect("writable");
+        let payloads = Payloads::default();
+        let position = Position {
+            store: payloads.add_input(&path),
+            length: 3,
+            offset: 4,
+            checksum: xxh3_64(b"456"),
+        };
+        let mut out = b"x".to_vec();
+        payloads.read(&position, &mut out).expect("intact");
+        assert_eq!(out, b"x456");
+        for damage in [&b"0123x56789"[..], b"012345"] {
+            std::fs::write(&path, damage).expect("writable");
+            assert!(matches!(
+                payloads.read(&position, &mut Vec::new()),
+                Err(PayloadError::Changed { sealed: false, .. })
+            ));
+        }
+    }
+}

@@ -1,0 +1,518 @@
+//! Writing, sealing and opening sealed chunks. See the module above for the promise.
+//!
+//! `<chunk>.sealed` is: headers one after the other, then the [`Footer`] as JSON, then a trailer
+//! of 28 bytes: the length of the headers (u64), the length of the footer (u32), the XXH3-64 of
+//! all before it (u64), and the magic. Numbers are little-endian.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::SpoolError;
+use super::tally::ChunkTally;
+use crate::domain::chunk::Chunk;
+use crate::domain::header::{Header, HeaderBatch, Position};
+use crate::domain::kusto_hash;
+use crate::domain::row::RowShape;
+use crate::fault;
+
+const MAGIC: &[u8; 8] = b"glnseal1";
+const TRAILER: usize = 28;
+
+/// Headers in a batch when a sealed chunk is read again.
+const REPLAY_BATCH: usize = 4096;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Footer {
+    chunk: Chunk,
+    shape: RowShape,
+    headers: u64,
+    rows_bytes: u64,
+    rows_checksum: u64,
+    tally: ChunkTally,
+}
+
+/// The folder of sealed chunks.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    folder: PathBuf,
+    limit: u64,
+    used: Arc<AtomicU64>,
+}
+
+impl Spool {
+    /// Uses a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn open(folder: PathBuf, limit: u64) -> Result<Self, SpoolError> {
+        fs::create_dir_all(&folder).map_err(SpoolError::io("create", &folder))?;
+        Ok(Self {
+            folder,
+            limit,
+            used: Arc::new(AtomicU64::new(0)),
+        })
+    }
+
+    fn path(&self, chunk: Chunk, ending: &str) -> PathBuf {
+        self.folder.join(format!("{chunk}.{ending}"))
+    }
+
+    /// Bytes of rows that are kept.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Starts the rows of a chunk anew.
+    ///
+    /// # Errors
+    /// If its files cannot be made.
+    pub fn create(&self, chunk: Chunk, shape: RowShape) -> Result<ChunkWriter, SpoolError> {
+        let create = |ending: &str| {
+            let path = self.path(chunk, ending);
+            File::create(&path)
+                .map(|file| BufWriter::with_capacity(1 << 18, file))
+                .map_err(SpoolError::io("create", path))
+        };
+        Ok(ChunkWriter {
+            rows: create("rows.part")?,
+            headers: Checked::new(create("sealed.part")?),
+            checksum: Xxh3::new(),
+            footer: Footer {
+                chunk,
+                shape,
+                headers: 0,
+                rows_bytes: 0,
+                rows_checksum: 0,
+                tally: ChunkTally::default(),
+            },
+            spool: self.clone(),
+        })
+    }
+
+    /// Opens a chunk that an earlier start of the run sealed, after checking every byte of it.
+    /// `None` if there is none, or if it was damaged: it is then removed.
+    ///
+    /// # Errors
+    /// If the folder cannot be read or a damaged chunk not be removed.
+    pub fn sealed(&self, chunk: Chunk) -> Result<Option<SealedChunk>, SpoolError> {
+        let seal = self.path(chunk, "sealed");
+        match self.check(chunk, &seal) {
+            Ok(sealed) => {
+                self.used
+                    .fetch_add(sealed.footer.rows_bytes, Ordering::Relaxed);
+                Ok(Some(sealed))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !seal.exists() => Ok(None),
+            Err(error) => {
+                tracing::warn!(%chunk, %error, "a sealed chunk is damaged and will be fetched again");
+                fs::remove_file(&seal).map_err(SpoolError::io("remove", seal))?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn check(&self, chunk: Chunk, seal: &Path) -> io::Result<SealedChunk> {
+        let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+        let mut file = File::open(seal)?;
+        let length = file.metadata()?.len();
+        let body = length
+            .checked_sub(TRAILER as u64)
+            .ok_or_else(|| damaged("the seal is cut off"))?;
+        let checksum = checksum_of((&mut file).take(body + 12))?;
+        let mut trailer = [0; TRAILER];
+        file.seek(SeekFrom::Start(body))?;
+        file.read_exact(&mut trailer)?;
+        let (headers, rest) = trailer.split_at(8);
+        let (footer_length, rest) = rest.split_at(4);
+        let (sum, magic) = rest.split_at(8);
+        if magic != MAGIC || sum != checksum.to_le_bytes() {
+            return Err(damaged("the seal's checksum does not fit"));
+        }
+        let headers_bytes = number(headers);
+        let mut footer = vec![0; number(footer_length) as usize];
+        file.seek(SeekFrom::Start(headers_bytes))?;
+        file.read_exact(&mut footer)?;
+        let footer: Footer = serde_json::from_slice(&footer)?;
+        if footer.chunk != chunk {
+            return Err(damaged("the seal is another chunk's"));
+        }
+        let rows = self.path(chunk, "rows");
+        let file = File::open(&rows)?;
+        if file.metadata()?.len() != footer.rows_bytes || checksum_of(file)? != footer.rows_checksum
+        {
+            return Err(damaged("the rows do not fit the seal"));
+        }
+        Ok(SealedChunk {
+            seal: seal.to_owned(),
+            rows,
+            headers_bytes,
+            footer,
+        })
+    }
+
+    /// Removes everything: the dataset is published.
+    ///
+    /// # Errors
+    /// If the folder cannot be removed.
+    pub fn clear(&self) -> Result<(), SpoolError> {
+        fs::remove_dir_all(&self.folder).map_err(SpoolError::io("remove", &self.folder))
+    }
+
+    /// Removes the seal of a chunk that turned out to be damaged.
+    pub fn distrust(&self, rows: &Path) {
+        // Should that fail, the check at the next start finds the damage again.
+        let _ = fs::remove_file(rows.with_extension("sealed"));
+    }
+}
+
+/// Up to eight bytes, little-endian.
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+}
+
+fn checksum_of(mut reader: impl Read) -> io::Result<u64> {
+    let mut hasher = Xxh3::new();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hasher.digest()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// A writer that sums up what it writes.
+struct Checked<W> {
+    inner: W,
+    checksum: Xxh3,
+    written: u64,
+}
+
+impl<W: Write> Checked<W> {
+    fn new(inner: W) -> Self {
+        Self {
+            inner,
+            checksum: Xxh3::new(),
+            written: 0,
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.checksum.update(bytes);
+        self.written += bytes.len() as u64;
+        self.inner.write_all(bytes)
+    }
+}
+
+/// The rows of one attempt at a chunk. Dropped without [`Self::seal`], it leaves nothing that
+/// counts.
+pub struct ChunkWriter {
+    rows: BufWriter<File>,
+    headers: Checked<BufWriter<File>>,
+    checksum: Xxh3,
+    footer: Footer,
+    spool: Spool,
+}
+
+impl ChunkWriter {
+    /// The shape of its rows.
+    pub fn shape(&self) -> RowShape {
+        self.footer.shape
+    }
+
+    /// Keeps a row.
+    ///
+    /// # Errors
+    /// If the disk or the spool's limit is full.
+    pub fn append(
+        &mut self,
+        id: &[u8],
+        turn: i64,
+        at: i64,
+        payload: &[u8],
+    ) -> Result<(), SpoolError> {
+        let bytes = payload.len() as u64;
+        if self.spool.used.fetch_add(bytes, Ordering::Relaxed) + bytes > self.spool.limit {
+            self.spool.used.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(SpoolError::Full {
+                limit: self.spool.limit,
+            });
+        }
+        let offset = self.footer.rows_bytes;
+        self.footer.rows_bytes += bytes;
+        self.footer.headers += 1;
+        self.checksum.update(payload);
+        self.rows
+            .write_all(payload)
+            .map_err(self.io("write", "rows.part"))?;
+        let mut header = [0; 40];
+        header[..4].copy_from_slice(&(id.len() as u32).to_le_bytes());
+        header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        header[8..16].copy_from_slice(&turn.to_le_bytes());
+        header[16..24].copy_from_slice(&at.to_le_bytes());
+        header[24..32].copy_from_slice(&offset.to_le_bytes());
+        header[32..].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(payload).to_le_bytes());
+        self.headers
+            .put(&header)
+            .and_then(|()| self.headers.put(id))
+            .map_err(self.io("write", "sealed.part"))
+    }
+
+    fn io(
+        &self,
+        action: &'static str,
+        ending: &str,
+    ) -> impl FnOnce(io::Error) -> SpoolError + use<> {
+        SpoolError::io(action, self.spool.path(self.footer.chunk, ending))
+    }
+
+    /// Seals the chunk: from here on it is done, whatever happens.
+    ///
+    /// # Errors
+    /// If the disk refuses; the chunk is then not sealed.
+    pub fn seal(mut self, tally: ChunkTally) -> Result<SealedChunk, SpoolError> {
+        let chunk = self.footer.chunk;
+        self.footer.tally = tally;
+        self.footer.rows_checksum = self.checksum.digest();
+        let headers_bytes = self.headers.written;
+        let result = self.write_footer(headers_bytes);
+        result.map_err(self.io("write", "sealed.part"))?;
+        self.rows
+            .flush()
+            .and_then(|()| self.rows.get_ref().sync_data())
+            .map_err(self.io("sync", "rows.part"))?;
+        let rows = self.spool.path(chunk, "rows");
+        let seal = self.spool.path(chunk, "sealed");
+        let rename = |ending: &str, to: &Path| {
+            fs::rename(self.spool.path(chunk, ending), to).map_err(self.io("rename", ending))
+        };
+        rename("rows.part", &rows)?;
+        fault::point("seal");
+        rename("sealed.part", &seal)?;
+        File::open(&self.spool.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(SpoolError::io("sync", &self.spool.folder))?;
+        fault::point("sealed");
+        Ok(SealedChunk {
+            seal,
+            rows,
+            headers_bytes,
+            footer: self.footer.clone(),
+        })
+    }
+
+    fn write_footer(&mut self, headers_bytes: u64) -> io::Result<()> {
+        let footer = serde_json::to_vec(&self.footer)?;
+        self.headers.put(&footer)?;
+        self.headers.put(&headers_bytes.to_le_bytes())?;
+        self.headers.put(&(footer.len() as u32).to_le_bytes())?;
+        let sum = self.headers.checksum.digest();
+        self.headers.put(&sum.to_le_bytes())?;
+        self.headers.put(MAGIC)?;
+        self.headers.inner.flush()?;
+        self.headers.inner.get_ref().sync_data()
+    }
+}
+
+/// A chunk that is done.
+#[derive(Debug, Clone)]
+pub struct SealedChunk {
+    seal: PathBuf,
+    rows: PathBuf,
+    headers_bytes: u64,
+    footer: Footer,
+}
+
+impl SealedChunk {
+    /// What was counted.
+    pub fn tally(&self) -> &ChunkTally {
+        &self.footer.tally
+    }
+
+    /// The file with its payloads.
+    pub fn rows_path(&self) -> &Path {
+        &self.rows
+    }
+
+    /// Reads its headers again; `store` is the number that the run gives its rows.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn replay(&self, store: u32) -> Result<Replay, SpoolError> {
+        let file = File::open(&self.seal).map_err(SpoolError::io("open", &self.seal))?;
+        Ok(Replay {
+            reader: BufReader::with_capacity(1 << 18, file.take(self.headers_bytes)),
+            left: self.footer.headers,
+            shape: self.footer.shape,
+            seal: self.seal.clone(),
+            store,
+        })
+    }
+}
+
+/// The headers of a sealed chunk, in batches.
+#[derive(Debug)]
+pub struct Replay {
+    reader: BufReader<io::Take<File>>,
+    left: u64,
+    shape: RowShape,
+    seal: PathBuf,
+    store: u32,
+}
+
+impl Replay {
+    /// The next headers; `None` after the last.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn next_batch(&mut self) -> Result<Option<HeaderBatch>, SpoolError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let mut batch = HeaderBatch::new(self.shape);
+        let mut id = Vec::new();
+        while self.left > 0 && batch.headers.len() < REPLAY_BATCH {
+            let header = self
+                .read_header(&mut id)
+                .map_err(SpoolError::io("read", &self.seal))?;
+            batch.push(&id, header);
+            self.left -= 1;
+        }
+        Ok(Some(batch))
+    }
+
+    fn read_header(&mut self, id: &mut Vec<u8>) -> io::Result<Header> {
+        let mut bytes = [0; 40];
+        self.reader.read_exact(&mut bytes)?;
+        let field = |from: usize, to: usize| number(&bytes[from..to]);
+        id.resize(field(0, 4) as usize, 0);
+        self.reader.read_exact(id)?;
+        Ok(Header {
+            id_length: id.len() as u32,
+            id_hash: kusto_hash::hash(id),
+            turn: field(8, 16) as i64,
+            at: field(16, 24) as i64,
+            position: Position {
+                store: self.store,
+                length: field(4, 8) as u32,
+                offset: field(24, 32),
+                checksum: field(32, 40),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chunk::HashChunk;
+
+    fn chunk() -> Chunk {
+        Chunk::Hash(HashChunk {
+            count: 40,
+            index: 7,
+            depth: 0,
+        })
+    }
+
+    fn sealed(folder: &Path) -> (Spool, SealedChunk) {
+        let spool = Spool::open(folder.to_owned(), 1 << 30).expect("a folder");
+        let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
+        for i in 0..10_000i64 {
+            let id = format!("id-{i}");
+            writer
+                .append(id.as_bytes(), i, -i, format!("payload {i}").as_bytes())
+                .expect("room");
+        }
+        let tally = ChunkTally {
+            rows_read: 10_000,
+            ..ChunkTally::default()
+        };
+        let sealed = writer.seal(tally).expect("room");
+        (spool, sealed)
+    }
+
+    #[test]
+    fn what_was_sealed_is_replayed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_, sealed) = sealed(folder.path());
+        let again = Spool::open(folder.path().to_owned(), 1 << 30)
+            .expect("a folder")
+            .sealed(chunk())
+            .expect("readable")
+            .expect("sealed");
+        assert_eq!(again.tally(), sealed.tally());
+        let mut replay = again.replay(3).expect("readable");
+        let rows = fs::read(again.rows_path()).expect("rows");
+        let mut i = 0;
+        while let Some(batch) = replay.next_batch().expect("readable") {
+            for (id, header) in batch.iter() {
+                assert_eq!(id, format!("id-{i}").as_bytes());
+                assert_eq!((header.turn, header.at, header.position.store), (i, -i, 3));
+                let start = header.position.offset as usize;
+                let payload = &rows[start..start + header.position.length as usize];
+                assert_eq!(payload, format!("payload {i}").as_bytes());
+                i += 1;
+            }
+        }
+        assert_eq!(i, 10_000);
+    }
+
+    #[test]
+    fn without_a_seal_there_is_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+        let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
+        writer.append(b"id", 1, 1, b"payload").expect("room");
+        drop(writer);
+        assert!(spool.sealed(chunk()).expect("readable").is_none());
+    }
+
+    #[test]
+    fn every_flipped_or_missing_byte_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (spool, chunk_files) = sealed(folder.path());
+        for path in [&chunk_files.seal, &chunk_files.rows] {
+            let good = fs::read(path).expect("a file");
+            let seal = fs::read(&chunk_files.seal).expect("a file");
+            for at in (0..good.len())
+                .step_by(good.len() / 50)
+                .chain([good.len() - 1])
+            {
+                let mut flipped = good.clone();
+                flipped[at] ^= 1;
+                for damage in [&flipped[..], &good[..at]] {
+                    fs::write(path, damage).expect("writable");
+                    assert!(
+                        spool.sealed(chunk()).expect("readable").is_none(),
+                        "{path:?} at {at}"
+                    );
+                    fs::write(&chunk_files.seal, &seal).expect("writable");
+                }
+            }
+            fs::write(path, &good).expect("writable");
+            assert!(spool.sealed(chunk()).expect("readable").is_some());
+        }
+    }
+
+    #[test]
+    fn the_limit_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(folder.path().to_owned(), 10).expect("a folder");
+        let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
+        writer.append(b"a", 1, 1, b"12345678").expect("room");
+        assert!(matches!(
+            writer.append(b"b", 1, 1, b"123"),
+            Err(SpoolError::Full { limit: 10 })
+        ));
+    }
+}

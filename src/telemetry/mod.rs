@@ -1,0 +1,217 @@
+//! What a run tells while it goes on: counters that anyone may read at any time.
+//!
+//! Counters are atomics behind an `Arc`: writing one costs nanoseconds and never waits, so a slow
+//! reader cannot slow the run. They hold numbers and names, never text of a conversation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::domain::stratum::{Selection, StratumId};
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Phase {
+    /// Looking the input over, claiming the output.
+    Starting,
+    /// Reading chunks.
+    Reading,
+    /// Deciding which conversations there are.
+    Grouping,
+    /// Validating and writing the sample.
+    Writing,
+    /// Writing the manifest.
+    Publishing,
+    /// Published.
+    Done,
+}
+
+impl Phase {
+    const ALL: [Self; 6] = [
+        Self::Starting,
+        Self::Reading,
+        Self::Grouping,
+        Self::Writing,
+        Self::Publishing,
+        Self::Done,
+    ];
+}
+
+/// A number that only grows, or is set.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds to it.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Sets it.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How one stratum is coming along.
+#[derive(Debug)]
+pub struct StratumCounters {
+    /// Which.
+    pub stratum: StratumId,
+    /// `train/short`
+    pub name: String,
+    /// Records wanted.
+    pub target: u64,
+    /// Conversations seen that belong to it.
+    pub population: Counter,
+    /// Candidates held.
+    pub candidates: Counter,
+    /// Records validated.
+    pub validated: Counter,
+    /// Valid records taken.
+    pub taken: Counter,
+}
+
+/// All counters of a run.
+#[derive(Debug, Default)]
+pub struct Counters {
+    phase: AtomicU8,
+    /// Chunks there are.
+    pub chunks_total: Counter,
+    /// Chunks read or replayed.
+    pub chunks_done: Counter,
+    /// Of these, replayed from sealed chunks.
+    pub chunks_replayed: Counter,
+    /// Attempts that failed.
+    pub chunks_failed: Counter,
+    /// Rows read.
+    pub rows: Counter,
+    /// Bytes read.
+    pub bytes: Counter,
+    /// Bytes there are to read, if the source knows; else 0.
+    pub bytes_total: Counter,
+    /// Bytes written to the dataset.
+    pub written: Counter,
+    /// By stratum, those with a target.
+    pub strata: Vec<StratumCounters>,
+}
+
+/// A handle on the counters of a run.
+pub type Telemetry = Arc<Counters>;
+
+impl Counters {
+    /// Counters for a selection, all zero.
+    pub fn new(selection: &Selection) -> Telemetry {
+        let strata = selection.strata().map(|stratum| StratumCounters {
+            stratum,
+            name: format!(
+                "{}/{}",
+                selection.split(stratum).name,
+                selection.bucket(stratum).name
+            ),
+            target: selection.target(stratum).map_or(0, |target| target.get()),
+            population: Counter::default(),
+            candidates: Counter::default(),
+            validated: Counter::default(),
+            taken: Counter::default(),
+        });
+        Arc::new(Self {
+            strata: strata.collect(),
+            ..Self::default()
+        })
+    }
+
+    /// What the run is doing.
+    pub fn phase(&self) -> Phase {
+        let phase = self.phase.load(Ordering::Relaxed);
+        Phase::ALL[usize::from(phase).min(Phase::ALL.len() - 1)]
+    }
+
+    /// Enters a phase.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+        tracing::debug!(?phase, "phase");
+    }
+
+    /// The counters of a stratum with a target.
+    pub fn stratum(&self, stratum: StratumId) -> Option<&StratumCounters> {
+        self.strata.iter().find(|s| s.stratum == stratum)
+    }
+
+    /// All of it as numbers at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            phase: self.phase(),
+            chunks_total: self.chunks_total.get(),
+            chunks_done: self.chunks_done.get(),
+            chunks_replayed: self.chunks_replayed.get(),
+            chunks_failed: self.chunks_failed.get(),
+            rows: self.rows.get(),
+            bytes: self.bytes.get(),
+            bytes_total: self.bytes_total.get(),
+            bytes_written: self.written.get(),
+            strata: self
+                .strata
+                .iter()
+                .map(|s| StratumSnapshot {
+                    stratum: s.name.clone(),
+                    target: s.target,
+                    population: s.population.get(),
+                    candidates: s.candidates.get(),
+                    validated: s.validated.get(),
+                    written: s.taken.get(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Snapshot {
+    /// What the run is doing.
+    pub phase: Phase,
+    /// Chunks there are.
+    pub chunks_total: u64,
+    /// Chunks read or replayed.
+    pub chunks_done: u64,
+    /// Of these, replayed from sealed chunks.
+    pub chunks_replayed: u64,
+    /// Attempts that failed.
+    pub chunks_failed: u64,
+    /// Rows read.
+    pub rows: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes there are to read; 0 if unknown.
+    pub bytes_total: u64,
+    /// Bytes written to the dataset.
+    pub bytes_written: u64,
+    /// Those with a target.
+    pub strata: Vec<StratumSnapshot>,
+}
+
+/// One stratum at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct StratumSnapshot {
+    /// `train/short`
+    pub stratum: String,
+    /// Records wanted.
+    pub target: u64,
+    /// Conversations seen that belong to it.
+    pub population: u64,
+    /// Candidates held.
+    pub candidates: u64,
+    /// Records validated.
+    pub validated: u64,
+    /// Valid records taken.
+    pub written: u64,
+}
