@@ -9,3 +9,4 @@ pub mod sink;
 pub mod source;
 pub mod spool;
 pub mod telemetry;
+pub mod verify;

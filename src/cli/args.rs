@@ -49,8 +49,9 @@ pub enum Command {
     },
 }
 
-/// The arguments of `export` and `plan`.
+/// The arguments of `export` and `plan`. Of a flag given twice the last one counts.
 #[derive(Debug, Clone, Default, Args)]
+#[command(args_override_self = true)]
 pub struct ExportArgs {
     /// Configuration file (TOML); everything in it is optional
     #[arg(long, value_name = "FILE")]

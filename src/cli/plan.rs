@@ -1,4 +1,161 @@
+//! `gleaner plan`: what an export would do and cost. Nothing is written.
+
+use bytesize::ByteSize;
+use serde_json::{Value, json};
+
+use super::args::ExportArgs;
 use super::exit::{CliError, Exit};
-pub fn run(_: &super::args::ExportArgs) -> Result<Exit, CliError> {
+use super::report::new_table;
+use super::{print, print_json, setup};
+use crate::config;
+use crate::config::settings::{Settings, Source};
+use crate::pipeline::work_dir::{self, RunState};
+use crate::source::Survey;
+use crate::source::files::{FileKind, kind_of};
+
+/// Memory that a run takes whatever its input, in bytes (promise P6).
+const BASE_MEMORY: u64 = 64_000_000;
+
+/// Memory for each row of input at most, in bytes (promise P6).
+const MEMORY_PER_ROW: u64 = 96;
+
+/// Plans an export.
+///
+/// # Errors
+/// If the settings are wrong or the input cannot be looked at.
+pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
+    let settings = setup::settings(args)?;
+    let source = setup::source(&settings)?;
+    let sink = setup::sink(&settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| {
+        CliError::failure(
+            format!("cannot start: {error}"),
+            "check the system's limits",
+        )
+    })?;
+    let survey = runtime
+        .block_on(source.survey())
+        .map_err(crate::pipeline::RunError::from)?;
+    let described = config::described(&settings);
+    let fingerprint = config::fingerprint(&described);
+    let fresh = setup::new_record(&settings, &described, &fingerprint, &sink.location())?;
+    let path = setup::work_dir_path(args, &fingerprint);
+    let found = work_dir::read_record(&path)?;
+    let (work, record) = match found {
+        Some(record) if record.fingerprint != fingerprint => {
+            ("refused: it belongs to a run with other settings", fresh)
+        }
+        Some(record) if record.state == RunState::Running && !args.fresh => {
+            ("resume the run that is there", record)
+        }
+        _ => ("start a new run", fresh),
+    };
+    let spooled = spooled_bytes(&survey);
+    let plan = json!({
+        "dataset": record.dataset,
+        "location": sink.location(),
+        "fingerprint": fingerprint,
+        "work_dir": path,
+        "work": work,
+        "source": source.describe(),
+        "chunks": survey.chunks.len(),
+        "input_bytes": survey.bytes,
+        "spooled_input_bytes": spooled,
+        "window": {"start": record.window_start, "end": record.window_end},
+        "seed": settings.selection.seed(),
+        "records": settings.selection.total(),
+        "strata": strata(&settings),
+        "memory": {"base_bytes": BASE_MEMORY, "bytes_per_row": MEMORY_PER_ROW},
+        "workers": {
+            "fetchers": settings.workers.fetchers,
+            "validators": settings.workers.validators,
+            "uploaders": settings.workers.uploaders,
+        },
+    });
+    if args.json {
+        print_json(&plan)?;
+    } else {
+        print(&text(&settings, &plan, &survey));
+    }
     Ok(Exit::Success)
+}
+
+/// Bytes of input that cannot be read by position, and are kept in sealed chunks.
+fn spooled_bytes(survey: &Survey) -> u64 {
+    let spooled = |path| !matches!(kind_of(path), Some(FileKind::Plain));
+    let inputs = survey.stamp.iter().filter(|input| spooled(&input.path));
+    inputs.map(|input| input.bytes).sum()
+}
+
+fn strata(settings: &Settings) -> Vec<Value> {
+    let selection = &settings.selection;
+    selection
+        .strata()
+        .filter_map(|stratum| {
+            let target = selection.target(stratum)?;
+            Some(json!({
+                "split": selection.split(stratum).name,
+                "bucket": selection.bucket(stratum).name,
+                "target": target,
+                "candidates": selection.candidates_for(target),
+            }))
+        })
+        .collect()
+}
+
+fn text(settings: &Settings, plan: &Value, survey: &Survey) -> String {
+    let size = |bytes: u64| ByteSize::b(bytes).display().si().to_string();
+    let mut table = new_table(&["stratum", "target", "candidates held"]);
+    for stratum in strata(settings) {
+        let name = |key: &str| stratum[key].as_str().unwrap_or_default().to_owned();
+        table.add_row([
+            format!("{}/{}", name("split"), name("bucket")),
+            stratum["target"].to_string(),
+            stratum["candidates"].to_string(),
+        ]);
+    }
+    let word = |value: &Value| value.as_str().unwrap_or("open").to_owned();
+    let input = match &settings.source {
+        Source::Synthetic(synthetic) => {
+            format!("{} made-up conversations", synthetic.conversations)
+        }
+        _ => format!(
+            "{} files, {}",
+            survey.stamp.len(),
+            size(survey.bytes.unwrap_or(0))
+        ),
+    };
+    let spool = match (&settings.source, plan["spooled_input_bytes"].as_u64()) {
+        (Source::Synthetic(_), _) => {
+            "all rows are kept in sealed chunks until published".to_owned()
+        }
+        (_, Some(0)) | (_, None) => {
+            "nothing is copied: rows are read again where they lie".to_owned()
+        }
+        (_, Some(bytes)) => format!(
+            "{} of compressed or Parquet input are kept decoded in sealed chunks until published (limit {})",
+            size(bytes),
+            size(settings.limits.spool)
+        ),
+    };
+    format!(
+        "{table}\n\n\
+         input    {input} in {} chunks\n\
+         window   {} to {}\n\
+         output   {} records into {}/{}\n\
+         disk     {spool}\n\
+         memory   at most {} and {MEMORY_PER_ROW} bytes for each row of input\n\
+         work     {}: {}\n\
+         next     the same with `export`",
+        survey.chunks.len(),
+        word(&plan["window"]["start"]),
+        word(&plan["window"]["end"]),
+        settings.selection.total(),
+        word(&plan["location"]),
+        word(&plan["dataset"]),
+        size(BASE_MEMORY),
+        word(&plan["work_dir"]),
+        word(&plan["work"]),
+    )
 }

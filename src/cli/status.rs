@@ -1,4 +1,103 @@
+//! `gleaner status`: what a stopped or running run has done and what is left.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use serde_json::{Value, json};
+
+use super::args::StatusArgs;
 use super::exit::{CliError, Exit};
-pub fn run(_: &super::args::StatusArgs) -> Result<Exit, CliError> {
+use super::{print, print_json};
+use crate::pipeline::work_dir::{self, RunRecord, RunState};
+
+/// Shows one work directory, or all below `.gleaner`.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub fn run(args: &StatusArgs) -> Result<Exit, CliError> {
+    let paths = match &args.work_dir {
+        Some(path) => vec![path.clone()],
+        None => below(Path::new(".gleaner")),
+    };
+    let mut runs = Vec::new();
+    for path in paths {
+        if let Some(record) = work_dir::read_record(&path)? {
+            runs.push(status(&path, &record));
+        } else if args.work_dir.is_some() {
+            return Err(CliError::usage(
+                format!("{} is no work directory", path.display()),
+                "name the folder given with --work-dir, or one below .gleaner",
+            ));
+        }
+    }
+    if args.json {
+        print_json(&json!({ "runs": runs }))?;
+    } else if runs.is_empty() {
+        print("no runs below .gleaner");
+    } else {
+        let texts: Vec<String> = runs.iter().map(text).collect();
+        print(&texts.join("\n\n"));
+    }
     Ok(Exit::Success)
+}
+
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
+fn status(path: &Path, record: &RunRecord) -> Value {
+    let (mut sealed, mut bytes) = (0u64, 0u64);
+    for entry in fs::read_dir(path.join("chunks"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        sealed += u64::from(name.ends_with(".sealed"));
+        bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+    }
+    let state = match (record.state, work_dir::is_busy(path)) {
+        (RunState::Published, false) => "published",
+        (_, true) => "running",
+        (RunState::Running, false) => "stopped",
+    };
+    json!({
+        "work_dir": path,
+        "state": state,
+        "run_id": record.run_id,
+        "fingerprint": record.fingerprint,
+        "started": record.started,
+        "dataset": record.dataset,
+        "location": record.location,
+        "sealed_chunks": sealed,
+        "chunks_planned": record.settings["chunks"]["count"],
+        "work_dir_bytes": bytes,
+        "input_files": record.inputs.as_ref().map(Vec::len),
+    })
+}
+
+fn text(run: &Value) -> String {
+    let word = |key: &str| run[key].as_str().unwrap_or_default().to_owned();
+    let left = match run["state"].as_str() {
+        Some("stopped") => "run the same export again: it goes on where it stopped",
+        Some("running") => "it is being worked on",
+        _ => "nothing is left to do",
+    };
+    format!(
+        "{}: {}\n  dataset  {}/{}\n  run      {} since {}\n  sealed   {} chunks, {}\n  next     {left}",
+        word("work_dir"),
+        word("state"),
+        word("location"),
+        word("dataset"),
+        word("run_id"),
+        word("started"),
+        run["sealed_chunks"],
+        ByteSize::b(run["work_dir_bytes"].as_u64().unwrap_or(0))
+            .display()
+            .si(),
+    )
 }

@@ -107,6 +107,12 @@ pub async fn run(
 ) -> Result<RunReport, RunError> {
     let begun = Instant::now();
     parts.telemetry.enter(Phase::Starting);
+    // A new run first sees that there is something to read: a wrong path must not leave a claim.
+    // A resumed one may have published already, and then needs no input any more.
+    let early = match parts.work_dir.resumed {
+        true => None,
+        false => Some(parts.source.survey().await?),
+    };
     let record = &parts.work_dir.record;
     let claim = ClaimRecord {
         run_id: record.run_id.clone(),
@@ -120,7 +126,10 @@ pub async fn run(
         let note = "the dataset had been published already; the run was finished".to_owned();
         return finish(parts, manifest, begun, 0, vec![note]).await;
     }
-    let survey = parts.source.survey().await?;
+    let survey = match early {
+        Some(survey) => survey,
+        None => parts.source.survey().await?,
+    };
     pin_inputs(&mut parts.work_dir, &survey)?;
     if let Some(bytes) = survey.bytes {
         parts.telemetry.bytes_total.set(bytes);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub mod local_dir;
+pub mod reader;
 
 /// The file that makes a dataset be there.
 pub const MANIFEST: &str = "metadata.json";

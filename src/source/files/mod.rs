@@ -23,7 +23,7 @@ mod discover;
 mod lines;
 mod parquet;
 
-pub use discover::{FileKind, discover};
+pub use discover::{FileKind, discover, kind_of};
 
 /// A piece of a plain file is at least this long: less is not worth a lease.
 const SMALLEST_PIECE: u64 = 1 << 20;

@@ -1,0 +1,148 @@
+//! Checks the file of one stratum, record by record.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::domain::manifest::{Framing, JSON, StratumRecord};
+use crate::domain::rank::{Rank, Ranker};
+use crate::domain::stratum::Selection;
+use crate::domain::validation::{Code, validate};
+
+/// What a file turned out to be.
+pub struct StratumCheck<'a> {
+    record: &'a StratumRecord,
+    /// Tells this file from the others.
+    file: u32,
+    framing: Framing,
+    selection: &'a Selection,
+    ranker: Ranker,
+    last: Option<(Rank, Vec<u8>)>,
+    /// Records read.
+    pub records: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// What is wrong.
+    pub findings: Vec<String>,
+    /// Warnings of its records.
+    pub warnings: BTreeMap<Code, u64>,
+}
+
+/// All ids so far, by hash, and the file that each is in.
+pub type Ids = BTreeMap<u128, u32>;
+
+impl<'a> StratumCheck<'a> {
+    /// A check of a file that was not read yet.
+    pub fn new(
+        record: &'a StratumRecord,
+        file: u32,
+        framing: Framing,
+        selection: &'a Selection,
+        seed: &str,
+    ) -> Self {
+        Self {
+            record,
+            file,
+            framing,
+            selection,
+            ranker: Ranker::new(seed),
+            last: None,
+            records: 0,
+            bytes: 0,
+            findings: Vec::new(),
+            warnings: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the file to its end.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(&mut self, reader: &mut dyn BufRead, ids: &mut Ids) -> io::Result<()> {
+        let array = self.framing == JSON;
+        let mut line = Vec::new();
+        let mut number = 0u64;
+        // An array: whether a comma promised another record, and whether the end was seen.
+        let (mut promised, mut closed) = (false, false);
+        loop {
+            line.clear();
+            let n = reader.read_until(b'\n', &mut line)?;
+            if n == 0 {
+                break;
+            }
+            self.bytes += n as u64;
+            number += 1;
+            let Some(text) = line.strip_suffix(b"\n") else {
+                self.find(number, "does not end with a newline");
+                break;
+            };
+            if !array {
+                self.record(text, number, ids);
+                continue;
+            }
+            match text {
+                b"[" if number == 1 => promised = true,
+                b"]" if number > 1 && !closed => {
+                    if promised && self.records > 0 {
+                        self.find(number, "the array ends after a comma");
+                    }
+                    closed = true;
+                }
+                _ if number == 1 || closed || !promised => {
+                    self.find(number, "is not where a record may be");
+                }
+                text => {
+                    let record = text.strip_suffix(b",");
+                    promised = record.is_some();
+                    self.record(record.unwrap_or(text), number, ids);
+                }
+            }
+        }
+        if array && !closed {
+            self.find(number, "the array is not closed");
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, line: u64, what: &str) {
+        self.findings.push(format!("line {line}: {what}"));
+    }
+
+    fn record(&mut self, text: &[u8], line: u64, ids: &mut Ids) {
+        self.records += 1;
+        if simdutf8::basic::from_utf8(text).is_err() {
+            return self.find(line, "is not UTF-8");
+        }
+        let Ok(verdict) = validate(text, &self.record.split, self.selection) else {
+            return self.find(line, "is not a JSON object");
+        };
+        for (code, what) in &verdict.errors {
+            self.find(line, &format!("{code}: {what}"));
+        }
+        for warning in verdict.warnings {
+            *self.warnings.entry(warning).or_default() += 1;
+        }
+        let bucket = verdict
+            .turns
+            .and_then(|turns| self.selection.bucket_of(turns));
+        if bucket.is_none_or(|bucket| bucket.name != self.record.bucket) {
+            self.find(line, &format!("does not belong to {}", self.record.bucket));
+        }
+        let Some(id) = verdict.conversation_id else {
+            return;
+        };
+        if let Some(file) = ids.insert(xxh3_128(id.as_bytes()), self.file) {
+            let what = match file == self.file {
+                true => "its conversationId was in this file before",
+                false => "its conversationId is in another file too",
+            };
+            self.find(line, what);
+        }
+        let key = (self.ranker.rank(id.as_bytes()), id.into_bytes());
+        if self.last.as_ref().is_some_and(|last| *last >= key) {
+            self.find(line, "is not in the order of ranks");
+        }
+        self.last = Some(key);
+    }
+}

@@ -1,0 +1,235 @@
+//! An actor that dies ends the run with a clear error and a work directory that can be resumed.
+//! Never a hang: each case has the time of a long coffee break, and needs a moment.
+
+use std::future::pending;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gleaner::config::settings::{RowShape, Settings, Synthetic};
+use gleaner::config::{self, Layers};
+use gleaner::domain::chunk::Chunk;
+use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
+use gleaner::pipeline::{self, RunError, RunParts, RunReport};
+use gleaner::sink::local_dir::LocalDir;
+use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::source::synthetic::SyntheticSource;
+use gleaner::source::{ConversationSource, RowSink, SourceError, Survey};
+use gleaner::telemetry::Counters;
+use jiff::Timestamp;
+
+/// What goes wrong, the n-th time.
+#[derive(Clone, Copy, PartialEq)]
+enum Mishap {
+    None,
+    Panic,
+    Io,
+}
+
+struct Troubled<T> {
+    inner: T,
+    mishap: Mishap,
+    calls: AtomicU32,
+}
+
+impl<T> Troubled<T> {
+    fn new(inner: T, mishap: Mishap) -> Self {
+        Self {
+            inner,
+            mishap,
+            calls: AtomicU32::new(0),
+        }
+    }
+
+    /// The second call goes wrong.
+    fn strikes(&self) -> Option<Mishap> {
+        let second = self.calls.fetch_add(1, Ordering::Relaxed) == 1;
+        second.then_some(self.mishap).filter(|m| *m != Mishap::None)
+    }
+}
+
+fn io_error() -> std::io::Error {
+    std::io::Error::from(std::io::ErrorKind::ConnectionReset)
+}
+
+impl ConversationSource for Troubled<SyntheticSource> {
+    fn describe(&self) -> serde_json::Value {
+        self.inner.describe()
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
+        self.inner.survey()
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        chunk: Chunk,
+        rows: &'a mut dyn RowSink,
+    ) -> BoxFuture<'a, Result<(), SourceError>> {
+        async move {
+            match self.strikes() {
+                Some(Mishap::Panic) => std::panic::panic_any("a source that panics"),
+                Some(_) => Err(SourceError::Io {
+                    path: "somewhere".into(),
+                    error: io_error(),
+                }),
+                None => self.inner.fetch(chunk, rows).await,
+            }
+        }
+        .boxed()
+    }
+}
+
+impl DatasetSink for Troubled<LocalDir> {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.inner.block_bytes()
+    }
+
+    fn claim<'a>(
+        &'a self,
+        dataset: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        self.inner.claim(dataset, claim)
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        async move {
+            match self.strikes() {
+                Some(Mishap::Panic) => std::panic::panic_any("a sink that panics"),
+                Some(_) => Err(SinkError::Io {
+                    action: "write",
+                    path: "somewhere".to_owned(),
+                    error: io_error(),
+                }),
+                None => self.inner.stage(block).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.inner.commit(file)
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.publish(dataset, manifest)
+    }
+
+    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.release(dataset)
+    }
+}
+
+const CONFIG: &str = "
+source.kind = 'synthetic'
+[selection.targets]
+train = { short = 20, medium = 20, long = 20 }
+val = { short = 2, medium = 2, long = 2 }
+test = { short = 2, medium = 2, long = 2 }
+";
+
+fn settings() -> Settings {
+    let layers = Layers::default().text("test", CONFIG).expect("TOML");
+    config::validate(&layers, &[]).expect("valid")
+}
+
+fn work_dir(folder: &Path, settings: &Settings) -> WorkDir {
+    let described = config::described(settings);
+    let fingerprint = config::fingerprint(&described);
+    let record = RunRecord {
+        run_id: "run".to_owned(),
+        fingerprint: fingerprint.clone(),
+        settings: described.clone(),
+        started: Timestamp::UNIX_EPOCH,
+        window_start: None,
+        window_end: None,
+        dataset: "d".to_owned(),
+        location: "out".to_owned(),
+        inputs: None,
+        state: RunState::Running,
+    };
+    WorkDir::open(
+        &folder.join("work"),
+        &fingerprint,
+        &described,
+        false,
+        || record,
+    )
+    .expect("free")
+}
+
+/// One start of a run, whose source and sink have their mishaps.
+fn start(folder: &Path, source: Mishap, sink: Mishap) -> Result<RunReport, RunError> {
+    let settings = settings();
+    let synthetic = Synthetic {
+        conversations: 2000,
+        seed: 1,
+        shape: RowShape::Events,
+    };
+    let made_up = SyntheticSource::new(synthetic, settings.chunks.count);
+    let parts = RunParts {
+        work_dir: work_dir(folder, &settings),
+        source: Arc::new(Troubled::new(made_up, source)),
+        sink: Arc::new(Troubled::new(LocalDir::new(folder.join("out")), sink)),
+        telemetry: Counters::new(&settings.selection),
+        settings,
+    };
+    let run = async {
+        let limit = Duration::from_secs(300);
+        tokio::time::timeout(limit, pipeline::run(parts, pending())).await
+    };
+    actix_rt::System::new().block_on(run).expect("no hang")
+}
+
+#[test]
+fn a_dead_fetcher_or_uploader_is_named_and_the_run_goes_on_next_time() {
+    let undisturbed = tempfile::tempdir().expect("a folder");
+    let expected = start(undisturbed.path(), Mishap::None, Mishap::None).expect("good");
+    for (source, sink, actor) in [
+        (Mishap::Panic, Mishap::None, "fetcher"),
+        (Mishap::None, Mishap::Panic, "uploader"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = start(folder.path(), source, sink)
+            .expect_err("a death")
+            .to_string();
+        assert!(error.contains(actor), "{error}");
+        assert!(!folder.path().join("out/d/metadata.json").exists());
+        let report = start(folder.path(), Mishap::None, Mishap::None).expect("good");
+        assert!(report.resumed);
+        assert_eq!(
+            report.manifest.content_sha256,
+            expected.manifest.content_sha256
+        );
+    }
+}
+
+#[test]
+fn a_failed_fetch_is_tried_again_and_a_failed_write_ends_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let retried = start(folder.path(), Mishap::Io, Mishap::None).expect("good at the second try");
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = start(folder.path(), Mishap::None, Mishap::Io).expect_err("a failure");
+    assert!(
+        matches!(error, RunError::Sink(SinkError::Io { .. })),
+        "{error}"
+    );
+    let report = start(folder.path(), Mishap::None, Mishap::None).expect("good");
+    assert_eq!(
+        report.manifest.content_sha256,
+        retried.manifest.content_sha256
+    );
+    assert_eq!(report.chunks_replayed, 40, "nothing is fetched again");
+}

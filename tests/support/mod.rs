@@ -1,0 +1,277 @@
+//! Runs the real binary in a folder of its own and reads its datasets back.
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+pub mod corpus;
+pub mod reference;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use reference::{Asked, Outcome};
+use serde_json::Value;
+
+/// A folder for one test.
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+/// How a run of the binary ended.
+pub struct Run {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    /// The result of a run with `--json`.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {:?} {}{}", self.code, self.stdout, self.stderr))
+    }
+
+    /// Expects an exit code; gives what was written to standard error.
+    #[track_caller]
+    pub fn expect(&self, code: i32) -> &str {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        &self.stderr
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+        fs::write(&path, bytes).expect("writable");
+        path
+    }
+
+    /// Files for an input folder `in`.
+    pub fn write_input(&self, files: &[(String, Vec<u8>)]) {
+        for (name, bytes) in files {
+            self.write(&format!("in/{name}"), bytes);
+        }
+    }
+
+    /// The binary, in this folder, without the environment's settings.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gleaner"));
+        command.current_dir(self.folder.path()).args(args);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GLEANER")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Run {
+        self.command(args).output().expect("the binary runs").into()
+    }
+
+    /// Exports `in` to `out/d` with small targets for every stratum.
+    pub fn export_args(&self, asked: &Asked) -> Vec<String> {
+        let mut args: Vec<String> = "export --input in --out out --name d --work-dir work --progress none --json --max-malformed 100"
+            .split(' ')
+            .map(str::to_owned)
+            .collect();
+        args.extend(["--seed".to_owned(), asked.seed.clone()]);
+        for ((split, bucket), target) in &asked.targets {
+            args.push("--set".to_owned());
+            args.push(format!("selection.targets.{split}.{bucket}={target}"));
+        }
+        args
+    }
+
+    pub fn export(&self, asked: &Asked, more: &[&str]) -> Run {
+        let args = self.export_args(asked);
+        let all: Vec<&str> = args
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+            .collect();
+        self.run(&all)
+    }
+
+    pub fn dataset(&self) -> Dataset {
+        Dataset::read(&self.path("out/d"))
+    }
+}
+
+/// A published dataset.
+pub struct Dataset {
+    pub folder: PathBuf,
+    pub metadata: Value,
+}
+
+impl Dataset {
+    pub fn read(folder: &Path) -> Self {
+        let text = fs::read(folder.join("metadata.json")).expect("a published dataset");
+        Self {
+            folder: folder.to_owned(),
+            metadata: serde_json::from_slice(&text).expect("JSON"),
+        }
+    }
+
+    pub fn digest(&self) -> String {
+        self.metadata["content_sha256"]
+            .as_str()
+            .expect("a digest")
+            .to_owned()
+    }
+
+    pub fn count(&self, key: &str) -> u64 {
+        self.metadata["population"][key]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {key}"))
+    }
+
+    pub fn records(&self, file: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.join(file)).expect("a stratum file");
+        let body = text
+            .strip_prefix("[\n")
+            .expect("an array")
+            .strip_suffix("]\n")
+            .expect("closed");
+        match body.strip_suffix('\n') {
+            None => Vec::new(),
+            Some(body) => body.split(",\n").map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Holds a dataset (in the `json` format) against the reference, byte for byte and count for count.
+#[track_caller]
+pub fn assert_equals_reference(dataset: &Dataset, expected: &Outcome) {
+    let metadata = &dataset.metadata;
+    for (key, found) in metadata["population"].as_object().expect("an object") {
+        let wanted = expected.rows.get(key.as_str()).copied().unwrap_or(0);
+        assert_eq!(
+            found.as_u64(),
+            Some(wanted),
+            "population.{key} of {metadata}"
+        );
+    }
+    let strata = metadata["strata"].as_array().expect("a list");
+    assert_eq!(strata.len(), expected.strata.len());
+    for ((split, bucket), wanted) in &expected.strata {
+        let same = |s: &&Value| s["split"] == *split && s["bucket"] == *bucket;
+        let record = strata.iter().find(same).expect("the stratum");
+        let file = record["file"].as_str().expect("a path");
+        let bytes = fs::read(dataset.folder.join(file)).expect("a stratum file");
+        let mut framed = b"[\n".to_vec();
+        framed.extend(wanted.records.join(&b",\n"[..]));
+        framed.extend_from_slice(if wanted.records.is_empty() {
+            b"]\n"
+        } else {
+            b"\n]\n"
+        });
+        assert!(
+            bytes == framed,
+            "{file} differs:\n{}\n--- expected\n{}",
+            String::from_utf8_lossy(&bytes),
+            String::from_utf8_lossy(&framed)
+        );
+        let number = |key: &str| record[key].as_u64().expect("a count") as usize;
+        assert_eq!(number("population"), wanted.population, "{file}");
+        assert_eq!(number("records"), wanted.records.len(), "{file}");
+        assert_eq!(number("invalid"), wanted.invalid.len(), "{file}");
+    }
+    for (code, found) in metadata["warnings"].as_object().expect("an object") {
+        let wanted = expected.warnings.get(code.as_str()).copied().unwrap_or(0);
+        assert_eq!(found.as_u64(), Some(wanted), "warning {code}");
+    }
+    assert_eq!(invalid_records(dataset), wanted_invalid(expected));
+    let mut listed = BTreeSet::new();
+    for of_reason in metadata["malformed"]
+        .as_object()
+        .expect("an object")
+        .values()
+    {
+        for place in of_reason["examples"].as_array().expect("a list") {
+            let file = Path::new(place["file"].as_str().expect("a path"));
+            let name = file
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            listed.insert((name, place["line"].as_u64().expect("a line") as usize));
+        }
+    }
+    let malformed = &expected.malformed;
+    assert!(
+        listed.is_subset(malformed),
+        "{listed:?} is not in {malformed:?}"
+    );
+    assert!(
+        listed.len() == malformed.len() || listed.len() >= 100,
+        "{listed:?} {malformed:?}"
+    );
+}
+
+type Invalid = BTreeMap<String, Vec<String>>;
+
+fn invalid_records(dataset: &Dataset) -> Invalid {
+    let mut found = Invalid::new();
+    for file in dataset.metadata["invalid_files"]
+        .as_array()
+        .expect("a list")
+    {
+        let path = dataset.folder.join(file["path"].as_str().expect("a path"));
+        let report: Value =
+            serde_json::from_slice(&fs::read(path).expect("a report")).expect("JSON");
+        for record in report["invalid_records"].as_array().expect("a list") {
+            let errors = record["errors"].as_array().expect("a list").iter();
+            let codes = errors.map(|e| {
+                e.as_str()
+                    .expect("text")
+                    .split(": ")
+                    .next()
+                    .expect("a code")
+                    .to_owned()
+            });
+            found.insert(
+                record["conversationId"].as_str().expect("text").to_owned(),
+                codes.collect(),
+            );
+        }
+    }
+    found
+}
+
+fn wanted_invalid(expected: &Outcome) -> Invalid {
+    let all = expected
+        .strata
+        .values()
+        .flat_map(|stratum| &stratum.invalid);
+    let owned = |codes: &Vec<&str>| codes.iter().map(|code| (*code).to_owned()).collect();
+    all.map(|(id, codes)| (id.clone(), owned(codes))).collect()
+}
+
+/// The folder with the real data, if somebody said where it is.
+pub fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("GLEANER_SHARED").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!("GLEANER_SHARED is not set: the test over real data was left out");
+    }
+    folder
+}
