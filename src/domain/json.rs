@@ -229,10 +229,7 @@ impl<'a> Scanner<'a> {
         self.escaped = false;
         match kind {
             Kind::String => self.escaped = self.string()?,
-            Kind::Number => self.number()?,
-            Kind::Bool if self.text[self.at] == b't' => self.literal(b"true")?,
-            Kind::Bool => self.literal(b"false")?,
-            Kind::Null => self.literal(b"null")?,
+            Kind::Number | Kind::Bool | Kind::Null => self.scalar()?,
             Kind::Object | Kind::Array => self.container()?,
         }
         Ok(Value {
@@ -294,116 +291,175 @@ impl<'a> Scanner<'a> {
     /// Passes a string whose opening quote is next; says whether it has escapes.
     #[inline]
     fn string(&mut self) -> Result<bool, JsonError> {
-        let mut at = self.at + 1;
-        let mut escaped = false;
-        'window: while let Some(window) = self.text.get(at..).and_then(<[u8]>::first_chunk) {
-            let mut special = special_bytes(window);
-            while special != 0 {
-                let found = special.trailing_zeros() as usize;
-                match window[found] {
-                    b'"' => {
-                        self.at = at + found + 1;
-                        return Ok(escaped);
-                    }
-                    b'\\' => {
-                        escaped = true;
-                        let end = self.escape(at + found)?;
-                        if end - at >= WINDOW {
-                            at = end;
-                            continue 'window;
-                        }
-                        special &= u32::MAX << (end - at);
-                    }
-                    _ => return Err(JsonError::Syntax(at + found)),
-                }
-            }
-            at += WINDOW;
-        }
-        // Fewer bytes than a window are left of the whole text.
-        loop {
-            match self.text.get(at) {
-                Some(b'"') => {
-                    self.at = at + 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    at = self.escape(at)?;
-                }
-                Some(0x20..) => at += 1,
-                _ => return Err(JsonError::Syntax(at)),
-            }
-        }
+        let mut escapes = Escapes::default();
+        self.at = string_end(self.text, self.at + 1, &mut escapes)?;
+        self.surrogates |= escapes.surrogate;
+        Ok(escapes.any)
     }
 
-    /// The end of the escape that begins at `at`.
-    #[inline]
-    fn escape(&mut self, at: usize) -> Result<usize, JsonError> {
-        match self.text.get(at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-            Some(b'u') => match self.text.get(at + 2..at + 6) {
-                Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => {
-                    self.surrogates |= matches!(hex, [b'd' | b'D', second, ..] if *second >= b'8');
-                    Ok(at + 6)
-                }
-                _ => Err(JsonError::Syntax(at)),
-            },
-            _ => Err(JsonError::Syntax(at)),
-        }
-    }
-
-    /// Passes an object or array without recursion.
+    /// Passes an object or array without recursion. The hot loop of reading: positions and flags
+    /// are locals, and no member is given a value of its own.
     fn container(&mut self) -> Result<(), JsonError> {
+        let text = self.text;
         let outside = self.depth;
-        let mut first = true;
-        self.open(self.text[self.at])?;
-        // Invariant: the scanner is in a container, before a member or the end.
-        while self.depth > outside {
-            let more = if self.in_object() {
-                let key = self.next_key(first)?;
-                self.escaped |= key.is_some_and(|key| key.escaped);
-                key.is_some()
-            } else {
-                self.next_element(first)?
-            };
-            first = false;
-            if !more {
-                continue;
+        let mut escapes = Escapes::default();
+        let mut bracket = text[self.at];
+        'open: loop {
+            self.open(bracket)?;
+            let mut at = skip_space(text, self.at);
+            let mut closed = matches!(text.get(at), Some(b'}' | b']'));
+            if closed && (text[at] == b'}') != self.in_object() {
+                return Err(JsonError::Syntax(at));
             }
-            match self.peek() {
-                Some(b'"') => self.escaped |= self.string()?,
-                Some(bracket @ (b'{' | b'[')) => {
-                    self.open(bracket)?;
-                    first = true;
+            loop {
+                if closed {
+                    at += 1;
+                    self.depth -= 1;
+                    if self.depth == outside {
+                        self.at = at;
+                        self.escaped |= escapes.any;
+                        self.surrogates |= escapes.surrogate;
+                        return Ok(());
+                    }
+                } else {
+                    // Before a member: a key first, if this is an object, and a value.
+                    if self.in_object() {
+                        if text.get(at) != Some(&b'"') {
+                            return Err(JsonError::Syntax(at));
+                        }
+                        at = skip_space(text, string_end(text, at + 1, &mut escapes)?);
+                        if text.get(at) != Some(&b':') {
+                            return Err(JsonError::Syntax(at));
+                        }
+                        at = skip_space(text, at + 1);
+                    }
+                    match text.get(at) {
+                        Some(b'"') => at = string_end(text, at + 1, &mut escapes)?,
+                        Some(&inner @ (b'{' | b'[')) => {
+                            self.at = at;
+                            bracket = inner;
+                            continue 'open;
+                        }
+                        Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                            self.at = at;
+                            self.scalar()?;
+                            at = self.at;
+                        }
+                        _ => return Err(JsonError::Syntax(at)),
+                    }
                 }
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.literal(b"true")?,
-                Some(b'f') => self.literal(b"false")?,
-                Some(b'n') => self.literal(b"null")?,
-                _ => return self.error(),
+                // Behind a member: another one, or the end of the container.
+                at = skip_space(text, at);
+                match text.get(at) {
+                    Some(b',') => {
+                        closed = false;
+                        at = skip_space(text, at + 1);
+                    }
+                    Some(b'}') if self.in_object() => closed = true,
+                    Some(b']') if !self.in_object() => closed = true,
+                    _ => return Err(JsonError::Syntax(at)),
+                }
             }
         }
-        Ok(())
+    }
+
+    /// Passes a number, `true`, `false` or `null`.
+    fn scalar(&mut self) -> Result<(), JsonError> {
+        match self.text[self.at] {
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => self.number(),
+        }
     }
 }
 
-/// Bytes looked at together in a string.
-const WINDOW: usize = 32;
+/// What escapes a text has had.
+#[derive(Debug, Clone, Copy, Default)]
+struct Escapes {
+    any: bool,
+    /// Of half a surrogate pair, whether the other half is there or not.
+    surrogate: bool,
+}
+
+/// The first byte from `at` on that is not white space.
+#[inline(always)]
+fn skip_space(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// The end of a string behind its closing quote; `at` is behind the opening one.
+#[inline(always)]
+fn string_end(text: &[u8], mut at: usize, escapes: &mut Escapes) -> Result<usize, JsonError> {
+    'window: while let Some(window) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let mut special = special_bytes(window);
+        while special != 0 {
+            let found = special.trailing_zeros() as usize;
+            match window[found % WINDOW] {
+                b'"' => return Ok(at + found + 1),
+                b'\\' => {
+                    let end = escape_end(text, at + found, escapes)?;
+                    if end - at >= WINDOW {
+                        at = end;
+                        continue 'window;
+                    }
+                    special &= u32::MAX << (end - at);
+                }
+                _ => return Err(JsonError::Syntax(at + found)),
+            }
+        }
+        at += WINDOW;
+    }
+    // Fewer bytes than a window are left of the whole text.
+    loop {
+        match text.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = escape_end(text, at, escapes)?,
+            Some(0x20..) => at += 1,
+            _ => return Err(JsonError::Syntax(at)),
+        }
+    }
+}
+
+/// The end of the escape that begins at `at`.
+#[inline(always)]
+fn escape_end(text: &[u8], at: usize, escapes: &mut Escapes) -> Result<usize, JsonError> {
+    escapes.any = true;
+    match text.get(at + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
+        Some(b'u') => unicode_escape_end(text, at, escapes),
+        _ => Err(JsonError::Syntax(at)),
+    }
+}
+
+#[cold]
+fn unicode_escape_end(text: &[u8], at: usize, escapes: &mut Escapes) -> Result<usize, JsonError> {
+    match text.get(at + 2..at + 6) {
+        Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => {
+            escapes.surrogate |= matches!(hex, [b'd' | b'D', second, ..] if *second >= b'8');
+            Ok(at + 6)
+        }
+        _ => Err(JsonError::Syntax(at)),
+    }
+}
+
+/// Bytes looked at together in a string: most strings of telemetry end within two.
+const WINDOW: usize = 16;
 
 /// Room for the nesting of `Scanner::objects`.
 const DEPTH_BITS: u32 = 192;
 
 /// A bit for every `"`, `\` and control character of a window.
-#[inline]
+#[inline(always)]
 fn special_bytes(window: &[u8; WINDOW]) -> u32 {
-    let half = |at: usize| {
-        let text = u8x16::new(*window[at..].first_chunk().expect("half a window is left"));
-        let special = text.simd_eq(u8x16::splat(b'"'))
-            | text.simd_eq(u8x16::splat(b'\\'))
-            | text.simd_eq(text.min(u8x16::splat(0x1f)));
-        special.to_bitmask()
-    };
-    half(0) | half(16) << 16
+    let text = u8x16::new(*window);
+    let special = text.simd_eq(u8x16::splat(b'"'))
+        | text.simd_eq(u8x16::splat(b'\\'))
+        | text.simd_eq(text.min(u8x16::splat(0x1f)));
+    special.to_bitmask()
 }
 
 /// Checks that a text is exactly one JSON value, UTF-8 included.

@@ -34,7 +34,7 @@ impl<T> Segments<T> {
 
     /// Appends an item.
     pub fn push(&mut self, item: T) {
-        if self.len % SEGMENT == 0 {
+        if self.len.is_multiple_of(SEGMENT) {
             // The first segment grows as a plain vector does: small tables stay small.
             let first = if self.len == 0 { 0 } else { SEGMENT };
             self.segments.push(Vec::with_capacity(first));

@@ -188,7 +188,7 @@ impl Handler<WriteStratum> for Sampler {
                     Ok(StratumOutcome::Committed(Box::new(result)))
                 }
                 Written::Part(open) => {
-                    sampler.widen(open);
+                    sampler.widen(*open);
                     Ok(StratumOutcome::NeedsMore)
                 }
             },
@@ -212,7 +212,7 @@ impl Sampler {
 /// How far a file has come.
 enum Written {
     Whole(StratumResult),
-    Part(OpenFile),
+    Part(Box<OpenFile>),
 }
 
 /// A batch and its credit.
@@ -244,10 +244,10 @@ impl Foreman {
             return self.finish(file, staging).await.map(Written::Whole);
         }
         staging.finish(&mut self.receipts).await?;
-        Ok(Written::Part(OpenFile {
+        Ok(Written::Part(Box::new(OpenFile {
             file,
             receipts: self.receipts,
-        }))
+        })))
     }
 
     /// Validates and places candidates in rank order until the target is met.

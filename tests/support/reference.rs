@@ -484,12 +484,17 @@ pub fn judge(record: &str, split: &str) -> (Vec<&'static str>, Vec<&'static str>
     (errors, warnings)
 }
 
+/// A delivery of a turn: its instant, its row, its length, its file and line.
+type Delivered = (i64, Object, usize, (String, usize));
+
+/// A conversation of a stratum: its rank, its id, its number of turns, its record.
+type Ranked = (i64, String, usize, String);
+
 /// Evaluates files of lines.
 pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
     let mut out = Outcome::default();
     let count = |out: &mut Outcome, key, n: u64| *out.rows.entry(key).or_default() += n;
-    let mut events: BTreeMap<String, BTreeMap<i64, Vec<(i64, Object, usize, (String, usize))>>> =
-        BTreeMap::new();
+    let mut events: BTreeMap<String, BTreeMap<i64, Vec<Delivered>>> = BTreeMap::new();
     let mut whole: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
     for (name, bytes) in files {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -562,7 +567,7 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
     }
     let malformed = out.malformed.len() as u64;
     count(&mut out, "malformed", malformed);
-    let mut strata: BTreeMap<(&str, &str), Vec<(i64, String, usize, String)>> = BTreeMap::new();
+    let mut strata: BTreeMap<(&str, &str), Vec<Ranked>> = BTreeMap::new();
     for (id, (turns, record)) in records {
         count(&mut out, "conversations", 1);
         let Some((bucket, _)) = bucket_of(turns) else {

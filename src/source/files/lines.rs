@@ -271,7 +271,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn lines_of(reader: &mut dyn BlockReader) -> (Vec<(u64, u64, Vec<u8>)>, Vec<u64>) {
+    /// Lines with their numbers and offsets, and the numbers of those that were rejected.
+    type Found = (Vec<(u64, u64, Vec<u8>)>, Vec<u64>);
+
+    fn lines_of(reader: &mut dyn BlockReader) -> Found {
         let mut block = RowBlock::default();
         let (mut lines, mut rejects) = (Vec::new(), Vec::new());
         loop {

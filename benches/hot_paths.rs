@@ -1,0 +1,105 @@
+//! The hot paths in process: `cargo bench --bench hot_paths`. Throughput is of input bytes.
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use gleaner::config::settings::{RowShape, Synthetic};
+use gleaner::domain::dedup::Index;
+use gleaner::domain::header::{Header, HeaderBatch, Position};
+use gleaner::domain::json::Scanner;
+use gleaner::domain::kusto_hash;
+use gleaner::domain::row;
+use gleaner::domain::stratum::{Bucket, Selection, Split};
+use gleaner::domain::validation::validate;
+use gleaner::source::synthetic;
+
+fn main() {
+    divan::main();
+}
+
+/// Made-up conversations, one a row.
+fn rows() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Synthetic {
+        conversations: 2000,
+        seed: 1,
+        shape: RowShape::Conversations,
+    };
+    synthetic::write_files(settings, folder.path()).expect("writable");
+    let mut rows = Vec::new();
+    for entry in std::fs::read_dir(folder.path()).expect("a folder") {
+        let bytes = std::fs::read(entry.expect("an entry").path()).expect("a file");
+        rows.extend(bytes.split(|&b| b == b'\n').map(<[u8]>::to_vec));
+    }
+    rows.retain(|row| row::read(row).is_ok());
+    rows
+}
+
+fn bytes(rows: &[Vec<u8>]) -> BytesCount {
+    BytesCount::new(rows.iter().map(Vec::len).sum::<usize>())
+}
+
+#[divan::bench]
+fn scan_json(bencher: Bencher) {
+    let rows = rows();
+    bencher.counter(bytes(&rows)).bench(|| {
+        rows.iter()
+            .filter(|row| Scanner::new(row).value().is_ok())
+            .count()
+    });
+}
+
+#[divan::bench]
+fn read_headers(bencher: Bencher) {
+    let rows = rows();
+    bencher
+        .counter(bytes(&rows))
+        .bench(|| rows.iter().filter(|row| row::read(row).is_ok()).count());
+}
+
+#[divan::bench]
+fn validate_records(bencher: Bencher) {
+    let rows = rows();
+    let split = Split {
+        name: "train".to_owned(),
+        percent: 100,
+    };
+    let bucket = Bucket {
+        name: "short".to_owned(),
+        turns: [3, 5],
+        file: "short".to_owned(),
+    };
+    let targets = [("train".to_owned(), "short".to_owned(), 1)];
+    let selection = Selection::new("s", 5.0, vec![split], vec![bucket], &targets).expect("valid");
+    bencher.counter(bytes(&rows)).bench(|| {
+        rows.iter()
+            .filter(|row| validate(row, "train", &selection).is_ok())
+            .count()
+    });
+}
+
+#[divan::bench]
+fn index_a_million_headers(bencher: Bencher) {
+    let mut batch = HeaderBatch::new(RowShape::Events);
+    for number in 0..1_000_000u64 {
+        let id = format!("conversation-{:012}", number / 9);
+        let position = Position {
+            store: 0,
+            length: 1000,
+            offset: number * 1000,
+            checksum: number,
+        };
+        let header = Header {
+            id_length: 0,
+            id_hash: kusto_hash::hash(id.as_bytes()),
+            turn: (number % 9) as i64 + 1,
+            at: 0,
+            position,
+        };
+        batch.push(id.as_bytes(), header);
+    }
+    bencher.bench(|| {
+        let mut index = Index::new(RowShape::Events);
+        index.observe(&batch);
+        index.conversations()
+    });
+}
