@@ -98,7 +98,7 @@ pub struct ExportArgs {
     /// Files written at once [default: 4]
     #[arg(long, value_name = "N")]
     pub uploaders: Option<String>,
-    /// What a stopped run needs to go on [default: .gleaner/<fingerprint>]
+    /// What a stopped run needs to go on [default: .gleaner/FINGERPRINT]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
     /// Start over, whatever the work directory holds

@@ -6,7 +6,7 @@
 //! file as far as it is, and takes offers from behind the last candidate in another round.
 //!
 //! Memory: candidates (a header each), the batches in flight (paid from the credits), and at most
-//! [`BLOCKS_IN_FLIGHT`] blocks and the one in the making; not more strata write at once than there
+//! two blocks and the one in the making; not more strata write at once than there
 //! are uploaders.
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Writing, sealing and opening sealed chunks. See the module above for the promise.
 //!
-//! `<chunk>.sealed` is: headers one after the other, then the [`Footer`] as JSON, then a trailer
+//! `<chunk>.sealed` is: headers one after the other, then a footer as JSON, then a trailer
 //! of 28 bytes: the length of the headers (u64), the length of the footer (u32), the XXH3-64 of
 //! all before it (u64), and the magic. Numbers are little-endian.
 
