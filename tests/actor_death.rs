@@ -20,6 +20,7 @@ use gleaner::source::synthetic::SyntheticSource;
 use gleaner::source::{ConversationSource, RowSink, SourceError, Survey};
 use gleaner::telemetry::Counters;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 /// What goes wrong, the n-th time.
 #[derive(Clone, Copy, PartialEq)]
@@ -27,17 +28,22 @@ enum Mishap {
     None,
     Panic,
     Io,
+    /// It never answers.
+    Hang,
 }
 
 struct Troubled<T> {
     inner: T,
     mishap: Mishap,
     calls: AtomicU32,
+    /// Told when it goes wrong.
+    struck: Arc<Notify>,
 }
 
 impl<T> Troubled<T> {
-    fn new(inner: T, mishap: Mishap) -> Self {
+    fn new(inner: T, mishap: Mishap, struck: &Arc<Notify>) -> Self {
         Self {
+            struck: Arc::clone(struck),
             inner,
             mishap,
             calls: AtomicU32::new(0),
@@ -47,7 +53,11 @@ impl<T> Troubled<T> {
     /// The second call goes wrong.
     fn strikes(&self) -> Option<Mishap> {
         let second = self.calls.fetch_add(1, Ordering::Relaxed) == 1;
-        second.then_some(self.mishap).filter(|m| *m != Mishap::None)
+        let struck = second.then_some(self.mishap).filter(|m| *m != Mishap::None);
+        if struck.is_some() {
+            self.struck.notify_one();
+        }
+        struck
     }
 }
 
@@ -72,6 +82,7 @@ impl ConversationSource for Troubled<SyntheticSource> {
         async move {
             match self.strikes() {
                 Some(Mishap::Panic) => std::panic::panic_any("a source that panics"),
+                Some(Mishap::Hang) => pending().await,
                 Some(_) => Err(SourceError::Io {
                     path: "somewhere".into(),
                     error: io_error(),
@@ -104,6 +115,7 @@ impl DatasetSink for Troubled<LocalDir> {
         async move {
             match self.strikes() {
                 Some(Mishap::Panic) => std::panic::panic_any("a sink that panics"),
+                Some(Mishap::Hang) => pending().await,
                 Some(_) => Err(SinkError::Io {
                     action: "write",
                     path: "somewhere".to_owned(),
@@ -170,7 +182,7 @@ fn work_dir(folder: &Path, settings: &Settings) -> WorkDir {
     .expect("free")
 }
 
-/// One start of a run, whose source and sink have their mishaps.
+/// One start of a run, whose source and sink have their mishaps. Whoever hangs is interrupted.
 fn start(folder: &Path, source: Mishap, sink: Mishap) -> Result<RunReport, RunError> {
     let settings = settings();
     let synthetic = Synthetic {
@@ -178,17 +190,29 @@ fn start(folder: &Path, source: Mishap, sink: Mishap) -> Result<RunReport, RunEr
         seed: 1,
         shape: RowShape::Events,
     };
+    let struck = Arc::new(Notify::new());
+    let hangs = source == Mishap::Hang || sink == Mishap::Hang;
     let made_up = SyntheticSource::new(synthetic, settings.chunks.count);
     let parts = RunParts {
         work_dir: work_dir(folder, &settings),
-        source: Arc::new(Troubled::new(made_up, source)),
-        sink: Arc::new(Troubled::new(LocalDir::new(folder.join("out")), sink)),
+        source: Arc::new(Troubled::new(made_up, source, &struck)),
+        sink: Arc::new(Troubled::new(
+            LocalDir::new(folder.join("out")),
+            sink,
+            &struck,
+        )),
         telemetry: Counters::new(&settings.selection),
         settings,
     };
     let run = async {
         let limit = Duration::from_secs(300);
-        tokio::time::timeout(limit, pipeline::run(parts, pending())).await
+        let interrupt = async {
+            match hangs {
+                true => struck.notified().await,
+                false => pending().await,
+            }
+        };
+        tokio::time::timeout(limit, pipeline::run(parts, interrupt)).await
     };
     actix_rt::System::new().block_on(run).expect("no hang")
 }
@@ -232,4 +256,18 @@ fn a_failed_fetch_is_tried_again_and_a_failed_write_ends_the_run() {
         retried.manifest.content_sha256
     );
     assert_eq!(report.chunks_replayed, 40, "nothing is fetched again");
+}
+
+#[test]
+fn a_source_or_sink_that_hangs_does_not_keep_an_interrupted_run() {
+    for (source, sink) in [(Mishap::Hang, Mishap::None), (Mishap::None, Mishap::Hang)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = start(folder.path(), source, sink).expect_err("interrupted");
+        assert!(matches!(error, RunError::Interrupted), "{error}");
+        assert!(
+            start(folder.path(), Mishap::None, Mishap::None)
+                .expect("good")
+                .resumed
+        );
+    }
 }

@@ -109,7 +109,10 @@ fn killed_by_a_timer() {
             .stdout(Stdio::null())
             .spawn()
             .expect("it runs");
-        #[allow(clippy::disallowed_methods, reason = "a kill at any moment is the point; every moment is right")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a kill at any moment is the point; every moment is right"
+        )]
         std::thread::sleep(Duration::from_millis(pause));
         // It may have ended already: then the name is taken, and that is right too.
         child.kill().expect("killed or ended");

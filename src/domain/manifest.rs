@@ -300,7 +300,7 @@ pub fn sha256sums(files: &[FileRecord]) -> String {
     })
 }
 
-/// The report of a split's invalid records, in rank order stratum by stratum. No message text.
+/// The report of a split's invalid records, which are given in rank order. No message text.
 pub fn invalid_report(records: &[&InvalidRecord]) -> Vec<u8> {
     let mut summary = BTreeMap::<&str, u64>::new();
     for (code, _) in records.iter().flat_map(|record| &record.errors) {

@@ -3,8 +3,11 @@
 //! So an actor's context is run as a task of our own and its end is awaited: a join error is a
 //! panic, a plain end is a stop. Whoever started it gets one [`Death`] for each actor.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use actix::{Actor, Addr, AsyncContext, Context};
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 /// How an actor ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +34,15 @@ pub struct Death {
 pub struct DeathWatch {
     /// One message for each actor's end: bounded by the number of actors.
     deaths: mpsc::UnboundedSender<Death>,
+    tasks: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
 impl DeathWatch {
     /// A watch, and where it reports.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Death>) {
         let (deaths, reports) = mpsc::unbounded_channel();
-        (Self { deaths }, reports)
+        let tasks = Arc::default();
+        (Self { deaths, tasks }, reports)
     }
 
     /// Starts an actor on this arbiter.
@@ -50,6 +55,11 @@ impl DeathWatch {
         let address = context.address();
         let actor = make(&mut context);
         let task = actix_rt::spawn(context.into_future(actor));
+        let handle = task.abort_handle();
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(handle);
         let actor = name.into();
         let deaths = self.deaths.clone();
         actix_rt::spawn(async move {
@@ -62,6 +72,14 @@ impl DeathWatch {
             let _ = deaths.send(Death { actor, cause });
         });
         address
+    }
+
+    /// Ends every actor that was started, whatever it waits for. What it was doing is dropped.
+    pub fn end_all(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        for task in tasks.drain(..) {
+            task.abort();
+        }
     }
 }
 

@@ -50,7 +50,7 @@ use publish::PublishParts;
 use rows_report::RowsReport;
 use sampler::{Sampler, WriteParts};
 use stratum_file::StratumFile;
-use supervisor::{Dismiss, Harvest, Supervisor, SupervisorParts};
+use supervisor::{Harvest, Supervisor, SupervisorParts};
 use validator::ValidateParts;
 use work_dir::{RunState, WorkDir};
 
@@ -244,7 +244,8 @@ async fn harvest(
             Some(death) = deaths.recv() => note_death(&supervisor, death),
         }
     };
-    supervisor.do_send(Dismiss);
+    // Whatever an actor still waits for (a source that hangs, say) is dropped with it.
+    watch.end_all();
     drop((supervisor, watch));
     // Everybody's end is reported; then the last sender is gone.
     while let Some(death) = deaths.recv().await {

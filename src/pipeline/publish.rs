@@ -16,6 +16,7 @@ use crate::domain::manifest::{
     self, ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
 use crate::domain::placement::InvalidRecord;
+use crate::domain::rank::Ranker;
 use crate::domain::validation::Code;
 use crate::fault;
 use crate::sink::{Block, DatasetSink, FileCommit};
@@ -63,16 +64,23 @@ pub async fn publish(
     Ok(manifest)
 }
 
-/// One report for each split that has invalid records, in the order of splits.
+/// One report for each split that has invalid records, in the order of splits; the records of all
+/// its strata together are in rank order.
 fn invalid_reports(harvest: &Harvest, parts: &PublishParts<'_>) -> Vec<(String, Vec<u8>)> {
     let selection = &parts.settings.selection;
     let timestamp = parts.record.started.strftime("%Y%m%d_%H%M%S").to_string();
     let of_split = |split: &str| -> Vec<&InvalidRecord> {
         let strata = harvest.strata.iter();
-        strata
+        let mut records: Vec<_> = strata
             .filter(|result| selection.split(result.stratum).name == split)
             .flat_map(|result| &result.invalid)
-            .collect()
+            .collect();
+        let mut ranker = Ranker::new(selection.seed());
+        records.sort_by_cached_key(|record| {
+            let id = record.conversation_id.as_bytes();
+            (ranker.rank(id), id)
+        });
+        records
     };
     selection
         .splits()

@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::{
-    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, ResponseFuture,
-    WrapFuture,
+    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, ResponseFuture, WrapFuture,
 };
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
@@ -485,22 +484,5 @@ impl Handler<Interrupt> for Supervisor {
 
     fn handle(&mut self, Interrupt: Interrupt, _: &mut Context<Self>) {
         self.end(Err(RunError::Interrupted));
-    }
-}
-
-/// To supervisor: everybody goes home.
-pub struct Dismiss;
-
-impl Message for Dismiss {
-    type Result = ();
-}
-
-impl Handler<Dismiss> for Supervisor {
-    type Result = ();
-
-    fn handle(&mut self, Dismiss: Dismiss, context: &mut Context<Self>) {
-        use actix::ActorContext;
-        self.end(Err(RunError::Interrupted));
-        context.stop();
     }
 }
