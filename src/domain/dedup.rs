@@ -28,10 +28,20 @@ struct StoredRow {
     checksum: u64,
     length: u32,
     store: u32,
-    /// A conversation's number of turns.
-    turns: u32,
+    /// A conversation's number of turns, doubled, and 1 if it is flawless: a row keeps its 32 bytes.
+    turns_and_flawless: u32,
     /// The next row of the same conversation, or [`END`].
     next: u32,
+}
+
+impl StoredRow {
+    fn turns(&self) -> u32 {
+        self.turns_and_flawless >> 1
+    }
+
+    fn is_flawless(&self) -> bool {
+        self.turns_and_flawless & 1 == 1
+    }
 }
 
 /// What only events have.
@@ -69,6 +79,8 @@ pub struct Conversation<'a> {
     pub turns: u64,
     /// Its rows in the order of turns, or its one row.
     pub rows: &'a [Position],
+    /// Whether its one row was found flawless when it was read.
+    pub flawless: bool,
 }
 
 /// What became of the rows of some conversations.
@@ -160,12 +172,13 @@ impl Index {
             let head = self.groups[group as usize].head;
             let turns = match self.shape {
                 RowShape::Events => 0,
-                RowShape::Conversations => u32::try_from(header.turn).unwrap_or(u32::MAX),
+                // A row of 4 GiB has fewer than 2^31 turns.
+                RowShape::Conversations => header.turn as u32,
             };
             let mut next = head;
             if self.shape == RowShape::Conversations && head != END {
                 // All rows in a chain have equally many turns: the most so far.
-                let most = self.rows[head as usize].turns;
+                let most = self.rows[head as usize].turns();
                 if turns < most {
                     self.outnumbered += 1;
                     continue;
@@ -180,7 +193,7 @@ impl Index {
                 checksum: header.position.checksum,
                 length: header.position.length,
                 store: header.position.store,
-                turns,
+                turns_and_flawless: turns << 1 | u32::from(header.flawless),
                 next,
             });
             if self.shape == RowShape::Events {
@@ -244,12 +257,15 @@ impl Index {
             rows.clear();
             rows.extend(self.chain(group.head));
             positions.clear();
+            let mut flawless = false;
             let turns = match self.shape {
                 RowShape::Conversations => {
                     let winner = self.pick_conversation(&rows, read)?;
                     tally.duplicates += rows.len() as u64 - 1;
                     positions.push(self.position(winner));
-                    Some(u64::from(self.rows[winner as usize].turns))
+                    let winner = &self.rows[winner as usize];
+                    flawless = winner.is_flawless();
+                    Some(u64::from(winner.turns()))
                 }
                 RowShape::Events => {
                     let complete = self.pick_turns(&mut rows, closing.selection, read)?;
@@ -270,6 +286,7 @@ impl Index {
                     id,
                     turns,
                     rows: &positions,
+                    flawless,
                 }),
                 None => tally.incomplete += 1,
             }
@@ -398,16 +415,19 @@ mod tests {
         max_record: u64,
     ) -> (BTreeMap<String, Vec<String>>, GroupTally, u64) {
         let selection = selection(1);
-        let shape = match row::read(rows[0].as_bytes()).expect("good").kind {
+        let shape = match row::read(rows[0].as_bytes(), &selection)
+            .expect("good")
+            .kind
+        {
             RowKind::Event { .. } => RowShape::Events,
             RowKind::Conversation { .. } => RowShape::Conversations,
         };
         let mut batch = HeaderBatch::new(shape);
         for (at, text) in rows.iter().enumerate() {
-            let row = row::read(text.as_bytes()).expect("good");
+            let row = row::read(text.as_bytes(), &selection).expect("good");
             let (turn, at_ticks) = match row.kind {
                 RowKind::Event { turn, at, .. } => (turn, at),
-                RowKind::Conversation { turns } => (i64::from(turns), 0),
+                RowKind::Conversation { turns, .. } => (i64::from(turns), 0),
             };
             let position = Position {
                 store: 0,
@@ -420,6 +440,7 @@ mod tests {
                 id_hash: kusto_hash::hash(&row.id),
                 turn,
                 at: at_ticks,
+                flawless: false,
                 position,
             };
             batch.push(&row.id, header);

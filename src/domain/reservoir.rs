@@ -20,6 +20,8 @@ pub struct Candidate {
     pub turns: u64,
     /// Its rows in the order of turns.
     pub rows: Box<[Position]>,
+    /// Whether its one row was found flawless when it was read.
+    pub flawless: bool,
 }
 
 impl Candidate {
@@ -121,6 +123,7 @@ mod tests {
             id: Box::new([id]),
             turns: 3,
             rows: Box::new([]),
+            flawless: false,
         }
     }
 

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::{Field, Seen, key_text};
 use super::json::{JsonError, Kind, Scanner, Value};
+use super::stratum::Selection;
 use super::timestamp::{self, Ticks};
+use super::validation::RecordFields;
 use super::{number, text};
 
 /// Why a row cannot be read as telemetry. The names are stable: `metadata.json` uses them.
@@ -86,6 +88,9 @@ pub enum RowKind {
     Conversation {
         /// The length of `turnsArray`.
         turns: u32,
+        /// Whether the rules will find nothing, not even a warning. Judged here, while the row is
+        /// read in full anyway: a chosen row whose checksum fits need not be judged again.
+        flawless: bool,
     },
 }
 
@@ -101,7 +106,10 @@ pub fn trim(line: &[u8]) -> &[u8] {
 }
 
 /// Reads a row that is UTF-8 and has no white space around.
-pub fn read(row: &[u8]) -> Result<Row<'_>, MalformedReason> {
+///
+/// # Errors
+/// If it is malformed.
+pub fn read<'a>(row: &'a [u8], selection: &Selection) -> Result<Row<'a>, MalformedReason> {
     let mut scanner = Scanner::new(row);
     if row.first() != Some(&b'{') {
         scanner.value()?;
@@ -116,18 +124,17 @@ pub fn read(row: &[u8]) -> Result<Row<'_>, MalformedReason> {
         fields.take(&key, &mut scanner)?;
     }
     scanner.end()?;
-    fields.judge()
+    fields.judge(scanner.saw_surrogates(), selection)
 }
 
 #[derive(Default)]
 struct RowFields<'a> {
     seen: Seen,
     duplicate: bool,
-    id: Option<Value<'a>>,
     timestamp: Option<Value<'a>>,
     turn_index: Option<Value<'a>>,
     agent: bool,
-    turns: Option<Result<u32, MalformedReason>>,
+    record: RecordFields<'a>,
 }
 
 impl<'a> RowFields<'a> {
@@ -137,67 +144,39 @@ impl<'a> RowFields<'a> {
             return scanner.value().map(drop);
         };
         self.duplicate |= !self.seen.note(field);
-        if field == Field::TurnsArray && scanner.kind()? == Kind::Array {
-            self.turns = Some(self.count_turns(scanner)?);
-            return Ok(());
-        }
-        let value = scanner.value()?;
         match field {
-            Field::ConversationId => self.id = Some(value),
-            Field::Timestamp => self.timestamp = Some(value),
-            Field::TurnIndex => self.turn_index = Some(value),
+            Field::Timestamp => self.timestamp = Some(scanner.value()?),
+            Field::TurnIndex => self.turn_index = Some(scanner.value()?),
             Field::Mode => {
+                let value = scanner.value()?;
                 self.agent = value.kind == Kind::String && *key_text(&value) == *b"agent";
             }
-            Field::TurnsArray => self.turns = Some(Err(MalformedReason::TurnsArray)),
-            _ => {}
+            field => self.record.take(field, scanner)?,
         }
         Ok(())
     }
 
-    /// Passes the array that is next and counts its elements, which must be objects.
-    fn count_turns(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-    ) -> Result<Result<u32, MalformedReason>, JsonError> {
-        let mut count = 0u32;
-        let mut all_objects = true;
-        scanner.open_array()?;
-        while scanner.next_element(count == 0)? {
-            count = count.saturating_add(1);
-            if scanner.kind()? != Kind::Object {
-                all_objects = false;
-                scanner.value()?;
-                continue;
-            }
-            scanner.open_object()?;
-            let mut seen = Seen::default();
-            let mut first = true;
-            while let Some(key) = scanner.next_key(first)? {
-                first = false;
-                let field = Field::of(&key_text(&key)).filter(|field| field.is_of_turn());
-                self.duplicate |= field.is_some_and(|field| !seen.note(field));
-                scanner.value()?;
-            }
-        }
-        Ok(all_objects
-            .then_some(count)
-            .ok_or(MalformedReason::TurnNotObject))
-    }
-
-    fn judge(self) -> Result<Row<'a>, MalformedReason> {
-        if self.duplicate {
+    fn judge(self, surrogates: bool, selection: &Selection) -> Result<Row<'a>, MalformedReason> {
+        let record = &self.record;
+        let turns = record.turns.as_ref();
+        if self.duplicate || turns.is_some_and(|turns| turns.duplicate) {
             return Err(MalformedReason::DuplicateField);
         }
-        if self.turns.is_none() && self.turn_index.is_none() {
+        if turns.is_none() && !record.no_array && self.turn_index.is_none() {
             return Err(MalformedReason::NoShape);
         }
-        let id = self
+        let id = record
             .id
             .and_then(|id| decoded_id(&id))
             .ok_or(MalformedReason::ConversationId)?;
-        let kind = match self.turns {
-            Some(turns) => RowKind::Conversation { turns: turns? },
+        let kind = match turns {
+            Some(turns) if turns.no_object => return Err(MalformedReason::TurnNotObject),
+            Some(turns) => RowKind::Conversation {
+                // A row of 4 GiB has fewer turns.
+                turns: turns.count as u32,
+                flawless: !surrogates && record.is_flawless(selection),
+            },
+            None if record.no_array => return Err(MalformedReason::TurnsArray),
             None => RowKind::Event {
                 turn: self
                     .turn_index
@@ -228,7 +207,13 @@ fn decoded_id<'a>(value: &Value<'a>) -> Option<Cow<'a, [u8]>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stratum::tests::selection;
+    use super::super::validation::validate;
     use super::*;
+
+    fn read(row: &[u8]) -> Result<Row<'_>, MalformedReason> {
+        super::read(row, &selection(1))
+    }
 
     fn event(rest: &str) -> String {
         format!(
@@ -256,7 +241,13 @@ mod tests {
     fn a_conversation_is_told_by_its_turns() {
         let text = event(r#","turnIndex":"no matter","turnsArray":[{},{"turnIndex":1}]"#);
         let row = read(text.as_bytes()).expect("good");
-        assert_eq!(row.kind, RowKind::Conversation { turns: 2 });
+        assert_eq!(
+            row.kind,
+            RowKind::Conversation {
+                turns: 2,
+                flawless: false
+            }
+        );
     }
 
     #[test]
@@ -328,5 +319,50 @@ mod tests {
             read(text.as_bytes()).expect("good").kind,
             RowKind::Event { agent: true, .. }
         ));
+    }
+
+    #[test]
+    fn a_flawless_row_is_one_that_the_rules_find_nothing_in() {
+        let good = r#"{"conversationId":"World","userName":"n","turnCount":3,"bucket":"short","turnsArray":[{"turnIndex":1,"userMessage":"u","modelMessage":"m"},{"turnIndex":2,"userMessage":"u","modelMessage":"m"},{"turnIndex":3,"userMessage":"u","modelMessage":"m"}],"promptTokens":1,"completionTokens":0}"#;
+        let changes = [
+            ("", ""),
+            ("World", " "),
+            ("\"n\"", "\" \""),
+            ("\"n\"", "null"),
+            ("\"turnCount\":3", "\"turnCount\":4"),
+            ("short", "long"),
+            ("\"short\"", "null"),
+            ("short", "short_3_to_5_turns"),
+            ("\"turnIndex\":1", "\"turnIndex\":0"),
+            ("\"turnIndex\":2", "\"turnIndex\":3"),
+            ("\"turnIndex\":2", "\"turnIndex\":2.0"),
+            ("\"u\"", "\" \""),
+            ("\"m\"", "\"\""),
+            ("\"promptTokens\":1", "\"promptTokens\":0"),
+            ("\"completionTokens\":0", "\"completionTokens\":-1"),
+            ("\"u\"", "\"\\ud83d\""),
+        ];
+        for (from, to) in changes {
+            let row = good.replacen(from, to, 1);
+            let kind = read(row.as_bytes()).expect("good").kind;
+            let id = if to == " " { " " } else { "World" };
+            let split = &selection(1).split_of(id.as_bytes()).name.clone();
+            let verdict = validate(row.as_bytes(), split, &selection(1)).expect("an object");
+            let nothing = verdict.is_valid() && verdict.warnings.is_empty();
+            let flawless = matches!(kind, RowKind::Conversation { flawless: true, .. });
+            assert_eq!(flawless, nothing, "{from} -> {to}");
+        }
+        let paired = good.replacen("\"u\"", "\"\\ud83d\\ude42\"", 1);
+        let kind = read(paired.as_bytes()).expect("good").kind;
+        assert!(
+            matches!(
+                kind,
+                RowKind::Conversation {
+                    flawless: false,
+                    ..
+                }
+            ),
+            "in doubt it is judged again"
+        );
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::fields::{Field, key_text};
+use super::fields::{Field, Seen, key_text};
 use super::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use super::stratum::Selection;
 use super::{number, text};
@@ -126,20 +126,9 @@ pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Ver
     let mut first = true;
     while let Some(key) = scanner.next_key(first)? {
         first = false;
-        let field = Field::of(&key_text(&key));
-        if field == Some(Field::TurnsArray) && scanner.kind()? == Kind::Array {
-            fields.turns = Some(Turns::read(&mut scanner)?);
-            continue;
-        }
-        let value = scanner.value()?;
-        match field {
-            Some(Field::ConversationId) => fields.id = Some(value),
-            Some(Field::UserName) => fields.user_name = Some(value),
-            Some(Field::Bucket) => fields.bucket = Some(value),
-            Some(Field::TurnCount) => fields.turn_count = number::integer(value.text),
-            Some(Field::PromptTokens) => fields.prompt_tokens = number::real(value.text),
-            Some(Field::CompletionTokens) => fields.completion_tokens = number::real(value.text),
-            _ => {}
+        match Field::of(&key_text(&key)) {
+            Some(field) => fields.take(field, &mut scanner)?,
+            None => drop(scanner.value()?),
         }
     }
     scanner.end()?;
@@ -149,17 +138,63 @@ pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Ver
 
 /// What the rules need of a record.
 #[derive(Default)]
-struct RecordFields<'a> {
-    id: Option<Value<'a>>,
+pub(super) struct RecordFields<'a> {
+    /// `conversationId`
+    pub id: Option<Value<'a>>,
     user_name: Option<Value<'a>>,
     bucket: Option<Value<'a>>,
     turn_count: Option<i64>,
     prompt_tokens: Option<f64>,
     completion_tokens: Option<f64>,
-    turns: Option<Turns>,
+    /// `turnsArray`, if it is an array.
+    pub turns: Option<Turns>,
+    /// Whether `turnsArray` is there and no array.
+    pub no_array: bool,
 }
 
-impl RecordFields<'_> {
+impl<'a> RecordFields<'a> {
+    /// Takes the value that is next, of a field of a conversation; passes those of others.
+    pub fn take(&mut self, field: Field, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        if field == Field::TurnsArray && scanner.kind()? == Kind::Array {
+            self.turns = Some(Turns::read(scanner)?);
+            return Ok(());
+        }
+        let value = scanner.value()?;
+        match field {
+            Field::ConversationId => self.id = Some(value),
+            Field::UserName => self.user_name = Some(value),
+            Field::Bucket => self.bucket = Some(value),
+            Field::TurnCount => self.turn_count = number::integer(value.text),
+            Field::PromptTokens => self.prompt_tokens = number::real(value.text),
+            Field::CompletionTokens => self.completion_tokens = number::real(value.text),
+            Field::TurnsArray => self.no_array = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing to find: no error and no warning, in the split that the id hashes
+    /// to. Half a character is not looked for: see [`Scanner::saw_surrogates`].
+    pub fn is_flawless(&self, selection: &Selection) -> bool {
+        let Some(turns) = &self.turns else {
+            return false;
+        };
+        turns.first_is_one
+            && turns.out_of_sequence.is_none()
+            && turns.empty_user_message.is_none()
+            && !turns.empty_model_message
+            && ![&self.id, &self.user_name, &self.bucket]
+                .into_iter()
+                .any(is_missing)
+            && self.has_sane_tokens()
+            && self.bucket_fault(turns.count, selection).is_none()
+    }
+
+    fn has_sane_tokens(&self) -> bool {
+        self.prompt_tokens.is_some_and(|n| n > 0.0)
+            && self.completion_tokens.is_some_and(|n| n >= 0.0)
+    }
+
     fn judge(self, lone_surrogate: bool, split: &str, selection: &Selection) -> Verdict {
         let mut verdict = Verdict {
             conversation_id: string(&self.id),
@@ -212,13 +247,11 @@ impl RecordFields<'_> {
                 "an escape for half a character".to_owned(),
             );
         }
+        if !self.has_sane_tokens() {
+            verdict.warnings.insert(Code::TokenCounts);
+        }
         if self.turns.is_some_and(|turns| turns.empty_model_message) {
             verdict.warnings.insert(Code::EmptyModelMessage);
-        }
-        let tokens_are_sane = self.prompt_tokens.is_some_and(|n| n > 0.0)
-            && self.completion_tokens.is_some_and(|n| n >= 0.0);
-        if !tokens_are_sane {
-            verdict.warnings.insert(Code::TokenCounts);
         }
         verdict
     }
@@ -243,8 +276,13 @@ impl RecordFields<'_> {
 }
 
 /// What the rules need of all turns together. Places count from 1.
-struct Turns {
-    count: u64,
+pub(super) struct Turns {
+    /// How many there are.
+    pub count: u64,
+    /// Whether one of them is no object.
+    pub no_object: bool,
+    /// Whether one of them has a known field twice.
+    pub duplicate: bool,
     first_is_one: bool,
     out_of_sequence: Option<u64>,
     empty_user_message: Option<u64>,
@@ -256,6 +294,8 @@ impl Turns {
     fn read(scanner: &mut Scanner<'_>) -> Result<Self, JsonError> {
         let mut turns = Self {
             count: 0,
+            no_object: false,
+            duplicate: false,
             first_is_one: false,
             out_of_sequence: None,
             empty_user_message: None,
@@ -268,11 +308,14 @@ impl Turns {
             let (mut index, mut user_blank, mut model_blank) = (None, true, true);
             if scanner.kind()? == Kind::Object {
                 scanner.open_object()?;
+                let mut seen = Seen::default();
                 let mut first = true;
                 while let Some(key) = scanner.next_key(first)? {
                     first = false;
                     let value = scanner.value()?;
-                    match Field::of(&key_text(&key)) {
+                    let field = Field::of(&key_text(&key)).filter(|field| field.is_of_turn());
+                    turns.duplicate |= field.is_some_and(|field| !seen.note(field));
+                    match field {
                         Some(Field::TurnIndex) => index = number::integer(value.text),
                         Some(Field::UserMessage) => user_blank = is_blank_or_no_text(&value),
                         Some(Field::ModelMessage) => model_blank = is_blank_or_no_text(&value),
@@ -280,6 +323,7 @@ impl Turns {
                     }
                 }
             } else {
+                turns.no_object = true;
                 scanner.value()?;
             }
             let in_place = index.is_some_and(|index| u64::try_from(index) == Ok(place));

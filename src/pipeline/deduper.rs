@@ -211,6 +211,7 @@ fn decide_range(
             id: conversation.id.into(),
             turns: conversation.turns,
             rows: conversation.rows.into(),
+            flawless: conversation.flawless,
         }),
     };
     let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {

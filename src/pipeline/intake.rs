@@ -18,7 +18,7 @@ use crate::domain::stratum::Selection;
 use crate::domain::timestamp::Ticks;
 use crate::source::{Place, RowBlock, RowForm, SourceError};
 use crate::spool::SpoolError;
-use crate::spool::sealed::{ChunkWriter, SealedChunk, Spool};
+use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool};
 use crate::spool::tally::ChunkTally;
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
@@ -144,7 +144,7 @@ impl Intake {
         } else if !utf8 && simdutf8::basic::from_utf8(row_text).is_err() {
             Err(MalformedReason::InvalidUtf8)
         } else {
-            row::read(row_text)
+            row::read(row_text, &self.rules.selection)
         };
         let row = match read {
             Ok(row) => row,
@@ -153,9 +153,11 @@ impl Intake {
                 return Ok(());
             }
         };
-        let (shape, turn, time) = match row.kind {
-            RowKind::Event { turn, at, .. } => (RowShape::Events, turn, at),
-            RowKind::Conversation { turns } => (RowShape::Conversations, i64::from(turns), 0),
+        let (shape, turn, time, mut flawless) = match row.kind {
+            RowKind::Event { turn, at, .. } => (RowShape::Events, turn, at, false),
+            RowKind::Conversation { turns, flawless } => {
+                (RowShape::Conversations, i64::from(turns), 0, flawless)
+            }
         };
         let mut payload = row_text;
         if block.form == RowForm::Assembled && shape == RowShape::Conversations {
@@ -171,6 +173,8 @@ impl Intake {
                 return Ok(());
             }
             payload = &self.record;
+            // What was judged is not what will be written.
+            flawless = false;
         }
         self.tally.rows_read += 1;
         self.tally.shape(shape, line);
@@ -189,6 +193,7 @@ impl Intake {
                     id_hash: kusto_hash::hash(&row.id),
                     turn,
                     at: time,
+                    flawless,
                     position: Position {
                         store: file,
                         // A row is at most `max_record`, which is below 4 GiB.
@@ -210,8 +215,13 @@ impl Intake {
                     Some(writer) => writer,
                     none => none.insert(self.spool.create(self.chunk, shape).map_err(spool_error)?),
                 };
+                let facts = RowFacts {
+                    turn,
+                    at: time,
+                    flawless,
+                };
                 writer
-                    .append(&row.id, turn, time, payload)
+                    .append(&row.id, facts, payload)
                     .map_err(spool_error)?;
             }
         }

@@ -24,6 +24,20 @@ use crate::fault;
 const MAGIC: &[u8; 8] = b"glnseal1";
 const TRAILER: usize = 28;
 
+/// Bytes of a header before its id.
+const HEADER: usize = 41;
+
+/// What a header says besides the id and the place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowFacts {
+    /// As in [`Header`].
+    pub turn: i64,
+    /// As in [`Header`].
+    pub at: i64,
+    /// As in [`Header`].
+    pub flawless: bool,
+}
+
 /// Headers in a batch when a sealed chunk is read again.
 const REPLAY_BATCH: usize = 4096;
 
@@ -233,13 +247,7 @@ impl ChunkWriter {
     ///
     /// # Errors
     /// If the disk or the spool's limit is full.
-    pub fn append(
-        &mut self,
-        id: &[u8],
-        turn: i64,
-        at: i64,
-        payload: &[u8],
-    ) -> Result<(), SpoolError> {
+    pub fn append(&mut self, id: &[u8], facts: RowFacts, payload: &[u8]) -> Result<(), SpoolError> {
         let bytes = payload.len() as u64;
         if self.spool.used.fetch_add(bytes, Ordering::Relaxed) + bytes > self.spool.limit {
             self.spool.used.fetch_sub(bytes, Ordering::Relaxed);
@@ -254,13 +262,14 @@ impl ChunkWriter {
         self.rows
             .write_all(payload)
             .map_err(self.io("write", "rows.part"))?;
-        let mut header = [0; 40];
+        let mut header = [0; HEADER];
         header[..4].copy_from_slice(&(id.len() as u32).to_le_bytes());
         header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        header[8..16].copy_from_slice(&turn.to_le_bytes());
-        header[16..24].copy_from_slice(&at.to_le_bytes());
+        header[8..16].copy_from_slice(&facts.turn.to_le_bytes());
+        header[16..24].copy_from_slice(&facts.at.to_le_bytes());
         header[24..32].copy_from_slice(&offset.to_le_bytes());
-        header[32..].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(payload).to_le_bytes());
+        header[32..40].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(payload).to_le_bytes());
+        header[40] = u8::from(facts.flawless);
         self.headers
             .put(&header)
             .and_then(|()| self.headers.put(id))
@@ -391,7 +400,7 @@ impl Replay {
     }
 
     fn read_header(&mut self, id: &mut Vec<u8>) -> io::Result<Header> {
-        let mut bytes = [0; 40];
+        let mut bytes = [0; HEADER];
         self.reader.read_exact(&mut bytes)?;
         let field = |from: usize, to: usize| number(&bytes[from..to]);
         id.resize(field(0, 4) as usize, 0);
@@ -401,6 +410,7 @@ impl Replay {
             id_hash: kusto_hash::hash(id),
             turn: field(8, 16) as i64,
             at: field(16, 24) as i64,
+            flawless: bytes[40] == 1,
             position: Position {
                 store: self.store,
                 length: field(4, 8) as u32,
@@ -424,13 +434,21 @@ mod tests {
         })
     }
 
+    fn facts(i: i64) -> RowFacts {
+        RowFacts {
+            turn: i,
+            at: -i,
+            flawless: i % 3 == 0,
+        }
+    }
+
     fn sealed(folder: &Path) -> (Spool, SealedChunk) {
         let spool = Spool::open(folder.to_owned(), 1 << 30).expect("a folder");
         let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
         for i in 0..10_000i64 {
             let id = format!("id-{i}");
             writer
-                .append(id.as_bytes(), i, -i, format!("payload {i}").as_bytes())
+                .append(id.as_bytes(), facts(i), format!("payload {i}").as_bytes())
                 .expect("room");
         }
         let tally = ChunkTally {
@@ -458,6 +476,7 @@ mod tests {
             for (id, header) in batch.iter() {
                 assert_eq!(id, format!("id-{i}").as_bytes());
                 assert_eq!((header.turn, header.at, header.position.store), (i, -i, 3));
+                assert_eq!(header.flawless, i % 3 == 0);
                 let start = header.position.offset as usize;
                 let payload = &rows[start..start + header.position.length as usize];
                 assert_eq!(payload, format!("payload {i}").as_bytes());
@@ -472,7 +491,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
         let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
-        writer.append(b"id", 1, 1, b"payload").expect("room");
+        writer.append(b"id", facts(1), b"payload").expect("room");
         drop(writer);
         assert!(spool.sealed(chunk()).expect("readable").is_none());
     }
@@ -509,9 +528,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path().to_owned(), 10).expect("a folder");
         let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
-        writer.append(b"a", 1, 1, b"12345678").expect("room");
+        writer.append(b"a", facts(1), b"12345678").expect("room");
         assert!(matches!(
-            writer.append(b"b", 1, 1, b"123"),
+            writer.append(b"b", facts(1), b"123"),
             Err(SpoolError::Full { limit: 10 })
         ));
     }

@@ -190,6 +190,7 @@ fn interleaved(settings: Synthetic, conversations: std::ops::Range<u64>) -> Vec<
 mod tests {
     use super::*;
     use crate::domain::row::{self, RowKind};
+    use crate::domain::stratum::tests::selection;
     use std::collections::BTreeMap;
 
     fn settings(shape: RowShape) -> Synthetic {
@@ -250,7 +251,7 @@ mod tests {
         let (mut malformed, mut other_mode) = (0, 0);
         let mut turns = BTreeMap::<Vec<u8>, Vec<i64>>::new();
         for text in &rows {
-            match row::read(text) {
+            match row::read(text, &selection(1)) {
                 Err(_) => malformed += 1,
                 Ok(row) => match row.kind {
                     RowKind::Event {
