@@ -334,3 +334,82 @@ fn completions_and_help_name_every_command() {
     }
     sandbox.run(&["frobnicate"]).expect(2);
 }
+
+fn readme() -> String {
+    std::fs::read_to_string(format!("{ROOT}/README.md")).expect("a README")
+}
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let sandbox = Sandbox::new();
+    let readme = readme();
+    let commands: Vec<&str> = readme
+        .lines()
+        .filter(|line| line.starts_with("gleaner ") || line.starts_with("cargo run "))
+        .filter(|line| line.contains(" --"))
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            "cargo run --release -- export --config config/demo.toml",
+            "gleaner export --input 'logs/*.jsonl.zst' --out datasets --seed s1",
+        ]
+    );
+    let demo = format!("{ROOT}/config/demo.toml");
+    let run = sandbox.run(&["export", "--config", &demo, "--json"]);
+    run.expect(0);
+    assert_eq!(run.json()["strata"].as_array().map(Vec::len), Some(9));
+    sandbox
+        .run(&["synth", "--conversations", "300", "--out", "made-up"])
+        .expect(0);
+    let part = std::fs::read(sandbox.path("made-up/part-00000.jsonl")).expect("a file");
+    sandbox.write(
+        "logs/a.jsonl.zst",
+        zstd::encode_all(&part[..], 1).expect("memory"),
+    );
+    // Far fewer conversations than the default targets: published, with a shortfall.
+    let args = [
+        "export",
+        "--input",
+        "logs/*.jsonl.zst",
+        "--out",
+        "datasets",
+        "--seed",
+        "s1",
+    ];
+    let run = sandbox.run(&args);
+    run.expect(3);
+    assert!(
+        run.stdout.contains("shortfall: train/short has"),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("next: gleaner verify datasets/"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn the_readme_names_every_key() {
+    let readme = readme();
+    let text =
+        std::fs::read_to_string(format!("{ROOT}/src/config/defaults.toml")).expect("defaults");
+    let defaults: toml::Table = text.parse().expect("TOML");
+    for (section, table) in &defaults {
+        for (key, value) in table.as_table().into_iter().flatten() {
+            // Kusto and Azure come with their own versions; a sink's kind follows from --out.
+            let later = ["kusto", "azure_blob"].contains(&key.as_str());
+            if later || (section == "sink" && key == "kind") {
+                continue;
+            }
+            let end = if value.is_table() { "." } else { "`" };
+            let found = [format!("`{section}.{key}{end}"), format!("`.{key}{end}")];
+            assert!(
+                found.iter().any(|name| readme.contains(name)),
+                "README.md lacks {section}.{key}"
+            );
+        }
+    }
+}
