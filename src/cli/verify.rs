@@ -82,10 +82,15 @@ fn text(report: &VerifyReport) -> String {
         true => "lengths and recorded digests".to_owned(),
         false => format!("{} records, every rule and digest", report.records),
     };
-    let verdict = match report.findings.len() {
+    let verdict = match report.found {
         0 => "all good".to_owned(),
+        1 => "1 difference found".to_owned(),
         n => format!("{n} differences found"),
     };
+    let unlisted = report.found.saturating_sub(report.findings.len() as u64);
+    if unlisted > 0 {
+        out.push_str(&format!("\n... and {unlisted} more of the same files"));
+    }
     out.push_str(&format!("\n\n{}: {verdict} ({depth})", report.location));
     out
 }

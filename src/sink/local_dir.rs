@@ -3,21 +3,35 @@
 //! Blocks are written into `<file>.part`; a commit syncs it and renames it; the manifest is synced
 //! aside and linked into place, which fails if there is one. The claim is `.claim.json` in the
 //! dataset's folder, put there the same way. What a crash leaves: a claimed folder with `.part`
-//! files and perhaps whole files, but no manifest. Only the run that claimed it goes on with it.
+//! files and perhaps whole files, perhaps the manifest. Only the run that claimed it goes on with
+//! it: it writes every file anew, and giving the claim back removes what is left of the rest.
+//!
+//! A file becomes visible only if every one of its blocks was written by this process. So a commit
+//! that is asked for twice, or after a block that came late, cannot replace a whole file by one
+//! with holes.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
 
 use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
+use crate::domain::manifest::hex;
 use crate::runtime::blocking;
+
+mod claim;
+mod durable;
+
+use claim::{CLAIM, look, put_claim};
+use durable::{make_folder, put_new, remove_if_there, sync_folder};
 
 /// A block: large enough that a write costs nothing beside its bytes, small enough for eight of
 /// them to be in memory.
@@ -26,12 +40,45 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes after which a file's write-back is begun, so that the sync at its end has little to do.
 const WRITE_BACK_BYTES: u64 = 32 << 20;
 
-const CLAIM: &str = ".claim.json";
+/// How often a claim looks again when others claim at the same moment. Each look but the first
+/// follows a claim by another run that was put or given back meanwhile, so two are nearly always
+/// enough.
+const CLAIM_LOOKS: usize = 8;
 
 /// A folder that holds datasets.
 #[derive(Debug, Clone)]
 pub struct LocalDir {
     root: Arc<PathBuf>,
+    /// The files that are being written, by final path. As many are open as the pipeline writes at
+    /// once; a commit closes its file.
+    parts: Arc<Mutex<BTreeMap<PathBuf, Arc<Part>>>>,
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+struct Part {
+    file: File,
+    state: Mutex<PartState>,
+}
+
+#[derive(Debug, Default)]
+struct PartState {
+    /// Offset and length of the blocks written, by index.
+    blocks: BTreeMap<u32, (u64, u64)>,
+    /// Whether a commit has had it, with success or without.
+    over: bool,
+}
+
+impl PartState {
+    /// Whether all blocks of a file were written, one behind the other.
+    fn holds(&self, receipts: &[BlockReceipt]) -> bool {
+        let mut end = 0;
+        receipts.iter().all(|receipt| {
+            let offset = end;
+            end += receipt.bytes;
+            self.blocks.get(&receipt.index) == Some(&(offset, receipt.bytes))
+        })
+    }
 }
 
 impl LocalDir {
@@ -39,6 +86,7 @@ impl LocalDir {
     pub fn new(root: PathBuf) -> Self {
         Self {
             root: Arc::new(root),
+            parts: Arc::default(),
         }
     }
 
@@ -52,70 +100,55 @@ impl LocalDir {
             location: self.root.display().to_string(),
             reason: error.to_string(),
         };
-        fs::create_dir_all(&*self.root).map_err(unwritable)?;
-        match fs::create_dir(&folder) {
-            Ok(()) => sync_folder(&self.root).map_err(unwritable)?,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(unwritable(error)),
-        }
-        if let Some(manifest) = read_if_there(&folder.join(MANIFEST)).map_err(unwritable)? {
-            return match run_id_of(&manifest) {
-                Some(run_id) if run_id == claim.run_id => Ok(Claim::Published(manifest)),
-                _ => Err(SinkError::Exists(folder.display().to_string())),
-            };
-        }
-        let path = folder.join(CLAIM);
-        match read_if_there(&path).map_err(unwritable)? {
-            Some(text) => return self.check_claim(&folder, &text, claim),
-            None if !is_empty(&folder).map_err(unwritable)? => {
+        make_folder(&self.root).map_err(unwritable)?;
+        match make_folder(&folder) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(SinkError::Exists(folder.display().to_string()));
             }
-            None => {}
+            // A start that was killed may have made it without syncing.
+            result => result.and_then(|()| sync_folder(&self.root)),
         }
-        let text = serde_json::to_vec_pretty(claim).map_err(|error| unwritable(error.into()))?;
-        match put_new(&path, &claim.run_id, &text) {
-            Ok(()) => Ok(Claim::Granted),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                // Another run was faster.
-                let text = fs::read(&path).map_err(unwritable)?;
-                self.check_claim(&folder, &text, claim)
+        .map_err(unwritable)?;
+        for _ in 0..CLAIM_LOOKS {
+            if let Some(answer) = look(&folder, claim).map_err(unwritable)? {
+                return answer;
             }
-            Err(error) => Err(unwritable(error)),
+            if put_claim(&folder, claim).map_err(unwritable)? {
+                return Ok(Claim::Granted);
+            }
         }
+        Err(unwritable(io::Error::other(
+            "other runs claim it and give it back again and again",
+        )))
     }
 
-    fn check_claim(
-        &self,
-        folder: &Path,
-        text: &[u8],
-        claim: &ClaimRecord,
-    ) -> Result<Claim, SinkError> {
-        match serde_json::from_slice::<ClaimRecord>(text) {
-            Ok(found) if found.run_id == claim.run_id => Ok(Claim::Granted),
-            Ok(found) => Err(SinkError::Claimed {
-                dataset: folder.display().to_string(),
-                run_id: found.run_id,
-                since: found.since,
-            }),
-            Err(_) => Err(SinkError::Exists(folder.display().to_string())),
+    /// The file that a block belongs to, opened once.
+    fn part_of(&self, target: &Path) -> io::Result<Arc<Part>> {
+        let mut parts = lock(&self.parts);
+        if let Some(part) = parts.get(target) {
+            return Ok(Arc::clone(part));
         }
+        if let Some(folder) = target.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        // What an earlier start has left is written anew.
+        let part = Arc::new(Part {
+            file: File::create(part_path(target))?,
+            state: Mutex::default(),
+        });
+        parts.insert(target.to_owned(), Arc::clone(&part));
+        Ok(part)
     }
 
     fn stage_now(&self, block: &Block) -> io::Result<BlockReceipt> {
-        let part = part(&self.path(&block.dataset, &block.path));
-        if let Some(folder) = part.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&part)?;
-        file.write_all_at(&block.bytes, block.offset)?;
+        let part = self.part_of(&self.path(&block.dataset, &block.path))?;
+        part.file.write_all_at(&block.bytes, block.offset)?;
         let bytes = block.bytes.len() as u64;
         if block.offset / WRITE_BACK_BYTES != (block.offset + bytes) / WRITE_BACK_BYTES {
-            file.sync_data()?;
+            part.file.sync_data()?;
         }
+        let place = (block.offset, bytes);
+        lock(&part.state).blocks.insert(block.index, place);
         Ok(BlockReceipt {
             index: block.index,
             bytes,
@@ -127,34 +160,43 @@ impl LocalDir {
         let staged: u64 = commit.blocks.iter().map(|block| block.bytes).sum();
         let in_order = (0..).zip(&commit.blocks).all(|(i, block)| block.index == i);
         if staged != commit.bytes || !in_order {
-            return Err(io::Error::new(
-                ErrorKind::InvalidInput,
-                "the blocks are not the whole file",
-            ));
+            let what = "the blocks are not the whole file";
+            return Err(io::Error::new(ErrorKind::InvalidInput, what));
         }
-        let path = self.path(&commit.dataset, &commit.path);
-        let part = part(&path);
-        if let Some(folder) = part.parent() {
-            fs::create_dir_all(folder)?;
+        let target = self.path(&commit.dataset, &commit.path);
+        let found = lock(&self.parts).get(&target).map(Arc::clone);
+        let part = match found {
+            Some(part) => part,
+            None if is_committed(&target, commit)? => return Ok(()),
+            None if commit.blocks.is_empty() => self.part_of(&target)?,
+            None => return Err(incomplete()),
+        };
+        // Held to the end: the same commit, asked for again meanwhile, waits and then finds the file.
+        let mut state = lock(&part.state);
+        if state.over || !state.holds(&commit.blocks) {
+            return match is_committed(&target, commit)? {
+                true => Ok(()),
+                false => Err(incomplete()),
+            };
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&part)?;
-        // An earlier start of the run may have left a longer one.
-        file.set_len(commit.bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, &path)?;
-        path.parent().map_or(Ok(()), sync_folder)
+        // After a sync that failed nobody knows what is on the disk: there is no second try.
+        state.over = true;
+        let result = part
+            .file
+            .set_len(commit.bytes)
+            .and_then(|()| part.file.sync_all())
+            .and_then(|()| fs::rename(part_path(&target), &target))
+            .and_then(|()| target.parent().map_or(Ok(()), sync_folder));
+        lock(&self.parts).remove(&target);
+        result
     }
 
     fn release_now(&self, dataset: &str) -> io::Result<()> {
         let folder = self.root.join(dataset);
-        match fs::remove_file(folder.join(CLAIM)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        lock(&self.parts).retain(|target, _| !target.starts_with(&folder));
+        remove_parts(&folder)?;
+        // Last: while it is there, a crash is followed by another release.
+        remove_if_there(&folder.join(CLAIM))?;
         sync_folder(&folder)
     }
 }
@@ -181,8 +223,9 @@ impl DatasetSink for LocalDir {
         let sink = self.clone();
         async move {
             blocking(move || {
+                let path = sink.path(&block.dataset, &block.path);
                 sink.stage_now(&block)
-                    .map_err(|error| failed("write", block.path, error))
+                    .map_err(|error| failed("write", &path, error))
             })
             .await?
         }
@@ -193,8 +236,9 @@ impl DatasetSink for LocalDir {
         let sink = self.clone();
         async move {
             blocking(move || {
+                let path = sink.path(&file.dataset, &file.path);
                 sink.commit_now(&file)
-                    .map_err(|error| failed("commit", file.path, error))
+                    .map_err(|error| failed("commit", &path, error))
             })
             .await?
         }
@@ -213,7 +257,7 @@ impl DatasetSink for LocalDir {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                     Err(SinkError::Exists(folder))
                 }
-                result => result.map_err(|error| failed("publish", MANIFEST.to_owned(), error)),
+                result => result.map_err(|error| failed("publish", &path, error)),
             })
             .await?
         }
@@ -225,7 +269,7 @@ impl DatasetSink for LocalDir {
         async move {
             blocking(move || {
                 sink.release_now(&dataset)
-                    .map_err(|error| failed("remove", CLAIM.to_owned(), error))
+                    .map_err(|error| failed("give back", &sink.root.join(&dataset), error))
             })
             .await?
         }
@@ -233,169 +277,64 @@ impl DatasetSink for LocalDir {
     }
 }
 
-fn failed(action: &'static str, path: String, error: io::Error) -> SinkError {
+fn failed(action: &'static str, path: &Path, error: io::Error) -> SinkError {
     SinkError::Io {
         action,
-        path,
+        path: path.display().to_string(),
         error,
     }
 }
 
-fn part(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn incomplete() -> io::Error {
+    let what = "not all of its blocks were written since this process began with it";
+    io::Error::new(ErrorKind::InvalidData, what)
+}
+
+fn part_path(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
     name.push(".part");
     name.into()
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether a folder holds nothing but what a crash during a claim may leave.
-fn is_empty(folder: &Path) -> io::Result<bool> {
+/// Removes what was written aside and never came into place.
+fn remove_parts(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        if !(name.starts_with(CLAIM) && name.ends_with(".part")) {
-            return Ok(false);
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_parts(&entry.path())?;
+        } else if entry.file_name().to_string_lossy().ends_with(".part") {
+            remove_if_there(&entry.path())?;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
-fn run_id_of(manifest: &[u8]) -> Option<String> {
-    let manifest: serde_json::Value = serde_json::from_slice(manifest).ok()?;
-    Some(manifest.get("run_id")?.as_str()?.to_owned())
-}
-
-/// Puts a whole, synced file where none is; `AlreadyExists` if there is one.
-fn put_new(path: &Path, tag: &str, bytes: &[u8]) -> io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{tag}.part"));
-    let aside = PathBuf::from(aside);
-    fs::write(&aside, bytes)?;
-    File::open(&aside)?.sync_all()?;
-    // A link, unlike a rename, does not replace what is there.
-    let linked = fs::hard_link(&aside, path);
-    fs::remove_file(&aside)?;
-    linked?;
-    path.parent().map_or(Ok(()), sync_folder)
+/// Whether a commit has been carried out already: the file is there, whole.
+fn is_committed(target: &Path, commit: &FileCommit) -> io::Result<bool> {
+    let mut file = match File::open(target) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    if file.metadata()?.len() != commit.bytes {
+        return Ok(false);
+    }
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; BLOCK_BYTES];
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => return Ok(hex(&hasher.finalize()) == commit.sha256),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claim(run_id: &str) -> ClaimRecord {
-        ClaimRecord {
-            run_id: run_id.to_owned(),
-            fingerprint: "f".to_owned(),
-            since: "2025-01-01T00:00:00Z".to_owned(),
-        }
-    }
-
-    fn block(index: u32, offset: u64, bytes: &[u8]) -> Block {
-        Block {
-            dataset: "d".to_owned(),
-            path: "train/a.json".to_owned(),
-            index,
-            offset,
-            bytes: bytes.to_vec(),
-        }
-    }
-
-    fn sink() -> (tempfile::TempDir, LocalDir) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let sink = LocalDir::new(folder.path().join("out"));
-        (folder, sink)
-    }
-
-    #[tokio::test]
-    async fn blocks_in_any_order_and_twice_make_the_file() {
-        let (_folder, sink) = sink();
-        let granted = sink.claim("d", &claim("1")).await.expect("free");
-        assert_eq!(granted, Claim::Granted);
-        // What a killed start has left.
-        sink.stage(block(0, 0, &[b'x'; 20])).await.expect("room");
-        let second = sink.stage(block(1, 3, b"def")).await.expect("room");
-        sink.stage(block(0, 0, b"abc")).await.expect("room");
-        let first = sink.stage(block(0, 0, b"abc")).await.expect("room");
-        let commit = FileCommit {
-            dataset: "d".to_owned(),
-            path: "train/a.json".to_owned(),
-            blocks: vec![first, second],
-            bytes: 6,
-            sha256: String::new(),
-        };
-        sink.commit(commit.clone()).await.expect("room");
-        let path = sink.path("d", "train/a.json");
-        assert_eq!(fs::read(&path).expect("a file"), b"abcdef");
-        let short = FileCommit { bytes: 7, ..commit };
-        assert!(sink.commit(short).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_folder_belongs_to_one_run() {
-        let (_folder, sink) = sink();
-        for _ in 0..2 {
-            let again = sink.claim("d", &claim("1")).await.expect("mine");
-            assert_eq!(again, Claim::Granted);
-        }
-        assert!(matches!(
-            sink.claim("d", &claim("2")).await,
-            Err(SinkError::Claimed { run_id, .. }) if run_id == "1"
-        ));
-        let manifest = br#"{"run_id": "1"}"#.to_vec();
-        sink.publish("d", manifest.clone()).await.expect("room");
-        assert_eq!(
-            sink.claim("d", &claim("1")).await.expect("mine"),
-            Claim::Published(manifest.clone())
-        );
-        assert!(matches!(
-            sink.claim("d", &claim("2")).await,
-            Err(SinkError::Exists(_))
-        ));
-        assert!(matches!(
-            sink.publish("d", manifest).await,
-            Err(SinkError::Exists(_))
-        ));
-        sink.release("d").await.expect("there");
-        sink.release("d").await.expect("again is harmless");
-        let left: Vec<_> = fs::read_dir(sink.root.join("d")).expect("there").collect();
-        assert_eq!(left.len(), 1, "only the manifest: {left:?}");
-    }
-
-    #[tokio::test]
-    async fn of_many_claims_at_once_one_is_granted() {
-        let (_folder, sink) = sink();
-        let claims = (0..8).map(|i| {
-            let sink = sink.clone();
-            async move { sink.claim("d", &claim(&i.to_string())).await }
-        });
-        let results = futures_util::future::join_all(claims).await;
-        let granted = results.iter().filter(|r| r.is_ok()).count();
-        assert_eq!(granted, 1, "{results:?}");
-    }
-
-    #[tokio::test]
-    async fn a_folder_with_other_things_is_left_alone() {
-        let (_folder, sink) = sink();
-        fs::create_dir_all(sink.root.join("d")).expect("a folder");
-        fs::write(sink.path("d", "precious"), b"x").expect("writable");
-        assert!(matches!(
-            sink.claim("d", &claim("1")).await,
-            Err(SinkError::Exists(_))
-        ));
-        fs::remove_file(sink.path("d", "precious")).expect("there");
-        fs::write(sink.path("d", ".claim.json.9.part"), b"cut o").expect("writable");
-        assert!(sink.claim("d", &claim("1")).await.is_ok());
-    }
-}
+pub(crate) mod conformance;
+#[cfg(test)]
+mod tests;

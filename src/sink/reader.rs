@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A published dataset. Paths have `/` between folders.
 pub trait DatasetReader {
@@ -15,7 +15,7 @@ pub trait DatasetReader {
     /// If they cannot be listed.
     fn files(&self) -> io::Result<Vec<String>>;
 
-    /// A file's length; `None` if it is not there.
+    /// A file's length; `None` if it is not there, or not within the dataset.
     ///
     /// # Errors
     /// If it cannot be asked.
@@ -38,6 +38,15 @@ impl LocalDataset {
     /// The dataset in a folder.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
+    }
+
+    /// Where a file is; `None` if its path leads out of the dataset.
+    fn resolve(&self, path: &str) -> Option<PathBuf> {
+        let inside = |part| matches!(part, Component::Normal(_));
+        let path = Path::new(path);
+        path.components()
+            .all(inside)
+            .then(|| self.folder.join(path))
     }
 
     fn list(&self, folder: &Path, prefix: &str, found: &mut Vec<String>) -> io::Result<()> {
@@ -71,14 +80,52 @@ impl DatasetReader for LocalDataset {
     }
 
     fn length(&self, path: &str) -> io::Result<Option<u64>> {
-        match fs::metadata(self.folder.join(path)) {
-            Ok(metadata) => Ok(Some(metadata.len())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        let Some(path) = self.resolve(path) else {
+            return Ok(None);
+        };
+        match fs::metadata(path) {
+            Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(File::open(self.folder.join(path))?))
+        let path = self.resolve(path).ok_or(ErrorKind::NotFound)?;
+        Ok(Box::new(File::open(path)?))
+    }
+}
+
+/// Also where a folder of the path is a file.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_the_dataset_are_there() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dataset = LocalDataset::new(folder.path().join("d"));
+        for (path, bytes) in [
+            ("secret", "1"),
+            ("d/b/x.json", "22"),
+            ("d/a", "3"),
+            ("d/.claim.json", "4"),
+        ] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+            fs::write(path, bytes).expect("writable");
+        }
+        assert_eq!(dataset.files().expect("a list"), ["a", "b/x.json"]);
+        let length = |path: &str| dataset.length(path).expect("an answer");
+        assert_eq!(length("b/x.json"), Some(2));
+        let outside = folder.path().join("secret").display().to_string();
+        for path in ["b", "a/x", "c", "../secret", "b/../../secret", &outside] {
+            assert_eq!(length(path), None, "{path}");
+        }
+        assert!(dataset.open("../secret").is_err());
     }
 }

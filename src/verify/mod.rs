@@ -1,26 +1,32 @@
 //! Checks a published dataset again, without its source: digests, counts, every rule, the order of
 //! ranks, and that no conversation is there twice.
 //!
-//! Files are streamed; memory is one record, and 16 bytes for each id.
+//! Stratum files are streamed; memory is one record, and a hash for each id. The reports of invalid
+//! records are read whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
+use std::num::NonZeroU64;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::domain::manifest::{self, FileRecord, Framing, Manifest};
+use crate::domain::manifest::{self, FileRecord, Framing, Manifest, StratumRecord};
 use crate::domain::stratum::{Selection, SelectionError};
 use crate::sink::MANIFEST;
 use crate::sink::reader::DatasetReader;
 
+mod reports;
 mod stratum;
 
-use stratum::StratumCheck;
+use stratum::{Ids, StratumCheck};
+
+/// The digests of all files but itself and the manifest.
+const SUMS: &str = "SHA256SUMS";
 
 /// Findings that are listed for one file; more are only counted.
-const LISTED: usize = 20;
+const LISTED: u64 = 20;
 
 /// Why a dataset could not be checked at all.
 #[derive(Debug, Error)]
@@ -73,8 +79,10 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Each file that the manifest names.
     pub files: Vec<FileReport>,
-    /// All that is wrong.
+    /// What is wrong; of each file the first ones.
     pub findings: Vec<Finding>,
+    /// How much is wrong, what is not listed included.
+    pub found: u64,
 }
 
 /// What was checked of one file.
@@ -93,7 +101,7 @@ pub struct FileReport {
 impl VerifyReport {
     /// Whether all is well.
     pub fn is_good(&self) -> bool {
-        self.findings.is_empty()
+        self.found == 0
     }
 
     fn find(&mut self, path: &str, what: impl Into<String>) {
@@ -102,7 +110,8 @@ impl VerifyReport {
             file.findings += 1;
             file.findings
         });
-        if count <= LISTED as u64 {
+        self.found += 1;
+        if count <= LISTED {
             self.findings.push(Finding {
                 path: path.to_owned(),
                 what: what.into(),
@@ -111,8 +120,10 @@ impl VerifyReport {
     }
 }
 
-/// Checks a dataset, against another selection than its own if one is given. `quick` compares
-/// lengths and recorded digests only.
+/// Checks a dataset. `quick` compares lengths and recorded digests only. With a `selection` the
+/// splits and buckets of records are held against that one instead of the dataset's own; its
+/// targets and its seed say how to sample, which a dataset's records do not show, and are not
+/// looked at.
 ///
 /// # Errors
 /// If it cannot be checked at all; what is wrong with it is in the report.
@@ -122,10 +133,7 @@ pub fn verify(
     quick: bool,
 ) -> Result<VerifyReport, VerifyError> {
     let manifest = read_manifest(dataset)?;
-    let selection = match selection {
-        Some(selection) => selection,
-        None => manifest.selection.selection(&manifest.seed)?,
-    };
+    let own = manifest.selection.selection(&manifest.seed);
     let mut report = VerifyReport {
         location: dataset.location(),
         dataset: manifest.dataset.clone(),
@@ -134,8 +142,24 @@ pub fn verify(
         bytes: 0,
         files: manifest.files().iter().map(file_report).collect(),
         findings: Vec::new(),
+        found: 0,
     };
     check_manifest(&manifest, &mut report);
+    let selection = match (selection, own) {
+        (None, own) => {
+            let own = own?;
+            check_strata(&manifest, &own, &mut report);
+            own
+        }
+        (Some(other), Ok(own)) => {
+            check_strata(&manifest, &own, &mut report);
+            other
+        }
+        (Some(other), Err(error)) => {
+            report.find(MANIFEST, format!("the selection: {error}"));
+            other
+        }
+    };
     check_sums(dataset, &manifest, &mut report)?;
     check_names(dataset, &manifest, &mut report)?;
     for file in manifest.files() {
@@ -149,8 +173,8 @@ pub fn verify(
         }
     }
     if !quick {
-        check_records(dataset, &manifest, &selection, &mut report)?;
-        check_invalid_reports(dataset, &manifest, &mut report)?;
+        let ids = check_records(dataset, &manifest, &selection, &mut report)?;
+        reports::check(dataset, &manifest, &selection, &ids, &mut report)?;
     }
     Ok(report)
 }
@@ -194,6 +218,9 @@ fn read_manifest(dataset: &dyn DatasetReader) -> Result<Manifest, VerifyError> {
 
 /// The manifest's own sums and digests.
 fn check_manifest(manifest: &Manifest, report: &mut VerifyReport) {
+    if manifest.hash != manifest::HASH {
+        report.find(MANIFEST, format!("the hash is not {}", manifest::HASH));
+    }
     if let Err(imbalance) = manifest.check() {
         report.find(MANIFEST, imbalance.to_string());
     }
@@ -202,12 +229,37 @@ fn check_manifest(manifest: &Manifest, report: &mut VerifyReport) {
     }
 }
 
+/// A stratum for each target of the manifest's own selection, in order, each with its own file.
+fn check_strata(manifest: &Manifest, own: &Selection, report: &mut VerifyReport) {
+    let Some(framing) = Framing::of(&manifest.format) else {
+        return report.find(MANIFEST, "the format is not known");
+    };
+    let mut listed = manifest.strata.iter();
+    for stratum in own.strata() {
+        let (split, bucket) = (&own.split(stratum).name, own.bucket(stratum));
+        let target = own.target(stratum).map_or(0, NonZeroU64::get);
+        let path = manifest::stratum_path(split, bucket, framing);
+        let as_told = |s: &StratumRecord| {
+            s.split == *split && s.bucket == bucket.name && s.target == target && s.file == path
+        };
+        if !listed.next().is_some_and(as_told) {
+            let what = format!(
+                "the strata are not those of the selection, from {split}/{} on",
+                bucket.name
+            );
+            return report.find(MANIFEST, what);
+        }
+    }
+    if listed.next().is_some() {
+        report.find(MANIFEST, "there are more strata than the selection has");
+    }
+}
+
 fn check_sums(
     dataset: &dyn DatasetReader,
     manifest: &Manifest,
     report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
-    const SUMS: &str = "SHA256SUMS";
     if dataset.length(SUMS).map_err(io_error(SUMS))?.is_none() {
         report.find(SUMS, "is not there");
         return Ok(());
@@ -225,8 +277,8 @@ fn check_names(
     report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let mut named: BTreeSet<String> = manifest.files().into_iter().map(|f| f.path).collect();
-    named.extend([MANIFEST.to_owned(), "SHA256SUMS".to_owned()]);
-    for path in dataset.files().map_err(io_error(""))? {
+    named.extend([MANIFEST.to_owned(), SUMS.to_owned()]);
+    for path in dataset.files().map_err(io_error(&dataset.location()))? {
         if !named.contains(&path) {
             report.find(&path, "is not part of the dataset");
         }
@@ -253,12 +305,15 @@ fn check_records(
     manifest: &Manifest,
     selection: &Selection,
     report: &mut VerifyReport,
-) -> Result<(), VerifyError> {
+) -> Result<Ids, VerifyError> {
+    let mut ids = Ids::new();
     let Some(framing) = Framing::of(&manifest.format) else {
-        report.find(MANIFEST, "the format is not known");
-        return Ok(());
+        report.find(
+            MANIFEST,
+            "the format is not known, so no record was looked at",
+        );
+        return Ok(ids);
     };
-    let mut ids = BTreeMap::new();
     let mut warnings = BTreeMap::<String, u64>::new();
     for (index, record) in manifest.strata.iter().enumerate() {
         let path = &record.file;
@@ -294,53 +349,17 @@ fn check_records(
             report.find(path, "has another SHA-256 than metadata.json says");
         }
     }
-    for (code, told) in &manifest.warnings {
-        let found = warnings.get(code).copied().unwrap_or(0);
-        if found != *told {
+    let codes: BTreeSet<&String> = manifest.warnings.keys().chain(warnings.keys()).collect();
+    for code in codes {
+        let count = |of: &BTreeMap<String, u64>| of.get(code).copied().unwrap_or(0);
+        let (told, found) = (count(&manifest.warnings), count(&warnings));
+        if found != told {
             let what = format!("the warning {code} is counted {told} times, there are {found}");
             report.find(MANIFEST, what);
         }
     }
-    Ok(())
+    Ok(ids)
 }
 
-/// The reports of invalid records: digest, and as many as the strata say.
-fn check_invalid_reports(
-    dataset: &dyn DatasetReader,
-    manifest: &Manifest,
-    report: &mut VerifyReport,
-) -> Result<(), VerifyError> {
-    let mut listed = 0;
-    for file in &manifest.invalid_files {
-        if dataset
-            .length(&file.path)
-            .map_err(io_error(&file.path))?
-            .is_none()
-        {
-            continue;
-        }
-        let bytes = read_all(dataset, &file.path)?;
-        if manifest::hex(&Sha256::digest(&bytes)) != file.sha256 {
-            report.find(&file.path, "has another SHA-256 than metadata.json says");
-        }
-        match serde_json::from_slice::<serde_json::Value>(&bytes) {
-            Ok(value) => {
-                let records = value["invalid_records"].as_array().map_or(0, Vec::len) as u64;
-                if value["summary"]["total_invalid"] != records {
-                    report.find(
-                        &file.path,
-                        "lists another number of records than it sums up",
-                    );
-                }
-                listed += records;
-            }
-            Err(_) => report.find(&file.path, "is not JSON"),
-        }
-    }
-    let told: u64 = manifest.strata.iter().map(|s| s.invalid).sum();
-    if listed != told {
-        let what = format!("{told} records are invalid, the reports list {listed}");
-        report.find(MANIFEST, what);
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Checks the file of one stratum, record by record.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -9,6 +9,9 @@ use crate::domain::manifest::{Framing, JSON, StratumRecord};
 use crate::domain::rank::{Rank, Ranker};
 use crate::domain::stratum::Selection;
 use crate::domain::validation::{Code, validate};
+
+/// A line longer than this (1 GiB) is no record: a file without newlines must not fill the memory.
+const LONGEST: u64 = 1 << 30;
 
 /// What a file turned out to be.
 pub struct StratumCheck<'a> {
@@ -31,6 +34,11 @@ pub struct StratumCheck<'a> {
 
 /// All ids so far, by hash, and the file that each is in.
 pub type Ids = BTreeMap<u128, u32>;
+
+/// The hash of an id. Among a billion ids two share one with a chance of 1 in 10^21.
+pub fn id_hash(id: &str) -> u128 {
+    xxh3_128(id.as_bytes())
+}
 
 impl<'a> StratumCheck<'a> {
     /// A check of a file that was not read yet.
@@ -67,14 +75,16 @@ impl<'a> StratumCheck<'a> {
         let (mut promised, mut closed) = (false, false);
         loop {
             line.clear();
-            let n = reader.read_until(b'\n', &mut line)?;
+            let n = Read::take(&mut *reader, LONGEST).read_until(b'\n', &mut line)? as u64;
             if n == 0 {
                 break;
             }
-            self.bytes += n as u64;
+            self.bytes += n;
             number += 1;
             let Some(text) = line.strip_suffix(b"\n") else {
                 self.find(number, "does not end with a newline");
+                // What follows a line that is too long is only hashed.
+                self.bytes += io::copy(reader, &mut io::sink())?;
                 break;
             };
             if !array {
@@ -114,6 +124,9 @@ impl<'a> StratumCheck<'a> {
         if simdutf8::basic::from_utf8(text).is_err() {
             return self.find(line, "is not UTF-8");
         }
+        if !(text.starts_with(b"{") && text.ends_with(b"}")) {
+            return self.find(line, "is not a JSON object alone");
+        }
         let Ok(verdict) = validate(text, &self.record.split, self.selection) else {
             return self.find(line, "is not a JSON object");
         };
@@ -132,7 +145,7 @@ impl<'a> StratumCheck<'a> {
         let Some(id) = verdict.conversation_id else {
             return;
         };
-        if let Some(file) = ids.insert(xxh3_128(id.as_bytes()), self.file) {
+        if let Some(file) = ids.insert(id_hash(&id), self.file) {
             let what = match file == self.file {
                 true => "its conversationId was in this file before",
                 false => "its conversationId is in another file too",

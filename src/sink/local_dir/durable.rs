@@ -1,0 +1,67 @@
+//! File work that a power cut does not undo.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// Makes what happened to the names in a folder durable.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder and those above it, durably. `AlreadyExists` if something else has its name.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let above = match folder.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    match fs::create_dir(folder) {
+        Ok(()) => sync_folder(above),
+        Err(_) if folder.is_dir() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound && above != Path::new(".") => {
+            make_folder(above)?;
+            match fs::create_dir(folder) {
+                Err(error) if !folder.is_dir() => Err(error),
+                _ => sync_folder(above),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A file's bytes; `None` if it is not there.
+pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file; that there is none is no fault.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a whole, synced file where none is; `AlreadyExists` if there is one.
+pub fn put_new(path: &Path, tag: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{tag}.part"));
+    let aside = PathBuf::from(aside);
+    // After a crash it may be another name of the file in place: never written into.
+    remove_if_there(&aside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    // A link, unlike a rename, does not replace what is there.
+    let linked = fs::hard_link(&aside, path);
+    fs::remove_file(&aside)?;
+    linked?;
+    path.parent().map_or(Ok(()), sync_folder)
+}

@@ -1,0 +1,166 @@
+//! What is particular to a folder: crashes between two system calls, and what else lies there.
+
+use super::conformance::{Cut, claim_of, manifest_of, sink_conformance};
+use super::*;
+use crate::sink::reader::LocalDataset;
+
+fn sink() -> (tempfile::TempDir, LocalDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = LocalDir::new(folder.path().join("some/out"));
+    (folder, sink)
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_folder_is_a_sink() {
+    let (_folder, sink) = sink();
+    let root = sink.root.to_path_buf();
+    sink_conformance(
+        || Box::new(LocalDir::new(root.clone())),
+        |dataset| Box::new(LocalDataset::new(root.join(dataset))),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_folder_with_other_things_is_left_alone_and_they_are_named() {
+    let (_folder, sink) = sink();
+    fs::create_dir_all(sink.root.join("d")).expect("a folder");
+    fs::write(sink.path("d", "precious"), b"x").expect("writable");
+    let refused = sink.claim("d", &claim_of("1")).await.expect_err("not free");
+    assert!(matches!(refused, SinkError::Exists(_)));
+    assert!(refused.to_string().contains("precious"), "{refused}");
+    assert_eq!(names(&sink.root.join("d")), ["precious"]);
+    fs::remove_file(sink.path("d", "precious")).expect("there");
+    fs::write(sink.path("d", ".claim.json.9.part"), b"cut o").expect("writable");
+    assert!(sink.claim("d", &claim_of("1")).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_empty_folder_of_a_start_that_was_killed_before_its_claim_is_taken() {
+    let (_folder, sink) = sink();
+    fs::create_dir_all(sink.root.join("d")).expect("a folder");
+    let claim = sink.claim("d", &claim_of("1")).await.expect("free");
+    assert_eq!(claim, Claim::Granted);
+}
+
+#[tokio::test]
+async fn a_claim_that_cannot_be_read_is_nobodys() {
+    let (_folder, sink) = sink();
+    fs::create_dir_all(sink.root.join("d")).expect("a folder");
+    fs::write(sink.path("d", CLAIM), b"{").expect("writable");
+    let refused = sink.claim("d", &claim_of("1")).await.expect_err("taken");
+    assert!(refused.to_string().contains(CLAIM), "{refused}");
+}
+
+#[tokio::test]
+async fn a_file_in_the_way_is_not_overwritten() {
+    let (_folder, sink) = sink();
+    fs::create_dir_all(&*sink.root).expect("a folder");
+    fs::write(sink.root.join("d"), b"x").expect("writable");
+    let refused = sink.claim("d", &claim_of("1")).await;
+    assert!(matches!(refused, Err(SinkError::Exists(_))), "{refused:?}");
+    let below = LocalDir::new(sink.root.join("d"));
+    let refused = below.claim("d", &claim_of("1")).await;
+    assert!(matches!(refused, Err(SinkError::Unwritable { .. })));
+}
+
+/// Between the look and the claim another run has done everything.
+#[tokio::test]
+async fn a_claim_put_beside_a_finished_dataset_is_taken_back() {
+    let (_folder, sink) = sink();
+    let folder = sink.root.join("d");
+    sink.claim("d", &claim_of("1")).await.expect("free");
+    sink.publish("d", manifest_of("1")).await.expect("new");
+    sink.release("d").await.expect("ours");
+    let granted = put_claim(&folder, &claim_of("2")).expect("writable");
+    assert!(!granted);
+    assert_eq!(names(&folder), [MANIFEST]);
+}
+
+#[tokio::test]
+async fn killed_between_link_and_unlink_of_the_manifest() {
+    let (_folder, sink) = sink();
+    sink.claim("d", &claim_of("1")).await.expect("free");
+    let aside = sink.path("d", "metadata.json.publish.part");
+    fs::write(&aside, manifest_of("1")).expect("writable");
+    fs::hard_link(&aside, sink.path("d", MANIFEST)).expect("writable");
+    let again = sink.publish("d", manifest_of("2")).await;
+    assert!(matches!(again, Err(SinkError::Exists(_))), "{again:?}");
+    assert_eq!(
+        fs::read(sink.path("d", MANIFEST)).expect("there"),
+        manifest_of("1"),
+        "not overwritten through its other name"
+    );
+    fs::hard_link(sink.path("d", MANIFEST), &aside).expect("writable");
+    let claim = sink.claim("d", &claim_of("1")).await.expect("ours");
+    assert_eq!(claim, Claim::Published(manifest_of("1")));
+    sink.release("d").await.expect("ours");
+    assert_eq!(names(&sink.root.join("d")), [MANIFEST]);
+}
+
+#[tokio::test]
+async fn killed_between_link_and_unlink_of_the_claim() {
+    let (_folder, sink) = sink();
+    sink.claim("d", &claim_of("1")).await.expect("free");
+    let aside = sink.path("d", ".claim.json.1.part");
+    fs::hard_link(sink.path("d", CLAIM), &aside).expect("writable");
+    let again = sink.claim("d", &claim_of("1")).await.expect("ours");
+    assert_eq!(again, Claim::Granted);
+    sink.publish("d", manifest_of("1")).await.expect("new");
+    sink.release("d").await.expect("ours");
+    assert_eq!(names(&sink.root.join("d")), [MANIFEST]);
+}
+
+#[tokio::test]
+async fn a_file_that_was_changed_meanwhile_is_no_commit() {
+    let (_folder, sink) = sink();
+    sink.claim("d", &claim_of("1")).await.expect("free");
+    let cut = Cut::new(&sink, "d", "a.json", 2, 1);
+    let commit = cut.stage(&sink, &[0, 1]).await;
+    sink.commit(commit.clone()).await.expect("whole");
+    let mut changed = cut.bytes().to_vec();
+    changed[7] ^= 1;
+    fs::write(sink.path("d", "a.json"), changed).expect("writable");
+    let again = sink.commit(commit).await.expect_err("not what was written");
+    assert!(again.to_string().contains("a.json"), "{again}");
+}
+
+#[tokio::test]
+async fn blocks_of_many_threads_make_the_file() {
+    let (_folder, sink) = sink();
+    sink.claim("d", &claim_of("1")).await.expect("free");
+    let cut = Cut::new(&sink, "d", "train/a.json", 40, 9);
+    let blocks = (0..40).rev().chain(0..40).map(|i| sink.stage(cut.block(i)));
+    let staged = futures_util::future::join_all(blocks).await;
+    let mut receipts: Vec<_> = staged.into_iter().map(|r| r.expect("room")).collect();
+    receipts.sort_by_key(|receipt| receipt.index);
+    receipts.dedup();
+    sink.commit(cut.commit(receipts)).await.expect("whole");
+    let found = fs::read(sink.path("d", "train/a.json")).expect("there");
+    assert!(found == cut.bytes());
+    assert_eq!(names(&sink.root.join("d/train")), ["a.json"]);
+}
+
+/// A round that was begun again in the same process may have written more than is wanted now.
+#[tokio::test]
+async fn a_file_is_as_long_as_its_commit_says() {
+    let (_folder, sink) = sink();
+    sink.claim("d", &claim_of("1")).await.expect("free");
+    let longer = Cut::new(&sink, "d", "a.json", 3, 1);
+    longer.stage(&sink, &[0, 1, 2]).await;
+    let cut = Cut::new(&sink, "d", "a.json", 2, 2);
+    let commit = cut.stage(&sink, &[0, 1]).await;
+    sink.commit(commit).await.expect("whole");
+    let found = fs::read(sink.path("d", "a.json")).expect("there");
+    assert!(found == cut.bytes(), "{} bytes", found.len());
+}
