@@ -120,6 +120,8 @@ fn no_input_is_a_usage_error_that_names_the_path() {
             !sandbox.path("out").exists(),
             "nothing is claimed for {path}"
         );
+        let runs = sandbox.run(&["status", "--json"]).json()["runs"].clone();
+        assert_eq!(runs, serde_json::json!([]), "no run is left for {path}");
     }
 }
 

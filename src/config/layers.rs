@@ -58,7 +58,7 @@ impl Layers {
     pub fn text(self, name: &str, text: &str) -> Result<Self, ConfigError> {
         let table = text.parse::<Table>().map_err(|error| ConfigError::Toml {
             path: PathBuf::from(name),
-            error: error.to_string(),
+            error: error.to_string().trim_end().to_owned(),
         })?;
         self.table(name, table)
     }

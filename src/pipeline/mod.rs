@@ -107,26 +107,22 @@ pub async fn run(
 ) -> Result<RunReport, RunError> {
     let begun = Instant::now();
     parts.telemetry.enter(Phase::Starting);
-    // A new run first sees that there is something to read: a wrong path must not leave a claim.
-    // A resumed one may have published already, and then needs no input any more.
-    let early = match parts.work_dir.resumed {
-        true => None,
-        false => Some(parts.source.survey().await?),
+    let (survey, claimed) = match begin(&parts).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            if !parts.work_dir.resumed {
+                parts.work_dir.forget();
+            }
+            return Err(error);
+        }
     };
-    let record = &parts.work_dir.record;
-    let claim = ClaimRecord {
-        run_id: record.run_id.clone(),
-        fingerprint: record.fingerprint.clone(),
-        since: record.started.to_string(),
-    };
-    let claimed = parts.sink.claim(&record.dataset, &claim).await?;
     if let Claim::Published(bytes) = claimed {
         let manifest = serde_json::from_slice(&bytes)
             .map_err(|error| RunError::Settings(format!("the published manifest: {error}")))?;
         let note = "the dataset had been published already; the run was finished".to_owned();
         return finish(parts, manifest, begun, 0, vec![note]).await;
     }
-    let survey = match early {
+    let survey = match survey {
         Some(survey) => survey,
         None => parts.source.survey().await?,
     };
@@ -164,6 +160,24 @@ pub async fn run(
     );
     let notes = notes(&parts.settings, &harvest);
     finish(parts, manifest, begun, harvest.replayed, notes).await
+}
+
+/// Looks the input over and claims the output. A new run first sees that there is something to
+/// read: a wrong path must not leave a claim. A resumed one may have published already, and then
+/// needs no input any more: its survey comes later.
+async fn begin(parts: &RunParts) -> Result<(Option<Survey>, Claim), RunError> {
+    let survey = match parts.work_dir.resumed {
+        true => None,
+        false => Some(parts.source.survey().await?),
+    };
+    let record = &parts.work_dir.record;
+    let claim = ClaimRecord {
+        run_id: record.run_id.clone(),
+        fingerprint: record.fingerprint.clone(),
+        since: record.started.to_string(),
+    };
+    let claimed = parts.sink.claim(&record.dataset, &claim).await?;
+    Ok((survey, claimed))
 }
 
 /// After publishing: the claim goes back, the work directory is emptied.

@@ -158,6 +158,15 @@ impl WorkDir {
         Ok(())
     }
 
+    /// Forgets a run that was refused before it began: nothing is left to go on with. What cannot
+    /// be removed is harmless.
+    pub fn forget(self) {
+        for file in ["run.json", "lock"] {
+            let _ = fs::remove_file(self.path.join(file));
+        }
+        let _ = fs::remove_dir(&self.path);
+    }
+
     /// Removes the sealed chunks.
     ///
     /// # Errors
@@ -269,6 +278,17 @@ mod tests {
             "{refused}"
         );
         assert!(!open(folder.path(), "b", true).expect("fresh").resumed);
+    }
+
+    #[test]
+    fn a_run_that_was_refused_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("work");
+        open(&path, "a", false).expect("free").forget();
+        assert!(!path.exists());
+        fs::create_dir_all(path.join("mine")).expect("a folder");
+        open(&path, "a", false).expect("free").forget();
+        assert!(path.join("mine").exists(), "what is not ours stays");
     }
 
     #[test]
