@@ -425,6 +425,9 @@ pub struct TurnTieKey {
     messages: i64,
     /// SHA-256 of the turn as written with sorted keys, U+001F and the user's name.
     digest: [u8; 32],
+    /// The same of the turn and the name as they stand: rows that are equal up to here may still
+    /// be written differently, and the choice must not depend on which came first.
+    as_written: [u8; 32],
 }
 
 impl TurnTieKey {
@@ -454,9 +457,15 @@ impl TurnTieKey {
             Some(value) if value.kind != Kind::Null => written.extend_from_slice(value.text),
             _ => {}
         }
+        let mut as_written = Vec::new();
+        let as_is = Assembler::new(selection, Nested::AsIs);
+        as_is.write_turn(&members, &mut as_written);
+        as_written.push(0x1f);
+        as_is.write_or_null(members.get(Field::UserName), &mut as_written);
         Ok(Self {
             messages: kusto_hash::hash(&messages),
             digest: Sha256::digest(&written).into(),
+            as_written: Sha256::digest(&as_written).into(),
         })
     }
 }

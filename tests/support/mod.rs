@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 
 use reference::{Asked, Outcome};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// A folder for one test.
 pub struct Sandbox {
@@ -163,6 +164,7 @@ impl Dataset {
 #[track_caller]
 pub fn assert_equals_reference(dataset: &Dataset, expected: &Outcome) {
     let metadata = &dataset.metadata;
+    assert_is_consistent(dataset);
     for (key, found) in metadata["population"].as_object().expect("an object") {
         let wanted = expected.rows.get(key.as_str()).copied().unwrap_or(0);
         assert_eq!(
@@ -200,6 +202,9 @@ pub fn assert_equals_reference(dataset: &Dataset, expected: &Outcome) {
         let wanted = expected.warnings.get(code.as_str()).copied().unwrap_or(0);
         assert_eq!(found.as_u64(), Some(wanted), "warning {code}");
     }
+    for code in expected.warnings.keys() {
+        assert!(metadata["warnings"][code].is_u64(), "no warning {code}");
+    }
     assert_eq!(invalid_records(dataset), wanted_invalid(expected));
     let mut listed = BTreeSet::new();
     for of_reason in metadata["malformed"]
@@ -228,6 +233,62 @@ pub fn assert_equals_reference(dataset: &Dataset, expected: &Outcome) {
     );
 }
 
+const COUNTS: [&str; 10] = [
+    "collapsed",
+    "conversations",
+    "duplicates",
+    "filtered",
+    "incomplete",
+    "kept_rows",
+    "malformed",
+    "no_target",
+    "out_of_range",
+    "rows_read",
+];
+
+/// What a dataset says of itself is true: its keys, its files' digests, its sums.
+#[track_caller]
+fn assert_is_consistent(dataset: &Dataset) {
+    let metadata = &dataset.metadata;
+    let counts = metadata["population"].as_object().expect("an object");
+    let keys: BTreeSet<&str> = counts.keys().map(String::as_str).collect();
+    assert_eq!(keys, BTreeSet::from(COUNTS));
+    let mut files = BTreeMap::new();
+    for s in metadata["strata"].as_array().expect("a list") {
+        let number = |key: &str| s[key].as_u64().unwrap_or_else(|| panic!("no {key}: {s}"));
+        let parts = number("records") + number("invalid") + number("not_sampled");
+        assert_eq!(number("population"), parts, "{s}");
+        assert_eq!(number("target"), number("records") + number("shortfall"));
+        let path = s["file"].as_str().expect("a path");
+        let bytes = fs::read(dataset.folder.join(path)).expect("a stratum file");
+        assert_eq!(number("bytes"), bytes.len() as u64, "{path}");
+        assert_eq!(
+            s["sha256"].as_str(),
+            Some(sha256(&bytes).as_str()),
+            "{path}"
+        );
+        files.insert(path.to_owned(), sha256(&bytes));
+    }
+    assert_eq!(dataset.digest(), sha256(sums(&files).as_bytes()));
+    for file in metadata["invalid_files"].as_array().expect("a list") {
+        let path = file["path"].as_str().expect("a path");
+        let bytes = fs::read(dataset.folder.join(path)).expect("a report");
+        files.insert(path.to_owned(), sha256(&bytes));
+    }
+    let written = fs::read_to_string(dataset.folder.join("SHA256SUMS")).expect("sums");
+    assert_eq!(written, sums(&files));
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn sums(files: &BTreeMap<String, String>) -> String {
+    let line = |(path, sha256): (&String, &String)| format!("{sha256}  {path}\n");
+    files.iter().map(line).collect()
+}
+
 type Invalid = BTreeMap<String, Vec<String>>;
 
 fn invalid_records(dataset: &Dataset) -> Invalid {
@@ -239,6 +300,8 @@ fn invalid_records(dataset: &Dataset) -> Invalid {
         let path = dataset.folder.join(file["path"].as_str().expect("a path"));
         let report: Value =
             serde_json::from_slice(&fs::read(path).expect("a report")).expect("JSON");
+        let seed = dataset.metadata["seed"].as_str().expect("a seed");
+        let mut ranks = Vec::new();
         for record in report["invalid_records"].as_array().expect("a list") {
             let errors = record["errors"].as_array().expect("a list").iter();
             let codes = errors.map(|e| {
@@ -249,11 +312,15 @@ fn invalid_records(dataset: &Dataset) -> Invalid {
                     .expect("a code")
                     .to_owned()
             });
-            found.insert(
-                record["conversationId"].as_str().expect("text").to_owned(),
-                codes.collect(),
-            );
+            let id = record["conversationId"].as_str().expect("text").to_owned();
+            ranks.push((
+                reference::hash(format!("{seed}/{id}").as_bytes()),
+                id.clone(),
+            ));
+            found.insert(id, codes.collect());
         }
+        assert!(ranks.is_sorted(), "a report is in rank order");
+        assert_eq!(report["summary"]["total_invalid"], ranks.len());
     }
     found
 }

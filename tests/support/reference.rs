@@ -158,16 +158,26 @@ fn is_missing(value: Option<&RawValue>) -> bool {
     value.is_none_or(is_null) || is_blank(value)
 }
 
+/// The value of a number that is an integer of 64 bits, exactly.
 fn integer(value: Option<&RawValue>) -> Option<i64> {
     let number = value?.get();
-    if let Ok(n) = number.parse::<i64>() {
-        return Some(n);
-    }
     if !number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
         return None;
     }
-    let n: f64 = number.parse().ok()?;
-    (n.fract() == 0.0 && n.abs() < 9e15).then_some(n as i64)
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_end_matches('0');
+    if matches!(significant, "" | "-") {
+        return Some(0);
+    }
+    let cut = (digits.len() - significant.len()) as i128;
+    let zeros = exponent.parse::<i128>().ok()? - fraction.len() as i128 + cut;
+    if !(0..=19).contains(&zeros) {
+        return None;
+    }
+    let zeros = "0".repeat(zeros as usize);
+    format!("{significant}{zeros}").parse().ok()
 }
 
 /// Half a surrogate pair anywhere in a JSON text.
@@ -377,7 +387,7 @@ fn turn_text(row: &Object, turn: i64, sorted: bool) -> String {
 }
 
 /// Which of two rows of one turn is the last word: the smaller of these.
-fn order(row: &Object, turn: i64, at: i64) -> (i64, i64, [u8; 32]) {
+fn order(row: &Object, turn: i64, at: i64) -> (i64, i64, [u8; 32], [u8; 32]) {
     let message = |name| as_text(row.get(name)).unwrap_or_default();
     let messages = format!(
         "{}\u{1f}{}",
@@ -390,7 +400,17 @@ fn order(row: &Object, turn: i64, at: i64) -> (i64, i64, [u8; 32]) {
         _ => String::new(),
     };
     let all = format!("{}\u{1f}{user}", turn_text(row, turn, true));
-    (-at, hash(messages.as_bytes()), Sha256::digest(all).into())
+    // Rows that are equal up to here may still be written differently.
+    let user = row
+        .get("userName")
+        .map_or("null".to_owned(), |v| written(v, false));
+    let as_written = format!("{}\u{1f}{user}", turn_text(row, turn, false));
+    (
+        -at,
+        hash(messages.as_bytes()),
+        Sha256::digest(all).into(),
+        Sha256::digest(as_written).into(),
+    )
 }
 
 fn assembled(id: &str, turns: &BTreeMap<i64, Object>, sorted: bool) -> String {
