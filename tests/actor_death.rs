@@ -11,13 +11,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::config::settings::{RowShape, Settings, Synthetic};
 use gleaner::config::{self, Layers};
-use gleaner::domain::chunk::Chunk;
+use gleaner::domain::selector::Certificate;
 use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunError, RunParts, RunReport};
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
-use gleaner::source::{ConversationSource, RowSink, SourceError, Survey};
+use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
 use gleaner::telemetry::Counters;
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -76,9 +76,9 @@ impl ConversationSource for Troubled<SyntheticSource> {
 
     fn fetch<'a>(
         &'a self,
-        chunk: Chunk,
+        order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<(), SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
         async move {
             match self.strikes() {
                 Some(Mishap::Panic) => std::panic::panic_any("a source that panics"),
@@ -87,7 +87,7 @@ impl ConversationSource for Troubled<SyntheticSource> {
                     path: "somewhere".into(),
                     error: io_error(),
                 }),
-                None => self.inner.fetch(chunk, rows).await,
+                None => self.inner.fetch(order, rows).await,
             }
         }
         .boxed()

@@ -40,6 +40,14 @@ pub enum Command {
     ///
     /// Example: gleaner synth --conversations 1000 --out made-up
     Synth(SynthArgs),
+    /// Look at query files
+    ///
+    /// Example: gleaner queries check queries/mine.kql
+    Queries {
+        /// What to do with them
+        #[command(subcommand)]
+        command: QueriesCommand,
+    },
     /// Print a completion script for a shell
     ///
     /// Example: gleaner completions bash > ~/.local/share/bash-completion/completions/gleaner
@@ -169,6 +177,30 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
+/// The subcommands of `queries`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QueriesCommand {
+    /// Check query files: do the values of a run fit in, and do the columns of the result?
+    ///
+    /// With Node and Microsoft's language service (npm install @kusto/language-service-next) the
+    /// KQL is checked too; GLEANER_KUSTO_NODE names the folder that has its node_modules.
+    Check(QueriesCheckArgs),
+}
+
+/// The arguments of `queries check`.
+#[derive(Debug, Clone, Args)]
+pub struct QueriesCheckArgs {
+    /// Query files [default: the shipped ones]
+    pub files: Vec<PathBuf>,
+    /// Tables and columns of the database, for the language service: {"database": NAME, "tables":
+    /// {TABLE: "(column:type, ...)"}} [default: those of the shipped queries]
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The arguments of `synth`.
 #[derive(Debug, Clone, Args)]
 pub struct SynthArgs {
@@ -248,6 +280,12 @@ impl ExportArgs {
             put_out(&mut table, out)?;
         }
         if self.test {
+            let query = match self.lite {
+                true => "queries/sft_test_100_lite.kql",
+                false => "queries/sft_test_100_with_trajectory.kql",
+            };
+            let query = Value::String(query.to_owned());
+            insert(&mut table, "source.kusto.query", query);
             for (split, targets) in TEST_TARGETS {
                 for (bucket, target) in targets {
                     let key = format!("selection.targets.{split}.{bucket}");

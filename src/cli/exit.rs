@@ -8,6 +8,7 @@ use crate::pipeline::RunError;
 use crate::pipeline::work_dir::WorkDirError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
+use crate::source::kusto::error::Failure;
 use crate::spool::SpoolError;
 use crate::spool::payloads::PayloadError;
 
@@ -141,9 +142,50 @@ fn source_error(message: String, error: &SourceError) -> CliError {
             message,
             "make room, or choose another disk with --work-dir; then run the same command again",
         ),
+        SourceError::Query { .. } => CliError::usage(
+            message,
+            "correct the query; `gleaner queries check FILE` says more, and queries/ has examples",
+        ),
+        SourceError::Cluster { .. } => CliError::usage(
+            message,
+            "write it as https://NAME.REGION.kusto.windows.net, or as a proxy's address with its path",
+        ),
+        SourceError::Kusto(error) => CliError::failure(message, kusto_hint(&error.failure)),
+        SourceError::NotAsCensus { .. } => CliError::failure(
+            message,
+            "the telemetry changes while it is read: let the window end earlier (window.settle), then start over with --fresh",
+        ),
         SourceError::Io { .. } | SourceError::Job(_) | SourceError::Stopped => {
             CliError::failure(message, AGAIN)
         }
+    }
+}
+
+fn kusto_hint(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Login(_) | Failure::Unauthorized(_) => {
+            "log in, or set source.kusto.credential; then run the same command again: it goes on where it stopped"
+        }
+        Failure::Permanent(_) => {
+            "correct the cluster, the database, the query or your rights on them; what is sealed stays"
+        }
+        Failure::Columns(_) | Failure::OtherHash(_) => {
+            "correct the query; `gleaner queries check FILE` says more, and queries/ has examples"
+        }
+        Failure::ServerTimeout(_)
+        | Failure::ClientTimeout(_)
+        | Failure::TooLarge(_)
+        | Failure::Runaway(_)
+        | Failure::LowMemory(_) => {
+            "more and smaller chunks (--chunks) or a shorter window (--window-last) ask for less at once"
+        }
+        Failure::NotAsCertified { .. } | Failure::Foreign { .. } => {
+            "let the window end earlier (window.settle) so that late rows have arrived, or run the same command again"
+        }
+        Failure::Throttled { .. }
+        | Failure::Server(_)
+        | Failure::Connection(_)
+        | Failure::Damaged(_) => AGAIN,
     }
 }
 

@@ -18,9 +18,17 @@ use crate::telemetry::Counters;
 /// Says what happened and what to do.
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let settings = setup::settings(args)?;
-    let source = setup::source(&settings)?;
     let sink = setup::sink(&settings)?;
     let work_dir = setup::work_dir(args, &settings, &sink.location())?;
+    let source = match setup::source(&settings, &work_dir.record) {
+        Ok(source) => source,
+        Err(error) => {
+            if !work_dir.resumed {
+                work_dir.forget();
+            }
+            return Err(error);
+        }
+    };
     let telemetry = Counters::new(&settings.selection);
     let progress = Progress::start(args.progress, Arc::clone(&telemetry));
     let parts = RunParts {

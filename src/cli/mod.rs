@@ -13,13 +13,14 @@ pub mod exit;
 mod export;
 mod plan;
 mod progress;
+mod queries;
 mod report;
 mod setup;
 mod status;
 mod synth;
 mod verify;
 
-use args::{Cli, Command};
+use args::{Cli, Command, QueriesCommand};
 use exit::{CliError, Exit};
 
 /// Runs the program.
@@ -32,6 +33,9 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args),
         Command::Status(args) => status::run(args),
         Command::Synth(args) => synth::run(args),
+        Command::Queries {
+            command: QueriesCommand::Check(args),
+        } => queries::check(args),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(*shell, &mut command, "gleaner", &mut std::io::stdout());

@@ -25,9 +25,14 @@ const MEMORY_PER_ROW: u64 = 96;
 /// If the settings are wrong or the input cannot be looked at.
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let settings = setup::settings(args)?;
-    let source = setup::source(&settings)?;
     let sink = setup::sink(&settings)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let described = config::described(&settings);
+    let fingerprint = config::fingerprint(&described);
+    let fresh = setup::new_record(&settings, &described, &fingerprint, &sink.location())?;
+    let source = setup::source(&settings, &fresh)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| {
         CliError::failure(
             format!("cannot start: {error}"),
@@ -37,9 +42,6 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let survey = runtime
         .block_on(source.survey())
         .map_err(crate::pipeline::RunError::from)?;
-    let described = config::described(&settings);
-    let fingerprint = config::fingerprint(&described);
-    let fresh = setup::new_record(&settings, &described, &fingerprint, &sink.location())?;
     let path = setup::work_dir_path(args, &fingerprint);
     let found = work_dir::read_record(&path)?;
     let (work, record) = match found {

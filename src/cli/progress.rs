@@ -129,7 +129,7 @@ fn plain(now: &Snapshot, elapsed: Duration) -> String {
     };
     match now.phase {
         Phase::Starting => "starting".to_owned(),
-        Phase::Reading => format!(
+        Phase::Census | Phase::Reading => format!(
             "reading: chunk {}/{} ({} replayed, {} failed), {} rows, {}, {}",
             now.chunks_done,
             now.chunks_total,
@@ -199,7 +199,7 @@ impl Bars {
         }
         for (bar, stratum) in self.strata.iter().zip(&now.strata) {
             let filled = match now.phase {
-                Phase::Starting | Phase::Reading | Phase::Grouping => {
+                Phase::Starting | Phase::Census | Phase::Reading | Phase::Grouping => {
                     stratum.candidates.min(stratum.target)
                 }
                 _ => stratum.written,

@@ -7,14 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::args::ExportArgs;
 use super::exit::CliError;
-use crate::config::settings::{Settings, SinkTarget, Source, Window};
+use crate::config::settings::{Kusto, Settings, SinkTarget, Source, Window};
 use crate::config::{self, name};
 use crate::domain::manifest::hex;
+use crate::pipeline::RunError;
 use crate::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use crate::sink::DatasetSink;
 use crate::sink::local_dir::LocalDir;
 use crate::source::ConversationSource;
 use crate::source::files::FilesSource;
+use crate::source::kusto::{KustoSource, Population};
 use crate::source::synthetic::SyntheticSource;
 
 /// The settings that the arguments mean.
@@ -33,24 +35,44 @@ pub fn settings(args: &ExportArgs) -> Result<Settings, CliError> {
     Ok(settings)
 }
 
-/// The source that the settings ask for.
+/// The source that the settings ask for, with the window of a run.
 ///
 /// # Errors
-/// If this build has none of that kind.
-pub fn source(settings: &Settings) -> Result<Arc<dyn ConversationSource>, CliError> {
+/// If an address or a query file cannot be used.
+pub fn source(
+    settings: &Settings,
+    record: &RunRecord,
+) -> Result<Arc<dyn ConversationSource>, CliError> {
     let chunks = settings.chunks.count;
-    match &settings.source {
-        Source::Files(paths) => Ok(Arc::new(FilesSource::new(
+    Ok(match &settings.source {
+        Source::Files(paths) => Arc::new(FilesSource::new(
             paths.clone(),
             chunks,
             settings.limits.max_record,
-        ))),
-        Source::Synthetic(synthetic) => Ok(Arc::new(SyntheticSource::new(*synthetic, chunks))),
-        Source::Kusto(_) => Err(CliError::usage(
-            "source.kind = \"kusto\" is not part of this version of gleaner",
-            "export the rows to files and name them with --input, or try config/demo.toml",
         )),
-    }
+        Source::Synthetic(synthetic) => Arc::new(SyntheticSource::new(*synthetic, chunks)),
+        Source::Kusto(kusto) => Arc::new(kusto_source(kusto, settings, record)?),
+    })
+}
+
+/// A cluster, with the window of a run.
+///
+/// # Errors
+/// If its address or a query file cannot be used.
+pub fn kusto_source(
+    kusto: &Kusto,
+    settings: &Settings,
+    record: &RunRecord,
+) -> Result<KustoSource, CliError> {
+    let population = Population {
+        chunks: settings.chunks.count,
+        start: record.window_start,
+        end: record.window_end,
+        ignored: settings.ignore_ids.clone(),
+        selection: Arc::new(settings.selection.clone()),
+        max_record: settings.limits.max_record,
+    };
+    KustoSource::new(kusto.clone(), population).map_err(|error| RunError::from(error).into())
 }
 
 /// The sink that the settings ask for.

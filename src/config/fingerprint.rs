@@ -21,7 +21,9 @@ pub fn described(settings: &Settings) -> Value {
             "kind": "kusto",
             "cluster": kusto.cluster,
             "database": kusto.database,
-            "query": kusto.query,
+            "query": kusto.query.path,
+            "query_sha256": kusto.query.sha256(),
+            "census_sha256": kusto.census.sha256(),
             "passes": kusto.passes,
         }),
     };

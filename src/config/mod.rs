@@ -7,6 +7,7 @@ use thiserror::Error;
 mod fingerprint;
 mod layers;
 pub mod name;
+pub mod queries;
 mod raw;
 pub mod settings;
 mod validate;

@@ -117,6 +117,8 @@ tables! {
         cluster: Text,
         database: Text,
         query: Text,
+        census: Text,
+        credential: Text,
         passes: Number<u32>,
         server_timeout: Text,
         client_timeout: Text,

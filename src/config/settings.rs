@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::queries::QueryFile;
 pub use crate::domain::row::RowShape;
 use crate::domain::stratum::Selection;
 
@@ -63,14 +64,33 @@ pub struct Kusto {
     pub cluster: String,
     /// The database.
     pub database: String,
-    /// The query file.
-    pub query: PathBuf,
+    /// The query of the payloads.
+    pub query: QueryFile,
+    /// The query of the census.
+    pub census: QueryFile,
+    /// How to log in; over plain http to this machine never.
+    pub credential: Credential,
     /// 1: payloads at once; 2: a census first.
     pub passes: u32,
     /// What the server is told.
     pub server_timeout: Duration,
     /// What the client waits.
     pub client_timeout: Duration,
+}
+
+/// How to log in to Azure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// `az login` or `azd auth login`.
+    DeveloperTools,
+    /// Of the machine that this runs on.
+    ManagedIdentity,
+    /// Of a Kubernetes pod.
+    WorkloadIdentity,
+    /// A service principal, from the environment.
+    ClientSecret,
+    /// Not at all.
+    None,
 }
 
 /// `[window]` as written.

@@ -1,17 +1,18 @@
 //! From what is written to what it means.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
+use super::queries::QueryFile;
 use super::raw::{self, Number, Text};
 use super::settings::{
-    AzureBlob, Chunks, Format, Kusto, Limits, RowShape, Settings, Sink, SinkTarget, SortKeys,
-    Source, Synthetic, Window, Workers,
+    AzureBlob, Chunks, Credential, Format, Kusto, Limits, RowShape, Settings, Sink, SinkTarget,
+    SortKeys, Source, Synthetic, Window, Workers,
 };
 use super::{ConfigError, DEFAULTS, Layers};
 use crate::domain::stratum::{Bucket, Selection, Split};
@@ -254,10 +255,24 @@ fn source(source: raw::Source) -> Result<Source, ConfigError> {
                 return Err(bad("source.kusto.cluster", "", reason));
             }
             let timeout = |key, value| duration(key, &text(value));
+            let file = |key, value: Option<Text>| {
+                let path = text(value);
+                QueryFile::read(Path::new(&path))
+                    .map_err(|error| bad(key, &path, format!("the file cannot be read: {error}")))
+            };
+            let credentials = [
+                ("developer_tools", Credential::DeveloperTools),
+                ("managed_identity", Credential::ManagedIdentity),
+                ("workload_identity", Credential::WorkloadIdentity),
+                ("client_secret", Credential::ClientSecret),
+                ("none", Credential::None),
+            ];
             Source::Kusto(Kusto {
                 cluster,
                 database: text(kusto.database),
-                query: PathBuf::from(text(kusto.query)),
+                query: file("source.kusto.query", kusto.query)?,
+                census: file("source.kusto.census", kusto.census)?,
+                credential: choice("source.kusto.credential", kusto.credential, &credentials)?,
                 passes,
                 server_timeout: timeout("source.kusto.server_timeout", kusto.server_timeout)?,
                 client_timeout: timeout("source.kusto.client_timeout", kusto.client_timeout)?,

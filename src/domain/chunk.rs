@@ -40,6 +40,26 @@ impl HashChunk {
         kusto_hash::modulo(kusto_hash::hash(id), self.count) == self.index
     }
 
+    /// Whether another chunk of the same cover came of this one by splitting.
+    pub fn is_above(&self, other: &Self) -> bool {
+        other.count > self.count
+            && other.count.is_multiple_of(self.count)
+            && other.index % self.count == self.index
+    }
+
+    /// What an earlier start of a run has made of this chunk: itself, or the parts that it was
+    /// split into, if any of them is sealed.
+    pub fn leaves(self, sealed: &[Self]) -> Vec<Self> {
+        let was_split = !sealed.contains(&self) && sealed.iter().any(|s| self.is_above(s));
+        match self.split().filter(|_| was_split) {
+            Some(halves) => halves
+                .into_iter()
+                .flat_map(|half| half.leaves(sealed))
+                .collect(),
+            None => vec![self],
+        }
+    }
+
     /// The two halves, `None` at the greatest depth.
     pub fn split(&self) -> Option<[Self; 2]> {
         let count = self.count.checked_mul(2)?;
@@ -106,6 +126,19 @@ mod tests {
                 prop_assert_eq!(held, usize::from(whole.holds(id.as_bytes())));
             }
         }
+    }
+
+    #[test]
+    fn what_was_split_is_found_again() {
+        let whole = HashChunk::cover(4).nth(1).expect("four");
+        let [left, right] = whole.split().expect("not too deep");
+        let [inner, outer] = right.split().expect("not too deep");
+        assert_eq!(whole.leaves(&[]), [whole]);
+        assert_eq!(whole.leaves(&[whole, inner]), [whole], "whole after all");
+        assert_eq!(whole.leaves(&[left]), [left, right]);
+        assert_eq!(whole.leaves(&[outer]), [left, inner, outer]);
+        let other = HashChunk::cover(4).nth(2).expect("four");
+        assert_eq!(other.leaves(&[left, outer]), [other]);
     }
 
     #[test]

@@ -420,14 +420,16 @@ mod tests {
             .kind
         {
             RowKind::Event { .. } => RowShape::Events,
-            RowKind::Conversation { .. } => RowShape::Conversations,
+            _ => RowShape::Conversations,
         };
         let mut batch = HeaderBatch::new(shape);
         for (at, text) in rows.iter().enumerate() {
             let row = row::read(text.as_bytes(), &selection).expect("good");
             let (turn, at_ticks) = match row.kind {
                 RowKind::Event { turn, at, .. } => (turn, at),
-                RowKind::Conversation { turns, .. } => (i64::from(turns), 0),
+                RowKind::Conversation { turns, .. } | RowKind::Census { turns, .. } => {
+                    (i64::from(turns), 0)
+                }
             };
             let position = Position {
                 store: 0,

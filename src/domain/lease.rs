@@ -73,12 +73,14 @@ pub struct LeaseTable {
 }
 
 impl LeaseTable {
-    /// All chunks wait. A lease lasts for `duration` after its grant or last renewal.
+    /// All chunks wait. A lease lasts for `duration` after its grant or last renewal. Epochs begin
+    /// at `first_epoch`, so that no lease of another table can pass for one of this.
     pub fn new(
         chunks: impl IntoIterator<Item = Chunk>,
         duration: Duration,
         max_attempts: u32,
         backoff: Backoff,
+        first_epoch: u64,
     ) -> Self {
         let waiting: VecDeque<_> = chunks
             .into_iter()
@@ -93,7 +95,7 @@ impl LeaseTable {
             waiting,
             taken: BTreeMap::new(),
             done: 0,
-            next_epoch: 1,
+            next_epoch: first_epoch,
             duration,
             max_attempts,
             backoff,
@@ -103,6 +105,16 @@ impl LeaseTable {
     /// How many chunks there are.
     pub fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Whether any chunk waits for a lease.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The epoch of the next grant.
+    pub fn next_epoch(&self) -> u64 {
+        self.next_epoch
     }
 
     /// How many are done.
@@ -200,6 +212,57 @@ impl LeaseTable {
         current
     }
 
+    /// Takes a chunk back whose attempt shall not count, not to be granted before a time.
+    pub fn postpone(&mut self, lease: &Lease, not_before: Duration) -> bool {
+        let current = self.current(lease).is_some();
+        if current {
+            self.requeue(lease, not_before);
+        }
+        current
+    }
+
+    /// Takes a chunk back as if it had never failed.
+    pub fn start_anew(&mut self, lease: &Lease) -> bool {
+        self.postpone(
+            &Lease {
+                attempt: 1,
+                ..*lease
+            },
+            Duration::ZERO,
+        )
+    }
+
+    /// Puts the halves of a chunk in its place. They start anew, and before any other chunk, so
+    /// that what cannot succeed is known soon. `None` if the lease is not current or the chunk
+    /// cannot be split.
+    pub fn split(&mut self, lease: &Lease) -> Option<[Chunk; 2]> {
+        let Chunk::Hash(chunk) = lease.chunk else {
+            return None;
+        };
+        self.current(lease)?;
+        let halves = chunk.split()?.map(Chunk::Hash);
+        self.taken.remove(&lease.chunk);
+        self.total += 1;
+        for half in halves.into_iter().rev() {
+            self.waiting.push_front(Waiting {
+                chunk: half,
+                failures: 0,
+                not_before: Duration::ZERO,
+            });
+        }
+        Some(halves)
+    }
+
+    /// Does without a chunk; `false` if the lease is no longer the chunk's.
+    pub fn abandon(&mut self, lease: &Lease) -> bool {
+        let current = self.current(lease).is_some();
+        if current {
+            self.taken.remove(&lease.chunk);
+            self.total -= 1;
+        }
+        current
+    }
+
     fn requeue(&mut self, lease: &Lease, not_before: Duration) {
         self.taken.remove(&lease.chunk);
         self.waiting.push_front(Waiting {
@@ -246,7 +309,7 @@ mod tests {
             cap: Duration::from_secs(60),
         };
         let chunks = HashChunk::cover(chunks).map(Chunk::Hash);
-        LeaseTable::new(chunks, Duration::from_secs(10), 3, backoff)
+        LeaseTable::new(chunks, Duration::from_secs(10), 3, backoff, 1)
     }
 
     fn grant(table: &mut LeaseTable, now: u64) -> Option<Lease> {
@@ -299,6 +362,36 @@ mod tests {
             table.fail(&third, Duration::from_secs(120), 0.0),
             AfterFailure::Exhausted
         );
+    }
+
+    #[test]
+    fn halves_come_first_and_start_anew() {
+        let mut table = table(3);
+        let lease = grant(&mut table, 0).expect("free");
+        table.fail(&lease, Duration::ZERO, 0.0);
+        let other = grant(&mut table, 0).expect("free");
+        let halves = table.split(&other).expect("not too deep");
+        assert_eq!(table.split(&other), None, "the lease is gone");
+        assert_eq!(table.total(), 4);
+        for half in halves {
+            let lease = grant(&mut table, 0).expect("free");
+            assert_eq!((lease.chunk, lease.attempt), (half, 1));
+        }
+    }
+
+    #[test]
+    fn what_was_throttled_waits_and_is_no_failure() {
+        let mut table = table(1);
+        let lease = grant(&mut table, 0).expect("free");
+        assert!(table.postpone(&lease, Duration::from_secs(30)));
+        assert_eq!(
+            table.grant(Duration::ZERO),
+            Grant::Later(Duration::from_secs(30))
+        );
+        let again = grant(&mut table, 30).expect("due");
+        assert_eq!(again.attempt, 1);
+        assert!(table.abandon(&again) && !table.abandon(&again));
+        assert_eq!(table.grant(Duration::from_secs(31)), Grant::Finished);
     }
 
     proptest! {

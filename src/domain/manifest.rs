@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::ledger::{Imbalance, MalformedReport, Population, balance};
 use super::placement::InvalidRecord;
+use super::selector::Certificate;
 use super::stratum::{Bucket, Selection, SelectionError, Split};
 use super::text;
 
@@ -121,12 +122,18 @@ pub struct WindowInstants {
 }
 
 /// How the work was cut.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChunksRecord {
     /// How many chunks.
     pub count: u64,
     /// Which are not in the dataset.
     pub missing: Vec<String>,
+    /// Which were split, and into what.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub splits: BTreeMap<String, [String; 2]>,
+    /// What the source counted of each, where it does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, Certificate>,
 }
 
 /// A stratum of the dataset.

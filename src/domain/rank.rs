@@ -6,10 +6,12 @@
 //! target is a subset. Bottom-k sampling: Cohen and Kaplan, "Summarizing data using bottom-k
 //! sketches", PODC 2007.
 
+use serde::{Deserialize, Serialize};
+
 use super::kusto_hash;
 
 /// The rank of a conversation under one seed. Orders by the signed hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Rank(pub i64);
 
 /// Computes ranks under one seed.

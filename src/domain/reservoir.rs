@@ -48,6 +48,24 @@ impl PartialOrd for Candidate {
     }
 }
 
+/// Where an earlier round ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Floor {
+    /// With this candidate.
+    Candidate(Rank, Box<[u8]>),
+    /// With all candidates of this rank.
+    Rank(Rank),
+}
+
+impl Floor {
+    fn is_below(&self, candidate: &Candidate) -> bool {
+        match self {
+            Self::Candidate(rank, id) => candidate.key() > (*rank, id),
+            Self::Rank(rank) => candidate.rank > *rank,
+        }
+    }
+}
+
 /// Keeps the `capacity` best-ranked candidates behind a floor.
 #[derive(Debug, Default)]
 pub struct Reservoir {
@@ -55,7 +73,7 @@ pub struct Reservoir {
     kept: BinaryHeap<Candidate>,
     capacity: usize,
     /// Candidates up to here were looked at in an earlier round.
-    floor: Option<(Rank, Box<[u8]>)>,
+    floor: Option<Floor>,
     offered: u64,
 }
 
@@ -68,8 +86,8 @@ impl Reservoir {
         }
     }
 
-    /// For the best `capacity` candidates behind (`rank`, `id`).
-    pub fn behind(capacity: usize, floor: (Rank, Box<[u8]>)) -> Self {
+    /// For the best `capacity` candidates behind a floor.
+    pub fn behind(capacity: usize, floor: Floor) -> Self {
         Self {
             capacity,
             floor: Some(floor),
@@ -83,7 +101,7 @@ impl Reservoir {
         let passed = self
             .floor
             .as_ref()
-            .is_some_and(|(rank, id)| candidate.key() <= (*rank, id));
+            .is_some_and(|floor| !floor.is_below(&candidate));
         if passed || self.capacity == 0 {
             return;
         }
@@ -94,6 +112,11 @@ impl Reservoir {
         {
             *worst = candidate;
         }
+    }
+
+    /// Whether nothing was turned away for want of room.
+    pub fn has_room(&self) -> bool {
+        self.kept.len() < self.capacity
     }
 
     /// How many were offered: the stratum's population.
@@ -158,7 +181,7 @@ mod tests {
             };
             let mut seen = sample(Reservoir::new(first));
             if let Some(last) = seen.last() {
-                let floor = (last.rank, last.id.clone());
+                let floor = Floor::Candidate(last.rank, last.id.clone());
                 seen.extend(sample(Reservoir::behind(second, floor)));
             }
             prop_assert_eq!(seen, sample(Reservoir::new(first + second)));

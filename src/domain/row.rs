@@ -92,6 +92,42 @@ pub enum RowKind {
         /// read in full anyway: a chosen row whose checksum fits need not be judged again.
         flawless: bool,
     },
+    /// The header of a conversation, from a census.
+    Census {
+        /// `turnCount`, as far as it can be one.
+        turns: u32,
+        /// `lastTimestamp`.
+        last: Ticks,
+    },
+}
+
+/// Reads a row of a census: `conversationId`, `turnCount`, `lastTimestamp`.
+///
+/// # Errors
+/// With the reason why it cannot be read.
+pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedReason> {
+    let mut scanner = Scanner::new(text);
+    let (mut id, mut turns, mut last) = (None, None, None);
+    scanner.open_object()?;
+    let mut first = true;
+    while let Some(key) = scanner.next_key(first)? {
+        first = false;
+        let value = scanner.value()?;
+        match key.text {
+            b"\"conversationId\"" => id = decoded_id(&value),
+            b"\"turnCount\"" => turns = number::integer(value.text),
+            b"\"lastTimestamp\"" => last = value.string_body().and_then(timestamp::parse),
+            _ => {}
+        }
+    }
+    let turns = turns.ok_or(MalformedReason::TurnIndex)?;
+    Ok(Row {
+        id: id.ok_or(MalformedReason::ConversationId)?,
+        kind: RowKind::Census {
+            turns: turns.clamp(0, i64::from(i32::MAX)) as u32,
+            last: last.ok_or(MalformedReason::Timestamp)?,
+        },
+    })
 }
 
 /// The text of a line without the white space around it.

@@ -5,6 +5,7 @@
 //! numbered split by split, bucket by bucket, in the order of the configuration.
 
 use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -228,6 +229,14 @@ impl Selection {
     /// The split that an id hashes to: `hash(id) % 100` against the cumulative percentages.
     pub fn split_of(&self, id: &[u8]) -> &Split {
         &self.splits[self.split_index(id)]
+    }
+
+    /// The values of `hash(id) % 100` of a stratum's split; `None` if it has no share.
+    pub fn residues(&self, stratum: StratumId) -> Option<RangeInclusive<u32>> {
+        let split = usize::from(stratum.0) / self.buckets.len();
+        let before: u32 = self.splits[..split].iter().map(|s| s.percent).sum();
+        let percent = self.splits[split].percent;
+        (percent > 0).then(|| before..=before + percent - 1)
     }
 
     /// The bucket that a number of turns falls into.

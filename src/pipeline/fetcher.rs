@@ -10,14 +10,19 @@ use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Wr
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::census::{self, Expectation, Lost};
 use super::credits::Credits;
 use super::intake::{Headers, Intake, RowRules};
-use super::messages::{ChunkFetched, Fetched, LeaseReply, RenewLease, RequestLease};
+use super::messages::{ChunkFetched, Fetched, LeaseReply, RenewLease, RequestLease, Task};
 use super::supervisor::Supervisor;
+use crate::domain::chunk::Chunk;
 use crate::domain::lease::Lease;
 use crate::runtime::{CpuPool, blocking};
-use crate::source::{BLOCK_BYTES, BlockReader, ConversationSource, RowBlock, RowSink, SourceError};
-use crate::spool::sealed::Spool;
+use crate::source::{
+    BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, Pass, RowBlock, RowSink, SourceError,
+};
+use crate::spool::sealed::{SealedChunk, Spool};
+use crate::spool::{Part, Portion, SpoolError};
 use crate::telemetry::Telemetry;
 
 /// Blocks that one job reads before the fetcher looks up: often enough to stop within a moment,
@@ -66,8 +71,14 @@ impl Actor for Fetcher {
 
 /// Fetches until there is nothing left, or nobody to report to.
 async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>) {
-    while let Ok(LeaseReply::Fetch(lease)) = supervisor.send(RequestLease).await {
-        let result = fetch(&parts, &supervisor, lease).await;
+    while let Ok(LeaseReply::Fetch(lease, task)) = supervisor.send(RequestLease).await {
+        let fetching = Fetching {
+            parts: &parts,
+            supervisor: &supervisor,
+            lease,
+            task: &task,
+        };
+        let result = fetching.run().await;
         let report = ChunkFetched { lease, result };
         if supervisor.send(report).await.is_err() {
             return;
@@ -75,40 +86,133 @@ async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>) {
     }
 }
 
-async fn fetch(
-    parts: &Arc<FetchParts>,
-    supervisor: &Addr<Supervisor>,
+/// One attempt.
+struct Fetching<'a> {
+    parts: &'a Arc<FetchParts>,
+    supervisor: &'a Addr<Supervisor>,
     lease: Lease,
-) -> Result<Fetched, SourceError> {
-    let spool = parts.spool.clone();
-    let sealed = blocking(move || spool.sealed(lease.chunk))
-        .await?
-        .map_err(|error| SourceError::Spool(error.to_string()))?;
-    if let Some(sealed) = sealed {
-        parts.telemetry.rows.add(sealed.tally().rows_read);
-        parts.telemetry.bytes.add(sealed.tally().bytes);
-        return Ok(Fetched {
-            tally: sealed.tally().clone(),
-            headers: Headers::Sealed(sealed),
-            replayed: true,
-        });
+    task: &'a Task,
+}
+
+impl Fetching<'_> {
+    async fn run(&self) -> Result<Fetched, SourceError> {
+        let portion = self.task.portion;
+        let part = Part {
+            chunk: self.lease.chunk,
+            portion,
+        };
+        let Portion::Round(_) = portion else {
+            return match self.sealed(part).await? {
+                Some(sealed) => Ok(self.replay(sealed, Lost::new())),
+                None => self.fetch(part, None).await,
+            };
+        };
+        let expectation = Arc::new(self.expectation().await?);
+        if let Some(sealed) = self.sealed(part).await? {
+            let expectation = Arc::clone(&expectation);
+            let checked = blocking(move || {
+                let lost = expectation.check_sealed(&sealed)?;
+                Ok::<_, SpoolError>(lost.map(|lost| (sealed, lost)))
+            });
+            if let Some((sealed, lost)) = checked.await?.map_err(spool_error)? {
+                return Ok(self.replay(sealed, lost));
+            }
+        }
+        self.fetch(part, Some(&expectation)).await
     }
-    let intake = Intake::new(lease.chunk, Arc::clone(&parts.rules), parts.spool.clone());
-    let mut rows = Rows {
-        intake: Some(intake),
-        parts: Arc::clone(parts),
-        supervisor: supervisor.clone(),
-        lease,
-    };
-    parts.source.fetch(lease.chunk, &mut rows).await?;
-    let intake = rows.intake.take().ok_or(SourceError::Stopped)?;
-    // Sealing waits for the disk.
-    let (tally, headers) = blocking(move || intake.finish()).await??;
-    Ok(Fetched {
-        tally,
-        headers,
-        replayed: false,
-    })
+
+    async fn sealed(&self, part: Part) -> Result<Option<SealedChunk>, SourceError> {
+        let spool = self.parts.spool.clone();
+        blocking(move || spool.sealed(part))
+            .await?
+            .map_err(spool_error)
+    }
+
+    fn replay(&self, sealed: SealedChunk, lost: Lost) -> Fetched {
+        self.parts.telemetry.rows.add(sealed.tally().rows_read);
+        self.parts.telemetry.bytes.add(sealed.tally().bytes);
+        Fetched {
+            tally: sealed.tally().clone(),
+            headers: Headers::Sealed(Box::new(sealed)),
+            replayed: true,
+            lost,
+        }
+    }
+
+    /// What the round must bring; a census that is not there (any more) is taken.
+    async fn expectation(&self) -> Result<Expectation, SourceError> {
+        if let Chunk::Hash(of) = self.lease.chunk {
+            for &chunk in census::overlapping(&self.task.censuses, of) {
+                let part = Part {
+                    chunk,
+                    portion: Portion::Census,
+                };
+                if self.task.retake || self.sealed(part).await?.is_none() {
+                    self.fetch(part, None).await?;
+                }
+            }
+        }
+        let (parts, task, chunk) = (Arc::clone(self.parts), self.task.clone(), self.lease.chunk);
+        blocking(move || {
+            let Task {
+                censuses, selector, ..
+            } = &task;
+            Expectation::read(&parts.spool, censuses, chunk, selector, &parts.rules)
+        })
+        .await?
+        .map_err(spool_error)?
+        .ok_or_else(|| SourceError::Spool(format!("the census of chunk {chunk} is gone")))
+    }
+
+    async fn fetch(
+        &self,
+        part: Part,
+        expectation: Option<&Arc<Expectation>>,
+    ) -> Result<Fetched, SourceError> {
+        let parts = self.parts;
+        let mut rows = Rows {
+            intake: Some(Intake::new(
+                part,
+                Arc::clone(&parts.rules),
+                parts.spool.clone(),
+            )),
+            parts: Arc::clone(parts),
+            supervisor: self.supervisor.clone(),
+            lease: self.lease,
+        };
+        let order = FetchOrder {
+            chunk: part.chunk,
+            attempt: self.lease.attempt,
+            pass: match part.portion {
+                Portion::Whole => Pass::All,
+                Portion::Census => Pass::Census,
+                Portion::Round(_) => Pass::Ranks(Arc::clone(&self.task.selector)),
+            },
+        };
+        let certificate = parts.source.fetch(order, &mut rows).await?;
+        let mut intake = rows.intake.take().ok_or(SourceError::Stopped)?;
+        intake.certify(certificate);
+        let expectation = expectation.cloned();
+        // Sealing waits for the disk.
+        let sealing = blocking(move || {
+            let lost = match expectation {
+                Some(expectation) => expectation.check(intake.take_candidates())?,
+                None => Lost::new(),
+            };
+            Ok::<_, SourceError>((intake.finish()?, lost))
+        });
+        let ((tally, headers), lost) = sealing.await??;
+        Ok(Fetched {
+            tally,
+            headers,
+            replayed: false,
+            lost,
+        })
+    }
+}
+
+fn spool_error(error: SpoolError) -> SourceError {
+    SourceError::Spool(error.to_string())
 }
 
 /// Takes the rows of one attempt and has them read on the CPU pool.

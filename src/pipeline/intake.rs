@@ -9,17 +9,17 @@ use std::sync::Arc;
 use memchr::memchr_iter;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::domain::chunk::Chunk;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::row::{self, MalformedReason, RowKind, RowShape};
+use crate::domain::selector::Certificate;
 use crate::domain::stratum::Selection;
 use crate::domain::timestamp::Ticks;
-use crate::source::{Place, RowBlock, RowForm, SourceError};
-use crate::spool::SpoolError;
+use crate::source::{Delivered, Place, RowBlock, RowForm, SourceError};
 use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool};
 use crate::spool::tally::ChunkTally;
+use crate::spool::{Part, Portion, SpoolError};
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
 const BATCH: usize = 4096;
@@ -52,7 +52,7 @@ impl RowRules {
                     && self.start.is_none_or(|start| start <= at)
                     && self.end.is_none_or(|end| at < end)
             }
-            RowKind::Conversation { .. } => true,
+            RowKind::Conversation { .. } | RowKind::Census { .. } => true,
         }
     }
 }
@@ -63,12 +63,12 @@ pub enum Headers {
     /// Of rows that stay where they are.
     InMemory(Vec<HeaderBatch>),
     /// Of rows that were spooled.
-    Sealed(SealedChunk),
+    Sealed(Box<SealedChunk>),
 }
 
 /// Reads the rows of one attempt at a chunk.
 pub struct Intake {
-    chunk: Chunk,
+    part: Part,
     rules: Arc<RowRules>,
     spool: Spool,
     writer: Option<ChunkWriter>,
@@ -77,13 +77,26 @@ pub struct Intake {
     batches: Vec<HeaderBatch>,
     /// A record that is being put together.
     record: Vec<u8>,
+    /// Of the candidates of a round: what the source says that it delivered.
+    delivered: Vec<Delivered>,
+    /// And what was kept of it: hash and number of turns.
+    kept: Vec<(i64, i64)>,
+}
+
+/// What came of an attempt, before it is sealed: for the comparison with a census.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    /// What the source says that it delivered.
+    pub delivered: Vec<Delivered>,
+    /// Hash and number of turns of what was kept.
+    pub kept: Vec<(i64, i64)>,
 }
 
 impl Intake {
     /// Starts an attempt.
-    pub fn new(chunk: Chunk, rules: Arc<RowRules>, spool: Spool) -> Self {
+    pub fn new(part: Part, rules: Arc<RowRules>, spool: Spool) -> Self {
         Self {
-            chunk,
+            part,
             rules,
             spool,
             writer: None,
@@ -91,6 +104,21 @@ impl Intake {
             shape: None,
             batches: Vec::new(),
             record: Vec::new(),
+            delivered: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Notes what the source counted.
+    pub fn certify(&mut self, certificate: Option<Certificate>) {
+        self.tally.certificate = certificate;
+    }
+
+    /// Takes what was delivered and kept, for the comparison with a census.
+    pub fn take_candidates(&mut self) -> Candidates {
+        Candidates {
+            delivered: std::mem::take(&mut self.delivered),
+            kept: std::mem::take(&mut self.kept),
         }
     }
 
@@ -122,6 +150,9 @@ impl Intake {
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
+        if matches!(self.part.portion, Portion::Round(_)) {
+            self.delivered.extend_from_slice(&block.delivered);
+        }
         Ok(())
     }
 
@@ -143,6 +174,8 @@ impl Intake {
             Err(MalformedReason::TooLarge)
         } else if !utf8 && simdutf8::basic::from_utf8(row_text).is_err() {
             Err(MalformedReason::InvalidUtf8)
+        } else if block.form == RowForm::Census {
+            row::read_census(row_text)
         } else {
             row::read(row_text, &self.rules.selection)
         };
@@ -158,8 +191,15 @@ impl Intake {
             RowKind::Conversation { turns, flawless } => {
                 (RowShape::Conversations, i64::from(turns), 0, flawless)
             }
+            RowKind::Census { turns, last } => {
+                (RowShape::Conversations, i64::from(turns), last, false)
+            }
         };
-        let mut payload = row_text;
+        let mut payload = match block.form {
+            // Its header is all there is.
+            RowForm::Census => &row_text[..0],
+            _ => row_text,
+        };
         if block.form == RowForm::Assembled && shape == RowShape::Conversations {
             self.record.clear();
             let assembler = Assembler::new(&self.rules.selection, self.rules.nested);
@@ -213,8 +253,11 @@ impl Intake {
             Place::Spool => {
                 let writer = match &mut self.writer {
                     Some(writer) => writer,
-                    none => none.insert(self.spool.create(self.chunk, shape).map_err(spool_error)?),
+                    none => none.insert(self.spool.create(self.part, shape).map_err(spool_error)?),
                 };
+                if matches!(self.part.portion, Portion::Round(_)) {
+                    self.kept.push((kusto_hash::hash(&row.id), turn));
+                }
                 let facts = RowFacts {
                     turn,
                     at: time,
@@ -232,11 +275,16 @@ impl Intake {
     ///
     /// # Errors
     /// If the chunk cannot be sealed.
-    pub fn finish(self) -> Result<(ChunkTally, Headers), SourceError> {
+    pub fn finish(mut self) -> Result<(ChunkTally, Headers), SourceError> {
+        if self.writer.is_none() && self.part.portion != Portion::Whole {
+            // That there is nothing is worth knowing too.
+            let shape = RowShape::Conversations;
+            self.writer = Some(self.spool.create(self.part, shape).map_err(spool_error)?);
+        }
         match self.writer {
             Some(writer) => {
                 let sealed = writer.seal(self.tally).map_err(spool_error)?;
-                Ok((sealed.tally().clone(), Headers::Sealed(sealed)))
+                Ok((sealed.tally().clone(), Headers::Sealed(Box::new(sealed))))
             }
             None => Ok((self.tally, Headers::InMemory(self.batches))),
         }

@@ -1,20 +1,25 @@
 //! What the actors say to each other. Data are nouns, commands are verbs; no message is a row.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use actix::Message;
 
+use super::census::Lost;
 use super::credits::Credit;
 use super::error::RunError;
 use super::intake::Headers;
+use crate::domain::chunk::Chunk;
 use crate::domain::dedup::GroupTally;
 use crate::domain::lease::Lease;
 use crate::domain::placement::InvalidRecord;
 use crate::domain::reservoir::Candidate;
+use crate::domain::selector::{RankRange, Selector};
 use crate::domain::stratum::StratumId;
 use crate::domain::validation::{Code, Verdict};
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
 use crate::source::SourceError;
+use crate::spool::Portion;
 use crate::spool::tally::ChunkTally;
 
 macro_rules! message {
@@ -31,12 +36,25 @@ pub struct RequestLease;
 message!(RequestLease => LeaseReply);
 
 /// The answer to [`RequestLease`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum LeaseReply {
     /// Fetch this.
-    Fetch(Lease),
+    Fetch(Lease, Task),
     /// There is nothing left to fetch.
     Finished,
+}
+
+/// What is to be fetched of a chunk.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Which rows.
+    pub portion: Portion,
+    /// Of a round: which conversations.
+    pub selector: Arc<Selector>,
+    /// The chunks that have a census.
+    pub censuses: Arc<[Chunk]>,
+    /// Whether the census is to be taken again first.
+    pub retake: bool,
 }
 
 /// Fetcher to supervisor: the attempt makes progress. `false`: the lease is lost.
@@ -63,6 +81,8 @@ pub struct Fetched {
     pub headers: Headers,
     /// Whether an earlier start of the run had sealed it.
     pub replayed: bool,
+    /// Candidates that cannot be used.
+    pub lost: Lost,
 }
 
 /// Supervisor to dedup: take the headers of a chunk that is done.
@@ -99,6 +119,21 @@ impl Grouped {
 #[derive(Debug)]
 pub struct Offer(pub Vec<Candidate>);
 message!(Offer => ());
+
+/// Supervisor to sampler: the census is whole; which ranks are to be fetched? `None`: it is done.
+#[derive(Debug)]
+pub struct CloseCensus;
+message!(CloseCensus => Option<RankRange>);
+
+/// Supervisor to sampler: these ranks are fetched; take what is offered now.
+#[derive(Debug)]
+pub struct Aim(pub RankRange);
+message!(Aim => ());
+
+/// Supervisor to sampler: forget what was offered; the census has changed.
+#[derive(Debug)]
+pub struct StartOver;
+message!(StartOver => ());
 
 /// Supervisor to sampler: all candidates were offered; validate and write.
 #[derive(Debug)]

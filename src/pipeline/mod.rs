@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Instant;
 
+pub mod census;
 pub mod credits;
 pub mod death_watch;
 pub mod deduper;
@@ -31,6 +32,8 @@ pub mod fetcher;
 pub mod intake;
 pub mod messages;
 pub mod publish;
+mod recovery;
+mod rounds;
 pub mod rows_report;
 pub mod sampler;
 pub mod stratum_file;
@@ -55,6 +58,7 @@ use validator::ValidateParts;
 use work_dir::{RunState, WorkDir};
 
 use crate::config::settings::{Format, Settings, SortKeys, Source};
+use crate::domain::chunk::Chunk;
 use crate::domain::manifest::{self, Framing, Manifest};
 use crate::domain::record::Nested;
 use crate::domain::timestamp::Ticks;
@@ -63,7 +67,7 @@ use crate::sink::{Claim, ClaimRecord, DatasetSink};
 use crate::source::{ConversationSource, SourceError, Survey};
 use crate::spool::payloads::{PayloadError, Payloads};
 use crate::spool::sealed::Spool;
-use crate::telemetry::{Phase, Telemetry};
+use crate::telemetry::{Phase, Snapshot, Telemetry};
 
 /// What a run works with.
 pub struct RunParts {
@@ -139,7 +143,7 @@ pub async fn run(
         rows.payloads.add_input(&input.path);
     }
     let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?;
-    let chunks = survey.chunks.len();
+    let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
     let harvest = harvest(&parts, survey, rows.clone(), &spool, interrupt).await;
     let harvest = harvest.inspect_err(|error| distrust(&spool, error))?;
     parts.telemetry.enter(Phase::Publishing);
@@ -148,8 +152,10 @@ pub async fn run(
         settings: &parts.settings,
         record: &parts.work_dir.record,
         source: parts.source.describe(),
+        only_complete,
+        chunks,
         rows: &rows,
-        statistics: statistics(&harvest, elapsed),
+        statistics: statistics(&harvest, &parts.telemetry.snapshot(), elapsed),
         created_at: Timestamp::now().to_string(),
     };
     let manifest = publish::publish(&*parts.sink, &harvest, publish_parts).await?;
@@ -158,7 +164,7 @@ pub async fn run(
         records = parts.settings.selection.total(),
         "published"
     );
-    let notes = notes(&parts.settings, &harvest);
+    let notes = notes(&parts.settings, &harvest, only_complete);
     finish(parts, manifest, begun, harvest.replayed, notes).await
 }
 
@@ -327,6 +333,10 @@ fn supervisor_parts(
     SupervisorParts {
         chunks: survey.chunks,
         closed: survey.closed,
+        census: survey.census,
+        at_once: survey.at_once,
+        patience: survey.patience,
+        allow_missing: settings.chunks.allow_missing as usize,
         max_attempts: settings.chunks.max_attempts.get(),
         fetchers: settings.workers.fetchers.get(),
         validators: settings.workers.validators.get(),
@@ -386,27 +396,68 @@ fn distrust(spool: &Spool, error: &RunError) {
     }
 }
 
-fn statistics(harvest: &Harvest, elapsed: Duration) -> BTreeMap<String, Value> {
+fn statistics(harvest: &Harvest, now: &Snapshot, elapsed: Duration) -> BTreeMap<String, Value> {
     let bytes: u64 = harvest.tallies.values().map(|tally| tally.bytes).sum();
     BTreeMap::from([
         ("elapsed_seconds".to_owned(), json!(elapsed.as_secs_f64())),
         ("bytes_read".to_owned(), json!(bytes)),
         ("chunks_replayed".to_owned(), json!(harvest.replayed)),
         ("top_up_rounds".to_owned(), json!(harvest.rounds)),
+        ("attempts_failed".to_owned(), json!(now.chunks_failed)),
+        ("throttled".to_owned(), json!(now.throttled)),
     ])
 }
 
-fn notes(settings: &Settings, harvest: &Harvest) -> Vec<String> {
+fn notes(settings: &Settings, harvest: &Harvest, only_complete: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let conversations = harvest
         .tallies
         .values()
         .any(|t| t.first_conversation.is_some());
-    if settings.window.is_some() && conversations {
+    if !harvest.missing.is_empty() {
+        notes.push(missing_note(settings, harvest));
+    }
+    // A source that leaves out incomplete conversations keeps the window, too.
+    if settings.window.is_some() && conversations && !only_complete {
         notes.push(
             "the rows are whole conversations without a Timestamp: the window left none of them out"
                 .to_owned(),
         );
     }
     notes
+}
+
+/// What missing chunks mean for the sample: chunk and split come of one hash, so a chunk that is
+/// missing is missed by some splits only.
+fn missing_note(settings: &Settings, harvest: &Harvest) -> String {
+    let selection = &settings.selection;
+    let touched = |residue: u32| {
+        harvest.missing.iter().any(|chunk| match chunk {
+            Chunk::Hash(chunk) => {
+                let common = gcd(chunk.count, 100);
+                chunk.index % common == residue % common
+            }
+            Chunk::Piece(_) => true,
+        })
+    };
+    let mut splits: Vec<&str> = selection
+        .strata()
+        .filter(|&stratum| {
+            let residues = selection.residues(stratum);
+            residues.is_some_and(|mut residues| residues.any(touched))
+        })
+        .map(|stratum| selection.split(stratum).name.as_str())
+        .collect();
+    splits.dedup();
+    let names: Vec<String> = harvest.missing.iter().map(Chunk::to_string).collect();
+    format!(
+        "{} chunks are missing ({}); their conversations are in the splits {}, whose samples are not of the whole population",
+        names.len(),
+        names.join(", "),
+        splits.join(", ")
+    )
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }

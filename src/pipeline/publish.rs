@@ -1,6 +1,6 @@
 //! From a harvest to a dataset: the reports, the sums, and the manifest, last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use super::rows_report::RowsReport;
 use super::supervisor::Harvest;
 use super::work_dir::RunRecord;
 use crate::config::settings::Settings;
+use crate::domain::chunk::Chunk;
 use crate::domain::ledger::Population;
 use crate::domain::manifest::{
     self, ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
@@ -29,6 +30,10 @@ pub struct PublishParts<'a> {
     pub record: &'a RunRecord,
     /// What the source says of itself.
     pub source: Value,
+    /// Whether it leaves out incomplete conversations itself.
+    pub only_complete: bool,
+    /// Chunks that the run began with.
+    pub chunks: usize,
     /// Names malformed rows.
     pub rows: &'a RowsReport,
     /// How the run went.
@@ -142,14 +147,16 @@ fn manifest_of(
         .map(|result| {
             let target = selection.target(result.stratum).map_or(0, NonZeroU64::get);
             let invalid = result.invalid.len() as u64;
+            let lost = harvest.lost.get(&result.stratum).copied().unwrap_or(0);
+            let population = result.population - lost;
             StratumRecord {
                 split: selection.split(result.stratum).name.clone(),
                 bucket: selection.bucket(result.stratum).name.clone(),
                 target,
-                population: result.population,
+                population,
                 records: result.records,
                 invalid,
-                not_sampled: result.population.saturating_sub(result.records + invalid),
+                not_sampled: population.saturating_sub(result.records + invalid),
                 shortfall: target - result.records,
                 file: result.path.clone(),
                 bytes: result.bytes,
@@ -166,6 +173,8 @@ fn manifest_of(
         })
         .collect();
     let sink = &parts.settings.sink;
+    let names = |chunks: &BTreeSet<Chunk>| chunks.iter().map(Chunk::to_string).collect();
+    let chunks = parts.chunks as u64;
     Manifest {
         dataset: parts.record.dataset.clone(),
         created_at: parts.created_at,
@@ -186,10 +195,20 @@ fn manifest_of(
         format: serde_name(&sink.format),
         sort_keys: serde_name(&sink.sort_keys),
         chunks: ChunksRecord {
-            count: harvest.tallies.len() as u64,
-            missing: Vec::new(),
+            count: chunks,
+            missing: names(&harvest.missing),
+            splits: harvest
+                .splits
+                .iter()
+                .map(|(whole, halves)| (whole.to_string(), halves.map(|half| half.to_string())))
+                .collect(),
+            certificates: harvest
+                .tallies
+                .iter()
+                .filter_map(|(chunk, tally)| Some((chunk.to_string(), tally.certificate?)))
+                .collect(),
         },
-        population: population(harvest),
+        population: population(harvest, parts.only_complete),
         malformed: parts
             .rows
             .malformed(&harvest.tallies, &harvest.grouped.tally.too_large),
@@ -201,8 +220,10 @@ fn manifest_of(
     }
 }
 
-fn population(harvest: &Harvest) -> Population {
+fn population(harvest: &Harvest, only_complete: bool) -> Population {
     let tally = &harvest.grouped.tally;
+    // A census counted them before their payloads turned out to be malformed.
+    let lost: u64 = harvest.lost.values().sum();
     let sum = |count: fn(&crate::spool::tally::ChunkTally) -> u64| {
         harvest.tallies.values().map(count).sum::<u64>()
     };
@@ -213,9 +234,9 @@ fn population(harvest: &Harvest) -> Population {
         filtered: Some(sum(|t| t.filtered)),
         collapsed: Some(tally.collapsed),
         duplicates: Some(tally.duplicates),
-        kept_rows: Some(tally.kept_rows),
-        conversations: tally.conversations,
-        incomplete: Some(tally.incomplete),
+        kept_rows: Some(tally.kept_rows - lost),
+        conversations: tally.conversations - lost,
+        incomplete: (!only_complete).then_some(tally.incomplete),
         out_of_range: harvest.grouped.out_of_range,
         no_target: harvest.grouped.no_target,
     }

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix::{Actor, Addr, AtomicResponse, Context, Handler, WrapFuture};
+use actix::{Actor, Addr, AtomicResponse, Context, Handler, MessageResult, WrapFuture};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, LocalBoxFuture};
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
@@ -22,13 +22,14 @@ use super::credits::{Credit, Credits};
 use super::deduper::died;
 use super::error::RunError;
 use super::messages::{
-    Commit, Offer, Stage, StratumOutcome, StratumResult, Validate, Validated, WriteStratum,
+    Aim, CloseCensus, Commit, Offer, Stage, StartOver, StratumOutcome, StratumResult, Validate,
+    Validated, WriteStratum,
 };
 use super::stratum_file::StratumFile;
 use super::uploader::Uploader;
 use super::validator::Validator;
-use crate::domain::rank::Rank;
-use crate::domain::reservoir::{Candidate, Reservoir};
+use crate::domain::reservoir::{Candidate, Floor, Reservoir};
+use crate::domain::selector::RankRange;
 use crate::domain::stratum::StratumId;
 use crate::runtime::CpuPool;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
@@ -74,8 +75,12 @@ pub struct Sampler {
     reservoir: Reservoir,
     /// Conversations of the stratum, from the first round.
     population: Option<u64>,
-    /// The last candidate that was looked at.
-    floor: Option<(Rank, Box<[u8]>)>,
+    /// Up to where candidates were looked at.
+    floor: Option<Floor>,
+    /// After a census: the ranks that this round fetches.
+    aim: Option<RankRange>,
+    /// Candidates that the first round holds.
+    candidates: usize,
     /// How many were looked at.
     seen: u64,
     /// Absent when it is done.
@@ -96,13 +101,16 @@ impl Sampler {
         file: StratumFile,
         parts: Arc<WriteParts>,
     ) -> Self {
+        let candidates = usize::try_from(candidates).unwrap_or(usize::MAX);
         Self {
             stratum,
             parts,
             crew: None,
-            reservoir: Reservoir::new(usize::try_from(candidates).unwrap_or(usize::MAX)),
+            reservoir: Reservoir::new(candidates),
             population: None,
             floor: None,
+            aim: None,
+            candidates,
             seen: 0,
             file: Some(OpenFile {
                 file,
@@ -128,7 +136,8 @@ impl Handler<Offer> for Sampler {
             self.reservoir.offer(candidate);
         }
         if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
-            counters.population.set(self.reservoir.offered());
+            let population = self.population.unwrap_or(self.reservoir.offered());
+            counters.population.set(population);
             counters.candidates.set(self.reservoir.held() as u64);
         }
     }
@@ -158,9 +167,16 @@ impl Handler<WriteStratum> for Sampler {
         let candidates = reservoir.into_ranked();
         self.seen += candidates.len() as u64;
         if let Some(last) = candidates.last() {
-            self.floor = Some((last.rank, last.id.clone()));
+            self.floor = Some(Floor::Candidate(last.rank, last.id.clone()));
         }
-        let exhausted = self.seen >= population;
+        let exhausted = match self.aim {
+            None => self.seen >= population,
+            // All that were aimed at were looked at, also those that could not be used.
+            Some(aim) => {
+                self.floor = aim.up_to.map(Floor::Rank).or(self.floor.take());
+                aim.up_to.is_none()
+            }
+        };
         let work = match (self.file.take(), self.crew.clone()) {
             (Some(open), Some(crew)) => Some(
                 Foreman {
@@ -201,11 +217,59 @@ impl Sampler {
     fn widen(&mut self, open: OpenFile) {
         let wanted = open.file.placement.wanted().saturating_mul(2) + 16;
         let capacity = usize::try_from(wanted).unwrap_or(usize::MAX);
-        self.reservoir = match self.floor.clone() {
+        self.reservoir = self.behind_floor(capacity);
+        self.file = Some(open);
+    }
+
+    fn behind_floor(&self, capacity: usize) -> Reservoir {
+        match self.floor.clone() {
             Some(floor) => Reservoir::behind(capacity, floor),
             None => Reservoir::new(capacity),
+        }
+    }
+}
+
+impl Handler<CloseCensus> for Sampler {
+    type Result = MessageResult<CloseCensus>;
+
+    fn handle(&mut self, CloseCensus: CloseCensus, _: &mut Context<Self>) -> Self::Result {
+        if self.file.is_none() {
+            return MessageResult(None);
+        }
+        let census = std::mem::take(&mut self.reservoir);
+        self.population.get_or_insert(census.offered());
+        let whole = census.has_room();
+        let last = census.into_ranked().last().map(|last| last.rank);
+        let above = match &self.floor {
+            Some(Floor::Rank(rank)) => Some(*rank),
+            _ => None,
         };
-        self.file = Some(open);
+        MessageResult(Some(RankRange {
+            above,
+            up_to: last.filter(|_| !whole),
+        }))
+    }
+}
+
+impl Handler<Aim> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, Aim(range): Aim, _: &mut Context<Self>) {
+        // What is fetched is what is wanted; nothing of it is turned away.
+        self.reservoir = self.behind_floor(usize::MAX);
+        self.aim = Some(range);
+    }
+}
+
+impl Handler<StartOver> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, StartOver: StartOver, _: &mut Context<Self>) {
+        self.reservoir = Reservoir::new(self.candidates);
+        self.population = None;
+        self.floor = None;
+        self.aim = None;
+        self.seen = 0;
     }
 }
 

@@ -1,10 +1,10 @@
 //! The supervisor: who may do what, when, and what happens when somebody fails.
 //!
-//! It grants leases, passes chunks that are done to dedup, lets the samplers write when all are
-//! in, and starts another round for strata that ran out of valid candidates. It holds no text and
-//! computes nothing. An actor that dies ends the run: the work directory can be resumed.
+//! It grants leases and passes chunks that are done to dedup; [`super::rounds`] says what follows
+//! when all are in, [`super::recovery`] what follows when one fails. It holds no text and computes
+//! nothing. An actor that dies ends the run: the work directory can be resumed.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,32 +12,34 @@ use std::time::Duration;
 use actix::{
     Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, ResponseFuture, WrapFuture,
 };
-use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::census::Lost;
 use super::death_watch::{Cause, DeathWatch};
-use super::deduper::{DedupParts, Deduper};
+use super::deduper::Deduper;
 use super::error::RunError;
-use super::fetcher::{FetchParts, Fetcher};
+use super::fetcher::FetchParts;
 use super::messages::{
-    Absorb, ActorDied, ChunkFetched, Close, Fetched, Grouped, Interrupt, LeaseReply, RenewLease,
-    RequestLease, StratumOutcome, StratumResult, WriteStratum,
+    Absorb, ActorDied, ChunkFetched, Fetched, Grouped, Interrupt, LeaseReply, RenewLease,
+    RequestLease, StratumResult, Task,
 };
+use super::recovery::{RETRY, Recovery};
 use super::rows_report::RowsReport;
-use super::sampler::{Crew, Meet, Sampler};
-use super::uploader::Uploader;
-use super::validator::{ValidateParts, Validator};
+use super::sampler::{Crew, Sampler};
+use super::validator::ValidateParts;
 use crate::domain::chunk::Chunk;
-use crate::domain::lease::{AfterFailure, Grant, Lease, LeaseTable};
-use crate::domain::retry::{Backoff, RestartBudget};
-use crate::domain::row::RowShape;
+use crate::domain::lease::{Grant, Lease, LeaseTable};
+use crate::domain::retry::RestartBudget;
+use crate::domain::selector::Selector;
 use crate::domain::stratum::StratumId;
+use crate::domain::throttle::ThrottleGate;
 use crate::sink::DatasetSink;
 use crate::source::SourceError;
+use crate::spool::Portion;
 use crate::spool::tally::ChunkTally;
-use crate::telemetry::{Phase, Telemetry};
+use crate::telemetry::Telemetry;
 
 /// A lease lasts this long after its last sign of progress: far longer than any healthy source
 /// needs for one block.
@@ -46,18 +48,20 @@ const LEASE: Duration = Duration::from_secs(600);
 /// How often leases are looked at.
 const LEASE_CHECK: Duration = Duration::from_secs(10);
 
-/// Between two tries of a chunk.
-const RETRY: Backoff = Backoff {
-    base: Duration::from_secs(1),
-    cap: Duration::from_secs(60),
-};
-
 /// What a supervisor needs for a run.
 pub struct SupervisorParts {
     /// What the source has.
     pub chunks: Vec<Chunk>,
     /// Whether a chunk can be decided by itself.
     pub closed: bool,
+    /// Whether the source delivers a census first.
+    pub census: bool,
+    /// How many fetches the source bears at once.
+    pub at_once: Option<usize>,
+    /// How long a fetch may take without a sign of progress.
+    pub patience: Option<Duration>,
+    /// Chunks that may be missing in the end.
+    pub allow_missing: usize,
     /// Tries of one chunk.
     pub max_attempts: u32,
     /// For the fetchers.
@@ -99,26 +103,38 @@ pub struct Harvest {
     pub replayed: u64,
     /// Top-up rounds.
     pub rounds: u32,
+    /// Candidates that could not be used, by stratum, where a census had counted them.
+    pub lost: Lost,
+    /// Chunks that were split, and into what.
+    pub splits: BTreeMap<Chunk, [Chunk; 2]>,
+    /// Chunks that are not in the dataset.
+    pub missing: BTreeSet<Chunk>,
 }
 
 /// The supervisor actor.
 pub struct Supervisor {
-    parts: SupervisorParts,
+    pub(super) parts: SupervisorParts,
     started: Instant,
-    jitter: Pcg64Mcg,
+    pub(super) jitter: Pcg64Mcg,
     restarts: RestartBudget,
-    leases: LeaseTable,
+    pub(super) leases: LeaseTable,
+    pub(super) gate: ThrottleGate,
+    /// What is being fetched.
+    pub(super) task: Task,
+    pub(super) recovery: Recovery,
     /// Fetchers that wait for a lease: at most one request for each.
     waiting: VecDeque<oneshot::Sender<LeaseReply>>,
-    dedup: Option<Addr<Deduper>>,
+    pub(super) dedup: Option<Addr<Deduper>>,
     /// Chunks that dedup has.
-    absorbed: u64,
-    tallies: BTreeMap<Chunk, ChunkTally>,
-    grouped: Grouped,
-    replayed: u64,
-    crew: Option<Crew>,
-    results: BTreeMap<StratumId, StratumResult>,
-    round: u32,
+    pub(super) absorbed: u64,
+    pub(super) tallies: BTreeMap<Chunk, ChunkTally>,
+    /// Of the rounds that followed a census.
+    pub(super) round_tallies: BTreeMap<(u32, Chunk), (ChunkTally, Lost)>,
+    pub(super) grouped: Grouped,
+    pub(super) replayed: u64,
+    pub(super) crew: Option<Crew>,
+    pub(super) results: BTreeMap<StratumId, StratumResult>,
+    pub(super) round: u32,
     /// Taken when the run has ended.
     outcome: Option<oneshot::Sender<Result<Harvest, RunError>>>,
 }
@@ -130,18 +146,27 @@ impl Supervisor {
         jitter_seed: u64,
         outcome: oneshot::Sender<Result<Harvest, RunError>>,
     ) -> Self {
-        let leases = new_leases(&parts);
+        let fetchers = parts.fetchers;
         Self {
+            leases: LeaseTable::new([], LEASE, 1, RETRY, 1),
+            gate: ThrottleGate::new(parts.at_once.map_or(fetchers, |most| most.min(fetchers))),
+            task: Task {
+                portion: Portion::Whole,
+                selector: Arc::new(Selector::All),
+                censuses: Arc::default(),
+                retake: false,
+            },
+            recovery: Recovery::default(),
             parts,
             started: Instant::now(),
             jitter: Pcg64Mcg::new(u128::from(jitter_seed) | 1),
             // No restarts yet: a dead actor ends the run.
             restarts: RestartBudget::new(0, Duration::from_secs(600)),
-            leases,
             waiting: VecDeque::new(),
             dedup: None,
             absorbed: 0,
             tallies: BTreeMap::new(),
+            round_tallies: BTreeMap::new(),
             grouped: Grouped::default(),
             replayed: 0,
             crew: None,
@@ -151,12 +176,12 @@ impl Supervisor {
         }
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// Ends the run, once.
-    fn end(&mut self, result: Result<Harvest, RunError>) {
+    pub(super) fn end(&mut self, result: Result<Harvest, RunError>) {
         self.parts.stop.store(true, Ordering::Relaxed);
         for waiting in self.waiting.drain(..) {
             // A fetcher that is gone needs no answer.
@@ -168,47 +193,20 @@ impl Supervisor {
         }
     }
 
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.outcome.is_none()
     }
 
-    /// Starts reading all chunks, in the first round and in each further one.
-    fn begin_round(&mut self, context: &mut Context<Self>) {
-        self.leases = new_leases(&self.parts);
-        self.absorbed = 0;
-        let counters = &self.parts.telemetry;
-        counters.chunks_total.set(self.leases.total());
-        counters.chunks_done.set(0);
-        counters.enter(Phase::Reading);
-        let parts = DedupParts {
-            selection: Arc::clone(&self.parts.validate.selection),
-            nested: self.parts.validate.nested,
-            max_record: self.parts.max_record,
-            payloads: self.parts.validate.payloads.clone(),
-            pool: Arc::clone(&self.parts.validate.pool),
-            samplers: HashMap::from_iter(self.parts.samplers.iter().cloned()),
-            closed: self.parts.closed,
-            stop: Arc::clone(&self.parts.stop),
-        };
-        let name = format!("dedup of round {}", self.round);
-        self.dedup = Some(self.parts.watch.start(name, |_| Deduper::new(parts)));
-        if self.leases.total() == 0 {
-            self.all_absorbed(context);
-            return;
-        }
-        for number in 0..self.parts.fetchers {
-            let fetcher = Fetcher::new(Arc::clone(&self.parts.fetch), context.address());
-            self.parts
-                .watch
-                .start(format!("fetcher-{number}"), |_| fetcher);
-        }
-    }
-
     /// Answers fetchers that wait, as far as there are leases.
-    fn grant(&mut self, context: &mut Context<Self>) {
+    pub(super) fn grant(&mut self, context: &mut Context<Self>) {
         while let Some(waiting) = self.waiting.pop_front() {
-            let reply = match self.leases.grant(self.now()) {
-                Grant::Lease(lease) => LeaseReply::Fetch(lease),
+            let grant = match self.gate.closed(self.now()) {
+                Some(until) if self.leases.has_waiting() => Grant::Later(until),
+                _ if self.leases.leased() >= self.gate.limit() => Grant::AllTaken,
+                _ => self.leases.grant(self.now()),
+            };
+            let reply = match grant {
+                Grant::Lease(lease) => LeaseReply::Fetch(lease, self.task_of(&lease)),
                 Grant::Finished => LeaseReply::Finished,
                 Grant::AllTaken => {
                     self.waiting.push_front(waiting);
@@ -221,7 +219,7 @@ impl Supervisor {
                     return;
                 }
             };
-            if let Err(LeaseReply::Fetch(lease)) = waiting.send(reply) {
+            if let Err(LeaseReply::Fetch(lease, _)) = waiting.send(reply) {
                 // The fetcher is gone. Its lease goes back as if it had run out.
                 self.leases.give_back(&lease);
             }
@@ -235,7 +233,13 @@ impl Supervisor {
         }
         let counters = &self.parts.telemetry;
         counters.chunks_done.add(1);
-        if self.round == 0 {
+        if !fetched.replayed {
+            self.gate.succeeded();
+        }
+        if let Portion::Round(round) = self.task.portion {
+            let tally = (fetched.tally, fetched.lost);
+            self.round_tallies.insert((round, lease.chunk), tally);
+        } else if self.round == 0 {
             self.replayed += u64::from(fetched.replayed);
             counters.chunks_replayed.set(self.replayed);
             self.tallies.insert(lease.chunk, fetched.tally);
@@ -249,22 +253,20 @@ impl Supervisor {
             if let Some(grouped) = supervisor.answer("dedup", result) {
                 supervisor.count(grouped);
                 supervisor.absorbed += 1;
-                if supervisor.absorbed == supervisor.leases.total() {
-                    supervisor.all_absorbed(context);
-                }
+                supervisor.check_all_absorbed(context);
             }
         }));
     }
 
-    /// Counts in the first round; later ones only choose again.
-    fn count(&mut self, grouped: Grouped) {
-        if self.round == 0 {
+    /// Counts in the first round, and before payloads are fetched; later only is chosen again.
+    pub(super) fn count(&mut self, grouped: Grouped) {
+        if self.round == 0 && !matches!(self.task.portion, Portion::Round(_)) {
             self.grouped.add(grouped);
         }
     }
 
     /// The answer of an actor, or the end of the run.
-    fn answer<T>(
+    pub(super) fn answer<T>(
         &mut self,
         actor: &str,
         result: Result<Result<T, RunError>, actix::MailboxError>,
@@ -276,109 +278,6 @@ impl Supervisor {
             Err(_) => self.end(Err(super::deduper::died(actor))),
         }
         None
-    }
-
-    /// All rows were read: judges them, and has dedup decide what is open.
-    fn all_absorbed(&mut self, context: &mut Context<Self>) {
-        if let Err(error) = self.parts.rows.judge(&self.tallies) {
-            return self.end(Err(error));
-        }
-        self.parts.telemetry.enter(Phase::Grouping);
-        let Some(dedup) = self.dedup.take() else {
-            return;
-        };
-        let close = dedup.send(Close).into_actor(self);
-        context.spawn(close.map(|result, supervisor, context| {
-            if let Some(grouped) = supervisor.answer("dedup", result) {
-                supervisor.count(grouped);
-                supervisor.write_strata(context);
-            }
-        }));
-    }
-
-    /// All candidates were offered: the samplers that are not done write.
-    fn write_strata(&mut self, context: &mut Context<Self>) {
-        let too_large = &self.grouped.tally.too_large;
-        if let Err(error) = self.parts.rows.judge_all(&self.tallies, too_large) {
-            return self.end(Err(error));
-        }
-        self.parts.telemetry.enter(Phase::Writing);
-        let crew = self.crew.get_or_insert_with(|| {
-            let shape = self.parts.rows.shape(&self.tallies);
-            hire(&self.parts, shape.unwrap_or(RowShape::Conversations))
-        });
-        let mut writing = Vec::new();
-        for (stratum, sampler) in &self.parts.samplers {
-            if self.results.contains_key(stratum) {
-                continue;
-            }
-            // Messages of one sender arrive in order, so the crew is known before the writing.
-            sampler.do_send(Meet(crew.clone()));
-            writing.push(sampler.send(WriteStratum));
-        }
-        let all = futures_util::future::join_all(writing).into_actor(self);
-        let each = all.map(|results, supervisor, context| {
-            let mut more = false;
-            for result in results {
-                match supervisor.answer("sampler", result) {
-                    Some(StratumOutcome::Committed(result)) => {
-                        supervisor.results.insert(result.stratum, *result);
-                    }
-                    Some(StratumOutcome::NeedsMore) => more = true,
-                    None => return,
-                }
-            }
-            supervisor.written(more, context);
-        });
-        context.spawn(each);
-    }
-
-    fn written(&mut self, more: bool, context: &mut Context<Self>) {
-        if more {
-            self.round += 1;
-            tracing::info!(
-                round = self.round,
-                "spares ran out: more candidates are fetched"
-            );
-            return self.begin_round(context);
-        }
-        let harvest = Harvest {
-            tallies: std::mem::take(&mut self.tallies),
-            grouped: std::mem::take(&mut self.grouped),
-            strata: std::mem::take(&mut self.results).into_values().collect(),
-            replayed: self.replayed,
-            rounds: self.round,
-        };
-        self.end(Ok(harvest));
-    }
-}
-
-fn new_leases(parts: &SupervisorParts) -> LeaseTable {
-    LeaseTable::new(
-        parts.chunks.iter().copied(),
-        LEASE,
-        parts.max_attempts,
-        RETRY,
-    )
-}
-
-/// Starts the validators and uploaders.
-fn hire(parts: &SupervisorParts, shape: RowShape) -> Crew {
-    let validators = (0..parts.validators).map(|number| {
-        let validator = Validator::new(Arc::clone(&parts.validate), shape);
-        parts
-            .watch
-            .start(format!("validator-{number}"), |_| validator)
-    });
-    let uploaders = (0..parts.uploaders).map(|number| {
-        let uploader = Uploader::new(Arc::clone(&parts.sink), Arc::clone(&parts.telemetry));
-        parts
-            .watch
-            .start(format!("uploader-{number}"), |_| uploader)
-    });
-    Crew {
-        validators: validators.collect(),
-        uploaders: uploaders.collect(),
     }
 }
 
@@ -394,6 +293,11 @@ impl Actor for Supervisor {
         });
         self.begin_round(context);
     }
+}
+
+/// How long a lease lasts after its last sign of progress.
+pub(super) fn lease_time(parts: &SupervisorParts) -> Duration {
+    parts.patience.unwrap_or(LEASE).max(LEASE)
 }
 
 impl Handler<RequestLease> for Supervisor {
@@ -435,32 +339,9 @@ impl Handler<ChunkFetched> for Supervisor {
             Err(SourceError::Stopped) => {
                 self.leases.give_back(&lease);
             }
-            Err(error) => self.chunk_failed(lease, error),
+            Err(error) => self.chunk_failed(lease, error, context),
         }
         self.grant(context);
-    }
-}
-
-impl Supervisor {
-    fn chunk_failed(&mut self, lease: Lease, error: SourceError) {
-        self.parts.telemetry.chunks_failed.add(1);
-        let now = self.now();
-        let jitter = self.jitter.random::<f64>();
-        let after = match error.is_transient() {
-            true => self.leases.fail(&lease, now, jitter),
-            false => AfterFailure::Exhausted,
-        };
-        match after {
-            AfterFailure::Stale => {}
-            AfterFailure::RetryAt(_) => {
-                tracing::warn!(chunk = %lease.chunk, attempt = lease.attempt, %error, "fetch failed, chunk requeued");
-            }
-            AfterFailure::Exhausted => self.end(Err(RunError::Chunk {
-                chunk: lease.chunk,
-                attempt: lease.attempt,
-                error,
-            })),
-        }
     }
 }
 

@@ -6,6 +6,8 @@
 //! source.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -13,8 +15,11 @@ use thiserror::Error;
 
 use crate::domain::chunk::Chunk;
 use crate::domain::row::MalformedReason;
+use crate::domain::selector::{Certificate, Selector};
+use crate::domain::timestamp::Ticks;
 
 pub mod files;
+pub mod kusto;
 pub mod synthetic;
 
 /// Bytes that a block should have: small enough for the caches and for many in flight.
@@ -29,12 +34,36 @@ pub trait ConversationSource: Send + Sync + 'static {
     /// Asked again by a resumed run; `Survey::stamp` must then be the same.
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>>;
 
-    /// Delivers all rows of a chunk. An error voids the attempt: nothing of it is kept.
+    /// Delivers the rows of a chunk that are ordered. An error voids the attempt: nothing of it is
+    /// kept. A source that has counted what it delivered says so.
     fn fetch<'a>(
         &'a self,
-        chunk: Chunk,
+        order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<(), SourceError>>;
+    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>>;
+}
+
+/// What a fetch is to bring.
+#[derive(Debug, Clone)]
+pub struct FetchOrder {
+    /// Of which chunk.
+    pub chunk: Chunk,
+    /// Which try of it this is, from 1.
+    pub attempt: u32,
+    /// Which rows.
+    pub pass: Pass,
+}
+
+/// Which rows of a chunk are to be fetched. A source whose survey promises no census is only ever
+/// asked for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pass {
+    /// All, whole.
+    All,
+    /// Of every conversation its id, number of turns and time alone ([`RowForm::Census`]).
+    Census,
+    /// The whole conversations of some ranks.
+    Ranks(Arc<Selector>),
 }
 
 /// What a survey found.
@@ -45,10 +74,35 @@ pub struct Survey {
     /// Whether all rows of a conversation are in one chunk (hash chunks), so that a chunk can be
     /// grouped by itself. Pieces of files are not closed.
     pub closed: bool,
+    /// Whether the source can deliver a census first, and then the conversations of some ranks
+    /// alone ([`Pass`]).
+    pub census: bool,
+    /// Whether it leaves out incomplete conversations itself, so that nobody can count them.
+    pub only_complete: bool,
+    /// How many fetches it bears at once; `None`: as many as there are fetchers.
+    pub at_once: Option<usize>,
+    /// How long a fetch may take without a sign of progress, where that is long.
+    pub patience: Option<Duration>,
     /// How many bytes lie there, where the source knows.
     pub bytes: Option<u64>,
     /// What must not change between two surveys of one run.
     pub stamp: Vec<InputStamp>,
+}
+
+impl Survey {
+    /// A survey of chunks that are read as they are, and nothing else said.
+    pub fn of(chunks: Vec<Chunk>, closed: bool) -> Self {
+        Self {
+            chunks,
+            closed,
+            census: false,
+            only_complete: false,
+            at_once: None,
+            patience: None,
+            bytes: None,
+            stamp: Vec::new(),
+        }
+    }
 }
 
 /// An input file as it was when the run started.
@@ -93,6 +147,20 @@ pub struct RowBlock {
     /// Rows that the reader had to leave out, with the line that each stood at. They come
     /// between the lines of `bytes` without being counted there: see `skipped_before`.
     pub rejects: Vec<Reject>,
+    /// From a source that can deliver a census: every conversation of the block, in any order, the
+    /// rejected ones included. They are held against the census.
+    pub delivered: Vec<Delivered>,
+}
+
+/// A conversation that was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Delivered {
+    /// `hash(id)`
+    pub id_hash: i64,
+    /// Its number of turns, where that was told.
+    pub turns: Option<i64>,
+    /// When it changed last, where that was told.
+    pub last: Option<Ticks>,
 }
 
 impl RowBlock {
@@ -100,6 +168,7 @@ impl RowBlock {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rejects.clear();
+        self.delivered.clear();
         self.place = Place::Spool;
         self.form = RowForm::AsWritten;
         self.first_line = 1;
@@ -139,6 +208,28 @@ pub enum RowForm {
     /// A row was put together from columns (Parquet): a conversation row is written anew, with
     /// the keys in their order.
     Assembled,
+    /// A row is the header of a conversation: `conversationId`, `turnCount`, `lastTimestamp`.
+    Census,
+}
+
+/// What to do about a failed fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Wait, ask for less at once, and try again; the attempt does not count.
+    Throttle {
+        /// As long as the source wishes.
+        retry_after: Option<Duration>,
+    },
+    /// Try again.
+    Retry,
+    /// Try again in two halves: the same again would fail the same way.
+    Split,
+    /// Try again, and if it fails the same way, in two halves.
+    RetryThenSplit,
+    /// Try again, and if it fails the same way, take the census again.
+    RetryThenRetake,
+    /// End the run: trying again is no use.
+    Fail,
 }
 
 /// Why a source could not deliver, and what to do about it.
@@ -181,6 +272,37 @@ pub enum SourceError {
         /// `file:line` of the first event.
         event: String,
     },
+    /// A request to a cluster failed.
+    #[error(transparent)]
+    Kusto(Box<kusto::error::KustoError>),
+    /// A query file cannot be used.
+    #[error("the query file {path} cannot be used: {error}")]
+    Query {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: kusto::query::QueryError,
+    },
+    /// The address of a cluster cannot be used.
+    #[error("source.kusto.cluster = \"{cluster}\" cannot be used: {reason}")]
+    Cluster {
+        /// As written.
+        cluster: String,
+        /// Why.
+        reason: String,
+    },
+    /// The payloads are not those of the census.
+    #[error(
+        "the payloads do not fit the census: {missing} conversations are missing, {surplus} are too many, {changed} have changed since"
+    )]
+    NotAsCensus {
+        /// In the census, but not delivered.
+        missing: u64,
+        /// Delivered, but not in the census or twice.
+        surplus: u64,
+        /// With another number of turns or another time.
+        changed: u64,
+    },
     /// Writing a sealed chunk failed.
     #[error("cannot write to the work directory: {0}")]
     Spool(String),
@@ -193,11 +315,18 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// Whether another attempt at the same chunk can succeed.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Io { error, .. } if !matches!(
-            error.kind(),
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::InvalidInput
-        ))
+    /// What to do about it.
+    pub fn action(&self) -> Action {
+        use std::io::ErrorKind::{InvalidInput, NotFound, PermissionDenied};
+        match self {
+            Self::Kusto(error) => error.failure.action(),
+            Self::NotAsCensus { .. } => Action::RetryThenRetake,
+            Self::Io { error, .. }
+                if !matches!(error.kind(), NotFound | PermissionDenied | InvalidInput) =>
+            {
+                Action::Retry
+            }
+            _ => Action::Fail,
+        }
     }
 }

@@ -7,13 +7,49 @@
 //! is resumed every sealed chunk is read in full and held against its checksums: a damaged one is
 //! removed and fetched again, never trusted.
 
+use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::domain::chunk::Chunk;
 
 pub mod payloads;
 pub mod sealed;
 pub mod tally;
+
+/// Which of a chunk's rows are kept together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Portion {
+    /// All of them.
+    Whole,
+    /// The headers of all, without payloads.
+    Census,
+    /// The payloads of the candidates of a round, from 0.
+    Round(u32),
+}
+
+/// A part of a chunk that is sealed by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Part {
+    /// Of which chunk.
+    pub chunk: Chunk,
+    /// Which rows.
+    pub portion: Portion,
+}
+
+impl fmt::Display for Part {
+    /// Stable, and fit for a file name: `h40-7`, `h40-7-census`, `h40-7-round0`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.portion {
+            Portion::Whole => write!(f, "{}", self.chunk),
+            Portion::Census => write!(f, "{}-census", self.chunk),
+            Portion::Round(round) => write!(f, "{}-round{round}", self.chunk),
+        }
+    }
+}
 
 /// Why the work directory cannot be used.
 #[derive(Debug, Error)]

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::SpoolError;
 use super::tally::ChunkTally;
-use crate::domain::chunk::Chunk;
+use super::{Part, SpoolError};
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::row::RowShape;
@@ -43,7 +43,7 @@ const REPLAY_BATCH: usize = 4096;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Footer {
-    chunk: Chunk,
+    part: Part,
     shape: RowShape,
     headers: u64,
     rows_bytes: u64,
@@ -73,8 +73,8 @@ impl Spool {
         })
     }
 
-    fn path(&self, chunk: Chunk, ending: &str) -> PathBuf {
-        self.folder.join(format!("{chunk}.{ending}"))
+    fn path(&self, part: Part, ending: &str) -> PathBuf {
+        self.folder.join(format!("{part}.{ending}"))
     }
 
     /// Bytes of rows that are kept.
@@ -82,13 +82,13 @@ impl Spool {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Starts the rows of a chunk anew.
+    /// Starts the rows of a part of a chunk anew.
     ///
     /// # Errors
     /// If its files cannot be made.
-    pub fn create(&self, chunk: Chunk, shape: RowShape) -> Result<ChunkWriter, SpoolError> {
+    pub fn create(&self, part: Part, shape: RowShape) -> Result<ChunkWriter, SpoolError> {
         let create = |ending: &str| {
-            let path = self.path(chunk, ending);
+            let path = self.path(part, ending);
             File::create(&path)
                 .map(|file| BufWriter::with_capacity(1 << 18, file))
                 .map_err(SpoolError::io("create", path))
@@ -98,7 +98,7 @@ impl Spool {
             headers: Checked::new(create("sealed.part")?),
             checksum: Xxh3::new(),
             footer: Footer {
-                chunk,
+                part,
                 shape,
                 headers: 0,
                 rows_bytes: 0,
@@ -114,9 +114,9 @@ impl Spool {
     ///
     /// # Errors
     /// If the folder cannot be read or a damaged chunk not be removed.
-    pub fn sealed(&self, chunk: Chunk) -> Result<Option<SealedChunk>, SpoolError> {
-        let seal = self.path(chunk, "sealed");
-        match self.check(chunk, &seal) {
+    pub fn sealed(&self, part: Part) -> Result<Option<SealedChunk>, SpoolError> {
+        let seal = self.path(part, "sealed");
+        match self.check(part, &seal) {
             Ok(sealed) => {
                 self.used
                     .fetch_add(sealed.footer.rows_bytes, Ordering::Relaxed);
@@ -124,14 +124,14 @@ impl Spool {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && !seal.exists() => Ok(None),
             Err(error) => {
-                tracing::warn!(%chunk, %error, "a sealed chunk is damaged and will be fetched again");
+                tracing::warn!(chunk = %part, %error, "a sealed chunk is damaged and will be fetched again");
                 fs::remove_file(&seal).map_err(SpoolError::io("remove", seal))?;
                 Ok(None)
             }
         }
     }
 
-    fn check(&self, chunk: Chunk, seal: &Path) -> io::Result<SealedChunk> {
+    fn check(&self, part: Part, seal: &Path) -> io::Result<SealedChunk> {
         let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let mut file = File::open(seal)?;
         let length = file.metadata()?.len();
@@ -153,10 +153,10 @@ impl Spool {
         file.seek(SeekFrom::Start(headers_bytes))?;
         file.read_exact(&mut footer)?;
         let footer: Footer = serde_json::from_slice(&footer)?;
-        if footer.chunk != chunk {
+        if footer.part != part {
             return Err(damaged("the seal is another chunk's"));
         }
-        let rows = self.path(chunk, "rows");
+        let rows = self.path(part, "rows");
         let file = File::open(&rows)?;
         if file.metadata()?.len() != footer.rows_bytes || checksum_of(file)? != footer.rows_checksum
         {
@@ -168,6 +168,54 @@ impl Spool {
             headers_bytes,
             footer,
         })
+    }
+
+    /// The parts that are sealed, as far as names tell; [`Self::sealed`] checks each.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn parts(&self) -> Result<Vec<Part>, SpoolError> {
+        let io = |error| SpoolError::io("read", &self.folder)(error);
+        let mut parts = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.extension().is_some_and(|ending| ending == "sealed")
+                && let Ok(footer) = read_footer(&path)
+            {
+                parts.push(footer.part);
+            }
+        }
+        parts.sort();
+        Ok(parts)
+    }
+
+    /// Remembers a decision that the next start of the run must not take anew. The first one
+    /// counts: what is remembered already is given back.
+    ///
+    /// # Errors
+    /// If it cannot be written or read.
+    pub fn pin<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        decision: T,
+    ) -> Result<T, SpoolError> {
+        let path = self.folder.join(name).with_extension("json");
+        if let Some(pinned) = fs::read(&path)
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok())
+        {
+            return Ok(pinned);
+        }
+        let aside = path.with_extension("part");
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&aside)?;
+            file.write_all(&serde_json::to_vec(&decision)?)?;
+            file.sync_all()?;
+            fs::rename(&aside, &path)?;
+            File::open(&self.folder)?.sync_all()
+        };
+        write().map_err(SpoolError::io("write", &path))?;
+        Ok(decision)
     }
 
     /// Removes everything: the dataset is published.
@@ -183,6 +231,19 @@ impl Spool {
         // Should that fail, the check at the next start finds the damage again.
         let _ = fs::remove_file(rows.with_extension("sealed"));
     }
+}
+
+/// The footer of a seal, unchecked.
+fn read_footer(seal: &Path) -> io::Result<Footer> {
+    let mut file = File::open(seal)?;
+    file.seek(SeekFrom::End(-(TRAILER as i64)))?;
+    let mut trailer = [0; TRAILER];
+    file.read_exact(&mut trailer)?;
+    let (headers, rest) = trailer.split_at(8);
+    file.seek(SeekFrom::Start(number(headers)))?;
+    let mut footer = Vec::new();
+    file.take(number(&rest[..4])).read_to_end(&mut footer)?;
+    Ok(serde_json::from_slice(&footer)?)
 }
 
 /// Up to eight bytes, little-endian.
@@ -281,7 +342,7 @@ impl ChunkWriter {
         action: &'static str,
         ending: &str,
     ) -> impl FnOnce(io::Error) -> SpoolError + use<> {
-        SpoolError::io(action, self.spool.path(self.footer.chunk, ending))
+        SpoolError::io(action, self.spool.path(self.footer.part, ending))
     }
 
     /// Seals the chunk: from here on it is done, whatever happens.
@@ -289,7 +350,7 @@ impl ChunkWriter {
     /// # Errors
     /// If the disk refuses; the chunk is then not sealed.
     pub fn seal(mut self, tally: ChunkTally) -> Result<SealedChunk, SpoolError> {
-        let chunk = self.footer.chunk;
+        let part = self.footer.part;
         self.footer.tally = tally;
         self.footer.rows_checksum = self.checksum.digest();
         let headers_bytes = self.headers.written;
@@ -299,10 +360,10 @@ impl ChunkWriter {
             .flush()
             .and_then(|()| self.rows.get_ref().sync_data())
             .map_err(self.io("sync", "rows.part"))?;
-        let rows = self.spool.path(chunk, "rows");
-        let seal = self.spool.path(chunk, "sealed");
+        let rows = self.spool.path(part, "rows");
+        let seal = self.spool.path(part, "sealed");
         let rename = |ending: &str, to: &Path| {
-            fs::rename(self.spool.path(chunk, ending), to).map_err(self.io("rename", ending))
+            fs::rename(self.spool.path(part, ending), to).map_err(self.io("rename", ending))
         };
         rename("rows.part", &rows)?;
         fault::point("seal");
@@ -424,14 +485,19 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::chunk::HashChunk;
+    use crate::domain::chunk::{Chunk, HashChunk};
+    use crate::spool::Portion;
 
-    fn chunk() -> Chunk {
-        Chunk::Hash(HashChunk {
+    fn part() -> Part {
+        let chunk = Chunk::Hash(HashChunk {
             count: 40,
             index: 7,
             depth: 0,
-        })
+        });
+        Part {
+            chunk,
+            portion: Portion::Whole,
+        }
     }
 
     fn facts(i: i64) -> RowFacts {
@@ -444,7 +510,7 @@ mod tests {
 
     fn sealed(folder: &Path) -> (Spool, SealedChunk) {
         let spool = Spool::open(folder.to_owned(), 1 << 30).expect("a folder");
-        let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
+        let mut writer = spool.create(part(), RowShape::Events).expect("files");
         for i in 0..10_000i64 {
             let id = format!("id-{i}");
             writer
@@ -465,7 +531,7 @@ mod tests {
         let (_, sealed) = sealed(folder.path());
         let again = Spool::open(folder.path().to_owned(), 1 << 30)
             .expect("a folder")
-            .sealed(chunk())
+            .sealed(part())
             .expect("readable")
             .expect("sealed");
         assert_eq!(again.tally(), sealed.tally());
@@ -490,10 +556,10 @@ mod tests {
     fn without_a_seal_there_is_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-        let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
+        let mut writer = spool.create(part(), RowShape::Events).expect("files");
         writer.append(b"id", facts(1), b"payload").expect("room");
         drop(writer);
-        assert!(spool.sealed(chunk()).expect("readable").is_none());
+        assert!(spool.sealed(part()).expect("readable").is_none());
     }
 
     #[test]
@@ -512,14 +578,14 @@ mod tests {
                 for damage in [&flipped[..], &good[..at]] {
                     fs::write(path, damage).expect("writable");
                     assert!(
-                        spool.sealed(chunk()).expect("readable").is_none(),
+                        spool.sealed(part()).expect("readable").is_none(),
                         "{path:?} at {at}"
                     );
                     fs::write(&chunk_files.seal, &seal).expect("writable");
                 }
             }
             fs::write(path, &good).expect("writable");
-            assert!(spool.sealed(chunk()).expect("readable").is_some());
+            assert!(spool.sealed(part()).expect("readable").is_some());
         }
     }
 
@@ -527,7 +593,7 @@ mod tests {
     fn the_limit_is_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path().to_owned(), 10).expect("a folder");
-        let mut writer = spool.create(chunk(), RowShape::Events).expect("files");
+        let mut writer = spool.create(part(), RowShape::Events).expect("files");
         writer.append(b"a", facts(1), b"12345678").expect("room");
         assert!(matches!(
             writer.append(b"b", facts(1), b"123"),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ledger::EXAMPLES_PER_REASON;
 use crate::domain::row::{MalformedReason, RowShape};
+use crate::domain::selector::Certificate;
 
 /// The counts of one chunk's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct ChunkTally {
     pub first_conversation: Option<u64>,
     /// The line of the first event row.
     pub first_event: Option<u64>,
+    /// What the source counted, if it did.
+    #[serde(default)]
+    pub certificate: Option<Certificate>,
 }
 
 /// Malformed rows of one reason; lines count from the chunk's beginning.

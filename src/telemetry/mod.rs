@@ -17,6 +17,8 @@ use crate::domain::stratum::{Selection, StratumId};
 pub enum Phase {
     /// Looking the input over, claiming the output.
     Starting,
+    /// Reading who there is, without payloads.
+    Census,
     /// Reading chunks.
     Reading,
     /// Deciding which conversations there are.
@@ -30,8 +32,9 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Starting,
+        Self::Census,
         Self::Reading,
         Self::Grouping,
         Self::Writing,
@@ -92,6 +95,10 @@ pub struct Counters {
     pub chunks_replayed: Counter,
     /// Attempts that failed.
     pub chunks_failed: Counter,
+    /// Attempts that a source refused because it has enough to do.
+    pub throttled: Counter,
+    /// Chunks that were split in two.
+    pub splits: Counter,
     /// Rows read.
     pub rows: Counter,
     /// Bytes read.
@@ -154,6 +161,8 @@ impl Counters {
             chunks_done: self.chunks_done.get(),
             chunks_replayed: self.chunks_replayed.get(),
             chunks_failed: self.chunks_failed.get(),
+            throttled: self.throttled.get(),
+            splits: self.splits.get(),
             rows: self.rows.get(),
             bytes: self.bytes.get(),
             bytes_total: self.bytes_total.get(),
@@ -187,6 +196,10 @@ pub struct Snapshot {
     pub chunks_replayed: u64,
     /// Attempts that failed.
     pub chunks_failed: u64,
+    /// Attempts that a source refused because it has enough to do.
+    pub throttled: u64,
+    /// Chunks that were split in two.
+    pub splits: u64,
     /// Rows read.
     pub rows: u64,
     /// Bytes read.

@@ -14,8 +14,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{BlockReader, ConversationSource, InputStamp, RowSink, SourceError, Survey};
+use super::{
+    BlockReader, ConversationSource, FetchOrder, InputStamp, RowSink, SourceError, Survey,
+};
 use crate::domain::chunk::{Chunk, Piece};
+use crate::domain::selector::Certificate;
 use crate::runtime::blocking;
 
 mod compressed;
@@ -74,10 +77,9 @@ impl FilesSource {
         }
         let stamp = self.inputs.get_or_init(|| inputs).clone();
         Ok(Survey {
-            chunks,
-            closed: false,
             bytes: Some(bytes),
             stamp,
+            ..Survey::of(chunks, false)
         })
     }
 
@@ -194,12 +196,15 @@ impl ConversationSource for FilesSource {
 
     fn fetch<'a>(
         &'a self,
-        chunk: Chunk,
+        order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<(), SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
         async move {
-            let Chunk::Piece(piece) = chunk else {
-                return Err(SourceError::NoInput(format!("files have no chunk {chunk}")));
+            let Chunk::Piece(piece) = order.chunk else {
+                return Err(SourceError::NoInput(format!(
+                    "files have no chunk {}",
+                    order.chunk
+                )));
             };
             let source = self.clone();
             let reader = blocking(move || {
@@ -209,7 +214,8 @@ impl ConversationSource for FilesSource {
             .await??;
             rows.drain(reader).await?;
             let source = self.clone();
-            blocking(move || source.check(piece)).await?
+            blocking(move || source.check(piece)).await??;
+            Ok(None)
         }
         .boxed()
     }

@@ -14,9 +14,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{BLOCK_BYTES, BlockReader, ConversationSource, RowBlock, RowSink, SourceError, Survey};
+use super::{
+    BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError,
+    Survey,
+};
 use crate::config::settings::{RowShape, Synthetic};
 use crate::domain::chunk::{Chunk, HashChunk};
+use crate::domain::selector::Certificate;
 
 mod dialogue;
 
@@ -53,26 +57,21 @@ impl ConversationSource for SyntheticSource {
     }
 
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
-        let survey = Survey {
-            chunks: HashChunk::cover(self.chunks.get())
-                .map(Chunk::Hash)
-                .collect(),
-            closed: true,
-            bytes: None,
-            stamp: Vec::new(),
-        };
+        let chunks = HashChunk::cover(self.chunks.get()).map(Chunk::Hash);
+        let survey = Survey::of(chunks.collect(), true);
         async move { Ok(survey) }.boxed()
     }
 
     fn fetch<'a>(
         &'a self,
-        chunk: Chunk,
+        order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<(), SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
         async move {
-            let Chunk::Hash(chunk) = chunk else {
+            let Chunk::Hash(chunk) = order.chunk else {
                 return Err(SourceError::NoInput(format!(
-                    "synthetic telemetry has no chunk {chunk}"
+                    "synthetic telemetry has no chunk {}",
+                    order.chunk
                 )));
             };
             let reader = ChunkReader {
@@ -81,7 +80,7 @@ impl ConversationSource for SyntheticSource {
                 next: 0,
                 line: 1,
             };
-            rows.drain(Box::new(reader)).await
+            rows.drain(Box::new(reader)).await.map(|()| None)
         }
         .boxed()
     }

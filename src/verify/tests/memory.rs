@@ -224,7 +224,7 @@ fn manifest(
         sort_keys: "auto".to_owned(),
         chunks: ChunksRecord {
             count: 1,
-            missing: Vec::new(),
+            ..ChunksRecord::default()
         },
         population: Population {
             conversations: strata.iter().map(|s| s.population).sum(),

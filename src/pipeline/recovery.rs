@@ -1,0 +1,166 @@
+//! What follows when a chunk fails: the error's action decides, and nothing here knows the source.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use actix::Context;
+use rand::RngExt;
+
+use super::census;
+use super::error::RunError;
+use super::messages::Task;
+use super::supervisor::Supervisor;
+use crate::domain::chunk::Chunk;
+use crate::domain::lease::{AfterFailure, Lease};
+use crate::domain::retry::Backoff;
+use crate::source::{Action, SourceError};
+use crate::spool::Portion;
+
+/// Between two tries of a chunk.
+pub(super) const RETRY: Backoff = Backoff {
+    base: Duration::from_secs(1),
+    cap: Duration::from_secs(60),
+};
+
+/// Attempts running that differ from the census before it is taken again.
+const DOUBTS: u32 = 2;
+
+/// What is remembered of failures.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    /// Chunks whose attempt failed for want of memory once.
+    short_of_memory: BTreeSet<Chunk>,
+    /// How often running a chunk's payloads were not those of its census.
+    doubts: BTreeMap<Chunk, u32>,
+    /// The chunk whose census is to be taken again.
+    retake: Option<Chunk>,
+    /// Whether a census was taken again: once a run.
+    retaken: bool,
+    /// Whether what is there must be counted anew.
+    pub recount: bool,
+    /// What was split, and into what.
+    pub splits: BTreeMap<Chunk, [Chunk; 2]>,
+    /// What the dataset does without.
+    pub missing: BTreeSet<Chunk>,
+}
+
+impl Supervisor {
+    /// What a lease is for.
+    pub(super) fn task_of(&mut self, lease: &Lease) -> Task {
+        let retake = self.recovery.retake.take_if(|chunk| *chunk == lease.chunk);
+        Task {
+            retake: retake.is_some(),
+            ..self.task.clone()
+        }
+    }
+
+    /// An attempt failed.
+    pub(super) fn chunk_failed(
+        &mut self,
+        lease: Lease,
+        error: SourceError,
+        context: &mut Context<Self>,
+    ) {
+        let action = error.action();
+        let chunk = lease.chunk;
+        if action != Action::RetryThenRetake {
+            self.recovery.doubts.remove(&chunk);
+        }
+        match action {
+            Action::Throttle { retry_after } => return self.throttled(&lease, retry_after, &error),
+            Action::Split => {
+                if self.split(&lease, &error) {
+                    return;
+                }
+            }
+            Action::RetryThenSplit => {
+                let again = !self.recovery.short_of_memory.insert(chunk);
+                if again && self.split(&lease, &error) {
+                    return;
+                }
+            }
+            Action::RetryThenRetake => {
+                let doubts = self.recovery.doubts.entry(chunk).or_default();
+                *doubts += 1;
+                let first_round = self.task.portion == Portion::Round(0);
+                if *doubts >= DOUBTS && first_round && !self.recovery.retaken {
+                    tracing::warn!(%chunk, %error, "the census of the chunk is taken again");
+                    self.recovery.retaken = true;
+                    self.recovery.recount = true;
+                    self.recovery.retake = Some(chunk);
+                    self.leases.start_anew(&lease);
+                    return;
+                }
+            }
+            Action::Retry | Action::Fail => {}
+        }
+        self.parts.telemetry.chunks_failed.add(1);
+        let (now, jitter) = (self.now(), self.jitter.random::<f64>());
+        let after = match action {
+            Action::Fail => AfterFailure::Exhausted,
+            _ => self.leases.fail(&lease, now, jitter),
+        };
+        match after {
+            AfterFailure::Stale => {}
+            AfterFailure::RetryAt(_) => {
+                tracing::warn!(%chunk, attempt = lease.attempt, %error, "fetch failed, chunk requeued");
+            }
+            AfterFailure::Exhausted if action != Action::Fail && self.do_without(&lease) => {
+                tracing::warn!(%chunk, %error, "fetch failed for good, the dataset goes without the chunk");
+                self.check_all_absorbed(context);
+            }
+            AfterFailure::Exhausted => self.end(Err(RunError::Chunk {
+                chunk,
+                attempt: lease.attempt,
+                error,
+            })),
+        }
+    }
+
+    fn throttled(&mut self, lease: &Lease, wish: Option<Duration>, error: &SourceError) {
+        let (now, jitter) = (self.now(), self.jitter.random::<f64>());
+        let next = self.leases.next_epoch();
+        let until = self.gate.refused(lease.epoch, next, now, wish, jitter);
+        if self.leases.postpone(lease, until) {
+            self.parts.telemetry.throttled.add(1);
+            tracing::warn!(chunk = %lease.chunk, %error, seconds = (until - now).as_secs_f64(), at_once = self.gate.limit(), "throttled, asking for less");
+        }
+    }
+
+    /// Puts the halves in the chunk's place, if it can be split any more.
+    fn split(&mut self, lease: &Lease, error: &SourceError) -> bool {
+        let Some(halves) = self.leases.split(lease) else {
+            return false;
+        };
+        self.parts.telemetry.splits.add(1);
+        let total = self.leases.total();
+        self.parts.telemetry.chunks_total.set(total);
+        tracing::warn!(chunk = %lease.chunk, %error, "split into {} and {}", halves[0], halves[1]);
+        self.recovery.splits.insert(lease.chunk, halves);
+        true
+    }
+
+    /// Goes on without a chunk, if so many may be missing. What was counted of it in a census is
+    /// taken back, with the whole chunk of that census.
+    fn do_without(&mut self, lease: &Lease) -> bool {
+        let Chunk::Hash(chunk) = lease.chunk else {
+            return false;
+        };
+        let gone: Vec<Chunk> = match self.task.portion {
+            Portion::Round(_) => census::overlapping(&self.task.censuses, chunk)
+                .copied()
+                .collect(),
+            _ => vec![lease.chunk],
+        };
+        let missing = &mut self.recovery.missing;
+        let more = gone.iter().filter(|chunk| !missing.contains(chunk)).count();
+        // In a later round the files hold records of the chunk already.
+        let too_late = matches!(self.task.portion, Portion::Round(round) if round > 0);
+        if too_late || missing.len() + more > self.parts.allow_missing {
+            return false;
+        }
+        missing.extend(gone);
+        self.recovery.recount |= matches!(self.task.portion, Portion::Round(_));
+        self.leases.abandon(lease)
+    }
+}

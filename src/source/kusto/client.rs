@@ -1,0 +1,442 @@
+//! One request to a cluster, from the token to the last byte of the answer.
+//!
+//! The body is read as it arrives and decoded on a blocking thread, some hundred kilobytes at a
+//! time: neither an answer nor a chunk is ever held. Dropping the future cancels the request.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use flate2::write::GzDecoder;
+use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, Url};
+use serde_json::json;
+use tokio::time::{Instant, timeout_at};
+
+use super::auth::{Login, is_loopback};
+use super::error::{self, Failure, KustoError};
+use super::frames::{FrameReader, TableSink, damaged};
+use crate::config::settings::Kusto;
+use crate::domain::manifest::hex;
+use crate::runtime::blocking;
+
+/// Bytes that are gathered before they are decoded: changing threads then costs nothing.
+const GATHER: usize = 512 * 1024;
+
+/// Compressed bytes that are unpacked at once; a thousandfold of them fits into memory.
+const UNPACK: usize = 16 * 1024;
+
+/// The longest server timeout that Kusto takes.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The longest query of an Azure Monitor proxy.
+const PROXY_LONGEST: Duration = Duration::from_secs(600);
+
+/// What the client waits longer than the server.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// Of an error's body.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// Talks to one database.
+#[derive(Debug)]
+pub struct KustoClient {
+    http: Client,
+    login: Login,
+    address: Url,
+    database: String,
+    server_timeout: Duration,
+    client_timeout: Duration,
+}
+
+/// What a request is for; every error says so.
+#[derive(Debug, Clone)]
+pub struct Purpose {
+    /// `census`, `certificate`, `payload` or `plan`.
+    pub query: &'static str,
+    /// ` of chunk h40-7 (attempt 2)`, or nothing.
+    pub of: String,
+}
+
+/// Takes what a request brings, piece by piece.
+pub trait Receiver: TableSink + Send + Sized + 'static {
+    /// What a piece brought is passed on; the answer may still turn out to be void.
+    fn pass_on(&mut self) -> impl Future<Output = Result<(), crate::source::SourceError>> + Send;
+}
+
+/// Why a request ended.
+#[derive(Debug)]
+pub enum Stop {
+    /// The request failed.
+    Failed(Box<KustoError>),
+    /// Whoever wanted it does not any more, or cannot take it.
+    Source(crate::source::SourceError),
+}
+
+impl From<Stop> for crate::source::SourceError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Failed(error) => Self::Kusto(error),
+            Stop::Source(error) => error,
+        }
+    }
+}
+
+impl KustoClient {
+    /// A client for the cluster of the settings.
+    ///
+    /// # Errors
+    /// If its address is none, or is one that a token must not be sent to.
+    pub fn new(settings: &Kusto) -> Result<Self, String> {
+        let cluster: Url = settings
+            .cluster
+            .parse()
+            .map_err(|error| format!("it is no address: {error}"))?;
+        let http = Client::builder()
+            .redirect(Policy::none())
+            .connect_timeout(Duration::from_secs(30))
+            .tcp_keepalive(Duration::from_secs(60));
+        let http = match (cluster.scheme(), is_loopback(&cluster)) {
+            ("https", false) => http,
+            ("http" | "https", true) => http.no_proxy(),
+            ("http", false) => {
+                return Err("it must be https: over plain http anyone could read along".to_owned());
+            }
+            _ => return Err("it must begin with https://".to_owned()),
+        };
+        let http = http
+            .build()
+            .map_err(|error| format!("no client can be made: {}", told(&error)))?;
+        let mut address = cluster.clone();
+        let path = format!("{}/v2/rest/query", cluster.path().trim_end_matches('/'));
+        address.set_path(&path);
+        address.set_query(None);
+        let longest = match is_monitor_proxy(&cluster) {
+            true => PROXY_LONGEST,
+            false => LONGEST,
+        };
+        let server_timeout = settings.server_timeout.min(longest);
+        Ok(Self {
+            http,
+            login: Login::new(cluster, settings.credential),
+            address,
+            database: settings.database.clone(),
+            server_timeout,
+            client_timeout: settings.client_timeout.max(server_timeout + MARGIN),
+        })
+    }
+
+    /// Whether the cluster is behind an Azure Monitor proxy, with its tighter limits.
+    pub fn is_proxied(&self) -> bool {
+        is_monitor_proxy(&self.address)
+    }
+
+    /// The client's own deadline for a request.
+    pub fn client_timeout(&self) -> Duration {
+        self.client_timeout
+    }
+
+    /// Logs in, if the cluster needs it.
+    ///
+    /// # Errors
+    /// If that fails.
+    pub async fn log_in(&self) -> Result<(), Failure> {
+        self.login.token(&self.http, false).await.map(drop)
+    }
+
+    /// Asks a query; its rows go to the receiver, which is given back when the answer was whole.
+    ///
+    /// # Errors
+    /// With everything that an answer can fail with; what the receiver has passed on is then void.
+    pub async fn query<R: Receiver>(
+        &self,
+        purpose: &Purpose,
+        csl: &str,
+        max_row: u64,
+        receiver: R,
+    ) -> Result<R, Stop> {
+        let mut trace = Trace {
+            request_id: request_id().map_err(|failure| self.stop(purpose, "", None, failure))?,
+            activity_id: None,
+            received: 0,
+        };
+        let deadline = Instant::now() + self.client_timeout;
+        let asked = self.ask(csl, max_row, receiver, &mut trace);
+        let result = match timeout_at(deadline, asked).await {
+            Ok(result) => result,
+            Err(_) if trace.received == 0 => Err(Err(Failure::Connection(format!(
+                "no answer within {} s (source.kusto.client_timeout)",
+                self.client_timeout.as_secs()
+            )))),
+            Err(_) => Err(Err(Failure::ClientTimeout(self.client_timeout))),
+        };
+        tracing::debug!(query = purpose.query, of = %purpose.of, request_id = %trace.request_id, activity_id = trace.activity_id, bytes = trace.received, whole = result.is_ok(), "answered");
+        result.map_err(|stop| match stop {
+            Ok(source) => Stop::Source(source),
+            Err(failure) => self.stop(purpose, &trace.request_id, trace.activity_id, failure),
+        })
+    }
+
+    fn stop(
+        &self,
+        purpose: &Purpose,
+        request_id: &str,
+        activity_id: Option<String>,
+        failure: Failure,
+    ) -> Stop {
+        Stop::Failed(Box::new(KustoError {
+            query: purpose.query,
+            of: purpose.of.clone(),
+            request_id: request_id.to_owned(),
+            activity_id,
+            failure,
+        }))
+    }
+
+    async fn ask<R: Receiver>(
+        &self,
+        csl: &str,
+        max_row: u64,
+        receiver: R,
+        trace: &mut Trace,
+    ) -> Result<R, Result<crate::source::SourceError, Failure>> {
+        let response = self.answer(csl, trace).await.map_err(Err)?;
+        let headers = response.headers();
+        let packed = match header(headers, "content-encoding").as_deref() {
+            None | Some("identity") => false,
+            Some("gzip") => true,
+            Some(other) => return Err(Err(damaged(format!("it is encoded as {other:?}")))),
+        };
+        read(response, Decoder::new(packed, max_row), receiver, trace).await
+    }
+
+    /// Sends the query; an answer with another status than 200 is a failure.
+    async fn answer(&self, csl: &str, trace: &mut Trace) -> Result<Response, Failure> {
+        let body = self.body(csl);
+        for fresh in [false, true] {
+            let token = self.login.token(&self.http, fresh).await?;
+            let mut request = self
+                .http
+                .post(self.address.clone())
+                .header("accept", "application/json")
+                .header("accept-encoding", "gzip")
+                .header("content-type", "application/json; charset=utf-8")
+                .header("x-ms-app", "gleaner")
+                .header(
+                    "x-ms-client-version",
+                    concat!("gleaner:", env!("CARGO_PKG_VERSION")),
+                )
+                .header("x-ms-client-request-id", &trace.request_id)
+                .header("x-ms-version", "2024-12-12")
+                .body(body.clone());
+            if let Some(token) = token {
+                request = request.bearer_auth(token.secret());
+            }
+            let response = request
+                .send()
+                .await
+                .map_err(|error| Failure::Connection(told(&error)))?;
+            trace.activity_id = header(response.headers(), "x-ms-activity-id");
+            let status = response.status().as_u16();
+            match status {
+                200 => return Ok(response),
+                204 => return Err(damaged("it is empty (HTTP 204)")),
+                401 if !fresh => continue,
+                _ => return Err(refusal(response).await),
+            }
+        }
+        Err(Failure::Unauthorized("no message".to_owned()))
+    }
+
+    fn body(&self, csl: &str) -> String {
+        json!({
+            "db": self.database,
+            "csl": csl,
+            "properties": {"Options": {
+                "servertimeout": timespan(self.server_timeout),
+                "notruncation": true,
+                "request_readonly": true,
+                "results_v2_newlines_between_frames": true,
+                "results_v2_fragment_primary_tables": true,
+                "results_error_reporting_placement": "end_of_table",
+            }},
+        })
+        .to_string()
+    }
+}
+
+/// What is known of a request.
+struct Trace {
+    request_id: String,
+    activity_id: Option<String>,
+    received: u64,
+}
+
+fn request_id() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::Connection(format!("the system gives no random id: {error}")))?;
+    Ok(format!("gleaner;{}", hex(&bytes)))
+}
+
+fn header(headers: &HeaderMap, name: &'static str) -> Option<String> {
+    let value = headers.get(HeaderName::from_static(name))?.to_str().ok()?;
+    Some(
+        value
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(100)
+            .collect(),
+    )
+}
+
+/// The failure of an answer whose status is not 200.
+async fn refusal(mut response: Response) -> Failure {
+    let status = response.status().as_u16();
+    let retry_after = header(response.headers(), "retry-after")
+        .and_then(|text| text.trim().parse().ok())
+        .map(Duration::from_secs);
+    if (300..400).contains(&status) {
+        let to = header(response.headers(), "location").unwrap_or_default();
+        return Failure::Permanent(format!(
+            "HTTP {status}: it points to {to:?}, and a token is never sent on; if that is the cluster, set source.kusto.cluster to it"
+        ));
+    }
+    let mut body = Vec::new();
+    // What can be read of a message is better than none.
+    while body.len() < ERROR_BODY
+        && let Ok(Some(more)) = response.chunk().await
+    {
+        body.extend_from_slice(&more);
+    }
+    error::of_status(status, retry_after, &body)
+}
+
+async fn read<R: Receiver>(
+    mut response: Response,
+    mut decoder: Decoder,
+    mut receiver: R,
+    trace: &mut Trace,
+) -> Result<R, Result<crate::source::SourceError, Failure>> {
+    let mut more = true;
+    while more {
+        let mut gathered = Vec::new();
+        while more && gathered.len() < GATHER {
+            match response.chunk().await {
+                Ok(Some(bytes)) => {
+                    trace.received += bytes.len() as u64;
+                    gathered.extend_from_slice(&bytes);
+                }
+                Ok(None) => more = false,
+                Err(error) => return Err(Err(Failure::Connection(told(&error)))),
+            }
+        }
+        let decoded;
+        (decoder, receiver, decoded) = blocking(move || {
+            let decoded = decoder.push(&gathered, &mut receiver);
+            (decoder, receiver, decoded)
+        })
+        .await
+        .map_err(|error| Ok(error.into()))?;
+        decoded.map_err(Err)?;
+        if more {
+            receiver.pass_on().await.map_err(Ok)?;
+        }
+    }
+    let finished;
+    (receiver, finished) = blocking(move || {
+        let finished = decoder.finish(&mut receiver);
+        (receiver, finished)
+    })
+    .await
+    .map_err(|error| Ok(error.into()))?;
+    finished.map_err(Err)?;
+    receiver.pass_on().await.map_err(Ok)?;
+    Ok(receiver)
+}
+
+/// Unpacks and reads a body.
+struct Decoder {
+    unpack: Option<GzDecoder<Vec<u8>>>,
+    frames: FrameReader,
+}
+
+impl Decoder {
+    fn new(packed: bool, max_row: u64) -> Self {
+        Self {
+            unpack: packed.then(|| GzDecoder::new(Vec::new())),
+            frames: FrameReader::new(max_row),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8], sink: &mut impl TableSink) -> Result<(), Failure> {
+        let Some(unpack) = &mut self.unpack else {
+            return self.frames.push(bytes, sink);
+        };
+        for piece in bytes.chunks(UNPACK) {
+            unpack.write_all(piece).map_err(unpacking)?;
+            self.frames.push(unpack.get_ref(), sink)?;
+            unpack.get_mut().clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
+        if let Some(unpack) = &mut self.unpack {
+            unpack.try_finish().map_err(unpacking)?;
+            self.frames.push(unpack.get_ref(), sink)?;
+        }
+        self.frames.finish(sink)
+    }
+}
+
+fn unpacking(error: std::io::Error) -> Failure {
+    damaged(format!("it cannot be unpacked: {error}"))
+}
+
+/// An error of the connection with its causes, without the address.
+pub(super) fn told(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    match causes.is_empty() {
+        true if error.is_timeout() => "timed out".to_owned(),
+        true => "no cause is known".to_owned(),
+        false => causes.join(": "),
+    }
+}
+
+fn is_monitor_proxy(cluster: &Url) -> bool {
+    let host = cluster.host_str().unwrap_or_default();
+    [
+        "ade.loganalytics.io",
+        "ade.applicationinsights.io",
+        "adx.monitor.azure.com",
+    ]
+    .contains(&host)
+}
+
+/// `hh:mm:ss`
+fn timespan(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timespan_is_hours_minutes_seconds() {
+        assert_eq!(timespan(Duration::from_secs(1800)), "00:30:00");
+        assert_eq!(timespan(LONGEST), "01:00:00");
+    }
+}

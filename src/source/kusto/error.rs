@@ -1,0 +1,324 @@
+//! What can go wrong between gleaner and a cluster, and what to do about each.
+//!
+//! Every error names one [`Action`]; the supervisor does what it says and knows nothing of Kusto.
+//! The table is that of Kusto's documentation of query limits and partial failures, with what its
+//! own clients do where it is silent.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::source::Action;
+
+/// Characters of a server's message that are told.
+const MESSAGE_CHARS: usize = 600;
+
+/// A request that did not bring what was asked for. Nothing of its answer is kept.
+#[derive(Debug, Error)]
+#[error("{query} query{of}: {failure}{ids}", ids = Ids(.activity_id, .request_id))]
+pub struct KustoError {
+    /// `census`, `certificate`, `payload` or `plan`.
+    pub query: &'static str,
+    /// ` of chunk h40-7 (attempt 2)`, or nothing.
+    pub of: String,
+    /// The id that gleaner gave the request.
+    pub request_id: String,
+    /// The id that the server gave it, if it answered at all.
+    pub activity_id: Option<String>,
+    /// What happened.
+    pub failure: Failure,
+}
+
+struct Ids<'a>(&'a Option<String>, &'a str);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(activity) => write!(f, " (activity id {activity}, client request id {})", self.1),
+            None => write!(f, " (client request id {})", self.1),
+        }
+    }
+}
+
+/// What happened to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// The cluster has enough to do.
+    #[error("the cluster is throttling: {message}")]
+    Throttled {
+        /// As the server wishes.
+        retry_after: Option<Duration>,
+        /// What it says.
+        message: String,
+    },
+    /// The query took longer than the server allows.
+    #[error("the query timed out on the server: {0}")]
+    ServerTimeout(String),
+    /// The client's own deadline has passed.
+    #[error("no whole answer within {} s (source.kusto.client_timeout)", .0.as_secs())]
+    ClientTimeout(Duration),
+    /// The result is larger than the server gives.
+    #[error("the result is too large: {0}")]
+    TooLarge(String),
+    /// The query used more than the server allows.
+    #[error("runaway query: {0}")]
+    Runaway(String),
+    /// The cluster is short of memory.
+    #[error("the cluster lacks memory: {0}")]
+    LowMemory(String),
+    /// The token was refused, also a fresh one.
+    #[error("the cluster refuses the login (401): {0}")]
+    Unauthorized(String),
+    /// No token could be had.
+    #[error("cannot log in: {0}")]
+    Login(String),
+    /// The server says that asking again is no use.
+    #[error("the server refuses the query: {0}")]
+    Permanent(String),
+    /// The server says something else, or is not well.
+    #[error("the server fails: {0}")]
+    Server(String),
+    /// The connection could not be made, or broke.
+    #[error("the connection failed: {0}")]
+    Connection(String),
+    /// The answer is not one, or not a whole one.
+    #[error("the answer is damaged: {0}")]
+    Damaged(String),
+    /// The answer is whole, but its rows are not those that the certificate counts.
+    #[error(
+        "the answer has {rows} conversations with checksum {sum}, the cluster counts {certified_rows} with {certified_sum}"
+    )]
+    NotAsCertified {
+        /// Rows delivered.
+        rows: u64,
+        /// Their checksum.
+        sum: u64,
+        /// What the certificate says.
+        certified_rows: u64,
+        /// What the certificate says.
+        certified_sum: u64,
+    },
+    /// A row of another chunk or rank.
+    #[error("{foreign} of {rows} rows do not belong to what was asked for")]
+    Foreign {
+        /// How many.
+        foreign: u64,
+        /// Of how many.
+        rows: u64,
+    },
+    /// No row at all is where gleaner's own hash puts it.
+    #[error(
+        "all {0} rows belong elsewhere by gleaner's hash (xxHash64 of the id): does the query filter by hash(conversationId) % _chunks == _chunk?"
+    )]
+    OtherHash(u64),
+    /// The query's columns are not those that gleaner needs.
+    #[error("the query's result does not fit: {0}")]
+    Columns(String),
+}
+
+impl Failure {
+    /// What to do about it.
+    pub fn action(&self) -> Action {
+        match self {
+            Self::Throttled { retry_after, .. } => Action::Throttle {
+                retry_after: *retry_after,
+            },
+            Self::ServerTimeout(_) | Self::ClientTimeout(_) => Action::Split,
+            Self::TooLarge(_) | Self::Runaway(_) => Action::Split,
+            Self::LowMemory(_) => Action::RetryThenSplit,
+            Self::Server(_)
+            | Self::Connection(_)
+            | Self::Damaged(_)
+            | Self::NotAsCertified { .. }
+            | Self::Foreign { .. } => Action::Retry,
+            Self::Unauthorized(_)
+            | Self::Login(_)
+            | Self::Permanent(_)
+            | Self::OtherHash(_)
+            | Self::Columns(_) => Action::Fail,
+        }
+    }
+}
+
+/// The failure that an HTTP status and its body tell of.
+pub fn of_status(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Failure {
+    let parsed = serde_json::from_slice::<Value>(body).ok();
+    let error = parsed.as_ref().and_then(|value| value.get("error"));
+    let message = match error {
+        Some(error) => message_of(error),
+        None => printable(body),
+    };
+    let message = format!("HTTP {status}: {message}");
+    if let Some(failure) = error.and_then(|error| of_code(error, retry_after)) {
+        return failure;
+    }
+    match status {
+        401 => Failure::Unauthorized(message),
+        429 => Failure::Throttled {
+            retry_after,
+            message,
+        },
+        504 => Failure::ServerTimeout(message),
+        // Asking again is no use: the request itself is refused, or there is nothing there.
+        300..=499 if status != 408 => Failure::Permanent(message),
+        _ => match error.and_then(|error| error.get("@permanent")) {
+            Some(Value::Bool(true)) => Failure::Permanent(message),
+            _ => Failure::Server(message),
+        },
+    }
+}
+
+/// The failure that an error inside an answer tells of: `{"error": {...}}` or a list of those.
+pub fn of_one_api(errors: &Value) -> Failure {
+    let first = match errors {
+        Value::Array(list) => list.first().unwrap_or(&Value::Null),
+        other => other,
+    };
+    let error = first.get("error").unwrap_or(first);
+    // An answer that has begun and then failed is void, whatever `@permanent` says: only the codes
+    // that have an action of their own are told apart.
+    of_code(error, None).unwrap_or_else(|| {
+        Failure::Damaged(format!(
+            "the server reports a partial failure: {}",
+            message_of(error)
+        ))
+    })
+}
+
+/// Codes that say more than the status; also in the text, where the code is a general one.
+fn of_code(error: &Value, retry_after: Option<Duration>) -> Option<Failure> {
+    let code = error["code"].as_str().unwrap_or_default();
+    let text = format!(
+        "{code} {} {} {}",
+        error["@type"].as_str().unwrap_or_default(),
+        error["@message"].as_str().unwrap_or_default(),
+        error["innererror"]
+    );
+    let has = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    let message = || message_of(error);
+    if has(&["TooManyRequests", "QueryThrottled", "QuotaExceeded"]) {
+        return Some(Failure::Throttled {
+            retry_after,
+            message: message(),
+        });
+    }
+    if has(&["E_RUNAWAY_QUERY"]) {
+        return Some(Failure::Runaway(message()));
+    }
+    if has(&["LowMemoryCondition", "80DA0007", "E_LOW_MEMORY_CONDITION"]) {
+        return Some(Failure::LowMemory(message()));
+    }
+    if has(&["E_QUERY_RESULT_SET_TOO_LARGE", "80DA0003", "LimitsExceeded"]) {
+        return Some(Failure::TooLarge(message()));
+    }
+    if has(&["RequestExecutionTimeout", "E_QUERY_TIMEOUT"]) {
+        return Some(Failure::ServerTimeout(message()));
+    }
+    None
+}
+
+fn message_of(error: &Value) -> String {
+    let message = ["@message", "message"]
+        .iter()
+        .find_map(|key| error[*key].as_str())
+        .unwrap_or("no message");
+    match error["code"].as_str() {
+        Some(code) => printable(format!("{code}: {message}").as_bytes()),
+        None => printable(message.as_bytes()),
+    }
+}
+
+/// The beginning of a server's text on one line, fit for a terminal.
+pub fn printable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String = words
+        .join(" ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .collect();
+    match line.char_indices().nth(MESSAGE_CHARS) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None if line.is_empty() => "no message".to_owned(),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn error(code: &str, message: &str, permanent: bool) -> Vec<u8> {
+        json!({"error": {"code": code, "message": "m", "@message": message, "@permanent": permanent}})
+            .to_string()
+            .into_bytes()
+    }
+
+    #[test]
+    fn every_status_has_its_action() {
+        let seconds = |n| Some(Duration::from_secs(n));
+        let throttle = |after| Action::Throttle { retry_after: after };
+        for (status, body, action) in [
+            (429, b"slow down".to_vec(), throttle(seconds(7))),
+            (400, error("QuotaExceeded", "", false), throttle(seconds(7))),
+            (503, b"".to_vec(), Action::Retry),
+            (502, b"<html>".to_vec(), Action::Retry),
+            (500, error("Internal", "x", false), Action::Retry),
+            (520, b"".to_vec(), Action::Retry),
+            (408, b"".to_vec(), Action::Retry),
+            (504, b"".to_vec(), Action::Split),
+            (
+                500,
+                error("RequestExecutionTimeout", "", false),
+                Action::Split,
+            ),
+            (
+                500,
+                error("General", "(E_RUNAWAY_QUERY)", false),
+                Action::Split,
+            ),
+            (
+                400,
+                error("LimitsExceeded", "80DA0003", false),
+                Action::Split,
+            ),
+            (
+                500,
+                error("LowMemoryCondition", "", false),
+                Action::RetryThenSplit,
+            ),
+            (
+                400,
+                error("General_BadRequest", "syntax", true),
+                Action::Fail,
+            ),
+            (400, b"plain text".to_vec(), Action::Fail),
+            (500, error("Internal", "x", true), Action::Fail),
+            (401, b"".to_vec(), Action::Fail),
+            (403, b"".to_vec(), Action::Fail),
+            (404, b"".to_vec(), Action::Fail),
+            (302, b"".to_vec(), Action::Fail),
+        ] {
+            let failure = of_status(status, seconds(7), &body);
+            assert_eq!(failure.action(), action, "{status} {failure}");
+        }
+    }
+
+    #[test]
+    fn a_partial_failure_voids_the_attempt_even_if_it_says_permanent() {
+        let unknown = json!([{"error": {"code": "Internal", "@message": "x", "@permanent": true}}]);
+        assert_eq!(of_one_api(&unknown).action(), Action::Retry);
+        let large = json!([{"error": {"code": "LimitsExceeded", "@message": "E_QUERY_RESULT_SET_TOO_LARGE"}}]);
+        assert_eq!(of_one_api(&large).action(), Action::Split);
+        assert_eq!(of_one_api(&json!("odd")).action(), Action::Retry);
+    }
+
+    #[test]
+    fn a_servers_text_is_cut_and_put_on_one_line() {
+        let told = printable(format!("a\n\u{1b}[31m  b{}", "x".repeat(5000)).as_bytes());
+        assert!(told.starts_with("a [31m b") && told.len() < 700, "{told}");
+    }
+}

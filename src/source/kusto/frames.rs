@@ -1,0 +1,415 @@
+//! The frames of Kusto's REST v2 answers, split from the bytes as they arrive.
+//!
+//! An answer is one JSON array of frames. The rows of the primary result come in one `DataTable`,
+//! or in `TableFragment`s between a `TableHeader` and a `TableCompletion`; keys may come in any
+//! order. One row at a time is held, never an answer, unless a frame tells its columns after its
+//! rows; then as many rows as fit into [`super::frame::UNDECIDED_BYTES`].
+//!
+//! A status of 200 says nothing. An answer is whole only if the rows are as many as `RowCount`
+//! says, nothing reports an error, `DataSetCompletion` has come, and nothing but white space
+//! follows the array's closing bracket (Kusto documentation: "The consumer should ignore the entire
+//! result if observing a partial query failure"). [`FrameReader::finish`] says so or why not.
+
+use std::ops::Range;
+
+use super::error::{self, Failure};
+use super::frame::{Frame, Table};
+use crate::domain::json::{JsonError, Kind, Scanner, Value};
+use crate::domain::row::MalformedReason;
+
+/// The largest value of a frame besides its rows: lists of columns, errors.
+const SMALL_VALUE: usize = 16 << 20;
+
+/// So close to the end of what has arrived an error may only mean that more must arrive.
+const TOKEN: usize = 16;
+
+/// A column of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type as the server names it.
+    pub kind: String,
+}
+
+/// Takes the rows of the primary result.
+pub trait TableSink {
+    /// The columns; before any row, once.
+    ///
+    /// # Errors
+    /// If they do not fit.
+    fn columns(&mut self, columns: &[Column]) -> Result<(), Failure>;
+
+    /// A row: its cells, checked as JSON but not against the columns.
+    ///
+    /// # Errors
+    /// If it does not fit.
+    fn row(&mut self, cells: &[Value<'_>]) -> Result<(), Failure>;
+
+    /// A row that is too large or nested too deep to be held: the cells before the fault.
+    ///
+    /// # Errors
+    /// If it cannot be done without.
+    fn reject(&mut self, cells: &[Value<'_>], reason: MalformedReason) -> Result<(), Failure>;
+}
+
+/// Where the reader stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before the array.
+    Start,
+    /// In the array, before a frame or its end; whether a frame has come before.
+    Frames { first: bool },
+    /// In a frame, before a key or its end.
+    Keys { first: bool },
+    /// Before the value of the key read last.
+    Value,
+    /// In a frame's rows, before a row or their end.
+    Rows { first: bool },
+    /// At a row.
+    Row,
+    /// In a row that is passed over.
+    Skip(Skip),
+    /// Behind the array.
+    End,
+}
+
+/// How deep in a row that is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Skip {
+    depth: u64,
+    string: bool,
+    escape: bool,
+}
+
+/// Reads the frames of one answer.
+#[derive(Debug)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    /// What of the buffer is done.
+    at: usize,
+    /// The length that the buffer must have before a value that was not whole is tried again:
+    /// each time twice what it was, so that a large row is not scanned too often.
+    enough: usize,
+    state: State,
+    key: String,
+    frame: Frame,
+    table: Table,
+    max_row: usize,
+    bytes: u64,
+    /// The cells of the row at hand; kept for its memory.
+    spans: Vec<Span>,
+}
+
+impl FrameReader {
+    /// A reader of rows of at most `max_row` bytes; larger ones are rejected.
+    pub fn new(max_row: u64) -> Self {
+        Self {
+            buffer: Vec::new(),
+            at: 0,
+            enough: 0,
+            state: State::Start,
+            key: String::new(),
+            frame: Frame::default(),
+            table: Table::default(),
+            max_row: usize::try_from(max_row).unwrap_or(usize::MAX),
+            bytes: 0,
+            spans: Vec::new(),
+        }
+    }
+
+    /// Bytes read so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads what has arrived.
+    ///
+    /// # Errors
+    /// If the answer is not one, reports a failure, or the sink refuses.
+    pub fn push(&mut self, bytes: &[u8], sink: &mut impl TableSink) -> Result<(), Failure> {
+        self.bytes += bytes.len() as u64;
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() < self.enough {
+            return Ok(());
+        }
+        while self.step(sink)? {}
+        self.buffer.drain(..self.at);
+        self.enough = self.enough.saturating_sub(self.at);
+        self.at = 0;
+        Ok(())
+    }
+
+    /// The body has ended: is it whole?
+    ///
+    /// # Errors
+    /// If not.
+    pub fn finish(mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
+        self.enough = 0;
+        while self.step(sink)? {}
+        match self.state {
+            State::End => self.table.finish(),
+            State::Start if self.bytes == 0 => Err(damaged("it is empty")),
+            _ => Err(damaged(format!(
+                "it was cut off after {} bytes",
+                self.bytes
+            ))),
+        }
+    }
+
+    /// The next byte that is not white space.
+    fn peek(&mut self) -> Option<u8> {
+        let rest = &self.buffer[self.at..];
+        let space = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace() && **byte != 0x0c)
+            .count();
+        self.at += space;
+        self.buffer.get(self.at).copied()
+    }
+
+    /// Does the next thing; `false` if more bytes must arrive first.
+    fn step(&mut self, sink: &mut impl TableSink) -> Result<bool, Failure> {
+        if let State::Skip(skip) = self.state {
+            return Ok(self.skip(skip));
+        }
+        let Some(byte) = self.peek() else {
+            return Ok(false);
+        };
+        match (self.state, byte) {
+            (State::Start, b'[') => self.pass(State::Frames { first: true }),
+            (State::Start, _) => {
+                // A proxy's page, an error as text, an answer of v1.
+                let text = error::printable(&self.buffer[..self.buffer.len().min(400)]);
+                Err(damaged(format!("it is not a list of frames: {text}")))
+            }
+            (State::Frames { .. }, b']') => self.pass(State::End),
+            (State::Frames { first: false }, b',') => self.pass(State::Frames { first: true }),
+            (State::Frames { first: true }, b'{') => {
+                self.frame = Frame::default();
+                self.pass(State::Keys { first: true })
+            }
+            (State::Keys { .. }, b'}') => {
+                let frame = std::mem::take(&mut self.frame);
+                self.table.end_frame(frame, sink)?;
+                self.pass(State::Frames { first: false })
+            }
+            (State::Keys { first: false }, b',') => self.pass(State::Keys { first: true }),
+            (State::Keys { first: true }, b'"') => self.read_key(),
+            (State::Value, b'[') if self.key == "Rows" => {
+                self.table.begin_rows(&mut self.frame, sink)?;
+                self.pass(State::Rows { first: true })
+            }
+            (State::Value, _) => self.read_value(),
+            (State::Rows { .. }, b']') => self.pass(State::Keys { first: false }),
+            (State::Rows { first: false }, b',') => self.pass(State::Rows { first: true }),
+            (State::Rows { first: true }, b'[') => {
+                self.state = State::Row;
+                Ok(true)
+            }
+            (State::Rows { first: true }, b'{') => self.read_error_row(),
+            (State::Row, _) => self.read_row(sink),
+            _ => Err(damaged(format!(
+                "unexpected {:?} at byte {}",
+                char::from(byte),
+                self.offset()
+            ))),
+        }
+    }
+
+    /// Bytes of the answer before the position.
+    fn offset(&self) -> u64 {
+        self.bytes - (self.buffer.len() - self.at) as u64
+    }
+
+    fn pass(&mut self, state: State) -> Result<bool, Failure> {
+        self.at += 1;
+        self.state = state;
+        Ok(true)
+    }
+
+    /// Scans something that must be whole: where it ends, or `None` if more must arrive.
+    fn whole(
+        &mut self,
+        scan: impl FnOnce(&mut Scanner<'_>) -> Result<(), JsonError>,
+    ) -> Result<Option<Range<usize>>, JsonError> {
+        let text = &self.buffer[self.at..];
+        let mut scanner = Scanner::new(text);
+        match scan(&mut scanner) {
+            // What ends with the text may go on.
+            Ok(()) if scanner.position() < text.len() => {
+                self.enough = 0;
+                Ok(Some(self.at..self.at + scanner.position()))
+            }
+            Err(error @ JsonError::TooDeep) => Err(error),
+            Err(error @ JsonError::Syntax(at)) if at + TOKEN < text.len() => Err(error),
+            _ => {
+                self.enough = self.at + 2 * text.len();
+                Ok(None)
+            }
+        }
+    }
+
+    fn syntax(&self, error: JsonError) -> Failure {
+        damaged(format!("{error} after byte {}", self.offset()))
+    }
+
+    fn read_key(&mut self) -> Result<bool, Failure> {
+        let scan = |scanner: &mut Scanner<'_>| scanner.value().map(drop);
+        let Some(key) = self.whole(scan).map_err(|error| self.syntax(error))? else {
+            return Ok(false);
+        };
+        let end = key.end;
+        let colon = self.buffer[end..]
+            .iter()
+            .position(|byte| !byte.is_ascii_whitespace());
+        match colon.map(|colon| (colon, self.buffer[end + colon])) {
+            None => Ok(false),
+            Some((colon, b':')) => {
+                self.key = serde_json::from_slice(&self.buffer[key])
+                    .map_err(|_| damaged("a key of a frame is no text"))?;
+                self.at = end + colon + 1;
+                self.state = State::Value;
+                Ok(true)
+            }
+            Some(_) => Err(damaged("a key of a frame has no value")),
+        }
+    }
+
+    fn read_value(&mut self) -> Result<bool, Failure> {
+        let scan = |scanner: &mut Scanner<'_>| scanner.value().map(drop);
+        let Some(value) = self.whole(scan).map_err(|error| self.syntax(error))? else {
+            return match self.buffer.len() - self.at > SMALL_VALUE {
+                true => Err(damaged(format!("the frame's {} is too large", self.key))),
+                false => Ok(false),
+            };
+        };
+        let parsed = serde_json::from_slice(&self.buffer[value.clone()])
+            .map_err(|_| damaged(format!("the frame's {} cannot be read", self.key)))?;
+        self.frame.set(&self.key, parsed)?;
+        self.at = value.end;
+        self.state = State::Keys { first: false };
+        Ok(true)
+    }
+
+    /// An object in the place of a row is an error.
+    fn read_error_row(&mut self) -> Result<bool, Failure> {
+        let scan = |scanner: &mut Scanner<'_>| scanner.value().map(drop);
+        let Some(value) = self.whole(scan).map_err(|error| self.syntax(error))? else {
+            return Ok(false);
+        };
+        let parsed: serde_json::Value = serde_json::from_slice(&self.buffer[value])
+            .map_err(|_| damaged("an error among the rows cannot be read"))?;
+        match parsed.get("OneApiErrors") {
+            Some(errors) => Err(error::of_one_api(errors)),
+            None => Err(damaged("a row is an object")),
+        }
+    }
+
+    fn read_row(&mut self, sink: &mut impl TableSink) -> Result<bool, Failure> {
+        let mut spans = std::mem::take(&mut self.spans);
+        spans.clear();
+        let scanned = self.whole(|scanner| scan_row(scanner, &mut spans));
+        let reason = match scanned {
+            Ok(Some(row)) if row.len() <= self.max_row => {
+                let text = &self.buffer[row.clone()];
+                if simdutf8::basic::from_utf8(text).is_err() {
+                    return Err(damaged("a row is not UTF-8"));
+                }
+                let cells: Vec<_> = spans.iter().map(|span| span.of(text)).collect();
+                self.table.row(&mut self.frame, text, &cells, sink)?;
+                self.at = row.end;
+                self.spans = spans;
+                self.state = State::Rows { first: false };
+                return Ok(true);
+            }
+            Ok(Some(_)) => MalformedReason::TooLarge,
+            Ok(None) if self.buffer.len() - self.at <= self.max_row => return Ok(false),
+            Ok(None) => MalformedReason::TooLarge,
+            Err(JsonError::TooDeep) => MalformedReason::TooDeep,
+            Err(error) => return Err(self.syntax(error)),
+        };
+        let text = &self.buffer[self.at..];
+        let held = &text[..text.len().min(self.max_row)];
+        self.table.reject(&mut self.frame, held, reason, sink)?;
+        self.enough = 0;
+        self.state = State::Skip(Skip {
+            depth: 0,
+            string: false,
+            escape: false,
+        });
+        Ok(true)
+    }
+
+    /// Passes over the rest of a row.
+    fn skip(&mut self, mut skip: Skip) -> bool {
+        for (index, byte) in self.buffer[self.at..].iter().enumerate() {
+            match byte {
+                _ if skip.escape => skip.escape = false,
+                b'\\' if skip.string => skip.escape = true,
+                b'"' => skip.string = !skip.string,
+                _ if skip.string => {}
+                b'[' | b'{' => skip.depth += 1,
+                b']' | b'}' => {
+                    skip.depth -= 1;
+                    if skip.depth == 0 {
+                        self.at += index + 1;
+                        self.state = State::Rows { first: false };
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.at = self.buffer.len();
+        self.state = State::Skip(skip);
+        false
+    }
+}
+
+/// Where a cell of a row is, without the row.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    kind: Kind,
+    start: usize,
+    end: usize,
+    escaped: bool,
+}
+
+impl Span {
+    fn of<'a>(&self, row: &'a [u8]) -> Value<'a> {
+        Value {
+            kind: self.kind,
+            text: &row[self.start..self.end],
+            escaped: self.escaped,
+        }
+    }
+}
+
+/// Scans a row and notes its cells; those before a fault stay noted.
+fn scan_row(scanner: &mut Scanner<'_>, spans: &mut Vec<Span>) -> Result<(), JsonError> {
+    scanner.open_array()?;
+    while scanner.next_element(spans.is_empty())? {
+        let cell = scanner.value()?;
+        let end = scanner.position();
+        spans.push(Span {
+            kind: cell.kind,
+            start: end - cell.text.len(),
+            end,
+            escaped: cell.escaped,
+        });
+    }
+    Ok(())
+}
+
+/// The cells of a row; of one that is broken, those before the fault.
+pub(super) fn cells(row: &[u8]) -> Vec<Value<'_>> {
+    let mut spans = Vec::with_capacity(16);
+    // The cells before a fault are all that is wanted of a broken row.
+    let _ = scan_row(&mut Scanner::new(row), &mut spans);
+    spans.iter().map(|span| span.of(row)).collect()
+}
+
+pub(super) fn damaged(what: impl Into<String>) -> Failure {
+    Failure::Damaged(what.into())
+}

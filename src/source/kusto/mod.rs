@@ -1,0 +1,348 @@
+//! Azure Data Explorer: chunks by the hash of the id, two passes, and a certificate for each.
+//!
+//! The census and the single pass are held against a **certificate**, a count and a checksum that
+//! the cluster computes in one small aggregation; the payloads of the second pass are held against
+//! the census by the pipeline. No attempt counts unless they agree: a row lost, doubled or foreign
+//! voids it, whatever the status said.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    ConversationSource, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError, Survey,
+};
+use crate::config::settings::Kusto;
+use crate::domain::chunk::{Chunk, HashChunk};
+use crate::domain::selector::{Certificate, Selector};
+use crate::domain::stratum::Selection;
+
+pub mod auth;
+pub mod client;
+pub mod counts;
+pub mod error;
+mod frame;
+pub mod frames;
+pub mod query;
+pub mod rows;
+
+use client::{KustoClient, Purpose, Receiver};
+use counts::Numbers;
+use error::{Failure, KustoError};
+use frames::{Column, TableSink};
+use query::{CERTIFICATE, Template, Values};
+use rows::{Asked, RowWriter};
+
+/// Queries that an Azure Monitor proxy runs at once for a user, less one for a person.
+const PROXY_QUERIES: usize = 4;
+
+/// A cluster as a source.
+#[derive(Debug)]
+pub struct KustoSource {
+    settings: Kusto,
+    chunks: NonZeroU32,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+    ignored: Vec<String>,
+    selection: Arc<Selection>,
+    max_record: u64,
+    client: KustoClient,
+    payload: Template,
+    census: Template,
+}
+
+/// What a run asks of a cluster, besides its address.
+#[derive(Debug, Clone)]
+pub struct Population {
+    /// Hash chunks.
+    pub chunks: NonZeroU32,
+    /// First instant inside the window.
+    pub start: Option<Timestamp>,
+    /// First instant outside.
+    pub end: Option<Timestamp>,
+    /// Ids that stand for "no id".
+    pub ignored: Vec<String>,
+    /// What is sampled.
+    pub selection: Arc<Selection>,
+    /// `limits.max_record`, in bytes.
+    pub max_record: u64,
+}
+
+impl KustoSource {
+    /// A source that asks the cluster of the settings.
+    ///
+    /// # Errors
+    /// If the address or a query file cannot be used.
+    pub fn new(settings: Kusto, population: Population) -> Result<Self, SourceError> {
+        let template = |file: &crate::config::queries::QueryFile| {
+            Template::new(&file.text).map_err(|error| SourceError::Query {
+                path: file.path.clone(),
+                error,
+            })
+        };
+        let client = KustoClient::new(&settings).map_err(|reason| SourceError::Cluster {
+            cluster: settings.cluster.clone(),
+            reason,
+        })?;
+        let (payload, census) = (template(&settings.query)?, template(&settings.census)?);
+        if settings.passes == 2 && !payload.selects() {
+            return Err(SourceError::Query {
+                path: settings.query.path.clone(),
+                error: query::QueryError::Unused {
+                    name: "_selected",
+                    why: "two passes ask for some ranks only; use it, or set source.kusto.passes = 1",
+                },
+            });
+        }
+        if client.is_proxied() {
+            tracing::warn!(
+                "the cluster is behind an Azure Monitor proxy: queries end after 10 minutes whatever source.kusto.server_timeout says, at most 5 run at once, and an answer has at most 64 MB; gleaner runs {PROXY_QUERIES} and splits chunks that are too large"
+            );
+        }
+        Ok(Self {
+            settings,
+            chunks: population.chunks,
+            start: population.start,
+            end: population.end,
+            ignored: population.ignored,
+            selection: population.selection,
+            max_record: population.max_record,
+            client,
+            payload,
+            census,
+        })
+    }
+
+    fn values<'a>(&'a self, chunk: HashChunk, wanted: &'a Selector) -> Values<'a> {
+        Values {
+            start: self.start,
+            end: self.end,
+            chunk,
+            ignored: &self.ignored,
+            selection: &self.selection,
+            wanted,
+        }
+    }
+
+    /// Count and checksum of a chunk, computed by the cluster.
+    async fn certificate(&self, chunk: HashChunk, of: &str) -> Result<Certificate, SourceError> {
+        let purpose = Purpose {
+            query: "certificate",
+            of: of.to_owned(),
+        };
+        let csl = self
+            .census
+            .with(&self.values(chunk, &Selector::All), CERTIFICATE);
+        let numbers = Numbers::new(&["conversations", "checksum"]);
+        let numbers = self
+            .client
+            .query(&purpose, &csl, self.max_record, numbers)
+            .await?;
+        match numbers.rows.as_slice() {
+            [row] => Ok(Certificate {
+                conversations: row[0],
+                checksum: row[1],
+            }),
+            // An aggregation without rows to aggregate.
+            [] => Ok(Certificate::default()),
+            rows => Err(SourceError::Kusto(Box::new(KustoError {
+                query: "certificate",
+                of: of.to_owned(),
+                request_id: "-".to_owned(),
+                activity_id: None,
+                failure: Failure::Columns(format!("it has {} rows, not one", rows.len())),
+            }))),
+        }
+    }
+
+    async fn rows(
+        &self,
+        asked: Asked,
+        purpose: Purpose,
+        sink: &mut dyn RowSink,
+    ) -> Result<Certificate, SourceError> {
+        let template = match asked.census {
+            true => &self.census,
+            false => &self.payload,
+        };
+        let csl = template.with(&self.values(asked.chunk, &asked.wanted), "");
+        let form = match asked.census {
+            true => RowForm::Census,
+            false => RowForm::Assembled,
+        };
+        // The receiver must own what it works with, as decoding changes threads; the sink stays
+        // here and takes what comes through the channel.
+        let (blocks, mut waiting) = tokio::sync::mpsc::channel::<RowBlock>(1);
+        let receiver = Writing {
+            writer: RowWriter::new(asked, Arc::clone(&self.selection)),
+            form,
+            blocks,
+        };
+        let query = self.client.query(&purpose, &csl, self.max_record, receiver);
+        let pass_on = async {
+            while let Some(block) = waiting.recv().await {
+                sink.write(block).await?;
+            }
+            Ok::<_, SourceError>(())
+        };
+        let query = async {
+            let receiver = query.await?;
+            // Its sender goes with it, and then nothing more is waited for.
+            Ok::<_, SourceError>(receiver.writer.finish())
+        };
+        let (finished, ()) = futures_util::try_join!(query, pass_on)?;
+        finished.map_err(|failure| {
+            SourceError::Kusto(Box::new(KustoError {
+                query: purpose.query,
+                of: purpose.of,
+                request_id: "-".to_owned(),
+                activity_id: None,
+                failure,
+            }))
+        })
+    }
+
+    async fn fetch_chunk(
+        &self,
+        order: FetchOrder,
+        sink: &mut dyn RowSink,
+    ) -> Result<Option<Certificate>, SourceError> {
+        let Chunk::Hash(chunk) = order.chunk else {
+            return Err(SourceError::NoInput(format!(
+                "a cluster has no chunk {}",
+                order.chunk
+            )));
+        };
+        let of = format!(" of chunk {} (attempt {})", order.chunk, order.attempt);
+        let (query, census, wanted) = match &order.pass {
+            Pass::All => ("payload", false, Selector::All),
+            Pass::Census => ("census", true, Selector::All),
+            Pass::Ranks(selector) => ("payload", false, Selector::clone(selector)),
+        };
+        let certified = match order.pass {
+            Pass::Ranks(_) => None,
+            Pass::All | Pass::Census => Some(self.certificate(chunk, &of).await?),
+        };
+        let asked = Asked {
+            chunk,
+            wanted,
+            census,
+        };
+        let purpose = Purpose {
+            query,
+            of: of.clone(),
+        };
+        let delivered = self.rows(asked, purpose, sink).await?;
+        match certified {
+            Some(certified) if certified != delivered => {
+                Err(SourceError::Kusto(Box::new(KustoError {
+                    query,
+                    of,
+                    request_id: "-".to_owned(),
+                    activity_id: None,
+                    failure: Failure::NotAsCertified {
+                        rows: delivered.conversations,
+                        sum: delivered.checksum,
+                        certified_rows: certified.conversations,
+                        certified_sum: certified.checksum,
+                    },
+                })))
+            }
+            _ => {
+                tracing::info!(chunk = %order.chunk, query, conversations = delivered.conversations, checksum = delivered.checksum, "fetched");
+                Ok(Some(delivered))
+            }
+        }
+    }
+}
+
+impl ConversationSource for KustoSource {
+    fn describe(&self) -> Value {
+        json!({
+            "kind": "kusto",
+            "cluster": self.settings.cluster,
+            "database": self.settings.database,
+            "query": self.settings.query.path,
+            "query_sha256": self.settings.query.sha256(),
+            "census_sha256": self.settings.census.sha256(),
+            "passes": self.settings.passes,
+        })
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
+        async move {
+            self.client.log_in().await.map_err(|failure| {
+                SourceError::Kusto(Box::new(KustoError {
+                    query: "first",
+                    of: String::new(),
+                    request_id: "-".to_owned(),
+                    activity_id: None,
+                    failure,
+                }))
+            })?;
+            Ok(Survey {
+                chunks: HashChunk::cover(self.chunks.get())
+                    .map(Chunk::Hash)
+                    .collect(),
+                closed: true,
+                census: self.settings.passes == 2,
+                only_complete: true,
+                at_once: self.client.is_proxied().then_some(PROXY_QUERIES),
+                patience: Some(2 * self.client.client_timeout() + Duration::from_secs(60)),
+                bytes: None,
+                stamp: Vec::new(),
+            })
+        }
+        .boxed()
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        order: FetchOrder,
+        rows: &'a mut dyn RowSink,
+    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+        self.fetch_chunk(order, rows).boxed()
+    }
+}
+
+/// Writes rows on a blocking thread and passes them on.
+struct Writing {
+    writer: RowWriter,
+    form: RowForm,
+    blocks: tokio::sync::mpsc::Sender<RowBlock>,
+}
+
+impl TableSink for Writing {
+    fn columns(&mut self, columns: &[Column]) -> Result<(), Failure> {
+        self.writer.columns(columns)
+    }
+
+    fn row(&mut self, cells: &[crate::domain::json::Value<'_>]) -> Result<(), Failure> {
+        self.writer.row(cells)
+    }
+
+    fn reject(
+        &mut self,
+        cells: &[crate::domain::json::Value<'_>],
+        reason: crate::domain::row::MalformedReason,
+    ) -> Result<(), Failure> {
+        self.writer.reject(cells, reason)
+    }
+}
+
+impl Receiver for Writing {
+    async fn pass_on(&mut self) -> Result<(), SourceError> {
+        let mut block = self.writer.take();
+        block.form = self.form;
+        // Nobody takes it any more: the run is ending.
+        self.blocks
+            .send(block)
+            .await
+            .map_err(|_| SourceError::Stopped)
+    }
+}

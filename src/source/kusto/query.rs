@@ -1,0 +1,442 @@
+//! Query files and the values of a run.
+//!
+//! A query file is KQL that runs by itself. Between the lines [`VALUES`] and [`QUERY`] stand `let`
+//! statements with defaults; gleaner puts the run's own values in their place:
+//!
+//! | name | value |
+//! |---|---|
+//! | `_window_start`, `_window_end` | datetime; `start <= Timestamp < end` |
+//! | `_chunks`, `_chunk` | the chunk: `hash(conversationId) % _chunks == _chunk` |
+//! | `_ignored_ids` | dynamic array of ids that stand for "no id" |
+//! | `_seed` | of the ranks: `hash_xxhash64(strcat(_seed, "/", conversationId))` |
+//! | `_bucket(turns)` | the bucket's name, or `""` |
+//! | `_selected(residue, turns, rank)` | whether a conversation is wanted; `residue` is `hash_xxhash64(conversationId) % 100` |
+//!
+//! Values are literals that are written here and nowhere else: no text from outside is spliced
+//! into a query.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+
+use crate::domain::chunk::HashChunk;
+use crate::domain::selector::Selector;
+use crate::domain::stratum::Selection;
+
+/// The line before the values.
+pub const VALUES: &str = "// gleaner:values";
+
+/// The line behind them.
+pub const QUERY: &str = "// gleaner:query";
+
+/// Makes of a census its certificate: a count and a checksum that does not depend on order.
+pub const CERTIFICATE: &str = "| summarize conversations = count(), checksum = sum(hash_xxhash64(conversationId) % 1000000007)";
+
+/// Makes of a census the counts of a plan.
+pub const COUNTS: &str = "| summarize conversations = count() by residue = hash_xxhash64(conversationId) % 100, turnCount";
+
+/// Names that a query must use, and what goes wrong if it does not.
+const NEEDED: [(&str, &str); 3] = [
+    ("_chunk", "every chunk would have all conversations"),
+    ("_chunks", "every chunk would have all conversations"),
+    ("_window_start", "the window would not be kept"),
+];
+
+/// What is wrong with a query file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// A marker is missing or stands elsewhere.
+    #[error(
+        "there is no line \"{0}\" in its place; the values of a run go between \"// gleaner:values\" and \"// gleaner:query\""
+    )]
+    Marker(&'static str),
+    /// A value is not used.
+    #[error("the query does not use {name}: {why}")]
+    Unused {
+        /// The name.
+        name: &'static str,
+        /// What would happen.
+        why: &'static str,
+    },
+}
+
+/// A query file, cut where the values go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    head: String,
+    /// The default values.
+    pub defaults: String,
+    /// The query itself.
+    pub body: String,
+}
+
+impl Template {
+    /// Cuts a query file.
+    ///
+    /// # Errors
+    /// If it has no place for the values or does not use what it must.
+    pub fn new(text: &str) -> Result<Self, QueryError> {
+        let text = text.replace("\r\n", "\n");
+        let (head, rest) = cut(&text, VALUES).ok_or(QueryError::Marker(VALUES))?;
+        let (defaults, body) = cut(rest, QUERY).ok_or(QueryError::Marker(QUERY))?;
+        let code = without_comments(body);
+        for (name, why) in NEEDED {
+            if !uses(&code, name) {
+                return Err(QueryError::Unused { name, why });
+            }
+        }
+        Ok(Self {
+            head: head.to_owned(),
+            defaults: defaults.to_owned(),
+            body: body.trim_end().trim_end_matches(';').trim_end().to_owned(),
+        })
+    }
+
+    /// Whether the query can be asked for some ranks only.
+    pub fn selects(&self) -> bool {
+        uses(&without_comments(&self.body), "_selected")
+    }
+
+    /// The names of the columns, if the query ends with `project`: all that can be told of them
+    /// without understanding KQL.
+    pub fn projected(&self) -> Option<Vec<String>> {
+        let code = without_comments(&self.body);
+        let (_, last) = code.rsplit_once('|')?;
+        let list = last.trim_start().strip_prefix("project")?;
+        if !list.starts_with(char::is_whitespace) {
+            // `project-away` and its like.
+            return None;
+        }
+        let (mut depth, mut items, mut item) = (0, Vec::new(), String::new());
+        for c in list.chars() {
+            match c {
+                '(' | '[' | '{' => depth += 1,
+                ')' | ']' | '}' => depth -= 1,
+                _ => {}
+            }
+            match c {
+                ',' if depth == 0 => items.push(std::mem::take(&mut item)),
+                c => item.push(c),
+            }
+        }
+        items.push(item);
+        let name = |item: &String| item.split('=').next().unwrap_or_default().trim().to_owned();
+        Some(items.iter().map(name).collect())
+    }
+
+    /// The query with these values; `suffix` goes on with its result.
+    pub fn with(&self, values: &Values<'_>, suffix: &str) -> String {
+        let suffix = match suffix {
+            "" => String::new(),
+            suffix => format!("\n{suffix}"),
+        };
+        format!(
+            "{}{VALUES}\n{}{QUERY}\n{}{suffix}\n",
+            self.head,
+            values.prelude(),
+            self.body
+        )
+    }
+}
+
+/// What columns lack that a run needs; with a type that is known to be another they are lacking
+/// too.
+pub fn missing_columns(columns: &BTreeMap<String, Option<String>>) -> Vec<String> {
+    let last = match columns.contains_key("turnsArray") {
+        true => ("turnsArray", "dynamic"),
+        false => ("lastTimestamp", "datetime"),
+    };
+    let needed = [("conversationId", "string"), ("turnCount", "long"), last];
+    let lacking = |(name, kind): (&str, &str)| match columns.get(name) {
+        None => Some(format!("its result has no column {name} ({kind})")),
+        Some(Some(found)) if found != kind && !(kind == "long" && found == "int") => {
+            Some(format!("its column {name} is {found}, it must be {kind}"))
+        }
+        Some(_) => None,
+    };
+    needed.into_iter().filter_map(lacking).collect()
+}
+
+/// Cuts a text at a line.
+fn cut<'t>(text: &'t str, line: &str) -> Option<(&'t str, &'t str)> {
+    let mut start = 0;
+    for found in text.split_inclusive('\n') {
+        if found.trim_end() == line {
+            return Some((&text[..start], &text[start + found.len()..]));
+        }
+        start += found.len();
+    }
+    None
+}
+
+/// Comments end with their line. `//` in a string would end it too early, which can only make
+/// the check below stricter.
+fn without_comments(code: &str) -> String {
+    let lines = code.lines().map(|line| match line.find("//") {
+        Some(at) => &line[..at],
+        None => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn uses(code: &str, name: &str) -> bool {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    code.split(|c: char| !is_name(c)).any(|word| word == name)
+}
+
+/// The values of one request.
+#[derive(Debug, Clone, Copy)]
+pub struct Values<'a> {
+    /// First instant inside the window.
+    pub start: Option<Timestamp>,
+    /// First instant outside.
+    pub end: Option<Timestamp>,
+    /// Which chunk.
+    pub chunk: HashChunk,
+    /// Ids that stand for "no id".
+    pub ignored: &'a [String],
+    /// What is sampled.
+    pub selection: &'a Selection,
+    /// Which conversations are wanted.
+    pub wanted: &'a Selector,
+}
+
+impl Values<'_> {
+    fn prelude(&self) -> String {
+        let ignored: Vec<String> = self.ignored.iter().map(|id| literal(id)).collect();
+        let start = self.start.map_or_else(
+            || "0001-01-01T00:00:00Z".to_owned(),
+            |start| start.to_string(),
+        );
+        let end = self.end.map_or_else(
+            || "9999-12-31T23:59:59.9999999Z".to_owned(),
+            |end| end.to_string(),
+        );
+        format!(
+            "let _window_start = datetime({start});\n\
+             let _window_end = datetime({end});\n\
+             let _chunks = {};\n\
+             let _chunk = {};\n\
+             let _ignored_ids = dynamic([{}]);\n\
+             let _seed = {};\n\
+             let _bucket = (turns:long) {{ {} }};\n\
+             let _selected = (residue:long, turns:long, rank:long) {{ {} }};\n",
+            self.chunk.count,
+            self.chunk.index,
+            ignored.join(", "),
+            literal(self.selection.seed()),
+            buckets(self.selection),
+            selected(self.selection, self.wanted),
+        )
+    }
+}
+
+fn buckets(selection: &Selection) -> String {
+    let mut case = String::from("case(");
+    for bucket in selection.buckets() {
+        let [first, last] = bucket.turns;
+        // Writing to a text does not fail.
+        let _ = write!(
+            case,
+            "turns between ({first} .. {}), {}, ",
+            bounded(last),
+            literal(&bucket.name)
+        );
+    }
+    case + "\"\")"
+}
+
+/// KQL has signed longs.
+fn bounded(turns: u64) -> i64 {
+    i64::try_from(turns).unwrap_or(i64::MAX)
+}
+
+fn selected(selection: &Selection, wanted: &Selector) -> String {
+    let Selector::Ranks(ranges) = wanted else {
+        return "turns > 0".to_owned();
+    };
+    let mut clauses = Vec::new();
+    for (&stratum, range) in ranges {
+        let [first, last] = selection.bucket(stratum).turns;
+        let Some(residues) = selection.residues(stratum) else {
+            continue;
+        };
+        let mut clause = format!(
+            "(residue between ({} .. {}) and turns between ({first} .. {})",
+            residues.start(),
+            residues.end(),
+            bounded(last)
+        );
+        if let Some(above) = range.above {
+            let _ = write!(clause, " and rank > {}", long(above.0));
+        }
+        if let Some(up_to) = range.up_to {
+            let _ = write!(clause, " and rank <= {}", long(up_to.0));
+        }
+        clauses.push(clause + ")");
+    }
+    match clauses.is_empty() {
+        true => "false".to_owned(),
+        false => clauses.join(" or "),
+    }
+}
+
+/// The smallest long has no literal: its digits alone would be too large.
+fn long(value: i64) -> String {
+    match value {
+        i64::MIN => "(-9223372036854775807 - 1)".to_owned(),
+        value => value.to_string(),
+    }
+}
+
+/// A string literal, which is also one of JSON.
+pub fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // Other controls, and what some editors and parsers take for the end of a line.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rank::Rank;
+    use crate::domain::selector::RankRange;
+    use crate::domain::stratum::tests::selection;
+    use proptest::prelude::*;
+
+    const FILE: &str = "// what\n// gleaner:values\nlet _chunk = 0;\n// gleaner:query\nT | where _chunk < _chunks and _window_start < t // _selected\n";
+
+    fn values<'a>(
+        selection: &'a Selection,
+        ignored: &'a [String],
+        wanted: &'a Selector,
+    ) -> Values<'a> {
+        Values {
+            start: Some("2025-01-01T00:00:00Z".parse().expect("an instant")),
+            end: None,
+            chunk: HashChunk {
+                count: 80,
+                index: 47,
+                depth: 1,
+            },
+            ignored,
+            selection,
+            wanted,
+        }
+    }
+
+    #[test]
+    fn values_take_the_place_of_the_defaults() {
+        let template = Template::new(FILE).expect("complete");
+        let selection = selection(1);
+        let text = template.with(&values(&selection, &[], &Selector::All), "| count");
+        assert!(
+            text.starts_with(
+                "// what\n// gleaner:values\nlet _window_start = datetime(2025-01-01T00:00:00Z);\n"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("let _chunks = 80;\nlet _chunk = 47;\n"),
+            "{text}"
+        );
+        assert!(!text.contains("let _chunk = 0;"), "{text}");
+        assert!(text.ends_with("// _selected\n| count\n"), "{text}");
+        assert!(!template.selects(), "a comment is no use");
+    }
+
+    #[test]
+    fn columns_are_told_by_the_last_project() {
+        let columns = |end: &str| {
+            let text = format!("{FILE}| {end}");
+            Template::new(&text).expect("complete").projected()
+        };
+        let names = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect());
+        assert_eq!(
+            columns("project a, b = f(x, [1, 2]), c"),
+            names(&["a", "b", "c"])
+        );
+        assert_eq!(columns("project-away a"), None);
+        assert_eq!(columns("where a == 1"), None);
+    }
+
+    #[test]
+    fn a_file_without_its_places_is_refused() {
+        for (from, to) in [
+            ("// gleaner:values", "// values"),
+            ("// gleaner:query", ""),
+            ("_chunk <", "1 <"),
+            ("_chunks", "40"),
+            ("_window_start", "// _window_start"),
+        ] {
+            assert!(
+                Template::new(&FILE.replacen(from, to, 1)).is_err() || to == "1 <",
+                "{from}"
+            );
+        }
+    }
+
+    #[test]
+    fn ranks_are_asked_for_stratum_by_stratum() {
+        let selection = selection(1);
+        let stratum = selection.strata().next().expect("one");
+        let range = |above: Option<i64>, up_to: Option<i64>| RankRange {
+            above: above.map(Rank),
+            up_to: up_to.map(Rank),
+        };
+        for (range, text) in [
+            (range(None, None), ")"),
+            (range(Some(-5), None), " and rank > -5)"),
+            (range(None, Some(7)), " and rank <= 7)"),
+            (
+                range(Some(-5), Some(i64::MIN)),
+                " and rank > -5 and rank <= (-9223372036854775807 - 1))",
+            ),
+        ] {
+            let wanted = Selector::Ranks([(stratum, range)].into());
+            let [first, last] = selection.bucket(stratum).turns;
+            let residues = selection.residues(stratum).expect("some");
+            let expected = format!(
+                "(residue between ({} .. {}) and turns between ({first} .. {last}){text}",
+                residues.start(),
+                residues.end()
+            );
+            assert_eq!(selected(&selection, &wanted), expected);
+        }
+        assert_eq!(selected(&selection, &Selector::Ranks([].into())), "false");
+    }
+
+    proptest! {
+        /// Whatever a seed or an id holds, it stays inside its literal: the prelude has as many
+        /// statements as ever, one a line, and the literal reads back as what was meant.
+        #[test]
+        fn nothing_leaves_its_literal(text in any::<String>()) {
+            let quoted = literal(&text);
+            prop_assert!(!quoted.chars().any(char::is_control));
+            let read: String = serde_json::from_str(&quoted).expect("a JSON string");
+            prop_assert_eq!(&read, &text);
+            let selection = selection(1);
+            let ignored = [text];
+            let wanted = Selector::All;
+            let prelude = values(&selection, &ignored, &wanted).prelude();
+            prop_assert_eq!(prelude.lines().count(), 8);
+            prop_assert!(prelude.lines().all(|line| line.starts_with("let _") && line.ends_with(';')));
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! From the cells of a result to rows as the pipeline reads them: one JSON object a line.
+//!
+//! Every cell is held against the type of its column, and every row against what was asked for:
+//! its chunk, and the range of ranks. What does not belong is counted, and voids the attempt when
+//! the answer has ended.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use memchr::memchr2;
+
+use super::error::Failure;
+use super::frames::{Column, TableSink, damaged};
+use crate::domain::chunk::HashChunk;
+use crate::domain::json::{Kind, Scanner, Value};
+use crate::domain::kusto_hash;
+use crate::domain::rank::Ranker;
+use crate::domain::row::MalformedReason;
+use crate::domain::selector::{Certificate, Selector};
+use crate::domain::stratum::Selection;
+use crate::domain::{number, text, timestamp};
+use crate::source::{Delivered, Reject, RowBlock};
+
+/// What a column may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    String,
+    /// `int`, `long`
+    Integer,
+    /// `real`: numbers, and the names of those that JSON does not have.
+    Real,
+    Bool,
+    DateTime,
+    Dynamic,
+    /// `timespan`, `guid`, `decimal`: text that is not looked into.
+    Text,
+}
+
+impl Type {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "string" => Self::String,
+            "int" | "long" | "int32" | "int64" => Self::Integer,
+            "real" | "double" => Self::Real,
+            "bool" | "boolean" | "sbyte" => Self::Bool,
+            "datetime" | "date" => Self::DateTime,
+            "dynamic" | "object" => Self::Dynamic,
+            "timespan" | "time" | "guid" | "uuid" | "uniqueid" | "decimal" | "sqldecimal" => {
+                Self::Text
+            }
+            _ => return None,
+        })
+    }
+
+    fn fits(self, cell: &Value<'_>) -> bool {
+        match (self, cell.kind) {
+            (_, Kind::Null) | (Self::Dynamic, _) => true,
+            (Self::String | Self::Text, Kind::String) => true,
+            (Self::Text, Kind::Number) => true,
+            (Self::Integer, Kind::Number) => number::integer(cell.text).is_some(),
+            (Self::Real, Kind::Number) => true,
+            (Self::Real, Kind::String) => {
+                matches!(cell.text, b"\"NaN\"" | b"\"Infinity\"" | b"\"-Infinity\"")
+            }
+            (Self::Bool, Kind::Bool) => true,
+            (Self::Bool, Kind::Number) => matches!(cell.text, b"0" | b"1"),
+            (Self::DateTime, Kind::String) => cell
+                .string_body()
+                .is_some_and(|body| timestamp::parse(body).is_some()),
+            _ => false,
+        }
+    }
+}
+
+/// A column that is written into the rows.
+#[derive(Debug)]
+struct Written {
+    kind: Type,
+    name: String,
+    /// `"name":`
+    key: Vec<u8>,
+    /// Kusto has no null string: an empty name is no name.
+    blank_is_null: bool,
+}
+
+/// Which columns mean something to gleaner.
+#[derive(Debug, Clone, Copy, Default)]
+struct Places {
+    id: usize,
+    turn_count: Option<usize>,
+    last: Option<usize>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Which chunk.
+    pub chunk: HashChunk,
+    /// Which conversations.
+    pub wanted: Selector,
+    /// Whether only ids, turns and times.
+    pub census: bool,
+}
+
+/// Writes the rows of one answer.
+#[derive(Debug)]
+pub struct RowWriter {
+    asked: Asked,
+    selection: Arc<Selection>,
+    ranker: Ranker,
+    columns: Vec<Written>,
+    places: Places,
+    /// What has been written since it was taken last.
+    block: RowBlock,
+    scratch: Vec<u8>,
+    line: u64,
+    certificate: Certificate,
+    foreign: u64,
+}
+
+const ID: &str = "conversationId";
+const TURN_COUNT: &str = "turnCount";
+const LAST: &str = "lastTimestamp";
+
+impl RowWriter {
+    /// A writer of the rows that are asked for.
+    pub fn new(asked: Asked, selection: Arc<Selection>) -> Self {
+        Self {
+            ranker: Ranker::new(selection.seed()),
+            asked,
+            selection,
+            columns: Vec::new(),
+            places: Places::default(),
+            block: RowBlock::default(),
+            scratch: Vec::new(),
+            line: 1,
+            certificate: Certificate::default(),
+            foreign: 0,
+        }
+    }
+
+    /// Takes what has been written.
+    pub fn take(&mut self) -> RowBlock {
+        let mut block = std::mem::take(&mut self.block);
+        block.first_line = self.line - block.delivered.len() as u64;
+        block
+    }
+
+    /// The answer was whole: do its rows belong to what was asked for?
+    ///
+    /// # Errors
+    /// If not.
+    pub fn finish(&self) -> Result<Certificate, Failure> {
+        let rows = self.certificate.conversations;
+        match self.foreign {
+            0 => Ok(self.certificate),
+            foreign if foreign == rows && rows > 1 => Err(Failure::OtherHash(rows)),
+            foreign => Err(Failure::Foreign { foreign, rows }),
+        }
+    }
+
+    /// Counts a row; gives the hash of its id.
+    fn count(&mut self, id: &[u8], turns: Option<i64>) -> i64 {
+        let hash = kusto_hash::hash(id);
+        self.certificate.count(hash);
+        let in_chunk = kusto_hash::modulo(hash, self.asked.chunk.count) == self.asked.chunk.index;
+        let wanted = match (&self.asked.wanted, turns) {
+            (Selector::All, _) | (_, None) => true,
+            (ranks, Some(turns)) => {
+                let turns = u64::try_from(turns).unwrap_or(0);
+                ranks.wants(&self.selection, id, turns, self.ranker.rank(id))
+            }
+        };
+        if !in_chunk || !wanted {
+            self.foreign += 1;
+        }
+        hash
+    }
+
+    fn write(&mut self, cells: &[Value<'_>]) {
+        let out = &mut self.block.bytes;
+        let mut before = b'{';
+        for (place, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
+            if self.places.last == Some(place) && !self.asked.census {
+                // Tells of changes between the passes; no part of a record.
+                continue;
+            }
+            out.push(before);
+            before = b',';
+            out.extend_from_slice(&column.key);
+            match (column.kind, cell.kind) {
+                (Type::Dynamic, Kind::String) => match embedded(cell, &mut self.scratch) {
+                    Some(json) => on_one_line(json, out),
+                    None => out.extend_from_slice(cell.text),
+                },
+                (Type::Dynamic, _) => on_one_line(cell.text, out),
+                (Type::Bool, Kind::Number) => out.extend_from_slice(match cell.text {
+                    b"0" => b"false",
+                    _ => b"true",
+                }),
+                (Type::String, Kind::String)
+                    if column.blank_is_null && cell.string_body().is_some_and(text::is_blank) =>
+                {
+                    out.extend_from_slice(b"null");
+                }
+                _ => out.extend_from_slice(cell.text),
+            }
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn turns(&self, cells: &[Value<'_>]) -> Option<i64> {
+        let cell = cells.get(self.places.turn_count?)?;
+        (cell.kind == Kind::Number)
+            .then(|| number::integer(cell.text))
+            .flatten()
+    }
+
+    fn last(&self, cells: &[Value<'_>]) -> Option<i64> {
+        let cell = cells.get(self.places.last?)?;
+        timestamp::parse(cell.string_body()?)
+    }
+}
+
+impl TableSink for RowWriter {
+    fn columns(&mut self, columns: &[Column]) -> Result<(), Failure> {
+        let place = |name: &str| columns.iter().position(|column| column.name == name);
+        let needed: &[(&str, Type)] = match self.asked.census {
+            true => &[
+                (ID, Type::String),
+                (TURN_COUNT, Type::Integer),
+                (LAST, Type::DateTime),
+            ],
+            false => &[
+                (ID, Type::String),
+                (TURN_COUNT, Type::Integer),
+                ("turnsArray", Type::Dynamic),
+            ],
+        };
+        for &(name, kind) in needed {
+            let found = place(name).map(|at| Type::of(&columns[at].kind));
+            if found != Some(Some(kind)) {
+                return Err(Failure::Columns(match place(name) {
+                    None => format!("it has no column {name}"),
+                    Some(at) => format!("its column {name} is of type {}", columns[at].kind),
+                }));
+            }
+        }
+        self.columns.clear();
+        for (at, column) in columns.iter().enumerate() {
+            if place(&column.name) != Some(at) {
+                return Err(Failure::Columns(format!(
+                    "it has two columns {}",
+                    column.name
+                )));
+            }
+            let kind = Type::of(&column.kind).ok_or_else(|| {
+                Failure::Columns(format!(
+                    "its column {} is of the unknown type {}",
+                    column.name, column.kind
+                ))
+            })?;
+            let mut key = Vec::new();
+            text::write_string(&column.name, &mut key);
+            key.push(b':');
+            self.columns.push(Written {
+                kind,
+                name: column.name.clone(),
+                key,
+                blank_is_null: column.name == "userName",
+            });
+        }
+        self.places = Places {
+            id: place(ID).unwrap_or_default(),
+            turn_count: place(TURN_COUNT),
+            last: place(LAST),
+        };
+        Ok(())
+    }
+
+    fn row(&mut self, cells: &[Value<'_>]) -> Result<(), Failure> {
+        for (column, cell) in self.columns.iter().zip(cells) {
+            if !column.kind.fits(cell) {
+                return Err(damaged(format!(
+                    "row {} has a {:?} in its column {}",
+                    self.line, cell.kind, column.name
+                )));
+            }
+        }
+        let id = decoded(&cells[self.places.id]);
+        let turns = self.turns(cells);
+        let id_hash = self.count(&id, turns);
+        self.block.delivered.push(Delivered {
+            id_hash,
+            turns,
+            last: self.last(cells),
+        });
+        self.write(cells);
+        self.line += 1;
+        Ok(())
+    }
+
+    fn reject(&mut self, cells: &[Value<'_>], reason: MalformedReason) -> Result<(), Failure> {
+        let Some(id) = cells.get(self.places.id).filter(|_| !self.asked.census) else {
+            return Err(damaged(format!(
+                "row {} is malformed ({reason:?}) before its conversationId; let the query project the id first",
+                self.line
+            )));
+        };
+        let id = decoded(id);
+        let turns = self.turns(cells);
+        let id_hash = self.count(&id, turns);
+        self.block.delivered.push(Delivered {
+            id_hash,
+            turns,
+            last: self.last(cells),
+        });
+        self.block.rejects.push(Reject {
+            line: self.line,
+            reason,
+        });
+        self.line += 1;
+        Ok(())
+    }
+}
+
+/// A string's content; anything else has none.
+fn decoded<'a>(cell: &Value<'a>) -> Cow<'a, [u8]> {
+    match cell.string_body() {
+        Some(body) if cell.escaped => {
+            let mut out = Vec::with_capacity(body.len());
+            text::decode(body, &mut out);
+            Cow::Owned(out)
+        }
+        Some(body) => Cow::Borrowed(body),
+        None => Cow::Borrowed(b""),
+    }
+}
+
+/// The object or array that a string holds as JSON, as older servers and some queries send
+/// dynamic values.
+fn embedded<'b>(cell: &Value<'_>, scratch: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+    let body = cell.string_body()?;
+    let begins = body.iter().find(|byte| !byte.is_ascii_whitespace())?;
+    if !matches!(begins, b'{' | b'[' | b'\\') {
+        return None;
+    }
+    scratch.clear();
+    let lone = text::decode(body, scratch);
+    let mut scanner = Scanner::new(scratch);
+    let value = scanner.value().ok()?;
+    let is_container = matches!(value.kind, Kind::Object | Kind::Array);
+    (!lone && is_container && scanner.end().is_ok()).then_some(value.text)
+}
+
+/// White space of JSON may be a newline, which would end the row. In a string there is none.
+fn on_one_line(json: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(json);
+    let mut at = start;
+    while let Some(found) = memchr2(b'\n', b'\r', &out[at..]) {
+        out[at + found] = b' ';
+        at += found + 1;
+    }
+}
