@@ -21,6 +21,9 @@ use crate::domain::timestamp;
 /// What a configuration without a window means for Kusto.
 const KUSTO_WINDOW: &str = "15d";
 
+/// What a client waits longer than the server.
+const MARGIN: Duration = Duration::from_secs(30);
+
 /// Records are addressed with 32 bits.
 const LARGEST_RECORD: u64 = u32::MAX as u64;
 
@@ -267,6 +270,15 @@ fn source(source: raw::Source) -> Result<Source, ConfigError> {
                 ("client_secret", Credential::ClientSecret),
                 ("none", Credential::None),
             ];
+            let server_timeout = timeout("source.kusto.server_timeout", kusto.server_timeout)?;
+            let client_timeout = timeout("source.kusto.client_timeout", kusto.client_timeout)?;
+            if client_timeout < server_timeout + MARGIN {
+                return Err(bad(
+                    "source.kusto.client_timeout",
+                    format!("{} s", client_timeout.as_secs()),
+                    "it must be at least 30 s longer than source.kusto.server_timeout, so that the server's own answer arrives",
+                ));
+            }
             Source::Kusto(Kusto {
                 cluster,
                 database: text(kusto.database),
@@ -274,8 +286,8 @@ fn source(source: raw::Source) -> Result<Source, ConfigError> {
                 census: file("source.kusto.census", kusto.census)?,
                 credential: choice("source.kusto.credential", kusto.credential, &credentials)?,
                 passes,
-                server_timeout: timeout("source.kusto.server_timeout", kusto.server_timeout)?,
-                client_timeout: timeout("source.kusto.client_timeout", kusto.client_timeout)?,
+                server_timeout,
+                client_timeout,
             })
         }
     })

@@ -32,9 +32,6 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// The longest query of an Azure Monitor proxy.
 const PROXY_LONGEST: Duration = Duration::from_secs(600);
 
-/// What the client waits longer than the server.
-const MARGIN: Duration = Duration::from_secs(30);
-
 /// Of an error's body.
 const ERROR_BODY: usize = 64 * 1024;
 
@@ -122,7 +119,7 @@ impl KustoClient {
             address,
             database: settings.database.clone(),
             server_timeout,
-            client_timeout: settings.client_timeout.max(server_timeout + MARGIN),
+            client_timeout: settings.client_timeout,
         })
     }
 

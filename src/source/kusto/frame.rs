@@ -189,7 +189,7 @@ impl Table {
         }
     }
 
-    /// Too many rows are held. In an answer with an open table they can only be that table's;
+    /// Rows cannot be held any longer. In an answer with an open table they can only be that table's;
     /// whether they were is checked when the frame ends, and nothing counts before.
     fn guess(&mut self, frame: &mut Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
         let may_be_open_table = frame.fate == Fate::Undecided
@@ -239,16 +239,14 @@ impl Table {
         reason: MalformedReason,
         sink: &mut impl TableSink,
     ) -> Result<(), Failure> {
-        match frame.fate {
-            Fate::Given => {
-                self.rows += 1;
-                sink.reject(&cells(text), reason)
-            }
-            Fate::Dropped => Ok(()),
-            Fate::Undecided | Fate::Held => Err(damaged(
-                "a row is too large or too deep, and not known what it is of",
-            )),
+        if matches!(frame.fate, Fate::Undecided | Fate::Held) {
+            self.guess(frame, sink)?;
         }
+        if frame.fate == Fate::Dropped {
+            return Ok(());
+        }
+        self.rows += 1;
+        sink.reject(&cells(text), reason)
     }
 
     /// A frame has ended.

@@ -30,6 +30,8 @@ mod frame;
 pub mod frames;
 pub mod query;
 pub mod rows;
+#[cfg(test)]
+mod tests;
 
 use client::{KustoClient, Purpose, Receiver};
 use counts::Numbers;

@@ -1,0 +1,345 @@
+//! Answers of every kind, whole and broken, read at once and byte by byte.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::error::Failure;
+use super::frames::{Column, FrameReader, TableSink};
+use crate::domain::json;
+use crate::domain::row::MalformedReason;
+use crate::source::Action;
+
+/// Keeps the cells as they stand.
+#[derive(Debug, Default, PartialEq)]
+struct Rows {
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+    rejected: Vec<(usize, MalformedReason)>,
+}
+
+impl TableSink for Rows {
+    fn columns(&mut self, columns: &[Column]) -> Result<(), Failure> {
+        assert!(self.columns.is_empty(), "columns come once");
+        self.columns = columns
+            .iter()
+            .map(|column| format!("{}:{}", column.name, column.kind))
+            .collect();
+        Ok(())
+    }
+
+    fn row(&mut self, cells: &[json::Value<'_>]) -> Result<(), Failure> {
+        let text = |cell: &json::Value<'_>| String::from_utf8_lossy(cell.text).into_owned();
+        self.rows.push(cells.iter().map(text).collect());
+        Ok(())
+    }
+
+    fn reject(
+        &mut self,
+        cells: &[json::Value<'_>],
+        reason: MalformedReason,
+    ) -> Result<(), Failure> {
+        self.rejected.push((cells.len(), reason));
+        Ok(())
+    }
+}
+
+fn read_in(answer: &[u8], piece: usize, max_row: u64) -> Result<Rows, Failure> {
+    let mut rows = Rows::default();
+    let mut reader = FrameReader::new(max_row);
+    for bytes in answer.chunks(piece) {
+        reader.push(bytes, &mut rows)?;
+    }
+    reader.finish(&mut rows)?;
+    Ok(rows)
+}
+
+/// The same however it is cut.
+fn read(answer: &[u8]) -> Result<Rows, Failure> {
+    let whole = read_in(answer, usize::MAX, 1 << 20);
+    for piece in [1, 2, 7, 64, 4096] {
+        let cut = read_in(answer, piece, 1 << 20);
+        match (&whole, &cut) {
+            (Ok(whole), Ok(cut)) => assert_eq!(whole, cut, "in pieces of {piece}"),
+            (Err(whole), Err(cut)) => {
+                assert_eq!(
+                    whole.action(),
+                    cut.action(),
+                    "in pieces of {piece}: {whole} / {cut}"
+                );
+            }
+            _ => panic!("in pieces of {piece}: {whole:?} / {cut:?}"),
+        }
+    }
+    whole
+}
+
+fn columns() -> Value {
+    json!([{"ColumnName": "id", "ColumnType": "string"}, {"ColumnName": "n", "ColumnType": "long"}])
+}
+
+fn completion(level: i64, code: &str) -> Value {
+    json!({
+        "FrameType": "DataTable", "TableId": 9, "TableKind": "QueryCompletionInformation",
+        "TableName": "q",
+        "Columns": [{"ColumnName": "Level", "ColumnType": "int"}, {"ColumnName": "StatusCodeName", "ColumnType": "string"}, {"ColumnName": "Payload", "ColumnType": "string"}],
+        "Rows": [[4, "S_OK", "{}"], [level, code, "{\"Text\":\"what happened\"}"]],
+    })
+}
+
+fn one_api(code: &str) -> Value {
+    json!([{"error": {"code": code, "@message": code, "@permanent": false}}])
+}
+
+/// A whole answer of two fragments; tests break it.
+fn frames() -> Vec<Value> {
+    vec![
+        json!({"FrameType": "DataSetHeader", "IsProgressive": false, "Version": "v2.0"}),
+        json!({"FrameType": "DataTable", "TableId": 0, "TableKind": "QueryProperties", "TableName": "@", "Columns": columns(), "Rows": [["p", 1]]}),
+        json!({"FrameType": "TableHeader", "TableId": 1, "TableKind": "PrimaryResult", "TableName": "t", "Columns": columns()}),
+        json!({"FrameType": "TableFragment", "TableFragmentType": "DataAppend", "TableId": 1, "Rows": [["a\"\\]}", 1], ["", 9223372036854775807i64]]}),
+        json!({"FrameType": "TableFragment", "TableFragmentType": "DataAppend", "TableId": 1, "Rows": [[null, -3]]}),
+        json!({"FrameType": "TableCompletion", "TableId": 1, "RowCount": 3}),
+        completion(4, "S_OK"),
+        json!({"FrameType": "DataSetCompletion", "HasErrors": false, "Cancelled": false}),
+    ]
+}
+
+fn answer(frames: &[Value]) -> Vec<u8> {
+    let frames: Vec<String> = frames.iter().map(Value::to_string).collect();
+    format!("[{}\n]\n", frames.join("\n,")).into_bytes()
+}
+
+fn plain(rows: Value) -> Vec<Value> {
+    let mut plain = frames();
+    plain.splice(
+        2..6,
+        [json!({"FrameType": "DataTable", "TableId": 1, "TableKind": "PrimaryResult", "TableName": "t", "Columns": columns(), "Rows": rows})],
+    );
+    plain
+}
+
+fn three_rows() -> Value {
+    json!([["a\"\\]}", 1], ["", 9223372036854775807i64], [null, -3]])
+}
+
+#[test]
+fn fragments_and_plain_tables_give_the_same_rows() {
+    let fragments = read(&answer(&frames())).expect("whole");
+    assert_eq!(fragments.columns, ["id:string", "n:long"]);
+    assert_eq!(
+        fragments.rows,
+        [
+            ["\"a\\\"\\\\]}\"", "1"],
+            ["\"\"", "9223372036854775807"],
+            ["null", "-3"]
+        ]
+    );
+    assert_eq!(
+        read(&answer(&plain(three_rows()))).expect("whole"),
+        fragments
+    );
+    assert!(
+        read(&answer(&plain(json!([]))))
+            .expect("whole")
+            .rows
+            .is_empty()
+    );
+}
+
+#[test]
+fn keys_in_any_order_and_white_space_anywhere() {
+    let expected = read(&answer(&frames())).expect("whole");
+    // serde_json writes keys sorted: FrameType comes early. Here it comes last.
+    let reversed = |frame: &Value| {
+        let members: Vec<String> = frame
+            .as_object()
+            .expect("an object")
+            .iter()
+            .rev()
+            .map(|(key, value)| format!("\n\t \"{key}\" \r\n:  {value} "))
+            .collect();
+        format!(" {{{} }} ", members.join(","))
+    };
+    for frames in [frames(), plain(three_rows())] {
+        let frames: Vec<String> = frames.iter().map(reversed).collect();
+        let text = format!(" \r\n[ {} ] \n\n ", frames.join(" , "));
+        assert_eq!(read(text.as_bytes()).expect("legal"), expected);
+    }
+}
+
+#[test]
+fn every_way_to_fail_within_a_200_is_noticed() {
+    let broken = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut frames = frames();
+        change(&mut frames);
+        read(&answer(&frames)).expect_err("broken").action()
+    };
+    // Among the rows, where an array is expected.
+    assert_eq!(
+        broken(&|f| f[3]["Rows"] = json!([["a", 1], {"OneApiErrors": one_api("LimitsExceeded")}])),
+        Action::Split
+    );
+    assert_eq!(broken(&|f| f[3]["Rows"] = json!([{"x": 1}])), Action::Retry);
+    // In the table's completion.
+    assert_eq!(
+        broken(&|f| f[5]["OneApiErrors"] = one_api("LowMemoryCondition")),
+        Action::RetryThenSplit
+    );
+    // In the answer's completion.
+    assert_eq!(broken(&|f| f[7]["HasErrors"] = json!(true)), Action::Retry);
+    assert_eq!(broken(&|f| f[7]["Cancelled"] = json!(true)), Action::Retry);
+    assert_eq!(
+        broken(&|f| f[7]["OneApiErrors"] = one_api("E_RUNAWAY_QUERY")),
+        Action::Split
+    );
+    // In the completion information alone.
+    assert_eq!(
+        broken(&|f| f[6] = completion(2, "(E_QUERY_RESULT_SET_TOO_LARGE)")),
+        Action::Split
+    );
+    assert_eq!(broken(&|f| f[6] = completion(1, "Critical")), Action::Retry);
+    // No end, or something behind it.
+    assert_eq!(broken(&|f| drop(f.pop())), Action::Retry);
+    assert_eq!(broken(&|f| f.push(f[6].clone())), Action::Retry);
+    // Counts and shapes that do not fit.
+    assert_eq!(broken(&|f| f[5]["RowCount"] = json!(4)), Action::Retry);
+    assert_eq!(
+        broken(&|f| f[3]["Rows"] = json!([["a"], ["b", 1]])),
+        Action::Retry
+    );
+    assert_eq!(broken(&|f| f[3]["TableId"] = json!(2)), Action::Retry);
+    assert_eq!(
+        broken(&|f| f[3]["TableFragmentType"] = json!("DataReplace")),
+        Action::Retry
+    );
+    assert_eq!(broken(&|f| drop(f.remove(5))), Action::Retry);
+    assert_eq!(broken(&|f| drop(f.remove(2))), Action::Retry);
+    assert_eq!(broken(&|f| drop(f.remove(0))), Action::Retry);
+    assert_eq!(broken(&|f| f[0]["Version"] = json!("v3.0")), Action::Retry);
+    assert_eq!(
+        broken(&|f| f[1]["FrameType"] = json!("Other")),
+        Action::Retry
+    );
+    // Two results are a fault of the query.
+    assert_eq!(
+        broken(&|f| {
+            let mut second = plain(three_rows())[2].clone();
+            second["TableId"] = json!(2);
+            f.insert(6, second);
+        }),
+        Action::Fail
+    );
+}
+
+#[test]
+fn what_is_no_answer_is_told_by_its_beginning() {
+    for text in [
+        "<html><body>Sign in</body></html>",
+        "Query throttled",
+        r#"{"Tables":[]}"#,
+        "\u{feff}[]",
+    ] {
+        let failure = read(text.as_bytes()).expect_err("no answer");
+        assert!(
+            matches!(&failure, Failure::Damaged(what) if what.contains("list of frames")),
+            "{failure}"
+        );
+    }
+    for text in [
+        "",
+        "  \n",
+        "[",
+        "[]",
+        "[]x",
+        "[{}]",
+        "[1]",
+        "[{\"FrameType\":1}]",
+    ] {
+        assert_eq!(
+            read(text.as_bytes()).expect_err("no answer").action(),
+            Action::Retry,
+            "{text}"
+        );
+    }
+    let mut garbage = answer(&frames());
+    garbage.extend_from_slice(b"x");
+    assert!(read(&garbage).is_err());
+}
+
+#[test]
+fn a_row_too_large_or_too_deep_is_passed_over_and_the_rest_is_read() {
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let large = "x".repeat(5_000);
+    let text = String::from_utf8(answer(&frames())).expect("text");
+    let text = text.replace(
+        "[null,-3]",
+        &format!("[\"deep\",{deep}],[\"large\",\"{large}\\\"]\"],[null,-3]"),
+    );
+    let text = text.replace("\"RowCount\":3", "\"RowCount\":5");
+    for piece in [1, 100, 4096, usize::MAX] {
+        let rows = read_in(text.as_bytes(), piece, 1000).expect("whole");
+        assert_eq!(rows.rows.len(), 3, "in pieces of {piece}");
+        assert_eq!(
+            rows.rejected
+                .iter()
+                .map(|(cells, _)| *cells)
+                .collect::<Vec<_>>(),
+            [1, 1],
+            "the id is known, in pieces of {piece}"
+        );
+        assert_eq!(rows.rejected[1].1, MalformedReason::TooLarge);
+    }
+}
+
+#[test]
+fn many_rows_before_their_frame_is_known_are_read_if_a_table_is_open() {
+    let row = json!(["x".repeat(1000), 1]);
+    let rows = Value::Array(vec![row; 6000]).to_string();
+    let ends = |frame: &str| {
+        let mut before = frames();
+        before.truncate(3);
+        let before: Vec<String> = before.iter().map(Value::to_string).collect();
+        let after = answer(&[
+            json!({"FrameType": "TableCompletion", "TableId": 1, "RowCount": 6000}),
+            completion(4, "S_OK"),
+            json!({"FrameType": "DataSetCompletion", "HasErrors": false, "Cancelled": false}),
+        ]);
+        let after = String::from_utf8(after).expect("text");
+        let text = format!(
+            "[{},{{\"Rows\":{rows},{frame}}},{}",
+            before.join(","),
+            &after[1..]
+        );
+        read_in(text.as_bytes(), 100_000, 1 << 20).map(|rows| rows.rows.len())
+    };
+    let fragment =
+        "\"TableId\":1,\"TableFragmentType\":\"DataAppend\",\"FrameType\":\"TableFragment\"";
+    assert_eq!(ends(fragment), Ok(6000));
+    let other = fragment.replace("\"TableId\":1", "\"TableId\":2");
+    assert!(ends(&other).is_err(), "they were not that table's");
+}
+
+proptest! {
+    #[test]
+    fn an_answer_that_is_cut_anywhere_is_void(at in 0usize..1000, piece in 1usize..50, fragmented in any::<bool>()) {
+        let whole = match fragmented {
+            true => answer(&frames()),
+            false => answer(&plain(three_rows())),
+        };
+        // White space behind the last bracket may be missing.
+        let end = whole.len() - 2;
+        let cut = &whole[..at % end];
+        let failure = read_in(cut, piece, 1 << 20).expect_err("cut off");
+        prop_assert_eq!(failure.action(), Action::Retry);
+    }
+
+    #[test]
+    fn a_flipped_byte_never_panics_nor_adds_rows(at in any::<prop::sample::Index>(), flip in 1u8..=255, piece in 1usize..50) {
+        let mut bytes = answer(&frames());
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        if let Ok(rows) = read_in(&bytes, piece, 1 << 20) {
+            prop_assert!(rows.rows.len() == 3);
+        }
+    }
+}
