@@ -11,7 +11,7 @@ test:
 # Format, lint, document
 check:
     cargo fmt --check
-    cargo clippy --all-targets --features fault-injection -- -D warnings
+    cargo clippy --all-targets --features fault-injection,kusto-emulator -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
 # Licences, bans, sources (advisories need a network)

@@ -1,6 +1,21 @@
 #!/usr/bin/env bash
-# Runs all tests. Needs the Rust toolchain and a C compiler; the lock file decides the versions.
-# GLEANER_SHARED names the folder with the real data (data/sgd); without it those tests say so.
+# Runs all tests. Needs the Rust toolchain, a C compiler, Node and Python; the lock files decide the versions.
+# What tests need besides is installed under target/test-tools, once.
+# GLEANER_SHARED names the folder with the real data (data/sgd, kusto); without it those tests say so.
 set -euo pipefail
 cd "$(dirname "$0")"
-exec cargo test --locked --features fault-injection "$@"
+tools="${CARGO_TARGET_DIR:-$PWD/target}/test-tools"
+if ! cmp -s tests/tools/requirements.txt "$tools/requirements.txt"; then
+    mkdir -p "$tools"
+    python3 -m venv --clear "$tools/python"
+    "$tools/python/bin/pip" install --quiet --disable-pip-version-check -r tests/tools/requirements.txt
+    cp tests/tools/requirements.txt "$tools/requirements.txt"
+fi
+if ! cmp -s tests/tools/package-lock.json "$tools/package-lock.json"; then
+    mkdir -p "$tools/node"
+    cp tests/tools/package.json tests/tools/package-lock.json "$tools/node/"
+    (cd "$tools/node" && npm ci --silent --no-audit --no-fund)
+    cp tests/tools/package-lock.json "$tools/package-lock.json"
+fi
+export GLEANER_TEST_PYTHON="$tools/python/bin/python" GLEANER_TEST_NODE="$tools/node"
+exec cargo test --locked --features fault-injection,kusto-emulator "$@"

@@ -97,9 +97,13 @@ impl Drop for CpuPool {
     fn drop(&mut self) {
         // Threads end when the queue is closed and empty.
         self.queue = None;
+        let here = std::thread::current().id();
         for thread in self.threads.drain(..) {
-            // A thread cannot have panicked: its jobs are caught.
-            let _ = thread.join();
+            // The last owner may be a job, which cannot wait for its own thread to end. A thread
+            // cannot have panicked: its jobs are caught.
+            if thread.thread().id() != here {
+                let _ = thread.join();
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::config::settings::{Settings, Source};
 use crate::pipeline::work_dir::{self, RunState};
 use crate::source::Survey;
 use crate::source::files::{FileKind, kind_of};
+use crate::source::kusto::plan::KustoPlan;
 
 /// Memory that a run takes whatever its input, in bytes (promise P6).
 const BASE_MEMORY: u64 = 64_000_000;
@@ -42,6 +43,14 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let survey = runtime
         .block_on(source.survey())
         .map_err(crate::pipeline::RunError::from)?;
+    let counted = match &settings.source {
+        Source::Kusto(kusto) => {
+            let source = setup::kusto_source(kusto, &settings, &fresh)?;
+            let counted = runtime.block_on(source.plan());
+            Some(counted.map_err(crate::pipeline::RunError::from)?)
+        }
+        Source::Files(_) | Source::Synthetic(_) => None,
+    };
     let path = setup::work_dir_path(args, &fingerprint);
     let found = work_dir::read_record(&path)?;
     let (work, record) = match found {
@@ -67,7 +76,8 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         "window": {"start": record.window_start, "end": record.window_end},
         "seed": settings.selection.seed(),
         "records": settings.selection.total(),
-        "strata": strata(&settings),
+        "strata": strata(&settings, counted.as_ref()),
+        "kusto": counted.as_ref().map(fetching),
         "memory": {"base_bytes": BASE_MEMORY, "bytes_per_row": MEMORY_PER_ROW},
         "workers": {
             "fetchers": settings.workers.fetchers,
@@ -78,7 +88,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&plan)?;
     } else {
-        print(&text(&settings, &plan, &survey));
+        print(&text(&settings, &plan, &survey, counted.as_ref()));
     }
     Ok(Exit::Success)
 }
@@ -90,7 +100,19 @@ fn spooled_bytes(survey: &Survey) -> u64 {
     inputs.map(|input| input.bytes).sum()
 }
 
-fn strata(settings: &Settings) -> Vec<Value> {
+/// What fetching from a cluster takes.
+fn fetching(counted: &KustoPlan) -> Value {
+    json!({
+        "conversations": counted.conversations,
+        "out_of_range": counted.out_of_range,
+        "candidates": counted.candidates,
+        "bytes_each": counted.bytes_each,
+        "one_pass_bytes": counted.one_pass_bytes,
+        "two_pass_bytes": counted.two_pass_bytes,
+    })
+}
+
+fn strata(settings: &Settings, counted: Option<&KustoPlan>) -> Vec<Value> {
     let selection = &settings.selection;
     selection
         .strata()
@@ -101,35 +123,41 @@ fn strata(settings: &Settings) -> Vec<Value> {
                 "bucket": selection.bucket(stratum).name,
                 "target": target,
                 "candidates": selection.candidates_for(target),
+                "population": counted.and_then(|counted| counted.population.get(&stratum)),
             }))
         })
         .collect()
 }
 
-fn text(settings: &Settings, plan: &Value, survey: &Survey) -> String {
+fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&KustoPlan>) -> String {
     let size = |bytes: u64| ByteSize::b(bytes).display().si().to_string();
-    let mut table = new_table(&["stratum", "target", "candidates held"]);
-    for stratum in strata(settings) {
+    let mut table = new_table(&["stratum", "target", "candidates held", "population"]);
+    for stratum in strata(settings, counted) {
         let name = |key: &str| stratum[key].as_str().unwrap_or_default().to_owned();
         table.add_row([
             format!("{}/{}", name("split"), name("bucket")),
             stratum["target"].to_string(),
             stratum["candidates"].to_string(),
+            match &stratum["population"] {
+                Value::Null => "not known yet".to_owned(),
+                population => population.to_string(),
+            },
         ]);
     }
     let word = |value: &Value| value.as_str().unwrap_or("open").to_owned();
-    let input = match &settings.source {
-        Source::Synthetic(synthetic) => {
-            format!("{} made-up conversations", synthetic.conversations)
-        }
-        _ => format!(
-            "{} files, {}",
-            survey.stamp.len(),
-            size(survey.bytes.unwrap_or(0))
+    let told = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), size);
+    let input = match (&settings.source, counted) {
+        (_, Some(counted)) => format!(
+            "{} complete conversations of about {}; one pass would fetch {}, two fetch {}",
+            counted.conversations,
+            told(counted.bytes_each),
+            told(counted.one_pass_bytes),
+            told(counted.two_pass_bytes),
         ),
+        (source, None) => input(source, survey),
     };
     let spool = match (&settings.source, plan["spooled_input_bytes"].as_u64()) {
-        (Source::Synthetic(_), _) => {
+        (Source::Synthetic(_) | Source::Kusto(_), _) => {
             "all rows are kept in sealed chunks until published".to_owned()
         }
         (_, Some(0)) | (_, None) => {
@@ -160,4 +188,17 @@ fn text(settings: &Settings, plan: &Value, survey: &Survey) -> String {
         word(&plan["work_dir"]),
         word(&plan["work"]),
     )
+}
+
+fn input(source: &Source, survey: &Survey) -> String {
+    match source {
+        Source::Synthetic(synthetic) => {
+            format!("{} made-up conversations", synthetic.conversations)
+        }
+        Source::Files(_) | Source::Kusto(_) => format!(
+            "{} files, {}",
+            survey.stamp.len(),
+            ByteSize::b(survey.bytes.unwrap_or(0)).display().si()
+        ),
+    }
 }

@@ -189,10 +189,11 @@ impl LeaseTable {
         if self.current(lease).is_none() {
             return AfterFailure::Stale;
         }
-        self.taken.remove(&lease.chunk);
         if lease.attempt >= self.max_attempts {
+            // The chunk stays taken: the run ends, or does without it.
             return AfterFailure::Exhausted;
         }
+        self.taken.remove(&lease.chunk);
         let not_before = now + self.backoff.delay(lease.attempt, jitter);
         self.waiting.push_back(Waiting {
             chunk: lease.chunk,

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod corpus;
+#[cfg(feature = "kusto-emulator")]
+pub mod kusto;
 pub mod reference;
 
 use std::collections::{BTreeMap, BTreeSet};

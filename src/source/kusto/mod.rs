@@ -28,6 +28,7 @@ pub mod counts;
 pub mod error;
 mod frame;
 pub mod frames;
+pub mod plan;
 pub mod query;
 pub mod rows;
 #[cfg(test)]
@@ -157,7 +158,7 @@ impl KustoSource {
                 of: of.to_owned(),
                 request_id: "-".to_owned(),
                 activity_id: None,
-                failure: Failure::Columns(format!("it has {} rows, not one", rows.len())),
+                failure: frames::damaged(format!("it has {} rows, not one", rows.len())),
             }))),
         }
     }

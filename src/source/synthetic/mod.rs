@@ -112,6 +112,11 @@ impl BlockReader for ChunkReader {
     }
 }
 
+/// The rows of one made-up conversation, each a JSON object: what an emulator serves.
+pub fn conversation_rows(settings: Synthetic, number: u64) -> Vec<Vec<u8>> {
+    Conversation::new(settings.seed, number).rows(settings.shape)
+}
+
 /// What [`write_files`] has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Written {

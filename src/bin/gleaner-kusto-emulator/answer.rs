@@ -1,0 +1,212 @@
+//! Which of gleaner's queries is asked, and for what.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use gleaner::config::queries::SHIPPED;
+use gleaner::domain::timestamp::{self, Ticks};
+use gleaner::source::kusto::query::{CERTIFICATE, COUNTS, Template};
+
+use crate::telemetry::Header;
+
+/// Which query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Query {
+    /// Ids, turn counts, last timestamps.
+    Census,
+    /// Their count and checksum.
+    Certificate,
+    /// Their counts by residue and turns.
+    Plan,
+    /// Whole conversations.
+    Payload {
+        /// With the tool calls.
+        trajectory: bool,
+    },
+}
+
+impl Query {
+    /// As fault files name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Census => "census",
+            Self::Certificate => "certificate",
+            Self::Plan => "plan",
+            Self::Payload { .. } => "payload",
+        }
+    }
+}
+
+/// A clause of `_selected`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Clause {
+    residues: RangeInclusive<i64>,
+    turns: RangeInclusive<i64>,
+    above: Option<i64>,
+    up_to: Option<i64>,
+}
+
+/// What a query asks for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Which query.
+    pub query: Query,
+    /// `_chunks`
+    pub chunks: u32,
+    /// `_chunk`
+    pub chunk: u32,
+    /// `_seed`
+    pub seed: String,
+    /// `_ignored_ids`
+    pub ignored: BTreeSet<String>,
+    start: Option<Ticks>,
+    end: Option<Ticks>,
+    selected: Vec<Clause>,
+}
+
+impl Asked {
+    /// Reads a query.
+    ///
+    /// # Errors
+    /// If it is none of gleaner's own.
+    pub fn parse(csl: &str) -> Result<Self, String> {
+        let template = Template::new(csl).map_err(|error| error.to_string())?;
+        let query = kind(&template.body).ok_or(
+            "this emulator runs no KQL: it answers the queries that gleaner ships, as they are",
+        )?;
+        let value = |name: &str| {
+            let begins = format!("let {name} = ");
+            template
+                .defaults
+                .lines()
+                .find_map(|line| line.strip_prefix(&begins)?.strip_suffix(';'))
+                .ok_or_else(|| format!("there is no value {name}"))
+        };
+        let number = |name: &str| {
+            let text = value(name)?;
+            text.parse::<u32>().map_err(|_| format!("{name} is {text}"))
+        };
+        let ignored = value("_ignored_ids")?;
+        let ignored = ignored
+            .strip_prefix("dynamic(")
+            .and_then(|list| list.strip_suffix(')'))
+            .and_then(|list| serde_json::from_str(list).ok())
+            .ok_or("_ignored_ids is no list")?;
+        let selected = match query {
+            Query::Payload { .. } => clauses(value("_selected")?)?,
+            _ => vec![everything()],
+        };
+        Ok(Self {
+            query,
+            chunks: number("_chunks")?,
+            chunk: number("_chunk")?,
+            seed: serde_json::from_str(value("_seed")?).map_err(|_| "_seed is no text")?,
+            ignored,
+            start: instant(value("_window_start")?),
+            end: instant(value("_window_end")?),
+            selected,
+        })
+    }
+
+    /// Whether a conversation belongs to the window; its last row decides.
+    pub fn is_in_window(&self, last: &str) -> bool {
+        let Some(at) = timestamp::parse(last.as_bytes()) else {
+            return false;
+        };
+        self.start.is_none_or(|start| start <= at) && self.end.is_none_or(|end| at < end)
+    }
+
+    /// Whether `_selected` says so.
+    pub fn selects(&self, header: &Header, rank: i64) -> bool {
+        let residue = header.hash.rem_euclid(100);
+        self.selected.iter().any(|clause| {
+            clause.residues.contains(&residue)
+                && clause.turns.contains(&header.turns)
+                && clause.above.is_none_or(|above| rank > above)
+                && clause.up_to.is_none_or(|up_to| rank <= up_to)
+        })
+    }
+}
+
+fn kind(body: &str) -> Option<Query> {
+    let shipped = |name: &str| {
+        let (_, text) = SHIPPED.iter().find(|(path, _)| path.ends_with(name))?;
+        Some(Template::new(text).ok()?.body)
+    };
+    let census = shipped("sft_census_hash_chunked.kql")?;
+    let bodies = [
+        (census.clone(), Query::Census),
+        (format!("{census}\n{CERTIFICATE}"), Query::Certificate),
+        (format!("{census}\n{COUNTS}"), Query::Plan),
+        (
+            shipped("sft_candidates_hash_chunked.kql")?,
+            Query::Payload { trajectory: true },
+        ),
+        (
+            shipped("sft_test_100_lite.kql")?,
+            Query::Payload { trajectory: false },
+        ),
+    ];
+    let found = bodies.into_iter().find(|(known, _)| known == body);
+    found.map(|(_, query)| query)
+}
+
+/// `datetime(...)`; anything else, such as `ago(15d)`, is no bound here.
+fn instant(text: &str) -> Option<Ticks> {
+    let text = text.strip_prefix("datetime(")?.strip_suffix(')')?;
+    timestamp::parse(text.as_bytes())
+}
+
+fn everything() -> Clause {
+    Clause {
+        residues: 0..=99,
+        turns: 1..=i64::MAX,
+        above: None,
+        up_to: None,
+    }
+}
+
+/// The body of `_selected`, as gleaner writes it.
+fn clauses(function: &str) -> Result<Vec<Clause>, String> {
+    let body = function
+        .split_once('{')
+        .and_then(|(_, body)| body.trim_end().strip_suffix('}'))
+        .ok_or("_selected is no function")?
+        .trim();
+    if body == "false" {
+        return Ok(Vec::new());
+    }
+    body.split(" or ").map(clause).collect()
+}
+
+fn clause(text: &str) -> Result<Clause, String> {
+    let odd = || format!("this emulator does not know the condition {text}");
+    let long = |text: &str| match text {
+        "(-9223372036854775807 - 1)" => Ok(i64::MIN),
+        text => text.parse::<i64>().map_err(|_| odd()),
+    };
+    let range = |text: &str| {
+        let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
+        let (low, high) = inner.and_then(|t| t.split_once(" .. ")).ok_or_else(odd)?;
+        Ok::<_, String>(long(low)?..=long(high)?)
+    };
+    let mut clause = everything();
+    let inner = text
+        .strip_prefix("(residue")
+        .and_then(|t| t.strip_suffix(')'));
+    let inner = inner.map_or(text.to_owned(), |inner| format!("residue{inner}"));
+    for part in inner.split(" and ") {
+        if let Some(residues) = part.strip_prefix("residue between ") {
+            clause.residues = range(residues)?;
+        } else if let Some(turns) = part.strip_prefix("turns between ") {
+            clause.turns = range(turns)?;
+        } else if let Some(above) = part.strip_prefix("rank > ") {
+            clause.above = Some(long(above)?);
+        } else if let Some(up_to) = part.strip_prefix("rank <= ") {
+            clause.up_to = Some(long(up_to)?);
+        } else if part != "turns > 0" {
+            return Err(odd());
+        }
+    }
+    Ok(clause)
+}

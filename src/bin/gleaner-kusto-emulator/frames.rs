@@ -1,0 +1,369 @@
+//! Answers as frames, in pieces.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::answer::{Asked, Query};
+use crate::faults::Kind;
+use crate::telemetry::{Header, Telemetry};
+
+/// Rows in a fragment go up to about this many bytes.
+const FRAGMENT: usize = 1 << 20;
+
+/// How the client wants its answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Form {
+    /// `results_v2_fragment_primary_tables`
+    pub fragments: bool,
+    /// `results_v2_newlines_between_frames`
+    pub newlines: bool,
+    /// `results_error_reporting_placement`
+    pub placement: Placement,
+}
+
+/// Where errors are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Placement {
+    /// Among the rows.
+    #[default]
+    InData,
+    /// In the table's completion.
+    EndOfTable,
+    /// In the answer's completion.
+    EndOfDataset,
+}
+
+/// Writes an answer; `send` takes its pieces and says whether anybody still wants them.
+pub struct Writer<'a> {
+    /// In which form.
+    pub form: Form,
+    /// With which fault.
+    pub fault: Option<Kind>,
+    /// To whom.
+    pub send: &'a mut dyn FnMut(Vec<u8>) -> bool,
+}
+
+fn columns(query: Query) -> &'static [(&'static str, &'static str)] {
+    match query {
+        Query::Census => &[
+            ("conversationId", "string"),
+            ("turnCount", "long"),
+            ("lastTimestamp", "datetime"),
+        ],
+        Query::Certificate => &[("conversations", "long"), ("checksum", "long")],
+        Query::Plan => &[
+            ("residue", "long"),
+            ("turnCount", "long"),
+            ("conversations", "long"),
+        ],
+        Query::Payload { .. } => &[
+            ("conversationId", "string"),
+            ("userName", "string"),
+            ("turnCount", "long"),
+            ("bucket", "string"),
+            ("turnsArray", "dynamic"),
+            ("promptTokens", "long"),
+            ("completionTokens", "long"),
+            ("llmCallCount", "long"),
+            ("lastTimestamp", "datetime"),
+        ],
+    }
+}
+
+fn column_list(columns: &[(&str, &str)]) -> Value {
+    columns
+        .iter()
+        .map(|(name, kind)| json!({"ColumnName": name, "ColumnType": kind}))
+        .collect()
+}
+
+/// The rows of an answer, each as JSON.
+fn rows<'a>(
+    telemetry: &'a Telemetry,
+    asked: &'a Asked,
+    changed: bool,
+) -> Box<dyn Iterator<Item = String> + 'a> {
+    // What has changed is the first conversation of the answer.
+    let touch = move |(place, header): (usize, &Header)| {
+        let mut header = header.clone();
+        if changed && place == 0 {
+            header.last = "2030-01-01T00:00:00.0000001Z".to_owned();
+        }
+        header
+    };
+    let found = telemetry.find(asked);
+    match asked.query {
+        Query::Payload { trajectory } => Box::new(
+            found
+                .enumerate()
+                .map(touch)
+                .map(move |header| telemetry.payload(&header, trajectory)),
+        ),
+        Query::Census => Box::new(
+            found
+                .enumerate()
+                .map(touch)
+                .map(|header| json!([header.id, header.turns, header.last]).to_string()),
+        ),
+        Query::Certificate => {
+            let (mut count, mut sum) = (0u64, 0i64);
+            for header in found {
+                count += 1;
+                sum += header.hash.rem_euclid(1_000_000_007);
+            }
+            Box::new(std::iter::once(json!([count, sum]).to_string()))
+        }
+        Query::Plan => {
+            let mut counts = std::collections::BTreeMap::<(i64, i64), u64>::new();
+            for header in found {
+                let residue = header.hash.rem_euclid(100);
+                *counts.entry((residue, header.turns)).or_default() += 1;
+            }
+            Box::new(
+                counts
+                    .into_iter()
+                    .map(|((residue, turns), count)| json!([residue, turns, count]).to_string()),
+            )
+        }
+    }
+}
+
+fn one_api(kind: Kind) -> Option<Value> {
+    let (code, message) = match kind {
+        Kind::TooLarge => (
+            "LimitsExceeded",
+            "The results of this query exceed the set limit (E_QUERY_RESULT_SET_TOO_LARGE, 0x80DA0003).",
+        ),
+        Kind::Runaway => (
+            "General_InternalServerError",
+            "The query was aborted (E_RUNAWAY_QUERY).",
+        ),
+        Kind::LowMemory => (
+            "LowMemoryCondition",
+            "Query execution lacks memory resources to complete (80DA0007).",
+        ),
+        Kind::PartialInData => ("Internal", "A partial failure."),
+        _ => return None,
+    };
+    Some(
+        json!({"error": {"code": code, "message": "Request is invalid and cannot be executed.", "@message": message, "@permanent": false}}),
+    )
+}
+
+impl Writer<'_> {
+    fn is(&self, kind: Kind) -> bool {
+        self.fault == Some(kind)
+    }
+
+    fn frame(&mut self, frame: &Value) -> bool {
+        let between = if self.form.newlines { "\n," } else { "," };
+        (self.send)(format!("{between}{frame}").into_bytes())
+    }
+
+    /// Writes a whole answer, or as much of it as the fault leaves.
+    pub fn write(&mut self, telemetry: &Arc<Telemetry>, asked: &Asked) {
+        let header = json!({"FrameType": "DataSetHeader", "IsProgressive": false, "Version": "v2.0", "IsFragmented": self.form.fragments});
+        let properties = json!({
+            "FrameType": "DataTable", "TableId": 0, "TableKind": "QueryProperties", "TableName": "@ExtendedProperties",
+            "Columns": column_list(&[("TableId", "int"), ("Key", "string"), ("Value", "dynamic")]),
+            "Rows": [[1, "Visualization", "{\"Visualization\":null}"]],
+        });
+        let going = (self.send)(format!("[{header}").into_bytes())
+            && self.frame(&properties)
+            && self.table(telemetry, asked);
+        if !going {
+            return;
+        }
+        let error = self.fault.and_then(one_api);
+        if error.is_none()
+            && !self.frame(&completion_information(self.is(Kind::PartialInCompletion)))
+        {
+            return;
+        }
+        if self.is(Kind::NoCompletion) {
+            (self.send)(b"\n]\n".to_vec());
+            return;
+        }
+        let mut completion = json!({
+            "FrameType": "DataSetCompletion",
+            "HasErrors": error.is_some() || self.is(Kind::HasErrors),
+            "Cancelled": self.is(Kind::Cancelled),
+        });
+        if let Some(error) = error {
+            completion["OneApiErrors"] = json!([error]);
+        }
+        self.frame(&completion);
+        let end: &[u8] = match self.fault {
+            Some(Kind::NoBracket) => b"\n",
+            Some(Kind::TrailingGarbage) => b"\n]\n<!-- -->",
+            _ => b"\n]\n",
+        };
+        (self.send)(end.to_vec());
+    }
+
+    fn table(&mut self, telemetry: &Arc<Telemetry>, asked: &Asked) -> bool {
+        let columns = column_list(columns(asked.query));
+        let error = self.fault.and_then(one_api);
+        let in_data = error
+            .clone()
+            .filter(|_| self.form.placement == Placement::InData || self.is(Kind::PartialInData));
+        let rows = self.disturbed(rows(telemetry, asked, self.is(Kind::Changed)), asked);
+        let mut count = 0u64;
+        if !self.form.fragments {
+            let table = json!({"FrameType": "DataTable", "TableId": 1, "TableKind": "PrimaryResult", "TableName": "PrimaryResult", "Columns": columns});
+            let between = if self.form.newlines { "\n," } else { "," };
+            let table = table.to_string();
+            let open = table.trim_end_matches('}');
+            let mut piece = format!("{between}{open},\"Rows\":[");
+            for row in rows {
+                piece.push_str(if count > 0 { "," } else { "" });
+                piece.push_str(&row);
+                count += 1;
+                if piece.len() > FRAGMENT && !(self.send)(std::mem::take(&mut piece).into_bytes()) {
+                    return false;
+                }
+            }
+            if let Some(error) = in_data {
+                piece.push_str(if count > 0 { "," } else { "" });
+                piece.push_str(&json!({"OneApiErrors": [error]}).to_string());
+            }
+            piece.push_str("]}");
+            return (self.send)(piece.into_bytes());
+        }
+        if !self.frame(&json!({"FrameType": "TableHeader", "TableId": 1, "TableKind": "PrimaryResult", "TableName": "PrimaryResult", "Columns": columns})) {
+            return false;
+        }
+        let mut rows = rows.peekable();
+        while rows.peek().is_some() {
+            let mut fragment = String::new();
+            while fragment.len() < FRAGMENT
+                && let Some(row) = rows.next()
+            {
+                fragment.push_str(if fragment.is_empty() { "" } else { "," });
+                fragment.push_str(&row);
+                count += 1;
+            }
+            if !self.fragment(&fragment) {
+                return false;
+            }
+        }
+        if let Some(error) = in_data
+            && !self.fragment(&json!({"OneApiErrors": [error]}).to_string())
+        {
+            return false;
+        }
+        let count = count + u64::from(self.is(Kind::WrongRowCount));
+        let mut completion =
+            json!({"FrameType": "TableCompletion", "TableId": 1, "RowCount": count});
+        if let Some(error) = error.filter(|_| self.form.placement == Placement::EndOfTable) {
+            completion["OneApiErrors"] = json!([error]);
+        }
+        self.frame(&completion)
+    }
+
+    fn fragment(&mut self, rows: &str) -> bool {
+        let between = if self.form.newlines { "\n," } else { "," };
+        (self.send)(
+            format!("{between}{{\"FrameType\":\"TableFragment\",\"TableFragmentType\":\"DataAppend\",\"TableId\":1,\"Rows\":[{rows}]}}")
+                .into_bytes(),
+        )
+    }
+
+    /// Rows as the fault leaves them.
+    fn disturbed<'r>(
+        &self,
+        rows: Box<dyn Iterator<Item = String> + 'r>,
+        asked: &Asked,
+    ) -> Box<dyn Iterator<Item = String> + 'r> {
+        let empty = "[]".to_owned();
+        match self.fault {
+            Some(Kind::RowLost) => Box::new(rows.skip(1)),
+            Some(Kind::RowDoubled) => {
+                let mut rows = rows.peekable();
+                let again = rows.peek().cloned();
+                Box::new(again.into_iter().chain(rows))
+            }
+            Some(Kind::RowForeign) => {
+                // An id of the next chunk takes the place of the first one's.
+                let foreign = (0u32..)
+                    .map(|n| format!("foreign-{n}"))
+                    .find(|id| {
+                        let hash = gleaner::domain::kusto_hash::hash(id.as_bytes());
+                        gleaner::domain::kusto_hash::modulo(hash, asked.chunks) != asked.chunk
+                            || asked.chunks == 1
+                    })
+                    .unwrap_or_default();
+                let mut rows = rows.peekable();
+                let first = rows.peek().cloned().unwrap_or(empty);
+                let end = first.find("\",").map_or(first.len(), |end| end + 1);
+                let row = format!("[\"{foreign}\"{}", &first[end..]);
+                Box::new(std::iter::once(row).chain(rows))
+            }
+            Some(Kind::WrongArity) => {
+                let mut rows = rows.peekable();
+                let first = rows.next();
+                Box::new(first.map(|_| "[\"x\"]".to_owned()).into_iter().chain(rows))
+            }
+            Some(Kind::WrongType) => {
+                let columns = columns(asked.query);
+                let cells = vec!["\"many\""; columns.len()].join(",");
+                Box::new(std::iter::once(format!("[{cells}]")).chain(rows.skip(1)))
+            }
+            _ if self.fault.and_then(one_api).is_some() => Box::new(rows.take(10)),
+            _ => rows,
+        }
+    }
+}
+
+fn completion_information(failed: bool) -> Value {
+    let columns = [
+        ("Timestamp", "datetime"),
+        ("ClientRequestId", "string"),
+        ("ActivityId", "guid"),
+        ("SubActivityId", "guid"),
+        ("ParentActivityId", "guid"),
+        ("Level", "int"),
+        ("LevelName", "string"),
+        ("StatusCode", "int"),
+        ("StatusCodeName", "string"),
+        ("EventType", "int"),
+        ("EventTypeName", "string"),
+        ("Payload", "string"),
+    ];
+    let id = "00000000-0000-0000-0000-000000000000";
+    let row = match failed {
+        true => json!([
+            "2025-01-01T00:00:00Z",
+            "",
+            id,
+            id,
+            id,
+            2,
+            "Error",
+            -1,
+            "Partial failure",
+            1,
+            "QueryError",
+            "{\"Text\":\"a partial failure\"}"
+        ]),
+        false => json!([
+            "2025-01-01T00:00:00Z",
+            "",
+            id,
+            id,
+            id,
+            4,
+            "Info",
+            0,
+            "S_OK (0)",
+            4,
+            "QueryInfo",
+            "{\"Count\":1,\"Text\":\"Query completed successfully\"}"
+        ]),
+    };
+    json!({
+        "FrameType": "DataTable", "TableId": 2, "TableKind": "QueryCompletionInformation", "TableName": "QueryCompletionInformation",
+        "Columns": column_list(&columns), "Rows": [row],
+    })
+}

@@ -1,0 +1,88 @@
+//! A Kusto endpoint on this machine, with made-up telemetry and faults on demand.
+//!
+//! It cannot run KQL: it knows gleaner's own queries by their text and answers what they would,
+//! over the telemetry of `source.kind = "synthetic"`. With `--faults FILE` requests fail as the file
+//! says (see `faults`).
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+mod answer;
+mod faults;
+mod frames;
+mod server;
+mod telemetry;
+
+/// Serves made-up telemetry as a Kusto cluster would.
+#[derive(Debug, Parser)]
+#[command(name = "gleaner-kusto-emulator", version)]
+struct Arguments {
+    /// How many conversations, the faulty ones included
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    conversations: u64,
+    /// Seed of the generator
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// The port on the loopback; 0: any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 31_600)]
+    port: u16,
+    /// The database's name
+    #[arg(long, value_name = "NAME", default_value = "CopilotChatEval")]
+    database: String,
+    /// Pack answers, if the client takes that
+    #[arg(long)]
+    gzip: bool,
+    /// Requests that fail, and how: a TOML file of rules such as
+    ///
+    /// [[fault]]
+    /// query = "payload"   # census, certificate, payload, plan, any
+    /// chunk = "40-7"      # absent: of any chunk
+    /// nth = 1             # from the first such request on ...
+    /// times = 2           # ... two of them; 0: all
+    /// kind = "cut"        # throttle, unavailable, too_large, row_lost, ...
+    /// after_bytes = 1000  # for cut, reset and drip
+    /// retry_after = 1     # seconds, for throttle
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    faults: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let faults = match &arguments.faults {
+        Some(path) => faults::Faults::parse(&std::fs::read_to_string(path)?)?,
+        None => faults::Faults::default(),
+    };
+    let telemetry = telemetry::Telemetry::new(arguments.conversations, arguments.seed);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", arguments.port)).await?;
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "listening on http://{}", listener.local_addr()?)?;
+        out.flush()?;
+        drop(out);
+        let server = server::Server {
+            telemetry: Arc::new(telemetry),
+            faults,
+            database: arguments.database.clone(),
+            gzip: arguments.gzip,
+        };
+        axum::serve(listener, server::routes(server)).await?;
+        Ok(())
+    })
+}

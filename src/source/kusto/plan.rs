@@ -1,0 +1,163 @@
+//! What an export from a cluster would bring and cost, from cheap counts and a few conversations.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::client::{Purpose, Receiver};
+use super::counts::Numbers;
+use super::error::Failure;
+use super::frames::{Column, TableSink};
+use super::query::COUNTS;
+use super::{KustoSource, SourceError};
+use crate::domain::chunk::HashChunk;
+use crate::domain::json::Value;
+use crate::domain::row::MalformedReason;
+use crate::domain::selector::Selector;
+use crate::domain::stratum::StratumId;
+
+/// Conversations whose size is looked at.
+const SAMPLE: u64 = 100;
+
+/// Bytes of a census row on the wire, about: an id, a number, a timestamp.
+const CENSUS_ROW: u64 = 90;
+
+/// What there is, and what fetching it takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KustoPlan {
+    /// Complete conversations in the window.
+    pub conversations: u64,
+    /// Those in no bucket.
+    pub out_of_range: u64,
+    /// By stratum, those with a target.
+    pub population: BTreeMap<StratumId, u64>,
+    /// Bytes of a conversation on the wire, from a sample; `None` if there is none to look at.
+    pub bytes_each: Option<u64>,
+    /// Conversations that two passes fetch: the candidates.
+    pub candidates: u64,
+    /// Bytes that one pass would move.
+    pub one_pass_bytes: Option<u64>,
+    /// Bytes that two would.
+    pub two_pass_bytes: Option<u64>,
+}
+
+impl KustoSource {
+    /// Counts what there is and looks at a few conversations.
+    ///
+    /// # Errors
+    /// If the cluster does not answer.
+    pub async fn plan(&self) -> Result<KustoPlan, SourceError> {
+        let purpose = Purpose {
+            query: "plan",
+            of: String::new(),
+        };
+        let whole = HashChunk {
+            count: 1,
+            index: 0,
+            depth: 0,
+        };
+        let csl = self
+            .census
+            .with(&self.values(whole, &Selector::All), COUNTS);
+        let numbers = Numbers::new(&["residue", "turnCount", "conversations"]);
+        let numbers = self
+            .client
+            .query(&purpose, &csl, self.max_record, numbers)
+            .await?;
+        let selection = &*self.selection;
+        let mut plan = KustoPlan {
+            conversations: 0,
+            out_of_range: 0,
+            population: selection.strata().map(|stratum| (stratum, 0)).collect(),
+            bytes_each: None,
+            candidates: 0,
+            one_pass_bytes: None,
+            two_pass_bytes: None,
+        };
+        for row in &numbers.rows {
+            let (residue, turns, count) = (row[0], row[1], row[2]);
+            plan.conversations += count;
+            if selection.bucket_of(turns).is_none() {
+                plan.out_of_range += count;
+            }
+            for (&stratum, population) in &mut plan.population {
+                let [first, last] = selection.bucket(stratum).turns;
+                let residues = selection.residues(stratum);
+                if (first..=last).contains(&turns)
+                    && residues.is_some_and(|residues| {
+                        u32::try_from(residue).is_ok_and(|residue| residues.contains(&residue))
+                    })
+                {
+                    *population += count;
+                }
+            }
+        }
+        plan.candidates = plan
+            .population
+            .iter()
+            .filter_map(|(&stratum, &population)| {
+                let candidates = selection.candidates_for(selection.target(stratum)?);
+                Some(candidates.min(population))
+            })
+            .sum();
+        plan.bytes_each = self.size_of_some(plan.conversations).await?;
+        if let Some(bytes) = plan.bytes_each {
+            plan.one_pass_bytes = Some(plan.conversations * bytes);
+            plan.two_pass_bytes = Some(plan.conversations * CENSUS_ROW + plan.candidates * bytes);
+        }
+        Ok(plan)
+    }
+
+    /// The average size of about [`SAMPLE`] conversations: a small hash chunk is a fair sample.
+    async fn size_of_some(&self, conversations: u64) -> Result<Option<u64>, SourceError> {
+        let chunk = HashChunk {
+            count: u32::try_from(conversations / SAMPLE)
+                .unwrap_or(u32::MAX)
+                .max(1),
+            index: 0,
+            depth: 0,
+        };
+        let purpose = Purpose {
+            query: "plan",
+            of: " for the size of conversations".to_owned(),
+        };
+        let csl = self.payload.with(&self.values(chunk, &Selector::All), "");
+        let sizes = self
+            .client
+            .query(&purpose, &csl, self.max_record, Sizes::default())
+            .await?;
+        Ok(sizes.bytes.checked_div(sizes.rows))
+    }
+}
+
+/// Counts bytes.
+#[derive(Debug, Default)]
+struct Sizes {
+    rows: u64,
+    bytes: u64,
+}
+
+impl TableSink for Sizes {
+    fn columns(&mut self, _: &[Column]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn row(&mut self, cells: &[Value<'_>]) -> Result<(), Failure> {
+        self.rows += 1;
+        self.bytes += cells
+            .iter()
+            .map(|cell| cell.text.len() as u64 + 1)
+            .sum::<u64>();
+        Ok(())
+    }
+
+    fn reject(&mut self, _: &[Value<'_>], _: MalformedReason) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl Receiver for Sizes {
+    async fn pass_on(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! The emulator, as a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use super::{Run, Sandbox};
+
+/// A running emulator; it ends with the test.
+pub struct Emulator {
+    process: Child,
+    pub address: String,
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The same telemetry in every test.
+pub const CONVERSATIONS: u32 = 2000;
+
+impl Emulator {
+    /// Starts one that fails as `faults` says, on a port of its own, or on `port`.
+    pub fn start(sandbox: &Sandbox, faults: &str, port: u16, more: &[&str]) -> Self {
+        let file = sandbox.write("faults.toml", faults);
+        let mut process = Command::new(env!("CARGO_BIN_EXE_gleaner-kusto-emulator"))
+            .args(["--conversations", &CONVERSATIONS.to_string(), "--seed", "7"])
+            .args(["--port", &port.to_string()])
+            .arg("--faults")
+            .arg(file)
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the emulator starts");
+        let out = process.stdout.take().expect("its output");
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line).expect("a line");
+        let address = line
+            .trim()
+            .strip_prefix("listening on ")
+            .expect("its address");
+        Self {
+            process,
+            address: address.to_owned(),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        let (_, port) = self.address.rsplit_once(':').expect("a port");
+        port.parse().expect("a port")
+    }
+
+    /// Exports from it to `out/d`.
+    pub fn export(&self, sandbox: &Sandbox, more: &[&str]) -> Run {
+        self.run("export", sandbox, more)
+    }
+
+    /// Plans that export.
+    pub fn plan(&self, sandbox: &Sandbox) -> Run {
+        self.run("plan", sandbox, &[])
+    }
+
+    fn run(&self, command: &str, sandbox: &Sandbox, more: &[&str]) -> Run {
+        let cluster = format!("source.kusto.cluster={}", self.address);
+        let mut args = vec![command];
+        args.extend(COMMON);
+        args.extend(["--set", &cluster, "--set", "source.kind=kusto"]);
+        args.extend(more);
+        sandbox.run(&args)
+    }
+}
+
+const COMMON: [&str; 27] = [
+    "--out",
+    "out",
+    "--name",
+    "d",
+    "--work-dir",
+    "work",
+    "--progress",
+    "none",
+    "--json",
+    "--chunks",
+    "8",
+    "--window-start",
+    "2025-01-01T00:00:00Z",
+    "--window-end",
+    "2025-06-01T00:00:00Z",
+    "--set",
+    "selection.targets.train={short=150,medium=250,long=150}",
+    "--set",
+    "selection.targets.val={short=15,medium=25,long=15}",
+    "--set",
+    "selection.targets.test={short=15,medium=25,long=15}",
+    "--set",
+    "sink.sort_keys=always",
+    "--set",
+    "source.synthetic.conversations=2000",
+    "--set",
+    "source.synthetic.seed=7",
+];
+
+/// The same export without Kusto in between.
+pub fn export_synthetic(sandbox: &Sandbox, more: &[&str]) -> Run {
+    let mut args = vec!["export"];
+    args.extend(COMMON);
+    args.extend(["--set", "source.kind=synthetic"]);
+    args.extend(more);
+    sandbox.run(&args)
+}
