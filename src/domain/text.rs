@@ -87,22 +87,30 @@ pub fn has_lone_surrogate(text: &[u8]) -> bool {
 
 /// Whether a body is empty or only Unicode `White_Space`.
 pub fn is_blank(body: &[u8]) -> bool {
-    match body.first() {
-        None => return true,
-        Some(byte) if byte.is_ascii_graphic() && *byte != b'\\' => return false,
-        Some(_) => {}
-    }
-    let mut blank = true;
-    walk(body, |step, bytes| {
-        blank &= match step {
-            Step::Plain => {
-                std::str::from_utf8(bytes).is_ok_and(|text| text.chars().all(char::is_whitespace))
+    let mut rest = body;
+    // Ends with the first character that is no white space, which is nearly always the first.
+    while let Some(&byte) = rest.first() {
+        let (c, length) = match byte {
+            b'\\' => match escape(rest) {
+                (Step::Char(c), length) => (Some(c), length),
+                (_, length) => (None, length),
+            },
+            0x00..0x80 => (Some(char::from(byte)), 1),
+            _ => {
+                let first = &rest[..rest.len().min(4)];
+                let valid = first.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+                (
+                    valid.chars().next(),
+                    valid.chars().next().map_or(1, char::len_utf8),
+                )
             }
-            Step::Char(c) => c.is_whitespace(),
-            Step::Lone(_) => false,
+        };
+        if !c.is_some_and(char::is_whitespace) {
+            return false;
         }
-    });
-    blank
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    true
 }
 
 /// Appends a body written with the fewest escapes (a lone surrogate keeps its own).

@@ -23,6 +23,7 @@ use crate::domain::header::{HeaderBatch, Position};
 use crate::domain::rank::Ranker;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::reservoir::Candidate;
+use crate::domain::row::RowShape;
 use crate::domain::stratum::{Membership, Selection, StratumId};
 use crate::runtime::CpuPool;
 use crate::spool::payloads::{PayloadError, Payloads};
@@ -129,7 +130,7 @@ async fn absorb(
     match headers {
         Headers::InMemory(batches) => batches.into_iter().for_each(observe),
         Headers::Sealed(chunk) => {
-            let store = parts.payloads.add_sealed(chunk.rows_path());
+            let store = parts.payloads.add_sealed(chunk.rows_path(), chunk.form());
             let mut replay = chunk.replay(store)?;
             loop {
                 let batch;
@@ -215,7 +216,13 @@ fn decide_range(
         }),
     };
     let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {
-        parts.payloads.read(position, out)
+        match index.shape() {
+            RowShape::Events => parts.payloads.read(position, out),
+            RowShape::Conversations => {
+                let assembler = Assembler::new(selection, parts.nested);
+                parts.payloads.read_record(position, &assembler, out)
+            }
+        }
     };
     let tally = index.close(range, &closing, &mut read, &mut emit)?;
     let grouped = Grouped {

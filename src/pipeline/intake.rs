@@ -24,6 +24,9 @@ use crate::spool::{Part, Portion, SpoolError};
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
 const BATCH: usize = 4096;
 
+/// The longest text of keys that a conversation or a turn lacks, with nulls.
+const NULLS: u64 = 256;
+
 /// Which rows are wanted. The same for a whole run.
 #[derive(Debug)]
 pub struct RowRules {
@@ -134,7 +137,7 @@ impl Intake {
     pub fn absorb(&mut self, block: &RowBlock) -> Result<(), SourceError> {
         self.tally.bytes += block.bytes.len() as u64;
         // Nearly always the whole block is UTF-8, and asking once is much cheaper.
-        let all_utf8 = simdutf8::basic::from_utf8(&block.bytes).is_ok();
+        let all_utf8 = block.is_utf8 || simdutf8::basic::from_utf8(&block.bytes).is_ok();
         let mut line = block.first_line;
         let mut start = 0;
         for end in memchr_iter(b'\n', &block.bytes).chain([block.bytes.len()]) {
@@ -195,26 +198,18 @@ impl Intake {
                 (RowShape::Conversations, i64::from(turns), last, false)
             }
         };
-        let mut payload = match block.form {
+        let payload = match block.form {
             // Its header is all there is.
             RowForm::Census => &row_text[..0],
             _ => row_text,
         };
         if block.form == RowForm::Assembled && shape == RowShape::Conversations {
-            self.record.clear();
-            let assembler = Assembler::new(&self.rules.selection, self.rules.nested);
-            let written = assembler.from_columns(row_text, &mut self.record);
-            if let Err(error) = written {
-                self.tally.malformed(error.into(), line);
-                return Ok(());
-            }
-            if self.record.len() as u64 > self.rules.max_record {
+            // What was judged is not what will be written.
+            flawless = false;
+            if self.is_record_too_large(row_text, turn) {
                 self.tally.malformed(MalformedReason::TooLarge, line);
                 return Ok(());
             }
-            payload = &self.record;
-            // What was judged is not what will be written.
-            flawless = false;
         }
         self.tally.rows_read += 1;
         self.tally.shape(shape, line);
@@ -253,7 +248,11 @@ impl Intake {
             Place::Spool => {
                 let writer = match &mut self.writer {
                     Some(writer) => writer,
-                    none => none.insert(self.spool.create(self.part, shape).map_err(spool_error)?),
+                    none => none.insert(
+                        self.spool
+                            .create(self.part, shape, block.form)
+                            .map_err(spool_error)?,
+                    ),
                 };
                 if matches!(self.part.portion, Portion::Round(_)) {
                     self.kept.push((kusto_hash::hash(&row.id), turn));
@@ -271,6 +270,20 @@ impl Intake {
         Ok(())
     }
 
+    /// Whether the record that a row of columns becomes is too large. It is put together only if
+    /// that is in doubt: what is added are keys with null.
+    fn is_record_too_large(&mut self, row: &[u8], turns: i64) -> bool {
+        let most = row.len() as u64 + NULLS + NULLS * turns.unsigned_abs();
+        if most <= self.rules.max_record {
+            return false;
+        }
+        self.record.clear();
+        let assembler = Assembler::new(&self.rules.selection, self.rules.nested);
+        // A row that was read can be read again; what cannot be put together is never written.
+        assembler.from_columns(row, &mut self.record).is_err()
+            || self.record.len() as u64 > self.rules.max_record
+    }
+
     /// The chunk was read to its end: seals what was spooled.
     ///
     /// # Errors
@@ -279,7 +292,8 @@ impl Intake {
         if self.writer.is_none() && self.part.portion != Portion::Whole {
             // That there is nothing is worth knowing too.
             let shape = RowShape::Conversations;
-            self.writer = Some(self.spool.create(self.part, shape).map_err(spool_error)?);
+            let writer = self.spool.create(self.part, shape, RowForm::AsWritten);
+            self.writer = Some(writer.map_err(spool_error)?);
         }
         match self.writer {
             Some(writer) => {

@@ -107,9 +107,10 @@ fn record(
     candidate: &Candidate,
     out: &mut Vec<u8>,
 ) -> Result<(), PayloadError> {
+    let assembler = Assembler::new(&parts.selection, parts.nested);
     if shape == RowShape::Conversations {
         for row in &candidate.rows {
-            parts.payloads.read(row, out)?;
+            parts.payloads.read_record(row, &assembler, out)?;
         }
         return Ok(());
     }
@@ -125,7 +126,7 @@ fn record(
         .map(|&end| &payload[std::mem::replace(&mut start, end)..end])
         .collect();
     let id = String::from_utf8_lossy(&candidate.id);
-    Assembler::new(&parts.selection, parts.nested).from_events(&id, &rows, out)?;
+    assembler.from_events(&id, &rows, out)?;
     Ok(())
 }
 

@@ -141,6 +141,8 @@ pub struct RowBlock {
     pub place: Place,
     /// How the rows are to be read.
     pub form: RowForm,
+    /// Whether the bytes were found to be UTF-8 before.
+    pub is_utf8: bool,
     /// The number of the first line, from 1, in the file or (for a byte range) in the piece;
     /// for a source without files any number that helps to find the row.
     pub first_line: u64,
@@ -171,6 +173,7 @@ impl RowBlock {
         self.delivered.clear();
         self.place = Place::Spool;
         self.form = RowForm::AsWritten;
+        self.is_utf8 = false;
         self.first_line = 1;
     }
 }
@@ -200,7 +203,8 @@ pub enum Place {
 }
 
 /// How rows become records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RowForm {
     /// A conversation row is a record already and is kept byte for byte.
     #[default]

@@ -11,6 +11,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::domain::header::Position;
 use crate::domain::json::JsonError;
+use crate::domain::record::Assembler;
+use crate::source::RowForm;
 
 /// Files that are held open at once: well below the usual limit of 1,024.
 const OPEN_FILES: usize = 256;
@@ -43,6 +45,7 @@ pub enum PayloadError {
 struct Store {
     path: PathBuf,
     sealed: bool,
+    form: RowForm,
 }
 
 #[derive(Debug, Default)]
@@ -58,11 +61,12 @@ pub struct Payloads {
 }
 
 impl Payloads {
-    fn add(&self, path: &Path, sealed: bool) -> u32 {
+    fn add(&self, path: &Path, sealed: bool, form: RowForm) -> u32 {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.stores.push(Store {
             path: path.to_owned(),
             sealed,
+            form,
         });
         // Fewer than 2^32 files fit into any survey.
         (inner.stores.len() - 1) as u32
@@ -70,12 +74,37 @@ impl Payloads {
 
     /// Adds an input file; numbers count from 0.
     pub fn add_input(&self, path: &Path) -> u32 {
-        self.add(path, false)
+        self.add(path, false, RowForm::AsWritten)
     }
 
     /// Adds the rows of a sealed chunk.
-    pub fn add_sealed(&self, path: &Path) -> u32 {
-        self.add(path, true)
+    pub fn add_sealed(&self, path: &Path, form: RowForm) -> u32 {
+        self.add(path, true, form)
+    }
+
+    /// How a store's rows become records.
+    pub fn form(&self, store: u32) -> RowForm {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.stores[store as usize].form
+    }
+
+    /// Appends the record of a conversation row.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_record(
+        &self,
+        position: &Position,
+        assembler: &Assembler<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PayloadError> {
+        if self.form(position.store) != RowForm::Assembled {
+            return self.read(position, out);
+        }
+        let mut row = Vec::new();
+        self.read(position, &mut row)?;
+        assembler.from_columns(&row, out)?;
+        Ok(())
     }
 
     /// The path of a store.

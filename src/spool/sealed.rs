@@ -20,6 +20,7 @@ use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::row::RowShape;
 use crate::fault;
+use crate::source::RowForm;
 
 const MAGIC: &[u8; 8] = b"glnseal1";
 const TRAILER: usize = 28;
@@ -45,6 +46,7 @@ const REPLAY_BATCH: usize = 4096;
 struct Footer {
     part: Part,
     shape: RowShape,
+    form: RowForm,
     headers: u64,
     rows_bytes: u64,
     rows_checksum: u64,
@@ -86,7 +88,12 @@ impl Spool {
     ///
     /// # Errors
     /// If its files cannot be made.
-    pub fn create(&self, part: Part, shape: RowShape) -> Result<ChunkWriter, SpoolError> {
+    pub fn create(
+        &self,
+        part: Part,
+        shape: RowShape,
+        form: RowForm,
+    ) -> Result<ChunkWriter, SpoolError> {
         let create = |ending: &str| {
             let path = self.path(part, ending);
             File::create(&path)
@@ -100,6 +107,7 @@ impl Spool {
             footer: Footer {
                 part,
                 shape,
+                form,
                 headers: 0,
                 rows_bytes: 0,
                 rows_checksum: 0,
@@ -408,6 +416,11 @@ impl SealedChunk {
         &self.footer.tally
     }
 
+    /// How its rows become records.
+    pub fn form(&self) -> RowForm {
+        self.footer.form
+    }
+
     /// The file with its payloads.
     pub fn rows_path(&self) -> &Path {
         &self.rows
@@ -510,7 +523,9 @@ mod tests {
 
     fn sealed(folder: &Path) -> (Spool, SealedChunk) {
         let spool = Spool::open(folder.to_owned(), 1 << 30).expect("a folder");
-        let mut writer = spool.create(part(), RowShape::Events).expect("files");
+        let mut writer = spool
+            .create(part(), RowShape::Events, RowForm::AsWritten)
+            .expect("files");
         for i in 0..10_000i64 {
             let id = format!("id-{i}");
             writer
@@ -556,7 +571,9 @@ mod tests {
     fn without_a_seal_there_is_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-        let mut writer = spool.create(part(), RowShape::Events).expect("files");
+        let mut writer = spool
+            .create(part(), RowShape::Events, RowForm::AsWritten)
+            .expect("files");
         writer.append(b"id", facts(1), b"payload").expect("room");
         drop(writer);
         assert!(spool.sealed(part()).expect("readable").is_none());
@@ -593,7 +610,9 @@ mod tests {
     fn the_limit_is_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(folder.path().to_owned(), 10).expect("a folder");
-        let mut writer = spool.create(part(), RowShape::Events).expect("files");
+        let mut writer = spool
+            .create(part(), RowShape::Events, RowForm::AsWritten)
+            .expect("files");
         writer.append(b"a", facts(1), b"12345678").expect("room");
         assert!(matches!(
             writer.append(b"b", facts(1), b"123"),

@@ -317,12 +317,13 @@ async fn read<R: Receiver>(
 ) -> Result<R, Result<crate::source::SourceError, Failure>> {
     let mut more = true;
     while more {
-        let mut gathered = Vec::new();
-        while more && gathered.len() < GATHER {
+        let (mut gathered, mut length) = (Vec::new(), 0);
+        while more && length < GATHER {
             match response.chunk().await {
                 Ok(Some(bytes)) => {
                     trace.received += bytes.len() as u64;
-                    gathered.extend_from_slice(&bytes);
+                    length += bytes.len();
+                    gathered.push(bytes);
                 }
                 Ok(None) => more = false,
                 Err(error) => return Err(Err(Failure::Connection(told(&error)))),
@@ -330,7 +331,8 @@ async fn read<R: Receiver>(
         }
         let decoded;
         (decoder, receiver, decoded) = blocking(move || {
-            let decoded = decoder.push(&gathered, &mut receiver);
+            let mut pieces = gathered.iter();
+            let decoded = pieces.try_for_each(|bytes| decoder.push(bytes, &mut receiver));
             (decoder, receiver, decoded)
         })
         .await

@@ -342,6 +342,8 @@ impl Receiver for Writing {
     async fn pass_on(&mut self) -> Result<(), SourceError> {
         let mut block = self.writer.take();
         block.form = self.form;
+        // Every row was checked when its frame was read.
+        block.is_utf8 = true;
         // Nobody takes it any more: the run is ending.
         self.blocks
             .send(block)
