@@ -130,7 +130,7 @@ async fn absorb(
     match headers {
         Headers::InMemory(batches) => batches.into_iter().for_each(observe),
         Headers::Sealed(chunk) => {
-            let store = parts.payloads.add_sealed(chunk.rows_path(), chunk.form());
+            let store = parts.payloads.add_sealed(&chunk);
             let mut replay = chunk.replay(store)?;
             loop {
                 let batch;

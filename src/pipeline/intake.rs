@@ -261,6 +261,7 @@ impl Intake {
                     turn,
                     at: time,
                     flawless,
+                    line,
                 };
                 writer
                     .append(&row.id, facts, payload)

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::error::RunError;
-use crate::domain::chunk::Chunk;
+use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::header::Position;
-use crate::domain::ledger::{EXAMPLES_PER_REASON, MalformedReport, RowPlace};
+use crate::domain::ledger::{EXAMPLES_PER_REASON, Malformed, MalformedReport, RowPlace};
 use crate::domain::row::{MalformedReason, RowShape};
 use crate::source::{InputStamp, SourceError};
-use crate::spool::payloads::Payloads;
+use crate::spool::payloads::{Payloads, Store};
 use crate::spool::tally::ChunkTally;
 
 /// Tallies of all chunks. Pieces of one file stand together, in their order.
@@ -19,6 +19,14 @@ pub type Tallies = BTreeMap<Chunk, ChunkTally>;
 
 /// Examples named in an error message.
 const NAMED: usize = 3;
+
+/// What lines count from, in the order of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Chunk(HashChunk),
+    /// An input file, by number.
+    File(u32),
+}
 
 /// Judges what was read.
 #[derive(Debug, Clone)]
@@ -96,54 +104,120 @@ impl RowsReport {
 
     /// All malformed rows with their places in the files.
     pub fn malformed(&self, tallies: &Tallies, too_large: &[Position]) -> MalformedReport {
-        let mut report = MalformedReport::new();
-        for (file, base, tally) in self.places(tallies) {
+        let mut found: BTreeMap<MalformedReason, (u64, Vec<(Origin, u64)>)> = BTreeMap::new();
+        for (origin, base, tally) in origins(tallies) {
             for (&reason, lines) in &tally.malformed {
-                let all = report.entry(reason).or_default();
-                all.count += lines.count;
-                let room = EXAMPLES_PER_REASON - all.examples.len();
-                all.examples
-                    .extend(lines.lines.iter().take(room).map(|line| RowPlace {
-                        file: file.clone(),
-                        line: base + line,
-                    }));
+                let (count, examples) = found.entry(reason).or_default();
+                *count += lines.count;
+                let room = EXAMPLES_PER_REASON.saturating_sub(examples.len());
+                let first = lines.lines.iter().take(room);
+                examples.extend(first.map(|line| (origin, base + line)));
             }
         }
         if !too_large.is_empty() {
-            let all = report.entry(MalformedReason::TooLarge).or_default();
-            all.count += too_large.len() as u64;
-            let mut sorted: Vec<_> = too_large.to_vec();
-            sorted.sort_by_key(|position| (position.store, position.offset));
-            let room = EXAMPLES_PER_REASON - all.examples.len();
-            all.examples
-                .extend(sorted.iter().take(room).map(|position| RowPlace {
-                    file: self.payloads.path(position.store).display().to_string(),
-                    line: line_at(self.payloads.path(position.store), position.offset),
-                }));
+            let (count, examples) = found.entry(MalformedReason::TooLarge).or_default();
+            *count += too_large.len() as u64;
+            examples.extend(self.first_places(tallies, too_large));
+            examples.sort_unstable();
+            examples.truncate(EXAMPLES_PER_REASON);
         }
-        report
+        let named = |(count, examples): (u64, Vec<(Origin, u64)>)| Malformed {
+            count,
+            examples: examples
+                .into_iter()
+                .map(|(origin, line)| RowPlace {
+                    file: self.name(origin),
+                    line,
+                })
+                .collect(),
+        };
+        found
+            .into_iter()
+            .map(|(reason, of_reason)| (reason, named(of_reason)))
+            .collect()
     }
 
-    /// Each chunk's file, and how many lines of it come before the chunk.
+    /// The places of the first of some rows that were kept, as many as are listed.
+    fn first_places(&self, tallies: &Tallies, rows: &[Position]) -> Vec<(Origin, u64)> {
+        // Chunks of one file are in the order of their lines, and so are the rows of a store.
+        let mut stores = BTreeMap::new();
+        for row in rows {
+            stores
+                .entry(row.store)
+                .or_insert_with(|| match self.payloads.store(row.store) {
+                    Store::Input(_) => (Origin::File(row.store), None),
+                    Store::Sealed(chunk) => (origin(chunk.chunk()), Some(chunk.chunk())),
+                });
+        }
+        let mut first: Vec<_> = rows.iter().map(|row| (row.store, row.offset)).collect();
+        first.sort_unstable_by_key(|&(store, offset)| (stores[&store], offset));
+        first.truncate(EXAMPLES_PER_REASON);
+        first
+            .chunk_by(|a, b| a.0 == b.0)
+            .flat_map(|of_store| {
+                let store = of_store[0].0;
+                let origin = stores[&store].0;
+                let offsets: Vec<u64> = of_store.iter().map(|&(_, offset)| offset).collect();
+                let lines = self.lines(tallies, store, &offsets);
+                lines.into_iter().map(move |line| (origin, line))
+            })
+            .collect()
+    }
+
+    /// The lines of rows at offsets of a store, which are in order; 0 for what cannot be read.
+    fn lines(&self, tallies: &Tallies, store: u32, offsets: &[u64]) -> Vec<u64> {
+        match self.payloads.store(store) {
+            Store::Input(path) => lines_at(&path, offsets),
+            Store::Sealed(chunk) => {
+                let mut chunks = tallies.keys().zip(origins(tallies));
+                let found = chunks.find(|&(&at, _)| at == chunk.chunk());
+                let base = found.map_or(0, |(_, (_, base, _))| base);
+                chunk.lines_of(offsets).map_or_else(
+                    |_| vec![0; offsets.len()],
+                    |lines| lines.into_iter().map(|line| base + line).collect(),
+                )
+            }
+        }
+    }
+
+    /// Each chunk's origin, by name, and how many lines of it come before the chunk.
     fn places<'a>(
         &'a self,
         tallies: &'a Tallies,
     ) -> impl Iterator<Item = (String, u64, &'a ChunkTally)> {
-        let mut lines_before = (u32::MAX, 0);
-        tallies.iter().map(move |(chunk, tally)| match chunk {
-            Chunk::Piece(piece) => {
-                if lines_before.0 != piece.file {
-                    lines_before = (piece.file, 0);
-                }
-                let base = lines_before.1;
-                lines_before.1 += tally.lines;
-                let input = self.inputs.get(piece.file as usize);
-                let file = input.map_or_else(String::new, |i| i.path.display().to_string());
-                (file, base, tally)
-            }
-            Chunk::Hash(_) => (format!("chunk {chunk}"), 0, tally),
-        })
+        origins(tallies).map(|(origin, base, tally)| (self.name(origin), base, tally))
     }
+
+    fn name(&self, origin: Origin) -> String {
+        match origin {
+            Origin::Chunk(chunk) => format!("chunk {}", Chunk::Hash(chunk)),
+            Origin::File(file) => match self.inputs.get(file as usize) {
+                Some(input) => input.path.display().to_string(),
+                None => String::new(),
+            },
+        }
+    }
+}
+
+fn origin(chunk: Chunk) -> Origin {
+    match chunk {
+        Chunk::Hash(chunk) => Origin::Chunk(chunk),
+        Chunk::Piece(piece) => Origin::File(piece.file),
+    }
+}
+
+/// Each chunk's origin, and how many lines of it come before the chunk.
+fn origins(tallies: &Tallies) -> impl Iterator<Item = (Origin, u64, &ChunkTally)> {
+    let mut before = (None, 0);
+    tallies.iter().map(move |(&chunk, tally)| {
+        let origin = origin(chunk);
+        if before.0 != Some(origin) {
+            before = (Some(origin), 0);
+        }
+        let base = before.1;
+        before.1 += tally.lines;
+        (origin, base, tally)
+    })
 }
 
 /// The stable name of a reason.
@@ -154,19 +228,29 @@ pub fn reason_name(reason: MalformedReason) -> String {
     }
 }
 
-/// The line that an offset of a file stands in; 0 if the file cannot be read.
-fn line_at(path: PathBuf, offset: u64) -> u64 {
-    let Ok(file) = File::open(path) else { return 0 };
-    let mut reader = file.take(offset);
+/// The lines that offsets of a file stand in, which are in order; 0 for those that cannot be read.
+/// Reads the file once, up to the last of them.
+fn lines_at(path: &Path, offsets: &[u64]) -> Vec<u64> {
+    let mut lines = vec![0; offsets.len()];
+    let Ok(mut file) = File::open(path) else {
+        return lines;
+    };
     let mut buffer = vec![0; 1 << 18];
-    let mut lines = 1;
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return lines,
-            Ok(n) => lines += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64,
-            Err(_) => return 0,
+    let (mut at, mut line) = (0, 1);
+    for (offset, found) in offsets.iter().zip(&mut lines) {
+        while at < *offset {
+            let wanted = (offset - at).min(buffer.len() as u64) as usize;
+            match file.read(&mut buffer[..wanted]) {
+                Ok(0) | Err(_) => return lines,
+                Ok(n) => {
+                    at += n as u64;
+                    line += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64;
+                }
+            }
         }
+        *found = line;
     }
+    lines
 }
 
 #[cfg(test)]

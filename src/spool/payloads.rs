@@ -13,6 +13,7 @@ use crate::domain::header::Position;
 use crate::domain::json::JsonError;
 use crate::domain::record::Assembler;
 use crate::source::RowForm;
+use crate::spool::sealed::SealedChunk;
 
 /// Files that are held open at once: well below the usual limit of 1,024.
 const OPEN_FILES: usize = 256;
@@ -41,11 +42,22 @@ pub enum PayloadError {
     Row(#[from] JsonError),
 }
 
+/// A file that holds payloads.
 #[derive(Debug, Clone)]
-struct Store {
-    path: PathBuf,
-    sealed: bool,
-    form: RowForm,
+pub enum Store {
+    /// An input file; its number among the stores is its number among the inputs.
+    Input(PathBuf),
+    /// The rows of a sealed chunk.
+    Sealed(Arc<SealedChunk>),
+}
+
+impl Store {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Input(path) => path,
+            Self::Sealed(chunk) => chunk.rows_path(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -61,31 +73,30 @@ pub struct Payloads {
 }
 
 impl Payloads {
-    fn add(&self, path: &Path, sealed: bool, form: RowForm) -> u32 {
+    fn add(&self, store: Store) -> u32 {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.stores.push(Store {
-            path: path.to_owned(),
-            sealed,
-            form,
-        });
+        inner.stores.push(store);
         // Fewer than 2^32 files fit into any survey.
         (inner.stores.len() - 1) as u32
     }
 
-    /// Adds an input file; numbers count from 0.
+    /// Adds an input file; numbers count from 0. All inputs are added first, in their order.
     pub fn add_input(&self, path: &Path) -> u32 {
-        self.add(path, false, RowForm::AsWritten)
+        self.add(Store::Input(path.to_owned()))
     }
 
     /// Adds the rows of a sealed chunk.
-    pub fn add_sealed(&self, path: &Path, form: RowForm) -> u32 {
-        self.add(path, true, form)
+    pub fn add_sealed(&self, chunk: &SealedChunk) -> u32 {
+        self.add(Store::Sealed(Arc::new(chunk.clone())))
     }
 
     /// How a store's rows become records.
     pub fn form(&self, store: u32) -> RowForm {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.stores[store as usize].form
+        match &inner.stores[store as usize] {
+            Store::Input(_) => RowForm::AsWritten,
+            Store::Sealed(chunk) => chunk.form(),
+        }
     }
 
     /// Appends the record of a conversation row.
@@ -107,10 +118,10 @@ impl Payloads {
         Ok(())
     }
 
-    /// The path of a store.
-    pub fn path(&self, store: u32) -> PathBuf {
+    /// A store by its number.
+    pub fn store(&self, number: u32) -> Store {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.stores[store as usize].path.clone()
+        inner.stores[number as usize].clone()
     }
 
     fn file(&self, store: u32) -> Result<Arc<File>, PayloadError> {
@@ -118,9 +129,9 @@ impl Payloads {
         if let Some(file) = inner.open.get(&store) {
             return Ok(Arc::clone(file));
         }
-        let path = &inner.stores[store as usize].path;
+        let path = inner.stores[store as usize].path();
         let file = File::open(path).map_err(|error| PayloadError::Io {
-            path: path.clone(),
+            path: path.to_owned(),
             error,
         })?;
         let file = Arc::new(file);
@@ -145,7 +156,7 @@ impl Payloads {
             // The file has become shorter.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
             Err(error) => {
-                let path = self.path(position.store);
+                let path = self.store(position.store).path().to_owned();
                 return Err(PayloadError::Io { path, error });
             }
         };
@@ -155,8 +166,8 @@ impl Payloads {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let store = &inner.stores[position.store as usize];
         Err(PayloadError::Changed {
-            path: store.path.clone(),
-            sealed: store.sealed,
+            path: store.path().to_owned(),
+            sealed: matches!(store, Store::Sealed(_)),
         })
     }
 }

@@ -3,6 +3,10 @@
 //! `<chunk>.sealed` is: headers one after the other, then a footer as JSON, then a trailer
 //! of 28 bytes: the length of the headers (u64), the length of the footer (u32), the XXH3-64 of
 //! all before it (u64), and the magic. Numbers are little-endian.
+//!
+//! A header is: the lengths of the id and of the payload (u32 each), turn and time (i64 each), the
+//! payload's offset, its XXH3-64 and its line (u64 each), a byte that is 1 for a flawless row, and
+//! the id. The line stays on disk: it is asked for only when a row must be named.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -16,17 +20,18 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::tally::ChunkTally;
 use super::{Part, SpoolError};
+use crate::domain::chunk::Chunk;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::row::RowShape;
 use crate::fault;
 use crate::source::RowForm;
 
-const MAGIC: &[u8; 8] = b"glnseal1";
+const MAGIC: &[u8; 8] = b"glnseal2";
 const TRAILER: usize = 28;
 
 /// Bytes of a header before its id.
-const HEADER: usize = 41;
+const HEADER: usize = 49;
 
 /// What a header says besides the id and the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct RowFacts {
     pub at: i64,
     /// As in [`Header`].
     pub flawless: bool,
+    /// Where the row stood, counted from the chunk's beginning.
+    pub line: u64,
 }
 
 /// Headers in a batch when a sealed chunk is read again.
@@ -338,7 +345,8 @@ impl ChunkWriter {
         header[16..24].copy_from_slice(&facts.at.to_le_bytes());
         header[24..32].copy_from_slice(&offset.to_le_bytes());
         header[32..40].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(payload).to_le_bytes());
-        header[40] = u8::from(facts.flawless);
+        header[40..48].copy_from_slice(&facts.line.to_le_bytes());
+        header[48] = u8::from(facts.flawless);
         self.headers
             .put(&header)
             .and_then(|()| self.headers.put(id))
@@ -411,6 +419,11 @@ pub struct SealedChunk {
 }
 
 impl SealedChunk {
+    /// Which chunk it is.
+    pub fn chunk(&self) -> Chunk {
+        self.footer.part.chunk
+    }
+
     /// What was counted.
     pub fn tally(&self) -> &ChunkTally {
         &self.footer.tally
@@ -424,6 +437,26 @@ impl SealedChunk {
     /// The file with its payloads.
     pub fn rows_path(&self) -> &Path {
         &self.rows
+    }
+
+    /// The lines of rows, counted from the chunk's beginning; the rows are told by the offsets of
+    /// their payloads, in their order. Reads the headers up to the last of them.
+    ///
+    /// # Errors
+    /// If the headers cannot be read, or there is no such row.
+    pub fn lines_of(&self, offsets: &[u64]) -> Result<Vec<u64>, SpoolError> {
+        let mut replay = self.replay(0)?;
+        let mut id = Vec::new();
+        let mut line_at = |offset| loop {
+            let bytes = replay.read_bytes(&mut id)?;
+            if number(&bytes[24..32]) == offset {
+                return Ok(number(&bytes[40..48]));
+            }
+        };
+        offsets
+            .iter()
+            .map(|&offset| line_at(offset).map_err(SpoolError::io("read", &self.seal)))
+            .collect()
     }
 
     /// Reads its headers again; `store` is the number that the run gives its rows.
@@ -473,18 +506,24 @@ impl Replay {
         Ok(Some(batch))
     }
 
-    fn read_header(&mut self, id: &mut Vec<u8>) -> io::Result<Header> {
+    /// The next header's bytes, and its id.
+    fn read_bytes(&mut self, id: &mut Vec<u8>) -> io::Result<[u8; HEADER]> {
         let mut bytes = [0; HEADER];
         self.reader.read_exact(&mut bytes)?;
-        let field = |from: usize, to: usize| number(&bytes[from..to]);
-        id.resize(field(0, 4) as usize, 0);
+        id.resize(number(&bytes[..4]) as usize, 0);
         self.reader.read_exact(id)?;
+        Ok(bytes)
+    }
+
+    fn read_header(&mut self, id: &mut Vec<u8>) -> io::Result<Header> {
+        let bytes = self.read_bytes(id)?;
+        let field = |from: usize, to: usize| number(&bytes[from..to]);
         Ok(Header {
             id_length: id.len() as u32,
             id_hash: kusto_hash::hash(id),
             turn: field(8, 16) as i64,
             at: field(16, 24) as i64,
-            flawless: bytes[40] == 1,
+            flawless: bytes[48] == 1,
             position: Position {
                 store: self.store,
                 length: field(4, 8) as u32,
@@ -518,6 +557,7 @@ mod tests {
             turn: i,
             at: -i,
             flawless: i % 3 == 0,
+            line: 2 * i as u64 + 1,
         }
     }
 
@@ -565,6 +605,23 @@ mod tests {
             }
         }
         assert_eq!(i, 10_000);
+    }
+
+    #[test]
+    fn rows_know_their_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_, sealed) = sealed(folder.path());
+        let rows = fs::read(sealed.rows_path()).expect("rows");
+        let offset = |payload: &[u8]| {
+            let at = memchr::memmem::find(&rows, payload).expect("there");
+            at as u64
+        };
+        let offsets = [0, offset(b"payload 7payload"), offset(b"payload 9999")];
+        assert_eq!(
+            sealed.lines_of(&offsets).expect("readable"),
+            [1, 15, 19_999]
+        );
+        assert!(sealed.lines_of(&[1]).is_err(), "no row begins there");
     }
 
     #[test]
