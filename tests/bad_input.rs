@@ -185,6 +185,79 @@ fn a_file_without_read_permission_is_named() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_refused_wherever_it_is_found() {
+    let sandbox = Sandbox::new();
+    sandbox.write_input(&file(&good()));
+    for (name, what) in [("pipe.jsonl", "a pipe"), ("socket.jsonl.gz", "a socket")] {
+        fs::create_dir_all(sandbox.path("odd")).expect("a folder");
+        let path = sandbox.path("odd").join(name);
+        if what == "a pipe" {
+            let made = Command::new("mkfifo").arg(&path).status();
+            assert!(made.is_ok_and(|status| status.success()));
+            // Whoever opens it is not kept waiting: the test would fail instead of hanging.
+            let pipe = path.clone();
+            std::thread::spawn(
+                move || while fs::OpenOptions::new().write(true).open(&pipe).is_ok() {},
+            );
+        } else {
+            std::os::unix::net::UnixListener::bind(&path).expect("a short path");
+        }
+        for input in [&format!("odd/{name}"), "odd", "odd/*"] {
+            let run = sandbox.export(&asked(), &["--input", input]);
+            let told = run.expect(2);
+            let message = format!("odd/{name} is {what}, and only regular files can be read");
+            assert!(told.contains(&message), "{input}: {told}");
+            assert!(
+                told.contains("hint: write what it gives into a file"),
+                "{told}"
+            );
+            assert!(!sandbox.path("work").exists() && !sandbox.path("out").exists());
+        }
+        fs::remove_dir_all(sandbox.path("odd")).expect("ours");
+    }
+    // Nobody takes these for rows, unless they are named.
+    let device = ["--input", "/dev/null"];
+    let run = sandbox.export(&asked(), &device);
+    assert!(
+        run.expect(2).contains("/dev/null is a device"),
+        "{}",
+        run.stderr
+    );
+    let made = Command::new("mkfifo")
+        .arg(sandbox.path("in/control"))
+        .status();
+    assert!(made.is_ok_and(|status| status.success()));
+    sandbox.export(&asked(), &[]).expect(3);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_named_with_its_target() {
+    let sandbox = Sandbox::new();
+    sandbox.write_input(&file(&good()));
+    fs::create_dir(sandbox.path("linked")).expect("a folder");
+    // The second might be a folder of rows on a disk that is not mounted.
+    for name in ["a.jsonl", "day1"] {
+        let link = sandbox.path("linked").join(name);
+        std::os::unix::fs::symlink("/nowhere/rows", &link).expect("a link");
+        for input in [&format!("linked/{name}"), "linked", "linked/*"] {
+            let run = sandbox.export(&asked(), &["--input", input]);
+            let told = run.expect(2);
+            let message = format!("linked/{name} is a link to /nowhere/rows, which does not exist");
+            assert!(told.contains(&message), "{input}: {told}");
+            assert!(told.contains("hint: bring back what it leads to"), "{told}");
+        }
+        fs::remove_file(&link).expect("ours");
+    }
+    // Links that lead somewhere are followed.
+    fs::rename(sandbox.path("in"), sandbox.path("elsewhere")).expect("ours");
+    fs::create_dir(sandbox.path("in")).expect("a folder");
+    let target = sandbox.path("elsewhere/a.jsonl");
+    std::os::unix::fs::symlink(target, sandbox.path("in/a.jsonl")).expect("a link");
+    sandbox.export(&asked(), &[]).expect(3);
+    assert_eq!(sandbox.dataset().count("rows_read"), good().len() as u64);
+}
+
+#[test]
 fn a_truncated_compressed_file_fails_the_run_and_is_named() {
     let lines = good().join("\n").repeat(20);
     let zst = zstd::encode_all(lines.as_bytes(), 1).expect("memory");

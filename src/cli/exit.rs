@@ -126,6 +126,14 @@ fn changed(message: String) -> CliError {
 fn source_error(message: String, error: &SourceError) -> CliError {
     match error {
         SourceError::NoInput(_) => CliError::usage(message, "check the paths given with --input"),
+        SourceError::NotAFile { .. } => CliError::usage(
+            message,
+            "write what it gives into a file with a known ending and name that with --input",
+        ),
+        SourceError::DeadLink { .. } => CliError::usage(
+            message,
+            "bring back what it leads to (is a disk not mounted?), or correct or remove the link",
+        ),
         SourceError::MixedShapes { .. } => CliError::usage(
             message,
             "export conversations and events in two runs, each with its own --input",

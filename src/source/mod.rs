@@ -242,6 +242,22 @@ pub enum SourceError {
     /// Nothing matched the configured paths.
     #[error("no input: {0}")]
     NoInput(String),
+    /// Something is named like rows, or was named, and cannot be read as often as needed.
+    #[error("{path} is {what}, and only regular files can be read")]
+    NotAFile {
+        /// What was found.
+        path: PathBuf,
+        /// `a pipe`, ...
+        what: &'static str,
+    },
+    /// A link leads nowhere.
+    #[error("{path} is a link to {target}, which does not exist")]
+    DeadLink {
+        /// The link.
+        path: PathBuf,
+        /// What it says.
+        target: PathBuf,
+    },
     /// The file system refused.
     #[error("cannot read {path}: {error}")]
     Io {

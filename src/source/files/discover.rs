@@ -1,8 +1,14 @@
 //! From paths as written to files: single files, folders, globs.
+//!
+//! Nothing that may hold rows is left out silently: what is named like rows and is no regular file
+//! (reading a pipe would wait for a writer, and it cannot be read twice), and a link that leads
+//! nowhere, perhaps to a folder that is not mounted, end the search.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::super::SourceError;
@@ -68,24 +74,63 @@ fn endings() -> String {
     ENDINGS.map(|(ending, _)| ending).join(", ")
 }
 
-fn expand(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), SourceError> {
-    let io = |error| SourceError::Io {
+/// What lies at a path, links followed.
+enum Found {
+    Folder,
+    File,
+    /// Something else, for a person.
+    Other(&'static str),
+    Nothing,
+}
+
+fn look(path: &Path) -> Result<Found, SourceError> {
+    let kind = match fs::metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match fs::read_link(path) {
+                Ok(target) => Err(SourceError::DeadLink {
+                    path: path.to_owned(),
+                    target,
+                }),
+                Err(_) => Ok(Found::Nothing),
+            };
+        }
+        Err(error) => return Err(cannot_read(path)(error)),
+    };
+    Ok(match kind {
+        kind if kind.is_dir() => Found::Folder,
+        kind if kind.is_file() => Found::File,
+        kind if kind.is_fifo() => Found::Other("a pipe"),
+        kind if kind.is_socket() => Found::Other("a socket"),
+        _ => Found::Other("a device"),
+    })
+}
+
+fn cannot_read(path: &Path) -> impl Fn(io::Error) -> SourceError {
+    move |error| SourceError::Io {
         path: path.to_owned(),
         error,
-    };
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => walk(path, &mut BTreeSet::new(), found),
-        Ok(_) if kind_of(path).is_some() => {
-            found.insert(path.to_owned());
-            Ok(())
-        }
-        Ok(_) => Err(SourceError::NoInput(format!(
+    }
+}
+
+fn no_file(path: &Path, what: &'static str) -> SourceError {
+    SourceError::NotAFile {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+/// Finds what a path stands for that somebody wrote.
+fn expand(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), SourceError> {
+    match look(path)? {
+        Found::File if kind_of(path).is_none() => Err(SourceError::NoInput(format!(
             "{} has an unknown ending; known are {}",
             path.display(),
             endings()
         ))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => expand_glob(path, found),
-        Err(error) => Err(io(error)),
+        Found::Other(what) => Err(no_file(path, what)),
+        Found::Nothing => expand_glob(path, found),
+        Found::File | Found::Folder => take(path, &mut BTreeSet::new(), found),
     }
 }
 
@@ -104,11 +149,28 @@ fn expand_glob(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), SourceE
             path: error.path().to_owned(),
             error: error.into(),
         })?;
-        if entry.is_dir() {
-            walk(&entry, &mut BTreeSet::new(), found)?;
-        } else if kind_of(&entry).is_some() {
-            found.insert(entry);
+        take(&entry, &mut BTreeSet::new(), found)?;
+    }
+    Ok(())
+}
+
+/// Takes what was found by a glob or in a folder: files with other endings are left out.
+fn take(
+    path: &Path,
+    seen: &mut BTreeSet<PathBuf>,
+    found: &mut BTreeSet<PathBuf>,
+) -> Result<(), SourceError> {
+    let is_rows = kind_of(path).is_some();
+    match look(path)? {
+        Found::Folder => return walk(path, seen, found),
+        Found::File if is_rows => {
+            found.insert(path.to_owned());
         }
+        Found::Other(what) if is_rows => return Err(no_file(path, what)),
+        Found::Nothing if is_rows => {
+            return Err(cannot_read(path)(io::ErrorKind::NotFound.into()));
+        }
+        Found::File | Found::Other(_) | Found::Nothing => {}
     }
     Ok(())
 }
@@ -120,24 +182,16 @@ fn walk(
     seen: &mut BTreeSet<PathBuf>,
     found: &mut BTreeSet<PathBuf>,
 ) -> Result<(), SourceError> {
-    let io = |error| SourceError::Io {
-        path: folder.to_owned(),
-        error,
-    };
-    if !seen.insert(folder.canonicalize().map_err(io)?) {
+    let io = cannot_read(folder);
+    if !seen.insert(folder.canonicalize().map_err(&io)?) {
         return Ok(());
     }
-    for entry in fs::read_dir(folder).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        let path = entry.path();
+    for entry in fs::read_dir(folder).map_err(&io)? {
+        let entry = entry.map_err(&io)?;
         if entry.file_name().as_bytes().starts_with(b".") {
             continue;
         }
-        if path.is_dir() {
-            walk(&path, seen, found)?;
-        } else if kind_of(&path).is_some() {
-            found.insert(path);
-        }
+        take(&entry.path(), seen, found)?;
     }
     Ok(())
 }
