@@ -399,3 +399,19 @@ fn a_plan_counts_before_anything_is_fetched() {
         "{read} bytes were read, {kusto}"
     );
 }
+
+#[test]
+fn a_run_that_is_killed_anywhere_goes_on_with_what_is_sealed() {
+    let expected = expected(&[]);
+    // Eight censuses are sealed, then eight payloads, one of them in two halves.
+    for site in ["seal:1", "sealed:8", "seal:9", "seal:17", "published:1"] {
+        let sandbox = Sandbox::new();
+        let faults = fault("payload", "8-2", 1, "too_large");
+        let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
+        let killed = emulator.export_killed(&sandbox, site);
+        assert_eq!(killed.code, None, "{site}: {}", killed.stderr);
+        let run = emulator.export(&sandbox, &[]);
+        run.expect(0);
+        assert_eq!(digest(&run.json()), expected, "{site}");
+    }
+}

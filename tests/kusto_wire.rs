@@ -170,7 +170,8 @@ fn ask(settings: &Kusto) -> Result<Rows, Failure> {
         .expect("a runtime");
     let client = KustoClient::new(settings).expect("an address");
     let asked = client.query(&purpose, "T | take \"1\"", 1 << 20, Rows::default());
-    runtime.block_on(asked).map_err(|stop| match stop {
+    let answered = runtime.block_on(asked).map(|answered| answered.receiver);
+    answered.map_err(|stop| match stop {
         Stop::Failed(error) => {
             let text = error.to_string();
             assert!(text.contains("chunk h40-7 (attempt 1)"), "{text}");
@@ -351,6 +352,28 @@ fn a_token_never_goes_over_plain_http() {
         );
     }
     assert!(KustoClient::new(&settings("https://example.com/a/b".to_owned())).is_ok());
+}
+
+#[test]
+fn a_login_that_cannot_be_says_what_to_set() {
+    // Nobody listens there, and nobody is asked before there is something to log in with.
+    let settings = Kusto {
+        credential: Credential::ClientSecret,
+        ..settings("https://localhost:9".to_owned())
+    };
+    for variable in ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"] {
+        assert!(
+            std::env::var_os(variable).is_none(),
+            "{variable} is set here"
+        );
+    }
+    let failure = ask(&settings).expect_err("there is no secret");
+    assert_eq!(failure.action(), Action::Fail);
+    let told = failure.to_string();
+    assert!(
+        told.contains("set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"),
+        "{told}"
+    );
 }
 
 /// What a recorded answer must give.

@@ -63,13 +63,25 @@ impl Emulator {
         self.run("plan", sandbox, &[])
     }
 
+    /// Exports from it, and is killed at the n-th time that a site is reached: `seal:3`.
+    pub fn export_killed(&self, sandbox: &Sandbox, site: &str) -> Run {
+        let mut command = self.command("export", sandbox, &[]);
+        command.env("GLEANER_KILL_AT", site);
+        command.output().expect("the binary runs").into()
+    }
+
     fn run(&self, command: &str, sandbox: &Sandbox, more: &[&str]) -> Run {
+        let mut command = self.command(command, sandbox, more);
+        command.output().expect("the binary runs").into()
+    }
+
+    fn command(&self, command: &str, sandbox: &Sandbox, more: &[&str]) -> Command {
         let cluster = format!("source.kusto.cluster={}", self.address);
         let mut args = vec![command];
         args.extend(COMMON);
         args.extend(["--set", &cluster, "--set", "source.kind=kusto"]);
         args.extend(more);
-        sandbox.run(&args)
+        sandbox.command(&args)
     }
 }
 

@@ -94,13 +94,6 @@ impl Login {
         {
             return Ok(Some(token.token.clone()));
         }
-        let scope = match &state.scope {
-            Some(scope) => scope.clone(),
-            None => state
-                .scope
-                .insert(scope(client, &self.cluster).await?)
-                .clone(),
-        };
         let credential = match &state.credential {
             Some(credential) => Arc::clone(credential),
             None => Arc::clone(
@@ -108,6 +101,13 @@ impl Login {
                     .credential
                     .insert(credential(kind).map_err(|error| login_error(kind, &error))?),
             ),
+        };
+        let scope = match &state.scope {
+            Some(scope) => scope.clone(),
+            None => state
+                .scope
+                .insert(scope(client, &self.cluster).await?)
+                .clone(),
         };
         let token = credential
             .get_token(&[&scope], None)

@@ -19,6 +19,7 @@ use super::frames::{FrameReader, TableSink, damaged};
 use crate::config::settings::Kusto;
 use crate::domain::manifest::hex;
 use crate::runtime::blocking;
+use crate::source::SourceError;
 
 /// Bytes that are gathered before they are decoded: changing threads then costs nothing.
 const GATHER: usize = 512 * 1024;
@@ -58,7 +59,30 @@ pub struct Purpose {
 /// Takes what a request brings, piece by piece.
 pub trait Receiver: TableSink + Send + Sized + 'static {
     /// What a piece brought is passed on; the answer may still turn out to be void.
-    fn pass_on(&mut self) -> impl Future<Output = Result<(), crate::source::SourceError>> + Send;
+    fn pass_on(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send;
+}
+
+/// What a request brought, and by what names it is known.
+#[derive(Debug)]
+pub struct Answered<R> {
+    /// What took the rows.
+    pub receiver: R,
+    purpose: Purpose,
+    request_id: String,
+    activity_id: Option<String>,
+}
+
+impl<R> Answered<R> {
+    /// The error of an answer that is whole, but not what it should be.
+    pub fn fails(&self, failure: Failure) -> SourceError {
+        SourceError::Kusto(Box::new(KustoError {
+            query: self.purpose.query,
+            of: self.purpose.of.clone(),
+            request_id: self.request_id.clone(),
+            activity_id: self.activity_id.clone(),
+            failure,
+        }))
+    }
 }
 
 /// Why a request ended.
@@ -67,10 +91,10 @@ pub enum Stop {
     /// The request failed.
     Failed(Box<KustoError>),
     /// Whoever wanted it does not any more, or cannot take it.
-    Source(crate::source::SourceError),
+    Source(SourceError),
 }
 
-impl From<Stop> for crate::source::SourceError {
+impl From<Stop> for SourceError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Failed(error) => Self::Kusto(error),
@@ -141,7 +165,7 @@ impl KustoClient {
         self.login.token(&self.http, false).await.map(drop)
     }
 
-    /// Asks a query; its rows go to the receiver, which is given back when the answer was whole.
+    /// Asks a query; its rows go to the receiver, which comes back when the answer was whole.
     ///
     /// # Errors
     /// With everything that an answer can fail with; what the receiver has passed on is then void.
@@ -151,7 +175,7 @@ impl KustoClient {
         csl: &str,
         max_row: u64,
         receiver: R,
-    ) -> Result<R, Stop> {
+    ) -> Result<Answered<R>, Stop> {
         let mut trace = Trace {
             request_id: request_id().map_err(|failure| self.stop(purpose, "", None, failure))?,
             activity_id: None,
@@ -168,10 +192,18 @@ impl KustoClient {
             Err(_) => Err(Err(Failure::ClientTimeout(self.client_timeout))),
         };
         tracing::debug!(query = purpose.query, of = %purpose.of, request_id = %trace.request_id, activity_id = trace.activity_id, bytes = trace.received, whole = result.is_ok(), "answered");
-        result.map_err(|stop| match stop {
-            Ok(source) => Stop::Source(source),
-            Err(failure) => self.stop(purpose, &trace.request_id, trace.activity_id, failure),
-        })
+        match result {
+            Ok(receiver) => Ok(Answered {
+                receiver,
+                purpose: purpose.clone(),
+                request_id: trace.request_id,
+                activity_id: trace.activity_id,
+            }),
+            Err(Ok(source)) => Err(Stop::Source(source)),
+            Err(Err(failure)) => {
+                Err(self.stop(purpose, &trace.request_id, trace.activity_id, failure))
+            }
+        }
     }
 
     fn stop(
@@ -196,7 +228,7 @@ impl KustoClient {
         max_row: u64,
         receiver: R,
         trace: &mut Trace,
-    ) -> Result<R, Result<crate::source::SourceError, Failure>> {
+    ) -> Result<R, Result<SourceError, Failure>> {
         let response = self.answer(csl, trace).await.map_err(Err)?;
         let headers = response.headers();
         let packed = match header(headers, "content-encoding").as_deref() {
@@ -314,7 +346,7 @@ async fn read<R: Receiver>(
     mut decoder: Decoder,
     mut receiver: R,
     trace: &mut Trace,
-) -> Result<R, Result<crate::source::SourceError, Failure>> {
+) -> Result<R, Result<SourceError, Failure>> {
     let mut more = true;
     while more {
         let (mut gathered, mut length) = (Vec::new(), 0);

@@ -142,24 +142,21 @@ impl KustoSource {
             .census
             .with(&self.values(chunk, &Selector::All), CERTIFICATE);
         let numbers = Numbers::new(&["conversations", "checksum"]);
-        let numbers = self
+        let answered = self
             .client
             .query(&purpose, &csl, self.max_record, numbers)
             .await?;
-        match numbers.rows.as_slice() {
+        match answered.receiver.rows.as_slice() {
             [row] => Ok(Certificate {
                 conversations: row[0],
                 checksum: row[1],
             }),
             // An aggregation without rows to aggregate.
             [] => Ok(Certificate::default()),
-            rows => Err(SourceError::Kusto(Box::new(KustoError {
-                query: "certificate",
-                of: of.to_owned(),
-                request_id: "-".to_owned(),
-                activity_id: None,
-                failure: frames::damaged(format!("it has {} rows, not one", rows.len())),
-            }))),
+            rows => {
+                let what = format!("it has {} rows, not one", rows.len());
+                Err(answered.fails(frames::damaged(what)))
+            }
         }
     }
 
@@ -167,6 +164,7 @@ impl KustoSource {
         &self,
         asked: Asked,
         purpose: Purpose,
+        certified: Option<Certificate>,
         sink: &mut dyn RowSink,
     ) -> Result<Certificate, SourceError> {
         let template = match asked.census {
@@ -194,20 +192,24 @@ impl KustoSource {
             Ok::<_, SourceError>(())
         };
         let query = async {
-            let receiver = query.await?;
-            // Its sender goes with it, and then nothing more is waited for.
-            Ok::<_, SourceError>(receiver.writer.finish())
+            let answered = query.await?;
+            let delivered = answered.receiver.writer.finish();
+            let delivered = delivered.map_err(|failure| answered.fails(failure))?;
+            match certified {
+                Some(certified) if certified != delivered => {
+                    Err(answered.fails(Failure::NotAsCertified {
+                        rows: delivered.conversations,
+                        sum: delivered.checksum,
+                        certified_rows: certified.conversations,
+                        certified_sum: certified.checksum,
+                    }))
+                }
+                // The receiver's sender goes with the answer; then no more blocks are waited for.
+                _ => Ok(delivered),
+            }
         };
-        let (finished, ()) = futures_util::try_join!(query, pass_on)?;
-        finished.map_err(|failure| {
-            SourceError::Kusto(Box::new(KustoError {
-                query: purpose.query,
-                of: purpose.of,
-                request_id: "-".to_owned(),
-                activity_id: None,
-                failure,
-            }))
-        })
+        let (delivered, ()) = futures_util::try_join!(query, pass_on)?;
+        Ok(delivered)
     }
 
     async fn fetch_chunk(
@@ -236,31 +238,10 @@ impl KustoSource {
             wanted,
             census,
         };
-        let purpose = Purpose {
-            query,
-            of: of.clone(),
-        };
-        let delivered = self.rows(asked, purpose, sink).await?;
-        match certified {
-            Some(certified) if certified != delivered => {
-                Err(SourceError::Kusto(Box::new(KustoError {
-                    query,
-                    of,
-                    request_id: "-".to_owned(),
-                    activity_id: None,
-                    failure: Failure::NotAsCertified {
-                        rows: delivered.conversations,
-                        sum: delivered.checksum,
-                        certified_rows: certified.conversations,
-                        certified_sum: certified.checksum,
-                    },
-                })))
-            }
-            _ => {
-                tracing::info!(chunk = %order.chunk, query, conversations = delivered.conversations, checksum = delivered.checksum, "fetched");
-                Ok(Some(delivered))
-            }
-        }
+        let purpose = Purpose { query, of };
+        let delivered = self.rows(asked, purpose, certified, sink).await?;
+        tracing::info!(chunk = %order.chunk, query, conversations = delivered.conversations, checksum = delivered.checksum, "fetched");
+        Ok(Some(delivered))
     }
 }
 

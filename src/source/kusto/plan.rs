@@ -74,7 +74,7 @@ impl KustoSource {
             one_pass_bytes: None,
             two_pass_bytes: None,
         };
-        for row in &numbers.rows {
+        for row in &numbers.receiver.rows {
             let (residue, turns, count) = (row[0], row[1], row[2]);
             plan.conversations += count;
             if selection.bucket_of(turns).is_none() {
@@ -126,7 +126,8 @@ impl KustoSource {
             .client
             .query(&purpose, &csl, self.max_record, Sizes::default())
             .await?;
-        Ok(sizes.bytes.checked_div(sizes.rows))
+        let Sizes { rows, bytes } = sizes.receiver;
+        Ok(bytes.checked_div(rows))
     }
 }
 
