@@ -249,3 +249,52 @@ fn one_interrupt_leaves_a_run_that_goes_on() {
     let status = sandbox.run(&["status", "work", "--json"]);
     assert_eq!(status.json()["runs"][0]["state"], "published");
 }
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn a_second_interrupt_ends_a_run_that_hangs() {
+    use std::io::{BufRead, BufReader};
+    let expected = undisturbed();
+    // A thread that waits for the disk; the thread of the actors.
+    for site in ["seal:1", "stage:1"] {
+        let sandbox = sandbox();
+        let args = args(&sandbox);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut child = sandbox
+            .command(&args)
+            .env("GLEANER_HANG_AT", site)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let (line, told) = std::sync::mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        std::thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|l| line.send(l))
+        });
+        let pid = child.id().to_string();
+        // The time of a long coffee break: it needs a moment.
+        let limit = Duration::from_secs(300);
+        for awaited in ["hanging at", "press Ctrl-C again"] {
+            let said = told.recv_timeout(limit).expect("a line");
+            assert!(said.contains(awaited), "{site}: {said}");
+            std::process::Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .expect("kill runs");
+        }
+        // Its end closes standard error.
+        let last = told.recv_timeout(limit);
+        child.kill().expect("a child");
+        assert_eq!(child.wait().expect("a child").code(), Some(130), "{site}");
+        assert_eq!(
+            last,
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected),
+            "{site}"
+        );
+        run_again(&sandbox, &expected, site);
+    }
+}

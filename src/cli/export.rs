@@ -1,7 +1,9 @@
 //! `gleaner export`.
 
+use std::io;
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -38,23 +40,13 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         work_dir,
         telemetry,
     };
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-    };
-    let runtime = runtime().map_err(|error| {
-        CliError::failure(
-            format!("cannot start: {error}"),
-            "check the system's limits",
-        )
-    })?;
+    let interrupt = Arc::new(Notify::new());
+    watch_signals(Arc::clone(&interrupt)).map_err(cannot_start)?;
+    let runtime = runtime().map_err(cannot_start)?;
     let system = actix_rt::System::with_tokio_rt(move || runtime);
-    let result = system.block_on(async {
-        let interrupt = Arc::new(Notify::new());
-        actix_rt::spawn(watch_signals(Arc::clone(&interrupt)));
-        pipeline::run(parts, async move { interrupt.notified().await }).await
-    });
+    let result = system.block_on(pipeline::run(parts, async move {
+        interrupt.notified().await;
+    }));
     progress.finish();
     let report = result?;
     let shortfall = report.manifest.shortfall() > 0;
@@ -70,23 +62,45 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     })
 }
 
-/// The first Ctrl-C (or SIGTERM) asks the run to stop; the second ends the process at once.
-async fn watch_signals(interrupt: Arc<Notify>) {
-    let (Ok(mut int), Ok(mut term)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return;
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+fn cannot_start(error: io::Error) -> CliError {
+    CliError::failure(
+        format!("cannot start: {error}"),
+        "check the system's limits",
+    )
+}
+
+/// The first Ctrl-C (or SIGTERM) asks the run to stop; the second ends the process at once. On a
+/// thread of its own: the second is for a run that cannot even stop, because a disk does not answer.
+fn watch_signals(interrupt: Arc<Notify>) -> io::Result<()> {
+    let runtime = runtime()?;
+    let (mut int, mut term) = {
+        let _inside = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
     };
-    for asked in [false, true] {
-        tokio::select! {
-            _ = int.recv() => {}
-            _ = term.recv() => {}
+    let watch = async move {
+        for asked in [false, true] {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+            }
+            if asked {
+                std::process::exit(Exit::Interrupted as i32);
+            }
+            eprintln!("stopping; press Ctrl-C again to stop at once");
+            interrupt.notify_one();
         }
-        if asked {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-        eprintln!("stopping; press Ctrl-C again to stop at once");
-        interrupt.notify_one();
-    }
+    };
+    std::thread::Builder::new()
+        .name("gleaner-signals".to_owned())
+        .spawn(move || runtime.block_on(watch))?;
+    Ok(())
 }

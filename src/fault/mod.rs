@@ -1,7 +1,8 @@
 //! Kill points for the crash tests (feature `fault-injection`).
 //!
 //! `GLEANER_KILL_AT=<site>:<n>` kills the process, as `kill -9` does, at the n-th passage of a
-//! site. Without the feature a point is nothing.
+//! site. `GLEANER_HANG_AT=<site>:<n>` holds the thread there for ever, as a disk that does not
+//! answer, and says so on standard error. Without the feature a point is nothing.
 
 /// Passes a kill point.
 #[cfg(not(feature = "fault-injection"))]
@@ -11,24 +12,47 @@ pub fn point(_site: &str) {}
 /// Passes a kill point.
 #[cfg(feature = "fault-injection")]
 pub fn point(site: &str) {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::LazyLock;
 
-    static PLAN: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static PASSED: AtomicU64 = AtomicU64::new(0);
+    static KILL: LazyLock<Option<Plan>> = LazyLock::new(|| Plan::of("GLEANER_KILL_AT"));
+    static HANG: LazyLock<Option<Plan>> = LazyLock::new(|| Plan::of("GLEANER_HANG_AT"));
 
-    let plan = PLAN.get_or_init(|| {
-        let text = std::env::var("GLEANER_KILL_AT").ok()?;
-        let (site, nth) = text.split_once(':')?;
-        Some((site.to_owned(), nth.parse().ok()?))
-    });
-    if let Some((chosen, nth)) = plan
-        && chosen == site
-        && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *nth
-    {
+    if KILL.as_ref().is_some_and(|plan| plan.is_due(site)) {
         // SIGKILL cannot be refused; should it be, dying is still the point.
         let _ =
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         std::process::abort();
+    }
+    if HANG.as_ref().is_some_and(|plan| plan.is_due(site)) {
+        eprintln!("hanging at {site}");
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+/// The passage of a site at which it happens.
+#[cfg(feature = "fault-injection")]
+struct Plan {
+    site: String,
+    nth: u64,
+    passed: std::sync::atomic::AtomicU64,
+}
+
+#[cfg(feature = "fault-injection")]
+impl Plan {
+    fn of(variable: &str) -> Option<Self> {
+        let text = std::env::var(variable).ok()?;
+        let (site, nth) = text.split_once(':')?;
+        Some(Self {
+            site: site.to_owned(),
+            nth: nth.parse().ok()?,
+            passed: 0.into(),
+        })
+    }
+
+    fn is_due(&self, site: &str) -> bool {
+        use std::sync::atomic::Ordering;
+        self.site == site && self.passed.fetch_add(1, Ordering::Relaxed) + 1 == self.nth
     }
 }
