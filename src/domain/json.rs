@@ -102,6 +102,20 @@ impl<'a> Scanner<'a> {
         self.surrogates
     }
 
+    /// The container that another scanner of the same text has passed since it stood where this
+    /// one stands.
+    pub fn passed(&mut self, after: &Self) -> Value<'a> {
+        let kind = match self.peek() {
+            Some(b'{') => Kind::Object,
+            _ => Kind::Array,
+        };
+        Value {
+            kind,
+            text: &self.text[self.at..after.at],
+            escaped: false,
+        }
+    }
+
     fn error<T>(&self) -> Result<T, JsonError> {
         Err(JsonError::Syntax(self.at))
     }

@@ -276,7 +276,8 @@ impl<'a> RecordFields<'a> {
 }
 
 /// What the rules need of all turns together. Places count from 1.
-pub(super) struct Turns {
+#[derive(Debug)]
+pub struct Turns {
     /// How many there are.
     pub count: u64,
     /// Whether one of them is no object.
@@ -291,7 +292,10 @@ pub(super) struct Turns {
 
 impl Turns {
     /// Reads the array that is next.
-    fn read(scanner: &mut Scanner<'_>) -> Result<Self, JsonError> {
+    ///
+    /// # Errors
+    /// If it is no JSON.
+    pub fn read(scanner: &mut Scanner<'_>) -> Result<Self, JsonError> {
         let mut turns = Self {
             count: 0,
             no_object: false,

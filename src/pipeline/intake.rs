@@ -4,6 +4,7 @@
 //! for rows that are spooled a writer of the chunk. Rows that stay where they are (plain files)
 //! cost their header only.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use memchr::memchr_iter;
@@ -12,11 +13,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::record::{Assembler, Nested};
-use crate::domain::row::{self, MalformedReason, RowKind, RowShape};
+use crate::domain::row::{self, MalformedReason, Row, RowKind, RowShape};
 use crate::domain::selector::Certificate;
 use crate::domain::stratum::Selection;
 use crate::domain::timestamp::Ticks;
-use crate::source::{Delivered, Place, RowBlock, RowForm, SourceError};
+use crate::source::{Delivered, KnownRow, Place, RowBlock, RowForm, SourceError};
 use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool};
 use crate::spool::tally::ChunkTally;
 use crate::spool::{Part, Portion, SpoolError};
@@ -140,10 +141,11 @@ impl Intake {
         let all_utf8 = block.is_utf8 || simdutf8::basic::from_utf8(&block.bytes).is_ok();
         let mut line = block.first_line;
         let mut start = 0;
+        let mut known = block.known.iter();
         for end in memchr_iter(b'\n', &block.bytes).chain([block.bytes.len()]) {
             // What follows the last newline is a line only if it is not empty.
             if start < block.bytes.len() {
-                self.line(block, start..end, line, all_utf8)?;
+                self.line(block, start..end, line, all_utf8, known.next())?;
                 line += 1;
             }
             start = end + 1;
@@ -165,6 +167,7 @@ impl Intake {
         span: std::ops::Range<usize>,
         line: u64,
         utf8: bool,
+        known: Option<&KnownRow>,
     ) -> Result<(), SourceError> {
         let text = &block.bytes[span.clone()];
         let row_text = row::trim(text);
@@ -177,6 +180,14 @@ impl Intake {
             Err(MalformedReason::TooLarge)
         } else if !utf8 && simdutf8::basic::from_utf8(row_text).is_err() {
             Err(MalformedReason::InvalidUtf8)
+        } else if let Some(known) = known {
+            Ok(Row {
+                id: Cow::Borrowed(&known.id),
+                kind: RowKind::Conversation {
+                    turns: known.turns,
+                    flawless: false,
+                },
+            })
         } else if block.form == RowForm::Census {
             row::read_census(row_text)
         } else {

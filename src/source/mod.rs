@@ -149,9 +149,21 @@ pub struct RowBlock {
     /// Rows that the reader had to leave out, with the line that each stood at. They come
     /// between the lines of `bytes` without being counted there: see `skipped_before`.
     pub rejects: Vec<Reject>,
+    /// What the source has found out about each line while it made them, in their order; empty:
+    /// nothing, and each line is read.
+    pub known: Vec<KnownRow>,
     /// From a source that can deliver a census: every conversation of the block, in any order, the
     /// rejected ones included. They are held against the census.
     pub delivered: Vec<Delivered>,
+}
+
+/// What reading a good conversation row would tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRow {
+    /// Its id, decoded, and not empty.
+    pub id: Box<[u8]>,
+    /// How many turns its array has, each of them an object without a field twice.
+    pub turns: u32,
 }
 
 /// A conversation that was delivered.
@@ -170,6 +182,7 @@ impl RowBlock {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rejects.clear();
+        self.known.clear();
         self.delivered.clear();
         self.place = Place::Spool;
         self.form = RowForm::AsWritten;

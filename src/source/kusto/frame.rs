@@ -165,6 +165,11 @@ impl Table {
         sink.columns(columns)
     }
 
+    /// Whether a frame's rows go to the sink as they come.
+    pub fn is_given(&self, frame: &Frame) -> bool {
+        frame.fate == Fate::Given
+    }
+
     /// A row of a frame.
     ///
     /// # Errors

@@ -40,6 +40,19 @@ pub trait TableSink {
     /// If they do not fit.
     fn columns(&mut self, columns: &[Column]) -> Result<(), Failure>;
 
+    /// Passes the cell that is next in a row of the primary result. Who wants to know what is in
+    /// it looks here, while it is checked. A row may be begun more than once, until it is whole.
+    ///
+    /// # Errors
+    /// If it is no JSON.
+    fn cell<'a>(
+        &mut self,
+        _index: usize,
+        scanner: &mut Scanner<'a>,
+    ) -> Result<Value<'a>, JsonError> {
+        scanner.value()
+    }
+
     /// A row: its cells, checked as JSON but not against the columns.
     ///
     /// # Errors
@@ -231,7 +244,7 @@ impl FrameReader {
     /// Scans something that must be whole: where it ends, or `None` if more must arrive.
     fn whole(
         &mut self,
-        scan: impl FnOnce(&mut Scanner<'_>) -> Result<(), JsonError>,
+        scan: impl for<'a> FnOnce(&mut Scanner<'a>) -> Result<(), JsonError>,
     ) -> Result<Option<Range<usize>>, JsonError> {
         let text = &self.buffer[self.at..];
         let mut scanner = Scanner::new(text);
@@ -309,7 +322,11 @@ impl FrameReader {
     fn read_row(&mut self, sink: &mut impl TableSink) -> Result<bool, Failure> {
         let mut spans = std::mem::take(&mut self.spans);
         spans.clear();
-        let scanned = self.whole(|scanner| scan_row(scanner, &mut spans));
+        let is_given = self.table.is_given(&self.frame);
+        let scanned = self.whole(|scanner| match is_given {
+            true => scan_row(scanner, &mut spans, |at, scanner| sink.cell(at, scanner)),
+            false => scan_row(scanner, &mut spans, |_, scanner| scanner.value()),
+        });
         let reason = match scanned {
             Ok(Some(row)) if row.len() <= self.max_row => {
                 let text = &self.buffer[row.clone()];
@@ -387,10 +404,14 @@ impl Span {
 }
 
 /// Scans a row and notes its cells; those before a fault stay noted.
-fn scan_row(scanner: &mut Scanner<'_>, spans: &mut Vec<Span>) -> Result<(), JsonError> {
+fn scan_row<'a>(
+    scanner: &mut Scanner<'a>,
+    spans: &mut Vec<Span>,
+    mut pass: impl FnMut(usize, &mut Scanner<'a>) -> Result<Value<'a>, JsonError>,
+) -> Result<(), JsonError> {
     scanner.open_array()?;
     while scanner.next_element(spans.is_empty())? {
-        let cell = scanner.value()?;
+        let cell = pass(spans.len(), scanner)?;
         let end = scanner.position();
         spans.push(Span {
             kind: cell.kind,
@@ -406,7 +427,9 @@ fn scan_row(scanner: &mut Scanner<'_>, spans: &mut Vec<Span>) -> Result<(), Json
 pub(super) fn cells(row: &[u8]) -> Vec<Value<'_>> {
     let mut spans = Vec::with_capacity(16);
     // The cells before a fault are all that is wanted of a broken row.
-    let _ = scan_row(&mut Scanner::new(row), &mut spans);
+    let _ = scan_row(&mut Scanner::new(row), &mut spans, |_, scanner| {
+        scanner.value()
+    });
     spans.iter().map(|span| span.of(row)).collect()
 }
 

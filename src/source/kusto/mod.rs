@@ -19,6 +19,7 @@ use super::{
 };
 use crate::config::settings::Kusto;
 use crate::domain::chunk::{Chunk, HashChunk};
+use crate::domain::json::{JsonError, Scanner};
 use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::Selection;
 
@@ -304,6 +305,14 @@ struct Writing {
 impl TableSink for Writing {
     fn columns(&mut self, columns: &[Column]) -> Result<(), Failure> {
         self.writer.columns(columns)
+    }
+
+    fn cell<'a>(
+        &mut self,
+        index: usize,
+        scanner: &mut Scanner<'a>,
+    ) -> Result<crate::domain::json::Value<'a>, JsonError> {
+        self.writer.cell(index, scanner)
     }
 
     fn row(&mut self, cells: &[crate::domain::json::Value<'_>]) -> Result<(), Failure> {

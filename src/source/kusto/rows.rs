@@ -12,14 +12,15 @@ use memchr::memchr2;
 use super::error::Failure;
 use super::frames::{Column, TableSink, damaged};
 use crate::domain::chunk::HashChunk;
-use crate::domain::json::{Kind, Scanner, Value};
+use crate::domain::json::{JsonError, Kind, Scanner, Value};
 use crate::domain::kusto_hash;
 use crate::domain::rank::Ranker;
 use crate::domain::row::MalformedReason;
 use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::Selection;
+use crate::domain::validation::Turns;
 use crate::domain::{number, text, timestamp};
-use crate::source::{Delivered, Reject, RowBlock};
+use crate::source::{Delivered, KnownRow, Reject, RowBlock};
 
 /// What a column may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +88,7 @@ struct Written {
 #[derive(Debug, Clone, Copy, Default)]
 struct Places {
     id: usize,
+    turns: Option<usize>,
     turn_count: Option<usize>,
     last: Option<usize>,
 }
@@ -116,9 +118,14 @@ pub struct RowWriter {
     line: u64,
     certificate: Certificate,
     foreign: u64,
+    /// The turns of the row at hand, if they were counted while they were checked.
+    counted: Option<Turns>,
+    /// Whether all rows of the block are known.
+    all_known: bool,
 }
 
 const ID: &str = "conversationId";
+const TURNS: &str = "turnsArray";
 const TURN_COUNT: &str = "turnCount";
 const LAST: &str = "lastTimestamp";
 
@@ -136,6 +143,8 @@ impl RowWriter {
             line: 1,
             certificate: Certificate::default(),
             foreign: 0,
+            counted: None,
+            all_known: true,
         }
     }
 
@@ -143,6 +152,9 @@ impl RowWriter {
     pub fn take(&mut self) -> RowBlock {
         let mut block = std::mem::take(&mut self.block);
         block.first_line = self.line - block.delivered.len() as u64;
+        if !std::mem::replace(&mut self.all_known, true) {
+            block.known.clear();
+        }
         block
     }
 
@@ -175,6 +187,27 @@ impl RowWriter {
             self.foreign += 1;
         }
         hash
+    }
+
+    /// Notes what reading the row would tell. A row that is not plainly good is left to be read.
+    fn know(&mut self, cell: &Value<'_>, id: Cow<'_, [u8]>) {
+        match self.counted.take() {
+            Some(turns)
+                if !turns.duplicate
+                    && !turns.no_object
+                    && !id.is_empty()
+                    // Half a character is looked for where the row is read.
+                    && !cell.escaped
+                    && self.all_known =>
+            {
+                self.block.known.push(KnownRow {
+                    id: id.into(),
+                    // A row of 4 GiB has fewer turns.
+                    turns: turns.count as u32,
+                });
+            }
+            _ => self.all_known = false,
+        }
     }
 
     fn write(&mut self, cells: &[Value<'_>]) {
@@ -234,7 +267,7 @@ impl TableSink for RowWriter {
             false => &[
                 (ID, Type::String),
                 (TURN_COUNT, Type::Integer),
-                ("turnsArray", Type::Dynamic),
+                (TURNS, Type::Dynamic),
             ],
         };
         for &(name, kind) in needed {
@@ -272,10 +305,27 @@ impl TableSink for RowWriter {
         }
         self.places = Places {
             id: place(ID).unwrap_or_default(),
+            turns: place(TURNS).filter(|_| !self.asked.census),
             turn_count: place(TURN_COUNT),
             last: place(LAST),
         };
         Ok(())
+    }
+
+    fn cell<'a>(
+        &mut self,
+        index: usize,
+        scanner: &mut Scanner<'a>,
+    ) -> Result<Value<'a>, JsonError> {
+        if index == 0 {
+            self.counted = None;
+        }
+        if self.places.turns != Some(index) || scanner.kind()? != Kind::Array {
+            return scanner.value();
+        }
+        let mut before = scanner.clone();
+        self.counted = Some(Turns::read(scanner)?);
+        Ok(before.passed(scanner))
     }
 
     fn row(&mut self, cells: &[Value<'_>]) -> Result<(), Failure> {
@@ -295,6 +345,7 @@ impl TableSink for RowWriter {
             turns,
             last: self.last(cells),
         });
+        self.know(&cells[self.places.id], id);
         self.write(cells);
         self.line += 1;
         Ok(())
