@@ -1,7 +1,7 @@
 //! The supervisor: who may do what, when, and what happens when somebody fails.
 //!
-//! It grants leases and passes chunks that are done to dedup; [`super::rounds`] says what follows
-//! when all are in, [`super::recovery`] what follows when one fails. It holds no text and computes
+//! It grants leases and passes chunks that are done to dedup; `rounds` says what follows
+//! when all are in, `recovery` what follows when one fails. It holds no text and computes
 //! nothing. An actor that dies ends the run: the work directory can be resumed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

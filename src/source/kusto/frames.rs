@@ -3,7 +3,7 @@
 //! An answer is one JSON array of frames. The rows of the primary result come in one `DataTable`,
 //! or in `TableFragment`s between a `TableHeader` and a `TableCompletion`; keys may come in any
 //! order. One row at a time is held, never an answer, unless a frame tells its columns after its
-//! rows; then as many rows as fit into [`super::frame::UNDECIDED_BYTES`].
+//! rows; then as many rows as fit into 4 MiB.
 //!
 //! A status of 200 says nothing. An answer is whole only if the rows are as many as `RowCount`
 //! says, nothing reports an error, `DataSetCompletion` has come, and nothing but white space
