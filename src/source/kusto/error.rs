@@ -23,7 +23,7 @@ pub struct KustoError {
     pub query: &'static str,
     /// ` of chunk h40-7 (attempt 2)`, or nothing.
     pub of: String,
-    /// The id that gleaner gave the request.
+    /// The id that gleaner gave the request; empty before there was one.
     pub request_id: String,
     /// The id that the server gave it, if it answered at all.
     pub activity_id: Option<String>,
@@ -37,6 +37,7 @@ impl fmt::Display for Ids<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(activity) => write!(f, " (activity id {activity}, client request id {})", self.1),
+            None if self.1.is_empty() => Ok(()),
             None => write!(f, " (client request id {})", self.1),
         }
     }

@@ -191,8 +191,12 @@ impl FrameReader {
         };
         match (self.state, byte) {
             (State::Start, b'[') => self.pass(State::Frames { first: true }),
+            (State::Start, b'{') => {
+                // Perhaps an answer of v1. Its rows are nobody's business here.
+                Err(damaged("it is a JSON object, not a list of frames"))
+            }
             (State::Start, _) => {
-                // A proxy's page, an error as text, an answer of v1.
+                // A proxy's page, an error as text.
                 let text = error::printable(&self.buffer[..self.buffer.len().min(400)]);
                 Err(damaged(format!("it is not a list of frames: {text}")))
             }

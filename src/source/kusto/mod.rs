@@ -263,9 +263,9 @@ impl ConversationSource for KustoSource {
         async move {
             self.client.log_in().await.map_err(|failure| {
                 SourceError::Kusto(Box::new(KustoError {
-                    query: "first",
+                    query: "login before the first",
                     of: String::new(),
-                    request_id: "-".to_owned(),
+                    request_id: String::new(),
                     activity_id: None,
                     failure,
                 }))
