@@ -94,7 +94,7 @@ pub fn balance(name: &str, total: u64, parts: u64) -> Result<(), Imbalance> {
 /// How many examples of malformed rows are listed for each reason.
 pub const EXAMPLES_PER_REASON: usize = 100;
 
-/// A malformed row's place: for a piece of a file, the line within the piece.
+/// A malformed row's place: a line of a file, or of what a source delivered of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RowPlace {
     /// The file, or what the source calls its input.
