@@ -1,5 +1,7 @@
 //! `gleaner plan`: what an export would do and cost. Nothing is written.
 
+use std::sync::Arc;
+
 use bytesize::ByteSize;
 use serde_json::{Value, json};
 
@@ -10,9 +12,9 @@ use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
 use crate::pipeline::work_dir::{self, RunState};
-use crate::source::Survey;
 use crate::source::files::{FileKind, kind_of};
 use crate::source::kusto::plan::KustoPlan;
+use crate::source::{ConversationSource, Survey};
 
 /// Memory that a run takes whatever its input, in bytes (promise P6).
 const BASE_MEMORY: u64 = 64_000_000;
@@ -30,7 +32,14 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let described = config::described(&settings);
     let fingerprint = config::fingerprint(&described);
     let fresh = setup::new_record(&settings, &described, &fingerprint, &sink.location())?;
-    let source = setup::source(&settings, &fresh)?;
+    let cluster = match &settings.source {
+        Source::Kusto(kusto) => Some(Arc::new(setup::kusto_source(kusto, &settings, &fresh)?)),
+        Source::Files(_) | Source::Synthetic(_) => None,
+    };
+    let source = match &cluster {
+        Some(cluster) => Arc::clone(cluster) as Arc<dyn ConversationSource>,
+        None => setup::source(&settings, &fresh)?,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -43,14 +52,10 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let survey = runtime
         .block_on(source.survey())
         .map_err(crate::pipeline::RunError::from)?;
-    let counted = match &settings.source {
-        Source::Kusto(kusto) => {
-            let source = setup::kusto_source(kusto, &settings, &fresh)?;
-            let counted = runtime.block_on(source.plan());
-            Some(counted.map_err(crate::pipeline::RunError::from)?)
-        }
-        Source::Files(_) | Source::Synthetic(_) => None,
-    };
+    let counted = cluster.map(|cluster| runtime.block_on(cluster.plan()));
+    let counted = counted
+        .transpose()
+        .map_err(crate::pipeline::RunError::from)?;
     let path = setup::work_dir_path(args, &fingerprint);
     let found = work_dir::read_record(&path)?;
     let (work, record) = match found {

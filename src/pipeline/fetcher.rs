@@ -141,17 +141,27 @@ impl Fetching<'_> {
 
     /// What the round must bring; a census that is not there (any more) is taken.
     async fn expectation(&self) -> Result<Expectation, SourceError> {
-        if let Chunk::Hash(of) = self.lease.chunk {
+        if !self.task.retake
+            && let Some(expectation) = self.read_expectation().await?
+        {
+            return Ok(expectation);
+        }
+        let chunk = self.lease.chunk;
+        if let Chunk::Hash(of) = chunk {
             for &chunk in census::overlapping(&self.task.censuses, of) {
                 let part = Part {
                     chunk,
                     portion: Portion::Census,
                 };
-                if self.task.retake || self.sealed(part).await?.is_none() {
-                    self.fetch(part, None).await?;
-                }
+                self.fetch(part, None).await?;
             }
         }
+        self.read_expectation()
+            .await?
+            .ok_or_else(|| SourceError::Spool(format!("the census of chunk {chunk} is gone")))
+    }
+
+    async fn read_expectation(&self) -> Result<Option<Expectation>, SourceError> {
         let (parts, task, chunk) = (Arc::clone(self.parts), self.task.clone(), self.lease.chunk);
         blocking(move || {
             let Task {
@@ -160,8 +170,7 @@ impl Fetching<'_> {
             Expectation::read(&parts.spool, censuses, chunk, selector, &parts.rules)
         })
         .await?
-        .map_err(spool_error)?
-        .ok_or_else(|| SourceError::Spool(format!("the census of chunk {chunk} is gone")))
+        .map_err(spool_error)
     }
 
     async fn fetch(

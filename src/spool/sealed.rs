@@ -86,11 +86,6 @@ impl Spool {
         self.folder.join(format!("{part}.{ending}"))
     }
 
-    /// Bytes of rows that are kept.
-    pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
     /// Starts the rows of a part of a chunk anew.
     ///
     /// # Errors
@@ -314,11 +309,6 @@ pub struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    /// The shape of its rows.
-    pub fn shape(&self) -> RowShape {
-        self.footer.shape
-    }
-
     /// Keeps a row.
     ///
     /// # Errors

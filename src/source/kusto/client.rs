@@ -57,7 +57,13 @@ pub struct Purpose {
 }
 
 /// Takes what a request brings, piece by piece.
-pub trait Receiver: TableSink + Send + Sized + 'static {
+pub trait Receiver: Send + Sized + 'static {
+    /// What takes the rows.
+    type Sink: TableSink;
+
+    /// What takes the rows.
+    fn sink(&mut self) -> &mut Self::Sink;
+
     /// What a piece brought is passed on; the answer may still turn out to be void.
     fn pass_on(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send;
 }
@@ -67,21 +73,13 @@ pub trait Receiver: TableSink + Send + Sized + 'static {
 pub struct Answered<R> {
     /// What took the rows.
     pub receiver: R,
-    purpose: Purpose,
-    request_id: String,
-    activity_id: Option<String>,
+    trace: Trace,
 }
 
 impl<R> Answered<R> {
     /// The error of an answer that is whole, but not what it should be.
     pub fn fails(&self, failure: Failure) -> SourceError {
-        SourceError::Kusto(Box::new(KustoError {
-            query: self.purpose.query,
-            of: self.purpose.of.clone(),
-            request_id: self.request_id.clone(),
-            activity_id: self.activity_id.clone(),
-            failure,
-        }))
+        SourceError::Kusto(self.trace.error(failure))
     }
 }
 
@@ -177,10 +175,12 @@ impl KustoClient {
         receiver: R,
     ) -> Result<Answered<R>, Stop> {
         let mut trace = Trace {
-            request_id: request_id().map_err(|failure| self.stop(purpose, "", None, failure))?,
+            purpose: purpose.clone(),
+            request_id: String::new(),
             activity_id: None,
             received: 0,
         };
+        trace.request_id = request_id().map_err(|failure| Stop::Failed(trace.error(failure)))?;
         let deadline = Instant::now() + self.client_timeout;
         let asked = self.ask(csl, max_row, receiver, &mut trace);
         let result = match timeout_at(deadline, asked).await {
@@ -193,33 +193,10 @@ impl KustoClient {
         };
         tracing::debug!(query = purpose.query, of = %purpose.of, request_id = %trace.request_id, activity_id = trace.activity_id, bytes = trace.received, whole = result.is_ok(), "answered");
         match result {
-            Ok(receiver) => Ok(Answered {
-                receiver,
-                purpose: purpose.clone(),
-                request_id: trace.request_id,
-                activity_id: trace.activity_id,
-            }),
+            Ok(receiver) => Ok(Answered { receiver, trace }),
             Err(Ok(source)) => Err(Stop::Source(source)),
-            Err(Err(failure)) => {
-                Err(self.stop(purpose, &trace.request_id, trace.activity_id, failure))
-            }
+            Err(Err(failure)) => Err(Stop::Failed(trace.error(failure))),
         }
-    }
-
-    fn stop(
-        &self,
-        purpose: &Purpose,
-        request_id: &str,
-        activity_id: Option<String>,
-        failure: Failure,
-    ) -> Stop {
-        Stop::Failed(Box::new(KustoError {
-            query: purpose.query,
-            of: purpose.of.clone(),
-            request_id: request_id.to_owned(),
-            activity_id,
-            failure,
-        }))
     }
 
     async fn ask<R: Receiver>(
@@ -295,10 +272,24 @@ impl KustoClient {
 }
 
 /// What is known of a request.
+#[derive(Debug)]
 struct Trace {
+    purpose: Purpose,
     request_id: String,
     activity_id: Option<String>,
     received: u64,
+}
+
+impl Trace {
+    fn error(&self, failure: Failure) -> Box<KustoError> {
+        Box::new(KustoError {
+            query: self.purpose.query,
+            of: self.purpose.of.clone(),
+            request_id: self.request_id.clone(),
+            activity_id: self.activity_id.clone(),
+            failure,
+        })
+    }
 }
 
 fn request_id() -> Result<String, Failure> {
@@ -364,7 +355,7 @@ async fn read<R: Receiver>(
         let decoded;
         (decoder, receiver, decoded) = blocking(move || {
             let mut pieces = gathered.iter();
-            let decoded = pieces.try_for_each(|bytes| decoder.push(bytes, &mut receiver));
+            let decoded = pieces.try_for_each(|bytes| decoder.push(bytes, receiver.sink()));
             (decoder, receiver, decoded)
         })
         .await
@@ -376,7 +367,7 @@ async fn read<R: Receiver>(
     }
     let finished;
     (receiver, finished) = blocking(move || {
-        let finished = decoder.finish(&mut receiver);
+        let finished = decoder.finish(receiver.sink());
         (receiver, finished)
     })
     .await

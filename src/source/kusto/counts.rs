@@ -64,6 +64,12 @@ impl TableSink for Numbers {
 }
 
 impl Receiver for Numbers {
+    type Sink = Self;
+
+    fn sink(&mut self) -> &mut Self {
+        self
+    }
+
     async fn pass_on(&mut self) -> Result<(), SourceError> {
         Ok(())
     }

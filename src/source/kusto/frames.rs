@@ -131,11 +131,6 @@ impl FrameReader {
         }
     }
 
-    /// Bytes read so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Reads what has arrived.
     ///
     /// # Errors
@@ -267,13 +262,18 @@ impl FrameReader {
         }
     }
 
+    /// Where the value that is next ends.
+    fn whole_value(&mut self) -> Result<Option<Range<usize>>, Failure> {
+        self.whole(|scanner| scanner.value().map(drop))
+            .map_err(|error| self.syntax(error))
+    }
+
     fn syntax(&self, error: JsonError) -> Failure {
         damaged(format!("{error} after byte {}", self.offset()))
     }
 
     fn read_key(&mut self) -> Result<bool, Failure> {
-        let scan = |scanner: &mut Scanner<'_>| scanner.value().map(drop);
-        let Some(key) = self.whole(scan).map_err(|error| self.syntax(error))? else {
+        let Some(key) = self.whole_value()? else {
             return Ok(false);
         };
         let end = key.end;
@@ -294,8 +294,7 @@ impl FrameReader {
     }
 
     fn read_value(&mut self) -> Result<bool, Failure> {
-        let scan = |scanner: &mut Scanner<'_>| scanner.value().map(drop);
-        let Some(value) = self.whole(scan).map_err(|error| self.syntax(error))? else {
+        let Some(value) = self.whole_value()? else {
             return match self.buffer.len() - self.at > SMALL_VALUE {
                 true => Err(damaged(format!("the frame's {} is too large", self.key))),
                 false => Ok(false),
@@ -311,8 +310,7 @@ impl FrameReader {
 
     /// An object in the place of a row is an error.
     fn read_error_row(&mut self) -> Result<bool, Failure> {
-        let scan = |scanner: &mut Scanner<'_>| scanner.value().map(drop);
-        let Some(value) = self.whole(scan).map_err(|error| self.syntax(error))? else {
+        let Some(value) = self.whole_value()? else {
             return Ok(false);
         };
         let parsed: serde_json::Value = serde_json::from_slice(&self.buffer[value])

@@ -19,7 +19,6 @@ use super::{
 };
 use crate::config::settings::Kusto;
 use crate::domain::chunk::{Chunk, HashChunk};
-use crate::domain::json::{JsonError, Scanner};
 use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::Selection;
 
@@ -38,7 +37,6 @@ mod tests;
 use client::{KustoClient, Purpose, Receiver};
 use counts::Numbers;
 use error::{Failure, KustoError};
-use frames::{Column, TableSink};
 use query::{CERTIFICATE, Template, Values};
 use rows::{Asked, RowWriter};
 
@@ -302,33 +300,13 @@ struct Writing {
     blocks: tokio::sync::mpsc::Sender<RowBlock>,
 }
 
-impl TableSink for Writing {
-    fn columns(&mut self, columns: &[Column]) -> Result<(), Failure> {
-        self.writer.columns(columns)
-    }
-
-    fn cell<'a>(
-        &mut self,
-        index: usize,
-        scanner: &mut Scanner<'a>,
-    ) -> Result<crate::domain::json::Value<'a>, JsonError> {
-        self.writer.cell(index, scanner)
-    }
-
-    fn row(&mut self, cells: &[crate::domain::json::Value<'_>]) -> Result<(), Failure> {
-        self.writer.row(cells)
-    }
-
-    fn reject(
-        &mut self,
-        cells: &[crate::domain::json::Value<'_>],
-        reason: crate::domain::row::MalformedReason,
-    ) -> Result<(), Failure> {
-        self.writer.reject(cells, reason)
-    }
-}
-
 impl Receiver for Writing {
+    type Sink = RowWriter;
+
+    fn sink(&mut self) -> &mut RowWriter {
+        &mut self.writer
+    }
+
     async fn pass_on(&mut self) -> Result<(), SourceError> {
         let mut block = self.writer.take();
         block.form = self.form;

@@ -158,6 +158,12 @@ impl TableSink for Sizes {
 }
 
 impl Receiver for Sizes {
+    type Sink = Self;
+
+    fn sink(&mut self) -> &mut Self {
+        self
+    }
+
     async fn pass_on(&mut self) -> Result<(), SourceError> {
         Ok(())
     }

@@ -189,6 +189,17 @@ impl RowWriter {
         hash
     }
 
+    /// Counts a row, and notes it for the comparison with a census.
+    fn deliver(&mut self, id: &[u8], cells: &[Value<'_>]) {
+        let turns = self.turns(cells);
+        let id_hash = self.count(id, turns);
+        self.block.delivered.push(Delivered {
+            id_hash,
+            turns,
+            last: self.last(cells),
+        });
+    }
+
     /// Notes what reading the row would tell. A row that is not plainly good is left to be read.
     fn know(&mut self, cell: &Value<'_>, id: Cow<'_, [u8]>) {
         match self.counted.take() {
@@ -338,13 +349,7 @@ impl TableSink for RowWriter {
             }
         }
         let id = decoded(&cells[self.places.id]);
-        let turns = self.turns(cells);
-        let id_hash = self.count(&id, turns);
-        self.block.delivered.push(Delivered {
-            id_hash,
-            turns,
-            last: self.last(cells),
-        });
+        self.deliver(&id, cells);
         self.know(&cells[self.places.id], id);
         self.write(cells);
         self.line += 1;
@@ -358,14 +363,7 @@ impl TableSink for RowWriter {
                 self.line
             )));
         };
-        let id = decoded(id);
-        let turns = self.turns(cells);
-        let id_hash = self.count(&id, turns);
-        self.block.delivered.push(Delivered {
-            id_hash,
-            turns,
-            last: self.last(cells),
-        });
+        self.deliver(&decoded(id), cells);
         self.block.rejects.push(Reject {
             line: self.line,
             reason,
