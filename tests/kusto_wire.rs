@@ -137,6 +137,12 @@ impl TableSink for Rows {
 }
 
 impl Receiver for Rows {
+    type Sink = Self;
+
+    fn sink(&mut self) -> &mut Self {
+        self
+    }
+
     async fn pass_on(&mut self) -> Result<(), SourceError> {
         Ok(())
     }
