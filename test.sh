@@ -18,4 +18,19 @@ if ! cmp -s tests/tools/package-lock.json "$tools/package-lock.json"; then
     cp tests/tools/package-lock.json "$tools/package-lock.json"
 fi
 export GLEANER_TEST_PYTHON="$tools/python/bin/python" GLEANER_TEST_NODE="$tools/node"
-exec cargo test --locked --features fault-injection,kusto-emulator "$@"
+
+# The storage emulator takes a free port by itself and says which; it keeps everything in memory.
+log="$(mktemp)"
+node "$tools/node/node_modules/azurite/dist/src/blob/main.js" --blobHost 127.0.0.1 --blobPort 0 --disableTelemetry \
+    --skipApiVersionCheck --inMemoryPersistence >"$log" 2>&1 &
+azurite=$!
+trap 'kill $azurite; rm -f "$log"' EXIT
+for _ in $(seq 600); do
+    port="$(sed -n 's|.*listens on http://127.0.0.1:\([0-9]*\).*|\1|p' "$log" | head -n 1)"
+    [ -n "$port" ] && break
+    kill -0 $azurite || { cat "$log" >&2; exit 1; }
+    sleep 0.1
+done
+[ -n "$port" ] || { echo "the storage emulator does not start:" >&2; cat "$log" >&2; exit 1; }
+export GLEANER_TEST_AZURITE="http://127.0.0.1:$port/devstoreaccount1"
+cargo test --locked --features fault-injection,kusto-emulator "$@"

@@ -34,6 +34,7 @@
 //! The library installs no signal handler, panic hook, subscriber or runtime, and never ends the process;
 //! only [`cli`] does.
 
+pub mod azure;
 pub mod cli;
 pub mod config;
 pub mod domain;

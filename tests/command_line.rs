@@ -399,9 +399,8 @@ fn the_readme_names_every_key() {
     let defaults: toml::Table = text.parse().expect("TOML");
     for (section, table) in &defaults {
         for (key, value) in table.as_table().into_iter().flatten() {
-            // Azure Blob Storage comes with its own version; a sink's kind follows from --out.
-            let later = key == "azure_blob";
-            if later || (section == "sink" && key == "kind") {
+            // A sink's kind follows from --out.
+            if section == "sink" && key == "kind" {
                 continue;
             }
             let end = if value.is_table() { "." } else { "`" };

@@ -277,7 +277,7 @@ impl ExportArgs {
             insert(&mut table, "source.files.paths", Value::Array(paths));
         }
         if let Some(out) = &self.out {
-            put_out(&mut table, out)?;
+            put_out(&mut table, "--out", out)?;
         }
         if self.test {
             let query = match self.lite {
@@ -298,7 +298,7 @@ impl ExportArgs {
 }
 
 /// `--out`: a folder, or `az://ACCOUNT/CONTAINER/PREFIX`.
-fn put_out(table: &mut Table, out: &str) -> Result<(), CliError> {
+pub(super) fn put_out(table: &mut Table, flag: &str, out: &str) -> Result<(), CliError> {
     let mut put = |key: &str, value: &str| insert(table, key, Value::String(value.to_owned()));
     let Some(address) = out.strip_prefix("az://") else {
         put("sink.kind", "local");
@@ -317,7 +317,7 @@ fn put_out(table: &mut Table, out: &str) -> Result<(), CliError> {
             Ok(())
         }
         _ => Err(CliError::usage(
-            format!("--out {out} names no container"),
+            format!("{flag} {out} names no container"),
             "write it as az://ACCOUNT/CONTAINER/PREFIX",
         )),
     }

@@ -197,7 +197,8 @@ fn kusto_hint(failure: &Failure) -> &'static str {
     }
 }
 
-fn sink_error(message: String, error: &SinkError) -> CliError {
+/// A sink's error for a person.
+pub fn sink_error(message: String, error: &SinkError) -> CliError {
     match error {
         SinkError::Exists(_) => CliError::usage(
             message,
@@ -205,11 +206,19 @@ fn sink_error(message: String, error: &SinkError) -> CliError {
         ),
         SinkError::Claimed { .. } => CliError::usage(
             message,
-            "let that run finish, or choose another name with --name; if that run is gone for good, remove the folder",
+            "let that run finish, or choose another name with --name; if that run is gone for good, remove the folder with its .claim.json",
         ),
         SinkError::Unwritable { .. } => {
             CliError::failure(message, "choose a place that can be written with --out")
         }
+        SinkError::Unusable { .. } => {
+            CliError::usage(message, "correct it and run the command again")
+        }
+        SinkError::Foreign { .. } => CliError::failure(
+            message,
+            "see who put it there, and remove it; or choose another name with --name",
+        ),
+        SinkError::Remote { hint, .. } => CliError::failure(message, *hint),
         SinkError::Io { .. } | SinkError::Job(_) => CliError::failure(
             message,
             "make room if the disk is full; then run the same command again: it goes on where it stopped",

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::args::ExportArgs;
-use super::exit::CliError;
+use super::exit::{CliError, sink_error};
 use crate::config::settings::{Kusto, Settings, SinkTarget, Source, Window};
 use crate::config::{self, name};
 use crate::domain::manifest::hex;
 use crate::pipeline::RunError;
 use crate::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use crate::sink::DatasetSink;
+use crate::sink::azure_blob::AzureBlob;
 use crate::sink::local_dir::LocalDir;
 use crate::source::ConversationSource;
 use crate::source::files::FilesSource;
@@ -78,14 +79,14 @@ pub fn kusto_source(
 /// The sink that the settings ask for.
 ///
 /// # Errors
-/// If this build has none of that kind.
+/// If an address or a credential cannot be used.
 pub fn sink(settings: &Settings) -> Result<Arc<dyn DatasetSink>, CliError> {
     match &settings.sink.target {
         SinkTarget::Local(path) => Ok(Arc::new(LocalDir::new(path.clone()))),
-        SinkTarget::AzureBlob(_) => Err(CliError::usage(
-            "sink.kind = \"azure_blob\" is not part of this version of gleaner",
-            "write to a folder with --out DIR",
-        )),
+        SinkTarget::AzureBlob(blob) => match AzureBlob::new(blob) {
+            Ok(sink) => Ok(Arc::new(sink)),
+            Err(error) => Err(sink_error(error.to_string(), &error)),
+        },
     }
 }
 

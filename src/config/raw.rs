@@ -183,6 +183,11 @@ tables! {
         prefix: Text,
         endpoint: Text,
         credential: Text,
+        sas_file: Text,
+        block: Text,
+        checksum: Text,
+        timeout: Text,
+        patience: Text,
     }
     /// `[workers]`
     Workers {

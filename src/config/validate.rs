@@ -11,8 +11,8 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 use super::queries::QueryFile;
 use super::raw::{self, Number, Text};
 use super::settings::{
-    AzureBlob, Chunks, Credential, Format, Kusto, Limits, RowShape, Settings, Sink, SinkTarget,
-    SortKeys, Source, Synthetic, Window, Workers,
+    AzureBlob, BlobCredential, Checksum, Chunks, Credential, Format, Kusto, Limits, RowShape,
+    Settings, Sink, SinkTarget, SortKeys, Source, Synthetic, Window, Workers,
 };
 use super::{ConfigError, DEFAULTS, Layers};
 use crate::domain::stratum::{Bucket, Selection, Split};
@@ -105,14 +105,14 @@ fn texts(values: Option<Vec<Text>>) -> Vec<String> {
     values.into_iter().map(|Text(text)| text).collect()
 }
 
-fn choice<T: Copy>(
+fn choice<T: Clone>(
     key: &'static str,
     value: Option<Text>,
     choices: &[(&str, T)],
 ) -> Result<T, ConfigError> {
     let value = text(value);
     let found = choices.iter().find(|(name, _)| *name == value);
-    found.map(|&(_, choice)| choice).ok_or_else(|| {
+    found.map(|(_, choice)| choice.clone()).ok_or_else(|| {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         bad(
             key,
@@ -309,19 +309,68 @@ fn sink(sink: raw::Sink) -> Result<Sink, ConfigError> {
     let target = if local {
         SinkTarget::Local(PathBuf::from(text(sink.local.unwrap_or_default().path)))
     } else {
-        let blob = sink.azure_blob.unwrap_or_default();
-        SinkTarget::AzureBlob(AzureBlob {
-            account: text(blob.account),
-            container: text(blob.container),
-            prefix: text(blob.prefix),
-            endpoint: text(blob.endpoint),
-            credential: text(blob.credential),
-        })
+        SinkTarget::AzureBlob(azure_blob(sink.azure_blob.unwrap_or_default())?)
     };
     Ok(Sink {
         target,
         format: choice("sink.format", sink.format, &format)?,
         sort_keys: choice("sink.sort_keys", sink.sort_keys, &sort_keys)?,
+    })
+}
+
+/// The longest block that the service takes is larger; this many are in memory at once for each
+/// uploader, and a file has at most 50,000 of them.
+const BLOCK_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=100 << 20;
+
+fn azure_blob(blob: raw::AzureBlob) -> Result<AzureBlob, ConfigError> {
+    let login = |kind| BlobCredential::Login(kind);
+    let sas_file = text(blob.sas_file);
+    let sas = BlobCredential::Sas((!sas_file.is_empty()).then(|| PathBuf::from(sas_file)));
+    let credentials = [
+        ("developer_tools", login(Credential::DeveloperTools)),
+        ("managed_identity", login(Credential::ManagedIdentity)),
+        ("workload_identity", login(Credential::WorkloadIdentity)),
+        ("client_secret", login(Credential::ClientSecret)),
+        ("sas", sas),
+    ];
+    let (account, container) = (text(blob.account), text(blob.container));
+    let is_name = |name: &str, dash: bool| {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || dash && c == '-';
+        (3..=63).contains(&name.len()) && name.chars().all(fits)
+    };
+    if !is_name(&account, false) || account.len() > 24 {
+        let reason = "an account's name has 3 to 24 lower-case letters and digits; write --out az://ACCOUNT/CONTAINER/PREFIX";
+        return Err(bad("sink.azure_blob.account", account, reason));
+    }
+    let odd = container.starts_with('-') || container.ends_with('-') || container.contains("--");
+    if !is_name(&container, true) || odd {
+        let reason = "a container's name has 3 to 63 lower-case letters, digits and single dashes between them";
+        return Err(bad("sink.azure_blob.container", container, reason));
+    }
+    let prefix = text(blob.prefix).trim_matches('/').to_owned();
+    let odd =
+        |part: &str| part.is_empty() || part.ends_with('.') || part.contains(['?', '#', '\\']);
+    if !prefix.is_empty() && prefix.split('/').any(odd) {
+        let reason =
+            "its parts between '/' must not be empty, end with a dot or have ? # \\ in them";
+        return Err(bad("sink.azure_blob.prefix", prefix, reason));
+    }
+    let block = bytes("sink.azure_blob.block", blob.block)?;
+    if !BLOCK_BYTES.contains(&block) {
+        let reason = "it must be between 64 KiB and 100 MiB";
+        return Err(bad("sink.azure_blob.block", block, reason));
+    }
+    let checksums = [("crc64", Checksum::Crc64), ("md5", Checksum::Md5)];
+    Ok(AzureBlob {
+        account,
+        container,
+        prefix,
+        endpoint: text(blob.endpoint),
+        credential: choice("sink.azure_blob.credential", blob.credential, &credentials)?,
+        block: block as usize,
+        checksum: choice("sink.azure_blob.checksum", blob.checksum, &checksums)?,
+        timeout: duration("sink.azure_blob.timeout", &text(blob.timeout))?,
+        patience: duration("sink.azure_blob.patience", &text(blob.patience))?,
     })
 }
 

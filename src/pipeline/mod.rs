@@ -164,7 +164,14 @@ pub async fn run(
         records = parts.settings.selection.total(),
         "published"
     );
-    let notes = notes(&parts.settings, &harvest, only_complete);
+    let mut notes = notes(&parts.settings, &harvest, only_complete);
+    let kept = parts.telemetry.kept.get();
+    if kept > 0 {
+        let size = bytesize::ByteSize::b(kept).display().si();
+        notes.push(format!(
+            "{size} had been uploaded by an earlier start and were not sent again"
+        ));
+    }
     finish(parts, manifest, begun, harvest.replayed, notes).await
 }
 

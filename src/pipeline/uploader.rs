@@ -40,6 +40,9 @@ impl Handler<Stage> for Uploader {
             let receipt = sink.stage(block).await?;
             fault::point("staged");
             telemetry.written.add(receipt.bytes);
+            if !receipt.sent {
+                telemetry.kept.add(receipt.bytes);
+            }
             Ok(receipt)
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))

@@ -3,12 +3,17 @@
 //! A dataset is a folder of files. It **is there** if and only if its `metadata.json` is, and that
 //! is written last. The pipeline claims the folder, stages blocks (in any order, from several
 //! uploaders at once, any of them twice), commits each file once it is whole, and publishes. To
-//! add a sink, implement [`DatasetSink`]; `local_dir` is the example.
+//! add a sink, implement [`DatasetSink`] and a [`reader::DatasetReader`], and hold both against the
+//! conformance suite, as the tests of `local_dir` and `azure_blob` do.
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub mod azure_blob;
+pub mod claim;
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod local_dir;
 pub mod reader;
 
@@ -59,6 +64,8 @@ pub struct BlockReceipt {
     pub bytes: u64,
     /// The sink's own name for the block; empty if it needs none.
     pub id: String,
+    /// Whether it was sent now; else an earlier start had sent it, and it was only checked.
+    pub sent: bool,
 }
 
 /// A whole file, ready to be committed.
@@ -74,6 +81,15 @@ pub struct FileCommit {
     pub bytes: u64,
     /// Its SHA-256, lower-case hexadecimal.
     pub sha256: String,
+}
+
+impl FileCommit {
+    /// Whether the receipts are those of the whole file, in order.
+    pub fn is_whole(&self) -> bool {
+        let staged: u64 = self.blocks.iter().map(|block| block.bytes).sum();
+        let in_order = (0..).zip(&self.blocks).all(|(i, block)| block.index == i);
+        staged == self.bytes && in_order
+    }
 }
 
 /// A place for datasets.
@@ -132,6 +148,32 @@ pub enum SinkError {
         location: String,
         /// What the system said.
         reason: String,
+    },
+    /// The settings of the sink cannot be used.
+    #[error("cannot use {location}: {reason}")]
+    Unusable {
+        /// Where.
+        location: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Under the name of a file of the dataset lies something else.
+    #[error("{path} is there already, and is not what this run writes")]
+    Foreign {
+        /// The file.
+        path: String,
+    },
+    /// A service did not do what it was asked for.
+    #[error("cannot {action} {path}: {reason}")]
+    Remote {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: String,
+        /// What the service or the connection said, without secrets.
+        reason: String,
+        /// What to do about it.
+        hint: &'static str,
     },
     /// Work on the sink did not come to its end.
     #[error(transparent)]

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
 /// A published dataset. Paths have `/` between folders.
-pub trait DatasetReader {
+pub trait DatasetReader: Send {
     /// Where it is, for a person.
     fn location(&self) -> String;
 
@@ -20,6 +20,15 @@ pub trait DatasetReader {
     /// # Errors
     /// If it cannot be asked.
     fn length(&self, path: &str) -> io::Result<Option<u64>>;
+
+    /// The SHA-256 that was kept beside a file when it was written, lower-case hexadecimal; `None`
+    /// where nothing of that kind is kept.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    fn stored_sha256(&self, _path: &str) -> io::Result<Option<String>> {
+        Ok(None)
+    }
 
     /// A file from its beginning.
     ///

@@ -107,6 +107,8 @@ pub struct Counters {
     pub bytes_total: Counter,
     /// Bytes written to the dataset.
     pub written: Counter,
+    /// Bytes of the dataset that an earlier start had sent already.
+    pub kept: Counter,
     /// By stratum, those with a target.
     pub strata: Vec<StratumCounters>,
 }

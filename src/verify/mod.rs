@@ -169,7 +169,16 @@ pub fn verify(
                 &file.path,
                 format!("has {length} bytes instead of {}", file.bytes),
             ),
-            Some(_) => {}
+            Some(_) => {
+                let stored = dataset.stored_sha256(&file.path);
+                let stored = stored.map_err(io_error(&file.path))?;
+                if stored.is_some_and(|stored| stored != file.sha256) {
+                    report.find(
+                        &file.path,
+                        "was stored with another SHA-256 than metadata.json says",
+                    );
+                }
+            }
         }
     }
     if !quick {

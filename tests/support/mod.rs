@@ -1,6 +1,7 @@
 //! Runs the real binary in a folder of its own and reads its datasets back.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+pub mod blob;
 pub mod corpus;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;

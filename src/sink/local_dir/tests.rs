@@ -1,7 +1,7 @@
 //! What is particular to a folder: crashes between two system calls, and what else lies there.
 
-use super::conformance::{Cut, claim_of, manifest_of, sink_conformance};
 use super::*;
+use crate::sink::conformance::{Cut, claim_of, manifest_of, sink_conformance};
 use crate::sink::reader::LocalDataset;
 
 fn sink() -> (tempfile::TempDir, LocalDir) {

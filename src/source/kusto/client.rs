@@ -13,9 +13,10 @@ use reqwest::{Client, Response, Url};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use super::auth::{Login, is_loopback};
+use super::auth::Login;
 use super::error::{self, Failure, KustoError};
 use super::frames::{FrameReader, TableSink, damaged};
+use crate::azure::is_loopback;
 use crate::config::settings::Kusto;
 use crate::domain::manifest::hex;
 use crate::runtime::blocking;

@@ -2,8 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::super::reader::DatasetReader;
-use super::super::{
+use super::reader::DatasetReader;
+use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
 use crate::domain::manifest::hex;
@@ -101,12 +101,26 @@ pub(crate) async fn sink_conformance(
     of_claims_at_once_one_is_granted(&make).await;
 }
 
-fn content(reader: &dyn DatasetReader, path: &str) -> Option<Vec<u8>> {
-    reader.length(path).expect("a length")?;
-    let mut bytes = Vec::new();
-    let mut file = reader.open(path).expect("a file");
-    file.read_to_end(&mut bytes).expect("its bytes");
-    Some(bytes)
+/// Readers wait; that is not for a runtime's own threads.
+async fn waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    crate::runtime::blocking(work).await.expect("no panic")
+}
+
+async fn content(reader: Box<dyn DatasetReader>, path: &str) -> Option<Vec<u8>> {
+    let path = path.to_owned();
+    waiting(move || {
+        let length = reader.length(&path).expect("a length")?;
+        let mut bytes = Vec::new();
+        let mut file = reader.open(&path).expect("a file");
+        file.read_to_end(&mut bytes).expect("its bytes");
+        assert_eq!(bytes.len() as u64, length);
+        Some(bytes)
+    })
+    .await
+}
+
+async fn files(reader: Box<dyn DatasetReader>) -> Vec<String> {
+    waiting(move || reader.files().expect("a list")).await
 }
 
 async fn granted(sink: &dyn DatasetSink, dataset: &str, run_id: &str) {
@@ -129,16 +143,24 @@ async fn blocks_in_any_order_make_the_file(
         b.stage(sink, &[1, 0]).await,
         empty.stage(sink, &[]).await,
     ];
-    assert_eq!(content(&*read("order"), "train/a.json"), None, "not yet");
+    assert_eq!(
+        content(read("order"), "train/a.json").await,
+        None,
+        "not yet"
+    );
     let together = commits.map(|commit| sink.commit(commit));
     for result in futures_util::future::join_all(together).await {
         result.expect("whole files");
     }
     for cut in [a, b, empty] {
-        let found = content(&*read("order"), &cut.path).expect("committed");
+        let found = content(read("order"), &cut.path).await.expect("committed");
         assert!(found == cut.bytes, "{}", cut.path);
     }
-    assert_eq!(content(&*read("order"), MANIFEST), None, "not published");
+    assert_eq!(
+        content(read("order"), MANIFEST).await,
+        None,
+        "not published"
+    );
 }
 
 async fn repeating_is_harmless(
@@ -157,14 +179,16 @@ async fn repeating_is_harmless(
         .await
         .expect("a block that is late");
     sink.commit(commit.clone()).await.expect("and again");
-    let found = content(&*read("twice"), "train/a.json").expect("committed");
+    let found = content(read("twice"), "train/a.json")
+        .await
+        .expect("committed");
     assert!(found == cut.bytes, "a repeated commit has changed the file");
     let commit = cut.stage(sink, &[2, 1, 0]).await;
     sink.commit(commit).await.expect("all of it again");
     sink.publish("twice", manifest_of("1")).await.expect("new");
     sink.release("twice").await.expect("ours");
     sink.release("twice").await.expect("harmless");
-    let left = read("twice").files().expect("a list");
+    let left = files(read("twice")).await;
     assert_eq!(left, [MANIFEST, "train/a.json"], "nothing lies about");
 }
 
@@ -181,7 +205,7 @@ async fn receipts_must_cover_the_file(
     long.bytes += 1;
     for wrong in [hole, swapped, long] {
         assert!(sink.commit(wrong).await.is_err());
-        assert_eq!(content(&*read("cover"), "train/a.json"), None);
+        assert_eq!(content(read("cover"), "train/a.json").await, None);
     }
     sink.commit(whole).await.expect("the right one still works");
     let never = Cut::new(sink, "cover", "train/never.json", 1, 5);
@@ -189,9 +213,10 @@ async fn receipts_must_cover_the_file(
         index: 0,
         bytes: never.bytes.len() as u64,
         id: String::new(),
+        sent: true,
     };
     assert!(sink.commit(never.commit(vec![receipt])).await.is_err());
-    assert_eq!(content(&*read("cover"), "train/never.json"), None);
+    assert_eq!(content(read("cover"), "train/never.json").await, None);
 }
 
 async fn a_dataset_belongs_to_one_run(make: &impl Fn() -> Box<dyn DatasetSink>) {
@@ -223,7 +248,7 @@ async fn a_published_dataset_stays_as_it_is(
         let again = sink.publish("published", manifest_of("2")).await;
         assert!(matches!(again, Err(SinkError::Exists(_))), "{again:?}");
         assert_eq!(
-            content(&*read("published"), MANIFEST),
+            content(read("published"), MANIFEST).await,
             Some(manifest_of("1")),
             "released: {released}"
         );
@@ -252,14 +277,16 @@ async fn a_later_start_goes_on(
     for cut in [&done, &half] {
         let commit = cut.stage(&*next, &[1, 0]).await;
         next.commit(commit).await.expect("whole");
-        let found = content(&*read("resumed"), &cut.path).expect("committed");
+        let found = content(read("resumed"), &cut.path)
+            .await
+            .expect("committed");
         assert!(found == cut.bytes, "{}", cut.path);
     }
     next.publish("resumed", manifest_of("1"))
         .await
         .expect("new");
     next.release("resumed").await.expect("ours");
-    let left = read("resumed").files().expect("a list");
+    let left = files(read("resumed")).await;
     assert_eq!(left, [MANIFEST, "train/a.json", "val/b.json"]);
 }
 

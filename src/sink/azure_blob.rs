@@ -1,0 +1,391 @@
+//! A container of Azure Blob Storage.
+//!
+//! A file is a block blob: its blocks are staged, and committed under `If-None-Match: *`, so that
+//! nothing is ever overwritten. The blob's metadata keep its SHA-256. A block's id says its index,
+//! its length and its CRC-64: what an earlier start of the run has staged is found by its id and not
+//! sent again, and a file that it has committed is compared, not sent.
+//!
+//! A conditional write is ambiguous when its answer is lost: the try that follows is told that
+//! something is there. What is there is then read back and compared.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use azure_core::Bytes;
+use azure_core::http::RequestContent;
+use azure_storage_blob::models::{
+    BlockBlobClientCommitBlockListOptions, BlockBlobClientStageBlockOptions,
+    BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
+};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use md5::{Digest, Md5};
+use tokio::sync::OnceCell;
+
+use super::claim::{self, CLAIM};
+use super::{
+    Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+};
+use crate::config::settings::{AzureBlob as Settings, Checksum};
+use crate::runtime::blocking;
+
+mod connect;
+mod failure;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+pub use reader::BlobDataset;
+
+use connect::Container;
+use failure::{Meaning, failed, meaning};
+
+/// The key of a file's digest in its blob's metadata.
+const SHA256: &str = "sha256";
+
+/// How often a claim looks again when others claim at the same moment.
+const CLAIM_LOOKS: usize = 8;
+
+/// A container that holds datasets.
+#[derive(Debug)]
+pub struct AzureBlob {
+    container: Container,
+    block_bytes: usize,
+    checksum: Checksum,
+    /// What lay there when a file was begun, by dataset and path.
+    found: Mutex<BTreeMap<(String, String), Look>>,
+}
+
+/// What an earlier start has left of a file; asked once.
+type Look = Arc<OnceCell<Found>>;
+
+/// What an earlier start has left of a file.
+#[derive(Debug, Default)]
+struct Found {
+    committed: bool,
+    /// Lengths of staged blocks, by id.
+    staged: BTreeMap<Vec<u8>, u64>,
+}
+
+impl AzureBlob {
+    /// The container of the settings. Nothing is sent before the first claim.
+    ///
+    /// # Errors
+    /// If an address or a credential cannot be used.
+    pub fn new(settings: &Settings) -> Result<Self, SinkError> {
+        let container = Container::new(settings).map_err(|reason| SinkError::Unusable {
+            location: format!("az://{}/{}", settings.account, settings.container),
+            reason,
+        })?;
+        Ok(Self {
+            container,
+            block_bytes: settings.block,
+            checksum: settings.checksum,
+            found: Mutex::default(),
+        })
+    }
+
+    async fn claim_now(&self, dataset: &str, mine: &ClaimRecord) -> Result<Claim, SinkError> {
+        let name = format!("{}/{dataset}", self.container.location);
+        // The first request is the probe: it tells soon if nothing can be reached.
+        if let Some(manifest) = self.read(dataset, MANIFEST, true).await? {
+            return claim::published(&name, manifest, mine);
+        }
+        let record = serde_json::to_vec_pretty(mine).unwrap_or_default();
+        for _ in 0..CLAIM_LOOKS {
+            if let Some(text) = self.read(dataset, CLAIM, false).await? {
+                return claim::claimed(&name, &text, mine);
+            }
+            if let Some(found) = self.stray(dataset).await? {
+                return match self.read(dataset, MANIFEST, false).await? {
+                    Some(manifest) => claim::published(&name, manifest, mine),
+                    None => Err(claim::stray(&name, &found)),
+                };
+            }
+            if !self.put_new(dataset, CLAIM, record.clone()).await? {
+                continue;
+            }
+            // Another run may have claimed, published and given back since somebody looked.
+            if self.stray(dataset).await?.is_none() {
+                return Ok(Claim::Granted);
+            }
+            self.remove(dataset, CLAIM).await?;
+        }
+        Err(SinkError::Unwritable {
+            location: name,
+            reason: "other runs claim it and give it back again and again".to_owned(),
+        })
+    }
+
+    /// A file that lies in a dataset's folder and is not the claim.
+    async fn stray(&self, dataset: &str) -> Result<Option<String>, SinkError> {
+        let prefix = self.container.name(dataset, "");
+        let names = self.container.list(&prefix).await;
+        let names = names.map_err(|error| self.failed("list", dataset, "", &error))?;
+        Ok(names.into_iter().find(|name| name != CLAIM))
+    }
+
+    /// The bytes of a small file; `None` if it is not there.
+    async fn read(
+        &self,
+        dataset: &str,
+        path: &str,
+        probe: bool,
+    ) -> Result<Option<Vec<u8>>, SinkError> {
+        let blob = match probe {
+            true => self.container.probe(dataset, path),
+            false => self.container.blob(dataset, path),
+        };
+        let read = async { blob.download(None).await?.body.collect().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(error) if meaning(&error) == Meaning::NoBlob => Ok(None),
+            Err(error) => Err(self.failed("read", dataset, path, &error)),
+        }
+    }
+
+    /// Puts a small file where none is; `false` if there is one.
+    async fn put_new(&self, dataset: &str, path: &str, bytes: Vec<u8>) -> Result<bool, SinkError> {
+        let options = BlockBlobClientUploadOptions {
+            blob_content_type: Some(content_type(path).to_owned()),
+            ..BlockBlobClientUploadOptions::default().if_not_exists()
+        };
+        // One request up to some hundred megabytes: whole, or not there.
+        let content = Bytes::from(bytes).into();
+        let blob = self.container.blocks(dataset, path);
+        match blob.upload(content, Some(options)).await {
+            Ok(_) => Ok(true),
+            Err(error) if meaning(&error) == Meaning::Exists => Ok(false),
+            Err(error) => Err(self.failed("write", dataset, path, &error)),
+        }
+    }
+
+    async fn remove(&self, dataset: &str, path: &str) -> Result<(), SinkError> {
+        match self.container.blob(dataset, path).delete(None).await {
+            Err(error) if meaning(&error) != Meaning::NoBlob => {
+                Err(self.failed("remove", dataset, path, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What an earlier start has left of a file; asked once.
+    async fn look(&self, dataset: &str, path: &str) -> Result<Look, SinkError> {
+        let key = (dataset.to_owned(), path.to_owned());
+        let cell = {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(found.entry(key).or_default())
+        };
+        let ask = || async {
+            let blob = self.container.blocks(dataset, path);
+            let list = blob.get_block_list(BlockListType::All, None).await;
+            let list = list.and_then(|list| list.into_model());
+            let list = match list {
+                Err(error) if meaning(&error) == Meaning::NoBlob => {
+                    return Ok::<_, SinkError>(Found::default());
+                }
+                list => list.map_err(|error| self.failed("look at", dataset, path, &error))?,
+            };
+            let staged = list.uncommitted_blocks.unwrap_or_default().into_iter();
+            Ok(Found {
+                committed: list
+                    .committed_blocks
+                    .is_some_and(|blocks| !blocks.is_empty()),
+                staged: staged
+                    .filter_map(|block| Some((block.name?, u64::try_from(block.size?).ok()?)))
+                    .collect(),
+            })
+        };
+        cell.get_or_try_init(ask).await?;
+        Ok(cell)
+    }
+
+    async fn stage_now(&self, block: Block) -> Result<BlockReceipt, SinkError> {
+        let Block {
+            dataset,
+            path,
+            index,
+            bytes,
+            ..
+        } = block;
+        let (bytes, checksum) = (Bytes::from(bytes), self.checksum);
+        let length = bytes.len() as u64;
+        let content = bytes.clone();
+        let summed = blocking(move || Sums::of(&content, checksum)).await?;
+        let id = summed.id(index, length);
+        let cell = self.look(&dataset, &path).await?;
+        let left =
+            |found: &Found| found.committed || found.staged.get(id.as_bytes()) == Some(&length);
+        let sent = !cell.get().is_some_and(left);
+        if sent {
+            let options = BlockBlobClientStageBlockOptions {
+                transactional_content_crc64: summed.md5.is_none().then(|| summed.crc64.to_vec()),
+                transactional_content_md5: summed.md5,
+                ..BlockBlobClientStageBlockOptions::default()
+            };
+            self.container
+                .blocks(&dataset, &path)
+                .stage_block(id.as_bytes(), length, bytes.into(), Some(options))
+                .await
+                .map_err(|error| self.failed("write a block of", &dataset, &path, &error))?;
+        }
+        Ok(BlockReceipt {
+            index,
+            bytes: length,
+            id,
+            sent,
+        })
+    }
+
+    async fn commit_now(&self, file: &FileCommit) -> Result<(), SinkError> {
+        let (dataset, path) = (file.dataset.as_str(), file.path.as_str());
+        if !file.is_whole() {
+            return Err(SinkError::Unwritable {
+                location: self.container.told(dataset, path),
+                reason: "the blocks are not the whole file".to_owned(),
+            });
+        }
+        let ids = file
+            .blocks
+            .iter()
+            .map(|block| block.id.clone().into_bytes());
+        let blocks = BlockLookupList {
+            latest: Some(ids.collect()),
+            ..BlockLookupList::default()
+        };
+        let options = BlockBlobClientCommitBlockListOptions {
+            blob_content_type: Some(content_type(path).to_owned()),
+            if_none_match: Some("*".into()),
+            metadata: Some(HashMap::from([(SHA256.to_owned(), file.sha256.clone())])),
+            ..BlockBlobClientCommitBlockListOptions::default()
+        };
+        let blob = self.container.blocks(dataset, path);
+        let committed = match RequestContent::try_from(blocks) {
+            Ok(blocks) => blob.commit_block_list(blocks, Some(options)).await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = committed else {
+            self.forget(dataset, path);
+            return Ok(());
+        };
+        self.forget(dataset, path);
+        match meaning(&error) {
+            // Perhaps by this very commit, whose answer was lost.
+            Meaning::Exists | Meaning::Refused => {
+                let there = self.container.properties(dataset, path).await;
+                match there.map_err(|error| self.failed("look at", dataset, path, &error))? {
+                    Some((length, sha256))
+                        if length == file.bytes && sha256.as_ref() == Some(&file.sha256) =>
+                    {
+                        Ok(())
+                    }
+                    Some(_) => Err(SinkError::Foreign {
+                        path: self.container.told(dataset, path),
+                    }),
+                    None => Err(self.failed("commit", dataset, path, &error)),
+                }
+            }
+            _ => Err(self.failed("commit", dataset, path, &error)),
+        }
+    }
+
+    /// Another start of the file looks again.
+    fn forget(&self, dataset: &str, path: &str) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.remove(&(dataset.to_owned(), path.to_owned()));
+    }
+
+    async fn publish_now(&self, dataset: &str, manifest: Vec<u8>) -> Result<(), SinkError> {
+        if self.put_new(dataset, MANIFEST, manifest.clone()).await? {
+            return Ok(());
+        }
+        // These very bytes, with the run's id in them: they came from here, and the answer was lost.
+        match self.read(dataset, MANIFEST, false).await? {
+            Some(found) if found == manifest => Ok(()),
+            _ => Err(SinkError::Exists(format!(
+                "{}/{dataset}",
+                self.container.location
+            ))),
+        }
+    }
+
+    fn failed(
+        &self,
+        action: &'static str,
+        dataset: &str,
+        path: &str,
+        error: &azure_core::Error,
+    ) -> SinkError {
+        failed(action, self.container.told(dataset, path), error)
+    }
+}
+
+impl DatasetSink for AzureBlob {
+    fn location(&self) -> String {
+        self.container.location.clone()
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.block_bytes
+    }
+
+    fn claim<'a>(
+        &'a self,
+        dataset: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        self.claim_now(dataset, claim).boxed()
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        self.stage_now(block).boxed()
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        async move { self.commit_now(&file).await }.boxed()
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.publish_now(dataset, manifest).boxed()
+    }
+
+    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.remove(dataset, CLAIM).boxed()
+    }
+}
+
+/// Checksums of a block.
+struct Sums {
+    /// CRC-64/NVME, little endian, as the service wants it.
+    crc64: [u8; 8],
+    md5: Option<Vec<u8>>,
+}
+
+impl Sums {
+    fn of(bytes: &[u8], checksum: Checksum) -> Self {
+        let mut crc64 = crc64fast_nvme::Digest::new();
+        crc64.write(bytes);
+        Self {
+            crc64: crc64.sum64().to_le_bytes(),
+            md5: (checksum == Checksum::Md5).then(|| Md5::digest(bytes).to_vec()),
+        }
+    }
+
+    /// The block's id: of the same length for all, and another for other content.
+    fn id(&self, index: u32, length: u64) -> String {
+        let crc64 = u64::from_le_bytes(self.crc64);
+        format!("{index:08x}-{length:08x}-{crc64:016x}")
+    }
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.') {
+        Some((_, "json")) => "application/json",
+        Some((_, "jsonl")) => "application/x-ndjson",
+        _ => "text/plain",
+    }
+}

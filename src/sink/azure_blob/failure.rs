@@ -1,0 +1,130 @@
+//! What the service or the connection said, without anything secret.
+
+use azure_core::error::ErrorKind;
+
+use super::super::SinkError;
+
+/// What an error means for what was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The container is there, the blob is not.
+    NoBlob,
+    /// Something is there already.
+    Exists,
+    /// The service refused what was sent: a block it does not have, say.
+    Refused,
+    /// Anything else.
+    Other,
+}
+
+/// What an error means.
+pub fn meaning(error: &azure_core::Error) -> Meaning {
+    let (status, code) = answer(error);
+    match (status, code) {
+        // An answer to HEAD has no body; its code is in a header, which emulators may leave out.
+        (Some(404), Some("ContainerNotFound" | "ContainerBeingDeleted")) => Meaning::Other,
+        (Some(404), _) => Meaning::NoBlob,
+        (Some(409), Some("BlobAlreadyExists" | "UnauthorizedBlobOverwrite")) => Meaning::Exists,
+        (Some(412), _) => Meaning::Exists,
+        (Some(400), Some("InvalidBlockList")) => Meaning::Refused,
+        _ => Meaning::Other,
+    }
+}
+
+/// The sink's error for one of the service.
+pub fn failed(action: &'static str, path: String, error: &azure_core::Error) -> SinkError {
+    let (status, code) = answer(error);
+    SinkError::Remote {
+        action,
+        path,
+        reason: match status {
+            Some(status) => format!(
+                "HTTP {status} {}",
+                redacted(code.unwrap_or("without a code"))
+            ),
+            None => connection(error),
+        },
+        hint: hint(error),
+    }
+}
+
+fn answer(error: &azure_core::Error) -> (Option<u16>, Option<&str>) {
+    match error.kind() {
+        ErrorKind::HttpResponse {
+            status, error_code, ..
+        } => (Some(u16::from(*status)), error_code.as_deref()),
+        _ => (None, None),
+    }
+}
+
+fn hint(error: &azure_core::Error) -> &'static str {
+    match (answer(error), error.kind()) {
+        (
+            (Some(404), Some("ContainerNotFound" | "ContainerBeingDeleted" | "ResourceNotFound")),
+            _,
+        ) => {
+            "there is no such container: correct --out az://ACCOUNT/CONTAINER/PREFIX, or have it made; then run the same command again"
+        }
+        ((Some(401 | 403), _), _) => {
+            "the login or the signature must be valid and may read, write, list and delete there (Storage Blob Data Contributor, or sp=rwdl); then run the same command again"
+        }
+        ((Some(409), Some("MemoryExtentStoreAtSizeLimit")), _) | ((Some(507), _), _) => {
+            "the store is full: make room; then run the same command again, it goes on where it stopped"
+        }
+        (_, ErrorKind::Credential) => {
+            "log in, or set sink.azure_blob.credential; then run the same command again"
+        }
+        (_, ErrorKind::Connection) => {
+            "check the account's name (--out az://ACCOUNT/...), sink.azure_blob.endpoint and the network; then run the same command again"
+        }
+        _ => {
+            "run the same command again: it goes on where it stopped (sink.azure_blob.patience says how long an outage may last)"
+        }
+    }
+}
+
+/// An error of the connection with its causes. The address is left out: a signature may be in it.
+fn connection(error: &azure_core::Error) -> String {
+    let mut causes = Vec::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        match error.downcast_ref::<reqwest::Error>() {
+            Some(error) if error.is_timeout() => causes.push("timed out".to_owned()),
+            Some(_) => {}
+            None => causes.push(redacted(&error.to_string())),
+        }
+        cause = error.source();
+    }
+    causes.dedup();
+    match causes.is_empty() {
+        true => redacted(&error.to_string()),
+        false => causes.join(": "),
+    }
+}
+
+/// A text without the query of any address in it, without line breaks, and not long.
+pub fn redacted(text: &str) -> String {
+    let words = text
+        .split_whitespace()
+        .map(|word| match word.split_once('?') {
+            Some((before, after)) if after.contains('=') => format!("{before}?..."),
+            _ if word.contains("sig=") => "...".to_owned(),
+            _ => word.to_owned(),
+        });
+    let line = words.collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_left_out() {
+        let text = "error for url (https://a.blob.core.windows.net/c/b?sv=1&sig=abc%3D) what?\n no";
+        let told = redacted(text);
+        assert!(!told.contains("abc"), "{told}");
+        assert!(told.ends_with("what? no"), "{told}");
+        assert_eq!(redacted("a sv=1&sig=abc b"), "a ... b");
+    }
+}
