@@ -7,7 +7,10 @@
 //! UTF-8 is not its business: callers check whole blocks with `simdutf8` first.
 
 use thiserror::Error;
-use wide::u8x16;
+
+mod strings;
+
+use strings::Strings;
 
 /// A row's own object is depth 1; values nested deeper than this are refused.
 pub const MAX_DEPTH: u32 = 128;
@@ -67,10 +70,7 @@ pub struct Scanner<'a> {
     max_depth: u32,
     /// For every open container, from depth 1 on, whether it is an object.
     objects: [u64; 3],
-    /// Whether any string since the last reset had an escape.
-    escaped: bool,
-    /// Whether any string so far had an escaped surrogate, paired or not.
-    surrogates: bool,
+    strings: Strings,
 }
 
 impl<'a> Scanner<'a> {
@@ -87,8 +87,7 @@ impl<'a> Scanner<'a> {
             depth: 0,
             max_depth: max_depth.min(DEPTH_BITS - 1),
             objects: [0; 3],
-            escaped: false,
-            surrogates: false,
+            strings: Strings::new(),
         }
     }
 
@@ -97,9 +96,10 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
-    /// Whether a string passed so far has a `\ud800` to `\udfff` escape: only then can one be alone.
+    /// Whether a string so far has a `\ud800` to `\udfff` escape: only then can one be alone. A
+    /// string that lies a little ahead may count already.
     pub fn saw_surrogates(&self) -> bool {
-        self.surrogates
+        self.strings.saw_surrogates()
     }
 
     /// The container that another scanner of the same text has passed since it stood where this
@@ -202,11 +202,11 @@ impl<'a> Scanner<'a> {
             return self.error();
         }
         let start = self.at;
-        let escaped = self.string()?;
+        self.string()?;
         let key = Value {
             kind: Kind::String,
             text: &self.text[start..self.at],
-            escaped,
+            escaped: self.strings.has_escape(start, self.at),
         };
         if self.peek() != Some(b':') {
             return self.error();
@@ -240,16 +240,15 @@ impl<'a> Scanner<'a> {
     pub fn value(&mut self) -> Result<Value<'a>, JsonError> {
         let kind = self.kind()?;
         let start = self.at;
-        self.escaped = false;
         match kind {
-            Kind::String => self.escaped = self.string()?,
+            Kind::String => self.string()?,
             Kind::Number | Kind::Bool | Kind::Null => self.scalar()?,
             Kind::Object | Kind::Array => self.container()?,
         }
         Ok(Value {
             kind,
             text: &self.text[start..self.at],
-            escaped: self.escaped,
+            escaped: self.strings.has_escape(start, self.at),
         })
     }
 
@@ -302,21 +301,19 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes a string whose opening quote is next; says whether it has escapes.
+    /// Passes a string whose opening quote is next.
     #[inline]
-    fn string(&mut self) -> Result<bool, JsonError> {
-        let mut escapes = Escapes::default();
-        self.at = string_end(self.text, self.at + 1, &mut escapes)?;
-        self.surrogates |= escapes.surrogate;
-        Ok(escapes.any)
+    fn string(&mut self) -> Result<(), JsonError> {
+        self.at = string_end(&mut self.strings, self.text, self.at)?;
+        Ok(())
     }
 
-    /// Passes an object or array without recursion. The hot loop of reading: positions and flags
+    /// Passes an object or array without recursion. The hot loop of reading: positions and masks
     /// are locals, and no member is given a value of its own.
     fn container(&mut self) -> Result<(), JsonError> {
         let text = self.text;
         let outside = self.depth;
-        let mut escapes = Escapes::default();
+        let mut strings = self.strings;
         let mut bracket = text[self.at];
         'open: loop {
             self.open(bracket)?;
@@ -331,8 +328,7 @@ impl<'a> Scanner<'a> {
                     self.depth -= 1;
                     if self.depth == outside {
                         self.at = at;
-                        self.escaped |= escapes.any;
-                        self.surrogates |= escapes.surrogate;
+                        self.strings = strings;
                         return Ok(());
                     }
                 } else {
@@ -341,14 +337,14 @@ impl<'a> Scanner<'a> {
                         if text.get(at) != Some(&b'"') {
                             return Err(JsonError::Syntax(at));
                         }
-                        at = skip_space(text, string_end(text, at + 1, &mut escapes)?);
+                        at = skip_space(text, string_end(&mut strings, text, at)?);
                         if text.get(at) != Some(&b':') {
                             return Err(JsonError::Syntax(at));
                         }
                         at = skip_space(text, at + 1);
                     }
                     match text.get(at) {
-                        Some(b'"') => at = string_end(text, at + 1, &mut escapes)?,
+                        Some(b'"') => at = string_end(&mut strings, text, at)?,
                         Some(&inner @ (b'{' | b'[')) => {
                             self.at = at;
                             bracket = inner;
@@ -388,14 +384,6 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// What escapes a text has had.
-#[derive(Debug, Clone, Copy, Default)]
-struct Escapes {
-    any: bool,
-    /// Of half a surrogate pair, whether the other half is there or not.
-    surrogate: bool,
-}
-
 /// The first byte from `at` on that is not white space.
 #[inline(always)]
 fn skip_space(text: &[u8], mut at: usize) -> usize {
@@ -405,76 +393,14 @@ fn skip_space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The end of a string behind its closing quote; `at` is behind the opening one.
+/// The byte behind the string whose opening quote is at `at`.
 #[inline(always)]
-fn string_end(text: &[u8], mut at: usize, escapes: &mut Escapes) -> Result<usize, JsonError> {
-    'window: while let Some(window) = text.get(at..).and_then(<[u8]>::first_chunk) {
-        let mut special = special_bytes(window);
-        while special != 0 {
-            let found = special.trailing_zeros() as usize;
-            match window[found % WINDOW] {
-                b'"' => return Ok(at + found + 1),
-                b'\\' => {
-                    let end = escape_end(text, at + found, escapes)?;
-                    if end - at >= WINDOW {
-                        at = end;
-                        continue 'window;
-                    }
-                    special &= u32::MAX << (end - at);
-                }
-                _ => return Err(JsonError::Syntax(at + found)),
-            }
-        }
-        at += WINDOW;
-    }
-    // Fewer bytes than a window are left of the whole text.
-    loop {
-        match text.get(at) {
-            Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => at = escape_end(text, at, escapes)?,
-            Some(0x20..) => at += 1,
-            _ => return Err(JsonError::Syntax(at)),
-        }
-    }
+fn string_end(strings: &mut Strings, text: &[u8], at: usize) -> Result<usize, JsonError> {
+    strings.end(text, at).map_err(JsonError::Syntax)
 }
-
-/// The end of the escape that begins at `at`.
-#[inline(always)]
-fn escape_end(text: &[u8], at: usize, escapes: &mut Escapes) -> Result<usize, JsonError> {
-    escapes.any = true;
-    match text.get(at + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-        Some(b'u') => unicode_escape_end(text, at, escapes),
-        _ => Err(JsonError::Syntax(at)),
-    }
-}
-
-#[cold]
-fn unicode_escape_end(text: &[u8], at: usize, escapes: &mut Escapes) -> Result<usize, JsonError> {
-    match text.get(at + 2..at + 6) {
-        Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => {
-            escapes.surrogate |= matches!(hex, [b'd' | b'D', second, ..] if *second >= b'8');
-            Ok(at + 6)
-        }
-        _ => Err(JsonError::Syntax(at)),
-    }
-}
-
-/// Bytes looked at together in a string: most strings of telemetry end within two.
-const WINDOW: usize = 16;
 
 /// Room for the nesting of `Scanner::objects`.
 const DEPTH_BITS: u32 = 192;
-
-/// A bit for every `"`, `\` and control character of a window.
-#[inline(always)]
-fn special_bytes(window: &[u8; WINDOW]) -> u32 {
-    let text = u8x16::new(*window);
-    let special = text.simd_eq(u8x16::splat(b'"'))
-        | text.simd_eq(u8x16::splat(b'\\'))
-        | text.simd_eq(text.min(u8x16::splat(0x1f)));
-    special.to_bitmask()
-}
 
 /// Checks that a text is exactly one JSON value, UTF-8 included.
 pub fn check(text: &[u8]) -> Result<(), JsonError> {
@@ -540,14 +466,6 @@ mod tests {
                     serde_accepts(candidate),
                     "{:?}", String::from_utf8_lossy(candidate)
                 );
-            }
-        }
-
-        #[test]
-        fn special_bytes_are_the_quote_the_backslash_and_controls(window in any::<[u8; WINDOW]>()) {
-            for (at, byte) in window.iter().enumerate() {
-                let special = matches!(byte, b'"' | b'\\' | 0..=0x1f);
-                prop_assert_eq!(special_bytes(&window) >> at & 1 == 1, special);
             }
         }
     }

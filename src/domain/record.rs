@@ -32,6 +32,8 @@ struct Members<'a> {
     known: [Option<Value<'a>>; 14],
     /// By decoded name; a later duplicate replaces an earlier one.
     unknown: Vec<(Cow<'a, [u8]>, Value<'a>)>,
+    /// Whether a string up to here may have half a surrogate pair.
+    surrogates: bool,
 }
 
 impl<'a> Members<'a> {
@@ -62,6 +64,7 @@ impl<'a> Members<'a> {
             .unknown
             .dedup_by(|earlier, kept| earlier.0 == kept.0);
         members.unknown.reverse();
+        members.surrogates = scanner.saw_surrogates();
         Ok(members)
     }
 
@@ -114,7 +117,9 @@ impl<'s> Assembler<'s> {
         Self { selection, nested }
     }
 
-    /// Appends the record of a conversation whose event rows are given in the order of turns.
+    /// Appends the record of a conversation whose event rows are given in the order of turns. Says
+    /// whether it is flawless: the rules will find nothing in it, not even a warning, in the split
+    /// that the id hashes to.
     ///
     /// # Errors
     /// If a row is not what it was when its header was read.
@@ -123,7 +128,7 @@ impl<'s> Assembler<'s> {
         id: &str,
         rows: &[&[u8]],
         out: &mut Vec<u8>,
-    ) -> Result<(), JsonError> {
+    ) -> Result<bool, JsonError> {
         let turns = rows
             .iter()
             .map(|row| event_members(row))
@@ -135,7 +140,28 @@ impl<'s> Assembler<'s> {
         self.write_head(id, &envelope, out);
         self.write_turns(&turns, out);
         write_tail(&envelope, out);
-        Ok(())
+        Ok(self.is_flawless(id, &turns, &envelope))
+    }
+
+    /// What [`validate`](super::validation::validate) would find, told from the parts: they are in
+    /// hand, and reading the record again to find nothing would double the work.
+    fn is_flawless(&self, id: &str, turns: &[Members<'_>], envelope: &Envelope) -> bool {
+        let is_text = |turn: &Members<'_>, field| {
+            let body = turn.get(field).and_then(Value::string_body);
+            body.is_some_and(|body| !text::is_blank(body))
+        };
+        let [prompt, completion, _] = envelope.tokens;
+        let bucket = self.selection.bucket_of(envelope.turns);
+        (1..).zip(turns).all(|(place, turn)| {
+            turn.integer(Field::TurnIndex) == Some(place)
+                && is_text(turn, Field::UserMessage)
+                && is_text(turn, Field::ModelMessage)
+                && !turn.surrogates
+        }) && envelope.user_name.is_some()
+            && prompt.is_some_and(|tokens| tokens > 0)
+            && completion.is_some_and(|tokens| tokens >= 0)
+            && bucket.is_some_and(|bucket| !text::is_blank(bucket.name.as_bytes()))
+            && !text::is_blank(id.as_bytes())
     }
 
     /// The length of the record that [`Self::from_events`] would write, holding one row at a
@@ -473,7 +499,46 @@ impl TurnTieKey {
 #[cfg(test)]
 mod tests {
     use super::super::stratum::tests::selection;
+    use super::super::validation::validate;
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn a_record_is_flawless_if_and_only_if_the_rules_find_nothing(
+            id in prop_oneof![9 => Just("a"), 1 => Just(" ")],
+            turns in prop::collection::vec(
+                (
+                    prop_oneof![20 => Just(0), 1 => Just(1)],
+                    prop::sample::select(vec![r#""u""#, r#""u\"""#, r#"" ""#, "null", "5", r#""\u0020""#]),
+                    prop::sample::select(vec![r#""m""#, r#""m""#, r#""""#, "null", r#""\ude42""#]),
+                    prop::sample::select(vec!["1", "1", "0", "-9", "null"]),
+                    prop::sample::select(vec![r#""n""#, "null", r#"" ""#]),
+                ),
+                2..8,
+            ),
+            good in any::<bool>(),
+        ) {
+            let row = |(place, &(skip, user, model, tokens, name)): (i64, &(i64, _, _, _, _))| {
+                let (user, model) = if good { (r#""u""#, r#""m""#) } else { (user, model) };
+                let index = place + skip;
+                format!(
+                    r#"{{"turnIndex":{index},"userName":{name},"userMessage":{user},"modelMessage":{model},"promptTokens":{tokens},"completionTokens":{tokens}}}"#
+                )
+            };
+            let rows: Vec<String> = (1..).zip(&turns).map(row).collect();
+            let rows: Vec<&[u8]> = rows.iter().map(|row| row.as_bytes()).collect();
+            let selection = selection(1);
+            let mut record = Vec::new();
+            let flawless = Assembler::new(&selection, Nested::AsIs)
+                .from_events(id, &rows, &mut record)
+                .expect("checked rows");
+            let split = &selection.split_of(id.as_bytes()).name;
+            let verdict = validate(&record, split, &selection).expect("an object");
+            prop_assert_eq!(flawless, verdict.is_valid() && verdict.warnings.is_empty());
+        }
+    }
 
     fn assembled(nested: Nested, rows: &[&str]) -> String {
         let selection = selection(1);

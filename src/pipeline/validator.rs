@@ -79,9 +79,8 @@ fn validate_batch(
     for candidate in &batch.candidates {
         text.extend_from_slice(parts.framing.between.as_bytes());
         let start = text.len();
-        record(parts, shape, candidate, &mut text)?;
-        let verdict = if candidate.flawless {
-            // These very bytes were judged when they were read: the checksum says so.
+        let flawless = record(parts, shape, candidate, &mut text)?;
+        let verdict = if flawless {
             Verdict::default()
         } else {
             validate(&text[start..], split, &parts.selection).map_err(PayloadError::from)?
@@ -100,19 +99,20 @@ fn validate_batch(
     })
 }
 
-/// Appends a candidate's record.
+/// Appends a candidate's record; says whether it is known that the rules find nothing in it.
 fn record(
     parts: &ValidateParts,
     shape: RowShape,
     candidate: &Candidate,
     out: &mut Vec<u8>,
-) -> Result<(), PayloadError> {
+) -> Result<bool, PayloadError> {
     let assembler = Assembler::new(&parts.selection, parts.nested);
     if shape == RowShape::Conversations {
         for row in &candidate.rows {
             parts.payloads.read_record(row, &assembler, out)?;
         }
-        return Ok(());
+        // If so, these very bytes were judged when they were read: the checksum says so.
+        return Ok(candidate.flawless);
     }
     let mut payload = Vec::with_capacity(candidate.payload_bytes() as usize);
     let mut ends = Vec::with_capacity(candidate.rows.len());
@@ -126,8 +126,7 @@ fn record(
         .map(|&end| &payload[std::mem::replace(&mut start, end)..end])
         .collect();
     let id = String::from_utf8_lossy(&candidate.id);
-    assembler.from_events(&id, &rows, out)?;
-    Ok(())
+    Ok(assembler.from_events(&id, &rows, out)?)
 }
 
 fn count(parts: &ValidateParts, stratum: StratumId, records: usize) {

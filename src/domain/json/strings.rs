@@ -1,0 +1,301 @@
+//! Where the strings of a text end, found 64 bytes at a time.
+//!
+//! A window of the text becomes a handful of bit masks, a bit a byte: which quotes are no escaped
+//! ones, which bytes lie within strings, which of those may not be there. So a string costs the
+//! taking of two bits, however long it is and however many escapes it has. The masks of escapes and
+//! of what is inside strings are those of simdjson (Langdale and Lemire, "Parsing gigabytes of JSON
+//! per second", 2019, section 3.1).
+//!
+//! Windows are looked at in order and once; every quote outside strings must be taken in order too,
+//! which a scanner does: any other byte there is part of a token that it reads.
+
+use wide::u8x16;
+
+/// Bytes in a window: as many as a mask has bits.
+const WINDOW: usize = 64;
+
+/// The strings of a text, up to a cursor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Strings {
+    /// The first byte that is in no window yet.
+    loaded: usize,
+    /// Quotes of the last window that begin or end a string and are still ahead.
+    quotes: u64,
+    /// Backslashes of the last window.
+    backslashes: u64,
+    /// The byte behind the last backslash of the windows before; 0: there was none.
+    behind_backslash: usize,
+    /// Bit 0: whether the byte behind the last window is escaped.
+    escaped_next: u64,
+    /// All ones if the last window ended within a string.
+    inside: u64,
+    /// The first byte within a string that may not stand there.
+    fault: usize,
+    surrogates: bool,
+}
+
+impl Strings {
+    pub const fn new() -> Self {
+        Self {
+            loaded: 0,
+            quotes: 0,
+            backslashes: 0,
+            behind_backslash: 0,
+            escaped_next: 0,
+            inside: 0,
+            fault: usize::MAX,
+            surrogates: false,
+        }
+    }
+
+    /// The byte behind the string whose opening quote is at `at`; or where it is wrong.
+    #[inline(always)]
+    pub fn end(&mut self, text: &[u8], at: usize) -> Result<usize, usize> {
+        if self.next_quote(text) != Some(at) {
+            return Err(at);
+        }
+        match self.next_quote(text) {
+            Some(end) if end < self.fault => Ok(end + 1),
+            _ => Err(self.fault.min(text.len())),
+        }
+    }
+
+    /// Whether there is a backslash in `start..end`, all of which was passed, and nothing behind the
+    /// window that `end` is in.
+    #[inline(always)]
+    pub fn has_escape(&self, start: usize, end: usize) -> bool {
+        let window = self.loaded - WINDOW.min(self.loaded);
+        let ahead = (u64::MAX << 1) << end.saturating_sub(window + 1).min(WINDOW - 1);
+        let passed = self.backslashes & !ahead;
+        let last = match passed {
+            0 => self.behind_backslash,
+            _ => window + WINDOW - passed.leading_zeros() as usize,
+        };
+        last > start
+    }
+
+    /// Whether a window so far has an escape of half a surrogate pair.
+    pub fn saw_surrogates(&self) -> bool {
+        self.surrogates
+    }
+
+    #[inline(always)]
+    fn next_quote(&mut self, text: &[u8]) -> Option<usize> {
+        while self.quotes == 0 {
+            if self.loaded >= text.len() {
+                return None;
+            }
+            self.load(text);
+        }
+        let at = self.loaded - WINDOW + self.quotes.trailing_zeros() as usize;
+        self.quotes &= self.quotes - 1;
+        Some(at)
+    }
+
+    /// Looks at the next window. What a text is too short for counts as spaces.
+    #[inline]
+    fn load(&mut self, text: &[u8]) {
+        let rest = &text[self.loaded..];
+        let mut padded = [b' '; WINDOW];
+        let window = match rest.first_chunk() {
+            Some(window) => window,
+            None => {
+                padded[..rest.len()].copy_from_slice(rest);
+                &padded
+            }
+        };
+        let masks = Masks::of(window);
+        if self.backslashes != 0 {
+            self.behind_backslash = self.loaded - self.backslashes.leading_zeros() as usize;
+        }
+        self.backslashes = masks.backslash;
+        let escaped = self.escaped(masks.backslash);
+        self.quotes = masks.quote & !escaped;
+        let inside = prefix_xor(self.quotes) ^ self.inside;
+        self.inside = 0u64.wrapping_sub(inside >> 63);
+        let mut faults = masks.control & inside;
+        if escaped != 0 {
+            faults |= self.faulty_escapes(text, window, escaped);
+        }
+        if faults != 0 {
+            let at = self.loaded + faults.trailing_zeros() as usize;
+            self.fault = self.fault.min(at);
+        }
+        self.loaded += WINDOW;
+    }
+
+    /// Which bytes of a window have an odd number of backslashes before them.
+    #[inline(always)]
+    fn escaped(&mut self, backslash: u64) -> u64 {
+        const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+        if backslash == 0 {
+            return std::mem::take(&mut self.escaped_next);
+        }
+        let first = backslash & !self.escaped_next;
+        // A run of backslashes carries into the byte behind it; its parity tells whether that one
+        // or the one before is the escaped one.
+        let codes = ((first << 1) | ODD).wrapping_sub(first) ^ ODD;
+        let escaped = codes ^ (backslash | self.escaped_next);
+        self.escaped_next = (codes & backslash) >> 63;
+        escaped
+    }
+
+    /// Which of the escaped bytes make no escape.
+    #[inline]
+    fn faulty_escapes(&mut self, text: &[u8], window: &[u8; WINDOW], escaped: u64) -> u64 {
+        let mut faults = escaped & !escapable(window);
+        let mut unicode = escaped & eq(window, b'u');
+        while unicode != 0 {
+            let bit = unicode.trailing_zeros() as usize;
+            let at = self.loaded + bit + 1;
+            match text.get(at..at + 4) {
+                Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => {
+                    self.surrogates |= matches!(hex, [b'd' | b'D', second, ..] if *second >= b'8');
+                }
+                _ => faults |= 1 << bit,
+            }
+            unicode &= unicode - 1;
+        }
+        faults
+    }
+}
+
+/// A bit for every byte of a window of some kinds.
+struct Masks {
+    quote: u64,
+    backslash: u64,
+    /// Below U+0020.
+    control: u64,
+}
+
+impl Masks {
+    #[inline(always)]
+    fn of(window: &[u8; WINDOW]) -> Self {
+        Self {
+            quote: eq(window, b'"'),
+            backslash: eq(window, b'\\'),
+            control: mask(window, |part| part.simd_eq(part.min(u8x16::splat(0x1f)))),
+        }
+    }
+}
+
+#[inline(always)]
+fn eq(window: &[u8; WINDOW], byte: u8) -> u64 {
+    mask(window, |part| part.simd_eq(u8x16::splat(byte)))
+}
+
+/// Bytes that may follow a backslash.
+#[inline(always)]
+fn escapable(window: &[u8; WINDOW]) -> u64 {
+    mask(window, |part| {
+        b"\\/bfnrtu"
+            .iter()
+            .fold(part.simd_eq(u8x16::splat(b'"')), |found, &byte| {
+                found | part.simd_eq(u8x16::splat(byte))
+            })
+    })
+}
+
+#[inline(always)]
+fn mask(window: &[u8; WINDOW], test: impl Fn(u8x16) -> u8x16) -> u64 {
+    let (parts, _) = window.as_chunks::<16>();
+    let bits = |part: &[u8; 16]| u64::from(test(u8x16::new(*part)).to_bitmask());
+    bits(&parts[0]) | bits(&parts[1]) << 16 | bits(&parts[2]) << 32 | bits(&parts[3]) << 48
+}
+
+/// Bit `i` of the result is the parity of the bits up to `i`.
+#[inline(always)]
+fn prefix_xor(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Where a string ends and whether it has an escape, byte by byte; `None` if it is wrong.
+    fn end_of_string(text: &[u8], at: usize) -> Option<(usize, bool)> {
+        let (mut next, mut escaped) = (at + 1, false);
+        loop {
+            next += match text.get(next)? {
+                b'"' => return Some((next + 1, escaped)),
+                b'\\' => {
+                    escaped = true;
+                    match text.get(next + 1)? {
+                        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
+                        b'u' => {
+                            let hex = text.get(next + 2..next + 6)?;
+                            hex.iter().all(u8::is_ascii_hexdigit).then_some(6)?
+                        }
+                        _ => return None,
+                    }
+                }
+                0..0x20 => return None,
+                _ => 1,
+            };
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn strings_end_where_they_end_byte_by_byte(
+            strings in prop::collection::vec(
+                (
+                    "[ ,]{0,70}",
+                    prop::collection::vec(
+                        prop_oneof![
+                            30 => "[a-zé]{0,9}",
+                            9 => r#"\\[\\"/bfnrt]"#,
+                            3 => r"\\u[0-9a-f]{4}",
+                            1 => r"\\{1,80}",
+                            1 => r"\\u[0-9a-g]{3}",
+                            1 => "[\\x00-\\x1f]?",
+                        ],
+                        0..30,
+                    ),
+                ),
+                1..6,
+            ),
+        ) {
+            let text: String = strings
+                .iter()
+                .map(|(gap, body)| format!("{gap}\"{}\"", body.concat()))
+                .collect();
+            let text = text.as_bytes();
+            let mut strings = Strings::new();
+            let mut at = 0;
+            while let Some(open) = text[at..].iter().position(|&byte| byte == b'"') {
+                let open = at + open;
+                if !text[at..open].iter().all(|byte| b" ,".contains(byte)) {
+                    // Nothing but white space and tokens lies between strings.
+                    break;
+                }
+                let expected = end_of_string(text, open);
+                let found = strings.end(text, open).ok();
+                prop_assert_eq!(found, expected.map(|(end, _)| end));
+                let Some((end, escaped)) = expected else { break };
+                prop_assert_eq!(strings.has_escape(open, end), escaped);
+                at = end;
+            }
+        }
+    }
+
+    #[test]
+    fn half_a_pair_is_noticed() {
+        for (text, seen) in [
+            (r#""\ud83d""#, true),
+            (r#""\uDe42""#, true),
+            (r#""\u0041""#, false),
+            (r#""\\ud83d""#, false),
+        ] {
+            let mut strings = Strings::new();
+            assert_eq!(strings.end(text.as_bytes(), 0), Ok(text.len()));
+            assert_eq!(strings.saw_surrogates(), seen, "{text}");
+        }
+    }
+}
