@@ -38,6 +38,7 @@ pub mod rows_report;
 pub mod sampler;
 pub mod stratum_file;
 pub mod supervisor;
+pub mod turns;
 pub mod uploader;
 pub mod validator;
 pub mod work_dir;
@@ -54,6 +55,7 @@ use rows_report::RowsReport;
 use sampler::{Sampler, WriteParts};
 use stratum_file::StratumFile;
 use supervisor::{Harvest, Supervisor, SupervisorParts};
+use turns::Turns;
 use validator::ValidateParts;
 use work_dir::{RunState, WorkDir};
 
@@ -199,9 +201,12 @@ async fn finish(
     manifest: Manifest,
     begun: Instant,
     chunks_replayed: u64,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
 ) -> Result<RunReport, RunError> {
-    parts.sink.release(&manifest.dataset).await?;
+    if let Err(error) = parts.sink.release(&manifest.dataset).await {
+        // The dataset is there; a claim beside it keeps nobody from anything.
+        notes.push(format!("its claim is left there: {error}"));
+    }
     parts.work_dir.record.state = RunState::Published;
     parts.work_dir.save()?;
     parts.work_dir.clear()?;
@@ -318,6 +323,7 @@ fn supervisor_parts(
         credits: credits.clone(),
         pool: Arc::clone(&pool),
         files: Arc::new(Semaphore::new(settings.workers.uploaders.get())),
+        turns: Turns::new(settings.workers.uploaders.get()),
         telemetry: Arc::clone(&parts.telemetry),
         stop: Arc::clone(&stop),
     });

@@ -5,9 +5,9 @@
 //! full blocks to the uploaders, all overlapping. When too many were invalid it says so, keeps its
 //! file as far as it is, and takes offers from behind the last candidate in another round.
 //!
-//! Memory: candidates (a header each), the batches in flight (paid from the credits), and at most
-//! two blocks and the one in the making; not more strata write at once than there
-//! are uploaders.
+//! Memory: candidates (a header each), the batches in flight (paid from the credits), and two
+//! blocks for each uploader: the one it sends, and one in the making, for not more strata write at
+//! once than there are uploaders.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,7 @@ use super::messages::{
     Validated, WriteStratum,
 };
 use super::stratum_file::StratumFile;
+use super::turns::Turns;
 use super::uploader::Uploader;
 use super::validator::Validator;
 use crate::domain::reservoir::{Candidate, Floor, Reservoir};
@@ -39,9 +40,6 @@ use crate::telemetry::Telemetry;
 /// few enough that a file can end without much work for nothing.
 const BATCH_BYTES: u64 = 256 * 1024;
 
-/// Blocks of one file that are being written at once: one to the disk while the next is made.
-const BLOCKS_IN_FLIGHT: usize = 2;
-
 /// What all samplers share.
 pub struct WriteParts {
     /// The dataset's folder.
@@ -52,6 +50,8 @@ pub struct WriteParts {
     pub pool: Arc<CpuPool>,
     /// One permit for each file that may be written at once.
     pub files: Arc<Semaphore>,
+    /// Of the uploaders: a full block waits for its turn.
+    pub turns: Turns,
     /// What is told.
     pub telemetry: Telemetry,
     /// Set when the run is to end.
@@ -63,7 +63,7 @@ pub struct WriteParts {
 pub struct Crew {
     /// Batches go round.
     pub validators: Arc<[Addr<Validator>]>,
-    /// Blocks go round.
+    /// Blocks go to who is idle.
     pub uploaders: Arc<[Addr<Uploader>]>,
 }
 
@@ -338,6 +338,8 @@ impl Foreman {
             }
             tokio::select! {
                 biased;
+                // Its turn ends only here: other files may be waiting for it.
+                Some(receipt) = staging.0.next() => self.receipts.push(receipt??),
                 Some(validated) = validating.next() => {
                     file = self.place(file, validated?, staging).await?;
                 }
@@ -386,13 +388,20 @@ impl Foreman {
 
     async fn stage(&mut self, blocks: Vec<Block>, staging: &mut Staging) -> Result<(), RunError> {
         for block in blocks {
-            staging.make_room(&mut self.receipts).await?;
-            self.turn += 1;
-            let uploader = &self.crew.uploaders[self.turn % self.crew.uploaders.len()];
-            let answer = uploader.send(Stage(block));
-            staging
-                .0
-                .push(async move { answer.await.map_err(|_| died("uploader")) }.boxed_local());
+            let turn = loop {
+                tokio::select! {
+                    biased;
+                    Some(receipt) = staging.0.next() => self.receipts.push(receipt??),
+                    turn = self.parts.turns.take() => break turn,
+                }
+            };
+            let answer = self.crew.uploaders[turn.number].send(Stage(block));
+            let receipt = async move {
+                let receipt = answer.await;
+                drop(turn);
+                receipt.map_err(|_| died("uploader"))
+            };
+            staging.0.push(receipt.boxed_local());
         }
         Ok(())
     }
@@ -416,8 +425,8 @@ impl Foreman {
             bytes: finished.bytes,
             sha256: finished.sha256.clone(),
         };
-        let uploader = &self.crew.uploaders[self.turn % self.crew.uploaders.len()];
-        uploader
+        let turn = self.parts.turns.take().await;
+        self.crew.uploaders[turn.number]
             .send(Commit(commit))
             .await
             .map_err(|_| died("uploader"))??;
@@ -455,16 +464,6 @@ struct Staging(
 );
 
 impl Staging {
-    /// Waits until another block may go.
-    async fn make_room(&mut self, receipts: &mut Vec<BlockReceipt>) -> Result<(), RunError> {
-        while self.0.len() >= BLOCKS_IN_FLIGHT
-            && let Some(receipt) = self.0.next().await
-        {
-            receipts.push(receipt??);
-        }
-        Ok(())
-    }
-
     /// Waits for all blocks.
     async fn finish(&mut self, receipts: &mut Vec<BlockReceipt>) -> Result<(), RunError> {
         while let Some(receipt) = self.0.next().await {

@@ -19,7 +19,6 @@ use azure_storage_blob::models::{
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use md5::{Digest, Md5};
 use tokio::sync::OnceCell;
 
 use super::claim::{self, CLAIM};
@@ -31,7 +30,9 @@ use crate::runtime::blocking;
 
 mod connect;
 mod failure;
+mod patience;
 mod reader;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -39,12 +40,19 @@ pub use reader::BlobDataset;
 
 use connect::Container;
 use failure::{Meaning, failed, meaning};
+use sums::Sums;
 
 /// The key of a file's digest in its blob's metadata.
 const SHA256: &str = "sha256";
 
 /// How often a claim looks again when others claim at the same moment.
 const CLAIM_LOOKS: usize = 8;
+
+/// How often a block is sent that comes to the service damaged. A line that damages more is broken.
+const SENDS: usize = 5;
+
+/// As many blocks has a file at most, says the service.
+const BLOCKS: u32 = 50_000;
 
 /// A container that holds datasets.
 #[derive(Debug)]
@@ -94,7 +102,12 @@ impl AzureBlob {
         let record = serde_json::to_vec_pretty(mine).unwrap_or_default();
         for _ in 0..CLAIM_LOOKS {
             if let Some(text) = self.read(dataset, CLAIM, false).await? {
-                return claim::claimed(&name, &text, mine);
+                let claimed = claim::claimed(&name, &text, mine)?;
+                // Another run may have published before this claim was put.
+                return match self.read(dataset, MANIFEST, false).await? {
+                    Some(manifest) => claim::published(&name, manifest, mine),
+                    None => Ok(claimed),
+                };
             }
             if let Some(found) = self.stray(dataset).await? {
                 return match self.read(dataset, MANIFEST, false).await? {
@@ -208,6 +221,14 @@ impl AzureBlob {
             bytes,
             ..
         } = block;
+        if index >= BLOCKS {
+            return Err(SinkError::Unusable {
+                location: self.container.told(&dataset, &path),
+                reason: format!(
+                    "a file has at most {BLOCKS} blocks: raise sink.azure_blob.block, and start over with --fresh"
+                ),
+            });
+        }
         let (bytes, checksum) = (Bytes::from(bytes), self.checksum);
         let length = bytes.len() as u64;
         let content = bytes.clone();
@@ -218,16 +239,7 @@ impl AzureBlob {
             |found: &Found| found.committed || found.staged.get(id.as_bytes()) == Some(&length);
         let sent = !cell.get().is_some_and(left);
         if sent {
-            let options = BlockBlobClientStageBlockOptions {
-                transactional_content_crc64: summed.md5.is_none().then(|| summed.crc64.to_vec()),
-                transactional_content_md5: summed.md5,
-                ..BlockBlobClientStageBlockOptions::default()
-            };
-            self.container
-                .blocks(&dataset, &path)
-                .stage_block(id.as_bytes(), length, bytes.into(), Some(options))
-                .await
-                .map_err(|error| self.failed("write a block of", &dataset, &path, &error))?;
+            self.send(&dataset, &path, &id, bytes, summed).await?;
         }
         Ok(BlockReceipt {
             index,
@@ -235,6 +247,43 @@ impl AzureBlob {
             id,
             sent,
         })
+    }
+
+    /// Sends a block, again if it comes to the service damaged.
+    async fn send(
+        &self,
+        dataset: &str,
+        path: &str,
+        id: &str,
+        bytes: Bytes,
+        sums: Sums,
+    ) -> Result<(), SinkError> {
+        let options = BlockBlobClientStageBlockOptions {
+            transactional_content_crc64: sums.md5.is_none().then(|| sums.crc64.to_vec()),
+            transactional_content_md5: sums.md5,
+            ..BlockBlobClientStageBlockOptions::default()
+        };
+        let blob = self.container.blocks(dataset, path);
+        let mut sends = 1;
+        loop {
+            let (content, options) = (bytes.clone().into(), options.clone());
+            let length = bytes.len() as u64;
+            let sent = blob.stage_block(id.as_bytes(), length, content, Some(options));
+            match sent.await {
+                Ok(_) => return Ok(()),
+                Err(error) if meaning(&error) == Meaning::Damaged && sends < SENDS => {
+                    tracing::warn!(
+                        path,
+                        block = id,
+                        "a block arrived damaged and is sent again"
+                    );
+                    sends += 1;
+                }
+                Err(error) => {
+                    return Err(self.failed("write a block of", dataset, path, &error));
+                }
+            }
+        }
     }
 
     async fn commit_now(&self, file: &FileCommit) -> Result<(), SinkError> {
@@ -355,30 +404,6 @@ impl DatasetSink for AzureBlob {
 
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
         self.remove(dataset, CLAIM).boxed()
-    }
-}
-
-/// Checksums of a block.
-struct Sums {
-    /// CRC-64/NVME, little endian, as the service wants it.
-    crc64: [u8; 8],
-    md5: Option<Vec<u8>>,
-}
-
-impl Sums {
-    fn of(bytes: &[u8], checksum: Checksum) -> Self {
-        let mut crc64 = crc64fast_nvme::Digest::new();
-        crc64.write(bytes);
-        Self {
-            crc64: crc64.sum64().to_le_bytes(),
-            md5: (checksum == Checksum::Md5).then(|| Md5::digest(bytes).to_vec()),
-        }
-    }
-
-    /// The block's id: of the same length for all, and another for other content.
-    fn id(&self, index: u32, length: u64) -> String {
-        let crc64 = u64::from_le_bytes(self.crc64);
-        format!("{index:08x}-{length:08x}-{crc64:016x}")
     }
 }
 

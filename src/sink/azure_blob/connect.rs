@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
+use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use azure_storage_blob::models::{
     BlobClientGetPropertiesResultHeaders, BlobContainerClientListBlobsOptions,
 };
@@ -18,6 +18,7 @@ use reqwest::redirect::Policy;
 
 use super::SHA256;
 use super::failure::{Meaning, meaning};
+use super::patience::Patience;
 use crate::azure;
 use crate::config::settings::{AzureBlob, BlobCredential};
 
@@ -26,9 +27,6 @@ const SAS_VARIABLE: &str = "AZURE_STORAGE_SAS_TOKEN";
 
 /// How long the first request may fail: a misspelt account must be told at once.
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// Pauses between tries: they double up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A container and the folder in it that datasets go to.
 pub struct Container {
@@ -82,16 +80,9 @@ impl Container {
         };
         let http = http.build().map_err(|_| "no client can be made")?;
         let client = |patience: Duration| {
-            let retry = ExponentialRetryOptions {
-                initial_delay: azure_core::time::Duration::milliseconds(200),
-                // The time decides.
-                max_retries: u32::MAX,
-                max_total_elapsed: time(patience),
-                max_delay: time(LONGEST_PAUSE),
-            };
             let options = BlobServiceClientOptions {
                 client_options: ClientOptions {
-                    retry: RetryOptions::exponential(retry),
+                    retry: RetryOptions::custom(Arc::new(Patience::new(patience))),
                     transport: Some(Transport::new(Arc::new(http.clone()))),
                     ..ClientOptions::default()
                 },
@@ -185,12 +176,6 @@ impl Container {
     pub fn probe(&self, dataset: &str, path: &str) -> azure_storage_blob::BlobClient {
         self.probe.blob_client(&self.name(dataset, path))
     }
-}
-
-fn time(duration: Duration) -> azure_core::time::Duration {
-    duration
-        .try_into()
-        .unwrap_or(azure_core::time::Duration::MAX)
 }
 
 /// The address of the service, without any query.

@@ -13,6 +13,8 @@ pub enum Meaning {
     Exists,
     /// The service refused what was sent: a block it does not have, say.
     Refused,
+    /// What arrived is not what was sent.
+    Damaged,
     /// Anything else.
     Other,
 }
@@ -27,6 +29,7 @@ pub fn meaning(error: &azure_core::Error) -> Meaning {
         (Some(409), Some("BlobAlreadyExists" | "UnauthorizedBlobOverwrite")) => Meaning::Exists,
         (Some(412), _) => Meaning::Exists,
         (Some(400), Some("InvalidBlockList")) => Meaning::Refused,
+        (Some(400), Some("Md5Mismatch" | "Crc64Mismatch")) => Meaning::Damaged,
         _ => Meaning::Other,
     }
 }

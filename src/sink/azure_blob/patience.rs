@@ -1,0 +1,80 @@
+//! How the client of a container tries again.
+
+use std::time::Duration;
+
+use azure_core::http::StatusCode;
+use azure_core::http::headers::{HeaderName, RETRY_AFTER};
+use azure_core::http::policies::{RetryHeaders, RetryPolicy};
+use azure_core::time::Duration as Span;
+
+use crate::domain::retry::Backoff;
+
+/// Pauses between tries. The client's own ones overflow after some ten minutes.
+const PAUSES: Backoff = Backoff {
+    base: Duration::from_millis(400),
+    cap: Duration::from_secs(10),
+};
+
+/// Tries again until so much time has passed since the first failure; a service that says how long
+/// to wait is heard.
+#[derive(Debug)]
+pub struct Patience {
+    limit: Span,
+    headers: RetryHeaders,
+}
+
+impl Patience {
+    /// Patience of this length.
+    pub fn new(limit: Duration) -> Self {
+        let milliseconds = ["retry-after-ms", "x-ms-retry-after-ms"].map(HeaderName::from_static);
+        Self {
+            limit: limit.try_into().unwrap_or(Span::MAX),
+            headers: RetryHeaders {
+                retry_headers: milliseconds.into_iter().chain([RETRY_AFTER]).collect(),
+            },
+        }
+    }
+}
+
+impl RetryPolicy for Patience {
+    fn is_expired(&self, since_first_failure: Span, _: u32) -> bool {
+        since_first_failure >= self.limit
+    }
+
+    fn retry_headers(&self) -> Option<&RetryHeaders> {
+        Some(&self.headers)
+    }
+
+    fn retry_status_codes(&self) -> &[StatusCode] {
+        // The client's own: 408, 429, 500, 502, 503, 504.
+        &[]
+    }
+
+    fn sleep_duration(&self, failures: u32) -> Span {
+        let chance = getrandom::u32().map_or(0.5, |n| f64::from(n) / f64::from(u32::MAX));
+        let pause = PAUSES.delay(failures, chance);
+        pause.try_into().unwrap_or(Span::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_stay_long_however_often_it_failed() {
+        let patience = Patience::new(Duration::from_secs(3600));
+        let pause = |failures| patience.sleep_duration(failures).whole_milliseconds();
+        assert!((400..=480).contains(&pause(1)));
+        for failures in [6, 64, 1000, u32::MAX] {
+            assert!((10_000..=12_000).contains(&pause(failures)), "{failures}");
+        }
+    }
+
+    #[test]
+    fn it_ends_with_time_and_not_with_tries() {
+        let patience = Patience::new(Duration::from_secs(60));
+        assert!(!patience.is_expired(Span::seconds(59), u32::MAX));
+        assert!(patience.is_expired(Span::seconds(60), 0));
+    }
+}
