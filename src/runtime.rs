@@ -11,6 +11,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
 
+pub mod buffers;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// Jobs that may wait for a thread, per thread. Two keep a thread busy while the next job is

@@ -17,6 +17,7 @@ use crate::domain::reservoir::Candidate;
 use crate::domain::selector::{RankRange, Selector};
 use crate::domain::stratum::StratumId;
 use crate::domain::validation::{Code, Verdict};
+use crate::runtime::buffers::Buffer;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
 use crate::source::SourceError;
 use crate::spool::Portion;
@@ -186,7 +187,7 @@ message!(Validate => Result<Validated, RunError>);
 #[derive(Debug)]
 pub struct Validated {
     /// Each record behind a separator.
-    pub text: Vec<u8>,
+    pub text: Buffer,
     /// One for each candidate.
     pub entries: Vec<Entry>,
     /// For `text`.

@@ -52,7 +52,7 @@ use intake::RowRules;
 use messages::{ActorDied, Interrupt};
 use publish::PublishParts;
 use rows_report::RowsReport;
-use sampler::{Sampler, WriteParts};
+use sampler::{BATCH_BYTES, Sampler, WriteParts};
 use stratum_file::StratumFile;
 use supervisor::{Harvest, Supervisor, SupervisorParts};
 use turns::Turns;
@@ -65,6 +65,7 @@ use crate::domain::manifest::{self, Framing, Manifest};
 use crate::domain::record::Nested;
 use crate::domain::timestamp::Ticks;
 use crate::runtime::CpuPool;
+use crate::runtime::buffers::Buffers;
 use crate::sink::{Claim, ClaimRecord, DatasetSink};
 use crate::source::{ConversationSource, SourceError, Survey};
 use crate::spool::payloads::{PayloadError, Payloads};
@@ -327,6 +328,7 @@ fn supervisor_parts(
         telemetry: Arc::clone(&parts.telemetry),
         stop: Arc::clone(&stop),
     });
+    let blocks = Buffers::new(parts.sink.block_bytes());
     let samplers = selection.strata().filter_map(|stratum| {
         let target = selection.target(stratum)?;
         let (split, bucket) = (selection.split(stratum), selection.bucket(stratum));
@@ -337,6 +339,7 @@ fn supervisor_parts(
             framing,
             target.get(),
             parts.sink.block_bytes(),
+            blocks.clone(),
         );
         let candidates = selection.candidates_for(target);
         let sampler = Sampler::new(stratum, candidates, file, Arc::clone(&write));
@@ -372,6 +375,7 @@ fn supervisor_parts(
             selection: Arc::clone(&selection),
             nested,
             framing,
+            buffers: Buffers::new(4 * BATCH_BYTES as usize),
             pool,
             telemetry: Arc::clone(&parts.telemetry),
         }),

@@ -38,7 +38,7 @@ use crate::telemetry::Telemetry;
 
 /// Payload in a batch: a few dozen records of usual size, so that a message costs nothing, and
 /// few enough that a file can end without much work for nothing.
-const BATCH_BYTES: u64 = 256 * 1024;
+pub(super) const BATCH_BYTES: u64 = 256 * 1024;
 
 /// What all samplers share.
 pub struct WriteParts {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::messages::Validated;
 use crate::domain::manifest::Framing;
 use crate::domain::placement::Placement;
+use crate::runtime::buffers::{Buffer, Buffers};
 use crate::sink::Block;
 
 /// A stratum's file.
@@ -19,7 +20,8 @@ pub struct StratumFile {
     /// What has been decided.
     pub placement: Placement,
     hasher: Sha256,
-    block: Vec<u8>,
+    buffers: Buffers,
+    block: Buffer,
     block_bytes: usize,
     blocks: u32,
     bytes: u64,
@@ -46,6 +48,7 @@ impl StratumFile {
         framing: Framing,
         target: u64,
         block_bytes: usize,
+        buffers: Buffers,
     ) -> Self {
         Self {
             dataset,
@@ -54,7 +57,8 @@ impl StratumFile {
             framing,
             placement: Placement::new(target),
             hasher: Sha256::new(),
-            block: Vec::new(),
+            buffers,
+            block: Buffer::default(),
             block_bytes: block_bytes.max(1),
             blocks: 0,
             bytes: 0,
@@ -100,7 +104,7 @@ impl StratumFile {
         self.hasher.update(bytes);
         while !bytes.is_empty() {
             if self.block.capacity() == 0 {
-                self.block.reserve_exact(self.block_bytes);
+                self.block = self.buffers.take(self.block_bytes);
             }
             let (now, later) = bytes.split_at(bytes.len().min(self.block_bytes - self.block.len()));
             self.block.extend_from_slice(now);

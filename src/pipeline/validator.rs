@@ -16,6 +16,7 @@ use crate::domain::row::RowShape;
 use crate::domain::stratum::{Selection, StratumId};
 use crate::domain::validation::{Verdict, validate};
 use crate::runtime::CpuPool;
+use crate::runtime::buffers::Buffers;
 use crate::spool::payloads::{PayloadError, Payloads};
 use crate::telemetry::Telemetry;
 
@@ -29,6 +30,8 @@ pub struct ValidateParts {
     pub nested: Nested,
     /// What stands between records.
     pub framing: Framing,
+    /// For the records of a batch.
+    pub buffers: Buffers,
     /// Where the work is done.
     pub pool: Arc<CpuPool>,
     /// What is told.
@@ -73,7 +76,9 @@ fn validate_batch(
     batch: Validate,
 ) -> Result<Validated, RunError> {
     let bytes: u64 = batch.candidates.iter().map(Candidate::payload_bytes).sum();
-    let mut text = Vec::with_capacity(bytes as usize + 16 * batch.candidates.len());
+    let mut text = parts
+        .buffers
+        .take(bytes as usize + 16 * batch.candidates.len());
     let mut entries = Vec::with_capacity(batch.candidates.len());
     let split = &parts.selection.split(batch.stratum).name;
     for candidate in &batch.candidates {

@@ -229,7 +229,7 @@ impl AzureBlob {
                 ),
             });
         }
-        let (bytes, checksum) = (Bytes::from(bytes), self.checksum);
+        let (bytes, checksum) = (Bytes::from_owner(bytes), self.checksum);
         let length = bytes.len() as u64;
         let content = bytes.clone();
         let summed = blocking(move || Sums::of(&content, checksum)).await?;

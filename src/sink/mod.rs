@@ -10,6 +10,8 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::runtime::buffers::Buffer;
+
 pub mod azure_blob;
 pub mod claim;
 #[cfg(test)]
@@ -52,7 +54,7 @@ pub struct Block {
     /// Where its first byte stands in the file.
     pub offset: u64,
     /// Its bytes: every block but a file's last has `DatasetSink::block_bytes`.
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
 }
 
 /// What a sink wants to know again at the commit.
