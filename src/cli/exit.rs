@@ -171,7 +171,7 @@ fn source_error(message: String, error: &SourceError) -> CliError {
 
 fn kusto_hint(failure: &Failure) -> &'static str {
     match failure {
-        Failure::Login(_) | Failure::Unauthorized(_) => {
+        Failure::Login(_) | Failure::LoginAgain(_) | Failure::Unauthorized(_) => {
             "log in, or set source.kusto.credential; then run the same command again: it goes on where it stopped"
         }
         Failure::Permanent(_) => {
