@@ -202,6 +202,33 @@ fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_address_where_nobody_is_is_told_soon() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let sandbox = Sandbox::new();
+    let cluster = format!("source.kusto.cluster=https://{address}");
+    let args = [
+        "export",
+        "--out",
+        "out",
+        "--work-dir",
+        "work",
+        "--set",
+        &cluster,
+    ];
+    let run = sandbox.run(&args);
+    let told = run.expect(1);
+    assert_eq!(told.matches("cannot log in yet").count(), 3, "{told}");
+    assert!(
+        told.contains("first query: the connection failed"),
+        "{told}"
+    );
+    assert!(told.contains("check source.kusto.cluster"), "{told}");
+    assert!(!sandbox.path("work").exists(), "nothing was begun");
+}
+
+#[test]
 fn a_certificate_without_its_row_is_none() {
     let sandbox = Sandbox::new();
     let faults = fault("certificate", "8-3", 1, "row_lost");

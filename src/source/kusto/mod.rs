@@ -19,6 +19,7 @@ use super::{
 };
 use crate::config::settings::Kusto;
 use crate::domain::chunk::{Chunk, HashChunk};
+use crate::domain::retry::Backoff;
 use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::Selection;
 
@@ -42,6 +43,15 @@ use rows::{Asked, RowWriter};
 
 /// Queries that an Azure Monitor proxy runs at once for a user, less one for a person.
 const PROXY_QUERIES: usize = 4;
+
+/// Tries of the first login.
+const LOGINS: u32 = 4;
+
+/// Between them.
+const LOGIN_RETRY: Backoff = Backoff {
+    base: Duration::from_millis(500),
+    cap: Duration::from_secs(2),
+};
 
 /// A cluster as a source.
 #[derive(Debug)]
@@ -131,12 +141,14 @@ impl KustoSource {
         }
     }
 
-    /// Logs in before anything else is done. What may pass is left to the first chunk, which is
-    /// tried again.
+    /// Logs in before anything else is done. What may pass is tried again, but not for long: an
+    /// address that is wrong must be told soon.
     async fn log_in(&self) -> Result<(), SourceError> {
-        match self.client.log_in().await {
-            Err(failure) if failure.action() == Action::Fail => {
-                Err(SourceError::Kusto(Box::new(KustoError {
+        let mut failures = 0;
+        while let Err(failure) = self.client.log_in().await {
+            failures += 1;
+            if failure.action() == Action::Fail || failures == LOGINS {
+                return Err(SourceError::Kusto(Box::new(KustoError {
                     purpose: Purpose {
                         query: "first",
                         attempt: None,
@@ -144,14 +156,12 @@ impl KustoSource {
                     request_id: String::new(),
                     activity_id: None,
                     failure,
-                })))
+                })));
             }
-            Err(failure) => {
-                tracing::warn!(%failure, "cannot log in yet, it is tried again");
-                Ok(())
-            }
-            Ok(()) => Ok(()),
+            tracing::warn!(%failure, "cannot log in yet, it is tried again");
+            tokio::time::sleep(LOGIN_RETRY.delay(failures, 0.0)).await;
         }
+        Ok(())
     }
 
     /// Count and checksum of a chunk, computed by the cluster.
