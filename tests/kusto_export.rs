@@ -59,7 +59,72 @@ fn one_pass_and_two_give_what_the_telemetry_gives_without_kusto() {
             .map(|c| c["conversations"].as_u64().expect("a count"))
             .sum();
         assert_eq!(metadata["population"]["conversations"], certified);
+        let payloads = metadata["chunks"]["payloads"].as_object();
+        assert_eq!(
+            payloads.is_none(),
+            client.contains(&"source.kusto.passes=1")
+        );
     }
+}
+
+#[test]
+fn a_window_counts_for_every_row_and_is_the_same_after_a_kill() {
+    // It cuts conversations in two: some are then incomplete, some are shorter.
+    let window = [
+        "--window-start",
+        "2025-02-01T10:00:00Z",
+        "--window-end",
+        "2025-03-20T12:34:56.7890123Z",
+    ];
+    let plain = Sandbox::new();
+    let expected = export_synthetic(&plain, &window);
+    assert_ne!(digest(&expected.json()), self::expected(&[]));
+    let sandbox = Sandbox::new();
+    let emulator = Emulator::start(&sandbox, "", 0, &[]);
+    let run = emulator.export(&sandbox, &window);
+    assert_eq!(run.code, expected.code);
+    assert_eq!(digest(&run.json()), digest(&expected.json()));
+    assert_eq!(metadata(&sandbox)["strata"], metadata(&plain)["strata"]);
+    // A window that ends with the day is pinned when the run starts. The record is put back, as if
+    // days had passed since; nothing is sealed yet.
+    let sandbox = Sandbox::new();
+    let emulator = Emulator::start(&sandbox, "", 0, &[]);
+    let last = ["--window-last", "2000d"];
+    let killed = emulator.export_killed(&sandbox, "seal:1", &last);
+    assert_eq!(killed.code, None, "{}", killed.stderr);
+    let path = sandbox.path("work/run.json");
+    let text = std::fs::read_to_string(&path).expect("a record");
+    let mut record: Value = serde_json::from_str(&text).expect("JSON");
+    for (key, instant) in [("window_start", window[1]), ("window_end", window[3])] {
+        assert!(record[key].is_string(), "{record}");
+        record[key] = instant.into();
+    }
+    std::fs::write(&path, record.to_string()).expect("a record");
+    let run = emulator.export(&sandbox, &last);
+    assert_eq!(run.code, expected.code, "{}", run.stderr);
+    assert_eq!(digest(&run.json()), digest(&expected.json()));
+    assert_eq!(metadata(&sandbox)["window"]["end"], window[3]);
+}
+
+#[test]
+fn an_azure_monitor_proxy_is_warned_of() {
+    let sandbox = Sandbox::new();
+    let plan = |cluster: &str| {
+        let cluster = format!("source.kusto.cluster={cluster}");
+        // There is no secret here, so nobody is asked for anything.
+        let credential = "source.kusto.credential=client_secret";
+        let run = sandbox.run(&["plan", "--set", &cluster, "--set", credential]);
+        run.expect(1).to_owned()
+    };
+    let told = plan("https://ade.loganalytics.io/subscriptions/a");
+    assert!(told.contains("Azure Monitor proxy"), "{told}");
+    assert!(
+        told.contains("10 minutes") && told.contains("64 MB"),
+        "{told}"
+    );
+    let told = plan("https://a.kusto.windows.net");
+    assert!(!told.contains("proxy"), "{told}");
+    assert!(told.contains("AZURE_CLIENT_SECRET"), "{told}");
 }
 
 #[test]
@@ -134,6 +199,43 @@ fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
         assert!(failed >= 20, "{statistics}");
         assert!(statistics["throttled"].as_u64() >= Some(1), "{statistics}");
     }
+}
+
+#[test]
+fn an_address_where_nobody_is_is_told_soon() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let sandbox = Sandbox::new();
+    let cluster = format!("source.kusto.cluster=https://{address}");
+    let args = [
+        "export",
+        "--out",
+        "out",
+        "--work-dir",
+        "work",
+        "--set",
+        &cluster,
+    ];
+    let run = sandbox.run(&args);
+    let told = run.expect(1);
+    assert_eq!(told.matches("cannot log in yet").count(), 3, "{told}");
+    assert!(
+        told.contains("first query: the connection failed"),
+        "{told}"
+    );
+    assert!(told.contains("check source.kusto.cluster"), "{told}");
+    assert!(!sandbox.path("work").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_certificate_without_its_row_is_none() {
+    let sandbox = Sandbox::new();
+    let faults = fault("certificate", "8-3", 1, "row_lost");
+    let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
+    let run = emulator.export(&sandbox, &[]);
+    let told = run.expect(0);
+    assert!(told.contains("it has 0 rows, not one"), "{told}");
 }
 
 #[test]
@@ -385,6 +487,11 @@ fn a_plan_counts_before_anything_is_fetched() {
     };
     assert_eq!(population(&planned), population(&published));
     let kusto = &planned["kusto"];
+    let payloads = published["chunks"]["payloads"].as_object().expect("some");
+    let fetched = payloads
+        .values()
+        .map(|payload| payload["conversations"].as_u64());
+    assert_eq!(fetched.sum::<Option<u64>>(), kusto["candidates"].as_u64());
     assert_eq!(
         kusto["conversations"],
         published["population"]["conversations"]
@@ -411,10 +518,14 @@ fn a_run_that_is_killed_anywhere_goes_on_with_what_is_sealed() {
         let sandbox = Sandbox::new();
         let faults = fault("payload", "8-2", 1, "too_large");
         let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
-        let killed = emulator.export_killed(&sandbox, site);
+        let killed = emulator.export_killed(&sandbox, site, &[]);
         assert_eq!(killed.code, None, "{site}: {}", killed.stderr);
         let run = emulator.export(&sandbox, &[]);
         run.expect(0);
         assert_eq!(digest(&run.json()), expected, "{site}");
+        if ["seal:1", "seal:17", "published:1"].contains(&site) {
+            let splits = serde_json::json!({"h8-2": ["h16-2", "h16-10"]});
+            assert_eq!(metadata(&sandbox)["chunks"]["splits"], splits, "{site}");
+        }
     }
 }

@@ -171,7 +171,7 @@ fn source_error(message: String, error: &SourceError) -> CliError {
 
 fn kusto_hint(failure: &Failure) -> &'static str {
     match failure {
-        Failure::Login(_) | Failure::Unauthorized(_) => {
+        Failure::Login(_) | Failure::LoginAgain(_) | Failure::Unauthorized(_) => {
             "log in, or set source.kusto.credential; then run the same command again: it goes on where it stopped"
         }
         Failure::Permanent(_) => {
@@ -190,10 +190,10 @@ fn kusto_hint(failure: &Failure) -> &'static str {
         Failure::NotAsCertified { .. } | Failure::Foreign { .. } => {
             "let the window end earlier (window.settle) so that late rows have arrived, or run the same command again"
         }
-        Failure::Throttled { .. }
-        | Failure::Server(_)
-        | Failure::Connection(_)
-        | Failure::Damaged(_) => AGAIN,
+        Failure::Connection(_) => {
+            "check source.kusto.cluster and the network; then run the same command again: it goes on where it stopped"
+        }
+        Failure::Throttled { .. } | Failure::Server(_) | Failure::Damaged(_) => AGAIN,
     }
 }
 

@@ -50,14 +50,28 @@ impl HashChunk {
     /// What an earlier start of a run has made of this chunk: itself, or the parts that it was
     /// split into, if any of them is sealed.
     pub fn leaves(self, sealed: &[Self]) -> Vec<Self> {
-        let was_split = !sealed.contains(&self) && sealed.iter().any(|s| self.is_above(s));
-        match self.split().filter(|_| was_split) {
+        match self.was_split(sealed) {
             Some(halves) => halves
                 .into_iter()
                 .flat_map(|half| half.leaves(sealed))
                 .collect(),
             None => vec![self],
         }
+    }
+
+    /// The splits that lead from this chunk to its [`leaves`](Self::leaves).
+    pub fn splits(self, sealed: &[Self]) -> Vec<(Self, [Self; 2])> {
+        let Some(halves) = self.was_split(sealed) else {
+            return Vec::new();
+        };
+        let inner = halves.into_iter().flat_map(|half| half.splits(sealed));
+        [(self, halves)].into_iter().chain(inner).collect()
+    }
+
+    /// The two halves, if parts of this chunk are sealed and it is not itself.
+    fn was_split(&self, sealed: &[Self]) -> Option<[Self; 2]> {
+        let was_split = !sealed.contains(self) && sealed.iter().any(|s| self.is_above(s));
+        self.split().filter(|_| was_split)
     }
 
     /// The two halves, `None` at the greatest depth.
@@ -137,6 +151,10 @@ mod tests {
         assert_eq!(whole.leaves(&[whole, inner]), [whole], "whole after all");
         assert_eq!(whole.leaves(&[left]), [left, right]);
         assert_eq!(whole.leaves(&[outer]), [left, inner, outer]);
+        assert_eq!(whole.splits(&[]), []);
+        assert_eq!(whole.splits(&[left]), [(whole, [left, right])]);
+        let both = [(whole, [left, right]), (right, [inner, outer])];
+        assert_eq!(whole.splits(&[outer]), both);
         let other = HashChunk::cover(4).nth(2).expect("four");
         assert_eq!(other.leaves(&[left, outer]), [other]);
     }

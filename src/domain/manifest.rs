@@ -131,9 +131,12 @@ pub struct ChunksRecord {
     /// Which were split, and into what.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub splits: BTreeMap<String, [String; 2]>,
-    /// What the source counted of each, where it does.
+    /// What the source counted of each, where it does; what was delivered is the same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub certificates: BTreeMap<String, Certificate>,
+    /// What was delivered of the payloads of each, in all rounds after a census.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub payloads: BTreeMap<String, Certificate>,
 }
 
 /// A stratum of the dataset.

@@ -64,6 +64,12 @@ impl Certificate {
     /// A prime below 2^30, so that four billion ids cannot overflow the sum.
     pub const MODULUS: u32 = 1_000_000_007;
 
+    /// Counts what another has counted.
+    pub fn add(&mut self, other: Self) {
+        self.conversations += other.conversations;
+        self.checksum += other.checksum;
+    }
+
     /// Counts a conversation by the hash of its id.
     pub fn count(&mut self, id_hash: i64) {
         self.conversations += 1;

@@ -12,6 +12,10 @@ const BACKOFF: Backoff = Backoff {
     cap: Duration::from_secs(30),
 };
 
+/// However long a source wishes to be left alone, it is asked again after this time: it says so
+/// again if it meant it, and a slip of its pen does not stop the run for a year.
+const LONGEST_WISH: Duration = Duration::from_secs(3600);
+
 /// The gate in front of a source.
 #[derive(Debug, Clone)]
 pub struct ThrottleGate {
@@ -63,7 +67,10 @@ impl ThrottleGate {
             self.halved_at = next_epoch;
             self.refusals += 1;
         }
-        let pause = wish.unwrap_or_else(|| BACKOFF.delay(self.refusals, jitter));
+        let pause = match wish {
+            Some(wish) => wish.min(LONGEST_WISH),
+            None => BACKOFF.delay(self.refusals, jitter),
+        };
         self.closed_until = self.closed_until.max(now + pause);
         self.closed_until
     }
@@ -109,6 +116,13 @@ mod tests {
             pauses.push((gate.refused(epoch, epoch + 1, later, None, 0.0) - later).as_secs());
         }
         assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
+    }
+
+    #[test]
+    fn no_wish_is_too_long_to_be_reckoned_with() {
+        let mut gate = ThrottleGate::new(4);
+        let until = gate.refused(1, 2, NOW, Some(Duration::MAX), 0.0);
+        assert_eq!(until, NOW + LONGEST_WISH);
     }
 
     #[test]

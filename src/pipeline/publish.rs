@@ -207,6 +207,11 @@ fn manifest_of(
                 .iter()
                 .filter_map(|(chunk, tally)| Some((chunk.to_string(), tally.certificate?)))
                 .collect(),
+            payloads: harvest
+                .payloads
+                .iter()
+                .map(|(chunk, delivered)| (chunk.to_string(), *delivered))
+                .collect(),
         },
         population: population(harvest, parts.only_complete),
         malformed: parts

@@ -24,7 +24,7 @@ use super::validator::Validator;
 use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::lease::LeaseTable;
 use crate::domain::row::RowShape;
-use crate::domain::selector::{RankRange, Selector};
+use crate::domain::selector::{Certificate, RankRange, Selector};
 use crate::domain::stratum::StratumId;
 use crate::runtime::blocking;
 use crate::spool::{Portion, SpoolError};
@@ -85,6 +85,10 @@ impl Supervisor {
             match chunk {
                 Chunk::Hash(chunk) => {
                     chunks.extend(chunk.leaves(sealed).into_iter().map(Chunk::Hash));
+                    let splits = chunk.splits(sealed).into_iter();
+                    let splits =
+                        splits.map(|(c, halves)| (Chunk::Hash(c), halves.map(Chunk::Hash)));
+                    self.recovery.splits.extend(splits);
                 }
                 piece @ Chunk::Piece(_) => chunks.push(piece),
             }
@@ -284,8 +288,15 @@ impl Supervisor {
                 *lost.entry(*stratum).or_default() += count;
             }
         }
+        let mut payloads = BTreeMap::<Chunk, Certificate>::new();
+        for ((_, chunk), (of_round, _)) in &self.round_tallies {
+            if let Some(delivered) = of_round.certificate {
+                payloads.entry(*chunk).or_default().add(delivered);
+            }
+        }
         let harvest = Harvest {
             tallies: self.all_tallies(),
+            payloads,
             grouped: std::mem::take(&mut self.grouped),
             strata: std::mem::take(&mut self.results).into_values().collect(),
             replayed: self.replayed,

@@ -32,7 +32,7 @@ use super::validator::ValidateParts;
 use crate::domain::chunk::Chunk;
 use crate::domain::lease::{Grant, Lease, LeaseTable};
 use crate::domain::retry::RestartBudget;
-use crate::domain::selector::Selector;
+use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::StratumId;
 use crate::domain::throttle::ThrottleGate;
 use crate::sink::DatasetSink;
@@ -95,6 +95,8 @@ pub struct SupervisorParts {
 pub struct Harvest {
     /// What was counted, chunk by chunk.
     pub tallies: BTreeMap<Chunk, ChunkTally>,
+    /// What the rounds that followed a census have delivered, chunk by chunk.
+    pub payloads: BTreeMap<Chunk, Certificate>,
     /// What became of rows and conversations.
     pub grouped: Grouped,
     /// The strata with a target, in order.

@@ -64,8 +64,8 @@ impl Emulator {
     }
 
     /// Exports from it, and is killed at the n-th time that a site is reached: `seal:3`.
-    pub fn export_killed(&self, sandbox: &Sandbox, site: &str) -> Run {
-        let mut command = self.command("export", sandbox, &[]);
+    pub fn export_killed(&self, sandbox: &Sandbox, site: &str, more: &[&str]) -> Run {
+        let mut command = self.command("export", sandbox, more);
         command.env("GLEANER_KILL_AT", site);
         command.output().expect("the binary runs").into()
     }
@@ -78,14 +78,14 @@ impl Emulator {
     fn command(&self, command: &str, sandbox: &Sandbox, more: &[&str]) -> Command {
         let cluster = format!("source.kusto.cluster={}", self.address);
         let mut args = vec![command];
-        args.extend(COMMON);
+        args.extend(common(more).map(|arg| -> &str { arg }));
         args.extend(["--set", &cluster, "--set", "source.kind=kusto"]);
         args.extend(more);
         sandbox.command(&args)
     }
 }
 
-const COMMON: [&str; 27] = [
+const COMMON: [&str; 23] = [
     "--out",
     "out",
     "--name",
@@ -97,10 +97,6 @@ const COMMON: [&str; 27] = [
     "--json",
     "--chunks",
     "8",
-    "--window-start",
-    "2025-01-01T00:00:00Z",
-    "--window-end",
-    "2025-06-01T00:00:00Z",
     "--set",
     "selection.targets.train={short=150,medium=250,long=150}",
     "--set",
@@ -114,6 +110,19 @@ const COMMON: [&str; 27] = [
     "--set",
     "source.synthetic.seed=7",
 ];
+
+/// All of the telemetry, unless a test wants another window.
+fn common(more: &[&str]) -> impl Iterator<Item = &'static str> + use<> {
+    let is_given = more.contains(&"--window-last");
+    let window = [
+        "--window-start",
+        "2025-01-01T00:00:00Z",
+        "--window-end",
+        "2025-06-01T00:00:00Z",
+    ];
+    let window = window.into_iter().filter(move |_| !is_given);
+    COMMON.into_iter().chain(window)
+}
 
 /// The same export without Kusto in between.
 pub fn export_synthetic(sandbox: &Sandbox, more: &[&str]) -> Run {

@@ -6,6 +6,7 @@ pub mod corpus;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
 pub mod reference;
+pub mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -37,6 +37,17 @@ impl Query {
     }
 }
 
+/// A part of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Every row.
+    All,
+    /// Perhaps some rows.
+    Some,
+    /// No row.
+    None,
+}
+
 /// A clause of `_selected`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Clause {
@@ -108,12 +119,20 @@ impl Asked {
         })
     }
 
-    /// Whether a conversation belongs to the window; its last row decides.
-    pub fn is_in_window(&self, last: &str) -> bool {
-        let Some(at) = timestamp::parse(last.as_bytes()) else {
-            return false;
-        };
+    /// Whether a row belongs to the window.
+    pub fn is_in_window(&self, at: Ticks) -> bool {
         self.start.is_none_or(|start| start <= at) && self.end.is_none_or(|end| at < end)
+    }
+
+    /// How much of what was written from one time to another, both included, is in the window.
+    pub fn holds_of(&self, first: Ticks, last: Ticks) -> Share {
+        let is_before = self.start.is_some_and(|start| last < start);
+        let is_after = self.end.is_some_and(|end| end <= first);
+        match self.is_in_window(first) && self.is_in_window(last) {
+            true => Share::All,
+            false if is_before || is_after => Share::None,
+            false => Share::Some,
+        }
     }
 
     /// Whether `_selected` says so.

@@ -1,5 +1,6 @@
 //! Answers as frames, in pieces.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -85,8 +86,8 @@ fn rows<'a>(
     changed: bool,
 ) -> Box<dyn Iterator<Item = String> + 'a> {
     // What has changed is the first conversation of the answer.
-    let touch = move |(place, header): (usize, &Header)| {
-        let mut header = header.clone();
+    let touch = move |(place, header): (usize, Cow<'_, Header>)| {
+        let mut header = header.into_owned();
         if changed && place == 0 {
             header.last = "2030-01-01T00:00:00.0000001Z".to_owned();
         }
@@ -98,7 +99,7 @@ fn rows<'a>(
             found
                 .enumerate()
                 .map(touch)
-                .map(move |header| telemetry.payload(&header, trajectory)),
+                .map(move |header| telemetry.payload(&header, asked, trajectory)),
         ),
         Query::Census => Box::new(
             found

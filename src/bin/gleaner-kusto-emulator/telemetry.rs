@@ -1,5 +1,6 @@
 //! The made-up telemetry, grouped as the queries group it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use gleaner::config::settings::{RowShape, Synthetic};
@@ -7,10 +8,10 @@ use gleaner::domain::json::{Scanner, Value};
 use gleaner::domain::kusto_hash;
 use gleaner::domain::rank::Ranker;
 use gleaner::domain::text;
-use gleaner::domain::timestamp;
+use gleaner::domain::timestamp::{self, Ticks};
 use gleaner::source::synthetic::conversation_rows;
 
-use crate::answer::Asked;
+use crate::answer::{Asked, Share};
 
 /// What a census knows of a conversation.
 #[derive(Debug, Clone)]
@@ -27,15 +28,31 @@ pub struct Header {
     pub last: String,
 }
 
-/// All conversations that the queries find, by header.
+/// A conversation, and when its rows were written.
+#[derive(Debug)]
+struct Known {
+    /// Its number in the generator.
+    number: u64,
+    /// `hash(id)`
+    hash: i64,
+    first: Ticks,
+    last: Ticks,
+    /// What a query over all time finds of it, if it is complete.
+    header: Option<Header>,
+}
+
+/// All conversations of agent mode, by header.
 #[derive(Debug)]
 pub struct Telemetry {
     settings: Synthetic,
-    headers: Vec<Header>,
+    known: Vec<Known>,
 }
 
-/// A turn's fields as they stand.
-type Turn = BTreeMap<String, Vec<u8>>;
+/// A row's fields as they stand.
+type Fields = BTreeMap<String, Vec<u8>>;
+
+/// A row, and its time.
+type Turn = (Ticks, Fields);
 
 impl Telemetry {
     /// Makes the telemetry up, and forgets all but the headers.
@@ -45,38 +62,56 @@ impl Telemetry {
             seed,
             shape: RowShape::Events,
         };
-        let headers = (0..conversations)
+        let known = (0..conversations)
             .filter_map(|number| {
-                let turns = turns(settings, number)?;
-                let id = string(turns.first()?, "conversationId")?;
-                let last = turns.iter().filter_map(|turn| string(turn, "Timestamp"));
-                Some(Header {
+                let rows = agent_rows(settings, number);
+                let times = || rows.iter().map(|(at, _)| *at);
+                let id = string(&rows.first()?.1, "conversationId")?;
+                Some(Known {
                     number,
                     hash: kusto_hash::hash(id.as_bytes()),
-                    last: last.max_by_key(|at| timestamp::parse(at.as_bytes()))?,
-                    turns: turns.len() as i64,
-                    id,
+                    first: times().min()?,
+                    last: times().max()?,
+                    header: complete(rows.clone()).and_then(|turns| header(number, &turns)),
                 })
             })
             .collect();
-        Self { settings, headers }
+        Self { settings, known }
     }
 
     /// The conversations that a query finds.
-    pub fn find<'a>(&'a self, asked: &'a Asked) -> impl Iterator<Item = &'a Header> {
+    pub fn find<'a>(&'a self, asked: &'a Asked) -> impl Iterator<Item = Cow<'a, Header>> {
         let mut ranker = Ranker::new(&asked.seed);
-        self.headers.iter().filter(move |header| {
-            kusto_hash::modulo(header.hash, asked.chunks) == asked.chunk
-                && !asked.ignored.contains(&header.id)
-                && asked.is_in_window(&header.last)
+        let in_chunk = |known: &&Known| kusto_hash::modulo(known.hash, asked.chunks) == asked.chunk;
+        let in_window = move |known: &'a Known| {
+            match asked.holds_of(known.first, known.last) {
+                Share::All => known.header.as_ref().map(Cow::Borrowed),
+                Share::None => None,
+                // It is what these rows make it.
+                Share::Some => {
+                    header(known.number, &self.turns(known.number, asked)?).map(Cow::Owned)
+                }
+            }
+        };
+        let found = self.known.iter().filter(in_chunk).filter_map(in_window);
+        found.filter(move |header| {
+            !asked.ignored.contains(&header.id)
                 && asked.selects(header, ranker.rank(header.id.as_bytes()).0)
         })
     }
 
+    /// The turns of a conversation in the window, if they are complete.
+    fn turns(&self, number: u64, asked: &Asked) -> Option<Vec<Turn>> {
+        let mut rows = agent_rows(self.settings, number);
+        rows.retain(|(at, _)| asked.is_in_window(*at));
+        complete(rows)
+    }
+
     /// A conversation's row in a payload. Keys and turns come in another order than gleaner's:
     /// Kusto keeps none.
-    pub fn payload(&self, header: &Header, trajectory: bool) -> String {
-        let mut turns = turns(self.settings, header.number).unwrap_or_default();
+    pub fn payload(&self, header: &Header, asked: &Asked, trajectory: bool) -> String {
+        let turns = self.turns(header.number, asked).unwrap_or_default();
+        let mut turns: Vec<_> = turns.into_iter().map(|(_, turn)| turn).collect();
         let name = turns.iter().find_map(|turn| {
             let raw = turn.get("userName")?;
             let body = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
@@ -119,7 +154,7 @@ impl Telemetry {
 }
 
 /// A property bag of a turn.
-fn bag(turn: &Turn, trajectory: bool) -> String {
+fn bag(turn: &Fields, trajectory: bool) -> String {
     let wanted = [
         "trajectory",
         "userMessage",
@@ -140,34 +175,49 @@ fn bag(turn: &Turn, trajectory: bool) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// The turns of a conversation, if it is complete: of each the latest row, mode agent only.
-fn turns(settings: Synthetic, number: u64) -> Option<Vec<Turn>> {
+/// The rows of a conversation that are of mode agent.
+fn agent_rows(settings: Synthetic, number: u64) -> Vec<Turn> {
+    let rows = conversation_rows(settings, number).into_iter();
+    let agent = rows.filter_map(|row| {
+        let fields = members(&row)?;
+        let at = timestamp::parse(string(&fields, "Timestamp")?.as_bytes())?;
+        (string(&fields, "mode").as_deref() == Some("agent")).then_some((at, fields))
+    });
+    agent.collect()
+}
+
+/// Of each turn the latest row, in order; nothing if a turn is missing.
+fn complete(rows: Vec<Turn>) -> Option<Vec<Turn>> {
     let mut latest = BTreeMap::<i64, Turn>::new();
-    for row in conversation_rows(settings, number) {
-        let Some(turn) = members(&row) else {
-            continue;
-        };
-        if string(&turn, "mode").as_deref() != Some("agent") {
-            continue;
-        }
-        let index = std::str::from_utf8(turn.get("turnIndex")?).ok()?;
-        let at =
-            |turn: &Turn| string(turn, "Timestamp").and_then(|t| timestamp::parse(t.as_bytes()));
+    for row in rows {
+        let index = std::str::from_utf8(row.1.get("turnIndex")?).ok()?;
         let slot = latest
             .entry(index.parse().ok()?)
-            .or_insert_with(|| turn.clone());
-        if at(&turn) > at(slot) {
-            *slot = turn;
+            .or_insert_with(|| row.clone());
+        if row.0 > slot.0 {
+            *slot = row;
         }
     }
     let complete = latest.keys().copied().eq(1..=latest.len() as i64);
     (complete && !latest.is_empty()).then(|| latest.into_values().collect())
 }
 
-fn members(row: &[u8]) -> Option<Turn> {
+fn header(number: u64, turns: &[Turn]) -> Option<Header> {
+    let id = string(&turns.first()?.1, "conversationId")?;
+    let (_, last) = turns.iter().max_by_key(|(at, _)| *at)?;
+    Some(Header {
+        number,
+        hash: kusto_hash::hash(id.as_bytes()),
+        last: string(last, "Timestamp")?,
+        turns: turns.len() as i64,
+        id,
+    })
+}
+
+fn members(row: &[u8]) -> Option<Fields> {
     let mut scanner = Scanner::new(row);
     scanner.open_object().ok()?;
-    let mut members = Turn::new();
+    let mut members = Fields::new();
     let mut first = true;
     while let Some(key) = scanner.next_key(first).ok()? {
         first = false;
@@ -179,6 +229,6 @@ fn members(row: &[u8]) -> Option<Turn> {
     Some(members)
 }
 
-fn string(turn: &Turn, field: &str) -> Option<String> {
-    serde_json::from_slice(turn.get(field)?).ok()
+fn string(fields: &Fields, field: &str) -> Option<String> {
+    serde_json::from_slice(fields.get(field)?).ok()
 }

@@ -11,6 +11,7 @@ use azure_core::credentials::{AccessToken, Secret, TokenCredential};
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::error::{Failure, printable};
 use crate::azure;
@@ -22,10 +23,20 @@ const DEFAULT_RESOURCE: &str = "https://kusto.kusto.windows.net";
 /// A token is renewed this long before it ends: longer than a request waits for its first byte.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 
+/// A token that ends sooner is of no use even if no other can be had.
+const LAST_USE: Duration = Duration::from_secs(30);
+
+/// The longest that a tool or a service may take to give a token.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Makes what gives tokens.
+type Maker = dyn Fn() -> Result<Arc<dyn TokenCredential>, String> + Send + Sync;
+
 /// Gets tokens for one cluster.
 pub struct Login {
     /// `None`: the endpoint needs no login.
     kind: Option<Credential>,
+    make: Box<Maker>,
     cluster: Url,
     state: Mutex<State>,
 }
@@ -35,6 +46,8 @@ struct State {
     credential: Option<Arc<dyn TokenCredential>>,
     scope: Option<String>,
     token: Option<AccessToken>,
+    /// Whether there was a token before: then it is no use telling how to log in.
+    has_worked: bool,
 }
 
 impl fmt::Debug for Login {
@@ -48,12 +61,13 @@ impl fmt::Debug for Login {
 impl Login {
     /// For a cluster. Over plain http there is no login.
     pub fn new(cluster: Url, kind: Credential) -> Self {
-        let kind = match (kind, cluster.scheme()) {
+        let needed = match (kind, cluster.scheme()) {
             (Credential::None, _) | (_, "http") => None,
             (kind, _) => Some(kind),
         };
         Self {
-            kind,
+            kind: needed,
+            make: Box::new(move || azure::credential(kind)),
             cluster,
             state: Mutex::default(),
         }
@@ -63,7 +77,7 @@ impl Login {
     /// was refused.
     ///
     /// # Errors
-    /// Says what to run or set.
+    /// Says what to run or set; once a login has worked, that it may work again.
     pub async fn token(&self, client: &Client, fresh: bool) -> Result<Option<Secret>, Failure> {
         let Some(kind) = self.kind else {
             return Ok(None);
@@ -71,45 +85,63 @@ impl Login {
         let mut state = self.state.lock().await;
         if fresh {
             // Its cache may hold the token that was refused.
-            *state = State {
-                scope: state.scope.take(),
-                ..State::default()
-            };
+            (state.credential, state.token) = (None, None);
         }
         let now = azure_core::time::OffsetDateTime::now_utc();
-        if let Some(token) = &state.token
-            && token.expires_on - now > RENEW_BEFORE
-        {
+        let lasts = |token: &AccessToken, long: Duration| token.expires_on - now > long;
+        let held = state.token.as_ref();
+        if let Some(token) = held.filter(|token| lasts(token, RENEW_BEFORE)) {
             return Ok(Some(token.token.clone()));
         }
+        match self.renewed(client, &mut state, kind).await {
+            Ok(token) => {
+                state.has_worked = true;
+                Ok(Some(state.token.insert(token).token.clone()))
+            }
+            Err(failure) => match &state.token {
+                Some(token) if lasts(token, LAST_USE) => {
+                    tracing::warn!(%failure, "the login is not renewed yet, it still lasts");
+                    Ok(Some(token.token.clone()))
+                }
+                _ => Err(failure),
+            },
+        }
+    }
+
+    async fn renewed(
+        &self,
+        client: &Client,
+        state: &mut State,
+        kind: Credential,
+    ) -> Result<AccessToken, Failure> {
+        let has_worked = state.has_worked;
+        let failed = |message: &str| {
+            let message = printable(message.as_bytes());
+            match has_worked {
+                true => Failure::LoginAgain(message),
+                false => Failure::Login(format!("{message}; {}", azure::login_hint(kind))),
+            }
+        };
         let credential = match &state.credential {
             Some(credential) => Arc::clone(credential),
-            None => Arc::clone(
-                state
-                    .credential
-                    .insert(azure::credential(kind).map_err(|error| login_error(kind, &error))?),
-            ),
+            None => {
+                let made = (self.make)().map_err(|error| failed(&error))?;
+                Arc::clone(state.credential.insert(made))
+            }
         };
         let scope = match &state.scope {
             Some(scope) => scope.clone(),
-            None => state
-                .scope
-                .insert(scope(client, &self.cluster).await?)
-                .clone(),
+            None => {
+                let scope = scope(client, &self.cluster).await?;
+                state.scope.insert(scope).clone()
+            }
         };
-        let token = credential
-            .get_token(&[&scope], None)
-            .await
-            .map_err(|error| login_error(kind, &error.to_string()))?;
-        let secret = token.token.clone();
-        state.token = Some(token);
-        Ok(Some(secret))
+        let scopes = [scope.as_str()];
+        match timeout(PATIENCE, credential.get_token(&scopes, None)).await {
+            Ok(token) => token.map_err(|error| failed(&error.to_string())),
+            Err(_) => Err(failed(&format!("no token within {} s", PATIENCE.as_secs()))),
+        }
     }
-}
-
-fn login_error(kind: Credential, message: &str) -> Failure {
-    let hint = azure::login_hint(kind);
-    Failure::Login(format!("{}; {hint}", printable(message.as_bytes())))
 }
 
 #[derive(Deserialize)]
@@ -126,6 +158,7 @@ struct AzureAd {
 
 /// The scope that the cluster names; not every endpoint does.
 async fn scope(client: &Client, cluster: &Url) -> Result<String, Failure> {
+    // At the root of the host, whatever path the cluster has.
     let mut address = cluster.clone();
     address.set_path("/v1/rest/auth/metadata");
     let told = |error: reqwest::Error| Failure::Connection(super::client::told(&error));
@@ -144,13 +177,217 @@ async fn scope(client: &Client, cluster: &Url) -> Result<String, Failure> {
                     Failure::Damaged("the cluster's auth metadata cannot be read".to_owned())
                 })?
         }
-        404 => DEFAULT_RESOURCE.to_owned(),
-        status @ 500.. => {
+        status @ (408 | 429 | 500..) => {
             return Err(Failure::Server(format!(
                 "HTTP {status} from the cluster's auth metadata"
             )));
         }
+        // There is none (404), or it is not for everyone.
         _ => DEFAULT_RESOURCE.to_owned(),
     };
     Ok(format!("{}/.default", resource.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc::{Receiver, channel};
+
+    use azure_core::credentials::TokenRequestOptions;
+    use azure_core::error::{Error, ErrorKind};
+    use futures_util::future::{BoxFuture, ready};
+
+    use super::*;
+    use crate::source::Action;
+
+    /// Gives `1 SCOPE`, `2 SCOPE`, ... that last so many seconds; 0: refuses.
+    #[derive(Debug)]
+    struct Fake {
+        given: Arc<AtomicU32>,
+        seconds: Arc<AtomicU32>,
+    }
+
+    impl TokenCredential for Fake {
+        fn get_token<'a, 'b, 'c, 'd, 'e>(
+            &'a self,
+            scopes: &'b [&'c str],
+            _: Option<TokenRequestOptions<'d>>,
+        ) -> BoxFuture<'e, azure_core::Result<AccessToken>>
+        where
+            'a: 'e,
+            'b: 'e,
+            'c: 'e,
+            'd: 'e,
+            Self: 'e,
+        {
+            let seconds = self.seconds.load(Ordering::Relaxed);
+            let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
+            let ends = azure_core::time::OffsetDateTime::now_utc()
+                + Duration::from_secs(u64::from(seconds));
+            let token = AccessToken::new(format!("{number} {}", scopes.join(" ")), ends);
+            Box::pin(ready(match seconds {
+                0 => Err(Error::with_message(ErrorKind::Credential, "no\nluck")),
+                _ => Ok(token),
+            }))
+        }
+    }
+
+    struct Scene {
+        login: Login,
+        client: Client,
+        seconds: Arc<AtomicU32>,
+        made: Arc<AtomicU32>,
+        /// Paths that were asked for.
+        asked: Receiver<String>,
+    }
+
+    /// A login at a cluster whose metadata are answered so, in turn.
+    fn scene(metadata: &[(u16, &str)]) -> Scene {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let cluster = format!("http://{}/a/b", listener.local_addr().expect("an address"));
+        let (seen, asked) = channel();
+        let answers: Vec<String> = metadata
+            .iter()
+            .map(|(status, body)| {
+                let length = body.len();
+                format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+            })
+            .collect();
+        std::thread::spawn(move || {
+            for answer in answers {
+                let Ok((mut stream, _)) = listener.accept() else {
+                    return;
+                };
+                let mut request = Vec::new();
+                let mut byte = [0];
+                while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n > 0)
+                {
+                    request.push(byte[0]);
+                }
+                // A test that is over asks for nothing any more.
+                let _ = seen.send(String::from_utf8_lossy(&request).into_owned());
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        let (given, seconds, made): (Arc<AtomicU32>, Arc<AtomicU32>, Arc<AtomicU32>) =
+            Default::default();
+        seconds.store(3600, Ordering::Relaxed);
+        let (lasting, making) = (Arc::clone(&seconds), Arc::clone(&made));
+        let login = Login {
+            kind: Some(Credential::DeveloperTools),
+            make: Box::new(move || {
+                making.fetch_add(1, Ordering::Relaxed);
+                Ok(Arc::new(Fake {
+                    given: Arc::clone(&given),
+                    seconds: Arc::clone(&lasting),
+                }))
+            }),
+            cluster: cluster.parse().expect("an address"),
+            state: Mutex::default(),
+        };
+        Scene {
+            login,
+            client: Client::builder().no_proxy().build().expect("a client"),
+            seconds,
+            made,
+            asked,
+        }
+    }
+
+    impl Scene {
+        async fn token(&self, fresh: bool) -> Result<String, Failure> {
+            let token = self.login.token(&self.client, fresh).await?;
+            Ok(token.expect("one is needed").secret().to_owned())
+        }
+
+        fn last(&self, seconds: u32) {
+            self.seconds.store(seconds, Ordering::Relaxed);
+        }
+    }
+
+    const NOT_FOUND: (u16, &str) = (404, "");
+
+    #[tokio::test]
+    async fn a_token_is_kept_until_shortly_before_it_ends_and_a_refused_one_is_not() {
+        let scene = scene(&[NOT_FOUND]);
+        let first = "1 https://kusto.kusto.windows.net/.default";
+        assert_eq!(scene.token(false).await.as_deref(), Ok(first));
+        assert_eq!(scene.token(false).await.as_deref(), Ok(first), "kept");
+        assert!(scene.token(true).await.expect("another").starts_with("2 "));
+        assert_eq!(scene.made.load(Ordering::Relaxed), 2, "with a new cache");
+        scene.last(RENEW_BEFORE.as_secs() as u32 - 1);
+        assert!(scene.token(true).await.expect("another").starts_with("3 "));
+        assert!(
+            scene.token(false).await.expect("another").starts_with("4 "),
+            "renewed in time"
+        );
+        let request = scene.asked.recv().expect("the metadata");
+        assert!(
+            request.starts_with("GET /v1/rest/auth/metadata "),
+            "{request}"
+        );
+        assert!(
+            !request.to_lowercase().contains("authorization"),
+            "{request}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_login_that_has_worked_may_fail_for_a_while() {
+        let scene = scene(&[NOT_FOUND]);
+        scene.last(0);
+        let failure = scene.token(false).await.expect_err("no login");
+        assert_eq!(failure.action(), Action::Fail);
+        let told = failure.to_string();
+        assert!(told.contains("no luck; run `az login`"), "{told}");
+        scene.last(RENEW_BEFORE.as_secs() as u32 - 1);
+        let token = scene.token(false).await.expect("a login");
+        scene.last(0);
+        assert_eq!(scene.token(false).await, Ok(token), "it still lasts");
+        scene.last(LAST_USE.as_secs() as u32 - 1);
+        scene.token(false).await.expect("a short one");
+        scene.last(0);
+        let failure = scene.token(false).await.expect_err("it lasts no more");
+        assert_eq!(failure.action(), Action::Retry, "{failure}");
+        let failure = scene.token(true).await.expect_err("nor is there another");
+        assert_eq!(failure.action(), Action::Retry, "{failure}");
+    }
+
+    #[tokio::test]
+    async fn the_scope_is_what_the_cluster_names() {
+        let named =
+            r#"{"AzureAD":{"KustoServiceResourceId":"https://kusto.gov/","LoginEndpoint":"x"}}"#;
+        for (metadata, scope) in [
+            ((200, named), "https://kusto.gov/.default"),
+            (NOT_FOUND, "https://kusto.kusto.windows.net/.default"),
+            ((401, "no"), "https://kusto.kusto.windows.net/.default"),
+        ] {
+            let token = scene(&[metadata]).token(false).await.expect("a token");
+            assert_eq!(token, format!("1 {scope}"));
+        }
+        // The cluster is not well: it may be asked again.
+        for metadata in [(503, ""), (429, ""), (200, "<html>"), (200, "{}")] {
+            let scene = scene(&[metadata, (200, named)]);
+            let failure = scene.token(false).await.expect_err("no scope");
+            assert_eq!(failure.action(), Action::Retry, "{failure}");
+            assert_eq!(
+                scene.token(false).await.as_deref(),
+                Ok("1 https://kusto.gov/.default")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn where_none_is_needed_none_is_had() {
+        let client = Client::new();
+        for (cluster, kind) in [
+            ("http://127.0.0.1:9", Credential::DeveloperTools),
+            ("https://localhost:9", Credential::None),
+        ] {
+            let login = Login::new(cluster.parse().expect("an address"), kind);
+            assert_eq!(login.token(&client, false).await, Ok(None));
+        }
+    }
 }

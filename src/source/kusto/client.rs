@@ -6,7 +6,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use flate2::write::GzDecoder;
+use flate2::write::MultiGzDecoder;
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::auth::Login;
-use super::error::{self, Failure, KustoError};
+use super::error::{self, Failure, KustoError, Purpose};
 use super::frames::{FrameReader, TableSink, damaged};
 use crate::azure::is_loopback;
 use crate::config::settings::Kusto;
@@ -46,15 +46,6 @@ pub struct KustoClient {
     database: String,
     server_timeout: Duration,
     client_timeout: Duration,
-}
-
-/// What a request is for; every error says so.
-#[derive(Debug, Clone)]
-pub struct Purpose {
-    /// `census`, `certificate`, `payload` or `plan`.
-    pub query: &'static str,
-    /// ` of chunk h40-7 (attempt 2)`, or nothing.
-    pub of: String,
 }
 
 /// Takes what a request brings, piece by piece.
@@ -112,6 +103,12 @@ impl KustoClient {
             .cluster
             .parse()
             .map_err(|error| format!("it is no address: {error}"))?;
+        if holds_more(&cluster) {
+            return Err(
+                "it must be scheme, host and path alone: no name, no password, no ? and no #"
+                    .to_owned(),
+            );
+        }
         let http = Client::builder()
             .redirect(Policy::none())
             .connect_timeout(Duration::from_secs(30))
@@ -130,19 +127,20 @@ impl KustoClient {
         let mut address = cluster.clone();
         let path = format!("{}/v2/rest/query", cluster.path().trim_end_matches('/'));
         address.set_path(&path);
-        address.set_query(None);
         let longest = match is_monitor_proxy(&cluster) {
             true => PROXY_LONGEST,
             false => LONGEST,
         };
         let server_timeout = settings.server_timeout.min(longest);
+        // What the client waits longer than the server stays the same.
+        let sooner = settings.server_timeout - server_timeout;
         Ok(Self {
             http,
             login: Login::new(cluster, settings.credential),
             address,
             database: settings.database.clone(),
             server_timeout,
-            client_timeout: settings.client_timeout,
+            client_timeout: settings.client_timeout.saturating_sub(sooner),
         })
     }
 
@@ -170,13 +168,13 @@ impl KustoClient {
     /// With everything that an answer can fail with; what the receiver has passed on is then void.
     pub async fn query<R: Receiver>(
         &self,
-        purpose: &Purpose,
+        purpose: Purpose,
         csl: &str,
         max_row: u64,
         receiver: R,
     ) -> Result<Answered<R>, Stop> {
         let mut trace = Trace {
-            purpose: purpose.clone(),
+            purpose,
             request_id: String::new(),
             activity_id: None,
             received: 0,
@@ -192,7 +190,7 @@ impl KustoClient {
             )))),
             Err(_) => Err(Err(Failure::ClientTimeout(self.client_timeout))),
         };
-        tracing::debug!(query = purpose.query, of = %purpose.of, request_id = %trace.request_id, activity_id = trace.activity_id, bytes = trace.received, whole = result.is_ok(), "answered");
+        tracing::debug!(%purpose, request_id = %trace.request_id, activity_id = trace.activity_id, bytes = trace.received, whole = result.is_ok(), "answered");
         match result {
             Ok(receiver) => Ok(Answered { receiver, trace }),
             Err(Ok(source)) => Err(Stop::Source(source)),
@@ -209,10 +207,11 @@ impl KustoClient {
     ) -> Result<R, Result<SourceError, Failure>> {
         let response = self.answer(csl, trace).await.map_err(Err)?;
         let headers = response.headers();
-        let packed = match header(headers, "content-encoding").as_deref() {
-            None | Some("identity") => false,
-            Some("gzip") => true,
-            Some(other) => return Err(Err(damaged(format!("it is encoded as {other:?}")))),
+        let encoding = header(headers, "content-encoding").unwrap_or_default();
+        let packed = match encoding.to_ascii_lowercase().as_str() {
+            "" | "identity" => false,
+            "gzip" | "x-gzip" => true,
+            _ => return Err(Err(damaged(format!("it is encoded as {encoding:?}")))),
         };
         read(response, Decoder::new(packed, max_row), receiver, trace).await
     }
@@ -284,8 +283,7 @@ struct Trace {
 impl Trace {
     fn error(&self, failure: Failure) -> Box<KustoError> {
         Box::new(KustoError {
-            query: self.purpose.query,
-            of: self.purpose.of.clone(),
+            purpose: self.purpose,
             request_id: self.request_id.clone(),
             activity_id: self.activity_id.clone(),
             failure,
@@ -311,14 +309,24 @@ fn header(headers: &HeaderMap, name: &'static str) -> Option<String> {
     )
 }
 
+/// How long a server wishes to be left alone: in seconds, or until an instant by its own clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let wish = header(headers, "retry-after")?;
+    if let Ok(seconds) = wish.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let instant = |text: &str| jiff::fmt::rfc2822::parse(text).ok();
+    let (until, now) = (instant(&wish)?, instant(&header(headers, "date")?)?);
+    Some(until.duration_since(&now).try_into().unwrap_or_default())
+}
+
 /// The failure of an answer whose status is not 200.
 async fn refusal(mut response: Response) -> Failure {
     let status = response.status().as_u16();
-    let retry_after = header(response.headers(), "retry-after")
-        .and_then(|text| text.trim().parse().ok())
-        .map(Duration::from_secs);
+    let retry_after = retry_after(response.headers());
     if (300..400).contains(&status) {
         let to = header(response.headers(), "location").unwrap_or_default();
+        let to = without_secrets(&to);
         return Failure::Permanent(format!(
             "HTTP {status}: it points to {to:?}, and a token is never sent on; if that is the cluster, set source.kusto.cluster to it"
         ));
@@ -380,14 +388,14 @@ async fn read<R: Receiver>(
 
 /// Unpacks and reads a body.
 struct Decoder {
-    unpack: Option<GzDecoder<Vec<u8>>>,
+    unpack: Option<MultiGzDecoder<Vec<u8>>>,
     frames: FrameReader,
 }
 
 impl Decoder {
     fn new(packed: bool, max_row: u64) -> Self {
         Self {
-            unpack: packed.then(|| GzDecoder::new(Vec::new())),
+            unpack: packed.then(|| MultiGzDecoder::new(Vec::new())),
             frames: FrameReader::new(max_row),
         }
     }
@@ -432,6 +440,25 @@ pub(super) fn told(error: &reqwest::Error) -> String {
     }
 }
 
+/// Whether an address holds what is no part of a cluster's, and may be a secret.
+fn holds_more(url: &Url) -> bool {
+    !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+}
+
+/// An address as it may be told: without a name and a password before the host, and without what
+/// follows the path.
+pub(super) fn without_secrets(address: &str) -> String {
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    match (address.split_once("//"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}//{host}"),
+        (None, Some((_, host))) => host.to_owned(),
+        (_, None) => address.to_owned(),
+    }
+}
+
 fn is_monitor_proxy(cluster: &Url) -> bool {
     let host = cluster.host_str().unwrap_or_default();
     [
@@ -461,5 +488,40 @@ mod tests {
     fn a_timespan_is_hours_minutes_seconds() {
         assert_eq!(timespan(Duration::from_secs(1800)), "00:30:00");
         assert_eq!(timespan(LONGEST), "01:00:00");
+    }
+
+    #[test]
+    fn no_secret_of_an_address_is_told() {
+        for (address, told) in [
+            (
+                "https://a.kusto.windows.net/x/y",
+                "https://a.kusto.windows.net/x/y",
+            ),
+            ("https://me:hush@a.net/x?sig=hush#hush", "https://a.net/x"),
+            ("me:hush@a.net", "a.net"),
+            ("", ""),
+        ] {
+            assert_eq!(without_secrets(address), told);
+        }
+    }
+
+    #[test]
+    fn a_wish_is_seconds_or_an_instant_by_the_servers_clock() {
+        let wish = |headers: &[(&'static str, &str)]| {
+            let headers = headers.iter().map(|&(name, value)| {
+                (HeaderName::from_static(name), value.parse().expect("text"))
+            });
+            retry_after(&headers.collect())
+        };
+        let seconds = |n| Some(Duration::from_secs(n));
+        let date = ("date", "Wed, 21 Oct 2015 07:27:30 GMT");
+        assert_eq!(wish(&[("retry-after", " 17 ")]), seconds(17));
+        let at = ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
+        assert_eq!(wish(&[at, date]), seconds(30));
+        let past = ("retry-after", "Wed, 21 Oct 2015 07:27:00 GMT");
+        assert_eq!(wish(&[past, date]), seconds(0));
+        assert_eq!(wish(&[at]), None, "whose clock?");
+        assert_eq!(wish(&[("retry-after", "soon")]), None);
+        assert_eq!(wish(&[date]), None);
     }
 }

@@ -10,19 +10,46 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::domain::chunk::Chunk;
 use crate::source::Action;
 
 /// Characters of a server's message that are told.
 const MESSAGE_CHARS: usize = 600;
 
+/// What a request is for; every error says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purpose {
+    /// `census`, `certificate`, `payload`, `plan`, `sample`; `first` if it came to none.
+    pub query: &'static str,
+    /// For which try of a chunk; `None`: for none.
+    pub attempt: Option<Attempt>,
+}
+
+/// A try of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Of which chunk.
+    pub chunk: Chunk,
+    /// Which try of it this is, from 1.
+    pub number: u32,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} query", self.query)?;
+        match self.attempt {
+            Some(Attempt { chunk, number }) => write!(f, " of chunk {chunk} (attempt {number})"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A request that did not bring what was asked for. Nothing of its answer is kept.
 #[derive(Debug, Error)]
-#[error("{query} query{of}: {failure}{ids}", ids = Ids(.activity_id, .request_id))]
+#[error("{purpose}: {failure}{ids}", ids = Ids(.activity_id, .request_id))]
 pub struct KustoError {
-    /// `census`, `certificate`, `payload` or `plan`.
-    pub query: &'static str,
-    /// ` of chunk h40-7 (attempt 2)`, or nothing.
-    pub of: String,
+    /// What it was for.
+    pub purpose: Purpose,
     /// The id that gleaner gave the request; empty before there was one.
     pub request_id: String,
     /// The id that the server gave it, if it answered at all.
@@ -75,6 +102,9 @@ pub enum Failure {
     /// No token could be had.
     #[error("cannot log in: {0}")]
     Login(String),
+    /// No other token could be had, though one was had before.
+    #[error("cannot log in again: {0}")]
+    LoginAgain(String),
     /// The server says that asking again is no use.
     #[error("the server refuses the query: {0}")]
     Permanent(String),
@@ -130,6 +160,7 @@ impl Failure {
             Self::TooLarge(_) | Self::Runaway(_) => Action::Split,
             Self::LowMemory(_) => Action::RetryThenSplit,
             Self::Server(_)
+            | Self::LoginAgain(_)
             | Self::Connection(_)
             | Self::Damaged(_)
             | Self::NotAsCertified { .. }
@@ -155,35 +186,36 @@ pub fn of_status(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fai
     if let Some(failure) = error.and_then(|error| of_code(error, retry_after)) {
         return failure;
     }
-    match status {
-        401 => Failure::Unauthorized(message),
-        429 => Failure::Throttled {
+    let is_permanent = error.and_then(|error| error["@permanent"].as_bool());
+    match (status, is_permanent) {
+        (401, _) => Failure::Unauthorized(message),
+        (429, _) => Failure::Throttled {
             retry_after,
             message,
         },
-        504 => Failure::ServerTimeout(message),
+        (504, _) => Failure::ServerTimeout(message),
+        (408, _) | (400, Some(false)) => Failure::Server(message),
         // Asking again is no use: the request itself is refused, or there is nothing there.
-        300..=499 if status != 408 => Failure::Permanent(message),
-        _ => match error.and_then(|error| error.get("@permanent")) {
-            Some(Value::Bool(true)) => Failure::Permanent(message),
-            _ => Failure::Server(message),
-        },
+        (300..=499, _) | (_, Some(true)) => Failure::Permanent(message),
+        _ => Failure::Server(message),
     }
 }
 
 /// The failure that an error inside an answer tells of: `{"error": {...}}` or a list of those.
 pub fn of_one_api(errors: &Value) -> Failure {
-    let first = match errors {
-        Value::Array(list) => list.first().unwrap_or(&Value::Null),
-        other => other,
+    let list = match errors {
+        Value::Array(list) => list.as_slice(),
+        one => std::slice::from_ref(one),
     };
-    let error = first.get("error").unwrap_or(first);
+    let mut inner = list.iter().map(|error| error.get("error").unwrap_or(error));
     // An answer that has begun and then failed is void, whatever `@permanent` says: only the codes
-    // that have an action of their own are told apart.
-    of_code(error, None).unwrap_or_else(|| {
+    // that have an action of their own are told apart, wherever in the list they stand.
+    let told = inner.clone().find_map(|error| of_code(error, None));
+    told.unwrap_or_else(|| {
+        let first = inner.next().unwrap_or(&Value::Null);
         Failure::Damaged(format!(
             "the server reports a partial failure: {}",
-            message_of(error)
+            message_of(first)
         ))
     })
 }
@@ -296,6 +328,8 @@ mod tests {
                 error("General_BadRequest", "syntax", true),
                 Action::Fail,
             ),
+            (400, error("Internal", "passing", false), Action::Retry),
+            (403, error("Forbidden", "", false), Action::Fail),
             (400, b"plain text".to_vec(), Action::Fail),
             (500, error("Internal", "x", true), Action::Fail),
             (401, b"".to_vec(), Action::Fail),
@@ -315,6 +349,13 @@ mod tests {
         let large = json!([{"error": {"code": "LimitsExceeded", "@message": "E_QUERY_RESULT_SET_TOO_LARGE"}}]);
         assert_eq!(of_one_api(&large).action(), Action::Split);
         assert_eq!(of_one_api(&json!("odd")).action(), Action::Retry);
+        assert_eq!(of_one_api(&json!([])).action(), Action::Retry);
+        let both = json!([unknown[0], large[0]]);
+        assert_eq!(
+            of_one_api(&both).action(),
+            Action::Split,
+            "the second tells"
+        );
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Frame {
     has_errors: bool,
     cancelled: bool,
     version: Option<String>,
+    /// Whether the rows have begun.
+    has_rows: bool,
     fate: Fate,
     /// Rows that are held, one a line.
     held: Vec<Vec<u8>>,
@@ -55,6 +57,19 @@ impl Frame {
     /// If it is of a kind that it must not be.
     pub fn set(&mut self, key: &str, value: Value) -> Result<(), Failure> {
         let odd = || damaged(format!("the frame's {key} is of another kind"));
+        let is_again = match key {
+            "FrameType" => self.kind.is_some(),
+            "TableKind" => self.table_kind.is_some(),
+            "TableFragmentType" => self.fragment.is_some(),
+            "TableId" => self.table_id.is_some(),
+            "RowCount" => self.row_count.is_some(),
+            "OneApiErrors" => self.errors.is_some(),
+            "Columns" => self.columns.is_some(),
+            _ => false,
+        };
+        if is_again {
+            return Err(damaged(format!("a frame has {key} twice")));
+        }
         let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(odd);
         match key {
             "FrameType" => self.kind = Some(text(&value)?),
@@ -63,8 +78,8 @@ impl Frame {
             "Version" => self.version = Some(text(&value)?),
             "TableId" => self.table_id = Some(value.as_i64().ok_or_else(odd)?),
             "RowCount" => self.row_count = Some(value.as_u64().ok_or_else(odd)?),
-            "HasErrors" => self.has_errors = value.as_bool().ok_or_else(odd)?,
-            "Cancelled" => self.cancelled = value.as_bool().ok_or_else(odd)?,
+            "HasErrors" => self.has_errors |= value.as_bool().ok_or_else(odd)?,
+            "Cancelled" => self.cancelled |= value.as_bool().ok_or_else(odd)?,
             "OneApiErrors" => self.errors = Some(value).filter(|errors| *errors != Value::Null),
             "Columns" => self.columns = Some(columns(&value).ok_or_else(odd)?),
             _ => {}
@@ -135,6 +150,9 @@ impl Table {
         frame: &mut Frame,
         sink: &mut impl TableSink,
     ) -> Result<(), Failure> {
+        if std::mem::replace(&mut frame.has_rows, true) {
+            return Err(damaged("a frame has Rows twice"));
+        }
         frame.fate = match (frame.kind.as_deref(), frame.table_kind.as_deref()) {
             (Some("DataTable"), Some("PrimaryResult")) if frame.columns.is_some() => {
                 self.give_columns(frame, sink)?;
@@ -194,19 +212,43 @@ impl Table {
         }
     }
 
-    /// Rows cannot be held any longer. In an answer with an open table they can only be that table's;
-    /// whether they were is checked when the frame ends, and nothing counts before.
+    /// Whether a frame's rows may be those of the result.
+    pub fn is_wanted(&self, frame: &Frame) -> bool {
+        matches!(frame.fate, Fate::Given | Fate::Undecided)
+    }
+
+    /// Rows cannot be held any longer. So many can only be those of the result, if it is open or, in
+    /// a table of its own, if its columns are known; whether they were is checked when the frame
+    /// ends, and nothing counts before.
     fn guess(&mut self, frame: &mut Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
-        let may_be_open_table = frame.fate == Fate::Undecided
+        let may_be = |what: &Option<String>, name| what.as_deref().is_none_or(|what| what == name);
+        let is_open = matches!(self.primary, Primary::Open(_))
+            && may_be(&frame.kind, "TableFragment")
             && frame.columns.is_none()
-            && frame.table_kind.is_none()
-            && matches!(self.primary, Primary::Open(_));
-        if !may_be_open_table {
+            && frame.table_kind.is_none();
+        let is_table = self.primary == Primary::None
+            && may_be(&frame.kind, "DataTable")
+            && may_be(&frame.table_kind, "PrimaryResult")
+            && frame.columns.is_some()
+            && frame.fragment.is_none();
+        if frame.fate != Fate::Undecided || !(is_open || is_table) {
             return Err(damaged("a frame has its rows before what tells of them"));
+        }
+        if is_table {
+            self.give_columns(frame, sink)?;
         }
         frame.fate = Fate::Given;
         frame.provisional = true;
         self.give_held(frame, sink)
+    }
+
+    /// Whether rows that were given away before it was known what they are were the result's.
+    fn was_right(&self, frame: &Frame) -> bool {
+        match (self.primary, frame.table_id) {
+            (Primary::Open(open), Some(id)) => frame.is("TableFragment") && open == id,
+            (Primary::None, _) => frame.is("DataTable") && frame.is_primary(),
+            _ => false,
+        }
     }
 
     fn give_held(&mut self, frame: &mut Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
@@ -266,10 +308,7 @@ impl Table {
         if self.completed {
             return Err(damaged("a frame follows DataSetCompletion"));
         }
-        if frame.provisional
-            && !(frame.is("TableFragment")
-                && matches!((self.primary, frame.table_id), (Primary::Open(id), Some(frame)) if id == frame))
-        {
+        if frame.provisional && !self.was_right(&frame) {
             return Err(damaged("a frame has its rows before what tells of them"));
         }
         if let Some(errors) = &frame.errors {

@@ -2,8 +2,9 @@
 //!
 //! An answer is one JSON array of frames. The rows of the primary result come in one `DataTable`,
 //! or in `TableFragment`s between a `TableHeader` and a `TableCompletion`; keys may come in any
-//! order. One row at a time is held, never an answer, unless a frame tells its columns after its
-//! rows; then as many rows as fit into 4 MiB.
+//! order. One row at a time is held, never an answer, unless a frame tells what its rows are only
+//! behind them; then as many as fit into 4 MiB, and if they can only be those of the result, no more
+//! than these.
 //!
 //! A status of 200 says nothing. An answer is whole only if the rows are as many as `RowCount`
 //! says, nothing reports an error, `DataSetCompletion` has come, and nothing but white space
@@ -13,12 +14,15 @@
 use std::ops::Range;
 
 use super::error::{self, Failure};
-use super::frame::{Frame, Table};
+use super::frame::{Frame, Table, UNDECIDED_BYTES};
 use crate::domain::json::{JsonError, Kind, Scanner, Value};
 use crate::domain::row::MalformedReason;
 
 /// The largest value of a frame besides its rows: lists of columns, errors.
 const SMALL_VALUE: usize = 16 << 20;
+
+/// The largest error that comes instead of an answer, and the longest key.
+const SMALLEST_VALUE: usize = 64 << 10;
 
 /// So close to the end of what has arrived an error may only mean that more must arrive.
 const TOKEN: usize = 16;
@@ -168,10 +172,7 @@ impl FrameReader {
     /// The next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
         let rest = &self.buffer[self.at..];
-        let space = rest
-            .iter()
-            .take_while(|byte| byte.is_ascii_whitespace() && **byte != 0x0c)
-            .count();
+        let space = rest.iter().take_while(|byte| is_space(**byte)).count();
         self.at += space;
         self.buffer.get(self.at).copied()
     }
@@ -186,10 +187,7 @@ impl FrameReader {
         };
         match (self.state, byte) {
             (State::Start, b'[') => self.pass(State::Frames { first: true }),
-            (State::Start, b'{') => {
-                // Perhaps an answer of v1. Its rows are nobody's business here.
-                Err(damaged("it is a JSON object, not a list of frames"))
-            }
+            (State::Start, b'{') => self.read_error(),
             (State::Start, _) => {
                 // A proxy's page, an error as text.
                 let text = error::printable(&self.buffer[..self.buffer.len().min(400)]);
@@ -248,8 +246,8 @@ impl FrameReader {
         let text = &self.buffer[self.at..];
         let mut scanner = Scanner::new(text);
         match scan(&mut scanner) {
-            // What ends with the text may go on.
-            Ok(()) if scanner.position() < text.len() => {
+            // A number or a word that ends with the text may go on.
+            Ok(()) if scanner.position() < text.len() || ends_itself(text) => {
                 self.enough = 0;
                 Ok(Some(self.at..self.at + scanner.position()))
             }
@@ -262,10 +260,16 @@ impl FrameReader {
         }
     }
 
-    /// Where the value that is next ends.
-    fn whole_value(&mut self) -> Result<Option<Range<usize>>, Failure> {
-        self.whole(|scanner| scanner.value().map(drop))
-            .map_err(|error| self.syntax(error))
+    /// Where the value that is next ends; it must not be larger than `most`.
+    fn whole_value(&mut self, most: usize) -> Result<Option<Range<usize>>, Failure> {
+        let found = self.whole(|scanner| scanner.value().map(drop));
+        match found.map_err(|error| self.syntax(error))? {
+            None if self.buffer.len() - self.at > most => Err(damaged(format!(
+                "what begins at byte {} is too large",
+                self.offset()
+            ))),
+            found => Ok(found),
+        }
     }
 
     fn syntax(&self, error: JsonError) -> Failure {
@@ -273,14 +277,14 @@ impl FrameReader {
     }
 
     fn read_key(&mut self) -> Result<bool, Failure> {
-        let Some(key) = self.whole_value()? else {
+        let Some(key) = self.whole_value(SMALLEST_VALUE)? else {
             return Ok(false);
         };
         let end = key.end;
-        let colon = self.buffer[end..]
-            .iter()
-            .position(|byte| !byte.is_ascii_whitespace());
+        let rest = &self.buffer[end..];
+        let colon = rest.iter().position(|byte| !is_space(*byte));
         match colon.map(|colon| (colon, self.buffer[end + colon])) {
+            None if rest.len() > SMALLEST_VALUE => Err(damaged("a key of a frame has no value")),
             None => Ok(false),
             Some((colon, b':')) => {
                 self.key = serde_json::from_slice(&self.buffer[key])
@@ -294,11 +298,8 @@ impl FrameReader {
     }
 
     fn read_value(&mut self) -> Result<bool, Failure> {
-        let Some(value) = self.whole_value()? else {
-            return match self.buffer.len() - self.at > SMALL_VALUE {
-                true => Err(damaged(format!("the frame's {} is too large", self.key))),
-                false => Ok(false),
-            };
+        let Some(value) = self.whole_value(SMALL_VALUE)? else {
+            return Ok(false);
         };
         let parsed = serde_json::from_slice(&self.buffer[value.clone()])
             .map_err(|_| damaged(format!("the frame's {} cannot be read", self.key)))?;
@@ -308,9 +309,24 @@ impl FrameReader {
         Ok(true)
     }
 
+    /// An object in the place of the list of frames: an error, or perhaps an answer of v1, whose
+    /// rows are nobody's business here.
+    fn read_error(&mut self) -> Result<bool, Failure> {
+        let no_list = || damaged("it is a JSON object, not a list of frames");
+        let found = self.whole_value(SMALLEST_VALUE).map_err(|_| no_list())?;
+        let Some(value) = found else {
+            return Ok(false);
+        };
+        let parsed = serde_json::from_slice::<serde_json::Value>(&self.buffer[value]);
+        match parsed.ok().filter(|parsed| parsed.get("error").is_some()) {
+            Some(error) => Err(error::of_one_api(&error)),
+            None => Err(no_list()),
+        }
+    }
+
     /// An object in the place of a row is an error.
     fn read_error_row(&mut self) -> Result<bool, Failure> {
-        let Some(value) = self.whole_value()? else {
+        let Some(value) = self.whole_value(SMALL_VALUE)? else {
             return Ok(false);
         };
         let parsed: serde_json::Value = serde_json::from_slice(&self.buffer[value])
@@ -329,8 +345,13 @@ impl FrameReader {
             true => scan_row(scanner, &mut spans, |at, scanner| sink.cell(at, scanner)),
             false => scan_row(scanner, &mut spans, |_, scanner| scanner.value()),
         });
+        let max_row = match self.table.is_wanted(&self.frame) {
+            true => self.max_row,
+            // What the server tells of itself is not the user's to limit.
+            false => self.max_row.max(UNDECIDED_BYTES),
+        };
         let reason = match scanned {
-            Ok(Some(row)) if row.len() <= self.max_row => {
+            Ok(Some(row)) if row.len() <= max_row => {
                 let text = &self.buffer[row.clone()];
                 if simdutf8::basic::from_utf8(text).is_err() {
                     return Err(damaged("a row is not UTF-8"));
@@ -343,13 +364,13 @@ impl FrameReader {
                 return Ok(true);
             }
             Ok(Some(_)) => MalformedReason::TooLarge,
-            Ok(None) if self.buffer.len() - self.at <= self.max_row => return Ok(false),
+            Ok(None) if self.buffer.len() - self.at <= max_row => return Ok(false),
             Ok(None) => MalformedReason::TooLarge,
             Err(JsonError::TooDeep) => MalformedReason::TooDeep,
             Err(error) => return Err(self.syntax(error)),
         };
         let text = &self.buffer[self.at..];
-        let held = &text[..text.len().min(self.max_row)];
+        let held = &text[..text.len().min(max_row)];
         self.table.reject(&mut self.frame, held, reason, sink)?;
         self.enough = 0;
         self.state = State::Skip(Skip {
@@ -384,6 +405,16 @@ impl FrameReader {
         self.state = State::Skip(skip);
         false
     }
+}
+
+/// Whether nothing can go on with what a text ends with.
+fn ends_itself(text: &[u8]) -> bool {
+    matches!(text, [.., b'}' | b']' | b'"'])
+}
+
+/// White space of JSON.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// Where a cell of a row is, without the row.

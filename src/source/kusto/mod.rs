@@ -15,10 +15,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    ConversationSource, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError, Survey,
+    Action, ConversationSource, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError, Survey,
 };
 use crate::config::settings::Kusto;
 use crate::domain::chunk::{Chunk, HashChunk};
+use crate::domain::retry::Backoff;
 use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::Selection;
 
@@ -34,14 +35,23 @@ pub mod rows;
 #[cfg(test)]
 mod tests;
 
-use client::{KustoClient, Purpose, Receiver};
+use client::{KustoClient, Receiver};
 use counts::Numbers;
-use error::{Failure, KustoError};
+use error::{Attempt, Failure, KustoError, Purpose};
 use query::{CERTIFICATE, Template, Values};
 use rows::{Asked, RowWriter};
 
 /// Queries that an Azure Monitor proxy runs at once for a user, less one for a person.
 const PROXY_QUERIES: usize = 4;
+
+/// Tries of the first login.
+const LOGINS: u32 = 4;
+
+/// Between them.
+const LOGIN_RETRY: Backoff = Backoff {
+    base: Duration::from_millis(500),
+    cap: Duration::from_secs(2),
+};
 
 /// A cluster as a source.
 #[derive(Debug)]
@@ -88,7 +98,7 @@ impl KustoSource {
             })
         };
         let client = KustoClient::new(&settings).map_err(|reason| SourceError::Cluster {
-            cluster: settings.cluster.clone(),
+            cluster: client::without_secrets(&settings.cluster),
             reason,
         })?;
         let (payload, census) = (template(&settings.query)?, template(&settings.census)?);
@@ -131,11 +141,38 @@ impl KustoSource {
         }
     }
 
+    /// Logs in before anything else is done. What may pass is tried again, but not for long: an
+    /// address that is wrong must be told soon.
+    async fn log_in(&self) -> Result<(), SourceError> {
+        let mut failures = 0;
+        while let Err(failure) = self.client.log_in().await {
+            failures += 1;
+            if failure.action() == Action::Fail || failures == LOGINS {
+                return Err(SourceError::Kusto(Box::new(KustoError {
+                    purpose: Purpose {
+                        query: "first",
+                        attempt: None,
+                    },
+                    request_id: String::new(),
+                    activity_id: None,
+                    failure,
+                })));
+            }
+            tracing::warn!(%failure, "cannot log in yet, it is tried again");
+            tokio::time::sleep(LOGIN_RETRY.delay(failures, 0.0)).await;
+        }
+        Ok(())
+    }
+
     /// Count and checksum of a chunk, computed by the cluster.
-    async fn certificate(&self, chunk: HashChunk, of: &str) -> Result<Certificate, SourceError> {
+    async fn certificate(
+        &self,
+        chunk: HashChunk,
+        attempt: Attempt,
+    ) -> Result<Certificate, SourceError> {
         let purpose = Purpose {
             query: "certificate",
-            of: of.to_owned(),
+            attempt: Some(attempt),
         };
         let csl = self
             .census
@@ -143,15 +180,13 @@ impl KustoSource {
         let numbers = Numbers::new(&["conversations", "checksum"]);
         let answered = self
             .client
-            .query(&purpose, &csl, self.max_record, numbers)
+            .query(purpose, &csl, self.max_record, numbers)
             .await?;
         match answered.receiver.rows.as_slice() {
             [row] => Ok(Certificate {
                 conversations: row[0],
                 checksum: row[1],
             }),
-            // An aggregation without rows to aggregate.
-            [] => Ok(Certificate::default()),
             rows => {
                 let what = format!("it has {} rows, not one", rows.len());
                 Err(answered.fails(frames::damaged(what)))
@@ -183,7 +218,7 @@ impl KustoSource {
             form,
             blocks,
         };
-        let query = self.client.query(&purpose, &csl, self.max_record, receiver);
+        let query = self.client.query(purpose, &csl, self.max_record, receiver);
         let pass_on = async {
             while let Some(block) = waiting.recv().await {
                 sink.write(block).await?;
@@ -222,7 +257,10 @@ impl KustoSource {
                 order.chunk
             )));
         };
-        let of = format!(" of chunk {} (attempt {})", order.chunk, order.attempt);
+        let attempt = Attempt {
+            chunk: order.chunk,
+            number: order.attempt,
+        };
         let (query, census, wanted) = match &order.pass {
             Pass::All => ("payload", false, Selector::All),
             Pass::Census => ("census", true, Selector::All),
@@ -230,14 +268,17 @@ impl KustoSource {
         };
         let certified = match order.pass {
             Pass::Ranks(_) => None,
-            Pass::All | Pass::Census => Some(self.certificate(chunk, &of).await?),
+            Pass::All | Pass::Census => Some(self.certificate(chunk, attempt).await?),
         };
         let asked = Asked {
             chunk,
             wanted,
             census,
         };
-        let purpose = Purpose { query, of };
+        let purpose = Purpose {
+            query,
+            attempt: Some(attempt),
+        };
         let delivered = self.rows(asked, purpose, certified, sink).await?;
         tracing::info!(chunk = %order.chunk, query, conversations = delivered.conversations, checksum = delivered.checksum, "fetched");
         Ok(Some(delivered))
@@ -259,15 +300,7 @@ impl ConversationSource for KustoSource {
 
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
         async move {
-            self.client.log_in().await.map_err(|failure| {
-                SourceError::Kusto(Box::new(KustoError {
-                    query: "login before the first",
-                    of: String::new(),
-                    request_id: String::new(),
-                    activity_id: None,
-                    failure,
-                }))
-            })?;
+            self.log_in().await?;
             Ok(Survey {
                 chunks: HashChunk::cover(self.chunks.get())
                     .map(Chunk::Hash)

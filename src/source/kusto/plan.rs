@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::client::{Purpose, Receiver};
+use super::client::Receiver;
 use super::counts::Numbers;
-use super::error::Failure;
+use super::error::{Failure, Purpose};
 use super::frames::{Column, TableSink};
 use super::query::COUNTS;
 use super::{KustoSource, SourceError};
@@ -49,7 +49,7 @@ impl KustoSource {
     pub async fn plan(&self) -> Result<KustoPlan, SourceError> {
         let purpose = Purpose {
             query: "plan",
-            of: String::new(),
+            attempt: None,
         };
         let whole = HashChunk {
             count: 1,
@@ -62,7 +62,7 @@ impl KustoSource {
         let numbers = Numbers::new(&["residue", "turnCount", "conversations"]);
         let numbers = self
             .client
-            .query(&purpose, &csl, self.max_record, numbers)
+            .query(purpose, &csl, self.max_record, numbers)
             .await?;
         let selection = &*self.selection;
         let mut plan = KustoPlan {
@@ -118,13 +118,13 @@ impl KustoSource {
             depth: 0,
         };
         let purpose = Purpose {
-            query: "plan",
-            of: " for the size of conversations".to_owned(),
+            query: "sample",
+            attempt: None,
         };
         let csl = self.payload.with(&self.values(chunk, &Selector::All), "");
         let sizes = self
             .client
-            .query(&purpose, &csl, self.max_record, Sizes::default())
+            .query(purpose, &csl, self.max_record, Sizes::default())
             .await?;
         let Sizes { rows, bytes } = sizes.receiver;
         Ok(bytes.checked_div(rows))

@@ -36,11 +36,18 @@ pub const CERTIFICATE: &str = "| summarize conversations = count(), checksum = s
 /// Makes of a census the counts of a plan.
 pub const COUNTS: &str = "| summarize conversations = count() by residue = hash_xxhash64(conversationId) % 100, turnCount";
 
+/// The first instant that KQL has.
+const FIRST: &str = "0001-01-01T00:00:00Z";
+
+/// The last one.
+const LAST: &str = "9999-12-31T23:59:59.9999999Z";
+
 /// Names that a query must use, and what goes wrong if it does not.
-const NEEDED: [(&str, &str); 3] = [
+const NEEDED: [(&str, &str); 4] = [
     ("_chunk", "every chunk would have all conversations"),
     ("_chunks", "every chunk would have all conversations"),
     ("_window_start", "the window would not be kept"),
+    ("_window_end", "rows that arrive meanwhile would be read"),
 ];
 
 /// What is wrong with a query file.
@@ -205,14 +212,8 @@ pub struct Values<'a> {
 impl Values<'_> {
     fn prelude(&self) -> String {
         let ignored: Vec<String> = self.ignored.iter().map(|id| literal(id)).collect();
-        let start = self.start.map_or_else(
-            || "0001-01-01T00:00:00Z".to_owned(),
-            |start| start.to_string(),
-        );
-        let end = self.end.map_or_else(
-            || "9999-12-31T23:59:59.9999999Z".to_owned(),
-            |end| end.to_string(),
-        );
+        let start = instant(self.start, FIRST);
+        let end = instant(self.end, LAST);
         format!(
             "let _window_start = datetime({start});\n\
              let _window_end = datetime({end});\n\
@@ -229,6 +230,16 @@ impl Values<'_> {
             buckets(self.selection),
             selected(self.selection, self.wanted),
         )
+    }
+}
+
+/// An instant within the years that KQL knows.
+fn instant(at: Option<Timestamp>, otherwise: &str) -> String {
+    match at.map(|at| at.to_string()) {
+        // Years before the first have a sign, and sort before it.
+        Some(at) if at.as_str() >= FIRST => at,
+        Some(_) => FIRST.to_owned(),
+        None => otherwise.to_owned(),
     }
 }
 
@@ -320,7 +331,7 @@ mod tests {
     use crate::domain::stratum::tests::selection;
     use proptest::prelude::*;
 
-    const FILE: &str = "// what\n// gleaner:values\nlet _chunk = 0;\n// gleaner:query\nT | where _chunk < _chunks and _window_start < t // _selected\n";
+    const FILE: &str = "// what\n// gleaner:values\nlet _chunk = 0;\n// gleaner:query\nT | where _chunk < _chunks and _window_start < t and t < _window_end // _selected\n";
 
     fn values<'a>(
         selection: &'a Selection,
@@ -362,6 +373,24 @@ mod tests {
     }
 
     #[test]
+    fn a_window_stays_within_the_years_that_kql_knows() {
+        let at = |text: &str| Some(text.parse().expect("an instant"));
+        for (start, told) in [
+            (
+                at("2025-01-01T00:00:00.1234567Z"),
+                "2025-01-01T00:00:00.1234567Z",
+            ),
+            (at("0001-01-01T00:00:00Z"), FIRST),
+            (at("0000-12-31T23:00:00Z"), FIRST),
+            (at("-000700-01-01T00:00:00Z"), FIRST),
+            (None, FIRST),
+        ] {
+            assert_eq!(instant(start, FIRST), told);
+        }
+        assert_eq!(instant(None, LAST), LAST);
+    }
+
+    #[test]
     fn columns_are_told_by_the_last_project() {
         let columns = |end: &str| {
             let text = format!("{FILE}| {end}");
@@ -384,6 +413,7 @@ mod tests {
             ("_chunk <", "1 <"),
             ("_chunks", "40"),
             ("_window_start", "// _window_start"),
+            ("t < _window_end", "true"),
         ] {
             assert!(
                 Template::new(&FILE.replacen(from, to, 1)).is_err() || to == "1 <",

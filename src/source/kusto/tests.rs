@@ -238,6 +238,89 @@ fn every_way_to_fail_within_a_200_is_noticed() {
 }
 
 #[test]
+fn a_code_leads_to_its_action_wherever_it_is_told() {
+    let places: [fn(&mut Vec<Value>, &Value, &str); 4] = [
+        |f, errors, _| f[4]["Rows"] = json!([{"OneApiErrors": errors}]),
+        |f, errors, _| f[5]["OneApiErrors"] = errors.clone(),
+        |f, errors, _| f[7]["OneApiErrors"] = errors.clone(),
+        |f, _, code| f[6] = completion(2, code),
+    ];
+    for (code, action) in [
+        ("E_QUERY_RESULT_SET_TOO_LARGE", Action::Split),
+        ("LimitsExceeded", Action::Split),
+        ("E_RUNAWAY_QUERY", Action::Split),
+        ("RequestExecutionTimeout", Action::Split),
+        ("LowMemoryCondition", Action::RetryThenSplit),
+        ("QueryThrottled", Action::Throttle { retry_after: None }),
+        ("Internal", Action::Retry),
+    ] {
+        for (place, break_it) in places.iter().enumerate() {
+            // Alone, and as what follows from an error that says less.
+            for errors in [
+                one_api(code),
+                json!([one_api("General")[0], one_api(code)[0]]),
+            ] {
+                let mut frames = frames();
+                break_it(&mut frames, &errors, code);
+                let failure = read(&answer(&frames)).expect_err("a partial failure");
+                assert_eq!(
+                    failure.action(),
+                    action,
+                    "{code} in place {place}: {failure}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_told_twice_is_damaged() {
+    let text = String::from_utf8(answer(&frames())).expect("text");
+    for (once, again) in [
+        ("\"RowCount\":3", "\"RowCount\":3"),
+        (
+            "\"TableKind\":\"PrimaryResult\"",
+            "\"TableKind\":\"QueryProperties\"",
+        ),
+        ("\"Rows\":[[null,-3]]", "\"Rows\":[[null,-3]]"),
+        (
+            "\"FrameType\":\"TableHeader\"",
+            "\"FrameType\":\"TableProgress\"",
+        ),
+    ] {
+        let twice = text.replacen(once, &format!("{once},{again}"), 1);
+        assert_ne!(twice, text, "{once}");
+        let failure = read(twice.as_bytes()).expect_err("which one counts?");
+        assert!(failure.to_string().contains("twice"), "{once}: {failure}");
+    }
+    // Of what is bad news once is enough.
+    let cancelled = "\"Cancelled\":false";
+    let text = text.replace(cancelled, &format!("\"Cancelled\":true,{cancelled}"));
+    assert!(read(text.as_bytes()).is_err());
+}
+
+#[test]
+fn what_never_ends_is_not_held() {
+    let long = "x".repeat(1 << 16);
+    for (begin, goes_on) in [
+        ("[{\"", &*long),
+        ("[{\"FrameType\"", &" ".repeat(1 << 16)),
+        ("{\"error\":\"", &long),
+        ("[{\"FrameType\":\"", &long),
+        ("[{\"FrameType\":\"DataTable\",\"Rows\":[{\"", &long),
+    ] {
+        let mut reader = FrameReader::new(1 << 20);
+        let mut rows = Rows::default();
+        reader
+            .push(begin.as_bytes(), &mut rows)
+            .expect("it may go on");
+        let pushed = (0..1024).find_map(|_| reader.push(goes_on.as_bytes(), &mut rows).err());
+        let failure = pushed.expect("64 MiB are too much");
+        assert_eq!(failure.action(), Action::Retry, "{begin}: {failure}");
+    }
+}
+
+#[test]
 fn what_is_no_answer_is_told_by_its_beginning() {
     for text in [
         "<html><body>Sign in</body></html>",
@@ -270,6 +353,30 @@ fn what_is_no_answer_is_told_by_its_beginning() {
     let mut garbage = answer(&frames());
     garbage.extend_from_slice(b"x");
     assert!(read(&garbage).is_err());
+    // An error that should have had a status of its own.
+    for (text, action) in [
+        (
+            r#"{"error":{"code":"LimitsExceeded","@message":"m"}}"#,
+            Action::Split,
+        ),
+        (r#" {"error":{"code":"Internal"}} "#, Action::Retry),
+    ] {
+        assert_eq!(
+            read(format!("{text}\n").as_bytes())
+                .expect_err("no answer")
+                .action(),
+            action
+        );
+    }
+    // White space that is none in JSON.
+    for space in ["\u{b}", "\u{c}", "\u{a0}"] {
+        let text = String::from_utf8(answer(&frames())).expect("text");
+        for at in [",\"TableId\"", ":1,", "[[null", "]\n"] {
+            let odd = text.replacen(at, &format!("{space}{at}"), 1);
+            assert_ne!(odd, text);
+            assert!(read(odd.as_bytes()).is_err(), "{space:?} before {at}");
+        }
+    }
 }
 
 #[test]
@@ -323,6 +430,37 @@ fn many_rows_before_their_frame_is_known_are_read_if_a_table_is_open() {
     assert_eq!(ends(fragment), Ok(6000));
     let other = fragment.replace("\"TableId\":1", "\"TableId\":2");
     assert!(ends(&other).is_err(), "they were not that table's");
+}
+
+#[test]
+fn many_rows_of_a_table_before_it_is_known_to_be_the_result_are_read() {
+    let row = json!(["x".repeat(1000), 1]);
+    let rows = Value::Array(vec![row; 6000]).to_string();
+    let columns = columns();
+    let ends = |before: &str, after: &str| {
+        let frames = answer(&plain(json!([])));
+        let text = String::from_utf8(frames).expect("text");
+        let table = plain(json!([]))[2].to_string();
+        let odd = format!("{{{before},\"Rows\":{rows},{after},\"TableId\":1}}");
+        let odd = text.replacen(&table, &odd, 1);
+        assert_ne!(odd, text);
+        read_in(odd.as_bytes(), 100_000, 1 << 20).map(|rows| rows.rows.len())
+    };
+    let (kind, primary) = (
+        "\"FrameType\":\"DataTable\"",
+        "\"TableKind\":\"PrimaryResult\"",
+    );
+    let columns = format!("\"Columns\":{columns}");
+    // By name, as some writers of JSON sort keys; and the other ways to know too little.
+    assert_eq!(ends(&format!("{columns},{kind}"), primary), Ok(6000));
+    assert_eq!(ends(&columns, &format!("{primary},{kind}")), Ok(6000));
+    assert_eq!(ends(&format!("{primary},{columns}"), kind), Ok(6000));
+    // They were not the result's, or nobody can tell what they are.
+    let other = primary.replace("PrimaryResult", "QueryProperties");
+    assert!(ends(&columns, &format!("{other},{kind}")).is_err());
+    let fragment = "\"FrameType\":\"TableFragment\",\"TableFragmentType\":\"DataAppend\"";
+    assert!(ends(&columns, &format!("{primary},{fragment}")).is_err());
+    assert!(ends(&format!("{primary},{kind}"), &columns).is_err());
 }
 
 proptest! {
