@@ -119,7 +119,7 @@ async fn put(
             path: record.path.clone(),
             index,
             offset,
-            bytes: piece.to_vec(),
+            bytes: piece.to_vec().into(),
         };
         offset += piece.len() as u64;
         blocks.push(sink.stage(block).await?);

@@ -10,7 +10,8 @@ use crate::domain::manifest::Framing;
 use crate::domain::placement::Placement;
 use crate::sink::Block;
 
-/// A stratum's file.
+/// A stratum's file. A clone of an empty one is another beginning of it.
+#[derive(Clone)]
 pub struct StratumFile {
     dataset: String,
     path: String,
@@ -118,7 +119,7 @@ impl StratumFile {
             path: self.path.clone(),
             index: self.blocks,
             offset: self.bytes,
-            bytes,
+            bytes: bytes.into(),
         };
         self.blocks += 1;
         self.bytes += block.bytes.len() as u64;

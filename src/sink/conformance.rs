@@ -61,7 +61,7 @@ impl Cut {
             path: self.path.clone(),
             index: index as u32,
             offset: offset as u64,
-            bytes: self.bytes[offset..end].to_vec(),
+            bytes: self.bytes[offset..end].to_vec().into(),
         }
     }
 
