@@ -69,6 +69,17 @@ impl CpuPool {
         self.threads.len()
     }
 
+    /// Runs blocking file work and waits for it, without holding up the thread of the caller.
+    ///
+    /// # Errors
+    /// If the work panics.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JobError> {
+        blocking(work).await
+    }
+
     /// Runs a job and waits for it, without holding up the thread of the caller.
     ///
     /// # Errors

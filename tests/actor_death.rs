@@ -1,5 +1,6 @@
-//! An actor that dies ends the run with a clear error and a work directory that can be resumed.
-//! Never a hang: each case has the time of a long coffee break, and needs a moment.
+//! An actor that dies or hangs is replaced, and the dataset is the same; too many deaths end the run
+//! with a clear error and a work directory that can be resumed. Never a hang: each case has the time
+//! of a long coffee break, and needs a moment.
 
 use std::future::pending;
 use std::path::Path;
@@ -146,14 +147,17 @@ impl DatasetSink for Troubled<LocalDir> {
 
 const CONFIG: &str = "
 source.kind = 'synthetic'
+workers = { patience = '1s', fetchers = 1, uploaders = 1 }
 [selection.targets]
 train = { short = 20, medium = 20, long = 20 }
 val = { short = 2, medium = 2, long = 2 }
 test = { short = 2, medium = 2, long = 2 }
 ";
 
-fn settings() -> Settings {
+fn settings(restarts: usize) -> Settings {
+    let restarts = format!("workers.restarts = {restarts}");
     let layers = Layers::default().text("test", CONFIG).expect("TOML");
+    let layers = layers.text("restarts", &restarts).expect("TOML");
     config::validate(&layers, &[]).expect("valid")
 }
 
@@ -182,16 +186,22 @@ fn work_dir(folder: &Path, settings: &Settings) -> WorkDir {
     .expect("free")
 }
 
-/// One start of a run, whose source and sink have their mishaps. Whoever hangs is interrupted.
-fn start(folder: &Path, source: Mishap, sink: Mishap) -> Result<RunReport, RunError> {
-    let settings = settings();
+/// One start of a run, whose source and sink have their mishaps, and whose actors may be started
+/// again so many times. Without restarts, whoever hangs is interrupted.
+fn start(
+    folder: &Path,
+    source: Mishap,
+    sink: Mishap,
+    restarts: usize,
+) -> Result<RunReport, RunError> {
+    let settings = settings(restarts);
     let synthetic = Synthetic {
         conversations: 2000,
         seed: 1,
         shape: RowShape::Events,
     };
     let struck = Arc::new(Notify::new());
-    let hangs = source == Mishap::Hang || sink == Mishap::Hang;
+    let hangs = restarts == 0 && (source == Mishap::Hang || sink == Mishap::Hang);
     let made_up = SyntheticSource::new(synthetic, settings.chunks.count);
     let parts = RunParts {
         work_dir: work_dir(folder, &settings),
@@ -217,40 +227,65 @@ fn start(folder: &Path, source: Mishap, sink: Mishap) -> Result<RunReport, RunEr
     actix_rt::System::new().block_on(run).expect("no hang")
 }
 
+/// A start without any mishap.
+fn undisturbed(folder: &Path) -> RunReport {
+    start(folder, Mishap::None, Mishap::None, 0).expect("good")
+}
+
 #[test]
-fn a_dead_fetcher_or_uploader_is_named_and_the_run_goes_on_next_time() {
-    let undisturbed = tempfile::tempdir().expect("a folder");
-    let expected = start(undisturbed.path(), Mishap::None, Mishap::None).expect("good");
+fn a_fetcher_or_uploader_that_dies_or_hangs_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let expected = undisturbed(folder.path()).manifest.content_sha256;
+    for (source, sink, actor) in [
+        (Mishap::Panic, Mishap::None, "fetcher"),
+        (Mishap::Hang, Mishap::None, "fetcher"),
+        (Mishap::None, Mishap::Panic, "uploader"),
+        (Mishap::None, Mishap::Hang, "uploader"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let report = start(folder.path(), source, sink, 5).expect("good");
+        assert_eq!(report.manifest.content_sha256, expected, "{actor}");
+        let events = &report.manifest.statistics["events"];
+        let count = |kind: &str| events[kind].as_u64().expect("a count");
+        assert_eq!((count("deaths"), count("restarts")), (1, 1), "{events}");
+        let hangs = source == Mishap::Hang || sink == Mishap::Hang;
+        assert_eq!(count("lease_losses"), u64::from(hangs), "{events}");
+        let requeued = source == Mishap::Panic;
+        assert_eq!(count("requeues"), u64::from(requeued), "{events}");
+    }
+}
+
+#[test]
+fn without_restarts_the_dead_actor_is_named_and_the_run_goes_on_next_time() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let expected = undisturbed(folder.path()).manifest.content_sha256;
     for (source, sink, actor) in [
         (Mishap::Panic, Mishap::None, "fetcher"),
         (Mishap::None, Mishap::Panic, "uploader"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = start(folder.path(), source, sink)
-            .expect_err("a death")
-            .to_string();
-        assert!(error.contains(actor), "{error}");
+        let error = start(folder.path(), source, sink, 0).expect_err("a death");
+        assert!(matches!(error, RunError::ActorDied { .. }), "{error}");
+        assert!(error.to_string().contains(actor), "{error}");
         assert!(!folder.path().join("out/d/metadata.json").exists());
-        let report = start(folder.path(), Mishap::None, Mishap::None).expect("good");
+        let report = undisturbed(folder.path());
         assert!(report.resumed);
-        assert_eq!(
-            report.manifest.content_sha256,
-            expected.manifest.content_sha256
-        );
+        assert_eq!(report.manifest.content_sha256, expected);
     }
 }
 
 #[test]
 fn a_failed_fetch_is_tried_again_and_a_failed_write_ends_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let retried = start(folder.path(), Mishap::Io, Mishap::None).expect("good at the second try");
+    let retried =
+        start(folder.path(), Mishap::Io, Mishap::None, 0).expect("good at the second try");
     let folder = tempfile::tempdir().expect("a folder");
-    let error = start(folder.path(), Mishap::None, Mishap::Io).expect_err("a failure");
+    let error = start(folder.path(), Mishap::None, Mishap::Io, 0).expect_err("a failure");
     assert!(
         matches!(error, RunError::Sink(SinkError::Io { .. })),
         "{error}"
     );
-    let report = start(folder.path(), Mishap::None, Mishap::None).expect("good");
+    let report = undisturbed(folder.path());
     assert_eq!(
         report.manifest.content_sha256,
         retried.manifest.content_sha256
@@ -262,12 +297,8 @@ fn a_failed_fetch_is_tried_again_and_a_failed_write_ends_the_run() {
 fn a_source_or_sink_that_hangs_does_not_keep_an_interrupted_run() {
     for (source, sink) in [(Mishap::Hang, Mishap::None), (Mishap::None, Mishap::Hang)] {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = start(folder.path(), source, sink).expect_err("interrupted");
+        let error = start(folder.path(), source, sink, 0).expect_err("interrupted");
         assert!(matches!(error, RunError::Interrupted), "{error}");
-        assert!(
-            start(folder.path(), Mishap::None, Mishap::None)
-                .expect("good")
-                .resumed
-        );
+        assert!(undisturbed(folder.path()).resumed);
     }
 }

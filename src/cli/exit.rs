@@ -106,9 +106,11 @@ impl From<RunError> for CliError {
                 message,
                 "check that the input is what it should be, or allow more with --max-malformed PERCENT",
             ),
-            RunError::Settings(_) | RunError::Imbalance(_) | RunError::ActorDied { .. } => {
-                Self::failure(message, AGAIN)
-            }
+            RunError::Settings(_)
+            | RunError::Imbalance(_)
+            | RunError::ActorDied { .. }
+            | RunError::SupervisorDied
+            | RunError::NoAnswer(_) => Self::failure(message, AGAIN),
             RunError::Payload(_) | RunError::Job(_) | RunError::Spool(_) => {
                 Self::failure(message, AGAIN)
             }

@@ -194,6 +194,9 @@ tables! {
         fetchers: Number<usize>,
         validators: Number<usize>,
         uploaders: Number<usize>,
+        restarts: Number<usize>,
+        restart_window: Text,
+        patience: Text,
     }
     /// `[limits]`
     Limits {

@@ -215,6 +215,12 @@ pub struct Workers {
     pub validators: NonZeroUsize,
     /// Blocks written at once.
     pub uploaders: NonZeroUsize,
+    /// How often dead actors are started again within the window before the run fails.
+    pub restarts: usize,
+    /// The window.
+    pub restart_window: Duration,
+    /// How long a worker may be busy without a sign of progress before it is taken for dead.
+    pub patience: Duration,
 }
 
 /// `[limits]`, in bytes.

@@ -67,6 +67,9 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
             fetchers: workers_of("workers.fetchers", workers.fetchers)?,
             validators: workers_of("workers.validators", workers.validators)?,
             uploaders: workers_of("workers.uploaders", workers.uploaders)?,
+            restarts: workers.restarts.map_or(0, |Number(n)| n),
+            restart_window: duration("workers.restart_window", &text(workers.restart_window))?,
+            patience: patience(workers.patience)?,
         },
         limits: Limits {
             in_flight: bytes("limits.in_flight", limits.in_flight)?,
@@ -137,6 +140,16 @@ fn workers_of(
     NonZeroUsize::new(value)
         .filter(|n| n.get() <= 256)
         .ok_or_else(|| bad(key, value, "it must be between 1 and 256"))
+}
+
+/// Pulses are looked at four times in it.
+fn patience(value: Option<Text>) -> Result<Duration, ConfigError> {
+    let value = text(value);
+    let patience = duration("workers.patience", &value)?;
+    if patience < Duration::from_secs(1) {
+        return Err(bad("workers.patience", value, "it must be at least 1 s"));
+    }
+    Ok(patience)
 }
 
 fn percent(value: Option<Number<f64>>) -> Result<f64, ConfigError> {

@@ -127,6 +127,12 @@ impl LeaseTable {
         self.taken.len()
     }
 
+    /// Whether a lease is the chunk's current one.
+    pub fn is_current(&self, lease: &Lease) -> bool {
+        let taken = self.taken.get(&lease.chunk);
+        taken.is_some_and(|taken| taken.epoch == lease.epoch)
+    }
+
     /// Grants the first chunk that may be fetched now.
     pub fn grant(&mut self, now: Duration) -> Grant {
         let Some(at) = self.waiting.iter().position(|w| w.not_before <= now) else {

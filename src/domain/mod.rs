@@ -22,6 +22,7 @@ pub mod row;
 pub mod segments;
 pub mod selector;
 pub mod stratum;
+pub mod supervision;
 pub mod text;
 pub mod throttle;
 pub mod timestamp;

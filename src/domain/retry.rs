@@ -1,6 +1,5 @@
-//! How long to wait before trying again, and how often to try. Time and chance are passed in.
+//! How long to wait before trying again. Chance is passed in.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Exponential backoff: `base`, doubled with every failure up to `cap`, plus up to a fifth.
@@ -21,45 +20,9 @@ impl Backoff {
     }
 }
 
-/// Allows so many restarts in a sliding window of time.
-#[derive(Debug, Clone)]
-pub struct RestartBudget {
-    restarts: usize,
-    window: Duration,
-    recent: VecDeque<Duration>,
-}
-
-impl RestartBudget {
-    /// At most `restarts` within `window`.
-    pub fn new(restarts: usize, window: Duration) -> Self {
-        Self {
-            restarts,
-            window,
-            recent: VecDeque::new(),
-        }
-    }
-
-    /// Whether one more restart is allowed now; if so, it is counted.
-    pub fn take(&mut self, now: Duration) -> bool {
-        while self
-            .recent
-            .front()
-            .is_some_and(|&at| at + self.window <= now)
-        {
-            self.recent.pop_front();
-        }
-        let allowed = self.recent.len() < self.restarts;
-        if allowed {
-            self.recent.push_back(now);
-        }
-        allowed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn delays_double_up_to_the_cap() {
@@ -71,23 +34,5 @@ mod tests {
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(backoff.delay(3, 1.0), Duration::from_millis(4800));
         assert_eq!(backoff.delay(u32::MAX, 0.0), Duration::from_secs(60));
-    }
-
-    proptest! {
-        #[test]
-        fn no_window_holds_more_restarts_than_allowed(gaps in prop::collection::vec(0u64..20, 0..100), allowed in 0usize..6) {
-            let window = Duration::from_secs(30);
-            let mut budget = RestartBudget::new(allowed, window);
-            let mut now = Duration::ZERO;
-            let mut taken = Vec::new();
-            for gap in gaps {
-                now += Duration::from_secs(gap);
-                let recent = taken.iter().filter(|&&at| at + window > now).count();
-                prop_assert_eq!(budget.take(now), recent < allowed);
-                if recent < allowed {
-                    taken.push(now);
-                }
-            }
-        }
     }
 }

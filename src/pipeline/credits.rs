@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::telemetry::Telemetry;
+
 /// Credits are counted in units of this many bytes.
 const UNIT: u64 = 1024;
 
@@ -16,35 +18,62 @@ const UNIT: u64 = 1024;
 pub struct Credits {
     units: Arc<Semaphore>,
     total: u32,
+    telemetry: Telemetry,
 }
 
 /// Some of the budget; dropping it gives it back.
 #[derive(Debug)]
 pub struct Credit {
+    bytes: u64,
+    telemetry: Telemetry,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+impl Drop for Credit {
+    fn drop(&mut self) {
+        self.telemetry.in_flight.fall(self.bytes);
+    }
+}
+
 impl Credits {
-    /// A budget of so many bytes.
-    pub fn new(bytes: u64) -> Self {
+    /// A budget of so many bytes; what is taken of it shows in `Counters::in_flight`.
+    pub fn new(bytes: u64, telemetry: Telemetry) -> Self {
         let units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS as u64 / 2);
         let total = u32::try_from(units).unwrap_or(u32::MAX);
         Self {
             units: Arc::new(Semaphore::new(total as usize)),
             total,
+            telemetry,
         }
     }
 
     /// Waits for credit for so many bytes.
+    ///
+    /// # Panics
+    /// If more is in flight than the budget allows: a defect.
     pub async fn acquire(&self, bytes: u64) -> Credit {
         let units = u32::try_from(bytes.div_ceil(UNIT))
             .unwrap_or(u32::MAX)
             .clamp(1, self.total);
         // The semaphore is never closed, so there is always a permit in the end.
         let permit = Arc::clone(&self.units).acquire_many_owned(units).await;
+        let held = self.telemetry.in_flight.rise(bytes);
+        let alone = units == self.total;
+        assert!(
+            held <= self.budget() || alone && held == bytes,
+            "{held} bytes are in flight, {} are allowed",
+            self.budget()
+        );
         Credit {
+            bytes,
+            telemetry: Arc::clone(&self.telemetry),
             _permit: permit.ok(),
         }
+    }
+
+    /// The whole budget in bytes.
+    pub fn budget(&self) -> u64 {
+        u64::from(self.total) * UNIT
     }
 
     /// Bytes that nobody holds.
@@ -60,7 +89,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_giant_takes_everything_and_goes_alone() {
-        let credits = Credits::new(10 * UNIT);
+        let credits = Credits::new(10 * UNIT, Telemetry::default());
         let small = credits.acquire(1).await;
         assert!(credits.acquire(1 << 40).now_or_never().is_none());
         drop(small);
@@ -69,5 +98,7 @@ mod tests {
         assert!(credits.acquire(1).now_or_never().is_none());
         drop(giant);
         assert_eq!(credits.available(), 10 * UNIT);
+        assert_eq!(credits.telemetry.in_flight.get(), 0);
+        assert_eq!(credits.telemetry.in_flight.most(), 1 << 40);
     }
 }

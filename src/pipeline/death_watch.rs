@@ -3,30 +3,54 @@
 //! So an actor's context is run as a task of our own and its end is awaited: a join error is a
 //! panic, a plain end is a stop. Whoever started it gets one [`Death`] for each actor.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-/// How an actor ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// It stopped by itself.
-    Stopped,
-    /// It panicked.
-    Panicked,
-    /// Its task was cancelled.
-    Cancelled,
+use crate::domain::stratum::StratumId;
+pub use crate::domain::supervision::Cause;
+
+/// Tells an actor from every other of the run, those before it in the same role included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ActorId(u64);
+
+/// What an actor is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The one supervisor.
+    Supervisor,
+    /// The n-th fetcher.
+    Fetcher(usize),
+    /// The one dedup.
+    Deduper,
+    /// The sampler of a stratum.
+    Sampler(StratumId),
+    /// The n-th validator.
+    Validator(usize),
+    /// The n-th uploader.
+    Uploader(usize),
 }
 
 /// An actor has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
-    /// Which: `fetcher-2`.
+    /// Which.
+    pub id: ActorId,
+    /// What it was there for.
+    pub role: Role,
+    /// Its name: `fetcher-2`.
     pub actor: String,
     /// How.
     pub cause: Cause,
+}
+
+#[derive(Debug, Default)]
+struct Living {
+    next: u64,
+    tasks: BTreeMap<ActorId, AbortHandle>,
 }
 
 /// Starts actors and hears of their ends.
@@ -34,52 +58,72 @@ pub struct Death {
 pub struct DeathWatch {
     /// One message for each actor's end: bounded by the number of actors.
     deaths: mpsc::UnboundedSender<Death>,
-    tasks: Arc<Mutex<Vec<AbortHandle>>>,
+    living: Arc<Mutex<Living>>,
 }
 
 impl DeathWatch {
     /// A watch, and where it reports.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Death>) {
         let (deaths, reports) = mpsc::unbounded_channel();
-        let tasks = Arc::default();
-        (Self { deaths, tasks }, reports)
+        let living = Arc::default();
+        (Self { deaths, living }, reports)
     }
 
     /// Starts an actor on this arbiter.
     pub fn start<A: Actor<Context = Context<A>>>(
         &self,
+        role: Role,
         name: impl Into<String>,
-        make: impl FnOnce(&mut Context<A>) -> A,
-    ) -> Addr<A> {
+        make: impl FnOnce(ActorId, &mut Context<A>) -> A,
+    ) -> (ActorId, Addr<A>) {
+        let id = {
+            let mut living = self.living();
+            living.next += 1;
+            ActorId(living.next)
+        };
         let mut context = Context::new();
         let address = context.address();
-        let actor = make(&mut context);
+        let actor = make(id, &mut context);
         let task = actix_rt::spawn(context.into_future(actor));
-        let handle = task.abort_handle();
-        self.tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(handle);
+        self.living().tasks.insert(id, task.abort_handle());
         let actor = name.into();
-        let deaths = self.deaths.clone();
+        let watch = self.clone();
         actix_rt::spawn(async move {
             let cause = match task.await {
                 Ok(()) => Cause::Stopped,
                 Err(error) if error.is_panic() => Cause::Panicked,
                 Err(_) => Cause::Cancelled,
             };
+            watch.living().tasks.remove(&id);
+            let death = Death {
+                id,
+                role,
+                actor,
+                cause,
+            };
             // Nobody listens any more once the run has ended.
-            let _ = deaths.send(Death { actor, cause });
+            let _ = watch.deaths.send(death);
         });
-        address
+        (id, address)
     }
 
-    /// Ends every actor that was started, whatever it waits for. What it was doing is dropped.
-    pub fn end_all(&self) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        for task in tasks.drain(..) {
+    /// Ends an actor, whatever it waits for. What it was doing is dropped; its end is reported as
+    /// cancelled.
+    pub fn end(&self, id: ActorId) {
+        if let Some(task) = self.living().tasks.get(&id) {
             task.abort();
         }
+    }
+
+    /// Ends every actor that was started.
+    pub fn end_all(&self) {
+        for task in self.living().tasks.values() {
+            task.abort();
+        }
+    }
+
+    fn living(&self) -> MutexGuard<'_, Living> {
+        self.living.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,28 +156,30 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_and_a_stop_are_told_apart() {
+    fn a_panic_a_stop_and_a_cancel_are_told_apart() {
         actix_rt::System::new().block_on(async {
             let (watch, mut deaths) = DeathWatch::new();
-            for cause in [Cause::Panicked, Cause::Stopped] {
-                let mortal = watch.start(format!("{cause:?}"), |_| Mortal);
-                let neighbour = watch.start("neighbour", |_| Mortal);
-                // The answer to a deadly message is an error or nothing; the watch is what counts.
-                let _ = mortal.send(Die(cause)).await;
-                assert_eq!(
-                    deaths.recv().await,
-                    Some(Death {
-                        actor: format!("{cause:?}"),
-                        cause
-                    })
-                );
+            let (_, neighbour) = watch.start(Role::Fetcher(9), "neighbour", |_, _| Mortal);
+            for cause in [Cause::Panicked, Cause::Stopped, Cause::Cancelled] {
+                let (id, mortal) = watch.start(Role::Fetcher(1), "mortal", |_, _| Mortal);
+                match cause {
+                    Cause::Cancelled => watch.end(id),
+                    // The answer to a deadly message is an error or nothing; the watch is what
+                    // counts.
+                    _ => drop(mortal.send(Die(cause)).await),
+                }
+                let death = Death {
+                    id,
+                    role: Role::Fetcher(1),
+                    actor: "mortal".to_owned(),
+                    cause,
+                };
+                assert_eq!(deaths.recv().await, Some(death));
                 assert!(neighbour.connected(), "a neighbour lives on");
-                let _ = neighbour.send(Die(Cause::Stopped)).await;
-                assert_eq!(
-                    deaths.recv().await.map(|death| death.cause),
-                    Some(Cause::Stopped)
-                );
             }
+            watch.end_all();
+            let last = deaths.recv().await.map(|death| death.actor);
+            assert_eq!(last.as_deref(), Some("neighbour"));
         });
     }
 }

@@ -5,8 +5,11 @@
 //! otherwise all are decided at the end. Deciding runs on the CPU pool, because ties look at
 //! payloads; what comes out goes to the samplers in batches, and the next range is not begun
 //! before they have it.
+//!
+//! Dedup and the samplers are one failure domain: if what was seen survived and what was sampled
+//! did not, a record would be lost. Should one of them die, all start again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +47,7 @@ pub struct DedupParts {
     /// Where it is decided.
     pub pool: Arc<CpuPool>,
     /// Who gets what comes out.
-    pub samplers: HashMap<StratumId, Addr<Sampler>>,
+    pub samplers: BTreeMap<StratumId, Addr<Sampler>>,
     /// Whether a chunk can be decided by itself.
     pub closed: bool,
     /// Set when the run is to end.
@@ -180,7 +183,7 @@ async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunErr
             sampler
                 .send(Offer(candidates))
                 .await
-                .map_err(|_| died("sampler"))?;
+                .map_err(|_| RunError::NoAnswer("sampler"))?;
         }
     }
     Ok(grouped)
@@ -236,12 +239,4 @@ fn decide_range(
         .filter(|(_, candidates)| !candidates.is_empty())
         .collect();
     Ok((grouped, offers))
-}
-
-/// The error of whoever finds an actor's mailbox closed; the death watch says more, and first.
-pub fn died(actor: &str) -> RunError {
-    RunError::ActorDied {
-        actor: actor.to_owned(),
-        how: "did not answer",
-    }
 }

@@ -1,8 +1,10 @@
 //! Why a run ended without a dataset.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
-use super::death_watch::{Cause, Death};
+use super::death_watch::Cause;
 use crate::domain::chunk::Chunk;
 use crate::domain::ledger::{Imbalance, MalformedReport};
 use crate::runtime::JobError;
@@ -58,14 +60,24 @@ pub enum RunError {
         /// All that are listed.
         report: Box<MalformedReport>,
     },
-    /// An actor ended that should not have.
-    #[error("the {actor} {how}: this is a defect in gleaner, please report it")]
+    /// An actor died, and more had died in a short time than may be started again.
+    #[error(
+        "the {actor} {cause}, and more actors have died in {} s than workers.restarts allows: this is a defect in gleaner, please report it", .within.as_secs()
+    )]
     ActorDied {
         /// Which.
         actor: String,
-        /// `panicked`, `stopped early` or `was cancelled`.
-        how: &'static str,
+        /// How.
+        cause: Cause,
+        /// The window that restarts are counted in.
+        within: Duration,
     },
+    /// The supervisor died: nobody is left to start it again.
+    #[error("the supervisor died: this is a defect in gleaner, please report it")]
+    SupervisorDied,
+    /// A neighbour's mailbox was closed. The death watch says why, and the supervisor what follows.
+    #[error("the {0} did not answer")]
+    NoAnswer(&'static str),
     /// A job of the CPU pool did not end.
     #[error(transparent)]
     Job(#[from] JobError),
@@ -78,17 +90,4 @@ pub enum RunError {
     /// Somebody asked the run to stop.
     #[error("interrupted")]
     Interrupted,
-}
-
-impl From<Death> for RunError {
-    fn from(death: Death) -> Self {
-        Self::ActorDied {
-            actor: death.actor,
-            how: match death.cause {
-                Cause::Stopped => "stopped early",
-                Cause::Panicked => "panicked",
-                Cause::Cancelled => "was cancelled",
-            },
-        }
-    }
 }

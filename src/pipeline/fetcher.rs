@@ -2,6 +2,10 @@
 //!
 //! A chunk that an earlier start of the run has sealed is not fetched: its headers are replayed.
 //! That is all there is to resuming. An attempt that fails or is cancelled leaves nothing behind.
+//!
+//! A lease is kept by making progress: the supervisor watches the fetcher's pulse from outside. Who
+//! hangs loses it and is ended; what it may still write, on another thread, is refused by the spool,
+//! and what it may still report by the supervisor, because the epoch is an old one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,13 +15,15 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::census::{self, Expectation, Lost};
-use super::credits::Credits;
+use super::credits::{Credit, Credits};
+use super::death_watch::ActorId;
 use super::intake::{Headers, Intake, RowRules};
-use super::messages::{ChunkFetched, Fetched, LeaseReply, RenewLease, RequestLease, Task};
+use super::messages::{ChunkFetched, Fetched, LeaseReply, RequestLease, Task};
+use super::pulse::{self, Pulse};
 use super::supervisor::Supervisor;
 use crate::domain::chunk::Chunk;
 use crate::domain::lease::Lease;
-use crate::runtime::{CpuPool, blocking};
+use crate::runtime::{CpuPool, JobError};
 use crate::source::{
     BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, Pass, RowBlock, RowSink, SourceError,
 };
@@ -51,12 +57,24 @@ pub struct FetchParts {
 pub struct Fetcher {
     parts: Arc<FetchParts>,
     supervisor: Addr<Supervisor>,
+    id: ActorId,
+    pulse: Pulse,
 }
 
 impl Fetcher {
     /// A fetcher that works for a supervisor.
-    pub fn new(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>) -> Self {
-        Self { parts, supervisor }
+    pub fn new(
+        parts: Arc<FetchParts>,
+        supervisor: Addr<Supervisor>,
+        id: ActorId,
+        pulse: Pulse,
+    ) -> Self {
+        Self {
+            parts,
+            supervisor,
+            id,
+            pulse,
+        }
     }
 }
 
@@ -64,21 +82,25 @@ impl Actor for Fetcher {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let work = work(Arc::clone(&self.parts), self.supervisor.clone());
+        let (parts, supervisor) = (Arc::clone(&self.parts), self.supervisor.clone());
+        let work = work(parts, supervisor, self.id, self.pulse.clone());
         context.spawn(work.into_actor(self).map(|(), _, context| context.stop()));
     }
 }
 
 /// Fetches until there is nothing left, or nobody to report to.
-async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>) {
-    while let Ok(LeaseReply::Fetch(lease, task)) = supervisor.send(RequestLease).await {
+async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>, id: ActorId, pulse: Pulse) {
+    while let Ok(LeaseReply::Fetch(lease, task)) = supervisor.send(RequestLease(id)).await {
+        let busy = pulse.busy();
         let fetching = Fetching {
+            spool: parts.spool.under(lease.epoch),
             parts: &parts,
-            supervisor: &supervisor,
+            pulse: &pulse,
             lease,
             task: &task,
         };
         let result = fetching.run().await;
+        drop(busy);
         let report = ChunkFetched { lease, result };
         if supervisor.send(report).await.is_err() {
             return;
@@ -89,7 +111,9 @@ async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>) {
 /// One attempt.
 struct Fetching<'a> {
     parts: &'a Arc<FetchParts>,
-    supervisor: &'a Addr<Supervisor>,
+    pulse: &'a Pulse,
+    /// Writes under the lease.
+    spool: Spool,
     lease: Lease,
     task: &'a Task,
 }
@@ -110,7 +134,7 @@ impl Fetching<'_> {
         let expectation = Arc::new(self.expectation().await?);
         if let Some(sealed) = self.sealed(part).await? {
             let expectation = Arc::clone(&expectation);
-            let checked = blocking(move || {
+            let checked = self.blocking(move || {
                 let lost = expectation.check_sealed(&sealed)?;
                 Ok::<_, SpoolError>(lost.map(|lost| (sealed, lost)))
             });
@@ -122,10 +146,19 @@ impl Fetching<'_> {
     }
 
     async fn sealed(&self, part: Part) -> Result<Option<SealedChunk>, SourceError> {
-        let spool = self.parts.spool.clone();
-        blocking(move || spool.sealed(part))
-            .await?
-            .map_err(spool_error)
+        let spool = self.spool.clone();
+        let sealed = self.blocking(move || spool.sealed(part)).await?;
+        sealed.map_err(spool_error)
+    }
+
+    /// File work, and a sign of progress when it is done.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JobError> {
+        let result = self.parts.pool.blocking(work).await;
+        self.pulse.beat();
+        result
     }
 
     fn replay(&self, sealed: SealedChunk, lost: Lost) -> Fetched {
@@ -163,7 +196,7 @@ impl Fetching<'_> {
 
     async fn read_expectation(&self) -> Result<Option<Expectation>, SourceError> {
         let (parts, task, chunk) = (Arc::clone(self.parts), self.task.clone(), self.lease.chunk);
-        blocking(move || {
+        self.blocking(move || {
             let Task {
                 censuses, selector, ..
             } = &task;
@@ -183,11 +216,10 @@ impl Fetching<'_> {
             intake: Some(Intake::new(
                 part,
                 Arc::clone(&parts.rules),
-                parts.spool.clone(),
+                self.spool.clone(),
             )),
             parts: Arc::clone(parts),
-            supervisor: self.supervisor.clone(),
-            lease: self.lease,
+            pulse: self.pulse.clone(),
         };
         let order = FetchOrder {
             chunk: part.chunk,
@@ -203,7 +235,7 @@ impl Fetching<'_> {
         intake.certify(certificate);
         let expectation = expectation.cloned();
         // Sealing waits for the disk.
-        let sealing = blocking(move || {
+        let sealing = self.blocking(move || {
             let lost = match expectation {
                 Some(expectation) => expectation.check(intake.take_candidates())?,
                 None => Lost::new(),
@@ -229,11 +261,20 @@ struct Rows {
     /// Absent while a job has it, and after a job has failed.
     intake: Option<Intake>,
     parts: Arc<FetchParts>,
-    supervisor: Addr<Supervisor>,
-    lease: Lease,
+    pulse: Pulse,
 }
 
 impl Rows {
+    /// Credit for a block. While there is none the fetcher is paused, and says so.
+    async fn pay(&self, bytes: u64) -> Credit {
+        let mut credit = Box::pin(self.parts.credits.acquire(bytes));
+        if let Some(credit) = credit.as_mut().now_or_never() {
+            return credit;
+        }
+        let _paused = Paused::new(&self.pulse, &self.parts.telemetry);
+        credit.await
+    }
+
     /// Runs a job on the intake, then tells of the progress.
     async fn step<T: Send + 'static>(
         &mut self,
@@ -256,18 +297,37 @@ impl Rows {
         self.parts.telemetry.rows.add(after.0 - before.0);
         self.parts.telemetry.bytes.add(after.1 - before.1);
         self.intake = Some(intake);
-        let result = result?;
-        match self.supervisor.send(RenewLease(self.lease)).await {
-            Ok(true) => Ok(result),
-            _ => Err(SourceError::Stopped),
+        self.pulse.beat();
+        result
+    }
+}
+
+/// A fetcher that is made to wait; it is told until this is dropped.
+struct Paused {
+    telemetry: Telemetry,
+    _pulse: pulse::Paused,
+}
+
+impl Paused {
+    fn new(pulse: &Pulse, telemetry: &Telemetry) -> Self {
+        telemetry.paused.rise(1);
+        Self {
+            telemetry: Arc::clone(telemetry),
+            _pulse: pulse.paused(),
         }
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.telemetry.paused.fall(1);
     }
 }
 
 impl RowSink for Rows {
     fn write(&mut self, block: RowBlock) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
-            let credit = self.parts.credits.acquire(block.bytes.len() as u64).await;
+            let credit = self.pay(block.bytes.len() as u64).await;
             self.step(move |intake| {
                 let result = intake.absorb(&block);
                 drop(credit);
@@ -283,7 +343,7 @@ impl RowSink for Rows {
         mut reader: Box<dyn BlockReader>,
     ) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
-            let _credit = self.parts.credits.acquire(BLOCK_BYTES as u64).await;
+            let _credit = self.pay(BLOCK_BYTES as u64).await;
             let mut block = RowBlock::default();
             loop {
                 let more;

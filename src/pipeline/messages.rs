@@ -7,6 +7,7 @@ use actix::Message;
 
 use super::census::Lost;
 use super::credits::Credit;
+use super::death_watch::ActorId;
 use super::error::RunError;
 use super::intake::Headers;
 use crate::domain::chunk::Chunk;
@@ -33,7 +34,7 @@ macro_rules! message {
 
 /// Fetcher to supervisor: gives a lease when there is one. The answer may take a while.
 #[derive(Debug)]
-pub struct RequestLease;
+pub struct RequestLease(pub ActorId);
 message!(RequestLease => LeaseReply);
 
 /// The answer to [`RequestLease`].
@@ -57,11 +58,6 @@ pub struct Task {
     /// Whether the census is to be taken again first.
     pub retake: bool,
 }
-
-/// Fetcher to supervisor: the attempt makes progress. `false`: the lease is lost.
-#[derive(Debug)]
-pub struct RenewLease(pub Lease);
-message!(RenewLease => bool);
 
 /// Fetcher to supervisor: the attempt has ended.
 #[derive(Debug)]
@@ -131,11 +127,6 @@ message!(CloseCensus => Option<RankRange>);
 pub struct Aim(pub RankRange);
 message!(Aim => ());
 
-/// Supervisor to sampler: forget what was offered; the census has changed.
-#[derive(Debug)]
-pub struct StartOver;
-message!(StartOver => ());
-
 /// Supervisor to sampler: all candidates were offered; validate and write.
 #[derive(Debug)]
 pub struct WriteStratum;
@@ -176,10 +167,11 @@ pub struct StratumResult {
 pub struct Validate {
     /// Whose.
     pub stratum: StratumId,
-    /// In rank order.
-    pub candidates: Vec<Candidate>,
-    /// For their payloads; rides on in the answer.
-    pub credit: Credit,
+    /// In rank order. The sampler keeps them until it has the answer.
+    pub candidates: Arc<[Candidate]>,
+    /// For their payloads; rides on in the answer. The sampler has it too: a batch that must be
+    /// done again is paid for already.
+    pub credit: Arc<Credit>,
 }
 message!(Validate => Result<Validated, RunError>);
 
@@ -191,7 +183,7 @@ pub struct Validated {
     /// One for each candidate.
     pub entries: Vec<Entry>,
     /// For `text`.
-    pub credit: Credit,
+    pub credit: Arc<Credit>,
 }
 
 /// The verdict on one candidate.

@@ -32,7 +32,9 @@ pub mod fetcher;
 pub mod intake;
 pub mod messages;
 pub mod publish;
+pub mod pulse;
 mod recovery;
+pub mod roster;
 mod rounds;
 pub mod rows_report;
 pub mod sampler;
@@ -42,19 +44,20 @@ pub mod turns;
 pub mod uploader;
 pub mod validator;
 pub mod work_dir;
+mod workers;
 
 pub use error::RunError;
 
 use credits::Credits;
-use death_watch::{Death, DeathWatch};
+use death_watch::{DeathWatch, Role};
 use fetcher::FetchParts;
 use intake::RowRules;
 use messages::{ActorDied, Interrupt};
 use publish::PublishParts;
 use rows_report::RowsReport;
-use sampler::{BATCH_BYTES, Sampler, WriteParts};
+use sampler::{BATCH_BYTES, WriteParts};
 use stratum_file::StratumFile;
-use supervisor::{Harvest, Supervisor, SupervisorParts};
+use supervisor::{Harvest, SamplerPlan, Supervisor, SupervisorParts};
 use turns::Turns;
 use validator::ValidateParts;
 use work_dir::{RunState, WorkDir};
@@ -261,25 +264,26 @@ async fn harvest(
     let pool = CpuPool::new(threads)
         .map_err(|error| RunError::Settings(format!("cannot start threads: {error}")))?;
     let (watch, mut deaths) = DeathWatch::new();
-    let supervisor_parts =
-        supervisor_parts(parts, survey, rows, spool, Arc::new(pool), watch.clone());
+    // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
+    // run itself is dropped.
+    let everybody = EndAll(watch.clone());
+    let supervisor_parts = supervisor_parts(parts, survey, rows, spool, Arc::new(pool), watch);
     let (outcome, mut ended) = oneshot::channel();
     let jitter_seed = parts.work_dir.record.started.as_nanosecond() as u64;
-    let supervisor = watch.start("supervisor", |_| {
+    let (_, supervisor) = everybody.0.start(Role::Supervisor, "supervisor", |_, _| {
         Supervisor::new(supervisor_parts, jitter_seed, outcome)
     });
     let mut interrupt = std::pin::pin!(interrupt.fuse());
     let result = loop {
         tokio::select! {
             biased;
-            result = &mut ended => break result.unwrap_or_else(|_| Err(deduper::died("supervisor"))),
+            result = &mut ended => break result.unwrap_or(Err(RunError::SupervisorDied)),
             () = &mut interrupt => supervisor.do_send(Interrupt),
-            Some(death) = deaths.recv() => note_death(&supervisor, death),
+            // If the supervisor is dead itself, its outcome channel says so.
+            Some(death) = deaths.recv() => supervisor.do_send(ActorDied(death)),
         }
     };
-    // Whatever an actor still waits for (a source that hangs, say) is dropped with it.
-    watch.end_all();
-    drop((supervisor, watch));
+    drop((supervisor, everybody));
     // Everybody's end is reported; then the last sender is gone.
     while let Some(death) = deaths.recv().await {
         tracing::debug!(actor = %death.actor, cause = ?death.cause, "ended");
@@ -287,9 +291,13 @@ async fn harvest(
     result
 }
 
-fn note_death(supervisor: &actix::Addr<Supervisor>, death: Death) {
-    // If the supervisor is dead itself, its outcome channel says so.
-    supervisor.do_send(ActorDied(death));
+/// Ends every actor when it is dropped.
+struct EndAll(DeathWatch);
+
+impl Drop for EndAll {
+    fn drop(&mut self) {
+        self.0.end_all();
+    }
 }
 
 fn supervisor_parts(
@@ -302,7 +310,7 @@ fn supervisor_parts(
 ) -> SupervisorParts {
     let settings = &parts.settings;
     let selection = Arc::new(settings.selection.clone());
-    let credits = Credits::new(settings.limits.in_flight);
+    let credits = Credits::new(settings.limits.in_flight, Arc::clone(&parts.telemetry));
     let nested = nested(settings);
     let framing = framing(settings);
     let stop = Arc::new(AtomicBool::new(false));
@@ -341,10 +349,12 @@ fn supervisor_parts(
             parts.sink.block_bytes(),
             blocks.clone(),
         );
-        let candidates = selection.candidates_for(target);
-        let sampler = Sampler::new(stratum, candidates, file, Arc::clone(&write));
-        let name = format!("sampler of {}/{}", split.name, bucket.name);
-        Some((stratum, watch.start(name, |_| sampler)))
+        Some(SamplerPlan {
+            stratum,
+            name: format!("sampler of {}/{}", split.name, bucket.name),
+            candidates: selection.candidates_for(target),
+            file,
+        })
     });
     SupervisorParts {
         chunks: survey.chunks,
@@ -359,6 +369,9 @@ fn supervisor_parts(
         uploaders: settings.workers.uploaders.get(),
         sink: Arc::clone(&parts.sink),
         samplers: samplers.collect(),
+        write,
+        restarts: (settings.workers.restarts, settings.workers.restart_window),
+        worker_patience: settings.workers.patience,
         max_record: settings.limits.max_record,
         telemetry: Arc::clone(&parts.telemetry),
         fetch: Arc::new(FetchParts {
@@ -421,7 +434,10 @@ fn statistics(harvest: &Harvest, now: &Snapshot, elapsed: Duration) -> BTreeMap<
         ("chunks_replayed".to_owned(), json!(harvest.replayed)),
         ("top_up_rounds".to_owned(), json!(harvest.rounds)),
         ("attempts_failed".to_owned(), json!(now.chunks_failed)),
-        ("throttled".to_owned(), json!(now.throttled)),
+        ("throttled".to_owned(), json!(now.events["throttles"])),
+        ("events".to_owned(), json!(now.events)),
+        ("paused".to_owned(), json!(now.paused_times)),
+        ("in_flight_most".to_owned(), json!(now.in_flight_most)),
     ])
 }
 

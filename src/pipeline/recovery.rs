@@ -15,6 +15,7 @@ use crate::domain::lease::{AfterFailure, Lease};
 use crate::domain::retry::Backoff;
 use crate::source::{Action, SourceError};
 use crate::spool::Portion;
+use crate::telemetry::Event;
 
 /// Between two tries of a chunk.
 pub(super) const RETRY: Backoff = Backoff {
@@ -61,13 +62,16 @@ impl Supervisor {
         error: SourceError,
         context: &mut Context<Self>,
     ) {
-        let action = error.action();
         let chunk = lease.chunk;
+        if !self.leases.is_current(&lease) {
+            return self.late(&lease);
+        }
+        let action = error.action();
         if action != Action::RetryThenRetake {
             self.recovery.doubts.remove(&chunk);
         }
         match action {
-            Action::Throttle { retry_after } => return self.throttled(&lease, retry_after, &error),
+            Action::Throttle { retry_after } => return self.throttled(&lease, retry_after),
             Action::Split => {
                 if self.split(&lease, &error) {
                     return;
@@ -84,7 +88,10 @@ impl Supervisor {
                 *doubts += 1;
                 let first_round = self.task.portion == Portion::Round(0);
                 if *doubts >= DOUBTS && first_round && !self.recovery.retaken {
-                    tracing::warn!(%chunk, %error, "the census of the chunk is taken again");
+                    self.tell(Event::Retake {
+                        chunk: chunk.to_string(),
+                        reason: error.to_string(),
+                    });
                     self.recovery.retaken = true;
                     self.recovery.recount = true;
                     self.recovery.retake = Some(chunk);
@@ -103,10 +110,17 @@ impl Supervisor {
         match after {
             AfterFailure::Stale => {}
             AfterFailure::RetryAt(_) => {
-                tracing::warn!(%chunk, attempt = lease.attempt, %error, "fetch failed, chunk requeued");
+                self.tell(Event::Requeue {
+                    chunk: chunk.to_string(),
+                    attempt: lease.attempt,
+                    reason: error.to_string(),
+                });
             }
             AfterFailure::Exhausted if action != Action::Fail && self.do_without(&lease) => {
-                tracing::warn!(%chunk, %error, "fetch failed for good, the dataset goes without the chunk");
+                self.tell(Event::Missing {
+                    chunk: chunk.to_string(),
+                    reason: error.to_string(),
+                });
                 self.check_all_absorbed(context);
             }
             AfterFailure::Exhausted => self.end(Err(RunError::Chunk {
@@ -117,13 +131,16 @@ impl Supervisor {
         }
     }
 
-    fn throttled(&mut self, lease: &Lease, wish: Option<Duration>, error: &SourceError) {
+    fn throttled(&mut self, lease: &Lease, wish: Option<Duration>) {
         let (now, jitter) = (self.now(), self.jitter.random::<f64>());
         let next = self.leases.next_epoch();
         let until = self.gate.refused(lease.epoch, next, now, wish, jitter);
         if self.leases.postpone(lease, until) {
-            self.parts.telemetry.throttled.add(1);
-            tracing::warn!(chunk = %lease.chunk, %error, seconds = (until - now).as_secs_f64(), at_once = self.gate.limit(), "throttled, asking for less");
+            self.tell(Event::Throttle {
+                chunk: lease.chunk.to_string(),
+                seconds: (until - now).as_secs_f64(),
+                at_once: self.gate.limit(),
+            });
         }
     }
 
@@ -132,10 +149,13 @@ impl Supervisor {
         let Some(halves) = self.leases.split(lease) else {
             return false;
         };
-        self.parts.telemetry.splits.add(1);
         let total = self.leases.total();
         self.parts.telemetry.chunks_total.set(total);
-        tracing::warn!(chunk = %lease.chunk, %error, "split into {} and {}", halves[0], halves[1]);
+        self.tell(Event::Split {
+            chunk: lease.chunk.to_string(),
+            halves: halves.map(|half| half.to_string()),
+            reason: error.to_string(),
+        });
         self.recovery.splits.insert(lease.chunk, halves);
         true
     }
@@ -154,8 +174,9 @@ impl Supervisor {
         };
         let missing = &mut self.recovery.missing;
         let more = gone.iter().filter(|chunk| !missing.contains(chunk)).count();
-        // In a later round the files hold records of the chunk already.
-        let too_late = matches!(self.task.portion, Portion::Round(round) if round > 0);
+        // In a later round, or when dedup had to start again, files hold records of it already.
+        let too_late = matches!(self.task.portion, Portion::Round(round) if round > 0)
+            || !self.results.is_empty();
         if too_late || missing.len() + more > self.parts.allow_missing {
             return false;
         }

@@ -5,29 +5,23 @@
 //! alone are fetched. Strata that run out of valid candidates go into another round, with wider
 //! ranges. What is sealed is replayed, never fetched again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use actix::Context;
 
 use super::census::Lost;
-use super::deduper::{DedupParts, Deduper};
-use super::error::RunError;
-use super::fetcher::Fetcher;
-use super::messages::{Aim, Close, CloseCensus, StartOver, StratumOutcome, Task, WriteStratum};
+use super::messages::{Aim, Close, CloseCensus, StratumOutcome, Task, WriteStratum};
 use super::recovery::RETRY;
 use super::rows_report::Tallies;
-use super::sampler::{Crew, Meet};
-use super::supervisor::{Harvest, Supervisor, SupervisorParts, lease_time};
-use super::uploader::Uploader;
-use super::validator::Validator;
+use super::sampler::Meet;
+use super::supervisor::{Harvest, Supervisor, lease_time};
 use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::lease::LeaseTable;
 use crate::domain::row::RowShape;
 use crate::domain::selector::{Certificate, RankRange, Selector};
 use crate::domain::stratum::StratumId;
-use crate::runtime::blocking;
-use crate::spool::{Portion, SpoolError};
+use crate::spool::Portion;
 use crate::telemetry::Phase;
 
 impl Supervisor {
@@ -50,31 +44,28 @@ impl Supervisor {
 
     /// Starts a pass over all chunks. Those that an earlier start has split stay split.
     fn begin_pass(&mut self, task: Task, context: &mut Context<Self>) {
-        let spool = self.parts.fetch.spool.clone();
-        let parts = blocking(move || spool.parts()).into_actor(self);
-        context.spawn(parts.map(|parts, supervisor, context| {
-            let parts = parts.map_err(RunError::from);
-            match parts.and_then(|parts| parts.map_err(RunError::from)) {
-                Ok(parts) => {
-                    let sealed: Vec<HashChunk> = parts
-                        .into_iter()
-                        .filter(|part| part.portion == task.portion)
-                        .filter_map(|part| match part.chunk {
-                            Chunk::Hash(chunk) => Some(chunk),
-                            Chunk::Piece(_) => None,
-                        })
-                        .collect();
-                    supervisor.fetch_all(task, &sealed, context);
-                }
-                Err(error) => supervisor.end(Err(error)),
-            }
-        }));
+        let (spool, pool) = (
+            self.parts.fetch.spool.clone(),
+            Arc::clone(&self.parts.fetch.pool),
+        );
+        let parts = async move { pool.blocking(move || spool.parts()).await };
+        self.follow(parts, context, |supervisor, parts, context| {
+            let Some(parts) = supervisor.filed(parts) else {
+                return;
+            };
+            let sealed: Vec<HashChunk> = parts
+                .into_iter()
+                .filter(|part| part.portion == task.portion)
+                .filter_map(|part| match part.chunk {
+                    Chunk::Hash(chunk) => Some(chunk),
+                    Chunk::Piece(_) => None,
+                })
+                .collect();
+            supervisor.fetch_all(task, &sealed, context);
+        });
     }
 
     fn fetch_all(&mut self, task: Task, sealed: &[HashChunk], context: &mut Context<Self>) {
-        if self.has_ended() {
-            return;
-        }
         let mut chunks = Vec::new();
         let cover = match task.portion {
             // Of what has a census.
@@ -110,33 +101,17 @@ impl Supervisor {
             Portion::Census => Phase::Census,
             Portion::Whole | Portion::Round(_) => Phase::Reading,
         });
-        let parts = DedupParts {
-            selection: Arc::clone(&self.parts.validate.selection),
-            nested: self.parts.validate.nested,
-            max_record: self.parts.max_record,
-            payloads: self.parts.validate.payloads.clone(),
-            pool: Arc::clone(&self.parts.validate.pool),
-            samplers: HashMap::from_iter(self.parts.samplers.iter().cloned()),
-            closed: self.parts.closed,
-            stop: Arc::clone(&self.parts.stop),
-        };
-        let name = format!("dedup of round {}", self.round);
-        self.dedup = Some(self.parts.watch.start(name, |_| Deduper::new(parts)));
+        self.start_dedup();
         if self.leases.total() == 0 {
             self.all_absorbed(context);
             return;
         }
-        for number in 0..self.parts.fetchers {
-            let fetcher = Fetcher::new(Arc::clone(&self.parts.fetch), context.address());
-            self.parts
-                .watch
-                .start(format!("fetcher-{number}"), |_| fetcher);
-        }
+        self.start_fetchers(context);
     }
 
     /// Goes on if dedup has every chunk that is not done without.
     pub(super) fn check_all_absorbed(&mut self, context: &mut Context<Self>) {
-        if self.absorbed == self.leases.total() && self.dedup.is_some() {
+        if self.absorbed == self.leases.total() && self.staff.dedup.is_some() {
             self.all_absorbed(context);
         }
     }
@@ -147,80 +122,67 @@ impl Supervisor {
             return self.end(Err(error));
         }
         self.parts.telemetry.enter(Phase::Grouping);
-        let Some(dedup) = self.dedup.take() else {
+        let Some(dedup) = self.staff.dedup.take() else {
             return;
         };
-        let close = dedup.send(Close).into_actor(self);
-        context.spawn(close.map(|result, supervisor, context| {
-            let Some(grouped) = supervisor.answer("dedup", result) else {
+        let close = dedup.send(Close);
+        self.follow(close, context, |supervisor, result, context| {
+            let Some(grouped) = supervisor.answer(result, context) else {
                 return;
             };
             supervisor.count(grouped);
             match supervisor.task.portion {
                 Portion::Census => supervisor.choose_ranks(context),
-                Portion::Round(_) if supervisor.recovery.recount => supervisor.recount(context),
+                // A census is another than it was: everything that was counted is counted again,
+                // from what is sealed.
+                Portion::Round(_) if supervisor.recovery.recount => supervisor.start_over(context),
                 Portion::Whole | Portion::Round(_) => supervisor.write_strata(context),
             }
-        }));
-    }
-
-    /// A census is another than it was: everything that was counted is counted again, from what
-    /// is sealed.
-    fn recount(&mut self, context: &mut Context<Self>) {
-        self.recovery.recount = false;
-        self.tallies.clear();
-        self.round_tallies.clear();
-        self.grouped = Default::default();
-        self.replayed = 0;
-        for (_, sampler) in &self.parts.samplers {
-            // Messages of one sender arrive in order: before any offer.
-            sampler.do_send(StartOver);
-        }
-        self.begin_round(context);
+        });
     }
 
     /// The census is whole: asks the samplers which ranks they want.
     fn choose_ranks(&mut self, context: &mut Context<Self>) {
-        let open = self.parts.samplers.iter();
-        let asked = open.map(|(stratum, sampler)| {
+        let asked = self.staff.samplers.iter().map(|(stratum, sampler)| {
             let (stratum, answer) = (*stratum, sampler.send(CloseCensus));
             async move { (stratum, answer.await) }
         });
-        let all = futures_util::future::join_all(asked).into_actor(self);
-        context.spawn(all.map(|answers, supervisor, context| {
+        let all = futures_util::future::join_all(asked);
+        self.follow(all, context, |supervisor, answers, context| {
             let mut ranges = BTreeMap::new();
             for (stratum, answer) in answers {
-                let answer = supervisor.answer("sampler", answer.map(Ok));
-                match answer {
+                match supervisor.answer(answer.map(Ok), context) {
                     Some(Some(range)) => drop(ranges.insert(stratum, range)),
                     Some(None) => {}
                     None => return,
                 }
             }
             supervisor.pin_ranks(ranges, context);
-        }));
+        });
     }
 
     /// The ranges of a round are decided once: chunks that are sealed must fit those to come. What
     /// they are does not change the sample, only how much is fetched for it.
     fn pin_ranks(&mut self, ranges: BTreeMap<StratumId, RankRange>, context: &mut Context<Self>) {
-        let spool = self.parts.fetch.spool.clone();
+        let (spool, pool) = (
+            self.parts.fetch.spool.clone(),
+            Arc::clone(&self.parts.fetch.pool),
+        );
         let round = self.round;
-        let pinning =
-            blocking(move || spool.pin(&format!("round{round}"), Selector::Ranks(ranges)));
-        context.spawn(pinning.into_actor(self).map(|pinned, supervisor, context| {
-            let pinned: Result<Result<_, SpoolError>, _> = pinned;
-            let pinned = pinned.map_err(RunError::from);
-            match pinned.and_then(|pinned| pinned.map_err(RunError::from)) {
-                Ok(selector) => supervisor.fetch_ranks(selector, context),
-                Err(error) => supervisor.end(Err(error)),
+        let pinning = async move {
+            let pin = move || spool.pin(&format!("round{round}"), Selector::Ranks(ranges));
+            pool.blocking(pin).await
+        };
+        self.follow(pinning, context, |supervisor, pinned, context| {
+            if let Some(selector) = supervisor.filed(pinned) {
+                supervisor.fetch_ranks(selector, context);
             }
-        }));
+        });
     }
 
     fn fetch_ranks(&mut self, selector: Selector, context: &mut Context<Self>) {
         if let Selector::Ranks(ranges) = &selector {
-            for (stratum, sampler) in &self.parts.samplers {
+            for (stratum, sampler) in &self.staff.samplers {
                 if let Some(range) = ranges.get(stratum) {
                     sampler.do_send(Aim(*range));
                 }
@@ -243,38 +205,37 @@ impl Supervisor {
             return self.end(Err(error));
         }
         self.parts.telemetry.enter(Phase::Writing);
-        let crew = self.crew.get_or_insert_with(|| {
-            let shape = self.parts.rows.shape(&tallies);
-            hire(&self.parts, shape.unwrap_or(RowShape::Conversations))
-        });
-        let mut writing = Vec::new();
-        for (stratum, sampler) in &self.parts.samplers {
-            if self.results.contains_key(stratum) {
-                continue;
-            }
+        let shape = self.parts.rows.shape(&tallies);
+        let crew = self.crew(shape.unwrap_or(RowShape::Conversations));
+        let mut open = self.staff.samplers.clone();
+        open.retain(|(stratum, _)| !self.results.contains_key(stratum));
+        (self.writing, self.needs_more) = (open.len(), false);
+        if open.is_empty() {
+            return self.written(context);
+        }
+        for (_, sampler) in open {
             // Messages of one sender arrive in order, so the crew is known before the writing.
             sampler.do_send(Meet(crew.clone()));
-            writing.push(sampler.send(WriteStratum));
-        }
-        let all = futures_util::future::join_all(writing).into_actor(self);
-        let each = all.map(|results, supervisor, context| {
-            let mut more = false;
-            for result in results {
-                match supervisor.answer("sampler", result) {
+            let answer = sampler.send(WriteStratum);
+            // Each by itself: a stratum that is done stays done, also if another sampler dies.
+            self.follow(answer, context, |supervisor, result, context| {
+                match supervisor.answer(result, context) {
                     Some(StratumOutcome::Committed(result)) => {
                         supervisor.results.insert(result.stratum, *result);
                     }
-                    Some(StratumOutcome::NeedsMore) => more = true,
+                    Some(StratumOutcome::NeedsMore) => supervisor.needs_more = true,
                     None => return,
                 }
-            }
-            supervisor.written(more, context);
-        });
-        context.spawn(each);
+                supervisor.writing -= 1;
+                if supervisor.writing == 0 {
+                    supervisor.written(context);
+                }
+            });
+        }
     }
 
-    fn written(&mut self, more: bool, context: &mut Context<Self>) {
-        if more {
+    fn written(&mut self, context: &mut Context<Self>) {
+        if self.needs_more {
             self.round += 1;
             tracing::info!(
                 round = self.round,
@@ -322,25 +283,5 @@ impl Supervisor {
             }
         }
         tallies
-    }
-}
-
-/// Starts the validators and uploaders.
-fn hire(parts: &SupervisorParts, shape: RowShape) -> Crew {
-    let validators = (0..parts.validators).map(|number| {
-        let validator = Validator::new(Arc::clone(&parts.validate), shape);
-        parts
-            .watch
-            .start(format!("validator-{number}"), |_| validator)
-    });
-    let uploaders = (0..parts.uploaders).map(|number| {
-        let uploader = Uploader::new(Arc::clone(&parts.sink), Arc::clone(&parts.telemetry));
-        parts
-            .watch
-            .start(format!("uploader-{number}"), |_| uploader)
-    });
-    Crew {
-        validators: validators.collect(),
-        uploaders: uploaders.collect(),
     }
 }

@@ -5,6 +5,9 @@
 //! full blocks to the uploaders, all overlapping. When too many were invalid it says so, keeps its
 //! file as far as it is, and takes offers from behind the last candidate in another round.
 //!
+//! What it has given to a validator or an uploader it keeps until there is an answer, and gives it
+//! to another if the first one dies. Should it die itself, dedup and all samplers start again.
+//!
 //! Memory: candidates (a header each), the batches in flight (paid from the credits), and two
 //! blocks for each uploader: the one it sends, and one in the making, for not more strata write at
 //! once than there are uploaders.
@@ -12,19 +15,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actix::{Actor, Addr, AtomicResponse, Context, Handler, MessageResult, WrapFuture};
+use actix::{Actor, AtomicResponse, Context, Handler, MessageResult, WrapFuture};
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, LocalBoxFuture};
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 
 use super::credits::{Credit, Credits};
-use super::deduper::died;
 use super::error::RunError;
 use super::messages::{
-    Aim, CloseCensus, Commit, Offer, Stage, StartOver, StratumOutcome, StratumResult, Validate,
-    Validated, WriteStratum,
+    Aim, CloseCensus, Commit, Offer, Stage, StratumOutcome, StratumResult, Validate, Validated,
+    WriteStratum,
 };
+use super::roster::Roster;
 use super::stratum_file::StratumFile;
 use super::turns::Turns;
 use super::uploader::Uploader;
@@ -62,9 +65,9 @@ pub struct WriteParts {
 #[derive(Clone)]
 pub struct Crew {
     /// Batches go round.
-    pub validators: Arc<[Addr<Validator>]>,
+    pub validators: Roster<Validator>,
     /// Blocks go to who is idle.
-    pub uploaders: Arc<[Addr<Uploader>]>,
+    pub uploaders: Roster<Uploader>,
 }
 
 /// The sampler of one stratum.
@@ -79,8 +82,6 @@ pub struct Sampler {
     floor: Option<Floor>,
     /// After a census: the ranks that this round fetches.
     aim: Option<RankRange>,
-    /// Candidates that the first round holds.
-    candidates: usize,
     /// How many were looked at.
     seen: u64,
     /// Absent when it is done.
@@ -94,11 +95,12 @@ struct OpenFile {
 }
 
 impl Sampler {
-    /// A sampler that keeps `candidates` for a file.
+    /// A sampler that keeps `candidates` for a file; without a file it is done, and turns all
+    /// offers down.
     pub fn new(
         stratum: StratumId,
         candidates: u64,
-        file: StratumFile,
+        file: Option<StratumFile>,
         parts: Arc<WriteParts>,
     ) -> Self {
         let candidates = usize::try_from(candidates).unwrap_or(usize::MAX);
@@ -110,9 +112,8 @@ impl Sampler {
             population: None,
             floor: None,
             aim: None,
-            candidates,
             seen: 0,
-            file: Some(OpenFile {
+            file: file.map(|file| OpenFile {
                 file,
                 receipts: Vec::new(),
             }),
@@ -193,7 +194,7 @@ impl Handler<WriteStratum> for Sampler {
         let work = async move {
             match work {
                 Some(work) => work.await,
-                None => Err(died("sampler")),
+                None => Err(RunError::NoAnswer("sampler")),
             }
         };
         AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
@@ -258,18 +259,6 @@ impl Handler<Aim> for Sampler {
         // What is fetched is what is wanted; nothing of it is turned away.
         self.reservoir = self.behind_floor(usize::MAX);
         self.aim = Some(range);
-    }
-}
-
-impl Handler<StartOver> for Sampler {
-    type Result = ();
-
-    fn handle(&mut self, StartOver: StartOver, _: &mut Context<Self>) {
-        self.reservoir = Reservoir::new(self.candidates);
-        self.population = None;
-        self.floor = None;
-        self.aim = None;
-        self.seen = 0;
     }
 }
 
@@ -353,19 +342,21 @@ impl Foreman {
         Ok(file)
     }
 
+    /// Has a batch validated. It stays here until there is an answer, for another validator
+    /// should one die.
     fn validate(
         &mut self,
         candidates: Vec<Candidate>,
         credit: Credit,
-    ) -> BoxFuture<'static, Result<Validated, RunError>> {
+    ) -> LocalBoxFuture<'static, Result<Validated, RunError>> {
         self.turn += 1;
-        let validator = &self.crew.validators[self.turn % self.crew.validators.len()];
-        let answer = validator.send(Validate {
-            stratum: self.stratum,
-            candidates,
-            credit,
+        let (stratum, candidates, credit) = (self.stratum, candidates.into(), Arc::new(credit));
+        let answer = self.crew.validators.ask(self.turn, move || Validate {
+            stratum,
+            candidates: Arc::clone(&candidates),
+            credit: Arc::clone(&credit),
         });
-        async move { answer.await.map_err(|_| died("validator"))? }.boxed()
+        async move { answer.await? }.boxed_local()
     }
 
     async fn place(
@@ -395,11 +386,13 @@ impl Foreman {
                     turn = self.parts.turns.take() => break turn,
                 }
             };
-            let answer = self.crew.uploaders[turn.number].send(Stage(block));
+            // The block stays here until there is a receipt; a clone shares its bytes.
+            let stage = move || Stage(block.clone());
+            let answer = self.crew.uploaders.ask(turn.number, stage);
             let receipt = async move {
                 let receipt = answer.await;
                 drop(turn);
-                receipt.map_err(|_| died("uploader"))
+                receipt
             };
             staging.0.push(receipt.boxed_local());
         }
@@ -426,10 +419,8 @@ impl Foreman {
             sha256: finished.sha256.clone(),
         };
         let turn = self.parts.turns.take().await;
-        self.crew.uploaders[turn.number]
-            .send(Commit(commit))
-            .await
-            .map_err(|_| died("uploader"))??;
+        let commit = move || Commit(commit.clone());
+        self.crew.uploaders.ask(turn.number, commit).await??;
         Ok(StratumResult {
             stratum: self.stratum,
             population: 0,

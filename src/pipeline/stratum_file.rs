@@ -3,6 +3,7 @@
 //! Pure: it hashes, counts and cuts; others read and write. Blocks have the sink's length, whatever
 //! the batches were, so a resumed run cuts the same blocks.
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::messages::Validated;
@@ -11,7 +12,8 @@ use crate::domain::placement::Placement;
 use crate::runtime::buffers::{Buffer, Buffers};
 use crate::sink::Block;
 
-/// A stratum's file.
+/// A stratum's file. A clone of an empty one is another beginning of it.
+#[derive(Clone)]
 pub struct StratumFile {
     dataset: String,
     path: String,
@@ -122,7 +124,7 @@ impl StratumFile {
             path: self.path.clone(),
             index: self.blocks,
             offset: self.bytes,
-            bytes,
+            bytes: Bytes::from_owner(bytes),
         };
         self.blocks += 1;
         self.bytes += block.bytes.len() as u64;

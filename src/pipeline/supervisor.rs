@@ -1,52 +1,61 @@
 //! The supervisor: who may do what, when, and what happens when somebody fails.
 //!
 //! It grants leases and passes chunks that are done to dedup; `rounds` says what follows
-//! when all are in, `recovery` what follows when one fails. It holds no text and computes
-//! nothing. An actor that dies ends the run: the work directory can be resumed.
+//! when all are in, `recovery` what follows when a chunk fails, `workers` what follows when an
+//! actor dies or falls silent. It holds no text and computes nothing. Should it die itself, the run
+//! ends: the work directory can be resumed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix::{
-    Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, ResponseFuture, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
 use rand_pcg::Pcg64Mcg;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::census::Lost;
-use super::death_watch::{Cause, DeathWatch};
-use super::deduper::Deduper;
+use super::death_watch::{ActorId, DeathWatch};
 use super::error::RunError;
 use super::fetcher::FetchParts;
 use super::messages::{
-    Absorb, ActorDied, ChunkFetched, Fetched, Grouped, Interrupt, LeaseReply, RenewLease,
-    RequestLease, StratumResult, Task,
+    Absorb, ActorDied, ChunkFetched, Fetched, Grouped, Interrupt, LeaseReply, RequestLease,
+    StratumResult, Task,
 };
 use super::recovery::{RETRY, Recovery};
 use super::rows_report::RowsReport;
-use super::sampler::{Crew, Sampler};
+use super::sampler::WriteParts;
+use super::stratum_file::StratumFile;
 use super::validator::ValidateParts;
+use super::workers::Staff;
 use crate::domain::chunk::Chunk;
 use crate::domain::lease::{Grant, Lease, LeaseTable};
-use crate::domain::retry::RestartBudget;
 use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::StratumId;
 use crate::domain::throttle::ThrottleGate;
+use crate::runtime::JobError;
 use crate::sink::DatasetSink;
 use crate::source::SourceError;
 use crate::spool::Portion;
 use crate::spool::tally::ChunkTally;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Event, Telemetry};
 
-/// A lease lasts this long after its last sign of progress: far longer than any healthy source
-/// needs for one block.
-const LEASE: Duration = Duration::from_secs(600);
+/// How often leases and pulses are looked at, at the least.
+const CHECK: Duration = Duration::from_secs(10);
 
-/// How often leases are looked at.
-const LEASE_CHECK: Duration = Duration::from_secs(10);
+/// A sampler to be started, as often as need be.
+pub struct SamplerPlan {
+    /// Of which stratum.
+    pub stratum: StratumId,
+    /// Its name.
+    pub name: String,
+    /// How many candidates the first round holds.
+    pub candidates: u64,
+    /// Its file, empty.
+    pub file: StratumFile,
+}
 
 /// What a supervisor needs for a run.
 pub struct SupervisorParts {
@@ -77,7 +86,13 @@ pub struct SupervisorParts {
     /// How many uploaders.
     pub uploaders: usize,
     /// One for each stratum with a target, in order.
-    pub samplers: Vec<(StratumId, Addr<Sampler>)>,
+    pub samplers: Vec<SamplerPlan>,
+    /// For the samplers.
+    pub write: Arc<WriteParts>,
+    /// How often dead actors may be started again, within which window.
+    pub restarts: (usize, Duration),
+    /// How long a worker may be busy without a sign of progress.
+    pub worker_patience: Duration,
     /// `limits.max_record`
     pub max_record: u64,
     /// Judges what was read.
@@ -118,15 +133,14 @@ pub struct Supervisor {
     pub(super) parts: SupervisorParts,
     started: Instant,
     pub(super) jitter: Pcg64Mcg,
-    restarts: RestartBudget,
     pub(super) leases: LeaseTable,
     pub(super) gate: ThrottleGate,
     /// What is being fetched.
     pub(super) task: Task,
     pub(super) recovery: Recovery,
+    pub(super) staff: Staff,
     /// Fetchers that wait for a lease: at most one request for each.
-    waiting: VecDeque<oneshot::Sender<LeaseReply>>,
-    pub(super) dedup: Option<Addr<Deduper>>,
+    waiting: VecDeque<(ActorId, oneshot::Sender<LeaseReply>)>,
     /// Chunks that dedup has.
     pub(super) absorbed: u64,
     pub(super) tallies: BTreeMap<Chunk, ChunkTally>,
@@ -134,9 +148,15 @@ pub struct Supervisor {
     pub(super) round_tallies: BTreeMap<(u32, Chunk), (ChunkTally, Lost)>,
     pub(super) grouped: Grouped,
     pub(super) replayed: u64,
-    pub(super) crew: Option<Crew>,
+    /// Chunks that this start has fetched itself: when dedup starts again they are not replayed
+    /// from an earlier one.
+    own: BTreeSet<Chunk>,
     pub(super) results: BTreeMap<StratumId, StratumResult>,
     pub(super) round: u32,
+    /// Samplers that still write.
+    pub(super) writing: usize,
+    /// Whether one of them has run out of candidates.
+    pub(super) needs_more: bool,
     /// Taken when the run has ended.
     outcome: Option<oneshot::Sender<Result<Harvest, RunError>>>,
 }
@@ -149,8 +169,9 @@ impl Supervisor {
         outcome: oneshot::Sender<Result<Harvest, RunError>>,
     ) -> Self {
         let fetchers = parts.fetchers;
+        let (restarts, window) = parts.restarts;
         Self {
-            leases: LeaseTable::new([], LEASE, 1, RETRY, 1),
+            leases: LeaseTable::new([], Duration::ZERO, 1, RETRY, 1),
             gate: ThrottleGate::new(parts.at_once.map_or(fetchers, |most| most.min(fetchers))),
             task: Task {
                 portion: Portion::Whole,
@@ -159,21 +180,21 @@ impl Supervisor {
                 retake: false,
             },
             recovery: Recovery::default(),
+            staff: Staff::new(restarts, window),
             parts,
             started: Instant::now(),
             jitter: Pcg64Mcg::new(u128::from(jitter_seed) | 1),
-            // No restarts yet: a dead actor ends the run.
-            restarts: RestartBudget::new(0, Duration::from_secs(600)),
             waiting: VecDeque::new(),
-            dedup: None,
             absorbed: 0,
             tallies: BTreeMap::new(),
             round_tallies: BTreeMap::new(),
             grouped: Grouped::default(),
             replayed: 0,
-            crew: None,
+            own: BTreeSet::new(),
             results: BTreeMap::new(),
             round: 0,
+            writing: 0,
+            needs_more: false,
             outcome: Some(outcome),
         }
     }
@@ -185,7 +206,7 @@ impl Supervisor {
     /// Ends the run, once.
     pub(super) fn end(&mut self, result: Result<Harvest, RunError>) {
         self.parts.stop.store(true, Ordering::Relaxed);
-        for waiting in self.waiting.drain(..) {
+        for (_, waiting) in self.waiting.drain(..) {
             // A fetcher that is gone needs no answer.
             let _ = waiting.send(LeaseReply::Finished);
         }
@@ -199,9 +220,14 @@ impl Supervisor {
         self.outcome.is_none()
     }
 
+    /// Nobody waits for a lease any more.
+    pub(super) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Answers fetchers that wait, as far as there are leases.
     pub(super) fn grant(&mut self, context: &mut Context<Self>) {
-        while let Some(waiting) = self.waiting.pop_front() {
+        while let Some((fetcher, waiting)) = self.waiting.pop_front() {
             let grant = match self.gate.closed(self.now()) {
                 Some(until) if self.leases.has_waiting() => Grant::Later(until),
                 _ if self.leases.leased() >= self.gate.limit() => Grant::AllTaken,
@@ -211,17 +237,23 @@ impl Supervisor {
                 Grant::Lease(lease) => LeaseReply::Fetch(lease, self.task_of(&lease)),
                 Grant::Finished => LeaseReply::Finished,
                 Grant::AllTaken => {
-                    self.waiting.push_front(waiting);
+                    self.waiting.push_front((fetcher, waiting));
                     return;
                 }
                 Grant::Later(at) => {
-                    self.waiting.push_front(waiting);
+                    self.waiting.push_front((fetcher, waiting));
                     let pause = at.saturating_sub(self.now());
                     context.run_later(pause, Self::grant);
                     return;
                 }
             };
-            if let Err(LeaseReply::Fetch(lease, _)) = waiting.send(reply) {
+            let lease = match &reply {
+                LeaseReply::Fetch(lease, _) => Some(*lease),
+                LeaseReply::Finished => None,
+            };
+            if waiting.send(reply).is_ok() {
+                self.staff.answered(fetcher, lease);
+            } else if let Some(lease) = lease {
                 // The fetcher is gone. Its lease goes back as if it had run out.
                 self.leases.give_back(&lease);
             }
@@ -230,8 +262,7 @@ impl Supervisor {
 
     fn chunk_done(&mut self, lease: Lease, fetched: Fetched, context: &mut Context<Self>) {
         if !self.leases.complete(&lease) {
-            tracing::warn!(chunk = %lease.chunk, epoch = lease.epoch, "a late result was refused: the lease had been lost");
-            return;
+            return self.late(&lease);
         }
         let counters = &self.parts.telemetry;
         counters.chunks_done.add(1);
@@ -242,22 +273,36 @@ impl Supervisor {
             let tally = (fetched.tally, fetched.lost);
             self.round_tallies.insert((round, lease.chunk), tally);
         } else if self.round == 0 {
-            self.replayed += u64::from(fetched.replayed);
+            if !fetched.replayed {
+                self.own.insert(lease.chunk);
+            }
+            let from_before = fetched.replayed && !self.own.contains(&lease.chunk);
+            self.replayed += u64::from(from_before);
             counters.chunks_replayed.set(self.replayed);
             self.tallies.insert(lease.chunk, fetched.tally);
         } else if self.tallies.get(&lease.chunk) != Some(&fetched.tally) {
             let what = format!("chunk {} has other rows in another round", lease.chunk);
             return self.end(Err(RunError::Settings(what)));
         }
-        let Some(dedup) = &self.dedup else { return };
-        let absorb = dedup.send(Absorb(fetched.headers)).into_actor(self);
-        context.spawn(absorb.map(|result, supervisor, context| {
-            if let Some(grouped) = supervisor.answer("dedup", result) {
+        let Some(dedup) = &self.staff.dedup else {
+            return;
+        };
+        let absorb = dedup.send(Absorb(fetched.headers));
+        self.follow(absorb, context, |supervisor, result, context| {
+            if let Some(grouped) = supervisor.answer(result, context) {
                 supervisor.count(grouped);
                 supervisor.absorbed += 1;
                 supervisor.check_all_absorbed(context);
             }
-        }));
+        });
+    }
+
+    /// What came after its lease was lost is refused.
+    pub(super) fn late(&self, lease: &Lease) {
+        self.parts.telemetry.events.tell(Event::LateResult {
+            chunk: lease.chunk.to_string(),
+            epoch: lease.epoch,
+        });
     }
 
     /// Counts in the first round, and before payloads are fetched; later only is chosen again.
@@ -267,19 +312,51 @@ impl Supervisor {
         }
     }
 
-    /// The answer of an actor, or the end of the run.
+    /// Does something, and goes on when it is done; not if the run has ended meanwhile, or dedup
+    /// and the samplers were started again: then nobody wants the result.
+    pub(super) fn follow<T: 'static>(
+        &self,
+        work: impl Future<Output = T> + 'static,
+        context: &mut Context<Self>,
+        then: impl FnOnce(&mut Self, T, &mut Context<Self>) + 'static,
+    ) {
+        let generation = self.staff.generation;
+        let work = work.into_actor(self);
+        context.spawn(work.map(move |result, supervisor, context| {
+            if supervisor.staff.generation == generation && !supervisor.has_ended() {
+                then(supervisor, result, context);
+            }
+        }));
+    }
+
+    /// The answer of dedup or a sampler, if there is one to go on with.
     pub(super) fn answer<T>(
         &mut self,
-        actor: &str,
         result: Result<Result<T, RunError>, actix::MailboxError>,
+        context: &mut Context<Self>,
     ) -> Option<T> {
         match result {
-            Ok(Ok(answer)) if !self.has_ended() => return Some(answer),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => self.end(Err(error)),
-            Err(_) => self.end(Err(super::deduper::died(actor))),
+            Ok(Ok(answer)) => return Some(answer),
+            // Whoever should have answered is dead. The death watch says so, and how.
+            Err(_) | Ok(Err(RunError::NoAnswer(_))) => {}
+            Ok(Err(error)) => self.failed(error, context),
         }
         None
+    }
+
+    /// The result of file work, or the end of the run.
+    pub(super) fn filed<T, E: Into<RunError>>(
+        &mut self,
+        result: Result<Result<T, E>, JobError>,
+    ) -> Option<T> {
+        let result = result.map_err(RunError::from);
+        match result.and_then(|result| result.map_err(Into::into)) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.end(Err(error));
+                None
+            }
+        }
     }
 }
 
@@ -287,44 +364,41 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.run_interval(LEASE_CHECK, |supervisor, context| {
-            for lease in supervisor.leases.expire(supervisor.now()) {
-                tracing::warn!(chunk = %lease.chunk, epoch = lease.epoch, "a lease ran out without progress; the chunk goes to another fetcher");
+        let every = CHECK.min(self.parts.worker_patience / 4);
+        context.run_interval(every, |supervisor, context| {
+            if !supervisor.has_ended() {
+                supervisor.check_pulses();
+                supervisor.grant(context);
             }
-            supervisor.grant(context);
         });
-        self.begin_round(context);
+        self.start_over(context);
     }
 }
 
 /// How long a lease lasts after its last sign of progress.
 pub(super) fn lease_time(parts: &SupervisorParts) -> Duration {
-    parts.patience.unwrap_or(LEASE).max(LEASE)
+    let own = parts.worker_patience;
+    parts.patience.map_or(own, |patience| patience.max(own))
 }
 
 impl Handler<RequestLease> for Supervisor {
     type Result = ResponseFuture<LeaseReply>;
 
-    fn handle(&mut self, RequestLease: RequestLease, context: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        RequestLease(id): RequestLease,
+        context: &mut Context<Self>,
+    ) -> Self::Result {
         let (reply, answer) = oneshot::channel();
-        if self.has_ended() {
+        if self.has_ended() || !self.staff.has_fetcher(id) {
             // The receiver is here, so this arrives.
             let _ = reply.send(LeaseReply::Finished);
         } else {
-            self.waiting.push_back(reply);
+            self.waiting.push_back((id, reply));
             self.grant(context);
         }
         // A supervisor that is gone leases nothing any more.
         Box::pin(async move { answer.await.unwrap_or(LeaseReply::Finished) })
-    }
-}
-
-impl Handler<RenewLease> for Supervisor {
-    type Result = bool;
-
-    fn handle(&mut self, RenewLease(lease): RenewLease, _: &mut Context<Self>) -> bool {
-        let now = self.now();
-        !self.has_ended() && self.leases.renew(&lease, now)
     }
 }
 
@@ -336,6 +410,7 @@ impl Handler<ChunkFetched> for Supervisor {
             return;
         }
         let ChunkFetched { lease, result } = report;
+        self.staff.reported(&lease);
         match result {
             Ok(fetched) => self.chunk_done(lease, fetched, context),
             Err(SourceError::Stopped) => {
@@ -350,14 +425,9 @@ impl Handler<ChunkFetched> for Supervisor {
 impl Handler<ActorDied> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, ActorDied(death): ActorDied, _: &mut Context<Self>) {
-        // Fetchers stop when there is nothing left, dedup when its round is over.
-        if death.cause == Cause::Stopped || self.has_ended() {
-            return;
-        }
-        let now = self.now();
-        if !self.restarts.take(now) {
-            self.end(Err(death.into()));
+    fn handle(&mut self, ActorDied(death): ActorDied, context: &mut Context<Self>) {
+        if !self.has_ended() {
+            self.actor_died(death, context);
         }
     }
 }

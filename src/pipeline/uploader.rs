@@ -8,6 +8,7 @@ use std::sync::Arc;
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Commit, Stage};
+use super::pulse::Pulse;
 use crate::fault;
 use crate::sink::{BlockReceipt, DatasetSink, SinkError};
 use crate::telemetry::Telemetry;
@@ -16,12 +17,17 @@ use crate::telemetry::Telemetry;
 pub struct Uploader {
     sink: Arc<dyn DatasetSink>,
     telemetry: Telemetry,
+    pulse: Pulse,
 }
 
 impl Uploader {
     /// An uploader for a sink.
-    pub fn new(sink: Arc<dyn DatasetSink>, telemetry: Telemetry) -> Self {
-        Self { sink, telemetry }
+    pub fn new(sink: Arc<dyn DatasetSink>, telemetry: Telemetry, pulse: Pulse) -> Self {
+        Self {
+            sink,
+            telemetry,
+            pulse,
+        }
     }
 }
 
@@ -35,7 +41,9 @@ impl Handler<Stage> for Uploader {
     fn handle(&mut self, Stage(block): Stage, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
         let telemetry = Arc::clone(&self.telemetry);
+        let busy = self.pulse.busy();
         let work = async move {
+            let _busy = busy;
             fault::point("stage");
             let receipt = sink.stage(block).await?;
             fault::point("staged");
@@ -54,7 +62,9 @@ impl Handler<Commit> for Uploader {
 
     fn handle(&mut self, Commit(file): Commit, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
+        let busy = self.pulse.busy();
         let work = async move {
+            let _busy = busy;
             fault::point("commit");
             sink.commit(file).await?;
             fault::point("committed");

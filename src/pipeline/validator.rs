@@ -9,6 +9,7 @@ use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::error::RunError;
 use super::messages::{Entry, Validate, Validated};
+use super::pulse::Pulse;
 use crate::domain::manifest::Framing;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::reservoir::Candidate;
@@ -42,12 +43,17 @@ pub struct ValidateParts {
 pub struct Validator {
     parts: Arc<ValidateParts>,
     shape: RowShape,
+    pulse: Pulse,
 }
 
 impl Validator {
     /// A validator for rows of one shape.
-    pub fn new(parts: Arc<ValidateParts>, shape: RowShape) -> Self {
-        Self { parts, shape }
+    pub fn new(parts: Arc<ValidateParts>, shape: RowShape, pulse: Pulse) -> Self {
+        Self {
+            parts,
+            shape,
+            pulse,
+        }
     }
 }
 
@@ -61,7 +67,9 @@ impl Handler<Validate> for Validator {
     fn handle(&mut self, batch: Validate, _: &mut Context<Self>) -> Self::Result {
         let parts = Arc::clone(&self.parts);
         let shape = self.shape;
+        let busy = self.pulse.busy();
         let work = async move {
+            let _busy = busy;
             let pool = Arc::clone(&parts.pool);
             pool.run(move || validate_batch(&parts, shape, batch))
                 .await?
@@ -81,7 +89,7 @@ fn validate_batch(
         .take(bytes as usize + 16 * batch.candidates.len());
     let mut entries = Vec::with_capacity(batch.candidates.len());
     let split = &parts.selection.split(batch.stratum).name;
-    for candidate in &batch.candidates {
+    for candidate in batch.candidates.iter() {
         text.extend_from_slice(parts.framing.between.as_bytes());
         let start = text.len();
         let flawless = record(parts, shape, candidate, &mut text)?;

@@ -41,16 +41,10 @@ impl Buffers {
 }
 
 /// Bytes whose memory goes back to where it came from.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,
     home: Option<Buffers>,
-}
-
-impl From<Vec<u8>> for Buffer {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, home: None }
-    }
 }
 
 impl Deref for Buffer {

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use azure_core::Bytes;
 use azure_core::http::RequestContent;
@@ -53,6 +54,8 @@ const SENDS: usize = 5;
 
 /// As many blocks has a file at most, says the service.
 const BLOCKS: u32 = 50_000;
+/// What a block may take besides its requests.
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// A container that holds datasets.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ pub struct AzureBlob {
     container: Container,
     block_bytes: usize,
     checksum: Checksum,
+    /// Of a block or a commit: two requests, each with all its tries.
+    patience: Duration,
     /// What lay there when a file was begun, by dataset and path.
     found: Mutex<BTreeMap<(String, String), Look>>,
 }
@@ -89,6 +94,7 @@ impl AzureBlob {
             container,
             block_bytes: settings.block,
             checksum: settings.checksum,
+            patience: 2 * (settings.timeout + settings.patience) + MARGIN,
             found: Mutex::default(),
         })
     }
@@ -229,9 +235,8 @@ impl AzureBlob {
                 ),
             });
         }
-        let (bytes, checksum) = (Bytes::from_owner(bytes), self.checksum);
         let length = bytes.len() as u64;
-        let content = bytes.clone();
+        let (content, checksum) = (bytes.clone(), self.checksum);
         let summed = blocking(move || Sums::of(&content, checksum)).await?;
         let id = summed.id(index, length);
         let cell = self.look(&dataset, &path).await?;
@@ -376,6 +381,10 @@ impl DatasetSink for AzureBlob {
 
     fn block_bytes(&self) -> usize {
         self.block_bytes
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        Some(self.patience)
     }
 
     fn claim<'a>(

@@ -6,11 +6,12 @@
 //! add a sink, implement [`DatasetSink`] and a [`reader::DatasetReader`], and hold both against the
 //! conformance suite, as the tests of `local_dir` and `azure_blob` do.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use crate::runtime::buffers::Buffer;
 
 pub mod azure_blob;
 pub mod claim;
@@ -42,8 +43,8 @@ pub enum Claim {
     Published(Vec<u8>),
 }
 
-/// One block of a file.
-#[derive(Debug)]
+/// One block of a file. A clone shares the bytes.
+#[derive(Debug, Clone)]
 pub struct Block {
     /// The dataset's folder.
     pub dataset: String,
@@ -54,7 +55,7 @@ pub struct Block {
     /// Where its first byte stands in the file.
     pub offset: u64,
     /// Its bytes: every block but a file's last has `DatasetSink::block_bytes`.
-    pub bytes: Buffer,
+    pub bytes: Bytes,
 }
 
 /// What a sink wants to know again at the commit.
@@ -101,6 +102,12 @@ pub trait DatasetSink: Send + Sync + 'static {
 
     /// The length of a full block.
     fn block_bytes(&self) -> usize;
+
+    /// How long it may take over one block or commit, its own tries included, where that is long:
+    /// an uploader that waits longer is taken for dead.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
 
     /// Takes the dataset's folder for this run: nothing may be staged before. Also the probe
     /// that tells, before anything is fetched, whether the sink can be written at all.

@@ -359,6 +359,8 @@ impl SourceError {
             {
                 Action::Retry
             }
+            // Of an attempt that panics nothing is kept, as of one that fails.
+            Self::Job(crate::runtime::JobError::Panicked) => Action::Retry,
             _ => Action::Fail,
         }
     }

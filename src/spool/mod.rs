@@ -3,7 +3,9 @@
 //! A chunk is two files: `<chunk>.rows` with the payloads, one after the other, and
 //! `<chunk>.sealed` with their headers and what was counted. Both are written aside (`.part`) and
 //! synced; renaming `.sealed` is what seals the chunk. A crash before that leaves only `.part`
-//! files and a `.rows` file without its seal: both are overwritten by the next attempt. When a run
+//! files, which the next start removes, and a `.rows` file without its seal, which the next attempt
+//! replaces. An attempt writes under the epoch of its lease, and one whose chunk has gone to a later
+//! lease can neither begin nor seal: what it had written aside is removed. When a run
 //! is resumed every sealed chunk is read in full and held against its checksums: a damaged one is
 //! removed and fetched again, never trusted.
 
@@ -63,6 +65,12 @@ pub enum SpoolError {
         path: PathBuf,
         /// What the system said.
         error: std::io::Error,
+    },
+    /// Another attempt, with a later lease, has begun the same part: this one is refused.
+    #[error("{part} belongs to a later attempt")]
+    Superseded {
+        /// Of which chunk.
+        part: Part,
     },
     /// `limits.spool` is used up.
     #[error("the sealed chunks need more than limits.spool ({limit} bytes)")]

@@ -8,11 +8,12 @@
 //! payload's offset, its XXH3-64 and its line (u64 each), a byte that is 1 for a flawless row, and
 //! the id. The line stays on disk: it is asked for only when a row must be named.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -60,12 +61,24 @@ struct Footer {
     tally: ChunkTally,
 }
 
-/// The folder of sealed chunks.
+/// The folder of sealed chunks, as one attempt or the run itself uses it.
 #[derive(Debug, Clone)]
 pub struct Spool {
     folder: PathBuf,
     limit: u64,
     used: Arc<AtomicU64>,
+    /// Of the lease that is written under.
+    epoch: u64,
+    parts: Arc<Mutex<BTreeMap<Part, Arc<Mutex<PartState>>>>>,
+}
+
+/// What is known of a part. Held while it is checked or sealed, so that one thing happens at a time.
+#[derive(Debug, Default)]
+struct PartState {
+    /// The latest lease that has begun to write it.
+    epoch: u64,
+    /// Bytes of its sealed rows.
+    sealed_bytes: u64,
 }
 
 impl Spool {
@@ -75,11 +88,34 @@ impl Spool {
     /// If it cannot be made.
     pub fn open(folder: PathBuf, limit: u64) -> Result<Self, SpoolError> {
         fs::create_dir_all(&folder).map_err(SpoolError::io("create", &folder))?;
+        remove_parts(&folder).map_err(SpoolError::io("clean", &folder))?;
         Ok(Self {
             folder,
             limit,
             used: Arc::new(AtomicU64::new(0)),
+            epoch: 0,
+            parts: Arc::default(),
         })
+    }
+
+    /// The same folder, for what is written under a lease.
+    #[must_use]
+    pub fn under(&self, epoch: u64) -> Self {
+        Self {
+            epoch,
+            ..self.clone()
+        }
+    }
+
+    fn state(&self, part: Part) -> Arc<Mutex<PartState>> {
+        Arc::clone(lock(&self.parts).entry(part).or_default())
+    }
+
+    /// Notes how many bytes of sealed rows a part has.
+    fn account(&self, state: &mut PartState, bytes: u64) {
+        let before = std::mem::replace(&mut state.sealed_bytes, bytes);
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.used.fetch_sub(before, Ordering::Relaxed);
     }
 
     fn path(&self, part: Part, ending: &str) -> PathBuf {
@@ -89,23 +125,37 @@ impl Spool {
     /// Starts the rows of a part of a chunk anew.
     ///
     /// # Errors
-    /// If its files cannot be made.
+    /// If its files cannot be made, or a later lease has begun it.
     pub fn create(
         &self,
         part: Part,
         shape: RowShape,
         form: RowForm,
     ) -> Result<ChunkWriter, SpoolError> {
+        {
+            let state = self.state(part);
+            let mut state = lock(&state);
+            if self.epoch < state.epoch {
+                return Err(SpoolError::Superseded { part });
+            }
+            state.epoch = self.epoch;
+        }
+        let aside = Aside {
+            spool: self.clone(),
+            part,
+            bytes: 0,
+        };
         let create = |ending: &str| {
-            let path = self.path(part, ending);
+            let path = aside.path(ending);
             File::create(&path)
                 .map(|file| BufWriter::with_capacity(1 << 18, file))
                 .map_err(SpoolError::io("create", path))
         };
         Ok(ChunkWriter {
-            rows: create("rows.part")?,
-            headers: Checked::new(create("sealed.part")?),
+            rows: create("rows")?,
+            headers: Checked::new(create("sealed")?),
             checksum: Xxh3::new(),
+            aside,
             footer: Footer {
                 part,
                 shape,
@@ -115,7 +165,6 @@ impl Spool {
                 rows_checksum: 0,
                 tally: ChunkTally::default(),
             },
-            spool: self.clone(),
         })
     }
 
@@ -126,16 +175,18 @@ impl Spool {
     /// If the folder cannot be read or a damaged chunk not be removed.
     pub fn sealed(&self, part: Part) -> Result<Option<SealedChunk>, SpoolError> {
         let seal = self.path(part, "sealed");
+        let state = self.state(part);
+        let mut state = lock(&state);
         match self.check(part, &seal) {
             Ok(sealed) => {
-                self.used
-                    .fetch_add(sealed.footer.rows_bytes, Ordering::Relaxed);
+                self.account(&mut state, sealed.footer.rows_bytes);
                 Ok(Some(sealed))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && !seal.exists() => Ok(None),
             Err(error) => {
                 tracing::warn!(chunk = %part, %error, "a sealed chunk is damaged and will be fetched again");
                 fs::remove_file(&seal).map_err(SpoolError::io("remove", seal))?;
+                self.account(&mut state, 0);
                 Ok(None)
             }
         }
@@ -243,6 +294,22 @@ impl Spool {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes what attempts of an earlier start have written aside.
+fn remove_parts(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "part") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// The footer of a seal, unchecked.
 fn read_footer(seal: &Path) -> io::Result<Footer> {
     let mut file = File::open(seal)?;
@@ -298,14 +365,51 @@ impl<W: Write> Checked<W> {
     }
 }
 
-/// The rows of one attempt at a chunk. Dropped without [`Self::seal`], it leaves nothing that
-/// counts.
+/// The files that an attempt writes aside, and the room that it takes. Dropping it removes what has
+/// not come into place.
+struct Aside {
+    spool: Spool,
+    part: Part,
+    /// Bytes of rows so far.
+    bytes: u64,
+}
+
+impl Aside {
+    fn path(&self, ending: &str) -> PathBuf {
+        let Self { spool, part, .. } = self;
+        spool.path(*part, &format!("{}.{ending}.part", spool.epoch))
+    }
+
+    /// Takes room for more rows.
+    fn reserve(&mut self, bytes: u64) -> Result<(), SpoolError> {
+        let Spool { used, limit, .. } = &self.spool;
+        if used.fetch_add(bytes, Ordering::Relaxed) + bytes > *limit {
+            used.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(SpoolError::Full { limit: *limit });
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.spool.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        for ending in ["rows", "sealed"] {
+            // After sealing they are not there; else the next start removes what stays.
+            let _ = fs::remove_file(self.path(ending));
+        }
+    }
+}
+
+/// The rows of one attempt at a chunk. Dropped without [`Self::seal`], it leaves nothing.
 pub struct ChunkWriter {
     rows: BufWriter<File>,
     headers: Checked<BufWriter<File>>,
     checksum: Xxh3,
     footer: Footer,
-    spool: Spool,
+    /// Last: its files are removed after they are closed.
+    aside: Aside,
 }
 
 impl ChunkWriter {
@@ -315,19 +419,14 @@ impl ChunkWriter {
     /// If the disk or the spool's limit is full.
     pub fn append(&mut self, id: &[u8], facts: RowFacts, payload: &[u8]) -> Result<(), SpoolError> {
         let bytes = payload.len() as u64;
-        if self.spool.used.fetch_add(bytes, Ordering::Relaxed) + bytes > self.spool.limit {
-            self.spool.used.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(SpoolError::Full {
-                limit: self.spool.limit,
-            });
-        }
+        self.aside.reserve(bytes)?;
         let offset = self.footer.rows_bytes;
         self.footer.rows_bytes += bytes;
         self.footer.headers += 1;
         self.checksum.update(payload);
         self.rows
             .write_all(payload)
-            .map_err(self.io("write", "rows.part"))?;
+            .map_err(self.io("write", "rows"))?;
         let mut header = [0; HEADER];
         header[..4].copy_from_slice(&(id.len() as u32).to_le_bytes());
         header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
@@ -340,7 +439,7 @@ impl ChunkWriter {
         self.headers
             .put(&header)
             .and_then(|()| self.headers.put(id))
-            .map_err(self.io("write", "sealed.part"))
+            .map_err(self.io("write", "sealed"))
     }
 
     fn io(
@@ -348,35 +447,46 @@ impl ChunkWriter {
         action: &'static str,
         ending: &str,
     ) -> impl FnOnce(io::Error) -> SpoolError + use<> {
-        SpoolError::io(action, self.spool.path(self.footer.part, ending))
+        SpoolError::io(action, self.aside.path(ending))
     }
 
     /// Seals the chunk: from here on it is done, whatever happens.
     ///
     /// # Errors
-    /// If the disk refuses; the chunk is then not sealed.
+    /// If the disk refuses, or a later lease has begun the part; the chunk is then not sealed.
     pub fn seal(mut self, tally: ChunkTally) -> Result<SealedChunk, SpoolError> {
         let part = self.footer.part;
         self.footer.tally = tally;
         self.footer.rows_checksum = self.checksum.digest();
         let headers_bytes = self.headers.written;
         let result = self.write_footer(headers_bytes);
-        result.map_err(self.io("write", "sealed.part"))?;
+        result.map_err(self.io("write", "sealed"))?;
         self.rows
             .flush()
             .and_then(|()| self.rows.get_ref().sync_data())
-            .map_err(self.io("sync", "rows.part"))?;
-        let rows = self.spool.path(part, "rows");
-        let seal = self.spool.path(part, "sealed");
+            .map_err(self.io("sync", "rows"))?;
+        let spool = self.aside.spool.clone();
+        let rows = spool.path(part, "rows");
+        let seal = spool.path(part, "sealed");
         let rename = |ending: &str, to: &Path| {
-            fs::rename(self.spool.path(part, ending), to).map_err(self.io("rename", ending))
+            fs::rename(self.aside.path(ending), to).map_err(self.io("rename", ending))
         };
-        rename("rows.part", &rows)?;
+        let state = spool.state(part);
+        let mut state = lock(&state);
+        // Held to the end: nobody begins or checks the part between the two renames.
+        if state.epoch != spool.epoch {
+            return Err(SpoolError::Superseded { part });
+        }
+        rename("rows", &rows)?;
         fault::point("seal");
-        rename("sealed.part", &seal)?;
-        File::open(&self.spool.folder)
+        rename("sealed", &seal)?;
+        File::open(&spool.folder)
             .and_then(|folder| folder.sync_all())
-            .map_err(SpoolError::io("sync", &self.spool.folder))?;
+            .map_err(SpoolError::io("sync", &spool.folder))?;
+        // Its room is the sealed part's from here on.
+        let bytes = std::mem::take(&mut self.aside.bytes);
+        let before = std::mem::replace(&mut state.sealed_bytes, bytes);
+        spool.used.fetch_sub(before, Ordering::Relaxed);
         fault::point("sealed");
         Ok(SealedChunk {
             seal,
@@ -624,6 +734,60 @@ mod tests {
         writer.append(b"id", facts(1), b"payload").expect("room");
         drop(writer);
         assert!(spool.sealed(part()).expect("readable").is_none());
+    }
+
+    #[test]
+    fn an_attempt_whose_lease_was_lost_can_neither_seal_nor_begin() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+        let write = |epoch, payload: &[u8]| {
+            let writer = spool
+                .under(epoch)
+                .create(part(), RowShape::Events, RowForm::AsWritten);
+            writer.map(|mut writer| {
+                writer.append(b"id", facts(1), payload).expect("room");
+                writer
+            })
+        };
+        let late = write(4, b"late").expect("free");
+        let current = write(5, b"current").expect("free");
+        let refused = late.seal(ChunkTally::default());
+        assert!(matches!(refused, Err(SpoolError::Superseded { .. })));
+        let sealed = current.seal(ChunkTally::default()).expect("room");
+        assert!(matches!(
+            write(4, b"later still").err(),
+            Some(SpoolError::Superseded { .. })
+        ));
+        assert_eq!(fs::read(sealed.rows_path()).expect("rows"), b"current");
+        assert!(spool.sealed(part()).expect("readable").is_some());
+    }
+
+    #[test]
+    fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(folder.path().to_owned(), 20).expect("a folder");
+        for epoch in 1..5 {
+            let writer = spool
+                .under(epoch)
+                .create(part(), RowShape::Events, RowForm::AsWritten);
+            let mut writer = writer.expect("files");
+            writer.append(b"id", facts(1), &[0; 15]).expect("room");
+            let more = writer.append(b"id", facts(2), &[0; 15]);
+            assert!(matches!(more, Err(SpoolError::Full { limit: 20 })));
+            drop(writer);
+            assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+        }
+        // What is sealed keeps its room, and once: also when it is checked or replaced.
+        for epoch in 5..8 {
+            let writer = spool
+                .under(epoch)
+                .create(part(), RowShape::Events, RowForm::AsWritten);
+            let mut writer = writer.expect("files");
+            writer.append(b"id", facts(1), &[0; 10]).expect("room");
+            writer.seal(ChunkTally::default()).expect("room");
+            assert!(spool.sealed(part()).expect("readable").is_some());
+            assert_eq!(spool.used.load(Ordering::Relaxed), 10);
+        }
     }
 
     #[test]

@@ -3,12 +3,17 @@
 //! Counters are atomics behind an `Arc`: writing one costs nanoseconds and never waits, so a slow
 //! reader cannot slow the run. They hold numbers and names, never text of a conversation.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use serde::Serialize;
 
 use crate::domain::stratum::{Selection, StratumId};
+
+pub mod events;
+
+pub use events::{Event, Events};
 
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,6 +69,44 @@ impl Counter {
     }
 }
 
+/// A number that rises and falls.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    now: AtomicU64,
+    most: AtomicU64,
+    times: AtomicU64,
+}
+
+impl Gauge {
+    /// Raises it; gives the new value.
+    pub fn rise(&self, n: u64) -> u64 {
+        let now = self.now.fetch_add(n, Ordering::Relaxed) + n;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        self.times.fetch_add(1, Ordering::Relaxed);
+        now
+    }
+
+    /// Lowers it by what it was raised by.
+    pub fn fall(&self, n: u64) {
+        self.now.fetch_sub(n, Ordering::Relaxed);
+    }
+
+    /// Its value.
+    pub fn get(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// The highest that it has been.
+    pub fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// How often it was raised.
+    pub fn times(&self) -> u64 {
+        self.times.load(Ordering::Relaxed)
+    }
+}
+
 /// How one stratum is coming along.
 #[derive(Debug)]
 pub struct StratumCounters {
@@ -95,10 +138,12 @@ pub struct Counters {
     pub chunks_replayed: Counter,
     /// Attempts that failed.
     pub chunks_failed: Counter,
-    /// Attempts that a source refused because it has enough to do.
-    pub throttled: Counter,
-    /// Chunks that were split in two.
-    pub splits: Counter,
+    /// What does not go as planned.
+    pub events: Events,
+    /// Payload on its way between actors, in bytes.
+    pub in_flight: Gauge,
+    /// Fetchers that are made to wait because too much is on its way.
+    pub paused: Gauge,
     /// Rows read.
     pub rows: Counter,
     /// Bytes read.
@@ -163,8 +208,11 @@ impl Counters {
             chunks_done: self.chunks_done.get(),
             chunks_replayed: self.chunks_replayed.get(),
             chunks_failed: self.chunks_failed.get(),
-            throttled: self.throttled.get(),
-            splits: self.splits.get(),
+            in_flight: self.in_flight.get(),
+            in_flight_most: self.in_flight.most(),
+            paused: self.paused.get(),
+            paused_times: self.paused.times(),
+            events: self.events.counts(),
             rows: self.rows.get(),
             bytes: self.bytes.get(),
             bytes_total: self.bytes_total.get(),
@@ -198,10 +246,16 @@ pub struct Snapshot {
     pub chunks_replayed: u64,
     /// Attempts that failed.
     pub chunks_failed: u64,
-    /// Attempts that a source refused because it has enough to do.
-    pub throttled: u64,
-    /// Chunks that were split in two.
-    pub splits: u64,
+    /// Payload on its way between actors, in bytes.
+    pub in_flight: u64,
+    /// The most that it has been.
+    pub in_flight_most: u64,
+    /// Fetchers that are made to wait because too much is on its way.
+    pub paused: u64,
+    /// How often one was.
+    pub paused_times: u64,
+    /// How often what did not go as planned, by name.
+    pub events: BTreeMap<&'static str, u64>,
     /// Rows read.
     pub rows: u64,
     /// Bytes read.

@@ -1,0 +1,95 @@
+//! A worker's pulse: how somebody outside sees that it makes progress.
+//!
+//! The worker beats, the supervisor reads. A worker that hangs cannot say so; its pulse does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::domain::supervision::Reading;
+
+#[derive(Debug, Default)]
+struct Inner {
+    beats: AtomicU64,
+    /// What it works on. More than one only for a moment, between two messages.
+    work: AtomicU32,
+    /// Whether it is made to wait.
+    paused: AtomicU32,
+}
+
+/// The pulse of one worker.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<Inner>);
+
+impl Pulse {
+    /// A sign of progress.
+    pub fn beat(&self) {
+        self.0.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The worker has something to do until this is dropped.
+    #[must_use]
+    pub fn busy(&self) -> Busy {
+        self.beat();
+        self.0.work.fetch_add(1, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+
+    /// The worker is made to wait until this is dropped, and owes no progress meanwhile.
+    #[must_use]
+    pub fn paused(&self) -> Paused {
+        self.0.paused.fetch_add(1, Ordering::Relaxed);
+        Paused(self.clone())
+    }
+
+    /// What it says now.
+    pub fn read(&self) -> Reading {
+        let work = self.0.work.load(Ordering::Relaxed) > 0;
+        let paused = self.0.paused.load(Ordering::Relaxed) > 0;
+        Reading {
+            beats: self.0.beats.load(Ordering::Relaxed),
+            busy: work && !paused,
+        }
+    }
+}
+
+/// Somebody waits for the worker.
+#[derive(Debug)]
+pub struct Busy(Pulse);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.0.work.fetch_sub(1, Ordering::Relaxed);
+        self.0.beat();
+    }
+}
+
+/// The worker is made to wait.
+#[derive(Debug)]
+pub struct Paused(Pulse);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        self.0.0.paused.fetch_sub(1, Ordering::Relaxed);
+        self.0.beat();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_made_to_wait_is_not_busy() {
+        let pulse = Pulse::default();
+        assert!(!pulse.read().busy);
+        let busy = pulse.busy();
+        let before = pulse.read();
+        assert!(before.busy);
+        let paused = pulse.paused();
+        assert!(!pulse.read().busy);
+        drop(paused);
+        assert!(pulse.read().busy && pulse.read().beats > before.beats);
+        drop(busy);
+        assert!(!pulse.read().busy);
+    }
+}

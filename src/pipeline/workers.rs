@@ -1,0 +1,433 @@
+//! Who works, and what follows when somebody dies or falls silent.
+//!
+//! Fetchers, validators and uploaders are started again one for one. What a fetcher had goes back:
+//! its chunk to the lease table, at once; what a validator or an uploader had is still with the
+//! sampler that gave it. Dedup and the samplers are one failure domain: when one of them dies, all
+//! start again, with the fetchers, from what is sealed, as a resumed run does. Headers of plain
+//! files are not kept a second time for that: their pieces are scanned again, which keeps the bound
+//! on memory.
+//!
+//! Whoever was ended on purpose is struck off first, so that its death means nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Addr, AsyncContext, Context};
+use rand::RngExt;
+
+use super::death_watch::{ActorId, Cause, Death, Role};
+use super::deduper::{DedupParts, Deduper};
+use super::error::RunError;
+use super::fetcher::Fetcher;
+use super::pulse::Pulse;
+use super::recovery::RETRY;
+use super::roster::Roster;
+use super::sampler::{Crew, Sampler};
+use super::supervisor::Supervisor;
+use super::uploader::Uploader;
+use super::validator::Validator;
+use crate::domain::lease::{Lease, LeaseTable};
+use crate::domain::row::RowShape;
+use crate::domain::stratum::StratumId;
+use crate::domain::supervision::{AfterDeath, RestartPolicy, Vitals};
+use crate::runtime::JobError;
+use crate::spool::payloads::PayloadError;
+use crate::telemetry::Event;
+
+/// A fetcher.
+#[derive(Debug)]
+struct Seat {
+    number: usize,
+    pulse: Pulse,
+    held: Option<Lease>,
+    /// Whether it was told that there is nothing left: then it may stop.
+    dismissed: bool,
+}
+
+/// A validator or an uploader.
+#[derive(Debug)]
+struct Hand {
+    role: Role,
+    pulse: Pulse,
+}
+
+/// All actors but the supervisor.
+pub(super) struct Staff {
+    /// Counts how often dedup and the samplers were started.
+    pub generation: u64,
+    pub dedup: Option<Addr<Deduper>>,
+    /// In the order of strata.
+    pub samplers: Vec<(StratumId, Addr<Sampler>)>,
+    /// Dedup and the samplers.
+    domain: BTreeSet<ActorId>,
+    fetchers: BTreeMap<ActorId, Seat>,
+    /// Counts the passes: each begins with all fetchers.
+    pass: u64,
+    hands: BTreeMap<ActorId, Hand>,
+    crew: Option<(Crew, RowShape)>,
+    policy: RestartPolicy<Role>,
+    window: Duration,
+    vitals: Vitals<ActorId>,
+}
+
+impl Staff {
+    /// Nobody yet.
+    pub fn new(restarts: usize, window: Duration) -> Self {
+        Self {
+            generation: 0,
+            dedup: None,
+            samplers: Vec::new(),
+            domain: BTreeSet::new(),
+            fetchers: BTreeMap::new(),
+            pass: 0,
+            hands: BTreeMap::new(),
+            crew: None,
+            policy: RestartPolicy::new(restarts, window, RETRY),
+            window,
+            vitals: Vitals::new(),
+        }
+    }
+
+    /// Whether a fetcher is one of this pass.
+    pub fn has_fetcher(&self, id: ActorId) -> bool {
+        self.fetchers.contains_key(&id)
+    }
+
+    /// A fetcher has its answer: a lease, or that there is nothing left.
+    pub fn answered(&mut self, id: ActorId, lease: Option<Lease>) {
+        if let Some(seat) = self.fetchers.get_mut(&id) {
+            seat.held = lease;
+            seat.dismissed = lease.is_none();
+        }
+    }
+
+    /// Whoever had a lease has reported.
+    pub fn reported(&mut self, lease: &Lease) {
+        for seat in self.fetchers.values_mut() {
+            seat.held.take_if(|held| held.epoch == lease.epoch);
+        }
+    }
+}
+
+impl Supervisor {
+    /// Dedup and the samplers start, with everything still to be counted; the first round begins.
+    pub(super) fn start_over(&mut self, context: &mut Context<Self>) {
+        self.dismiss();
+        self.recovery.recount = false;
+        self.round = 0;
+        self.tallies.clear();
+        self.round_tallies.clear();
+        self.grouped = Default::default();
+        self.replayed = 0;
+        let counters = &self.parts.telemetry;
+        counters.rows.set(0);
+        counters.bytes.set(0);
+        for plan in &self.parts.samplers {
+            // A stratum that is done stays done: doing it again would give the same.
+            let is_done = self.results.contains_key(&plan.stratum);
+            let file = (!is_done).then(|| plan.file.clone());
+            let write = Arc::clone(&self.parts.write);
+            let sampler = Sampler::new(plan.stratum, plan.candidates, file, write);
+            let role = Role::Sampler(plan.stratum);
+            let (id, sampler) = (self.parts.watch).start(role, &*plan.name, |_, _| sampler);
+            self.staff.domain.insert(id);
+            self.staff.samplers.push((plan.stratum, sampler));
+        }
+        self.begin_round(context);
+    }
+
+    /// Ends dedup, the samplers and the fetchers, on purpose.
+    fn dismiss(&mut self) {
+        let staff = &mut self.staff;
+        staff.generation += 1;
+        staff.dedup = None;
+        staff.samplers.clear();
+        let gone = std::mem::take(&mut staff.domain);
+        for id in gone.into_iter().chain(staff.fetchers.keys().copied()) {
+            self.parts.watch.end(id);
+        }
+        staff.fetchers.clear();
+        self.forget_waiting();
+        // What a fetcher may still report is refused.
+        let epoch = self.leases.next_epoch();
+        self.leases = LeaseTable::new([], Duration::ZERO, 1, RETRY, epoch);
+    }
+
+    /// Starts the dedup of a pass.
+    pub(super) fn start_dedup(&mut self) {
+        let parts = DedupParts {
+            selection: Arc::clone(&self.parts.validate.selection),
+            nested: self.parts.validate.nested,
+            max_record: self.parts.max_record,
+            payloads: self.parts.validate.payloads.clone(),
+            pool: Arc::clone(&self.parts.validate.pool),
+            samplers: self.staff.samplers.iter().cloned().collect(),
+            closed: self.parts.closed,
+            stop: Arc::clone(&self.parts.stop),
+        };
+        let name = format!("dedup of round {}", self.round);
+        let (id, dedup) = (self.parts.watch).start(Role::Deduper, name, |_, _| Deduper::new(parts));
+        self.staff.domain.insert(id);
+        self.staff.dedup = Some(dedup);
+    }
+
+    /// Starts the fetchers of a pass.
+    pub(super) fn start_fetchers(&mut self, context: &mut Context<Self>) {
+        self.staff.pass += 1;
+        for number in 0..self.parts.fetchers {
+            self.start_fetcher(number, context);
+        }
+    }
+
+    fn start_fetcher(&mut self, number: usize, context: &mut Context<Self>) {
+        let pulse = Pulse::default();
+        let (parts, supervisor) = (Arc::clone(&self.parts.fetch), context.address());
+        let of_actor = pulse.clone();
+        let (id, _) = self.parts.watch.start(
+            Role::Fetcher(number),
+            format!("fetcher-{number}"),
+            |id, _| Fetcher::new(parts, supervisor, id, of_actor),
+        );
+        let seat = Seat {
+            number,
+            pulse,
+            held: None,
+            dismissed: false,
+        };
+        self.staff.fetchers.insert(id, seat);
+    }
+
+    /// The validators and uploaders, who are started when there is something to do for them.
+    pub(super) fn crew(&mut self, shape: RowShape) -> Crew {
+        if let Some((crew, _)) = &self.staff.crew {
+            return crew.clone();
+        }
+        let crew = Crew {
+            validators: Roster::new("validator", self.parts.validators),
+            uploaders: Roster::new("uploader", self.parts.uploaders),
+        };
+        self.staff.crew = Some((crew.clone(), shape));
+        (0..self.parts.validators).for_each(|number| self.start_hand(Role::Validator(number)));
+        (0..self.parts.uploaders).for_each(|number| self.start_hand(Role::Uploader(number)));
+        crew
+    }
+
+    fn start_hand(&mut self, role: Role) {
+        let Some((crew, shape)) = &self.staff.crew else {
+            return;
+        };
+        let (parts, pulse) = (&self.parts, Pulse::default());
+        let of_actor = pulse.clone();
+        let id = match role {
+            Role::Validator(number) => {
+                let validator = Validator::new(Arc::clone(&parts.validate), *shape, of_actor);
+                let name = format!("validator-{number}");
+                let (id, validator) = parts.watch.start(role, name, |_, _| validator);
+                crew.validators.fill(number, validator);
+                id
+            }
+            Role::Uploader(number) => {
+                let telemetry = Arc::clone(&parts.telemetry);
+                let uploader = Uploader::new(Arc::clone(&parts.sink), telemetry, of_actor);
+                let name = format!("uploader-{number}");
+                let (id, uploader) = parts.watch.start(role, name, |_, _| uploader);
+                crew.uploaders.fill(number, uploader);
+                id
+            }
+            _ => return,
+        };
+        self.staff.hands.insert(id, Hand { role, pulse });
+    }
+
+    /// An actor has ended: by itself, or not.
+    pub(super) fn actor_died(&mut self, death: Death, context: &mut Context<Self>) {
+        self.staff.vitals.forget(&death.id);
+        match death.role {
+            Role::Fetcher(number) => self.fetcher_died(number, death, context),
+            // Dedup stops when its pass is over.
+            Role::Deduper if death.cause == Cause::Stopped => {
+                self.staff.domain.remove(&death.id);
+            }
+            Role::Deduper | Role::Sampler(_) => {
+                if self.staff.domain.remove(&death.id) {
+                    self.rebuild(self.dead(&death), context);
+                }
+            }
+            Role::Validator(_) | Role::Uploader(_) => self.hand_died(death, context),
+            // Then nobody is here.
+            Role::Supervisor => {}
+        }
+    }
+
+    fn fetcher_died(&mut self, number: usize, death: Death, context: &mut Context<Self>) {
+        let Some(seat) = self.staff.fetchers.remove(&death.id) else {
+            return;
+        };
+        if death.cause == Cause::Stopped && seat.dismissed {
+            return;
+        }
+        if let Some(lease) = seat.held
+            && self.leases.give_back(&lease)
+        {
+            self.parts.telemetry.events.tell(Event::Requeue {
+                chunk: lease.chunk.to_string(),
+                attempt: lease.attempt,
+                reason: format!("the {} {}", death.actor, death.cause),
+            });
+        }
+        let pass = self.staff.pass;
+        self.start_again(death, context, move |supervisor, context| {
+            // A pass that has begun meanwhile has all its fetchers.
+            let is_wanted = supervisor.staff.pass == pass && supervisor.staff.dedup.is_some();
+            if is_wanted {
+                supervisor.start_fetcher(number, context);
+            }
+            is_wanted
+        });
+        self.grant(context);
+    }
+
+    fn hand_died(&mut self, death: Death, context: &mut Context<Self>) {
+        let Some(Hand { role, .. }) = self.staff.hands.remove(&death.id) else {
+            return;
+        };
+        if let Some((crew, _)) = &self.staff.crew {
+            match role {
+                Role::Validator(number) => crew.validators.vacate(number),
+                Role::Uploader(number) => crew.uploaders.vacate(number),
+                _ => {}
+            }
+        }
+        self.start_again(death, context, move |supervisor, _| {
+            supervisor.start_hand(role);
+            true
+        });
+    }
+
+    /// Starts a dead worker again after a while, or ends the run. `start` says whether it is
+    /// still wanted.
+    fn start_again(
+        &mut self,
+        death: Death,
+        context: &mut Context<Self>,
+        start: impl FnOnce(&mut Self, &mut Context<Self>) -> bool + 'static,
+    ) {
+        let error = self.dead(&death);
+        let Death {
+            actor, cause, role, ..
+        } = death;
+        self.tell(Event::Death {
+            actor: actor.clone(),
+            cause,
+        });
+        let (now, jitter) = (self.now(), self.jitter.random());
+        match self.staff.policy.died(role, now, jitter) {
+            AfterDeath::GiveUp => self.end(Err(error)),
+            AfterDeath::RestartAfter(pause) => {
+                context.run_later(pause, move |supervisor, context| {
+                    if !supervisor.has_ended() && start(supervisor, context) {
+                        supervisor.tell(Event::Restart { actor });
+                    }
+                });
+            }
+        }
+    }
+
+    /// Dedup or a sampler came back with an error. Some are worth starting again for.
+    pub(super) fn failed(&mut self, error: RunError, context: &mut Context<Self>) {
+        match error {
+            RunError::Job(JobError::Panicked) => self.rebuild(error, context),
+            RunError::Payload(PayloadError::Changed {
+                ref path,
+                sealed: true,
+            }) => {
+                // The chunk is fetched again.
+                let (spool, rows) = (self.parts.fetch.spool.clone(), path.clone());
+                let pool = Arc::clone(&self.parts.fetch.pool);
+                let distrust = async move { pool.blocking(move || spool.distrust(&rows)).await };
+                self.follow(distrust, context, |supervisor, _, context| {
+                    supervisor.rebuild(error, context);
+                });
+            }
+            error => self.end(Err(error)),
+        }
+    }
+
+    /// Starts dedup and the samplers again after a while, or ends the run with the error.
+    fn rebuild(&mut self, error: RunError, context: &mut Context<Self>) {
+        self.dismiss();
+        let reason = error.to_string();
+        self.tell(Event::Rebuild { reason });
+        let (now, jitter) = (self.now(), self.jitter.random());
+        match self.staff.policy.died(Role::Deduper, now, jitter) {
+            AfterDeath::GiveUp => self.end(Err(error)),
+            AfterDeath::RestartAfter(pause) => {
+                let generation = self.staff.generation;
+                context.run_later(pause, move |supervisor, context| {
+                    if supervisor.staff.generation == generation && !supervisor.has_ended() {
+                        supervisor.start_over(context);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Looks at all pulses from outside. Who makes progress keeps its lease; who is busy and makes
+    /// none for too long is ended, and its death does the rest.
+    pub(super) fn check_pulses(&mut self) {
+        let now = self.now();
+        let mut silent = Vec::new();
+        for (&id, seat) in &self.staff.fetchers {
+            let silence = self.staff.vitals.silence(id, seat.pulse.read(), now);
+            if let Some(lease) = &seat.held
+                && silence.is_zero()
+            {
+                self.leases.renew(lease, now);
+            }
+        }
+        for lease in self.leases.expire(now) {
+            for (&id, seat) in &mut self.staff.fetchers {
+                if seat
+                    .held
+                    .take_if(|held| held.epoch == lease.epoch)
+                    .is_some()
+                {
+                    silent.push((id, format!("fetcher-{}", seat.number), Some(lease)));
+                }
+            }
+        }
+        for (&id, hand) in &self.staff.hands {
+            let (name, patience) = match hand.role {
+                Role::Uploader(n) => (format!("uploader-{n}"), self.parts.sink.patience()),
+                Role::Validator(n) => (format!("validator-{n}"), None),
+                _ => continue,
+            };
+            let own = self.parts.worker_patience;
+            let patience = patience.map_or(own, |patience| patience.max(own));
+            if self.staff.vitals.silence(id, hand.pulse.read(), now) >= patience {
+                silent.push((id, name, None));
+            }
+        }
+        for (id, actor, lease) in silent {
+            self.tell(Event::LeaseLoss {
+                actor,
+                chunk: lease.map(|lease| lease.chunk.to_string()),
+                epoch: lease.map(|lease| lease.epoch),
+            });
+            self.parts.watch.end(id);
+        }
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        self.parts.telemetry.events.tell(event);
+    }
+
+    fn dead(&self, death: &Death) -> RunError {
+        RunError::ActorDied {
+            actor: death.actor.clone(),
+            cause: death.cause,
+            within: self.staff.window,
+        }
+    }
+}
