@@ -170,7 +170,7 @@ impl Supervisor {
         );
         let round = self.round;
         let pinning = async move {
-            let pin = move || spool.pin(&format!("round{round}"), Selector::Ranks(ranges));
+            let pin = move || spool.pin(round, Selector::Ranks(ranges));
             pool.blocking(pin).await
         };
         self.follow(pinning, context, |supervisor, pinned, context| {

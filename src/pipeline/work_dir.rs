@@ -2,7 +2,8 @@
 //!
 //! `run.json` pins what was decided when the run started (its id, its window as instants, its
 //! name); `chunks/` holds the sealed chunks; `lock` is held by the process that works. Everything
-//! else is recomputed. `run.json` is replaced by writing aside, syncing and renaming.
+//! else is recomputed. `run.json` has a checksum and is replaced by writing aside, syncing and
+//! renaming.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use thiserror::Error;
 
 use crate::config;
 use crate::source::InputStamp;
-use crate::spool::SpoolError;
+use crate::spool::{SpoolError, stored};
 
 /// Why a work directory was refused.
 #[derive(Debug, Error)]
@@ -151,10 +152,7 @@ impl WorkDir {
     /// If the disk refuses.
     pub fn save(&self) -> Result<(), WorkDirError> {
         let path = record_path(&self.path);
-        write_whole(&path, &self.record)?;
-        File::open(&self.path)
-            .and_then(|folder| folder.sync_all())
-            .map_err(SpoolError::io("sync", &self.path))?;
+        stored::save(&path, &self.record).map_err(SpoolError::io("write", path))?;
         Ok(())
     }
 
@@ -188,17 +186,13 @@ impl WorkDir {
 /// If it is damaged or cannot be read.
 pub fn read_record(path: &Path) -> Result<Option<RunRecord>, WorkDirError> {
     let path = record_path(path);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(SpoolError::io("read", path)(error).into()),
-    };
-    serde_json::from_slice(&text)
-        .map(Some)
-        .map_err(|error| WorkDirError::Damaged {
+    stored::load(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => WorkDirError::Damaged {
             path,
             reason: error.to_string(),
-        })
+        },
+        _ => SpoolError::io("read", path)(error).into(),
+    })
 }
 
 /// Whether a process works in a directory at this moment.
@@ -223,18 +217,6 @@ fn lock(path: &Path) -> Result<File, WorkDirError> {
         }),
         Err(TryLockError::Error(error)) => Err(SpoolError::io("lock", lock_path)(error).into()),
     }
-}
-
-/// Writes a file aside, syncs it and renames it.
-fn write_whole(path: &Path, value: &impl Serialize) -> Result<(), SpoolError> {
-    let aside = path.with_extension("part");
-    let text = serde_json::to_vec_pretty(value).map_err(std::io::Error::from);
-    text.and_then(|text| {
-        fs::write(&aside, text)?;
-        File::open(&aside)?.sync_all()?;
-        fs::rename(&aside, path)
-    })
-    .map_err(SpoolError::io("write", path))
 }
 
 #[cfg(test)]

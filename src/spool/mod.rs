@@ -19,6 +19,7 @@ use crate::domain::chunk::Chunk;
 
 pub mod payloads;
 pub mod sealed;
+pub mod stored;
 pub mod tally;
 
 /// Which of a chunk's rows are kept together.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::tally::ChunkTally;
-use super::{Part, SpoolError};
+use super::{Part, Portion, SpoolError, stored};
 use crate::domain::chunk::Chunk;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
@@ -250,32 +250,32 @@ impl Spool {
         Ok(parts)
     }
 
-    /// Remembers a decision that the next start of the run must not take anew. The first one
-    /// counts: what is remembered already is given back.
+    /// Remembers what a round fetches, which the next start of the run must not decide anew. The
+    /// first decision counts: what is remembered already is given back. If what was remembered is
+    /// damaged or gone, so is what it said about the parts of the round: they are fetched again.
     ///
     /// # Errors
     /// If it cannot be written or read.
     pub fn pin<T: Serialize + DeserializeOwned>(
         &self,
-        name: &str,
+        round: u32,
         decision: T,
     ) -> Result<T, SpoolError> {
-        let path = self.folder.join(name).with_extension("json");
-        if let Some(pinned) = fs::read(&path)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
-        {
-            return Ok(pinned);
+        let path = self.folder.join(format!("round{round}.json"));
+        match stored::load(&path) {
+            Ok(Some(pinned)) => return Ok(pinned),
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::warn!(round, %error, "what the round fetches is no longer known; it is fetched again");
+            }
+            Err(error) => return Err(SpoolError::io("read", path)(error)),
         }
-        let aside = path.with_extension("part");
-        let write = || -> io::Result<()> {
-            let mut file = File::create(&aside)?;
-            file.write_all(&serde_json::to_vec(&decision)?)?;
-            file.sync_all()?;
-            fs::rename(&aside, &path)?;
-            File::open(&self.folder)?.sync_all()
-        };
-        write().map_err(SpoolError::io("write", &path))?;
+        for part in self.parts()? {
+            if part.portion == Portion::Round(round) {
+                self.distrust(&self.path(part, "rows"));
+            }
+        }
+        stored::save(&path, &decision).map_err(SpoolError::io("write", &path))?;
         Ok(decision)
     }
 

@@ -1,0 +1,75 @@
+//! A sealed chunk that was damaged in any way is the chunk that was sealed, or none.
+//!
+//! The input: which of its two files, where to cut it, and bytes to put somewhere.
+#![no_main]
+
+use std::fs;
+use std::path::Path;
+
+use gleaner::domain::chunk::{Chunk, HashChunk};
+use gleaner::domain::row::RowShape;
+use gleaner::source::RowForm;
+use gleaner::spool::sealed::{RowFacts, SealedChunk, Spool};
+use gleaner::spool::tally::ChunkTally;
+use gleaner::spool::{Part, Portion};
+use libfuzzer_sys::fuzz_target;
+
+const PART: Part = Part {
+    chunk: Chunk::Hash(HashChunk {
+        count: 2,
+        index: 1,
+        depth: 0,
+    }),
+    portion: Portion::Whole,
+};
+
+fn seal(folder: &Path) -> Spool {
+    let spool = Spool::open(folder.to_owned(), u64::MAX).expect("a folder");
+    let mut writer = spool
+        .create(PART, RowShape::Events, RowForm::AsWritten)
+        .expect("a chunk");
+    for turn in 1..4 {
+        let facts = RowFacts {
+            turn,
+            at: 7,
+            flawless: turn == 2,
+            line: turn as u64,
+        };
+        writer.append(b"an id", facts, b"{\"row\":1}").expect("written");
+    }
+    writer.seal(ChunkTally::default()).expect("sealed");
+    spool
+}
+
+fn content(chunk: &SealedChunk) -> String {
+    let mut replay = chunk.replay(0).expect("readable");
+    let mut batches = Vec::new();
+    while let Some(batch) = replay.next_batch().expect("readable") {
+        batches.push(batch);
+    }
+    format!("{:?} {batches:?}", chunk.tally())
+}
+
+fuzz_target!(|input: (bool, u16, u16, &[u8])| {
+    let (rows, cut, at, bytes) = input;
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = seal(folder.path());
+    let sealed = content(&spool.sealed(PART).expect("readable").expect("sealed"));
+    let path = folder.path().join(format!("{PART}.{}", if rows { "rows" } else { "sealed" }));
+    let good = fs::read(&path).expect("a file");
+    let mut bad = good.clone();
+    bad.truncate(usize::from(cut));
+    let at = usize::from(at) % (bad.len() + 1);
+    let end = (at + bytes.len()).min(bad.len());
+    bad.splice(at..end, bytes.iter().copied());
+    fs::write(&path, &bad).expect("writable");
+    // By names alone, without trust: it must not fall over.
+    spool.parts().expect("readable");
+    match spool.sealed(PART).expect("readable") {
+        Some(chunk) => {
+            assert_eq!(bad, good, "damage was not noticed");
+            assert_eq!(content(&chunk), sealed);
+        }
+        None => assert_ne!(bad, good, "a whole chunk was thrown away"),
+    }
+});
