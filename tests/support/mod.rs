@@ -5,6 +5,7 @@ pub mod blob;
 pub mod corpus;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
+pub mod proxy;
 pub mod reference;
 pub mod wire;
 
