@@ -92,6 +92,10 @@ impl DatasetReader for BlobDataset {
         Ok(self.properties(path)?.map(|(length, _)| length))
     }
 
+    fn keeps_digests(&self) -> bool {
+        true
+    }
+
     fn stored_sha256(&self, path: &str) -> io::Result<Option<String>> {
         Ok(self.properties(path)?.and_then(|(_, sha256)| sha256))
     }
