@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod blob;
+pub mod cloud;
 pub mod corpus;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
