@@ -262,7 +262,7 @@ fn a_signature_in_the_wrong_place_is_refused_and_not_told() {
 #[test]
 fn a_signature_is_read_from_a_file_too() {
     let folder = Sandbox::new();
-    let expected = in_a_folder(&folder);
+    let expected = in_a_folder(&folder, &[]);
     let sandbox = Sandbox::new();
     let mut blob = Blob::new(&sandbox, emulator(), "sasfile");
     blob.signature = EXPIRED;
@@ -344,7 +344,7 @@ fn make(cloud: &Cloud, container: &str) {
 #[test]
 fn every_login_works_over_https_and_its_secrets_are_not_told() {
     let folder = Sandbox::new();
-    let expected = in_a_folder(&folder);
+    let expected = in_a_folder(&folder, &[]);
     let clouds = Sandbox::new();
     let cloud = Cloud::start(&clouds);
     let federated = clouds.write("federated", "the federated token");

@@ -22,7 +22,7 @@ fn kept(run: &Run) -> Option<String> {
 #[test]
 fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
     let folder = Sandbox::new();
-    let expected = in_a_folder(&folder);
+    let expected = in_a_folder(&folder, &[]);
     let proxy = Proxy::start();
     let whole = Sandbox::new();
     let blob = Blob::new(&whole, proxy.endpoint(), "whole");
@@ -117,7 +117,7 @@ fn another_run_is_told_whose_it_is_and_since_when() {
 #[test]
 fn of_two_runs_at_once_one_publishes() {
     let folder = Sandbox::new();
-    let expected = in_a_folder(&folder);
+    let expected = in_a_folder(&folder, &[]);
     let proxy = Proxy::start();
     for round in 0..3 {
         let sandbox = Sandbox::new();
@@ -144,7 +144,7 @@ fn of_two_runs_at_once_one_publishes() {
 #[test]
 fn what_others_put_there_is_named_and_left_alone() {
     let folder = Sandbox::new();
-    let expected = in_a_folder(&folder);
+    let expected = in_a_folder(&folder, &[]);
     let proxy = Proxy::start();
     let sandbox = Sandbox::new();
     let blob = Blob::new(&sandbox, proxy.endpoint(), "foreign");

@@ -19,7 +19,7 @@ fn plan(on: On, skip: usize, times: usize, fault: Fault) -> Plan {
 #[test]
 fn a_run_lives_through_what_passes() {
     let folder = Sandbox::new();
-    let expected = in_a_folder(&folder);
+    let expected = in_a_folder(&folder, &[]);
     let proxy = Proxy::start();
     let status = |status, code, later| Fault::Status(status, code, later);
     let faults = [
@@ -68,7 +68,7 @@ fn a_run_lives_through_what_passes() {
 #[test]
 fn what_does_not_pass_ends_a_run_that_goes_on_later() {
     let folder = Sandbox::new();
-    let expected = in_a_folder(&folder);
+    let expected = in_a_folder(&folder, &[]);
     let proxy = Proxy::start();
     let refused = |status, code| Fault::Status(status, code, false);
     let faults = [

@@ -51,9 +51,10 @@ const EXPORT: &str = "--name d --progress none --json --chunks 4 \
     --set selection.targets.val={short=3,medium=3,long=2} --set selection.targets.test={short=3,medium=3,long=2}";
 
 /// The same export into a folder: its digest.
-pub fn in_a_folder(sandbox: &Sandbox) -> String {
+pub fn in_a_folder(sandbox: &Sandbox, more: &[&str]) -> String {
     let mut args = vec!["export", "--out", "out", "--work-dir", "local-work"];
     args.extend(EXPORT.split_whitespace());
+    args.extend(more);
     let run = sandbox.run(&args);
     run.expect(0);
     digest(&run)
