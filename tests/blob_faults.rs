@@ -150,7 +150,7 @@ fn what_does_not_pass_ends_a_run_that_goes_on_later() {
 #[test]
 fn any_answer_may_be_lost_or_break_off() {
     let proxy = Proxy::start();
-    let few = "--set selection.targets.val={} --set selection.targets.test={} --set selection.targets.train={short=30}";
+    let few = "--set selection.targets.val={short=0,medium=0,long=0} --set selection.targets.test={short=0,medium=0,long=0} --set selection.targets.train={short=30,medium=0,long=0}";
     let few: Vec<&str> = few.split(' ').collect();
     let export = |name: &str, plan: Option<Plan>| {
         let sandbox = Sandbox::new();
