@@ -20,6 +20,23 @@ pub fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.parse().is_ok_and(is_address)
 }
 
+/// A text with `...` for the signature of every address in it, wherever somebody has written one.
+pub fn without_signatures(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("sig=") {
+        let (before, after) = rest.split_at(at + "sig=".len());
+        out.push_str(before);
+        let ends = |c: char| !c.is_ascii_alphanumeric() && !"%+/=-_.~".contains(c);
+        let end = after.find(ends).unwrap_or(after.len());
+        if end > 0 {
+            out.push_str("...");
+        }
+        rest = &after[end..];
+    }
+    out + rest
+}
+
 /// What gives tokens.
 ///
 /// # Errors
@@ -70,5 +87,26 @@ pub fn login_hint(kind: Credential) -> &'static str {
             "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE, as Kubernetes does"
         }
         Credential::ClientSecret => "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_left_out() {
+        for (text, told) in [
+            ("?sv=1&sig=a%2Bb/c%3D&se=2", "?sv=1&sig=...&se=2"),
+            ("\"?sig=a+b/c=\": no", "\"?sig=...\": no"),
+            ("a sig=x b sig=y", "a sig=... b sig=..."),
+            (
+                "with sv=, se= and sig= in it",
+                "with sv=, se= and sig= in it",
+            ),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(without_signatures(text), told);
+        }
     }
 }

@@ -65,7 +65,9 @@ impl CliError {
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}\n  hint: {}", self.message, self.hint)
+        // What somebody typed in the wrong place is in the message.
+        let message = crate::azure::without_signatures(&self.message);
+        write!(f, "error: {message}\n  hint: {}", self.hint)
     }
 }
 

@@ -21,6 +21,11 @@ pub trait DatasetReader: Send {
     /// If it cannot be asked.
     fn length(&self, path: &str) -> io::Result<Option<u64>>;
 
+    /// Whether files are written with their SHA-256 beside them.
+    fn keeps_digests(&self) -> bool {
+        false
+    }
+
     /// The SHA-256 that was kept beside a file when it was written, lower-case hexadecimal; `None`
     /// where nothing of that kind is kept.
     ///

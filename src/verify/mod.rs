@@ -172,11 +172,16 @@ pub fn verify(
             Some(_) => {
                 let stored = dataset.stored_sha256(&file.path);
                 let stored = stored.map_err(io_error(&file.path))?;
-                if stored.is_some_and(|stored| stored != file.sha256) {
-                    report.find(
+                match stored {
+                    Some(stored) if stored != file.sha256 => report.find(
                         &file.path,
                         "was stored with another SHA-256 than metadata.json says",
-                    );
+                    ),
+                    None if quick && dataset.keeps_digests() => report.find(
+                        &file.path,
+                        "has lost the SHA-256 that was stored with it: verify it without --quick",
+                    ),
+                    _ => {}
                 }
             }
         }

@@ -1,115 +1,19 @@
-//! The storage emulator that `test.sh` starts, and a proxy in front of it that fails on demand.
+//! The storage emulator that `test.sh` starts, and exports into it.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::Duration;
+use std::net::TcpStream;
+use std::process::Command;
+
+use super::{Run, Sandbox};
 
 /// Of the emulator's account, whose key everybody knows; until 2099.
 pub const SIGNATURE: &str = "sv=2019-12-12&ss=b&srt=sco&sp=rwdlac&se=2099-01-01T00:00:00Z&sig=YKAtmJudHaH98kax9IHOYkiCF9veHhGg4TBHNwluLXo%3D";
-
-/// What happens to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The connection is reset after this many bytes of the body.
-    Reset(usize),
-    /// This status, after the body, with a Retry-After of a second if told so.
-    Status(u16, &'static str, bool),
-    /// No answer.
-    Hang,
-    /// The service does it, its answer is lost.
-    LostReply,
-    /// A byte of the body is another.
-    Flip,
-    /// The body goes on at this many bytes a second.
-    Slow(usize),
-    /// The container is deleted first.
-    Delete,
-}
-
-/// Which requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
-    Block,
-    Commit,
-    Manifest,
-}
-
-impl On {
-    fn fits(self, line: &str) -> bool {
-        line.starts_with("PUT")
-            && match self {
-                Self::Block => line.contains("comp=block&"),
-                Self::Commit => line.contains("comp=blocklist"),
-                Self::Manifest => line.contains("metadata.json"),
-            }
-    }
-}
-
-/// A fault for the requests of a kind from the n-th on, so many times.
-#[derive(Debug, Clone, Copy)]
-pub struct Plan {
-    pub on: On,
-    pub skip: u32,
-    pub times: u32,
-    pub fault: Fault,
-}
-
-/// A proxy; it ends with the process.
-pub struct Proxy {
-    pub address: SocketAddr,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    plan: Option<Plan>,
-    hits: u32,
-    blocks: u32,
-}
-
-impl Proxy {
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("its address");
-        let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let state = Arc::clone(&shared);
-                // A client that goes away ends the exchange.
-                thread::spawn(move || exchange(client, &state).ok());
-            }
-        });
-        Self { address, state }
-    }
-
-    /// From now on.
-    pub fn fail(&self, plan: Option<Plan>) {
-        *self.state.lock().expect("whole") = State {
-            plan,
-            ..State::default()
-        };
-    }
-
-    /// How often the fault has happened.
-    pub fn hits(&self) -> u32 {
-        let state = self.state.lock().expect("whole");
-        state.plan.map_or(0, |plan| {
-            state.hits.saturating_sub(plan.skip).min(plan.times)
-        })
-    }
-
-    /// Blocks that came.
-    pub fn blocks(&self) -> u32 {
-        self.state.lock().expect("whole").blocks
-    }
-
-    pub fn endpoint(&self) -> String {
-        format!("http://{}/devstoreaccount1", self.address)
-    }
-}
+/// The same without the right to delete.
+pub const KEEPING: &str = "sv=2019-12-12&ss=b&srt=sco&sp=rwlac&se=2099-01-01T00:00:00Z&sig=uatANjPzui4cezoLjnkUKbpKcCAVoA9UTmIKTuSzCMs%3D";
+/// The same without the right to write.
+pub const READING: &str = "sv=2019-12-12&ss=b&srt=sco&sp=rl&se=2099-01-01T00:00:00Z&sig=7Rw2roonwPIqsjG7r6moymYMTkdTaqWfwL7AbpSMvgk%3D";
+/// It has expired.
+pub const EXPIRED: &str = "sv=2019-12-12&ss=b&srt=sco&sp=rwdlac&se=2020-01-01T00:00:00Z&sig=9Fmk1%2BdAECwyNjP55SE6zDY0k1e6eXTeh6Kh2WGZOxA%3D";
 
 pub fn emulator() -> String {
     std::env::var("GLEANER_TEST_AZURITE").unwrap_or_else(|_| {
@@ -117,102 +21,163 @@ pub fn emulator() -> String {
     })
 }
 
-/// The emulator's answer to a small request: its status line.
-pub fn ask(method: &str, path: &str) -> String {
-    let host = emulator();
-    let host = host
-        .trim_start_matches("http://")
-        .split('/')
-        .next()
-        .expect("a host")
-        .to_owned();
-    let mut stream = TcpStream::connect(&host).expect("the emulator");
-    let head = format!(
-        "{method} /devstoreaccount1/{path}&{SIGNATURE} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nx-ms-version: 2021-12-02\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer.lines().next().unwrap_or_default().to_owned()
+/// The emulator's host and port.
+pub fn host() -> String {
+    let address = emulator();
+    let host = address.trim_start_matches("http://").split('/').next();
+    host.expect("a host").to_owned()
 }
 
-/// One request and its answer; the connection is then closed.
-fn exchange(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        client.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8_lossy(&head).into_owned();
-    let line = head.lines().next().unwrap_or_default().to_owned();
-    let length = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .unwrap_or(0);
-    let fault = {
-        let mut state = state.lock().expect("whole");
-        state.blocks += u32::from(On::Block.fits(&line));
-        match state.plan {
-            Some(plan) if plan.on.fits(&line) => {
-                state.hits += 1;
-                let hit = plan.skip < state.hits && state.hits <= plan.skip + plan.times;
-                hit.then_some(plan.fault)
-            }
-            _ => None,
-        }
-    };
-    let mut body = vec![0; length];
-    match fault {
-        Some(Fault::Reset(after)) => {
-            client.read_exact(&mut body[..after.min(length)])?;
-            // What is unread when it is closed makes it a reset.
-            return Ok(());
-        }
-        Some(Fault::Slow(rate)) => {
-            for piece in body.chunks_mut(rate / 10) {
-                client.read_exact(piece)?;
-                #[expect(clippy::disallowed_methods, reason = "a slow link is what is tested")]
-                thread::sleep(Duration::from_millis(100));
-            }
-        }
-        _ => client.read_exact(&mut body)?,
-    }
-    match fault {
-        Some(Fault::Status(status, code, later)) => {
-            let later = if later { "Retry-After: 1\r\n" } else { "" };
-            let answer = format!(
-                "HTTP/1.1 {status} Fault\r\n{later}x-ms-error-code: {code}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            );
-            return client.write_all(answer.as_bytes());
-        }
-        Some(Fault::Hang) => {
-            // Until the client gives up.
-            return client.read(&mut byte).map(drop);
-        }
-        Some(Fault::Flip) => body[length / 2] ^= 1,
-        Some(Fault::Delete) => {
-            let container = line.split('/').nth(2).unwrap_or_default();
-            ask("DELETE", &format!("{container}?restype=container"));
-        }
-        _ => {}
-    }
-    let host = emulator();
-    let host = host
-        .trim_start_matches("http://")
-        .split('/')
-        .next()
-        .unwrap_or_default();
-    let mut service = TcpStream::connect(host)?;
-    let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
-    service.write_all(head.as_bytes())?;
-    service.write_all(&body)?;
+/// The emulator's whole answer.
+pub fn ask(method: &str, path: &str, headers: &[&str], body: &[u8]) -> String {
+    let host = host();
+    let mut stream = TcpStream::connect(&host).expect("the emulator");
+    let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let head = format!(
+        "{method} /devstoreaccount1/{path}&{SIGNATURE} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\nx-ms-version: 2021-12-02\r\n{more}Connection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    stream.write_all(body).expect("sent");
     let mut answer = Vec::new();
-    service.read_to_end(&mut answer)?;
-    if fault == Some(Fault::LostReply) {
-        return client.shutdown(Shutdown::Both);
+    stream.read_to_end(&mut answer).expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Telemetry and targets that give files of several blocks.
+const EXPORT: &str = "--name d --progress none --json --chunks 4 \
+    --set source.kind=synthetic --set source.synthetic.conversations=400 --set source.synthetic.seed=7 \
+    --set selection.targets.train={short=30,medium=20,long=10} \
+    --set selection.targets.val={short=3,medium=3,long=2} --set selection.targets.test={short=3,medium=3,long=2}";
+
+/// The same export into a folder: its digest.
+pub fn in_a_folder(sandbox: &Sandbox, more: &[&str]) -> String {
+    let mut args = vec!["export", "--out", "out", "--work-dir", "local-work"];
+    args.extend(EXPORT.split_whitespace());
+    args.extend(more);
+    let run = sandbox.run(&args);
+    run.expect(0);
+    digest(&run)
+}
+
+pub fn digest(run: &Run) -> String {
+    let digest = run.json()["content_sha256"].as_str().map(str::to_owned);
+    digest.expect("a digest")
+}
+
+/// A container of its own for each test, and how to reach it.
+pub struct Blob<'a> {
+    pub sandbox: &'a Sandbox,
+    pub endpoint: String,
+    pub container: String,
+    pub signature: &'static str,
+}
+
+impl<'a> Blob<'a> {
+    pub fn new(sandbox: &'a Sandbox, endpoint: String, container: &str) -> Self {
+        let blob = Self {
+            sandbox,
+            endpoint,
+            container: container.to_owned(),
+            signature: SIGNATURE,
+        };
+        blob.make();
+        blob
     }
-    client.write_all(&answer)
+
+    pub fn make(&self) {
+        let path = format!("{}?restype=container", self.container);
+        let made = ask("PUT", &path, &[], b"");
+        assert!(made.contains("201 Created"), "{made}");
+    }
+
+    /// Where a file of the dataset is, for `ask`.
+    pub fn path(&self, file: &str) -> String {
+        format!("{}/some/prefix/d/{file}", self.container)
+    }
+
+    /// Whether a file of the dataset is there.
+    pub fn has(&self, file: &str) -> bool {
+        let answer = ask("HEAD", &format!("{}?", self.path(file)), &[], b"");
+        assert!(
+            answer.contains(" 200 ") || answer.contains(" 404 "),
+            "{answer}"
+        );
+        answer.contains(" 200 ")
+    }
+
+    /// Puts a file of others there.
+    pub fn put(&self, file: &str, headers: &[&str], body: &[u8]) {
+        let mut all = vec!["x-ms-blob-type: BlockBlob"];
+        all.extend(headers);
+        let answer = ask("PUT", &format!("{}?", self.path(file)), &all, body);
+        assert!(answer.contains("201 Created"), "{answer}");
+    }
+
+    pub fn command(&self, args: &[&str], more: &[&str]) -> Command {
+        let endpoint = format!("sink.azure_blob.endpoint={}", self.endpoint);
+        let common = "--set sink.azure_blob.credential=sas --set sink.azure_blob.block=64KiB --set sink.azure_blob.checksum=md5";
+        let mut all = args.to_vec();
+        all.extend(["--set", &endpoint]);
+        all.extend(common.split_whitespace());
+        all.extend(more);
+        let mut command = self.sandbox.command(&all);
+        command.env("AZURE_STORAGE_SAS_TOKEN", self.signature);
+        command.env("RUST_LOG", "debug");
+        command
+    }
+
+    pub fn export_command(&self, more: &[&str]) -> Command {
+        let out = format!("az://devstoreaccount1/{}/some/prefix", self.container);
+        let mut args = vec!["export", "--out", &out, "--work-dir", "work"];
+        args.extend(EXPORT.split_whitespace());
+        self.command(&args, more)
+    }
+
+    pub fn export(&self, more: &[&str]) -> Run {
+        run(self.export_command(more))
+    }
+
+    /// Exports, and is killed at the n-th time that a site is reached: `stage:3`.
+    pub fn export_killed(&self, site: &str) {
+        let mut command = self.export_command(&[]);
+        command.env("GLEANER_KILL_AT", site);
+        let killed = run(command);
+        assert_eq!(
+            killed.code, None,
+            "{site} was never reached: {}",
+            killed.stderr
+        );
+    }
+
+    pub fn verify(&self, more: &[&str]) -> Run {
+        let dataset = format!("az://devstoreaccount1/{}/some/prefix/d", self.container);
+        run(self.command(&["verify", &dataset, "--json"], more))
+    }
+
+    /// Publishes with the same command, and what is there is what a folder would have got.
+    #[track_caller]
+    pub fn finishes(&self, expected: &str, told: &str) -> Run {
+        let run = self.export(&[]);
+        run.expect(0);
+        assert_eq!(digest(&run), expected, "{told}");
+        self.verify(&[]).expect(0);
+        assert!(!self.has(".claim.json"), "{told}: the claim is left");
+        run
+    }
+}
+
+/// No signature is ever told.
+pub fn run(mut command: Command) -> Run {
+    let run: Run = command.output().expect("the binary runs").into();
+    for text in [&run.stdout, &run.stderr] {
+        for signature in [SIGNATURE, KEEPING, READING, EXPIRED] {
+            let (_, secret) = signature.split_once("sig=").expect("a signature");
+            assert!(
+                !text.contains(&secret[..20]),
+                "a signature was told: {text}"
+            );
+        }
+    }
+    run
 }

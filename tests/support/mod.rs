@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 pub mod blob;
+pub mod cloud;
 pub mod corpus;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
+pub mod proxy;
 pub mod reference;
 pub mod wire;
 

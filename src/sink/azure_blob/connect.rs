@@ -18,7 +18,7 @@ use reqwest::redirect::Policy;
 
 use super::SHA256;
 use super::failure::{Meaning, meaning};
-use super::patience::Patience;
+use super::patience::{Patience, WholeAnswers};
 use crate::azure;
 use crate::config::settings::{AzureBlob, BlobCredential};
 
@@ -83,6 +83,7 @@ impl Container {
             let options = BlobServiceClientOptions {
                 client_options: ClientOptions {
                     retry: RetryOptions::custom(Arc::new(Patience::new(patience))),
+                    per_try_policies: vec![Arc::new(WholeAnswers)],
                     transport: Some(Transport::new(Arc::new(http.clone()))),
                     ..ClientOptions::default()
                 },

@@ -1,5 +1,7 @@
 //! What the service or the connection said, without anything secret.
 
+use std::error::Error;
+
 use azure_core::error::ErrorKind;
 
 use super::super::SinkError;
@@ -74,11 +76,17 @@ fn hint(error: &azure_core::Error) -> &'static str {
         ((Some(409), Some("MemoryExtentStoreAtSizeLimit")), _) | ((Some(507), _), _) => {
             "the store is full: make room; then run the same command again, it goes on where it stopped"
         }
+        ((Some(400), Some("Md5Mismatch" | "Crc64Mismatch")), _) => {
+            "the line damages what is sent over it: have it looked at; then run the same command again"
+        }
         (_, ErrorKind::Credential) => {
             "log in, or set sink.azure_blob.credential; then run the same command again"
         }
         (_, ErrorKind::Connection) => {
             "check the account's name (--out az://ACCOUNT/...), sink.azure_blob.endpoint and the network; then run the same command again"
+        }
+        _ if causes(error).any(is_timeout) => {
+            "give a slow line smaller blocks (sink.azure_blob.block) or more time (sink.azure_blob.timeout); then run the same command again"
         }
         _ => {
             "run the same command again: it goes on where it stopped (sink.azure_blob.patience says how long an outage may last)"
@@ -88,21 +96,25 @@ fn hint(error: &azure_core::Error) -> &'static str {
 
 /// An error of the connection with its causes. The address is left out: a signature may be in it.
 fn connection(error: &azure_core::Error) -> String {
-    let mut causes = Vec::new();
-    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(error) = cause {
-        match error.downcast_ref::<reqwest::Error>() {
-            Some(error) if error.is_timeout() => causes.push("timed out".to_owned()),
-            Some(_) => {}
-            None => causes.push(redacted(&error.to_string())),
-        }
-        cause = error.source();
-    }
-    causes.dedup();
-    match causes.is_empty() {
+    let told = causes(error).filter_map(|cause| match cause.is::<reqwest::Error>() {
+        true => is_timeout(cause).then(|| "timed out".to_owned()),
+        false => Some(redacted(&cause.to_string())),
+    });
+    let mut told: Vec<String> = told.collect();
+    told.dedup();
+    match told.is_empty() {
         true => redacted(&error.to_string()),
-        false => causes.join(": "),
+        false => told.join(": "),
     }
+}
+
+fn causes(error: &azure_core::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}
+
+fn is_timeout(cause: &(dyn Error + 'static)) -> bool {
+    let cause = cause.downcast_ref::<reqwest::Error>();
+    cause.is_some_and(reqwest::Error::is_timeout)
 }
 
 /// A text without the query of any address in it, without line breaks, and not long.

@@ -6,8 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use azure_core::Bytes;
-use azure_core::http::{AsyncResponseBody, Etag};
-use azure_storage_blob::BlobClient;
+use azure_core::http::AsyncResponseBody;
 use azure_storage_blob::models::BlobClientDownloadOptions;
 use futures_util::TryStreamExt;
 use tokio::runtime::Runtime;
@@ -20,9 +19,6 @@ use crate::config::settings::AzureBlob as Settings;
 
 /// What is asked for at once. Two pieces are in memory.
 const PIECE: NonZeroUsize = NonZeroUsize::new(4 << 20).expect("not zero");
-
-/// How often a body may break off before anything of it has come.
-const BREAKS: u32 = 5;
 
 /// A dataset in a container. It waits for the service: not to be used on a runtime's own threads.
 pub struct BlobDataset {
@@ -96,96 +92,44 @@ impl DatasetReader for BlobDataset {
         Ok(self.properties(path)?.map(|(length, _)| length))
     }
 
+    fn keeps_digests(&self) -> bool {
+        true
+    }
+
     fn stored_sha256(&self, path: &str) -> io::Result<Option<String>> {
         Ok(self.properties(path)?.and_then(|(_, sha256)| sha256))
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn Read>> {
-        Ok(Box::new(
-            BlobFile {
-                blob: self.container.blob(&self.dataset, path),
-                body: None,
-                etag: None,
-                position: 0,
-                breaks: 0,
-                piece: Bytes::new(),
-                path: self.container.told(&self.dataset, path),
-                runtime: Arc::clone(&self.runtime),
-            }
-            .opened()?,
-        ))
+        let blob = self.container.blob(&self.dataset, path);
+        let options = BlobClientDownloadOptions {
+            parallel: Some(const { NonZeroUsize::new(2).expect("not zero") }),
+            partition_size: Some(PIECE),
+            ..BlobClientDownloadOptions::default()
+        };
+        let download = self.runtime.block_on(blob.download(Some(options)));
+        Ok(Box::new(BlobFile {
+            body: download.map_err(|error| self.told(path, &error))?.body,
+            piece: Bytes::new(),
+            path: self.container.told(&self.dataset, path),
+            runtime: Arc::clone(&self.runtime),
+        }))
     }
 }
 
-/// A file that is being downloaded. A body that breaks off is asked for from there on.
+/// A file that is being downloaded.
 struct BlobFile {
-    blob: BlobClient,
-    body: Option<AsyncResponseBody>,
-    /// Of the blob as it was when reading began.
-    etag: Option<Etag>,
-    /// Bytes that came.
-    position: u64,
-    /// How often it broke off since something came.
-    breaks: u32,
+    body: AsyncResponseBody,
     piece: Bytes,
     path: String,
     runtime: Arc<Runtime>,
 }
 
-impl BlobFile {
-    fn opened(mut self) -> io::Result<Self> {
-        self.body = Some(
-            self.ask()
-                .map_err(|error| told(self.path.clone(), &error))?,
-        );
-        Ok(self)
-    }
-
-    /// Asks for what has not come yet.
-    fn ask(&mut self) -> azure_core::Result<AsyncResponseBody> {
-        let options = BlobClientDownloadOptions {
-            parallel: Some(const { NonZeroUsize::new(2).expect("not zero") }),
-            partition_size: Some(PIECE),
-            range: (self.position > 0).then(|| (self.position..).into()),
-            if_match: self.etag.clone(),
-            ..BlobClientDownloadOptions::default()
-        };
-        let download = self.runtime.block_on(self.blob.download(Some(options)))?;
-        self.etag = download.properties.etag;
-        Ok(download.body)
-    }
-
-    /// The next piece; `None` at the end.
-    fn next(&mut self) -> azure_core::Result<Option<Bytes>> {
-        loop {
-            let body = match &mut self.body {
-                Some(body) => body,
-                None => {
-                    let body = self.ask()?;
-                    self.body.insert(body)
-                }
-            };
-            match self.runtime.block_on(body.try_next()) {
-                Err(error) if error.http_status().is_none() && self.breaks < BREAKS => {
-                    tracing::warn!(path = %self.path, at = self.position, "a download broke off and goes on");
-                    self.breaks += 1;
-                    self.body = None;
-                }
-                other => return other,
-            }
-        }
-    }
-}
-
 impl Read for BlobFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
-            match self.next() {
-                Ok(Some(piece)) => {
-                    self.position += piece.len() as u64;
-                    self.breaks = 0;
-                    self.piece = piece;
-                }
+            match self.runtime.block_on(self.body.try_next()) {
+                Ok(Some(piece)) => self.piece = piece,
                 Ok(None) => return Ok(0),
                 Err(error) => return Err(told(self.path.clone(), &error)),
             }

@@ -116,3 +116,20 @@ async fn a_missing_container_is_told_at_the_claim() {
         "{refused:?}"
     );
 }
+
+#[tokio::test]
+async fn a_sink_and_its_reader_show_no_signature() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = settings("shown", &folder);
+    let sink = AzureBlob::new(&settings).expect("usable");
+    let reader = crate::runtime::blocking(move || {
+        let reader = BlobDataset::new(&settings, "d").expect("usable");
+        format!("{reader:?} {settings:?}")
+    });
+    let shown = format!("{sink:?} {}", reader.await.expect("no panic"));
+    assert!(shown.contains("az://devstoreaccount1/shown/some/prefix"));
+    assert!(
+        !shown.contains("sig=") && !shown.contains("YKAtmJud"),
+        "{shown}"
+    );
+}
