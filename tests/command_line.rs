@@ -353,6 +353,9 @@ fn the_commands_of_the_readme_work() {
         [
             "cargo run --release -- export --config config/demo.toml",
             "gleaner export --input 'logs/*.jsonl.zst' --out datasets --seed s1",
+            // These two are run in `kusto_export.rs`.
+            "cargo run --release --features kusto-emulator --bin gleaner-kusto-emulator -- --conversations 20000 --port 31600",
+            "gleaner export --test --out out --set source.kusto.cluster=http://127.0.0.1:31600 \\",
         ]
     );
     let demo = format!("{ROOT}/config/demo.toml");

@@ -476,6 +476,24 @@ fn the_test_queries_take_about_a_hundred_records() {
 }
 
 #[test]
+fn the_command_of_the_readme_works() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(readme).expect("a README");
+    let (_, command) = readme
+        .split_once("\ngleaner export --test")
+        .expect("the command");
+    let (command, _) = command.split_once("\n```").expect("its end");
+    let sandbox = Sandbox::new();
+    let emulator = Emulator::start(&sandbox, "", 0, &[]);
+    let command = format!("export --test{command} --json")
+        .replace("\\\n", " ")
+        .replace("http://127.0.0.1:31600", &emulator.address);
+    let run = sandbox.run(&command.split_whitespace().collect::<Vec<_>>());
+    run.expect(0);
+    assert_eq!(run.json()["shortfall"], 0);
+}
+
+#[test]
 fn a_plan_counts_before_anything_is_fetched() {
     let sandbox = Sandbox::new();
     let emulator = Emulator::start(&sandbox, "", 0, &[]);

@@ -3,19 +3,19 @@
 //! The body is read as it arrives and decoded on a blocking thread, some hundred kilobytes at a
 //! time: neither an answer nor a chunk is ever held. Dropping the future cancels the request.
 
-use std::io::Write as _;
 use std::time::Duration;
 
-use flate2::write::MultiGzDecoder;
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
+use super::address::{holds_more, is_monitor_proxy, without_secrets};
 use super::auth::Login;
+use super::decode::Decoder;
 use super::error::{self, Failure, KustoError, Purpose};
-use super::frames::{FrameReader, TableSink, damaged};
+use super::frames::{TableSink, damaged};
 use crate::azure::is_loopback;
 use crate::config::settings::Kusto;
 use crate::domain::manifest::hex;
@@ -24,9 +24,6 @@ use crate::source::SourceError;
 
 /// Bytes that are gathered before they are decoded: changing threads then costs nothing.
 const GATHER: usize = 512 * 1024;
-
-/// Compressed bytes that are unpacked at once; a thousandfold of them fits into memory.
-const UNPACK: usize = 16 * 1024;
 
 /// The longest server timeout that Kusto takes.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -363,8 +360,7 @@ async fn read<R: Receiver>(
         }
         let decoded;
         (decoder, receiver, decoded) = blocking(move || {
-            let mut pieces = gathered.iter();
-            let decoded = pieces.try_for_each(|bytes| decoder.push(bytes, receiver.sink()));
+            let decoded = decoder.push(&gathered, receiver.sink());
             (decoder, receiver, decoded)
         })
         .await
@@ -386,45 +382,6 @@ async fn read<R: Receiver>(
     Ok(receiver)
 }
 
-/// Unpacks and reads a body.
-struct Decoder {
-    unpack: Option<MultiGzDecoder<Vec<u8>>>,
-    frames: FrameReader,
-}
-
-impl Decoder {
-    fn new(packed: bool, max_row: u64) -> Self {
-        Self {
-            unpack: packed.then(|| MultiGzDecoder::new(Vec::new())),
-            frames: FrameReader::new(max_row),
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8], sink: &mut impl TableSink) -> Result<(), Failure> {
-        let Some(unpack) = &mut self.unpack else {
-            return self.frames.push(bytes, sink);
-        };
-        for piece in bytes.chunks(UNPACK) {
-            unpack.write_all(piece).map_err(unpacking)?;
-            self.frames.push(unpack.get_ref(), sink)?;
-            unpack.get_mut().clear();
-        }
-        Ok(())
-    }
-
-    fn finish(mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
-        if let Some(unpack) = &mut self.unpack {
-            unpack.try_finish().map_err(unpacking)?;
-            self.frames.push(unpack.get_ref(), sink)?;
-        }
-        self.frames.finish(sink)
-    }
-}
-
-fn unpacking(error: std::io::Error) -> Failure {
-    damaged(format!("it cannot be unpacked: {error}"))
-}
-
 /// An error of the connection with its causes, without the address.
 pub(super) fn told(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
@@ -438,35 +395,6 @@ pub(super) fn told(error: &reqwest::Error) -> String {
         true => "no cause is known".to_owned(),
         false => causes.join(": "),
     }
-}
-
-/// Whether an address holds what is no part of a cluster's, and may be a secret.
-fn holds_more(url: &Url) -> bool {
-    !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.fragment().is_some()
-}
-
-/// An address as it may be told: without a name and a password before the host, and without what
-/// follows the path.
-pub(super) fn without_secrets(address: &str) -> String {
-    let address = address.split(['?', '#']).next().unwrap_or_default();
-    match (address.split_once("//"), address.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}//{host}"),
-        (None, Some((_, host))) => host.to_owned(),
-        (_, None) => address.to_owned(),
-    }
-}
-
-fn is_monitor_proxy(cluster: &Url) -> bool {
-    let host = cluster.host_str().unwrap_or_default();
-    [
-        "ade.loganalytics.io",
-        "ade.applicationinsights.io",
-        "adx.monitor.azure.com",
-    ]
-    .contains(&host)
 }
 
 /// `hh:mm:ss`
@@ -488,21 +416,6 @@ mod tests {
     fn a_timespan_is_hours_minutes_seconds() {
         assert_eq!(timespan(Duration::from_secs(1800)), "00:30:00");
         assert_eq!(timespan(LONGEST), "01:00:00");
-    }
-
-    #[test]
-    fn no_secret_of_an_address_is_told() {
-        for (address, told) in [
-            (
-                "https://a.kusto.windows.net/x/y",
-                "https://a.kusto.windows.net/x/y",
-            ),
-            ("https://me:hush@a.net/x?sig=hush#hush", "https://a.net/x"),
-            ("me:hush@a.net", "a.net"),
-            ("", ""),
-        ] {
-            assert_eq!(without_secrets(address), told);
-        }
     }
 
     #[test]

@@ -1,21 +1,13 @@
-//! What frames mean: one frame's small values, and the state of the answer that they add up to.
+//! One frame: its small values, and what becomes of its rows.
 
 use serde_json::Value;
 
-use super::error::{self, Failure};
-use super::frames::{Column, TableSink, cells, damaged};
-use crate::domain::json;
-use crate::domain::row::MalformedReason;
-
-/// Bytes of rows that are held while it is not known what they are rows of.
-pub const UNDECIDED_BYTES: usize = 4 << 20;
-
-/// Errors of this level and below void an answer (2 is `Error`, 4 is `Info`).
-const LEVEL_ERROR: i64 = 2;
+use super::error::Failure;
+use super::frames::{Column, damaged};
 
 /// What becomes of a frame's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Fate {
+pub enum Fate {
     /// Not known yet: they are held.
     #[default]
     Undecided,
@@ -30,24 +22,24 @@ enum Fate {
 /// The values of a frame, but for its rows.
 #[derive(Debug, Default)]
 pub struct Frame {
-    kind: Option<String>,
-    table_id: Option<i64>,
-    table_kind: Option<String>,
-    columns: Option<Vec<Column>>,
-    row_count: Option<u64>,
-    fragment: Option<String>,
-    errors: Option<Value>,
-    has_errors: bool,
-    cancelled: bool,
-    version: Option<String>,
+    pub kind: Option<String>,
+    pub table_id: Option<i64>,
+    pub table_kind: Option<String>,
+    pub columns: Option<Vec<Column>>,
+    pub row_count: Option<u64>,
+    pub fragment: Option<String>,
+    pub errors: Option<Value>,
+    pub has_errors: bool,
+    pub cancelled: bool,
+    pub version: Option<String>,
     /// Whether the rows have begun.
-    has_rows: bool,
-    fate: Fate,
+    pub has_rows: bool,
+    pub fate: Fate,
     /// Rows that are held, one a line.
-    held: Vec<Vec<u8>>,
-    held_bytes: usize,
+    pub held: Vec<Vec<u8>>,
+    pub held_bytes: usize,
     /// Whether rows were given away before it was known what they are.
-    provisional: bool,
+    pub provisional: bool,
 }
 
 impl Frame {
@@ -87,15 +79,18 @@ impl Frame {
         Ok(())
     }
 
-    fn is(&self, kind: &str) -> bool {
+    /// Whether it is of a kind.
+    pub fn is(&self, kind: &str) -> bool {
         self.kind.as_deref() == Some(kind)
     }
 
-    fn is_primary(&self) -> bool {
+    /// Whether it is of the result.
+    pub fn is_primary(&self) -> bool {
         self.table_kind.as_deref() == Some("PrimaryResult")
     }
 
-    fn hold(&mut self, row: &[u8]) {
+    /// Keeps a row until it is known what it is.
+    pub fn hold(&mut self, row: &[u8]) {
         self.held_bytes += row.len();
         self.held.push(row.to_vec());
     }
@@ -114,342 +109,4 @@ fn columns(value: &Value) -> Option<Vec<Column>> {
         })
     };
     value.as_array()?.iter().map(column).collect()
-}
-
-/// How far the primary result has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Primary {
-    /// Not begun.
-    #[default]
-    None,
-    /// Between its header and its completion.
-    Open(i64),
-    /// Whole.
-    Done,
-}
-
-/// The state of an answer.
-#[derive(Debug, Default)]
-pub struct Table {
-    begun: bool,
-    primary: Primary,
-    /// Fragmented tables that are open and not the primary result.
-    others: Vec<i64>,
-    columns: usize,
-    rows: u64,
-    completed: bool,
-}
-
-impl Table {
-    /// A frame's rows begin: decides what becomes of them, if that is known.
-    ///
-    /// # Errors
-    /// If they cannot be what they are said to be.
-    pub fn begin_rows(
-        &mut self,
-        frame: &mut Frame,
-        sink: &mut impl TableSink,
-    ) -> Result<(), Failure> {
-        if std::mem::replace(&mut frame.has_rows, true) {
-            return Err(damaged("a frame has Rows twice"));
-        }
-        frame.fate = match (frame.kind.as_deref(), frame.table_kind.as_deref()) {
-            (Some("DataTable"), Some("PrimaryResult")) if frame.columns.is_some() => {
-                self.give_columns(frame, sink)?;
-                Fate::Given
-            }
-            (Some("DataTable"), Some("PrimaryResult")) => Fate::Undecided,
-            (Some("DataTable"), Some("QueryCompletionInformation")) => Fate::Held,
-            (Some("DataTable"), Some(_)) => Fate::Dropped,
-            (Some("TableFragment"), _) => match frame.table_id {
-                Some(id) if self.primary == Primary::Open(id) => Fate::Given,
-                Some(id) if self.others.contains(&id) => Fate::Dropped,
-                Some(_) => return Err(damaged("rows of a table that is not open")),
-                None => Fate::Undecided,
-            },
-            _ => Fate::Undecided,
-        };
-        Ok(())
-    }
-
-    fn give_columns(&mut self, frame: &Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
-        if self.primary != Primary::None {
-            return Err(Failure::Columns(
-                "it has more than one table; a query must have one result".to_owned(),
-            ));
-        }
-        let columns = frame.columns.as_deref().unwrap_or_default();
-        self.columns = columns.len();
-        sink.columns(columns)
-    }
-
-    /// Whether a frame's rows go to the sink as they come.
-    pub fn is_given(&self, frame: &Frame) -> bool {
-        frame.fate == Fate::Given
-    }
-
-    /// A row of a frame.
-    ///
-    /// # Errors
-    /// If it does not fit.
-    pub fn row(
-        &mut self,
-        frame: &mut Frame,
-        text: &[u8],
-        cells: &[json::Value<'_>],
-        sink: &mut impl TableSink,
-    ) -> Result<(), Failure> {
-        match frame.fate {
-            Fate::Given => self.give(cells, sink),
-            Fate::Dropped => Ok(()),
-            Fate::Undecided | Fate::Held => {
-                frame.hold(text);
-                if frame.held_bytes > UNDECIDED_BYTES {
-                    self.guess(frame, sink)?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Whether a frame's rows may be those of the result.
-    pub fn is_wanted(&self, frame: &Frame) -> bool {
-        matches!(frame.fate, Fate::Given | Fate::Undecided)
-    }
-
-    /// Rows cannot be held any longer. So many can only be those of the result, if it is open or, in
-    /// a table of its own, if its columns are known; whether they were is checked when the frame
-    /// ends, and nothing counts before.
-    fn guess(&mut self, frame: &mut Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
-        let may_be = |what: &Option<String>, name| what.as_deref().is_none_or(|what| what == name);
-        let is_open = matches!(self.primary, Primary::Open(_))
-            && may_be(&frame.kind, "TableFragment")
-            && frame.columns.is_none()
-            && frame.table_kind.is_none();
-        let is_table = self.primary == Primary::None
-            && may_be(&frame.kind, "DataTable")
-            && may_be(&frame.table_kind, "PrimaryResult")
-            && frame.columns.is_some()
-            && frame.fragment.is_none();
-        if frame.fate != Fate::Undecided || !(is_open || is_table) {
-            return Err(damaged("a frame has its rows before what tells of them"));
-        }
-        if is_table {
-            self.give_columns(frame, sink)?;
-        }
-        frame.fate = Fate::Given;
-        frame.provisional = true;
-        self.give_held(frame, sink)
-    }
-
-    /// Whether rows that were given away before it was known what they are were the result's.
-    fn was_right(&self, frame: &Frame) -> bool {
-        match (self.primary, frame.table_id) {
-            (Primary::Open(open), Some(id)) => frame.is("TableFragment") && open == id,
-            (Primary::None, _) => frame.is("DataTable") && frame.is_primary(),
-            _ => false,
-        }
-    }
-
-    fn give_held(&mut self, frame: &mut Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
-        for row in std::mem::take(&mut frame.held) {
-            self.give(&cells(&row), sink)?;
-        }
-        Ok(())
-    }
-
-    fn give(
-        &mut self,
-        cells: &[json::Value<'_>],
-        sink: &mut impl TableSink,
-    ) -> Result<(), Failure> {
-        if cells.len() != self.columns {
-            return Err(damaged(format!(
-                "row {} has {} cells, there are {} columns",
-                self.rows + 1,
-                cells.len(),
-                self.columns
-            )));
-        }
-        self.rows += 1;
-        sink.row(cells)
-    }
-
-    /// A row that cannot be held.
-    ///
-    /// # Errors
-    /// If it cannot be done without.
-    pub fn reject(
-        &mut self,
-        frame: &mut Frame,
-        text: &[u8],
-        reason: MalformedReason,
-        sink: &mut impl TableSink,
-    ) -> Result<(), Failure> {
-        if matches!(frame.fate, Fate::Undecided | Fate::Held) {
-            self.guess(frame, sink)?;
-        }
-        if frame.fate == Fate::Dropped {
-            return Ok(());
-        }
-        self.rows += 1;
-        sink.reject(&cells(text), reason)
-    }
-
-    /// A frame has ended.
-    ///
-    /// # Errors
-    /// If it reports a failure or does not fit.
-    pub fn end_frame(
-        &mut self,
-        mut frame: Frame,
-        sink: &mut impl TableSink,
-    ) -> Result<(), Failure> {
-        if self.completed {
-            return Err(damaged("a frame follows DataSetCompletion"));
-        }
-        if frame.provisional && !self.was_right(&frame) {
-            return Err(damaged("a frame has its rows before what tells of them"));
-        }
-        if let Some(errors) = &frame.errors {
-            return Err(error::of_one_api(errors));
-        }
-        let kind = frame.kind.take().unwrap_or_default();
-        if !self.begun && kind != "DataSetHeader" {
-            return Err(damaged("it does not begin with a DataSetHeader"));
-        }
-        match kind.as_str() {
-            "DataSetHeader" => {
-                self.begun = true;
-                match frame.version.as_deref() {
-                    Some("v2.0") => Ok(()),
-                    other => Err(damaged(format!("its version is {other:?}, not v2.0"))),
-                }
-            }
-            "DataTable" => self.end_data_table(frame, sink),
-            "TableHeader" => self.open(frame, sink),
-            "TableFragment" => self.end_fragment(frame, sink),
-            "TableCompletion" => self.close(&frame),
-            "TableProgress" => Ok(()),
-            "DataSetCompletion" => {
-                self.completed = true;
-                match (frame.has_errors, frame.cancelled) {
-                    (_, true) => Err(damaged("the server says that it was cancelled")),
-                    (true, _) => Err(damaged("the server says that it has errors")),
-                    (false, false) => Ok(()),
-                }
-            }
-            other => Err(damaged(format!("there is a frame of the kind {other:?}"))),
-        }
-    }
-
-    fn end_data_table(
-        &mut self,
-        mut frame: Frame,
-        sink: &mut impl TableSink,
-    ) -> Result<(), Failure> {
-        if frame.table_kind.as_deref() == Some("QueryCompletionInformation") {
-            return check_completion(&frame);
-        }
-        if !frame.is_primary() {
-            return Ok(());
-        }
-        if frame.fate != Fate::Given {
-            if frame.columns.is_none() {
-                return Err(damaged("a table has no columns"));
-            }
-            self.give_columns(&frame, sink)?;
-            self.give_held(&mut frame, sink)?;
-        }
-        self.primary = Primary::Done;
-        Ok(())
-    }
-
-    fn open(&mut self, frame: Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
-        let (Some(id), Some(_)) = (frame.table_id, &frame.columns) else {
-            return Err(damaged("a table has no number or no columns"));
-        };
-        if !frame.is_primary() {
-            self.others.push(id);
-            return Ok(());
-        }
-        self.give_columns(&frame, sink)?;
-        self.primary = Primary::Open(id);
-        Ok(())
-    }
-
-    fn end_fragment(&mut self, mut frame: Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
-        if frame.fragment.as_deref() != Some("DataAppend") {
-            return Err(damaged(format!(
-                "a fragment is {:?}, only DataAppend is asked for",
-                frame.fragment
-            )));
-        }
-        match frame.table_id {
-            Some(id) if self.primary == Primary::Open(id) => self.give_held(&mut frame, sink),
-            Some(id) if self.others.contains(&id) => Ok(()),
-            _ => Err(damaged("rows of a table that is not open")),
-        }
-    }
-
-    fn close(&mut self, frame: &Frame) -> Result<(), Failure> {
-        match (self.primary, frame.table_id) {
-            (Primary::Open(open), Some(id)) if open == id => {}
-            (_, Some(id)) if self.others.contains(&id) => {
-                self.others.retain(|other| *other != id);
-                return Ok(());
-            }
-            _ => return Err(damaged("a table is completed that is not open")),
-        }
-        self.primary = Primary::Done;
-        match frame.row_count {
-            Some(count) if count != self.rows => Err(damaged(format!(
-                "{} rows have come, RowCount is {count}",
-                self.rows
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    /// The array has ended.
-    ///
-    /// # Errors
-    /// If something is missing.
-    pub fn finish(&self) -> Result<(), Failure> {
-        match (self.completed, self.primary) {
-            (false, _) => Err(damaged("it has no DataSetCompletion")),
-            (true, Primary::Open(_)) => Err(damaged("its table was not completed")),
-            (true, Primary::None) => Err(damaged("it has no result")),
-            (true, Primary::Done) => Ok(()),
-        }
-    }
-}
-
-/// A partial failure may be told here alone.
-fn check_completion(frame: &Frame) -> Result<(), Failure> {
-    let columns = frame.columns.as_deref().unwrap_or_default();
-    let column = |name: &str| columns.iter().position(|column| column.name == name);
-    let Some(level) = column("Level") else {
-        return Err(damaged("the completion information has no Level"));
-    };
-    for row in &frame.held {
-        let row: Vec<Value> = serde_json::from_slice(row)
-            .map_err(|_| damaged("the completion information cannot be read"))?;
-        let is_error = match row.get(level).and_then(Value::as_i64) {
-            Some(level) => level <= LEVEL_ERROR,
-            None => return Err(damaged("the completion information has no Level")),
-        };
-        if is_error {
-            let cell = |name| {
-                column(name)
-                    .and_then(|at| row.get(at))
-                    .and_then(Value::as_str)
-            };
-            let payload = cell("Payload").unwrap_or_default();
-            let status = cell("StatusCodeName").unwrap_or_default();
-            let error = serde_json::json!({"code": status, "@message": payload});
-            return Err(error::of_one_api(&error));
-        }
-    }
-    Ok(())
 }

@@ -13,9 +13,11 @@
 
 use std::ops::Range;
 
+use super::cells::{Span, ends_itself, is_space, scan_row};
 use super::error::{self, Failure};
-use super::frame::{Frame, Table, UNDECIDED_BYTES};
-use crate::domain::json::{JsonError, Kind, Scanner, Value};
+use super::frame::Frame;
+use super::table::{Table, UNDECIDED_BYTES};
+use crate::domain::json::{JsonError, Scanner, Value};
 use crate::domain::row::MalformedReason;
 
 /// The largest value of a frame besides its rows: lists of columns, errors.
@@ -103,6 +105,8 @@ struct Skip {
 #[derive(Debug)]
 pub struct FrameReader {
     buffer: Vec<u8>,
+    /// Bytes that were fed since the last run.
+    fed: usize,
     /// What of the buffer is done.
     at: usize,
     /// The length that the buffer must have before a value that was not whole is tried again:
@@ -123,6 +127,7 @@ impl FrameReader {
     pub fn new(max_row: u64) -> Self {
         Self {
             buffer: Vec::new(),
+            fed: 0,
             at: 0,
             enough: 0,
             state: State::Start,
@@ -140,8 +145,28 @@ impl FrameReader {
     /// # Errors
     /// If the answer is not one, reports a failure, or the sink refuses.
     pub fn push(&mut self, bytes: &[u8], sink: &mut impl TableSink) -> Result<(), Failure> {
+        self.feed(bytes);
+        self.run(sink)
+    }
+
+    /// Takes what has arrived, to be read later: a row that ends within it is then scanned once.
+    pub fn feed(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
+        self.fed += bytes.len();
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes that were fed and not yet looked at.
+    pub fn fed(&self) -> usize {
+        self.fed
+    }
+
+    /// Reads what was fed.
+    ///
+    /// # Errors
+    /// If the answer is not one, reports a failure, or the sink refuses.
+    pub fn run(&mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
+        self.fed = 0;
         if self.buffer.len() < self.enough {
             return Ok(());
         }
@@ -405,65 +430,6 @@ impl FrameReader {
         self.state = State::Skip(skip);
         false
     }
-}
-
-/// Whether nothing can go on with what a text ends with.
-fn ends_itself(text: &[u8]) -> bool {
-    matches!(text, [.., b'}' | b']' | b'"'])
-}
-
-/// White space of JSON.
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-/// Where a cell of a row is, without the row.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    kind: Kind,
-    start: usize,
-    end: usize,
-    escaped: bool,
-}
-
-impl Span {
-    fn of<'a>(&self, row: &'a [u8]) -> Value<'a> {
-        Value {
-            kind: self.kind,
-            text: &row[self.start..self.end],
-            escaped: self.escaped,
-        }
-    }
-}
-
-/// Scans a row and notes its cells; those before a fault stay noted.
-fn scan_row<'a>(
-    scanner: &mut Scanner<'a>,
-    spans: &mut Vec<Span>,
-    mut pass: impl FnMut(usize, &mut Scanner<'a>) -> Result<Value<'a>, JsonError>,
-) -> Result<(), JsonError> {
-    scanner.open_array()?;
-    while scanner.next_element(spans.is_empty())? {
-        let cell = pass(spans.len(), scanner)?;
-        let end = scanner.position();
-        spans.push(Span {
-            kind: cell.kind,
-            start: end - cell.text.len(),
-            end,
-            escaped: cell.escaped,
-        });
-    }
-    Ok(())
-}
-
-/// The cells of a row; of one that is broken, those before the fault.
-pub(super) fn cells(row: &[u8]) -> Vec<Value<'_>> {
-    let mut spans = Vec::with_capacity(16);
-    // The cells before a fault are all that is wanted of a broken row.
-    let _ = scan_row(&mut Scanner::new(row), &mut spans, |_, scanner| {
-        scanner.value()
-    });
-    spans.iter().map(|span| span.of(row)).collect()
 }
 
 pub(super) fn damaged(what: impl Into<String>) -> Failure {

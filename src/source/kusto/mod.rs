@@ -23,15 +23,19 @@ use crate::domain::retry::Backoff;
 use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::Selection;
 
+mod address;
 pub mod auth;
+mod cells;
 pub mod client;
 pub mod counts;
+mod decode;
 pub mod error;
 mod frame;
 pub mod frames;
 pub mod plan;
 pub mod query;
 pub mod rows;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -98,7 +102,7 @@ impl KustoSource {
             })
         };
         let client = KustoClient::new(&settings).map_err(|reason| SourceError::Cluster {
-            cluster: client::without_secrets(&settings.cluster),
+            cluster: address::without_secrets(&settings.cluster),
             reason,
         })?;
         let (payload, census) = (template(&settings.query)?, template(&settings.census)?);

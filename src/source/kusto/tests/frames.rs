@@ -1,18 +1,12 @@
 //! Answers of every kind, whole and broken, read at once and byte by byte.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::error::Failure;
-use super::frames::{Column, FrameReader, TableSink};
-use super::rows::{Asked, RowWriter};
-use crate::domain::chunk::HashChunk;
+use super::super::error::Failure;
+use super::super::frames::{Column, FrameReader, TableSink};
 use crate::domain::json;
-use crate::domain::row::{self, MalformedReason, RowKind};
-use crate::domain::selector::Selector;
-use crate::domain::stratum::tests::selection;
+use crate::domain::row::MalformedReason;
 use crate::source::Action;
 
 /// Keeps the cells as they stand.
@@ -485,94 +479,5 @@ proptest! {
         if let Ok(rows) = read_in(&bytes, piece, 1 << 20) {
             prop_assert!(rows.rows.len() == 3);
         }
-    }
-}
-
-/// The block that an answer with these rows of a payload makes.
-fn payload_block(rows: &str) -> crate::source::RowBlock {
-    let columns = json!([
-        {"ColumnName": "conversationId", "ColumnType": "string"},
-        {"ColumnName": "turnsArray", "ColumnType": "dynamic"},
-        {"ColumnName": "turnCount", "ColumnType": "long"},
-        {"ColumnName": "lastTimestamp", "ColumnType": "datetime"},
-    ]);
-    let table = json!({"FrameType": "DataTable", "TableId": 1, "TableKind": "PrimaryResult", "TableName": "t", "Columns": columns});
-    let table = table.to_string();
-    let open = table.trim_end_matches('}');
-    let header = json!({"FrameType": "DataSetHeader", "Version": "v2.0"});
-    let end = json!({"FrameType": "DataSetCompletion", "HasErrors": false, "Cancelled": false});
-    let text = format!("[{header},{open},\"Rows\":[{rows}]}},{end}]");
-    let asked = Asked {
-        chunk: HashChunk {
-            count: 1,
-            index: 0,
-            depth: 0,
-        },
-        wanted: Selector::All,
-        census: false,
-    };
-    let mut writer = RowWriter::new(asked, Arc::new(selection(1)));
-    let mut reader = FrameReader::new(1 << 20);
-    for piece in text.as_bytes().chunks(11) {
-        reader.push(piece, &mut writer).expect("good frames");
-    }
-    reader.finish(&mut writer).expect("whole");
-    writer.take()
-}
-
-#[test]
-fn what_is_known_of_a_row_is_what_reading_it_tells() {
-    let good = [
-        r#"["a",[{"turnIndex":1,"x":"]}\""},{"userMessage":"u"}],2,"2025-01-01T00:00:00Z"]"#,
-        r#"["é 🙂",[],0,null]"#,
-        "[\"c\",[ {\n\"trajectory\" : [{\"turnIndex\":1},{\"turnIndex\":1}] } ],1,null]",
-    ];
-    let block = payload_block(&good.join(","));
-    let lines: Vec<&[u8]> = block.bytes.split_inclusive(|&b| b == b'\n').collect();
-    assert_eq!((lines.len(), block.known.len()), (3, 3));
-    for (line, known) in lines.iter().zip(&block.known) {
-        let row = row::read(row::trim(line), &selection(1)).expect("good");
-        assert_eq!(row.id.as_ref(), known.id.as_ref());
-        assert!(
-            matches!(row.kind, RowKind::Conversation { turns, .. } if turns == known.turns),
-            "{row:?} / {known:?}"
-        );
-        assert!(
-            !line.windows(4).any(|part| part == b"last"),
-            "not a part of the record"
-        );
-    }
-}
-
-#[test]
-fn a_row_that_is_not_plainly_good_is_left_to_be_read() {
-    let good = r#"["a",[{"turnIndex":1}],1,null]"#;
-    for (odd, reason) in [
-        (
-            r#"["b",[{"turnIndex":1,"turnIndex":2}],1,null]"#,
-            Some(MalformedReason::DuplicateField),
-        ),
-        (r#"["b",[1],1,null]"#, Some(MalformedReason::TurnNotObject)),
-        (r#"["b",null,1,null]"#, Some(MalformedReason::TurnsArray)),
-        (r#"["b",{},1,null]"#, Some(MalformedReason::TurnsArray)),
-        (r#"["",[],1,null]"#, Some(MalformedReason::ConversationId)),
-        (
-            r#"["\ud83d",[],1,null]"#,
-            Some(MalformedReason::ConversationId),
-        ),
-        (r#"[null,[],1,null]"#, Some(MalformedReason::ConversationId)),
-        (r#"["b\n",[],1,null]"#, None),
-        (r#"["b","[{\"turnIndex\":1},\r\n{}]",2,null]"#, None),
-        (
-            r#"["b","no JSON",2,null]"#,
-            Some(MalformedReason::TurnsArray),
-        ),
-    ] {
-        let block = payload_block(&format!("{good},{odd},{good}"));
-        assert!(block.known.is_empty(), "{odd}");
-        let lines: Vec<&[u8]> = block.bytes.split_inclusive(|&b| b == b'\n').collect();
-        assert_eq!(lines.len(), 3, "{odd}");
-        let read = row::read(row::trim(lines[1]), &selection(1));
-        assert_eq!(read.map(drop).err(), reason, "{odd}");
     }
 }
