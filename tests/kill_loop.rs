@@ -101,7 +101,7 @@ fn killed_until_it_gets_through() {
     let mut container = || {
         containers += 1;
         let name = format!("killed{containers}");
-        let made = ask("PUT", &format!("{name}?restype=container"));
+        let made = ask("PUT", &format!("{name}?restype=container"), &[], b"");
         assert!(made.contains("201"), "{made}");
         name
     };

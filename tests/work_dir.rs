@@ -110,7 +110,7 @@ fn damaged(
 fn damage_to_spooled_files_is_noticed() {
     let asked = Asked::new("s", 2);
     let stopped = Sandbox::new();
-    for (name, bytes) in corpus::in_files(&corpus::events(8, 300), 2, "a") {
+    for (name, bytes) in corpus::in_files(&corpus::events(8, 1500), 2, "a") {
         let zst = zstd::encode_all(&bytes[..], 1).expect("memory");
         stopped.write(&format!("in/{name}.zst"), zst);
     }
