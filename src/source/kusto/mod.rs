@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Action, ConversationSource, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError, Survey,
@@ -47,6 +48,10 @@ use rows::{Asked, RowWriter};
 
 /// Queries that an Azure Monitor proxy runs at once for a user, less one for a person.
 const PROXY_QUERIES: usize = 4;
+
+/// A block of more bytes has a row that is large by itself. Nothing more is read before it is gone:
+/// two such rows are held at most, one as it came and one as it is written.
+const LARGE: usize = 4 << 20;
 
 /// Tries of the first login.
 const LOGINS: u32 = 4;
@@ -216,7 +221,7 @@ impl KustoSource {
         };
         // The receiver must own what it works with, as decoding changes threads; the sink stays
         // here and takes what comes through the channel.
-        let (blocks, mut waiting) = tokio::sync::mpsc::channel::<RowBlock>(1);
+        let (blocks, mut waiting) = mpsc::channel::<Parcel>(1);
         let receiver = Writing {
             writer: RowWriter::new(asked, Arc::clone(&self.selection)),
             form,
@@ -224,8 +229,10 @@ impl KustoSource {
         };
         let query = self.client.query(purpose, &csl, self.max_record, receiver);
         let pass_on = async {
-            while let Some(block) = waiting.recv().await {
+            while let Some(Parcel { block, taken }) = waiting.recv().await {
                 sink.write(block).await?;
+                // Dropping it says so.
+                drop(taken);
             }
             Ok::<_, SourceError>(())
         };
@@ -330,11 +337,18 @@ impl ConversationSource for KustoSource {
     }
 }
 
+/// A block on its way to the sink.
+struct Parcel {
+    block: RowBlock,
+    /// Dropped when the sink has taken the block.
+    taken: oneshot::Sender<()>,
+}
+
 /// Writes rows on a blocking thread and passes them on.
 struct Writing {
     writer: RowWriter,
     form: RowForm,
-    blocks: tokio::sync::mpsc::Sender<RowBlock>,
+    blocks: mpsc::Sender<Parcel>,
 }
 
 impl Receiver for Writing {
@@ -349,10 +363,16 @@ impl Receiver for Writing {
         block.form = self.form;
         // Every row was checked when its frame was read.
         block.is_utf8 = true;
+        let is_large = block.bytes.len() > LARGE;
+        let (taken, gone) = oneshot::channel();
+        let parcel = Parcel { block, taken };
         // Nobody takes it any more: the run is ending.
-        self.blocks
-            .send(block)
-            .await
-            .map_err(|_| SourceError::Stopped)
+        let sent = self.blocks.send(parcel).await;
+        sent.map_err(|_| SourceError::Stopped)?;
+        if is_large {
+            // Nothing is ever sent: it ends when the block is gone.
+            let _ = gone.await;
+        }
+        Ok(())
     }
 }
