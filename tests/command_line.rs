@@ -353,6 +353,9 @@ fn the_commands_of_the_readme_work() {
         [
             "cargo run --release -- export --config config/demo.toml",
             "gleaner export --input 'logs/*.jsonl.zst' --out datasets --seed s1",
+            // These two are run by `blob_access`.
+            "gleaner export --input 'logs/*.jsonl.zst' --out az://ACCOUNT/CONTAINER/PREFIX --name NAME",
+            "gleaner verify az://ACCOUNT/CONTAINER/PREFIX/NAME --quick",
         ]
     );
     let demo = format!("{ROOT}/config/demo.toml");
