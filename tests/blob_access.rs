@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use support::blob::{Blob, EXPIRED, READING, SIGNATURE, ask, emulator, in_a_folder};
+use support::blob::{Blob, EXPIRED, READING, SIGNATURE, ask, emulator, in_a_folder, run};
 use support::cloud::Cloud;
 use support::proxy::{ALWAYS, Fault, On, Plan, Proxy};
 use support::{Run, Sandbox};
@@ -304,6 +304,38 @@ fn a_signature_is_read_from_a_file_too() {
         "{}",
         none.stderr
     );
+}
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let sandbox = Sandbox::new();
+    let blob = Blob::new(&sandbox, emulator(), "readme");
+    sandbox
+        .run(&["synth", "--conversations", "300", "--out", "made-up"])
+        .expect(0);
+    let part = fs::read(sandbox.path("made-up/part-00000.jsonl")).expect("a file");
+    sandbox.write(
+        "logs/a.jsonl.zst",
+        zstd::encode_all(&part[..], 1).expect("memory"),
+    );
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = readme
+        .expect("a README")
+        .replace("ACCOUNT/CONTAINER", "devstoreaccount1/readme");
+    let commands = readme
+        .lines()
+        .filter(|line| line.starts_with("gleaner ") && line.contains("az://"));
+    // Far fewer conversations than the default targets: published, with a shortfall.
+    let mut codes = Vec::new();
+    for command in commands {
+        let words: Vec<&str> = command
+            .split(' ')
+            .skip(1)
+            .map(|word| word.trim_matches('\''))
+            .collect();
+        codes.push(run(blob.command(&words, &[])).code);
+    }
+    assert_eq!(codes, [Some(3), Some(0)]);
 }
 
 /// A login of Azure's command line: prints a token and counts how often it was asked.

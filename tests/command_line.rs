@@ -356,6 +356,9 @@ fn the_commands_of_the_readme_work() {
             // These two are run in `kusto_export.rs`.
             "cargo run --release --features kusto-emulator --bin gleaner-kusto-emulator -- --conversations 20000 --port 31600",
             "gleaner export --test --out out --set source.kusto.cluster=http://127.0.0.1:31600 \\",
+            // These two are run by `blob_access`.
+            "gleaner export --input 'logs/*.jsonl.zst' --out az://ACCOUNT/CONTAINER/PREFIX --name NAME",
+            "gleaner verify az://ACCOUNT/CONTAINER/PREFIX/NAME --quick",
         ]
     );
     let demo = format!("{ROOT}/config/demo.toml");
