@@ -8,8 +8,8 @@
 //! ```
 //!
 //! [`run`] takes a run from its work directory to its dataset. It must be called on an actix
-//! arbiter; all actors live on that one thread, the work is done on a pool of threads and on
-//! tokio's blocking threads. When it returns, no actor and no thread of the run is left.
+//! arbiter; all actors live on that one thread, the work is done on the pool of threads that it is
+//! given and on tokio's blocking threads. When it returns or is dropped, no actor is left.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -65,6 +65,7 @@ use crate::domain::chunk::Chunk;
 use crate::domain::manifest::{self, Framing, Manifest};
 use crate::domain::record::Nested;
 use crate::domain::timestamp::Ticks;
+use crate::fault::Faults;
 use crate::runtime::CpuPool;
 use crate::sink::{Claim, ClaimRecord, DatasetSink};
 use crate::source::{ConversationSource, SourceError, Survey};
@@ -84,6 +85,10 @@ pub struct RunParts {
     pub work_dir: WorkDir,
     /// What is told.
     pub telemetry: Telemetry,
+    /// Where work runs.
+    pub pool: Arc<CpuPool>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 /// A published dataset and how it came about.
@@ -139,13 +144,14 @@ pub async fn run(
     }
     let rows = RowsReport {
         inputs: survey.stamp.clone(),
-        payloads: Payloads::default(),
+        payloads: Payloads::new(parts.faults.clone()),
         max_percent: parts.settings.limits.max_malformed_percent,
     };
     for input in &survey.stamp {
         rows.payloads.add_input(&input.path);
     }
-    let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?;
+    let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
+        .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
     let harvest = harvest(&parts, survey, rows.clone(), &spool, interrupt).await;
     let harvest = harvest.inspect_err(|error| distrust(&spool, error))?;
@@ -254,14 +260,11 @@ async fn harvest(
     spool: &Spool,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Harvest, RunError> {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let pool = CpuPool::new(threads)
-        .map_err(|error| RunError::Settings(format!("cannot start threads: {error}")))?;
-    let (watch, mut deaths) = DeathWatch::new();
+    let (watch, mut deaths) = DeathWatch::new(parts.faults.clone());
     // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
     // run itself is dropped.
     let everybody = EndAll(watch.clone());
-    let supervisor_parts = supervisor_parts(parts, survey, rows, spool, Arc::new(pool), watch);
+    let supervisor_parts = supervisor_parts(parts, survey, rows, spool, watch);
     let (outcome, mut ended) = oneshot::channel();
     let jitter_seed = parts.work_dir.record.started.as_nanosecond() as u64;
     let (_, supervisor) = everybody.0.start(Role::Supervisor, "supervisor", |_, _| {
@@ -299,10 +302,9 @@ fn supervisor_parts(
     survey: Survey,
     rows: RowsReport,
     spool: &Spool,
-    pool: Arc<CpuPool>,
     watch: DeathWatch,
 ) -> SupervisorParts {
-    let settings = &parts.settings;
+    let (settings, pool) = (&parts.settings, Arc::clone(&parts.pool));
     let selection = Arc::new(settings.selection.clone());
     let credits = Credits::new(settings.limits.in_flight, Arc::clone(&parts.telemetry));
     let nested = nested(settings);
@@ -328,6 +330,7 @@ fn supervisor_parts(
         files: Arc::new(Semaphore::new(settings.workers.uploaders.get())),
         telemetry: Arc::clone(&parts.telemetry),
         stop: Arc::clone(&stop),
+        faults: parts.faults.clone(),
     });
     let samplers = selection.strata().filter_map(|stratum| {
         let target = selection.target(stratum)?;
@@ -373,6 +376,7 @@ fn supervisor_parts(
             credits,
             telemetry: Arc::clone(&parts.telemetry),
             stop: Arc::clone(&stop),
+            faults: parts.faults.clone(),
         }),
         validate: Arc::new(ValidateParts {
             payloads: rows.payloads.clone(),
@@ -381,10 +385,12 @@ fn supervisor_parts(
             framing,
             pool,
             telemetry: Arc::clone(&parts.telemetry),
+            faults: parts.faults.clone(),
         }),
         rows,
         stop,
         watch,
+        faults: parts.faults.clone(),
     }
 }
 

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn work_goes_to_another_when_its_worker_dies_and_waits_when_there_is_none() {
         actix_rt::System::new().block_on(async {
-            let (watch, mut deaths) = DeathWatch::new();
+            let (watch, mut deaths) = DeathWatch::new(Default::default());
             let roster = Roster::new("worker", 1);
             let mut answer = Box::pin(roster.ask(3, || Question));
             assert!(answer.as_mut().now_or_never().is_none(), "nobody is there");

@@ -34,6 +34,7 @@ use super::validator::Validator;
 use crate::domain::reservoir::{Candidate, Floor, Reservoir};
 use crate::domain::selector::RankRange;
 use crate::domain::stratum::StratumId;
+use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
 use crate::telemetry::Telemetry;
@@ -59,6 +60,8 @@ pub struct WriteParts {
     pub telemetry: Telemetry,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 /// Who a sampler works with; known when all chunks are in.
@@ -133,9 +136,11 @@ impl Handler<Offer> for Sampler {
             // Done in an earlier round.
             return;
         }
+        let passage = self.parts.faults.enter_now(Site::Offer);
         for candidate in candidates {
             self.reservoir.offer(candidate);
         }
+        passage.leave();
         if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
             let population = self.population.unwrap_or(self.reservoir.offered());
             counters.population.set(population);
@@ -191,11 +196,15 @@ impl Handler<WriteStratum> for Sampler {
             ),
             _ => None,
         };
+        let faults = self.parts.faults.clone();
         let work = async move {
-            match work {
+            let passage = faults.enter(Site::Sample).await;
+            let result = match work {
                 Some(work) => work.await,
                 None => Err(RunError::NoAnswer("sampler")),
-            }
+            };
+            passage.leave();
+            result
         };
         AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
             work.into_actor(self),

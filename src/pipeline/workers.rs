@@ -165,6 +165,7 @@ impl Supervisor {
             samplers: self.staff.samplers.iter().cloned().collect(),
             closed: self.parts.closed,
             stop: Arc::clone(&self.parts.stop),
+            faults: self.parts.faults.clone(),
         };
         let name = format!("dedup of round {}", self.round);
         let (id, dedup) = (self.parts.watch).start(Role::Deduper, name, |_, _| Deduper::new(parts));
@@ -229,7 +230,12 @@ impl Supervisor {
             }
             Role::Uploader(number) => {
                 let telemetry = Arc::clone(&parts.telemetry);
-                let uploader = Uploader::new(Arc::clone(&parts.sink), telemetry, of_actor);
+                let uploader = Uploader::new(
+                    Arc::clone(&parts.sink),
+                    telemetry,
+                    of_actor,
+                    parts.faults.clone(),
+                );
                 let name = format!("uploader-{number}");
                 let (id, uploader) = parts.watch.start(role, name, |_, _| uploader);
                 crew.uploaders.fill(number, uploader);
