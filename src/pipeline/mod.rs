@@ -52,7 +52,7 @@ use death_watch::{DeathWatch, Role};
 use fetcher::FetchParts;
 use intake::RowRules;
 use messages::{ActorDied, Interrupt};
-use publish::PublishParts;
+use publish::{Patient, PublishParts};
 use rows_report::RowsReport;
 use sampler::WriteParts;
 use stratum_file::StratumFile;
@@ -167,7 +167,7 @@ pub async fn run(
         statistics: statistics(&harvest, &parts.telemetry.snapshot(), elapsed),
         created_at: Timestamp::now().to_string(),
     };
-    let manifest = publish::publish(&*parts.sink, &harvest, publish_parts).await?;
+    let manifest = publish::publish(&patient(&parts), &harvest, publish_parts).await?;
     tracing::info!(
         chunks,
         records = parts.settings.selection.total(),
@@ -198,8 +198,19 @@ async fn begin(parts: &RunParts) -> Result<(Option<Survey>, Claim), RunError> {
         fingerprint: record.fingerprint.clone(),
         since: record.started.to_string(),
     };
-    let claimed = parts.sink.claim(&record.dataset, &claim).await?;
+    let claiming = parts.sink.claim(&record.dataset, &claim);
+    let sink = patient(parts);
+    let claimed = sink.wait("claim", &record.dataset, claiming).await?;
     Ok((survey, claimed))
+}
+
+/// The sink, outside of the actors.
+fn patient(parts: &RunParts) -> Patient<'_> {
+    let own = parts.settings.workers.patience;
+    Patient {
+        sink: &*parts.sink,
+        patience: (parts.sink.patience()).map_or(own, |patience| patience.max(own)),
+    }
 }
 
 /// After publishing: the claim goes back, the work directory is emptied.
@@ -210,7 +221,9 @@ async fn finish(
     chunks_replayed: u64,
     notes: Vec<String>,
 ) -> Result<RunReport, RunError> {
-    parts.sink.release(&manifest.dataset).await?;
+    let releasing = parts.sink.release(&manifest.dataset);
+    let sink = patient(&parts);
+    sink.wait("give back", &manifest.dataset, releasing).await?;
     parts.work_dir.record.state = RunState::Published;
     parts.work_dir.save()?;
     parts.work_dir.clear()?;

@@ -363,7 +363,7 @@ impl Foreman {
             candidates: Arc::clone(&candidates),
             credit: Arc::clone(&credit),
         });
-        async move { answer.await? }.boxed_local()
+        answer.boxed_local()
     }
 
     async fn place(
@@ -416,7 +416,7 @@ impl Foreman {
             sha256: finished.sha256.clone(),
         };
         let commit = move || Commit(commit.clone());
-        self.crew.uploaders.ask(self.turn, commit).await??;
+        self.crew.uploaders.ask(self.turn, commit).await?;
         Ok(StratumResult {
             stratum: self.stratum,
             population: 0,
@@ -446,9 +446,7 @@ async fn wait<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> Option<T> {
 
 /// Blocks on their way to the sink.
 #[derive(Default)]
-struct Staging(
-    FuturesUnordered<LocalBoxFuture<'static, Result<Result<BlockReceipt, SinkError>, RunError>>>,
-);
+struct Staging(FuturesUnordered<LocalBoxFuture<'static, Result<BlockReceipt, SinkError>>>);
 
 impl Staging {
     /// Waits until another block may go.
@@ -456,7 +454,7 @@ impl Staging {
         while self.0.len() >= BLOCKS_IN_FLIGHT
             && let Some(receipt) = self.0.next().await
         {
-            receipts.push(receipt??);
+            receipts.push(receipt?);
         }
         Ok(())
     }
@@ -464,7 +462,7 @@ impl Staging {
     /// Waits for all blocks.
     async fn finish(&mut self, receipts: &mut Vec<BlockReceipt>) -> Result<(), RunError> {
         while let Some(receipt) = self.0.next().await {
-            receipts.push(receipt??);
+            receipts.push(receipt?);
         }
         Ok(())
     }

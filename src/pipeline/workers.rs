@@ -205,8 +205,8 @@ impl Supervisor {
             return crew.clone();
         }
         let crew = Crew {
-            validators: Roster::new("validator", self.parts.validators),
-            uploaders: Roster::new("uploader", self.parts.uploaders),
+            validators: Roster::new(self.parts.validators),
+            uploaders: Roster::new(self.parts.uploaders),
         };
         self.staff.crew = Some((crew.clone(), shape));
         (0..self.parts.validators).for_each(|number| self.start_hand(Role::Validator(number)));
@@ -257,6 +257,10 @@ impl Supervisor {
             }
             Role::Deduper | Role::Sampler(_) => {
                 if self.staff.domain.remove(&death.id) {
+                    self.tell(Event::Death {
+                        actor: death.actor.clone(),
+                        cause: death.cause,
+                    });
                     self.rebuild(self.dead(&death), context);
                 }
             }
