@@ -31,9 +31,20 @@ pub enum JobError {
     ShutDown,
 }
 
+/// Where work runs.
+#[derive(Debug)]
+pub struct CpuPool(Mode);
+
+#[derive(Debug)]
+enum Mode {
+    Threads(Threads),
+    /// At once, on the caller's thread.
+    Inline,
+}
+
 /// Threads for CPU work.
 #[derive(Debug)]
-pub struct CpuPool {
+struct Threads {
     queue: Option<Sender<Job>>,
     /// A permit for every place in the queue: waiting for one is asynchronous.
     places: Arc<Semaphore>,
@@ -57,16 +68,25 @@ impl CpuPool {
                     .spawn(move || jobs.into_iter().for_each(|job| job()))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self {
+        Ok(Self(Mode::Threads(Threads {
             queue: Some(queue),
             places: Arc::new(Semaphore::new(places)),
             threads,
-        })
+        })))
+    }
+
+    /// Runs every job and all file work at once, on the caller's thread: one order of events, for
+    /// simulations. Whoever waits meanwhile waits longer.
+    pub fn inline() -> Self {
+        Self(Mode::Inline)
     }
 
     /// How many jobs run at once.
     pub fn threads(&self) -> usize {
-        self.threads.len()
+        match &self.0 {
+            Mode::Threads(threads) => threads.threads.len(),
+            Mode::Inline => 1,
+        }
     }
 
     /// Runs blocking file work and waits for it, without holding up the thread of the caller.
@@ -77,7 +97,10 @@ impl CpuPool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
-        blocking(work).await
+        match &self.0 {
+            Mode::Threads(_) => blocking(work).await,
+            Mode::Inline => inline(work).await,
+        }
     }
 
     /// Runs a job and waits for it, without holding up the thread of the caller.
@@ -85,6 +108,24 @@ impl CpuPool {
     /// # Errors
     /// If the job panics.
     pub async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JobError> {
+        match &self.0 {
+            Mode::Threads(threads) => threads.run(job).await,
+            Mode::Inline => inline(job).await,
+        }
+    }
+}
+
+/// Others come first; then the job is done in one go.
+async fn inline<T>(job: impl FnOnce() -> T) -> Result<T, JobError> {
+    tokio::task::yield_now().await;
+    catch_unwind(AssertUnwindSafe(job)).map_err(|_| JobError::Panicked)
+}
+
+impl Threads {
+    async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
@@ -106,7 +147,7 @@ impl CpuPool {
     }
 }
 
-impl Drop for CpuPool {
+impl Drop for Threads {
     fn drop(&mut self) {
         // Threads end when the queue is closed and empty.
         self.queue = None;

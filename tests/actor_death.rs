@@ -13,8 +13,10 @@ use futures_util::future::BoxFuture;
 use gleaner::config::settings::{RowShape, Settings, Synthetic};
 use gleaner::config::{self, Layers};
 use gleaner::domain::selector::Certificate;
+use gleaner::fault::Faults;
 use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunError, RunParts, RunReport};
+use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
@@ -213,6 +215,8 @@ fn start(
         )),
         telemetry: Counters::new(&settings.selection),
         settings,
+        pool: Arc::new(CpuPool::new(2).expect("threads")),
+        faults: Faults::default(),
     };
     let run = async {
         let limit = Duration::from_secs(300);

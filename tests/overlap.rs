@@ -10,8 +10,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::config::settings::{RowShape, Settings, Synthetic};
 use gleaner::config::{self, Layers};
+use gleaner::fault::Faults;
 use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunParts};
+use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
@@ -158,6 +160,8 @@ fn export(until: Until) -> usize {
         sink: Arc::clone(&sink) as Arc<dyn DatasetSink>,
         telemetry,
         settings,
+        pool: Arc::new(CpuPool::new(2).expect("threads")),
+        faults: Faults::default(),
     };
     let run = async {
         let run = pipeline::run(parts, std::future::pending());

@@ -223,6 +223,10 @@ pub fn sink_error(message: String, error: &SinkError) -> CliError {
             "see who put it there, and remove it; or choose another name with --name",
         ),
         SinkError::Remote { hint, .. } => CliError::failure(message, *hint),
+        SinkError::Silent { .. } => CliError::failure(
+            message,
+            "see what holds it up, or raise workers.patience; then run the same command again: it goes on where it stopped",
+        ),
         SinkError::Io { .. } | SinkError::Job(_) => CliError::failure(
             message,
             "make room if the disk is full; then run the same command again: it goes on where it stopped",

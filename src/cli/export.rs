@@ -11,7 +11,9 @@ use super::args::ExportArgs;
 use super::exit::{CliError, Exit};
 use super::progress::Progress;
 use super::{print, print_json, report, setup};
+use crate::fault::Faults;
 use crate::pipeline::{self, RunParts};
+use crate::runtime::CpuPool;
 use crate::telemetry::Counters;
 
 /// Runs an export.
@@ -33,12 +35,15 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     };
     let telemetry = Counters::new(&settings.selection);
     let progress = Progress::start(args.progress, Arc::clone(&telemetry));
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let parts = RunParts {
         settings,
         source,
         sink,
         work_dir,
         telemetry,
+        pool: Arc::new(CpuPool::new(threads).map_err(cannot_start)?),
+        faults: Faults::default(),
     };
     let interrupt = Arc::new(Notify::new());
     watch_signals(Arc::clone(&interrupt)).map_err(cannot_start)?;

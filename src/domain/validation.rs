@@ -33,6 +33,8 @@ pub enum Code {
     EmptyUserMessage,
     /// `lone_surrogate`
     LoneSurrogate,
+    /// `record_panic`: no rule, but a defect; gleaner cannot work on the record
+    RecordPanic,
     /// `empty_model_message`, a warning
     EmptyModelMessage,
     /// `token_counts`, a warning
@@ -41,7 +43,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of reports.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MissingConversationId,
         Self::MissingUserName,
         Self::MissingBucket,
@@ -52,6 +54,7 @@ impl Code {
         Self::BucketMismatch,
         Self::EmptyUserMessage,
         Self::LoneSurrogate,
+        Self::RecordPanic,
         Self::EmptyModelMessage,
         Self::TokenCounts,
     ];
@@ -69,6 +72,7 @@ impl Code {
             Self::BucketMismatch => "bucket_mismatch",
             Self::EmptyUserMessage => "empty_user_message",
             Self::LoneSurrogate => "lone_surrogate",
+            Self::RecordPanic => "record_panic",
             Self::EmptyModelMessage => "empty_model_message",
             Self::TokenCounts => "token_counts",
         }

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 use crate::domain::stratum::StratumId;
 pub use crate::domain::supervision::Cause;
+use crate::fault::Faults;
 
 /// Tells an actor from every other of the run, those before it in the same role included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,14 +60,19 @@ pub struct DeathWatch {
     /// One message for each actor's end: bounded by the number of actors.
     deaths: mpsc::UnboundedSender<Death>,
     living: Arc<Mutex<Living>>,
+    faults: Faults,
 }
 
 impl DeathWatch {
     /// A watch, and where it reports.
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Death>) {
+    pub fn new(faults: Faults) -> (Self, mpsc::UnboundedReceiver<Death>) {
         let (deaths, reports) = mpsc::unbounded_channel();
-        let living = Arc::default();
-        (Self { deaths, living }, reports)
+        let watch = Self {
+            deaths,
+            living: Arc::default(),
+            faults,
+        };
+        (watch, reports)
     }
 
     /// Starts an actor on this arbiter.
@@ -85,6 +91,7 @@ impl DeathWatch {
         let address = context.address();
         let actor = make(id, &mut context);
         let task = actix_rt::spawn(context.into_future(actor));
+        self.faults.enlist(&task.abort_handle());
         self.living().tasks.insert(id, task.abort_handle());
         let actor = name.into();
         let watch = self.clone();
@@ -158,7 +165,7 @@ mod tests {
     #[test]
     fn a_panic_a_stop_and_a_cancel_are_told_apart() {
         actix_rt::System::new().block_on(async {
-            let (watch, mut deaths) = DeathWatch::new();
+            let (watch, mut deaths) = DeathWatch::new(Faults::default());
             let (_, neighbour) = watch.start(Role::Fetcher(9), "neighbour", |_, _| Mortal);
             for cause in [Cause::Panicked, Cause::Stopped, Cause::Cancelled] {
                 let (id, mortal) = watch.start(Role::Fetcher(1), "mortal", |_, _| Mortal);

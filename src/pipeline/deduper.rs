@@ -28,6 +28,7 @@ use crate::domain::record::{Assembler, Nested};
 use crate::domain::reservoir::Candidate;
 use crate::domain::row::RowShape;
 use crate::domain::stratum::{Membership, Selection, StratumId};
+use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::spool::payloads::{PayloadError, Payloads};
 
@@ -52,6 +53,8 @@ pub struct DedupParts {
     pub closed: bool,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 /// The dedup actor.
@@ -82,12 +85,14 @@ impl Handler<Absorb> for Deduper {
         let parts = Arc::clone(&self.parts);
         let index = self.index.take();
         let work = async move {
+            let passage = parts.faults.enter(Site::Dedup).await;
             let mut index = index;
             absorb(&parts, &mut index, headers).await?;
             let grouped = match index.take_if(|_| parts.closed) {
                 Some(index) => decide(&parts, index).await?,
                 None => Grouped::default(),
             };
+            passage.leave();
             Ok((index, grouped))
         };
         AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(

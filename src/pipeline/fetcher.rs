@@ -9,8 +9,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, MailboxError, WrapFuture,
+};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -23,6 +26,7 @@ use super::pulse::{self, Pulse};
 use super::supervisor::Supervisor;
 use crate::domain::chunk::Chunk;
 use crate::domain::lease::Lease;
+use crate::fault::{Faults, Kind, Site};
 use crate::runtime::{CpuPool, JobError};
 use crate::source::{
     BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, Pass, RowBlock, RowSink, SourceError,
@@ -51,6 +55,8 @@ pub struct FetchParts {
     pub telemetry: Telemetry,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 /// One of the fetchers.
@@ -92,6 +98,7 @@ impl Actor for Fetcher {
 async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>, id: ActorId, pulse: Pulse) {
     while let Ok(LeaseReply::Fetch(lease, task)) = supervisor.send(RequestLease(id)).await {
         let busy = pulse.busy();
+        let passage = parts.faults.enter(Site::Fetcher).await;
         let fetching = Fetching {
             spool: parts.spool.under(lease.epoch),
             parts: &parts,
@@ -101,10 +108,33 @@ async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>, id: ActorId,
         };
         let result = fetching.run().await;
         drop(busy);
+        passage.leave();
         let report = ChunkFetched { lease, result };
-        if supervisor.send(report).await.is_err() {
+        if deliver(&parts.faults, &supervisor, report).await.is_err() {
             return;
         }
+    }
+}
+
+/// Reports to the supervisor.
+async fn deliver(
+    faults: &Faults,
+    supervisor: &Addr<Supervisor>,
+    report: ChunkFetched,
+) -> Result<(), MailboxError> {
+    match faults.due(Site::Report) {
+        // Twice: the second time the lease is not current any more.
+        Some(Kind::Duplicate) => {
+            let lease = report.lease;
+            supervisor.send(report).await?;
+            let result = Err(SourceError::Stopped);
+            supervisor.send(ChunkFetched { lease, result }).await
+        }
+        Some(Kind::Reordered) => {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            supervisor.send(report).await
+        }
+        _ => supervisor.send(report).await,
     }
 }
 

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! [`run`] takes a run from its work directory to its dataset. It must be called on an actix
-//! arbiter; all actors live on that one thread, the work is done on a pool of threads and on
-//! tokio's blocking threads. When it returns, no actor and no thread of the run is left.
+//! arbiter; all actors live on that one thread, the work is done on the pool of threads that it is
+//! given and on tokio's blocking threads. When it returns or is dropped, no actor is left.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -53,7 +53,7 @@ use death_watch::{DeathWatch, Role};
 use fetcher::FetchParts;
 use intake::RowRules;
 use messages::{ActorDied, Interrupt};
-use publish::PublishParts;
+use publish::{Patient, PublishParts};
 use rows_report::RowsReport;
 use sampler::{BATCH_BYTES, WriteParts};
 use stratum_file::StratumFile;
@@ -67,6 +67,7 @@ use crate::domain::chunk::Chunk;
 use crate::domain::manifest::{self, Framing, Manifest};
 use crate::domain::record::Nested;
 use crate::domain::timestamp::Ticks;
+use crate::fault::Faults;
 use crate::runtime::CpuPool;
 use crate::runtime::buffers::Buffers;
 use crate::sink::{Claim, ClaimRecord, DatasetSink};
@@ -87,6 +88,10 @@ pub struct RunParts {
     pub work_dir: WorkDir,
     /// What is told.
     pub telemetry: Telemetry,
+    /// Where work runs.
+    pub pool: Arc<CpuPool>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 /// A published dataset and how it came about.
@@ -142,13 +147,14 @@ pub async fn run(
     }
     let rows = RowsReport {
         inputs: survey.stamp.clone(),
-        payloads: Payloads::default(),
+        payloads: Payloads::new(parts.faults.clone()),
         max_percent: parts.settings.limits.max_malformed_percent,
     };
     for input in &survey.stamp {
         rows.payloads.add_input(&input.path);
     }
-    let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?;
+    let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
+        .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
     let harvest = harvest(&parts, survey, rows.clone(), &spool, interrupt).await;
     let harvest = harvest.inspect_err(|error| distrust(&spool, error))?;
@@ -164,7 +170,7 @@ pub async fn run(
         statistics: statistics(&harvest, &parts.telemetry.snapshot(), elapsed),
         created_at: Timestamp::now().to_string(),
     };
-    let manifest = publish::publish(&*parts.sink, &harvest, publish_parts).await?;
+    let manifest = publish::publish(&patient(&parts), &harvest, publish_parts).await?;
     tracing::info!(
         chunks,
         records = parts.settings.selection.total(),
@@ -195,8 +201,19 @@ async fn begin(parts: &RunParts) -> Result<(Option<Survey>, Claim), RunError> {
         fingerprint: record.fingerprint.clone(),
         since: record.started.to_string(),
     };
-    let claimed = parts.sink.claim(&record.dataset, &claim).await?;
+    let claiming = parts.sink.claim(&record.dataset, &claim);
+    let sink = patient(parts);
+    let claimed = sink.wait("claim", &record.dataset, claiming).await?;
     Ok((survey, claimed))
+}
+
+/// The sink, outside of the actors.
+fn patient(parts: &RunParts) -> Patient<'_> {
+    let own = parts.settings.workers.patience;
+    Patient {
+        sink: &*parts.sink,
+        patience: (parts.sink.patience()).map_or(own, |patience| patience.max(own)),
+    }
 }
 
 /// After publishing: the claim goes back, the work directory is emptied.
@@ -207,7 +224,9 @@ async fn finish(
     chunks_replayed: u64,
     mut notes: Vec<String>,
 ) -> Result<RunReport, RunError> {
-    if let Err(error) = parts.sink.release(&manifest.dataset).await {
+    let releasing = parts.sink.release(&manifest.dataset);
+    let sink = patient(&parts);
+    if let Err(error) = sink.wait("give back", &manifest.dataset, releasing).await {
         // The dataset is there; a claim beside it keeps nobody from anything.
         notes.push(format!("its claim is left there: {error}"));
     }
@@ -260,14 +279,11 @@ async fn harvest(
     spool: &Spool,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Harvest, RunError> {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let pool = CpuPool::new(threads)
-        .map_err(|error| RunError::Settings(format!("cannot start threads: {error}")))?;
-    let (watch, mut deaths) = DeathWatch::new();
+    let (watch, mut deaths) = DeathWatch::new(parts.faults.clone());
     // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
     // run itself is dropped.
     let everybody = EndAll(watch.clone());
-    let supervisor_parts = supervisor_parts(parts, survey, rows, spool, Arc::new(pool), watch);
+    let supervisor_parts = supervisor_parts(parts, survey, rows, spool, watch);
     let (outcome, mut ended) = oneshot::channel();
     let jitter_seed = parts.work_dir.record.started.as_nanosecond() as u64;
     let (_, supervisor) = everybody.0.start(Role::Supervisor, "supervisor", |_, _| {
@@ -305,10 +321,9 @@ fn supervisor_parts(
     survey: Survey,
     rows: RowsReport,
     spool: &Spool,
-    pool: Arc<CpuPool>,
     watch: DeathWatch,
 ) -> SupervisorParts {
-    let settings = &parts.settings;
+    let (settings, pool) = (&parts.settings, Arc::clone(&parts.pool));
     let selection = Arc::new(settings.selection.clone());
     let credits = Credits::new(settings.limits.in_flight, Arc::clone(&parts.telemetry));
     let nested = nested(settings);
@@ -335,6 +350,7 @@ fn supervisor_parts(
         turns: Turns::new(settings.workers.uploaders.get()),
         telemetry: Arc::clone(&parts.telemetry),
         stop: Arc::clone(&stop),
+        faults: parts.faults.clone(),
     });
     let blocks = Buffers::new(parts.sink.block_bytes());
     let samplers = selection.strata().filter_map(|stratum| {
@@ -382,6 +398,7 @@ fn supervisor_parts(
             credits,
             telemetry: Arc::clone(&parts.telemetry),
             stop: Arc::clone(&stop),
+            faults: parts.faults.clone(),
         }),
         validate: Arc::new(ValidateParts {
             payloads: rows.payloads.clone(),
@@ -391,10 +408,12 @@ fn supervisor_parts(
             buffers: Buffers::new(4 * BATCH_BYTES as usize),
             pool,
             telemetry: Arc::clone(&parts.telemetry),
+            faults: parts.faults.clone(),
         }),
         rows,
         stop,
         watch,
+        faults: parts.faults.clone(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! From a harvest to a dataset: the reports, the sums, and the manifest, last.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::num::NonZeroU64;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -20,7 +22,7 @@ use crate::domain::placement::InvalidRecord;
 use crate::domain::rank::Ranker;
 use crate::domain::validation::Code;
 use crate::fault;
-use crate::sink::{Block, DatasetSink, FileCommit};
+use crate::sink::{Block, DatasetSink, FileCommit, SinkError};
 
 /// What the manifest says besides the harvest.
 pub struct PublishParts<'a> {
@@ -42,12 +44,42 @@ pub struct PublishParts<'a> {
     pub created_at: String,
 }
 
+/// A sink as whoever is no actor uses it: nobody else would notice that it does not answer.
+pub struct Patient<'a> {
+    /// The sink.
+    pub sink: &'a dyn DatasetSink,
+    /// How long one answer may take.
+    pub patience: Duration,
+}
+
+impl Patient<'_> {
+    /// Waits for an answer, for a while.
+    ///
+    /// # Errors
+    /// The answer's, or that there was none: all of it can be done again by the next start.
+    pub async fn wait<T>(
+        &self,
+        action: &'static str,
+        path: &str,
+        answer: impl Future<Output = Result<T, SinkError>>,
+    ) -> Result<T, SinkError> {
+        let patience = self.patience;
+        let silent = |_| SinkError::Silent {
+            action,
+            path: path.to_owned(),
+            patience,
+        };
+        let answer = tokio::time::timeout(patience, answer).await;
+        answer.map_err(silent)?
+    }
+}
+
 /// Writes the reports and the sums, checks every count, and publishes.
 ///
 /// # Errors
 /// If a count does not come out or the sink refuses.
 pub async fn publish(
-    sink: &dyn DatasetSink,
+    sink: &Patient<'_>,
     harvest: &Harvest,
     parts: PublishParts<'_>,
 ) -> Result<Manifest, RunError> {
@@ -64,7 +96,8 @@ pub async fn publish(
         .to_bytes()
         .map_err(|error| RunError::Settings(format!("cannot write the manifest: {error}")))?;
     fault::point("publish");
-    sink.publish(&dataset, bytes).await?;
+    let publishing = sink.sink.publish(&dataset, bytes);
+    sink.wait("publish", &dataset, publishing).await?;
     fault::point("published");
     Ok(manifest)
 }
@@ -101,7 +134,7 @@ fn invalid_reports(harvest: &Harvest, parts: &PublishParts<'_>) -> Vec<(String, 
 
 /// Writes a small file.
 async fn put(
-    sink: &dyn DatasetSink,
+    sink: &Patient<'_>,
     dataset: &str,
     path: String,
     bytes: Vec<u8>,
@@ -113,7 +146,7 @@ async fn put(
     };
     let mut blocks = Vec::new();
     let mut offset = 0;
-    for (index, piece) in (0..).zip(bytes.chunks(sink.block_bytes())) {
+    for (index, piece) in (0..).zip(bytes.chunks(sink.sink.block_bytes())) {
         let block = Block {
             dataset: dataset.to_owned(),
             path: record.path.clone(),
@@ -122,7 +155,8 @@ async fn put(
             bytes: piece.to_vec().into(),
         };
         offset += piece.len() as u64;
-        blocks.push(sink.stage(block).await?);
+        let staging = sink.sink.stage(block);
+        blocks.push(sink.wait("write", &record.path, staging).await?);
     }
     let commit = FileCommit {
         dataset: dataset.to_owned(),
@@ -131,7 +165,8 @@ async fn put(
         bytes: record.bytes,
         sha256: record.sha256.clone(),
     };
-    sink.commit(commit).await?;
+    let committing = sink.sink.commit(commit);
+    sink.wait("commit", &record.path, committing).await?;
     Ok(record)
 }
 

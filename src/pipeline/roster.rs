@@ -5,43 +5,44 @@
 //! doing it twice must be harmless.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::dev::{MessageResponse, Request, ToEnvelope};
 use actix::{Actor, Addr, Handler, Message};
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 
-use super::error::RunError;
+#[derive(Debug)]
+struct Seats<A: Actor> {
+    seats: Mutex<Vec<Option<Addr<A>>>>,
+    /// Those who wait are woken in the order in which they came: a simulation relies on it, and
+    /// `tokio::sync::watch` wakes in any.
+    changed: Arc<Notify>,
+}
 
 /// The seats of one kind of worker.
 #[derive(Debug)]
-pub struct Roster<A: Actor> {
-    kind: &'static str,
-    seats: Arc<watch::Sender<Vec<Option<Addr<A>>>>>,
-}
+pub struct Roster<A: Actor>(Arc<Seats<A>>);
 
 impl<A: Actor> Clone for Roster<A> {
     fn clone(&self) -> Self {
-        Self {
-            kind: self.kind,
-            seats: Arc::clone(&self.seats),
-        }
+        Self(Arc::clone(&self.0))
     }
 }
 
 impl<A: Actor> Roster<A> {
     /// So many empty seats.
-    pub fn new(kind: &'static str, seats: usize) -> Self {
-        let (seats, _) = watch::channel(vec![None; seats]);
-        Self {
-            kind,
-            seats: Arc::new(seats),
-        }
+    pub fn new(seats: usize) -> Self {
+        Self(Arc::new(Seats {
+            seats: Mutex::new(vec![None; seats]),
+            changed: Arc::default(),
+        }))
     }
 
     /// How many seats there are.
     pub fn len(&self) -> usize {
-        self.seats.borrow().len()
+        self.seats().len()
     }
 
     /// Whether there is no seat at all.
@@ -51,64 +52,71 @@ impl<A: Actor> Roster<A> {
 
     /// Somebody takes a seat.
     pub fn fill(&self, seat: usize, worker: Addr<A>) {
-        self.seats.send_modify(|seats| seats[seat] = Some(worker));
+        self.seats()[seat] = Some(worker);
+        self.0.changed.notify_waiters();
     }
 
     /// Whoever had the seat is dead.
     pub fn vacate(&self, seat: usize) {
-        self.seats.send_modify(|seats| seats[seat] = None);
+        self.seats()[seat] = None;
+        self.0.changed.notify_waiters();
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Vec<Option<Addr<A>>>> {
+        // What is guarded is whole after every statement.
+        self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has somebody do something, at once if somebody is there; again, if the worker dies over it.
     /// `turn` spreads the work.
-    ///
-    /// # Errors
-    /// If nobody is there and nobody will be any more.
     pub fn ask<M>(
         &self,
         turn: usize,
         make: impl Fn() -> M + 'static,
-    ) -> impl Future<Output = Result<M::Result, RunError>> + 'static
+    ) -> impl Future<Output = M::Result> + 'static
     where
         M: Message + Send + 'static,
         M::Result: Send + MessageResponse<A, M>,
         A: Handler<M>,
         A::Context: ToEnvelope<A, M>,
     {
-        let kind = self.kind;
-        let mut seats = self.seats.subscribe();
-        let mut request = give(&mut seats, turn, &make);
+        let roster = self.clone();
+        let (mut changed, mut request) = roster.give(turn, &make);
         async move {
             loop {
                 if let Some(request) = request
                     && let Ok(answer) = request.await
                 {
-                    return Ok(answer);
+                    return answer;
                 }
-                // A death is noticed by the supervisor too, which changes the seats.
-                let changed = seats.changed().await;
-                changed.map_err(|_| RunError::NoAnswer(kind))?;
-                request = give(&mut seats, turn, &make);
+                // The supervisor notices a death too, and changes the seats.
+                changed.await;
+                (changed, request) = roster.give(turn, &make);
             }
         }
     }
-}
 
-fn give<A, M>(
-    seats: &mut watch::Receiver<Vec<Option<Addr<A>>>>,
-    turn: usize,
-    make: &impl Fn() -> M,
-) -> Option<Request<A, M>>
-where
-    M: Message + Send + 'static,
-    M::Result: Send,
-    A: Handler<M>,
-    A::Context: ToEnvelope<A, M>,
-{
-    let seats = seats.borrow_and_update();
-    let from_turn = seats.iter().cycle().skip(turn % seats.len().max(1));
-    let worker = from_turn.take(seats.len()).flatten().next()?;
-    Some(worker.send(make()))
+    /// Gives work to whoever is there, if anybody is; and what completes when the seats change
+    /// from then on.
+    fn give<M>(
+        &self,
+        turn: usize,
+        make: &impl Fn() -> M,
+    ) -> (Pin<Box<OwnedNotified>>, Option<Request<A, M>>)
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        A::Context: ToEnvelope<A, M>,
+    {
+        let mut changed = Box::pin(Arc::clone(&self.0.changed).notified_owned());
+        changed.as_mut().enable();
+        let seats = self.seats();
+        let from_turn = seats.iter().cycle().skip(turn % seats.len().max(1));
+        let worker = from_turn.take(seats.len()).flatten().next();
+        let request = worker.map(|worker| worker.send(make()));
+        (changed, request)
+    }
 }
 
 #[cfg(test)]
@@ -145,8 +153,8 @@ mod tests {
     #[test]
     fn work_goes_to_another_when_its_worker_dies_and_waits_when_there_is_none() {
         actix_rt::System::new().block_on(async {
-            let (watch, mut deaths) = DeathWatch::new();
-            let roster = Roster::new("worker", 1);
+            let (watch, mut deaths) = DeathWatch::new(Default::default());
+            let roster = Roster::new(1);
             let mut answer = Box::pin(roster.ask(3, || Question));
             assert!(answer.as_mut().now_or_never().is_none(), "nobody is there");
             let start = |dies| watch.start(Role::Validator(0), "w", |_, _| Worker(dies)).1;
@@ -157,18 +165,8 @@ mod tests {
                 roster.fill(0, start(false));
             };
             let (answer, ()) = futures_util::future::join(answer, answers).await;
-            assert_eq!(answer.expect("an answer"), 7);
-            assert_eq!(roster.ask(8, || Question).await.expect("an answer"), 7);
-        });
-    }
-
-    #[test]
-    fn work_that_nobody_will_do_any_more_ends() {
-        actix_rt::System::new().block_on(async {
-            let roster: Roster<Worker> = Roster::new("worker", 2);
-            let answer = roster.ask(0, || Question);
-            drop(roster);
-            assert!(matches!(answer.await, Err(RunError::NoAnswer("worker"))));
+            assert_eq!(answer, 7);
+            assert_eq!(roster.ask(8, || Question).await, 7);
         });
     }
 }

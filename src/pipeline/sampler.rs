@@ -35,6 +35,7 @@ use super::validator::Validator;
 use crate::domain::reservoir::{Candidate, Floor, Reservoir};
 use crate::domain::selector::RankRange;
 use crate::domain::stratum::StratumId;
+use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
 use crate::telemetry::Telemetry;
@@ -59,6 +60,8 @@ pub struct WriteParts {
     pub telemetry: Telemetry,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 /// Who a sampler works with; known when all chunks are in.
@@ -133,9 +136,11 @@ impl Handler<Offer> for Sampler {
             // Done in an earlier round.
             return;
         }
+        let passage = self.parts.faults.enter_now(Site::Offer);
         for candidate in candidates {
             self.reservoir.offer(candidate);
         }
+        passage.leave();
         if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
             let population = self.population.unwrap_or(self.reservoir.offered());
             counters.population.set(population);
@@ -191,11 +196,15 @@ impl Handler<WriteStratum> for Sampler {
             ),
             _ => None,
         };
+        let faults = self.parts.faults.clone();
         let work = async move {
-            match work {
+            let passage = faults.enter(Site::Sample).await;
+            let result = match work {
                 Some(work) => work.await,
                 None => Err(RunError::NoAnswer("sampler")),
-            }
+            };
+            passage.leave();
+            result
         };
         AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
             work.into_actor(self),
@@ -328,7 +337,7 @@ impl Foreman {
             tokio::select! {
                 biased;
                 // Its turn ends only here: other files may be waiting for it.
-                Some(receipt) = staging.0.next() => self.receipts.push(receipt??),
+                Some(receipt) = staging.0.next() => self.receipts.push(receipt?),
                 Some(validated) = validating.next() => {
                     file = self.place(file, validated?, staging).await?;
                 }
@@ -356,7 +365,7 @@ impl Foreman {
             candidates: Arc::clone(&candidates),
             credit: Arc::clone(&credit),
         });
-        async move { answer.await? }.boxed_local()
+        answer.boxed_local()
     }
 
     async fn place(
@@ -382,7 +391,7 @@ impl Foreman {
             let turn = loop {
                 tokio::select! {
                     biased;
-                    Some(receipt) = staging.0.next() => self.receipts.push(receipt??),
+                    Some(receipt) = staging.0.next() => self.receipts.push(receipt?),
                     turn = self.parts.turns.take() => break turn,
                 }
             };
@@ -420,7 +429,7 @@ impl Foreman {
         };
         let turn = self.parts.turns.take().await;
         let commit = move || Commit(commit.clone());
-        self.crew.uploaders.ask(turn.number, commit).await??;
+        self.crew.uploaders.ask(turn.number, commit).await?;
         Ok(StratumResult {
             stratum: self.stratum,
             population: 0,
@@ -450,15 +459,13 @@ async fn wait<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> Option<T> {
 
 /// Blocks on their way to the sink.
 #[derive(Default)]
-struct Staging(
-    FuturesUnordered<LocalBoxFuture<'static, Result<Result<BlockReceipt, SinkError>, RunError>>>,
-);
+struct Staging(FuturesUnordered<LocalBoxFuture<'static, Result<BlockReceipt, SinkError>>>);
 
 impl Staging {
     /// Waits for all blocks.
     async fn finish(&mut self, receipts: &mut Vec<BlockReceipt>) -> Result<(), RunError> {
         while let Some(receipt) = self.0.next().await {
-            receipts.push(receipt??);
+            receipts.push(receipt?);
         }
         Ok(())
     }

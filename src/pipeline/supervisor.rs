@@ -35,6 +35,7 @@ use crate::domain::lease::{Grant, Lease, LeaseTable};
 use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::StratumId;
 use crate::domain::throttle::ThrottleGate;
+use crate::fault::{Faults, Site};
 use crate::runtime::JobError;
 use crate::sink::DatasetSink;
 use crate::source::SourceError;
@@ -103,6 +104,8 @@ pub struct SupervisorParts {
     pub stop: Arc<AtomicBool>,
     /// Starts actors.
     pub watch: DeathWatch,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
 }
 
 /// What a run brought, before it is published.
@@ -200,7 +203,7 @@ impl Supervisor {
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.started.elapsed() + self.parts.faults.skew()
     }
 
     /// Ends the run, once.
@@ -409,6 +412,7 @@ impl Handler<ChunkFetched> for Supervisor {
         if self.has_ended() {
             return;
         }
+        let passage = self.parts.faults.enter_now(Site::Supervisor);
         let ChunkFetched { lease, result } = report;
         self.staff.reported(&lease);
         match result {
@@ -419,6 +423,7 @@ impl Handler<ChunkFetched> for Supervisor {
             Err(error) => self.chunk_failed(lease, error, context),
         }
         self.grant(context);
+        passage.leave();
     }
 }
 

@@ -9,7 +9,7 @@ use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Commit, Stage};
 use super::pulse::Pulse;
-use crate::fault;
+use crate::fault::{self, Faults, Site};
 use crate::sink::{BlockReceipt, DatasetSink, SinkError};
 use crate::telemetry::Telemetry;
 
@@ -18,15 +18,22 @@ pub struct Uploader {
     sink: Arc<dyn DatasetSink>,
     telemetry: Telemetry,
     pulse: Pulse,
+    faults: Faults,
 }
 
 impl Uploader {
     /// An uploader for a sink.
-    pub fn new(sink: Arc<dyn DatasetSink>, telemetry: Telemetry, pulse: Pulse) -> Self {
+    pub fn new(
+        sink: Arc<dyn DatasetSink>,
+        telemetry: Telemetry,
+        pulse: Pulse,
+        faults: Faults,
+    ) -> Self {
         Self {
             sink,
             telemetry,
             pulse,
+            faults,
         }
     }
 }
@@ -41,9 +48,10 @@ impl Handler<Stage> for Uploader {
     fn handle(&mut self, Stage(block): Stage, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
         let telemetry = Arc::clone(&self.telemetry);
-        let busy = self.pulse.busy();
+        let (busy, faults) = (self.pulse.busy(), self.faults.clone());
         let work = async move {
             let _busy = busy;
+            let passage = faults.enter(Site::Uploader).await;
             fault::point("stage");
             let receipt = sink.stage(block).await?;
             fault::point("staged");
@@ -51,6 +59,7 @@ impl Handler<Stage> for Uploader {
             if !receipt.sent {
                 telemetry.kept.add(receipt.bytes);
             }
+            passage.leave();
             Ok(receipt)
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))
@@ -62,12 +71,14 @@ impl Handler<Commit> for Uploader {
 
     fn handle(&mut self, Commit(file): Commit, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
-        let busy = self.pulse.busy();
+        let (busy, faults) = (self.pulse.busy(), self.faults.clone());
         let work = async move {
             let _busy = busy;
+            let passage = faults.enter(Site::Uploader).await;
             fault::point("commit");
             sink.commit(file).await?;
             fault::point("committed");
+            passage.leave();
             Ok(())
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))

@@ -165,6 +165,7 @@ impl Supervisor {
             samplers: self.staff.samplers.iter().cloned().collect(),
             closed: self.parts.closed,
             stop: Arc::clone(&self.parts.stop),
+            faults: self.parts.faults.clone(),
         };
         let name = format!("dedup of round {}", self.round);
         let (id, dedup) = (self.parts.watch).start(Role::Deduper, name, |_, _| Deduper::new(parts));
@@ -204,8 +205,8 @@ impl Supervisor {
             return crew.clone();
         }
         let crew = Crew {
-            validators: Roster::new("validator", self.parts.validators),
-            uploaders: Roster::new("uploader", self.parts.uploaders),
+            validators: Roster::new(self.parts.validators),
+            uploaders: Roster::new(self.parts.uploaders),
         };
         self.staff.crew = Some((crew.clone(), shape));
         (0..self.parts.validators).for_each(|number| self.start_hand(Role::Validator(number)));
@@ -229,7 +230,12 @@ impl Supervisor {
             }
             Role::Uploader(number) => {
                 let telemetry = Arc::clone(&parts.telemetry);
-                let uploader = Uploader::new(Arc::clone(&parts.sink), telemetry, of_actor);
+                let uploader = Uploader::new(
+                    Arc::clone(&parts.sink),
+                    telemetry,
+                    of_actor,
+                    parts.faults.clone(),
+                );
                 let name = format!("uploader-{number}");
                 let (id, uploader) = parts.watch.start(role, name, |_, _| uploader);
                 crew.uploaders.fill(number, uploader);
@@ -251,6 +257,10 @@ impl Supervisor {
             }
             Role::Deduper | Role::Sampler(_) => {
                 if self.staff.domain.remove(&death.id) {
+                    self.tell(Event::Death {
+                        actor: death.actor.clone(),
+                        cause: death.cause,
+                    });
                     self.rebuild(self.dead(&death), context);
                 }
             }

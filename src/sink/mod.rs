@@ -184,6 +184,16 @@ pub enum SinkError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// It does not answer.
+    #[error("no answer for {} s when asked to {action} {path}", .patience.as_secs())]
+    Silent {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: String,
+        /// For how long.
+        patience: Duration,
+    },
     /// Work on the sink did not come to its end.
     #[error(transparent)]
     Job(#[from] crate::runtime::JobError),

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::domain::header::Position;
 use crate::domain::json::JsonError;
 use crate::domain::record::Assembler;
+use crate::fault::{Faults, Kind, Site};
 use crate::source::RowForm;
 use crate::spool::sealed::SealedChunk;
 
@@ -70,9 +71,18 @@ struct Inner {
 #[derive(Debug, Clone, Default)]
 pub struct Payloads {
     inner: Arc<Mutex<Inner>>,
+    faults: Faults,
 }
 
 impl Payloads {
+    /// No files yet.
+    pub fn new(faults: Faults) -> Self {
+        Self {
+            inner: Arc::default(),
+            faults,
+        }
+    }
+
     fn add(&self, store: Store) -> u32 {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.stores.push(store);
@@ -150,7 +160,13 @@ impl Payloads {
         let file = self.file(position.store)?;
         let start = out.len();
         out.resize(start + position.length as usize, 0);
-        let result = file.read_exact_at(&mut out[start..], position.offset);
+        let mut result = file.read_exact_at(&mut out[start..], position.offset);
+        match self.faults.due(Site::Payload) {
+            Some(Kind::Io) => result = Err(std::io::ErrorKind::Other.into()),
+            Some(Kind::Truncated) => result = Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Some(Kind::Corrupt) if position.length > 0 => out[start] ^= 1,
+            _ => {}
+        }
         let intact = match result {
             Ok(()) => xxh3_64(&out[start..]) == position.checksum,
             // The file has become shorter.

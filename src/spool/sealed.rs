@@ -25,7 +25,7 @@ use crate::domain::chunk::Chunk;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::row::RowShape;
-use crate::fault;
+use crate::fault::{self, Faults, Kind, Site};
 use crate::source::RowForm;
 
 const MAGIC: &[u8; 8] = b"glnseal2";
@@ -70,6 +70,7 @@ pub struct Spool {
     /// Of the lease that is written under.
     epoch: u64,
     parts: Arc<Mutex<BTreeMap<Part, Arc<Mutex<PartState>>>>>,
+    faults: Faults,
 }
 
 /// What is known of a part. Held while it is checked or sealed, so that one thing happens at a time.
@@ -95,7 +96,14 @@ impl Spool {
             used: Arc::new(AtomicU64::new(0)),
             epoch: 0,
             parts: Arc::default(),
+            faults: Faults::default(),
         })
+    }
+
+    /// The same folder, where things go wrong on purpose.
+    #[must_use]
+    pub fn with_faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
     }
 
     /// The same folder, for what is written under a lease.
@@ -177,6 +185,14 @@ impl Spool {
         let seal = self.path(part, "sealed");
         let state = self.state(part);
         let mut state = lock(&state);
+        match self.faults.due(Site::Open) {
+            Some(Kind::Io) => {
+                return Err(SpoolError::io("read", seal)(io::ErrorKind::Other.into()));
+            }
+            // There may be nothing to damage.
+            Some(kind) => drop(damage(&self.path(part, "rows"), kind)),
+            None => {}
+        }
         match self.check(part, &seal) {
             Ok(sealed) => {
                 self.account(&mut state, sealed.footer.rows_bytes);
@@ -297,6 +313,17 @@ impl Spool {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a disk does to a file now and then.
+fn damage(path: &Path, kind: Kind) -> io::Result<()> {
+    let mut bytes = fs::read(path)?;
+    let middle = bytes.len() / 2;
+    match bytes.get_mut(middle) {
+        Some(byte) if kind == Kind::Corrupt => *byte ^= 1,
+        _ => bytes.truncate(middle),
+    }
+    fs::write(path, bytes)
 }
 
 /// Removes what attempts of an earlier start have written aside.
@@ -420,6 +447,18 @@ impl ChunkWriter {
     pub fn append(&mut self, id: &[u8], facts: RowFacts, payload: &[u8]) -> Result<(), SpoolError> {
         let bytes = payload.len() as u64;
         self.aside.reserve(bytes)?;
+        if let Some(kind) = self.aside.spool.faults.due(Site::Append) {
+            let error = match kind {
+                Kind::NoSpace => io::ErrorKind::StorageFull,
+                Kind::ShortWrite => {
+                    let half = self.rows.write_all(&payload[..payload.len() / 2]);
+                    half.map_err(self.io("write", "rows"))?;
+                    io::ErrorKind::WriteZero
+                }
+                _ => io::ErrorKind::Other,
+            };
+            return Err(self.io("write", "rows")(error.into()));
+        }
         let offset = self.footer.rows_bytes;
         self.footer.rows_bytes += bytes;
         self.footer.headers += 1;
@@ -479,6 +518,11 @@ impl ChunkWriter {
         }
         rename("rows", &rows)?;
         fault::point("seal");
+        // Either side of the rename that seals.
+        let passage = spool.faults.enter_now(Site::Seal);
+        if let Some(error) = passage.error_before() {
+            return Err(self.io("rename", "sealed")(error));
+        }
         rename("sealed", &seal)?;
         File::open(&spool.folder)
             .and_then(|folder| folder.sync_all())
@@ -488,6 +532,10 @@ impl ChunkWriter {
         let before = std::mem::replace(&mut state.sealed_bytes, bytes);
         spool.used.fetch_sub(before, Ordering::Relaxed);
         fault::point("sealed");
+        if let Some(error) = passage.error_after() {
+            return Err(self.io("seal", "sealed")(error));
+        }
+        passage.leave();
         Ok(SealedChunk {
             seal,
             rows,

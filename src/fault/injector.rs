@@ -1,0 +1,247 @@
+//! Carries a plan out, for one run: counts passages, says what is due, remembers what struck.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::future::pending;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, Id};
+use tokio::time::Instant;
+
+use super::{FaultPlan, Kind, Planned, Site};
+
+/// How long something slow takes: long, and far shorter than a lease.
+const SLOW: Duration = Duration::from_secs(30);
+
+/// How far a clock jumps: past every lease.
+const JUMP: Duration = Duration::from_secs(7200);
+
+/// What an injected panic carries: no panic of gleaner's own does.
+#[derive(Debug)]
+pub struct Injected;
+
+/// A fault that struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Struck {
+    /// Which.
+    pub fault: Planned,
+    /// When, since the injector was made.
+    pub at: Duration,
+}
+
+type Watcher = Box<dyn Fn(Site, u64) + Send + Sync>;
+
+#[derive(Debug, Default)]
+struct State {
+    passed: BTreeMap<Site, u64>,
+    struck: Vec<Struck>,
+    skew: Duration,
+    /// Only ever looked up, so that the order means nothing.
+    tasks: HashMap<Id, AbortHandle>,
+}
+
+/// Carries a plan out.
+pub struct Injector {
+    plan: FaultPlan,
+    started: Instant,
+    state: Mutex<State>,
+    /// Told when the process is to be gone.
+    crash: Notify,
+    /// Sees every passage.
+    watcher: Option<Watcher>,
+}
+
+impl Injector {
+    /// For a plan. Its clock is tokio's, so it must be made on the run's runtime.
+    pub fn new(plan: FaultPlan) -> Self {
+        Self {
+            plan,
+            started: Instant::now(),
+            state: Mutex::default(),
+            crash: Notify::new(),
+            watcher: None,
+        }
+    }
+
+    /// Has somebody see every passage, as it happens.
+    #[must_use]
+    pub fn watched(self, watcher: impl Fn(Site, u64) + Send + Sync + 'static) -> Self {
+        Self {
+            watcher: Some(Box::new(watcher)),
+            ..self
+        }
+    }
+
+    /// What has struck so far.
+    pub fn struck(&self) -> Vec<Struck> {
+        self.state().struck.clone()
+    }
+
+    /// How often each site was passed.
+    pub fn passed(&self) -> BTreeMap<Site, u64> {
+        self.state().passed.clone()
+    }
+
+    /// Completes when the process is to be gone ([`Kind::Crash`]): whoever carries the run kills the
+    /// process, or drops the run.
+    pub async fn crashed(&self) {
+        self.crash.notified().await;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // What is guarded is whole after every statement.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn due(&self, site: Site) -> Option<Kind> {
+        let (nth, due) = {
+            let mut state = self.state();
+            let passed = state.passed.entry(site).or_default();
+            *passed += 1;
+            let nth = *passed;
+            let due = self.plan.due(site, nth);
+            if let Some(kind) = due {
+                let fault = Planned { site, nth, kind };
+                let at = self.started.elapsed();
+                state.struck.push(Struck { fault, at });
+                tracing::info!(%fault, "injected");
+            }
+            (nth, due)
+        };
+        if let Some(watcher) = &self.watcher {
+            watcher(site, nth);
+        }
+        match due {
+            Some(Kind::ClockJump) => self.state().skew += JUMP,
+            Some(Kind::Crash) => self.crash.notify_one(),
+            _ => {}
+        }
+        due
+    }
+}
+
+/// The faults of a run: none, or those of an injector.
+#[derive(Clone, Default)]
+pub struct Faults(Option<Arc<Injector>>);
+
+impl From<Arc<Injector>> for Faults {
+    fn from(injector: Arc<Injector>) -> Self {
+        Self(Some(injector))
+    }
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plan = self.0.as_ref().map(|injector| injector.plan.to_string());
+        f.debug_tuple("Faults").field(&plan).finish()
+    }
+}
+
+impl Faults {
+    /// Passes a site; says what is due there. The caller makes it happen.
+    pub fn due(&self, site: Site) -> Option<Kind> {
+        self.0.as_ref()?.due(site)
+    }
+
+    /// An actor begins its work: it may die of it, hang, or be slow.
+    ///
+    /// # Panics
+    /// If that is due.
+    pub async fn enter(&self, site: Site) -> Passage {
+        let Some(injector) = &self.0 else {
+            return Passage(None);
+        };
+        let due = injector.due(site);
+        match due {
+            Some(Kind::PanicBefore) => panic_now(),
+            Some(Kind::Hang) => pending().await,
+            Some(Kind::Slow) => tokio::time::sleep(SLOW).await,
+            Some(Kind::Abort) => {
+                injector.abort();
+                pending().await
+            }
+            _ => {}
+        }
+        Passage(due)
+    }
+
+    /// As [`Self::enter`], where nothing can wait: a task that is cancelled ends with its message.
+    ///
+    /// # Panics
+    /// If that is due.
+    pub fn enter_now(&self, site: Site) -> Passage {
+        let due = self.due(site);
+        match (due, &self.0) {
+            (Some(Kind::PanicBefore), _) => panic_now(),
+            (Some(Kind::Abort), Some(injector)) => injector.abort(),
+            _ => {}
+        }
+        Passage(due)
+    }
+
+    /// Makes a task known, so that it can be cancelled.
+    pub fn enlist(&self, task: &AbortHandle) {
+        if let Some(injector) = &self.0 {
+            injector.state().tasks.insert(task.id(), task.clone());
+        }
+    }
+
+    /// How far the clock has jumped.
+    pub fn skew(&self) -> Duration {
+        let injector = self.0.as_ref();
+        injector.map_or(Duration::ZERO, |injector| injector.state().skew)
+    }
+
+    /// Whether a panic was injected.
+    pub fn is_injected(panic: &(dyn Any + Send)) -> bool {
+        panic.is::<Injected>()
+    }
+}
+
+impl Injector {
+    /// Cancels the task that this is called from.
+    fn abort(&self) {
+        let task = self.state().tasks.get(&tokio::task::id()).cloned();
+        if let Some(task) = task {
+            task.abort();
+        }
+    }
+}
+
+fn panic_now() -> ! {
+    std::panic::panic_any(Injected)
+}
+
+/// An actor's work, between its two ends.
+#[derive(Debug)]
+#[must_use]
+pub struct Passage(Option<Kind>);
+
+impl Passage {
+    /// What file work comes to before its effect, if it fails.
+    pub fn error_before(&self) -> Option<io::Error> {
+        match self.0? {
+            Kind::NoSpace => Some(io::ErrorKind::StorageFull.into()),
+            Kind::Io => Some(io::ErrorKind::Other.into()),
+            _ => None,
+        }
+    }
+
+    /// What file work comes to after its effect, if nobody hears of it.
+    pub fn error_after(&self) -> Option<io::Error> {
+        (self.0? == Kind::AckLost).then(|| io::ErrorKind::Other.into())
+    }
+
+    /// The work is done, and nobody knows of it yet.
+    ///
+    /// # Panics
+    /// If that is due.
+    pub fn leave(self) {
+        if self.0 == Some(Kind::PanicAfter) {
+            panic_now();
+        }
+    }
+}

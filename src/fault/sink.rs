@@ -1,0 +1,128 @@
+//! A sink that fails as planned.
+
+use std::future::{Future, pending};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::{Faults, Kind, Site};
+use crate::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+
+/// How long something slow takes.
+const SLOW: Duration = Duration::from_secs(30);
+
+/// How long something that is overtaken takes.
+const OVERTAKEN: Duration = Duration::from_secs(2);
+
+/// A sink in front of another.
+pub struct FaultySink {
+    inner: Arc<dyn DatasetSink>,
+    faults: Faults,
+}
+
+impl FaultySink {
+    /// In front of a sink.
+    pub fn new(inner: Arc<dyn DatasetSink>, faults: Faults) -> Self {
+        Self { inner, faults }
+    }
+
+    /// Does something as planned; `again` does it once more.
+    async fn strike<'a, T>(
+        &'a self,
+        site: Site,
+        action: &'static str,
+        path: String,
+        work: impl Fn() -> BoxFuture<'a, Result<T, SinkError>>,
+    ) -> Result<T, SinkError> {
+        let remote = |reason: &str| SinkError::Remote {
+            action,
+            path: path.clone(),
+            reason: format!("{reason} (injected)"),
+            hint: "run the same command again: it goes on where it stopped",
+        };
+        let disk = |error: io::Error| SinkError::Io {
+            action,
+            path: path.clone(),
+            error,
+        };
+        match self.faults.due(site) {
+            Some(Kind::Transient) => Err(remote("the connection was reset")),
+            Some(Kind::Throttle) => Err(remote("the service is throttling")),
+            Some(Kind::AuthExpiry) => Err(remote("the login has expired")),
+            Some(Kind::NoSpace) => Err(disk(io::ErrorKind::StorageFull.into())),
+            Some(Kind::Io) => Err(disk(io::ErrorKind::Other.into())),
+            Some(Kind::Hang) => pending().await,
+            Some(Kind::AckLost) if site == Site::Publish => {
+                work().await?;
+                Err(remote("the connection was reset"))
+            }
+            Some(Kind::AckLost) => {
+                work().await?;
+                pending().await
+            }
+            Some(Kind::Slow) => after(SLOW, work()).await,
+            Some(Kind::Reordered) => after(OVERTAKEN, work()).await,
+            Some(Kind::Duplicate) => {
+                work().await?;
+                work().await
+            }
+            _ => work().await,
+        }
+    }
+}
+
+async fn after<T>(pause: Duration, work: impl Future<Output = T>) -> T {
+    tokio::time::sleep(pause).await;
+    work.await
+}
+
+impl DatasetSink for FaultySink {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.inner.block_bytes()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.inner.patience()
+    }
+
+    fn claim<'a>(
+        &'a self,
+        dataset: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        self.inner.claim(dataset, claim)
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        let path = block.path.clone();
+        let work = move || self.inner.stage(block.clone());
+        async move { self.strike(Site::Stage, "write", path, work).await }.boxed()
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        let path = file.path.clone();
+        let work = move || self.inner.commit(file.clone());
+        async move { self.strike(Site::Commit, "commit", path, work).await }.boxed()
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        let work = move || self.inner.publish(dataset, manifest.clone());
+        let path = dataset.to_owned();
+        async move { self.strike(Site::Publish, "publish", path, work).await }.boxed()
+    }
+
+    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.release(dataset)
+    }
+}

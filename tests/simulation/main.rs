@@ -1,0 +1,183 @@
+//! The real pipeline, simulated: all actors on one arbiter, paused time, work done in line. One seed
+//! is one schedule of faults; the oracle is the reference evaluator, sequential and without faults.
+//!
+//! `CHAOS_SEEDS=100000` runs more seeds, `CHAOS_FROM=5000` others. A seed that fails prints the
+//! command that replays it and its smallest plan; put that line into `tests/regressions.seeds`.
+#![cfg(feature = "fault-injection")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod run;
+mod sink;
+mod source;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use gleaner::fault::{self, FaultPlan};
+
+use run::{Seen, simulate};
+use world::{WORLDS, World};
+
+/// Seeds of a usual run.
+const SEEDS: u64 = 1000;
+
+/// Passages of a site among which faults are drawn: what every world passes.
+const PASSAGES: u64 = 10;
+
+fn variable(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+    )
+}
+
+/// The faults of a seed: none to ten, so that some runs are nearly quiet and some are not.
+fn plan_of(seed: u64) -> FaultPlan {
+    FaultPlan::draw(seed, (seed % 11) as usize, PASSAGES, &[], &[])
+}
+
+/// What is wrong with a run, if anything is.
+fn violation(seed: u64, plan: &FaultPlan) -> Result<Seen, String> {
+    let simulation = || simulate(World::of(seed), seed, plan);
+    match catch_unwind(AssertUnwindSafe(simulation)) {
+        Ok(result) => result,
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            Err(text.unwrap_or_else(|| "a panic".to_owned()))
+        }
+    }
+}
+
+/// Runs a seed; a failure is made small and told with the command that replays it.
+fn check(seed: u64, plan: FaultPlan) -> Seen {
+    violation(seed, &plan).unwrap_or_else(|what| {
+        let smallest = plan.shrink(|plan| violation(seed, plan).is_err());
+        panic!(
+            "seed {seed}: {what}\nreplay with\n  CHAOS_SEED={seed} CHAOS_PLAN='{smallest}' cargo test --features fault-injection --test simulation -- one_seed --nocapture"
+        )
+    })
+}
+
+#[derive(Default)]
+struct Totals {
+    faults: BTreeMap<(fault::Stage, fault::Kind), u64>,
+    events: BTreeMap<String, u64>,
+    starts: u64,
+    hours: f64,
+    passages: u64,
+}
+
+impl Totals {
+    fn add(&mut self, seen: &Seen) {
+        for struck in &seen.struck {
+            let cell = (struck.fault.site.stage(), struck.fault.kind);
+            *self.faults.entry(cell).or_default() += 1;
+        }
+        for (kind, count) in &seen.events {
+            *self.events.entry(kind.clone()).or_default() += count;
+        }
+        self.starts += seen.starts;
+        self.hours += seen.virtual_time.as_secs_f64() / 3600.0;
+        self.passages += seen.passages;
+    }
+}
+
+#[test]
+fn many_seeds_give_what_the_reference_gives() {
+    run::quiet_panics();
+    let seeds = variable("CHAOS_SEEDS").unwrap_or(SEEDS);
+    let first = variable("CHAOS_FROM").unwrap_or(0);
+    let next = AtomicU64::new(first);
+    let totals = Mutex::new(Totals::default());
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + seeds {
+                return;
+            }
+            let seen = check(seed, plan_of(seed));
+            totals.lock().expect("no panic").add(&seen);
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let totals = totals.into_inner().expect("no panic");
+    let struck: u64 = totals.faults.values().sum();
+    eprintln!(
+        "{seeds} seeds, {} starts, {:.0} virtual hours, {} passages, {struck} faults, 0 violations",
+        totals.starts, totals.hours, totals.passages
+    );
+    eprintln!("events: {:?}", totals.events);
+    for ((stage, kind), count) in &totals.faults {
+        eprintln!("  {stage:10} {kind:13} {count}");
+    }
+    if seeds >= SEEDS {
+        let hit: BTreeSet<_> = totals.faults.keys().copied().collect();
+        let missed: Vec<_> = fault::cells().difference(&hit).copied().collect();
+        assert!(missed.is_empty(), "never struck: {missed:?}");
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_trace_twice() {
+    run::quiet_panics();
+    for seed in (0..WORLDS * 11).step_by(7) {
+        let first = check(seed, plan_of(seed));
+        let second = check(seed, plan_of(seed));
+        assert_eq!(first, second, "seed {seed}");
+        assert!(first.passages > 0);
+    }
+}
+
+#[test]
+fn what_once_failed() {
+    run::quiet_panics();
+    let lines = include_str!("../regressions.seeds").lines();
+    for line in lines.filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
+        let (seed, plan) = line.split_once(' ').unwrap_or((line, ""));
+        let plan = plan.split('#').next().unwrap_or_default();
+        check(seed.parse().expect("a seed"), plan.parse().expect("a plan"));
+    }
+}
+
+/// `CHAOS_SEED=N [CHAOS_PLAN='...']`: one seed, told in full.
+#[test]
+fn one_seed() {
+    run::quiet_panics();
+    let Some(seed) = variable("CHAOS_SEED") else {
+        return;
+    };
+    let plan = match std::env::var("CHAOS_PLAN") {
+        Ok(plan) => plan.parse().expect("a plan"),
+        Err(_) => plan_of(seed),
+    };
+    eprintln!("plan: {plan}");
+    eprintln!("{:#?}", violation(seed, &plan));
+}
+
+/// The simulation would notice: an oracle of another sample is not met.
+#[test]
+fn a_wrong_result_is_noticed() {
+    run::quiet_panics();
+    let world = World::of(0);
+    let mut wrong = world.clone();
+    wrong.expected = World::of(WORLDS / 2 + 1).expected.clone();
+    let noticed = catch_unwind(AssertUnwindSafe(|| {
+        simulate(&wrong, 0, &FaultPlan::default())
+    }));
+    assert!(!matches!(noticed, Ok(Ok(_))), "nobody noticed");
+    let seen = simulate(world, 0, &FaultPlan::default()).expect("good");
+    assert!(seen.virtual_time < Duration::from_secs(600) && seen.starts == 1);
+}

@@ -1,0 +1,234 @@
+//! One seed: starts of a run until it has published, with faults, on a clock of its own.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Once};
+use std::time::Duration;
+
+use gleaner::config;
+use gleaner::config::settings::Settings;
+use gleaner::fault::{FaultPlan, FaultySink, FaultySource, Injected, Injector, Struck};
+use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
+use gleaner::pipeline::{self, RunError, RunParts, RunReport};
+use gleaner::runtime::CpuPool;
+use gleaner::telemetry::{Counters, Telemetry};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::sink::SimSink;
+use crate::source::SimSource;
+use crate::support::{Dataset, assert_same_records};
+use crate::world::World;
+
+/// `workers.patience` of all runs: the time of a lease.
+const LEASE: Duration = Duration::from_secs(600);
+
+/// After the last fault a run has this long.
+const LIMIT: Duration = Duration::from_secs(10 * LEASE.as_secs());
+
+/// No plan has so many faults that a run needs to be started more often.
+const STARTS: u64 = 40;
+
+/// What a simulation saw. Two of one seed are equal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    pub struck: Vec<Struck>,
+    pub events: BTreeMap<String, u64>,
+    pub starts: u64,
+    pub virtual_time: Duration,
+    pub passages: u64,
+    /// Of every passage of every site, with its instant.
+    pub trace: u64,
+    /// Why starts ended without a dataset.
+    pub errors: Vec<String>,
+}
+
+thread_local! {
+    /// Panics on this thread that nobody injected.
+    static PANICS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Injected panics are not printed; others are, and are counted.
+pub fn quiet_panics() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !info.payload().is::<Injected>() {
+                PANICS.set(PANICS.get() + 1);
+                usual(info);
+            }
+        }));
+    });
+}
+
+/// Runs a plan in a world; says what is wrong, if anything is.
+pub fn simulate(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, String> {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+    };
+    PANICS.set(0);
+    let system = actix_rt::System::with_tokio_rt(runtime);
+    let seen = system.block_on(starts(world, seed, plan))?;
+    match PANICS.get() {
+        0 => Ok(seen),
+        n => Err(format!("{n} panics that nobody injected")),
+    }
+}
+
+/// What a start of the run gets.
+struct Setting<'a> {
+    world: &'a World,
+    settings: Settings,
+    folder: tempfile::TempDir,
+    sink: SimSink,
+    injector: Arc<Injector>,
+}
+
+async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, String> {
+    let began = Instant::now();
+    let trace = Arc::new(Mutex::new((0u64, 0u64)));
+    let watched = Arc::clone(&trace);
+    let injector = Injector::new(plan.clone()).watched(move |site, nth| {
+        let mut trace = watched.lock().expect("no panic");
+        let passage = format!("{}/{}/{site}/{nth}", trace.1, began.elapsed().as_nanos());
+        *trace = (
+            trace.0 + 1,
+            xxhash_rust::xxh64::xxh64(passage.as_bytes(), 0),
+        );
+    });
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    let setting = Setting {
+        world,
+        settings: world.settings(seed),
+        folder: folder.expect("a folder"),
+        sink: SimSink::default(),
+        injector: Arc::new(injector),
+    };
+    let mut seen = Seen {
+        struck: Vec::new(),
+        events: BTreeMap::new(),
+        starts: 0,
+        virtual_time: Duration::ZERO,
+        passages: 0,
+        trace: 0,
+        errors: Vec::new(),
+    };
+    loop {
+        seen.starts += 1;
+        if seen.starts > STARTS {
+            return Err(format!("not done after {STARTS} starts: {:?}", seen.errors));
+        }
+        let telemetry = Counters::new(&setting.settings.selection);
+        let done = start(&setting, seed, &telemetry).await;
+        for (kind, count) in telemetry.events.counts() {
+            *seen.events.entry(kind.to_owned()).or_default() += count;
+        }
+        match done {
+            Some(Ok(report)) => {
+                finish(&setting, &report);
+                break;
+            }
+            Some(Err(error)) => {
+                let folder = setting.folder.path().display().to_string();
+                let text = format!("{error:?}").replace(&folder, "");
+                if let RunError::Imbalance(_) | RunError::Settings(_) | RunError::NoAnswer(_) =
+                    error
+                {
+                    return Err(text);
+                }
+                seen.errors.push(text);
+            }
+            None => seen.errors.push("crash".to_owned()),
+        }
+    }
+    seen.struck = setting.injector.struck();
+    seen.virtual_time = began.elapsed();
+    (seen.passages, seen.trace) = *trace.lock().expect("no panic");
+    let last = seen.struck.iter().map(|struck| struck.at).max();
+    let since = seen.virtual_time - last.unwrap_or_default();
+    if since > LIMIT {
+        return Err(format!(
+            "not done {} s after the last fault",
+            since.as_secs()
+        ));
+    }
+    Ok(seen)
+}
+
+/// One start; `None` if it was killed.
+async fn start(
+    setting: &Setting<'_>,
+    seed: u64,
+    telemetry: &Telemetry,
+) -> Option<Result<RunReport, RunError>> {
+    let settings = setting.settings.clone();
+    let input = setting.folder.path().join("in");
+    std::fs::create_dir_all(&input).expect("writable");
+    let source = SimSource::new(
+        setting.world,
+        settings.chunks.count.get(),
+        &settings.selection,
+        input,
+    );
+    let faults = gleaner::fault::Faults::from(Arc::clone(&setting.injector));
+    let parts = RunParts {
+        work_dir: work_dir(setting, seed),
+        source: Arc::new(FaultySource::new(Arc::new(source), faults.clone())),
+        sink: Arc::new(FaultySink::new(
+            Arc::new(setting.sink.clone()),
+            faults.clone(),
+        )),
+        telemetry: Arc::clone(telemetry),
+        settings,
+        pool: Arc::new(CpuPool::inline()),
+        faults,
+    };
+    let done = tokio::select! {
+        biased;
+        () = setting.injector.crashed() => None,
+        done = pipeline::run(parts, pending()) => Some(done),
+        () = tokio::time::sleep(20 * LIMIT) => panic!("the run hangs"),
+    };
+    // What was dropped is gone before the next start.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    done
+}
+
+fn work_dir(setting: &Setting<'_>, seed: u64) -> WorkDir {
+    let described = config::described(&setting.settings);
+    let fingerprint = config::fingerprint(&described);
+    let record = RunRecord {
+        run_id: "run".to_owned(),
+        fingerprint: fingerprint.clone(),
+        settings: described.clone(),
+        started: Timestamp::from_second(seed as i64).expect("an instant"),
+        window_start: None,
+        window_end: None,
+        dataset: "d".to_owned(),
+        location: "memory".to_owned(),
+        inputs: None,
+        state: RunState::Running,
+    };
+    let path = setting.folder.path().join("work");
+    WorkDir::open(&path, &fingerprint, &described, false, || record).expect("free")
+}
+
+/// The dataset is that of the oracle, to the byte and to the count.
+fn finish(setting: &Setting<'_>, report: &RunReport) {
+    assert!(setting.sink.is_published());
+    let out = setting.folder.path().join("out");
+    setting.sink.write_to(&out);
+    assert_same_records(&Dataset::read(&out), &setting.world.expected);
+    assert_eq!(report.manifest.chunks.missing.len(), 0);
+}

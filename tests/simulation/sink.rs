@@ -1,0 +1,196 @@
+//! A sink in memory, which outlives the starts of a run as a container does, and which insists.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gleaner::sink::{
+    Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Small, so that every file has some.
+const BLOCK: usize = 1500;
+
+#[derive(Default)]
+struct State {
+    claim: Option<ClaimRecord>,
+    staged: BTreeMap<(String, u32), Bytes>,
+    files: BTreeMap<String, Vec<u8>>,
+    manifest: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Default)]
+pub struct SimSink(Arc<Mutex<State>>);
+
+impl SimSink {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no panic")
+    }
+
+    pub fn is_published(&self) -> bool {
+        self.state().manifest.is_some()
+    }
+
+    /// Writes the dataset into a folder.
+    pub fn write_to(&self, folder: &Path) {
+        let state = self.state();
+        assert!(state.claim.is_none(), "the claim is left");
+        let manifest = state.manifest.as_ref().expect("a published dataset");
+        let files = state
+            .files
+            .iter()
+            .map(|(path, bytes)| (path.as_str(), bytes));
+        for (path, bytes) in files.chain([(MANIFEST, manifest)]) {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+            fs::write(path, bytes).expect("writable");
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Everything takes a little.
+async fn pause(bytes: usize) {
+    tokio::time::sleep(Duration::from_micros(500 + bytes as u64)).await;
+}
+
+impl State {
+    fn commit(&mut self, file: FileCommit) -> Result<(), SinkError> {
+        assert!(file.is_whole(), "{}: a commit of half a file", file.path);
+        let mut bytes = Vec::new();
+        for receipt in &file.blocks {
+            let key = (file.path.clone(), receipt.index);
+            match self.staged.get(&key) {
+                Some(block) => bytes.extend_from_slice(block),
+                // A commit uses its blocks up; done again it finds its file.
+                None => {
+                    let found = self.files.get(&file.path);
+                    let found = found.unwrap_or_else(|| panic!("{}: no such block", file.path));
+                    assert_eq!(hex(found), file.sha256, "{} was changed", file.path);
+                    return Ok(());
+                }
+            }
+        }
+        assert_eq!(hex(&bytes), file.sha256, "{}: other bytes", file.path);
+        self.staged.retain(|(path, _), _| *path != file.path);
+        if let Some(before) = self.files.insert(file.path.clone(), bytes) {
+            assert_eq!(hex(&before), file.sha256, "{} was changed", file.path);
+        }
+        Ok(())
+    }
+
+    /// A manifest names whole files only.
+    fn inspect(&self, manifest: &[u8]) {
+        let manifest: Value = serde_json::from_slice(manifest).expect("JSON");
+        let named = |list: &str, path: &str| -> Vec<(String, String)> {
+            let text = |value: &Value| value.as_str().expect("text").to_owned();
+            let files = manifest[list].as_array().expect("a list").iter();
+            files
+                .map(|f| (text(&f[path]), text(&f["sha256"])))
+                .collect()
+        };
+        let files = [named("strata", "file"), named("invalid_files", "path")].concat();
+        for (path, sha256) in files {
+            let bytes = self.files.get(&path);
+            let bytes = bytes.unwrap_or_else(|| panic!("{path} is named and not there"));
+            assert_eq!(hex(bytes), sha256, "{path}");
+        }
+    }
+}
+
+impl DatasetSink for SimSink {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn block_bytes(&self) -> usize {
+        BLOCK
+    }
+
+    fn claim<'a>(
+        &'a self,
+        _: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        async move {
+            let mut state = self.state();
+            if let Some(manifest) = &state.manifest {
+                return Ok(Claim::Published(manifest.clone()));
+            }
+            let held = state.claim.get_or_insert_with(|| claim.clone());
+            assert_eq!(held, claim, "another run's");
+            Ok(Claim::Granted)
+        }
+        .boxed()
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        async move {
+            pause(block.bytes.len()).await;
+            let bytes = block.bytes.len() as u64;
+            let key = (block.path.clone(), block.index);
+            let mut state = self.state();
+            assert!(
+                state.manifest.is_none(),
+                "{}: after the manifest",
+                block.path
+            );
+            let before = state.staged.insert(key, block.bytes.clone());
+            if let Some(before) = before {
+                assert_eq!(before, block.bytes, "{}: another block", block.path);
+            }
+            Ok(BlockReceipt {
+                index: block.index,
+                bytes,
+                id: String::new(),
+                sent: true,
+            })
+        }
+        .boxed()
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        async move {
+            pause(0).await;
+            self.state().commit(file)
+        }
+        .boxed()
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        async move {
+            pause(0).await;
+            let mut state = self.state();
+            if state.manifest.is_some() {
+                return Err(SinkError::Exists(dataset.to_owned()));
+            }
+            state.inspect(&manifest);
+            state.manifest = Some(manifest);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn release<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        async move {
+            self.state().claim = None;
+            Ok(())
+        }
+        .boxed()
+    }
+}
