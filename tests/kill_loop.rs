@@ -151,5 +151,5 @@ fn killed_until_it_gets_through() {
             killed += 1;
         }
     }
-    println!("killed {killed} times, published {published} times, each time the same");
+    eprintln!("killed {killed} times, published {published} times, each time the same");
 }
