@@ -191,7 +191,7 @@ fn no_signature_is_told_however_a_run_fails() {
 fn no_signature_is_in_what_is_published() {
     let sandbox = Sandbox::new();
     let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
-    let blob = Blob::new(&sandbox, emulator(), "published");
+    let blob = Blob::new(&sandbox, emulator(), "discreet");
     let run = traced(blob.export_command(&[]));
     run.expect(0);
     keeps(&run, &sandbox.path(""), &[secret]);

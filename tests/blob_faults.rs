@@ -165,7 +165,7 @@ fn any_answer_may_be_lost_or_break_off() {
             proxy.hits(),
         )
     };
-    let (expected, requests, _) = export("whole", None);
+    let (expected, requests, _) = export("undisturbed", None);
     assert!(requests > 10, "{requests}");
     for (kind, fault) in [("lost", Fault::LostReply), ("cut", Fault::CutReply)] {
         for skip in 0..requests {

@@ -100,7 +100,7 @@ fn killed_until_it_gets_through() {
     let mut containers = 0;
     let mut container = || {
         containers += 1;
-        let name = format!("killed{containers}");
+        let name = format!("killed{containers}-{}", std::process::id());
         let made = ask("PUT", &format!("{name}?restype=container"), &[], b"");
         assert!(made.contains("201"), "{made}");
         name
