@@ -37,23 +37,27 @@ fn what_is_wrong_is_told_before_anything_is_fetched() {
             "there is no such container",
         ),
         (
-            missing("probed", &made.endpoint, EXPIRED),
+            missing("blob-access-probed", &made.endpoint, EXPIRED),
             "HTTP 403",
             "the signature must be valid",
         ),
         (
-            missing("probed", &made.endpoint, READING),
-            "cannot write az://devstoreaccount1/probed/some/prefix/d/.claim.json: HTTP 403",
+            missing("blob-access-probed", &made.endpoint, READING),
+            "cannot write az://devstoreaccount1/blob-access-probed/some/prefix/d/.claim.json: HTTP 403",
             "sp=rwdl",
         ),
         (
-            missing("probed", &closed, SIGNATURE),
+            missing("blob-access-probed", &closed, SIGNATURE),
             "onnection refused",
             "check the account's name",
         ),
         (
-            missing("probed", "https://nosuchaccount.invalid", SIGNATURE),
-            "cannot read az://devstoreaccount1/probed",
+            missing(
+                "blob-access-probed",
+                "https://nosuchaccount.invalid",
+                SIGNATURE,
+            ),
+            "cannot read az://devstoreaccount1/blob-access-probed",
             "check the account's name",
         ),
     ];
@@ -176,7 +180,7 @@ fn no_signature_is_told_however_a_run_fails() {
             let run = traced(blob.command(
                 &[
                     "verify",
-                    &format!("az://devstoreaccount1/{name}/some/prefix/d"),
+                    &format!("az://devstoreaccount1/blob-access-{name}/some/prefix/d"),
                 ],
                 &impatient[..4],
             ));
@@ -321,7 +325,7 @@ fn the_commands_of_the_readme_work() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
     let readme = readme
         .expect("a README")
-        .replace("ACCOUNT/CONTAINER", "devstoreaccount1/readme");
+        .replace("ACCOUNT/CONTAINER", "devstoreaccount1/blob-access-readme");
     let commands = readme
         .lines()
         .filter(|line| line.starts_with("gleaner ") && line.contains("az://"));

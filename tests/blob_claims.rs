@@ -93,7 +93,7 @@ fn another_run_is_told_whose_it_is_and_since_when() {
             assert!(told.contains(word), "{word}: {told}");
         }
         assert!(
-            told.contains("az://devstoreaccount1/claimed/some/prefix/d belongs to run"),
+            told.contains("az://devstoreaccount1/blob-claims-claimed/some/prefix/d belongs to run"),
             "{told}"
         );
         assert!(told.contains("--name"), "{told}");
@@ -230,7 +230,10 @@ fn blobs_that_were_tampered_with_are_found() {
     support::blob::ask("DELETE", &format!("{}?", blob.path(file)), &[], b"");
     verify("removed", 1, 1);
     run(blob.command(
-        &["verify", "az://devstoreaccount1/tampered/some/prefix"],
+        &[
+            "verify",
+            "az://devstoreaccount1/blob-claims-tampered/some/prefix",
+        ],
         &[],
     ))
     .expect(1);

@@ -78,7 +78,8 @@ impl<'a> Blob<'a> {
         let blob = Self {
             sandbox,
             endpoint,
-            container: container.to_owned(),
+            // Other test programs use the same emulator.
+            container: format!("{}-{container}", env!("CARGO_CRATE_NAME").replace('_', "-")),
             signature: SIGNATURE,
         };
         blob.make();
