@@ -26,6 +26,9 @@ const SMALL_VALUE: usize = 16 << 20;
 /// The largest error that comes instead of an answer, and the longest key.
 const SMALLEST_VALUE: usize = 64 << 10;
 
+/// Bytes that may arrive behind a row before the row is looked at.
+const MOST_AHEAD: usize = 16 << 20;
+
 /// So close to the end of what has arrived an error may only mean that more must arrive.
 const TOKEN: usize = 16;
 
@@ -109,8 +112,8 @@ pub struct FrameReader {
     fed: usize,
     /// What of the buffer is done.
     at: usize,
-    /// The length that the buffer must have before a value that was not whole is tried again:
-    /// each time twice what it was, so that a large row is not scanned too often.
+    /// The length that the buffer must have before a value that was not whole is tried again: twice
+    /// what it was, or [`MOST_AHEAD`] more, so that a large row is not scanned too often.
     enough: usize,
     state: State,
     key: String,
@@ -279,7 +282,7 @@ impl FrameReader {
             Err(error @ JsonError::TooDeep) => Err(error),
             Err(error @ JsonError::Syntax(at)) if at + TOKEN < text.len() => Err(error),
             _ => {
-                self.enough = self.at + 2 * text.len();
+                self.enough = self.at + text.len() + text.len().min(MOST_AHEAD);
                 Ok(None)
             }
         }
