@@ -24,6 +24,10 @@ fn every_configuration_file_loads_and_plans() {
             "a plan writes nothing"
         );
     }
+    let chaos = format!("{ROOT}/config/chaos.toml");
+    let run = sandbox.run(&["plan", "--chaos", &chaos, "--json"]);
+    run.expect(0);
+    assert_eq!(run.json()["records"], 100);
     sandbox.write("a.jsonl", "");
     let config = format!("{ROOT}/config/production.toml");
     let run = sandbox.run(&[

@@ -121,6 +121,13 @@ pub struct ExportArgs {
     /// Malformed rows that are allowed, in percent of all rows [default: 1]
     #[arg(long, value_name = "PERCENT")]
     pub max_malformed: Option<String>,
+    /// Have things go wrong on purpose, as the [chaos] of this configuration says; the rest of it are
+    /// defaults for --config (needs a build with the feature fault-injection)
+    #[arg(long, value_name = "FILE")]
+    pub chaos: Option<PathBuf>,
+    /// With --chaos: also against a real cluster or storage account
+    #[arg(long, requires = "chaos")]
+    pub i_know: bool,
     /// How progress is shown on standard error
     #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
     pub progress: ProgressMode,
@@ -244,6 +251,9 @@ impl ExportArgs {
     /// Names the layer and the key that is wrong.
     pub fn layers(&self) -> Result<Layers, CliError> {
         let mut layers = Layers::default();
+        if let Some(path) = &self.chaos {
+            layers = layers.file(path)?;
+        }
         if let Some(path) = &self.config {
             layers = layers.file(path)?;
         }

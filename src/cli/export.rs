@@ -8,11 +8,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::args::ExportArgs;
+use super::chaos::{self, Chaos};
 use super::exit::{CliError, Exit};
 use super::progress::Progress;
 use super::{print, print_json, report, setup};
-use crate::fault::Faults;
-use crate::pipeline::{self, RunParts};
+use crate::pipeline::{self, RunError, RunParts};
 use crate::runtime::CpuPool;
 use crate::telemetry::Counters;
 
@@ -22,7 +22,15 @@ use crate::telemetry::Counters;
 /// Says what happened and what to do.
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let settings = setup::settings(args)?;
+    if args.chaos.is_some() {
+        chaos::spare(args, &settings)?;
+    }
     let sink = setup::sink(&settings)?;
+    let runtime = runtime().map_err(cannot_start)?;
+    let chaos = {
+        let _inside = runtime.enter();
+        Chaos::new(args.chaos.is_some().then_some(&settings.chaos))?
+    };
     let work_dir = setup::work_dir(args, &settings, &sink.location())?;
     let source = match setup::source(&settings, &work_dir.record) {
         Ok(source) => source,
@@ -38,21 +46,26 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let parts = RunParts {
         settings,
-        source,
-        sink,
+        source: chaos.source(source),
+        sink: chaos.sink(sink),
         work_dir,
         telemetry,
         pool: Arc::new(CpuPool::new(threads).map_err(cannot_start)?),
-        faults: Faults::default(),
+        faults: chaos.faults(),
     };
     let interrupt = Arc::new(Notify::new());
     watch_signals(Arc::clone(&interrupt)).map_err(cannot_start)?;
-    let runtime = runtime().map_err(cannot_start)?;
     let system = actix_rt::System::with_tokio_rt(move || runtime);
-    let result = system.block_on(pipeline::run(parts, async move {
-        interrupt.notified().await;
-    }));
+    let interrupted = async move { interrupt.notified().await };
+    let result = system.block_on(async {
+        tokio::select! {
+            biased;
+            () = chaos.crash() => Err(RunError::Interrupted),
+            result = pipeline::run(parts, interrupted) => result,
+        }
+    });
     progress.finish();
+    chaos.tell();
     let report = result?;
     let shortfall = report.manifest.shortfall() > 0;
     if args.json {

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 pub mod args;
+mod chaos;
 pub mod exit;
 mod export;
 mod plan;

@@ -103,6 +103,7 @@ tables! {
         sink: Sink,
         workers: Workers,
         limits: Limits,
+        chaos: Chaos,
     }
     /// `[source]`
     Source {
@@ -197,6 +198,15 @@ tables! {
         restarts: Number<usize>,
         restart_window: Text,
         patience: Text,
+    }
+    /// `[chaos]`
+    Chaos {
+        seed: Number<u64>,
+        faults: Number<usize>,
+        passages: Number<u64>,
+        stages: Vec<Text>,
+        kinds: Vec<Text>,
+        plan: Text,
     }
     /// `[limits]`
     Limits {

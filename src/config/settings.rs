@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::queries::QueryFile;
 pub use crate::domain::row::RowShape;
 use crate::domain::stratum::Selection;
+use crate::fault::{Kind, Stage};
 
 /// The settings of a run.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Settings {
     pub workers: Workers,
     /// What a run may use.
     pub limits: Limits,
+    /// What goes wrong on purpose, if that is asked for (`--chaos`).
+    pub chaos: Chaos,
 }
 
 /// `[source]`
@@ -221,6 +224,23 @@ pub struct Workers {
     pub restart_window: Duration,
     /// How long a worker may be busy without a sign of progress before it is taken for dead.
     pub patience: Duration,
+}
+
+/// `[chaos]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chaos {
+    /// Of the faults that are drawn.
+    pub seed: u64,
+    /// How many are drawn.
+    pub faults: usize,
+    /// Each strikes at one of the first so many passages of its site.
+    pub passages: u64,
+    /// Where; empty: everywhere.
+    pub stages: Vec<Stage>,
+    /// What; empty: everything.
+    pub kinds: Vec<Kind>,
+    /// These faults instead of drawn ones, if it is not empty: `fetch:3:hang dedup:1:abort`.
+    pub plan: String,
 }
 
 /// `[limits]`, in bytes.

@@ -11,12 +11,13 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 use super::queries::QueryFile;
 use super::raw::{self, Number, Text};
 use super::settings::{
-    AzureBlob, BlobCredential, Checksum, Chunks, Credential, Format, Kusto, Limits, RowShape,
-    Settings, Sink, SinkTarget, SortKeys, Source, Synthetic, Window, Workers,
+    AzureBlob, BlobCredential, Chaos, Checksum, Chunks, Credential, Format, Kusto, Limits,
+    RowShape, Settings, Sink, SinkTarget, SortKeys, Source, Synthetic, Window, Workers,
 };
 use super::{ConfigError, DEFAULTS, Layers};
 use crate::domain::stratum::{Bucket, Selection, Split};
 use crate::domain::timestamp;
+use crate::fault::{Kind, Stage};
 
 /// What a configuration without a window means for Kusto.
 const KUSTO_WINDOW: &str = "15d";
@@ -77,8 +78,31 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
             max_record: bytes("limits.max_record", limits.max_record)?.min(LARGEST_RECORD),
             max_malformed_percent: percent(limits.max_malformed_percent)?,
         },
+        chaos: chaos(config.chaos.unwrap_or_default())?,
         source,
     })
+}
+
+fn chaos(chaos: raw::Chaos) -> Result<Chaos, ConfigError> {
+    let stages = names(Stage::ALL, |stage| stage.name());
+    let kinds = names(Kind::ALL, |kind| kind.name());
+    let each = |key, values: Option<Vec<Text>>| texts(values).into_iter().map(move |v| (key, v));
+    Ok(Chaos {
+        seed: chaos.seed.map_or(0, |Number(n)| n),
+        faults: chaos.faults.map_or(0, |Number(n)| n),
+        passages: chaos.passages.map_or(1, |Number(n)| n),
+        stages: each("chaos.stages", chaos.stages)
+            .map(|(key, value)| choice(key, Some(Text(value)), &stages))
+            .collect::<Result<_, _>>()?,
+        kinds: each("chaos.kinds", chaos.kinds)
+            .map(|(key, value)| choice(key, Some(Text(value)), &kinds))
+            .collect::<Result<_, _>>()?,
+        plan: text(chaos.plan),
+    })
+}
+
+fn names<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> Vec<(&'static str, T)> {
+    all.iter().map(|&one| (name(one), one)).collect()
 }
 
 impl Layers {

@@ -216,6 +216,26 @@ pub fn cells() -> std::collections::BTreeSet<(Stage, Kind)> {
     Site::ALL.iter().flat_map(of_site).collect()
 }
 
+/// The matrix as a table in Markdown, for `docs/faults.md`: in each cell the sites where the fault
+/// can strike.
+pub fn table() -> String {
+    let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let stages = Stage::ALL.iter().map(|stage| stage.to_string());
+    let mut out = row(std::iter::once(String::new()).chain(stages).collect());
+    out += &row(vec!["---".to_owned(); Stage::ALL.len() + 1]);
+    for &kind in Kind::ALL {
+        let sites = |&stage: &Stage| {
+            let here = |site: &&Site| site.stage() == stage && site.kinds().contains(&kind);
+            let sites = Site::ALL.iter().filter(here);
+            let names: Vec<String> = sites.map(|site| format!("`{site}`")).collect();
+            names.join(" ")
+        };
+        let cells = Stage::ALL.iter().map(sites);
+        out += &row(std::iter::once(format!("`{kind}`")).chain(cells).collect());
+    }
+    out
+}
+
 /// No faults: the feature is off.
 #[cfg(not(feature = "fault-injection"))]
 #[derive(Debug, Clone, Default)]
@@ -298,10 +318,7 @@ pub fn point(site: &str) {
     static HANG: LazyLock<Option<Plan>> = LazyLock::new(|| Plan::of("GLEANER_HANG_AT"));
 
     if KILL.as_ref().is_some_and(|plan| plan.is_due(site)) {
-        // SIGKILL cannot be refused; should it be, dying is still the point.
-        let _ =
-            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
-        std::process::abort();
+        kill();
     }
     if HANG.as_ref().is_some_and(|plan| plan.is_due(site)) {
         eprintln!("hanging at {site}");
@@ -309,6 +326,14 @@ pub fn point(site: &str) {
             std::thread::park();
         }
     }
+}
+
+/// Ends the process as `kill -9` does.
+#[cfg(feature = "fault-injection")]
+pub fn kill() -> ! {
+    // SIGKILL cannot be refused; should it be, dying is still the point.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    std::process::abort();
 }
 
 /// The passage of a site at which it happens.
