@@ -452,6 +452,14 @@ fn many_rows_of_a_table_before_it_is_known_to_be_the_result_are_read() {
     // They were not the result's, or nobody can tell what they are.
     let other = primary.replace("PrimaryResult", "QueryProperties");
     assert!(ends(&columns, &format!("{other},{kind}")).is_err());
+    // Not even if the result follows: theirs would be mixed with its rows.
+    let result = format!("{{{kind},{primary},{columns},\"Rows\":[[\"a\",1]]");
+    let failure = ends(
+        &columns,
+        &format!("{other},{kind},\"TableId\":0}},{result}"),
+    );
+    let failure = failure.expect_err("two tables in one").to_string();
+    assert!(failure.contains("before what tells of them"), "{failure}");
     let fragment = "\"FrameType\":\"TableFragment\",\"TableFragmentType\":\"DataAppend\"";
     assert!(ends(&columns, &format!("{primary},{fragment}")).is_err());
     assert!(ends(&format!("{primary},{kind}"), &columns).is_err());
