@@ -122,3 +122,26 @@ fn real_services_are_spared() {
         refused.stderr
     );
 }
+
+#[test]
+fn a_stopped_run_says_what_did_not_go_as_planned() {
+    let sandbox = Sandbox::new();
+    let plan = "chaos.plan=fetcher:1:panic_before upload.stage:1:no_space";
+    let run = sandbox.run(&export(CHAOS, &["--set", plan]));
+    assert!(run.expect(1).contains("make room"), "{}", run.stderr);
+    let told = sandbox.run(&["status", "work", "--json"]).json();
+    let status = &told["runs"][0];
+    assert_eq!(status["state"], "stopped");
+    assert_eq!(status["last"]["events"]["deaths"], 1, "{status}");
+    let events = status["last"]["recent"].as_array().expect("a list");
+    let death = &events[0];
+    assert_eq!(
+        (&death["event"], &death["cause"]),
+        (&"death".into(), &"panicked".into())
+    );
+    let text = sandbox.run(&["status", "work"]).stdout;
+    assert!(
+        text.contains("1 deaths") && text.contains("1 requeues"),
+        "{text}"
+    );
+}

@@ -123,7 +123,22 @@ fn rates(now: &Snapshot, elapsed: Duration) -> String {
     )
 }
 
+/// What does not go as planned, for a person: `, 2 restarts, 1 lease losses, 3 fetchers paused`.
+pub fn incidents<'a>(events: impl Iterator<Item = (&'a str, u64)>, paused: u64) -> String {
+    let told = events
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| format!(", {count} {}", kind.replace('_', " ")));
+    let paused = (paused > 0).then(|| format!(", {paused} fetchers paused: too much in flight"));
+    told.chain(paused).collect()
+}
+
 fn plain(now: &Snapshot, elapsed: Duration) -> String {
+    let events = now.events.iter().map(|(kind, count)| (*kind, *count));
+    format!("{}{}", course(now, elapsed), incidents(events, now.paused))
+}
+
+/// How far it is.
+fn course(now: &Snapshot, elapsed: Duration) -> String {
     let sum = |count: fn(&crate::telemetry::StratumSnapshot) -> u64| {
         now.strata.iter().map(count).sum::<u64>()
     };
@@ -183,8 +198,11 @@ impl Bars {
             .set_prefix(format!("{:?}", now.phase).to_lowercase());
         self.chunks.set_length(now.chunks_total);
         self.chunks.set_position(now.chunks_done);
+        let events = now.events.iter().map(|(kind, count)| (*kind, *count));
+        let incidents = incidents(events, now.paused);
+        let rates = rates(now, elapsed);
         self.chunks
-            .set_message(format!("{}{}", rates(now, elapsed), eta(now, elapsed)));
+            .set_message(format!("{rates}{}{incidents}", eta(now, elapsed)));
         if self.strata.is_empty() {
             self.strata = now
                 .strata
@@ -233,4 +251,20 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_go_as_planned_is_told_and_nothing_else() {
+        let events = [("deaths", 0), ("lease_losses", 2)];
+        assert_eq!(incidents(events.into_iter(), 0), ", 2 lease losses");
+        assert_eq!(
+            incidents([("deaths", 1)].into_iter(), 3),
+            ", 1 deaths, 3 fetchers paused: too much in flight"
+        );
+        assert_eq!(incidents(std::iter::empty(), 0), "");
+    }
 }

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::args::StatusArgs;
 use super::exit::{CliError, Exit};
+use super::progress::incidents;
 use super::{print, print_json};
+use crate::pipeline::status_file;
 use crate::pipeline::work_dir::{self, RunRecord, RunState};
 
 /// Shows one work directory, or all below `.gleaner`.
@@ -77,6 +79,7 @@ fn status(path: &Path, record: &RunRecord) -> Value {
         "chunks_planned": record.settings["chunks"]["count"],
         "work_dir_bytes": bytes,
         "input_files": record.inputs.as_ref().map(Vec::len),
+        "last": status_file::read(path),
     })
 }
 
@@ -87,8 +90,22 @@ fn text(run: &Value) -> String {
         Some("running") => "it is being worked on",
         _ => "nothing is left to do",
     };
+    let last = match run["last"]["phase"].as_str() {
+        None => "nothing is known".to_owned(),
+        Some(phase) => {
+            let number = |key: &str| run["last"][key].as_u64().unwrap_or(0);
+            let events = run["last"]["events"].as_object().into_iter().flatten();
+            let events = events.map(|(kind, n)| (kind.as_str(), n.as_u64().unwrap_or(0)));
+            let paused = incidents(events, number("paused"));
+            format!(
+                "{phase}, chunk {}/{}{paused}",
+                number("chunks_done"),
+                number("chunks_total")
+            )
+        }
+    };
     format!(
-        "{}: {}\n  dataset  {}/{}\n  run      {} since {}\n  sealed   {} chunks, {}\n  next     {left}",
+        "{}: {}\n  dataset  {}/{}\n  run      {} since {}\n  sealed   {} chunks, {}\n  last     {last}\n  next     {left}",
         word("work_dir"),
         word("state"),
         word("location"),

@@ -38,6 +38,7 @@ pub mod roster;
 mod rounds;
 pub mod rows_report;
 pub mod sampler;
+pub mod status_file;
 pub mod stratum_file;
 pub mod supervisor;
 pub mod turns;
@@ -56,6 +57,7 @@ use messages::{ActorDied, Interrupt};
 use publish::{Patient, PublishParts};
 use rows_report::RowsReport;
 use sampler::{BATCH_BYTES, WriteParts};
+use status_file::StatusFile;
 use stratum_file::StratumFile;
 use supervisor::{Harvest, SamplerPlan, Supervisor, SupervisorParts};
 use turns::Turns;
@@ -117,6 +119,21 @@ pub struct RunReport {
 /// # Errors
 /// See [`RunError`]. Nothing is published then.
 pub async fn run(
+    parts: RunParts,
+    interrupt: impl Future<Output = ()>,
+) -> Result<RunReport, RunError> {
+    let (telemetry, pool) = (Arc::clone(&parts.telemetry), Arc::clone(&parts.pool));
+    let status = StatusFile::new(parts.work_dir.path(), telemetry, pool);
+    let result = tokio::select! {
+        biased;
+        result = publish_all(parts, interrupt) => result,
+        result = status.keep() => result,
+    };
+    status.write().await;
+    result
+}
+
+async fn publish_all(
     mut parts: RunParts,
     interrupt: impl Future<Output = ()>,
 ) -> Result<RunReport, RunError> {

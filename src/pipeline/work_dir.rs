@@ -1,9 +1,9 @@
 //! The work directory: what a run must remember to go on after any crash.
 //!
 //! `run.json` pins what was decided when the run started (its id, its window as instants, its
-//! name); `chunks/` holds the sealed chunks; `lock` is held by the process that works. Everything
-//! else is recomputed. `run.json` has a checksum and is replaced by writing aside, syncing and
-//! renaming.
+//! name); `chunks/` holds the sealed chunks; `lock` is held by the process that works; `status.json`
+//! says how it went a moment ago, for people. Everything else is recomputed. `run.json` has a
+//! checksum and is replaced by writing aside, syncing and renaming.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::status_file::STATUS;
 use crate::config;
 use crate::source::InputStamp;
 use crate::spool::{SpoolError, stored};
@@ -130,6 +131,8 @@ impl WorkDir {
             resumed,
         };
         if !resumed {
+            // Of a run before.
+            let _ = fs::remove_file(path.join(STATUS));
             work_dir.clear()?;
             work_dir.save()?;
         }
@@ -159,7 +162,7 @@ impl WorkDir {
     /// Forgets a run that was refused before it began: nothing is left to go on with. What cannot
     /// be removed is harmless.
     pub fn forget(self) {
-        for file in ["run.json", "lock"] {
+        for file in ["run.json", STATUS, "lock"] {
             let _ = fs::remove_file(self.path.join(file));
         }
         let _ = fs::remove_dir(&self.path);

@@ -1,0 +1,78 @@
+//! `status.json` in the work directory: how the run was doing a moment ago, for `gleaner status`.
+//!
+//! Written aside and renamed, so that it is always whole; never synced, because nothing depends on
+//! it: a run goes on without it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::runtime::CpuPool;
+use crate::telemetry::Telemetry;
+
+/// The file's name.
+pub const STATUS: &str = "status.json";
+
+/// How often it is written, if there is something new.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Keeps the file up to date.
+pub struct StatusFile {
+    path: PathBuf,
+    telemetry: Telemetry,
+    pool: Arc<CpuPool>,
+    last: Mutex<Value>,
+}
+
+impl StatusFile {
+    /// In a work directory.
+    pub fn new(work_dir: &Path, telemetry: Telemetry, pool: Arc<CpuPool>) -> Self {
+        Self {
+            path: work_dir.join(STATUS),
+            telemetry,
+            pool,
+            last: Mutex::default(),
+        }
+    }
+
+    /// Writes it now and then, for ever.
+    pub async fn keep<T>(&self) -> T {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            self.write().await;
+        }
+    }
+
+    /// Writes it, if there is something new.
+    pub async fn write(&self) {
+        let mut status = json!(self.telemetry.snapshot());
+        status["recent"] = json!(self.telemetry.events.recent());
+        {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if *last == status {
+                return;
+            }
+            last.clone_from(&status);
+        }
+        status["at"] = json!(Timestamp::now().to_string());
+        let path = self.path.clone();
+        let write = move || {
+            let aside = path.with_extension("part");
+            fs::write(&aside, status.to_string()).and_then(|()| fs::rename(&aside, &path))
+        };
+        match self.pool.blocking(write).await {
+            Ok(Ok(())) => {}
+            failed => tracing::debug!(?failed, "status.json was not written"),
+        }
+    }
+}
+
+/// What the file of a work directory says, if there is one that can be read.
+pub fn read(work_dir: &Path) -> Option<Value> {
+    let text = fs::read(work_dir.join(STATUS)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
