@@ -30,6 +30,7 @@ use gleaner::source::{ConversationSource, FetchOrder, RowBlock, RowSink, SourceE
 use gleaner::telemetry::Counters;
 use jiff::Timestamp;
 
+/// Hash chunks of the run.
 pub const CHUNKS: u32 = 40;
 
 const CONFIG: &str = "
