@@ -26,3 +26,11 @@ bench:
 compare:
     cargo build --release
     python3 benches/side_by_side.py
+
+# Every fuzz target for a while, a stable toolchain is enough (needs `cargo install cargo-fuzz`)
+fuzz seconds="60":
+    for target in event_line conversation_record kusto_frames config work_dir blob_names; do RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $target -- -max_total_time={{seconds}} || exit 1; done
+
+# The real binary, killed a thousand times
+kills:
+    GLEANER_KILLS=1000 ./test.sh --test kill_loop -- --nocapture
