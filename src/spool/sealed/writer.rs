@@ -1,0 +1,201 @@
+//! Writing one attempt at a chunk aside, and sealing it.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::super::tally::ChunkTally;
+use super::super::{Part, SpoolError};
+use super::{Footer, HEADER, MAGIC, RowFacts, SealedChunk, Spool, lock};
+use crate::fault::{self, Kind, Site};
+
+/// A writer that sums up what it writes.
+pub(super) struct Checked<W> {
+    inner: W,
+    checksum: Xxh3,
+    written: u64,
+}
+
+impl<W: Write> Checked<W> {
+    pub(super) fn new(inner: W) -> Self {
+        Self {
+            inner,
+            checksum: Xxh3::new(),
+            written: 0,
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.checksum.update(bytes);
+        self.written += bytes.len() as u64;
+        self.inner.write_all(bytes)
+    }
+}
+
+/// The files that an attempt writes aside, and the room that it takes. Dropping it removes what has
+/// not come into place.
+pub(super) struct Aside {
+    pub(super) spool: Spool,
+    pub(super) part: Part,
+    /// Bytes of rows so far.
+    pub(super) bytes: u64,
+}
+
+impl Aside {
+    pub(super) fn path(&self, ending: &str) -> PathBuf {
+        let Self { spool, part, .. } = self;
+        spool.path(*part, &format!("{}.{ending}.part", spool.epoch))
+    }
+
+    /// Takes room for more rows.
+    fn reserve(&mut self, bytes: u64) -> Result<(), SpoolError> {
+        let Spool { used, limit, .. } = &self.spool;
+        if used.fetch_add(bytes, Ordering::Relaxed) + bytes > *limit {
+            used.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(SpoolError::Full { limit: *limit });
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.spool.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        for ending in ["rows", "sealed"] {
+            // After sealing they are not there; else the next start removes what stays.
+            let _ = fs::remove_file(self.path(ending));
+        }
+    }
+}
+
+/// The rows of one attempt at a chunk. Dropped without [`Self::seal`], it leaves nothing.
+pub struct ChunkWriter {
+    pub(super) rows: BufWriter<File>,
+    pub(super) headers: Checked<BufWriter<File>>,
+    pub(super) checksum: Xxh3,
+    pub(super) footer: Footer,
+    /// Last: its files are removed after they are closed.
+    pub(super) aside: Aside,
+}
+
+impl ChunkWriter {
+    /// Keeps a row.
+    ///
+    /// # Errors
+    /// If the disk or the spool's limit is full.
+    pub fn append(&mut self, id: &[u8], facts: RowFacts, payload: &[u8]) -> Result<(), SpoolError> {
+        let bytes = payload.len() as u64;
+        self.aside.reserve(bytes)?;
+        if let Some(kind) = self.aside.spool.faults.due(Site::Append) {
+            let error = match kind {
+                Kind::NoSpace => io::ErrorKind::StorageFull,
+                Kind::ShortWrite => {
+                    let half = self.rows.write_all(&payload[..payload.len() / 2]);
+                    half.map_err(self.io("write", "rows"))?;
+                    io::ErrorKind::WriteZero
+                }
+                _ => io::ErrorKind::Other,
+            };
+            return Err(self.io("write", "rows")(error.into()));
+        }
+        let offset = self.footer.rows_bytes;
+        self.footer.rows_bytes += bytes;
+        self.footer.headers += 1;
+        self.checksum.update(payload);
+        self.rows
+            .write_all(payload)
+            .map_err(self.io("write", "rows"))?;
+        let mut header = [0; HEADER];
+        header[..4].copy_from_slice(&(id.len() as u32).to_le_bytes());
+        header[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        header[8..16].copy_from_slice(&facts.turn.to_le_bytes());
+        header[16..24].copy_from_slice(&facts.at.to_le_bytes());
+        header[24..32].copy_from_slice(&offset.to_le_bytes());
+        header[32..40].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(payload).to_le_bytes());
+        header[40..48].copy_from_slice(&facts.line.to_le_bytes());
+        header[48] = u8::from(facts.flawless);
+        self.headers
+            .put(&header)
+            .and_then(|()| self.headers.put(id))
+            .map_err(self.io("write", "sealed"))
+    }
+
+    fn io(
+        &self,
+        action: &'static str,
+        ending: &str,
+    ) -> impl FnOnce(io::Error) -> SpoolError + use<> {
+        SpoolError::io(action, self.aside.path(ending))
+    }
+
+    /// Seals the chunk: from here on it is done, whatever happens.
+    ///
+    /// # Errors
+    /// If the disk refuses, or a later lease has begun the part; the chunk is then not sealed.
+    pub fn seal(mut self, tally: ChunkTally) -> Result<SealedChunk, SpoolError> {
+        let part = self.footer.part;
+        self.footer.tally = tally;
+        self.footer.rows_checksum = self.checksum.digest();
+        let headers_bytes = self.headers.written;
+        let result = self.write_footer(headers_bytes);
+        result.map_err(self.io("write", "sealed"))?;
+        self.rows
+            .flush()
+            .and_then(|()| self.rows.get_ref().sync_data())
+            .map_err(self.io("sync", "rows"))?;
+        let spool = self.aside.spool.clone();
+        let rows = spool.path(part, "rows");
+        let seal = spool.path(part, "sealed");
+        let rename = |ending: &str, to: &Path| {
+            fs::rename(self.aside.path(ending), to).map_err(self.io("rename", ending))
+        };
+        let state = spool.state(part);
+        let mut state = lock(&state);
+        // Held to the end: nobody begins or checks the part between the two renames.
+        if state.epoch != spool.epoch {
+            return Err(SpoolError::Superseded { part });
+        }
+        rename("rows", &rows)?;
+        fault::point("seal");
+        // Either side of the rename that seals.
+        let passage = spool.faults.enter_now(Site::Seal);
+        if let Some(error) = passage.error_before() {
+            return Err(self.io("rename", "sealed")(error));
+        }
+        rename("sealed", &seal)?;
+        File::open(&spool.folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(SpoolError::io("sync", &spool.folder))?;
+        // Its room is the sealed part's from here on.
+        let bytes = std::mem::take(&mut self.aside.bytes);
+        let before = std::mem::replace(&mut state.sealed_bytes, bytes);
+        spool.used.fetch_sub(before, Ordering::Relaxed);
+        fault::point("sealed");
+        if let Some(error) = passage.error_after() {
+            return Err(self.io("seal", "sealed")(error));
+        }
+        passage.leave();
+        Ok(SealedChunk {
+            seal,
+            rows,
+            headers_bytes,
+            footer: self.footer.clone(),
+        })
+    }
+
+    fn write_footer(&mut self, headers_bytes: u64) -> io::Result<()> {
+        let footer = serde_json::to_vec(&self.footer)?;
+        self.headers.put(&footer)?;
+        self.headers.put(&headers_bytes.to_le_bytes())?;
+        self.headers.put(&(footer.len() as u32).to_le_bytes())?;
+        let sum = self.headers.checksum.digest();
+        self.headers.put(&sum.to_le_bytes())?;
+        self.headers.put(MAGIC)?;
+        self.headers.inner.flush()?;
+        self.headers.inner.get_ref().sync_data()
+    }
+}
