@@ -121,7 +121,7 @@ pub struct ExportArgs {
     /// Malformed rows that are allowed, in percent of all rows [default: 1]
     #[arg(long, value_name = "PERCENT")]
     pub max_malformed: Option<String>,
-    /// Have things go wrong on purpose, as the [chaos] of this configuration says; the rest of it are
+    /// Have things go wrong on purpose, as the `[chaos]` of this configuration says; the rest of it are
     /// defaults for --config (needs a build with the feature fault-injection)
     #[arg(long, value_name = "FILE")]
     pub chaos: Option<PathBuf>,
