@@ -15,7 +15,9 @@ use serde::Deserialize;
 
 static SELECTION: LazyLock<Selection> = LazyLock::new(|| {
     let layers = Layers::default().text("t", "[source]\nkind = 'synthetic'");
-    settings_of(&layers.expect("TOML"), &[]).expect("the defaults").selection
+    settings_of(&layers.expect("TOML"), &[])
+        .expect("the defaults")
+        .selection
 });
 
 fn is_json(text: &[u8]) -> bool {
@@ -38,7 +40,9 @@ fuzz_target!(|line: &[u8]| {
         Err(_) => {}
     }
     let Ok(row) = read else { return };
-    let RowKind::Event { .. } = row.kind else { return };
+    let RowKind::Event { .. } = row.kind else {
+        return;
+    };
     let Ok(id) = std::str::from_utf8(&row.id) else {
         panic!("an id is UTF-8");
     };

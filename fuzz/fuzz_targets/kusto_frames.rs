@@ -23,7 +23,8 @@ impl TableSink for Rows {
     }
 
     fn reject(&mut self, cells: &[Value<'_>], reason: MalformedReason) -> Result<(), Failure> {
-        self.0.push(format!("{} {reason:?}", cells.len()).into_bytes());
+        self.0
+            .push(format!("{} {reason:?}", cells.len()).into_bytes());
         Ok(())
     }
 }
@@ -44,6 +45,8 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let (head, tail) = answer.split_at(answer.len().min(usize::from(first)));
-    let cut = [head].into_iter().chain(tail.chunks(usize::from(piece) + 1));
+    let cut = [head]
+        .into_iter()
+        .chain(tail.chunks(usize::from(piece) + 1));
     assert_eq!(read([answer].into_iter()), read(cut));
 });

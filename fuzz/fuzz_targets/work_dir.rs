@@ -35,7 +35,9 @@ fn seal(folder: &Path) -> Spool {
             flawless: turn == 2,
             line: turn as u64,
         };
-        writer.append(b"an id", facts, b"{\"row\":1}").expect("written");
+        writer
+            .append(b"an id", facts, b"{\"row\":1}")
+            .expect("written");
     }
     writer.seal(ChunkTally::default()).expect("sealed");
     spool
@@ -55,7 +57,9 @@ fuzz_target!(|input: (bool, u16, u16, &[u8])| {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = seal(folder.path());
     let sealed = content(&spool.sealed(PART).expect("readable").expect("sealed"));
-    let path = folder.path().join(format!("{PART}.{}", if rows { "rows" } else { "sealed" }));
+    let path = folder
+        .path()
+        .join(format!("{PART}.{}", if rows { "rows" } else { "sealed" }));
     let good = fs::read(&path).expect("a file");
     let mut bad = good.clone();
     bad.truncate(usize::from(cut));
