@@ -2,6 +2,8 @@
 //! with a clear error and a work directory that can be resumed. Never a hang: each case has the time
 //! of a long coffee break, and needs a moment.
 
+mod support;
+
 use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +16,6 @@ use gleaner::config::settings::{RowShape, Settings, Synthetic};
 use gleaner::config::{self, Layers};
 use gleaner::domain::selector::Certificate;
 use gleaner::fault::Faults;
-use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
@@ -22,7 +23,6 @@ use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCo
 use gleaner::source::synthetic::SyntheticSource;
 use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
 use gleaner::telemetry::Counters;
-use jiff::Timestamp;
 use tokio::sync::Notify;
 
 /// What goes wrong, the n-th time.
@@ -163,31 +163,6 @@ fn settings(restarts: usize) -> Settings {
     config::validate(&layers, &[]).expect("valid")
 }
 
-fn work_dir(folder: &Path, settings: &Settings) -> WorkDir {
-    let described = config::described(settings);
-    let fingerprint = config::fingerprint(&described);
-    let record = RunRecord {
-        run_id: "run".to_owned(),
-        fingerprint: fingerprint.clone(),
-        settings: described.clone(),
-        started: Timestamp::UNIX_EPOCH,
-        window_start: None,
-        window_end: None,
-        dataset: "d".to_owned(),
-        location: "out".to_owned(),
-        inputs: None,
-        state: RunState::Running,
-    };
-    WorkDir::open(
-        &folder.join("work"),
-        &fingerprint,
-        &described,
-        false,
-        || record,
-    )
-    .expect("free")
-}
-
 /// One start of a run, whose source and sink have their mishaps, and whose actors may be started
 /// again so many times. Without restarts, whoever hangs is interrupted.
 fn start(
@@ -206,7 +181,7 @@ fn start(
     let hangs = restarts == 0 && (source == Mishap::Hang || sink == Mishap::Hang);
     let made_up = SyntheticSource::new(synthetic, settings.chunks.count);
     let parts = RunParts {
-        work_dir: work_dir(folder, &settings),
+        work_dir: support::pipeline::work_dir(folder, &settings),
         source: Arc::new(Troubled::new(made_up, source, &struck)),
         sink: Arc::new(Troubled::new(
             LocalDir::new(folder.join("out")),

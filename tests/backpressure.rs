@@ -1,7 +1,8 @@
 //! Whatever is slow, bytes in flight stay within the budget, and fetchers that must wait say so.
 
+mod support;
+
 use std::future::pending;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +11,12 @@ use futures_util::future::BoxFuture;
 use gleaner::config::settings::{RowShape, Settings, Synthetic};
 use gleaner::config::{self, Layers};
 use gleaner::fault::Faults;
-use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
 use gleaner::telemetry::{Counters, Phase, Telemetry};
-use jiff::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 
 /// Room for two fetches that read on the pool, which take half a mebibyte each.
@@ -85,31 +84,6 @@ impl DatasetSink for Held {
     }
 }
 
-fn work_dir(folder: &Path, settings: &Settings) -> WorkDir {
-    let described = config::described(settings);
-    let fingerprint = config::fingerprint(&described);
-    let record = RunRecord {
-        run_id: "run".to_owned(),
-        fingerprint: fingerprint.clone(),
-        settings: described.clone(),
-        started: Timestamp::UNIX_EPOCH,
-        window_start: None,
-        window_end: None,
-        dataset: "d".to_owned(),
-        location: "out".to_owned(),
-        inputs: None,
-        state: RunState::Running,
-    };
-    WorkDir::open(
-        &folder.join("work"),
-        &fingerprint,
-        &described,
-        false,
-        || record,
-    )
-    .expect("free")
-}
-
 /// A run over a pool of one thread and a sink behind a gate; `meddle` watches it meanwhile.
 fn run(
     pool: &Arc<CpuPool>,
@@ -125,7 +99,7 @@ fn run(
     };
     let telemetry = Counters::new(&settings.selection);
     let parts = RunParts {
-        work_dir: work_dir(folder.path(), &settings),
+        work_dir: support::pipeline::work_dir(folder.path(), &settings),
         source: Arc::new(SyntheticSource::new(synthetic, settings.chunks.count)),
         sink: Arc::new(Held {
             inner: LocalDir::new(folder.path().join("out")),

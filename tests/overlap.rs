@@ -1,7 +1,8 @@
 //! Uploading overlaps validating, and one file alone keeps all uploaders busy. The sink waits for
 //! what must happen meanwhile; if it does not, the run ends after the time of a long coffee break.
 
-use std::path::Path;
+mod support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,14 +12,12 @@ use futures_util::future::BoxFuture;
 use gleaner::config::settings::{RowShape, Settings, Synthetic};
 use gleaner::config::{self, Layers};
 use gleaner::fault::Faults;
-use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunParts};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
 use gleaner::telemetry::{Counters, Telemetry};
-use jiff::Timestamp;
 
 /// One file, many times as long as a block and as a batch of records.
 const CONFIG: &str = "
@@ -118,25 +117,6 @@ fn settings() -> Settings {
     config::validate(&layers, &[]).expect("valid")
 }
 
-fn work_dir(folder: &Path, settings: &Settings) -> WorkDir {
-    let described = config::described(settings);
-    let fingerprint = config::fingerprint(&described);
-    let record = RunRecord {
-        run_id: "run".to_owned(),
-        fingerprint: fingerprint.clone(),
-        settings: described.clone(),
-        started: Timestamp::UNIX_EPOCH,
-        window_start: None,
-        window_end: None,
-        dataset: "d".to_owned(),
-        location: "out".to_owned(),
-        inputs: None,
-        state: RunState::Running,
-    };
-    let path = folder.join("work");
-    WorkDir::open(&path, &fingerprint, &described, false, || record).expect("free")
-}
-
 /// An export whose first block waits; the most blocks that were written at once.
 fn export(until: Until) -> usize {
     let folder = tempfile::tempdir().expect("a folder");
@@ -155,7 +135,7 @@ fn export(until: Until) -> usize {
         most: AtomicUsize::new(0),
     });
     let parts = RunParts {
-        work_dir: work_dir(folder.path(), &settings),
+        work_dir: support::pipeline::work_dir(folder.path(), &settings),
         source: Arc::new(SyntheticSource::new(synthetic, settings.chunks.count)),
         sink: Arc::clone(&sink) as Arc<dyn DatasetSink>,
         telemetry,
