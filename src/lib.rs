@@ -29,7 +29,8 @@
 //! [`domain`] is pure and says what is sampled, valid and counted. [`source`] delivers rows, [`sink`]
 //! takes files, [`spool`] keeps sealed chunks. [`pipeline`] has the actors; [`pipeline::run`] takes a run
 //! from its settings to its dataset on the current actix arbiter. [`verify`](mod@verify) checks a dataset
-//! again. [`cli`] is the program.
+//! again. [`testing`] holds sources and sinks of your own against their contracts. [`cli`] is the
+//! program.
 //!
 //! The library installs no signal handler, panic hook, subscriber or runtime, and never ends the process;
 //! only [`cli`] does.
@@ -45,4 +46,5 @@ pub mod sink;
 pub mod source;
 pub mod spool;
 pub mod telemetry;
+pub mod testing;
 pub mod verify;

@@ -77,7 +77,15 @@ fn the_domain_is_pure() {
 
 #[test]
 fn sources_sinks_and_spool_know_nothing_of_the_pipeline() {
-    for module in ["source", "sink", "spool", "config", "telemetry", "verify"] {
+    for module in [
+        "source",
+        "sink",
+        "spool",
+        "config",
+        "telemetry",
+        "testing",
+        "verify",
+    ] {
         check(module, &["crate::pipeline", "crate::cli", "actix"]);
     }
 }
@@ -92,6 +100,7 @@ fn the_library_takes_nothing_over() {
         "config",
         "pipeline",
         "telemetry",
+        "testing",
         "verify",
     ] {
         check(

@@ -32,7 +32,7 @@ mod claim;
 mod durable;
 
 use claim::{look, put_claim};
-use durable::{make_folder, put_new, remove_if_there, sync_folder};
+use durable::{make_folder, put_new, remove_if_empty, remove_if_there, sync_folder};
 
 /// A block: large enough that a write costs nothing beside its bytes, small enough for eight of
 /// them to be in memory.
@@ -301,12 +301,14 @@ fn part_path(target: &Path) -> PathBuf {
     name.into()
 }
 
-/// Removes what was written aside and never came into place.
+/// Removes what was written aside and never came into place, and folders in which nothing else is:
+/// of a dataset that is given up nothing must be left that another claim would find.
 fn remove_parts(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             remove_parts(&entry.path())?;
+            remove_if_empty(&entry.path())?;
         } else if entry.file_name().to_string_lossy().ends_with(".part") {
             remove_if_there(&entry.path())?;
         }

@@ -2,9 +2,12 @@
 //!
 //! A dataset is a folder of files. It **is there** if and only if its `metadata.json` is, and that
 //! is written last. The pipeline claims the folder, stages blocks (in any order, from several
-//! uploaders at once, any of them twice), commits each file once it is whole, and publishes. To
-//! add a sink, implement [`DatasetSink`] and a [`reader::DatasetReader`], and hold both against the
-//! conformance suite, as the tests of `local_dir` and `azure_blob` do.
+//! uploaders at once, any of them twice), commits each file once it is whole, and publishes.
+//!
+//! To write a sink, implement [`DatasetSink`] and a [`reader::DatasetReader`], and hold both against
+//! [`testing::sink_conformance`](crate::testing::sink_conformance), which lists what they owe clause by
+//! clause; the tests of `local_dir` and `azure_blob` do. [`testing::MemorySink`](crate::testing::MemorySink)
+//! is one in memory.
 
 use std::time::Duration;
 
@@ -15,8 +18,6 @@ use thiserror::Error;
 
 pub mod azure_blob;
 pub mod claim;
-#[cfg(test)]
-pub(crate) mod conformance;
 pub mod local_dir;
 pub mod reader;
 
@@ -95,12 +96,17 @@ impl FileCommit {
     }
 }
 
-/// A place for datasets.
+/// A place for datasets. To write one, implement this trait, and hold it against
+/// [`testing::sink_conformance`](crate::testing::sink_conformance).
+///
+/// A run may be killed at any instant and started again: every method is called again by the next
+/// start, of a new sink on the same place. Paths have `/` between folders; gleaner's own are of ASCII
+/// letters, digits, `.`, `_` and `-`.
 pub trait DatasetSink: Send + Sync + 'static {
     /// Where it is, for a person: a path or an address without secrets.
     fn location(&self) -> String;
 
-    /// The length of a full block.
+    /// The length of a full block: at least 1, and always the same.
     fn block_bytes(&self) -> usize;
 
     /// How long it may take over one block or commit, its own tries included, where that is long:
@@ -110,27 +116,55 @@ pub trait DatasetSink: Send + Sync + 'static {
     }
 
     /// Takes the dataset's folder for this run: nothing may be staged before. Also the probe
-    /// that tells, before anything is fetched, whether the sink can be written at all.
+    /// that tells, before anything is fetched, whether the sink can be written at all. Of claims by
+    /// several runs at the same moment one is granted; the run that has it is granted it again.
+    ///
+    /// # Errors
+    /// [`SinkError::Claimed`] if it is another run's; [`SinkError::Exists`] if another run has
+    /// published it, or if files lie there that nobody claims: they are left alone.
     fn claim<'a>(
         &'a self,
         dataset: &'a str,
         claim: &'a ClaimRecord,
     ) -> BoxFuture<'a, Result<Claim, SinkError>>;
 
-    /// Keeps a block aside. Staging the same block again is harmless.
+    /// Keeps a block aside. Staging the same block again is harmless, also after the commit; of two
+    /// blocks with one index the later counts.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>>;
 
-    /// Makes a file of its blocks, durable and under its name. Doing it again is harmless.
+    /// Makes a file of its blocks, durable and under its name: of these and no others, whatever was
+    /// staged for the name before. Nothing is there before, and never a part. Doing it again is
+    /// harmless, also at the same moment, and also by a later start.
+    ///
+    /// # Errors
+    /// If the receipts are not the whole file ([`FileCommit::is_whole`]) or not of blocks that were
+    /// staged. Other bytes under the name of a file that is there are refused
+    /// ([`SinkError::Foreign`]), or replace it wholly.
     fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>>;
 
     /// Writes `metadata.json`: from here on the dataset is there. Never overwrites.
+    ///
+    /// # Errors
+    /// [`SinkError::Exists`] if there is another manifest. For the same bytes once more that, or
+    /// success: the answer to the first may have been lost.
     fn publish<'a>(
         &'a self,
         dataset: &'a str,
         manifest: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), SinkError>>;
 
-    /// Gives the claim back after publishing.
+    /// Gives the claim back after publishing, and removes what was staged and never committed. Doing
+    /// it again is harmless.
+    ///
+    /// Before publishing it gives the dataset up: if nothing of it was committed it is free for any
+    /// run, else its files stay and it is nobody's, and every claim is refused with
+    /// [`SinkError::Exists`], until somebody removes them.
+    ///
+    /// # Errors
+    /// If the claim cannot be removed. Of a dataset that was never claimed it is harmless, or refused.
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>>;
 }
 

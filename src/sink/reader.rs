@@ -106,7 +106,12 @@ impl DatasetReader for LocalDataset {
 
     fn open(&self, path: &str) -> io::Result<Box<dyn Read>> {
         let path = self.resolve(path).ok_or(ErrorKind::NotFound)?;
-        Ok(Box::new(File::open(path)?))
+        let file = File::open(path)?;
+        // A folder can be opened too.
+        match file.metadata()?.is_file() {
+            true => Ok(Box::new(file)),
+            false => Err(ErrorKind::NotFound.into()),
+        }
     }
 }
 
@@ -141,5 +146,6 @@ mod tests {
             assert_eq!(length(path), None, "{path}");
         }
         assert!(dataset.open("../secret").is_err());
+        assert!(dataset.open("b").is_err(), "a folder is no file");
     }
 }

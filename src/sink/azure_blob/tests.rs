@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::settings::BlobCredential;
-use crate::sink::conformance::{Cut, claim_of, manifest_of, sink_conformance};
+use crate::testing::sink::{Cut, claim_of, manifest_of};
+use crate::testing::sink_conformance;
 
 /// Of the emulator's account, whose key everybody knows; until 2099.
 const SIGNATURE: &str = "sv=2019-12-12&ss=b&srt=sco&sp=rwdlac&se=2099-01-01T00:00:00Z&sig=YKAtmJudHaH98kax9IHOYkiCF9veHhGg4TBHNwluLXo%3D";
@@ -74,9 +75,9 @@ async fn what_was_sent_is_not_sent_again() {
     let third = sink();
     let receipt = third.stage(cut.block(0)).await.expect("there");
     assert!(!receipt.sent, "the file is committed");
-    let commit = cut.stage(&third, &[0, 1, 2]).await;
+    let commit = cut.stage(&third, &[0, 1, 2]).await.expect("room");
     third.commit(commit).await.expect("it is what is there");
-    let other = stale.stage(&third, &[0, 1, 2]).await;
+    let other = stale.stage(&third, &[0, 1, 2]).await.expect("room");
     let refused = third
         .commit(other)
         .await

@@ -46,6 +46,14 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a folder, unless something is in it.
+pub fn remove_if_empty(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Puts a whole, synced file where none is; `AlreadyExists` if there is one.
 pub fn put_new(path: &Path, tag: &str, bytes: &[u8]) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();

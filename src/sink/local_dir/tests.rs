@@ -1,8 +1,9 @@
 //! What is particular to a folder: crashes between two system calls, and what else lies there.
 
 use super::*;
-use crate::sink::conformance::{Cut, claim_of, manifest_of, sink_conformance};
 use crate::sink::reader::LocalDataset;
+use crate::testing::sink::{Cut, claim_of, manifest_of};
+use crate::testing::sink_conformance;
 
 fn sink() -> (tempfile::TempDir, LocalDir) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -126,7 +127,7 @@ async fn a_file_that_was_changed_meanwhile_is_no_commit() {
     let (_folder, sink) = sink();
     sink.claim("d", &claim_of("1")).await.expect("free");
     let cut = Cut::new(&sink, "d", "a.json", 2, 1);
-    let commit = cut.stage(&sink, &[0, 1]).await;
+    let commit = cut.stage(&sink, &[0, 1]).await.expect("room");
     sink.commit(commit.clone()).await.expect("whole");
     let mut changed = cut.bytes().to_vec();
     changed[7] ^= 1;
@@ -157,9 +158,9 @@ async fn a_file_is_as_long_as_its_commit_says() {
     let (_folder, sink) = sink();
     sink.claim("d", &claim_of("1")).await.expect("free");
     let longer = Cut::new(&sink, "d", "a.json", 3, 1);
-    longer.stage(&sink, &[0, 1, 2]).await;
+    longer.stage(&sink, &[0, 1, 2]).await.expect("room");
     let cut = Cut::new(&sink, "d", "a.json", 2, 2);
-    let commit = cut.stage(&sink, &[0, 1]).await;
+    let commit = cut.stage(&sink, &[0, 1]).await.expect("room");
     sink.commit(commit).await.expect("whole");
     let found = fs::read(sink.path("d", "a.json")).expect("there");
     assert!(found == cut.bytes(), "{} bytes", found.len());

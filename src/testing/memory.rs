@@ -1,0 +1,5 @@
+//! A sink in memory.
+
+mod sink;
+
+pub use sink::{MemoryDataset, MemorySink};

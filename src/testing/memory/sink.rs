@@ -1,0 +1,259 @@
+//! Datasets in memory.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, ErrorKind, Read};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sha2::{Digest, Sha256};
+
+use crate::domain::manifest::hex;
+use crate::sink::claim::{published, stray};
+use crate::sink::reader::DatasetReader;
+use crate::sink::{
+    Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+};
+
+/// Bytes of a block, unless said otherwise: so few that files of a test have several.
+const BLOCK_BYTES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+/// A sink whose datasets are in memory. A clone, on any thread, is a sink on the same datasets, as a
+/// later start of a process would have.
+///
+/// Files are held against their length and SHA-256 when they are committed.
+#[derive(Debug, Clone)]
+pub struct MemorySink {
+    datasets: Datasets,
+    block_bytes: NonZeroUsize,
+}
+
+type Datasets = Arc<Mutex<BTreeMap<String, Dataset>>>;
+
+#[derive(Debug, Default)]
+struct Dataset {
+    claim: Option<ClaimRecord>,
+    /// Blocks that wait for the commit of their file, by path and index, with their digests.
+    staged: BTreeMap<(String, u32), (String, Bytes)>,
+    /// What is there, the manifest too.
+    files: BTreeMap<String, Bytes>,
+}
+
+impl Default for MemorySink {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemorySink {
+    /// An empty place.
+    pub fn new() -> Self {
+        Self {
+            datasets: Arc::default(),
+            block_bytes: BLOCK_BYTES,
+        }
+    }
+
+    /// With blocks of so many bytes.
+    #[must_use]
+    pub fn with_block_bytes(self, block_bytes: NonZeroUsize) -> Self {
+        Self {
+            block_bytes,
+            ..self
+        }
+    }
+
+    /// A reader of a dataset, published or not, as it is whenever it is asked.
+    pub fn reader(&self, dataset: &str) -> MemoryDataset {
+        MemoryDataset {
+            datasets: Arc::clone(&self.datasets),
+            name: dataset.to_owned(),
+        }
+    }
+}
+
+fn lock(datasets: &Datasets) -> MutexGuard<'_, BTreeMap<String, Dataset>> {
+    // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
+    datasets.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+impl Dataset {
+    fn claim(&mut self, name: &str, mine: &ClaimRecord) -> Result<Claim, SinkError> {
+        if let Some(manifest) = self.files.get(MANIFEST) {
+            return published(name, manifest.to_vec(), mine);
+        }
+        match &self.claim {
+            Some(found) if found.run_id == mine.run_id => Ok(Claim::Granted),
+            Some(found) => Err(SinkError::Claimed {
+                dataset: name.to_owned(),
+                run_id: found.run_id.clone(),
+                since: found.since.clone(),
+            }),
+            None => match self.files.keys().next() {
+                Some(found) => Err(stray(name, found)),
+                None => {
+                    self.claim = Some(mine.clone());
+                    Ok(Claim::Granted)
+                }
+            },
+        }
+    }
+
+    fn stage(&mut self, block: Block) -> BlockReceipt {
+        let receipt = BlockReceipt {
+            index: block.index,
+            bytes: block.bytes.len() as u64,
+            id: digest(&block.bytes),
+            sent: true,
+        };
+        let staged = (receipt.id.clone(), block.bytes);
+        self.staged.insert((block.path, block.index), staged);
+        receipt
+    }
+
+    fn commit(&mut self, file: FileCommit) -> Result<(), SinkError> {
+        if let Some(found) = self.files.get(&file.path) {
+            return match digest(found) == file.sha256 {
+                true => Ok(()),
+                false => Err(SinkError::Foreign { path: file.path }),
+            };
+        }
+        let mut bytes = Vec::new();
+        for receipt in &file.blocks {
+            match self.staged.get(&(file.path.clone(), receipt.index)) {
+                Some((id, block)) if *id == receipt.id => bytes.extend_from_slice(block),
+                _ => return Err(refused(&file.path, "a block of it was never staged")),
+            }
+        }
+        if !file.is_whole() || digest(&bytes) != file.sha256 {
+            return Err(refused(&file.path, "the blocks are not the whole file"));
+        }
+        self.staged.retain(|(path, _), _| *path != file.path);
+        self.files.insert(file.path, bytes.into());
+        Ok(())
+    }
+}
+
+fn refused(path: &str, what: &str) -> SinkError {
+    SinkError::Io {
+        action: "commit",
+        path: path.to_owned(),
+        error: io::Error::new(ErrorKind::InvalidData, what),
+    }
+}
+
+impl DatasetSink for MemorySink {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.block_bytes.get()
+    }
+
+    fn claim<'a>(
+        &'a self,
+        dataset: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        async move {
+            let mut datasets = lock(&self.datasets);
+            datasets
+                .entry(dataset.to_owned())
+                .or_default()
+                .claim(dataset, claim)
+        }
+        .boxed()
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        async move {
+            let mut datasets = lock(&self.datasets);
+            Ok(datasets
+                .entry(block.dataset.clone())
+                .or_default()
+                .stage(block))
+        }
+        .boxed()
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        async move {
+            let mut datasets = lock(&self.datasets);
+            datasets
+                .entry(file.dataset.clone())
+                .or_default()
+                .commit(file)
+        }
+        .boxed()
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        async move {
+            let mut datasets = lock(&self.datasets);
+            let files = &mut datasets.entry(dataset.to_owned()).or_default().files;
+            if files.contains_key(MANIFEST) {
+                return Err(SinkError::Exists(dataset.to_owned()));
+            }
+            files.insert(MANIFEST.to_owned(), manifest.into());
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        async move {
+            if let Some(dataset) = lock(&self.datasets).get_mut(dataset) {
+                dataset.claim = None;
+                dataset.staged.clear();
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// A dataset of a [`MemorySink`].
+#[derive(Debug, Clone)]
+pub struct MemoryDataset {
+    datasets: Datasets,
+    name: String,
+}
+
+impl MemoryDataset {
+    fn file(&self, path: &str) -> Option<Bytes> {
+        let datasets = lock(&self.datasets);
+        datasets.get(&self.name)?.files.get(path).cloned()
+    }
+}
+
+impl DatasetReader for MemoryDataset {
+    fn location(&self) -> String {
+        format!("memory/{}", self.name)
+    }
+
+    fn files(&self) -> io::Result<Vec<String>> {
+        let datasets = lock(&self.datasets);
+        let files = datasets.get(&self.name).map(|dataset| dataset.files.keys());
+        Ok(files.into_iter().flatten().cloned().collect())
+    }
+
+    fn length(&self, path: &str) -> io::Result<Option<u64>> {
+        Ok(self.file(path).map(|bytes| bytes.len() as u64))
+    }
+
+    fn open(&self, path: &str) -> io::Result<Box<dyn Read>> {
+        let bytes = self.file(path).ok_or(ErrorKind::NotFound)?;
+        Ok(Box::new(Cursor::new(bytes)))
+    }
+}
