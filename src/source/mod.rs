@@ -4,6 +4,12 @@
 //! times, in any order, from several fetchers at once. It delivers **rows**: JSON objects, one a
 //! line, in blocks. It neither parses nor filters them: the pipeline does, the same way for every
 //! source.
+//!
+//! To write one, implement [`ConversationSource`] and hold it against
+//! [`testing::source_conformance`](crate::testing::source_conformance), or, if it delivers a census,
+//! against [`testing::census_conformance`](crate::testing::census_conformance), which list what it owes
+//! clause by clause. [`testing::MemorySource`](crate::testing::MemorySource) is one in memory,
+//! [`synthetic`] the smallest example.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,17 +31,32 @@ pub mod synthetic;
 /// Bytes that a block should have: small enough for the caches and for many in flight.
 pub const BLOCK_BYTES: usize = 512 * 1024;
 
-/// A telemetry source. To write one, implement this trait; `synthetic` is the smallest example.
+/// A telemetry source. To write one, implement this trait, and hold it against
+/// [`testing::source_conformance`](crate::testing::source_conformance).
+///
+/// It delivers the same rows whoever asks, whenever, and however often: that is what makes a dataset
+/// reproducible, and a chunk that failed worth fetching again.
 pub trait ConversationSource: Send + Sync + 'static {
-    /// What `metadata.json` says about the source: no secrets.
+    /// What `metadata.json` says about the source: an object with a text `kind`, the same every time
+    /// once the source was surveyed, and no secrets.
     fn describe(&self) -> serde_json::Value;
 
     /// Looks the input over, before anything is fetched: is it there, and which chunks has it?
-    /// Asked again by a resumed run; `Survey::stamp` must then be the same.
+    /// Asked again by a resumed run, of a new source: what it says must then be the same, the chunks
+    /// in their order too; an input that has changed shows in `Survey::stamp`.
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>>;
 
     /// Delivers the rows of a chunk that are ordered. An error voids the attempt: nothing of it is
     /// kept. A source that has counted what it delivered says so.
+    ///
+    /// Any chunk of the survey may be asked for, and of a hash chunk its halves
+    /// ([`HashChunk::split`](crate::domain::chunk::HashChunk::split)), again after a failure or a
+    /// restart, and several at once. Each brings the same rows every time, in any order. What `rows`
+    /// refuses is passed on, and ends the fetch; a fetch may also be dropped wherever it waits, and
+    /// must leave nothing behind then.
+    ///
+    /// # Errors
+    /// Whatever keeps the chunk from being whole; [`SourceError::action`] decides what follows.
     fn fetch<'a>(
         &'a self,
         order: FetchOrder,
@@ -69,7 +90,7 @@ pub enum Pass {
 /// What a survey found.
 #[derive(Debug, Clone)]
 pub struct Survey {
-    /// The chunks: disjoint, and together the whole population.
+    /// The chunks: disjoint, and together the whole population. Hash chunks have the depth 0.
     pub chunks: Vec<Chunk>,
     /// Whether all rows of a conversation are in one chunk (hash chunks), so that a chunk can be
     /// grouped by itself. Pieces of files are not closed.
@@ -131,8 +152,9 @@ pub trait BlockReader: Send {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError>;
 }
 
-/// Some rows: JSON objects, one a line, each with its `\n` (the last one may lack it).
-/// CR before LF and blank lines are allowed.
+/// Some rows: JSON objects, one a line, each with its `\n` (the last one of a fetch may lack it).
+/// CR before LF and blank lines are allowed. A row that is no JSON is delivered as it is: it is counted
+/// and listed.
 #[derive(Debug, Default)]
 pub struct RowBlock {
     /// The lines.
@@ -144,10 +166,12 @@ pub struct RowBlock {
     /// Whether the bytes were found to be UTF-8 before.
     pub is_utf8: bool,
     /// The number of the first line, from 1, in the file or (for a byte range) in the piece;
-    /// for a source without files any number that helps to find the row.
+    /// for a source without files any number that helps to find the row. Behind all lines and
+    /// rejects of the blocks before; of a block without lines it means nothing.
     pub first_line: u64,
-    /// Rows that the reader had to leave out, with the line that each stood at. They come
-    /// between the lines of `bytes` without being counted there: see `skipped_before`.
+    /// Rows that the reader had to leave out, with the line that each stood at. The lines of
+    /// `bytes` are numbered one after the other as if they were not there, so a reader whose numbers
+    /// are a file's ends its block with a reject.
     pub rejects: Vec<Reject>,
     /// What the source has found out about each line while it made them, in their order; empty:
     /// nothing, and each line is read.

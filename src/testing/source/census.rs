@@ -1,0 +1,140 @@
+//! Sources that deliver a census first, and then the conversations of some ranks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::clause::{Clause, Verdict};
+use super::chunks::{Chunks, Fetching};
+use super::rows::{Harvest, Header, difference};
+use crate::domain::kusto_hash;
+use crate::domain::rank::{Rank, Ranker};
+use crate::domain::selector::{RankRange, Selector};
+use crate::domain::stratum::{Membership, Selection, StratumId};
+use crate::source::Pass;
+
+const CENSUS: Clause = Clause("a census has every conversation once, as its row says");
+const RANKS: Clause = Clause("a fetch by rank has exactly the conversations of those ranks");
+const DELIVERED: Clause = Clause("delivered has every conversation once, as the census tells it");
+
+pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selection) -> Verdict {
+    let census = fetching.pass(&Pass::Census).await?;
+    for (chunk, harvest) in &census {
+        let payloads = &all[chunk];
+        CENSUS.check(harvest.malformed == 0 && harvest.rejects.is_empty(), || {
+            format!("the census of {chunk} has rows that cannot be read as conversationId, turnCount, lastTimestamp")
+        })?;
+        for (id, headers) in &harvest.headers {
+            let times = headers.len();
+            CENSUS.check(times == 1, || {
+                format!("{times} rows of the census of {chunk} are of one conversation")
+            })?;
+            let turns = |headers: &[Header]| headers.first().and_then(|header| header.turns);
+            let payload = payloads.headers.get(id);
+            let differs = payload.is_some_and(|payload| turns(payload) != turns(headers));
+            CENSUS.check(!differs, || {
+                format!("a conversation of {chunk} has another number of turns in the census than in its row")
+            })?;
+        }
+        let told = harvest.headers.len() as u64;
+        let unread = payloads.malformed + payloads.rejects.values().sum::<u64>();
+        let (read, unknown) = (
+            payloads.headers.len() as u64,
+            payloads
+                .headers
+                .keys()
+                .filter(|id| !harvest.headers.contains_key(*id))
+                .count(),
+        );
+        CENSUS.check(unknown == 0 && told == read + unread, || {
+            format!("the census of {chunk} has {told} conversations, its rows are of {read} (of which the census does not know {unknown}), and {unread} that cannot be read")
+        })?;
+    }
+    for selector in selectors(&census, selection) {
+        by_rank(fetching, all, &census, selection, selector).await?;
+    }
+    Ok(())
+}
+
+/// Everything; the better half of each stratum, the other half, and one stratum alone.
+fn selectors(census: &Chunks, selection: &Selection) -> Vec<Selector> {
+    let mut ranker = Ranker::new(selection.seed());
+    let mut ranks = BTreeMap::<StratumId, Vec<Rank>>::new();
+    for (id, turns) in census.values().flat_map(conversations) {
+        if let Membership::Stratum(stratum) = selection.membership(id, turns) {
+            ranks.entry(stratum).or_default().push(ranker.rank(id));
+        }
+    }
+    let mut halves = (BTreeMap::new(), BTreeMap::new());
+    for (stratum, mut ranks) in ranks {
+        ranks.sort_unstable();
+        let middle = Some(ranks[(ranks.len() - 1) / 2]);
+        let (above, up_to) = (None, middle);
+        halves.0.insert(stratum, RankRange { above, up_to });
+        let (above, up_to) = (middle, None);
+        halves.1.insert(stratum, RankRange { above, up_to });
+    }
+    let first = halves.0.first_key_value();
+    let one = first.map(|(&stratum, _)| BTreeMap::from([(stratum, RankRange::default())]));
+    let ranges = [Some(halves.0), Some(halves.1), one];
+    let ranges = ranges.into_iter().flatten().map(Selector::Ranks);
+    [Selector::All].into_iter().chain(ranges).collect()
+}
+
+/// Ids and turns of a census.
+fn conversations(census: &Harvest) -> impl Iterator<Item = (&[u8], u64)> {
+    let turns = |headers: &[Header]| headers.first().and_then(|header| header.turns);
+    census.headers.iter().map(move |(id, headers)| {
+        let turns = turns(headers).and_then(|turns| u64::try_from(turns).ok());
+        (id.as_slice(), turns.unwrap_or(0))
+    })
+}
+
+async fn by_rank(
+    fetching: Fetching<'_>,
+    all: &Chunks,
+    census: &Chunks,
+    selection: &Selection,
+    selector: Selector,
+) -> Verdict {
+    let pass = Pass::Ranks(Arc::new(selector.clone()));
+    let mut ranker = Ranker::new(selection.seed());
+    let found = fetching.pass(&pass).await?;
+    for (chunk, found) in &found {
+        let (mut expected, mut rows) = (BTreeMap::new(), BTreeMap::new());
+        for (id, turns) in conversations(&census[chunk]) {
+            if selector.wants(selection, id, turns, ranker.rank(id)) {
+                let header = census[chunk].headers[id].first();
+                expected.insert(kusto_hash::hash(id), header);
+                let payload = all[chunk].headers.get(id).into_iter().flatten();
+                rows.extend(payload.map(|header| (header.text.clone(), 1)));
+            }
+        }
+        let read = found.headers.values().flatten();
+        let read = read
+            .map(|header| (header.text.clone(), found.rows[&header.text]))
+            .collect();
+        if let Some(how) = difference(&rows, &read) {
+            return RANKS.broken(format!("{chunk}, of {selector:?}: {how}"));
+        }
+        let hashes = |one: &mut dyn Iterator<Item = i64>| -> Vec<i64> { one.collect() };
+        let wanted = hashes(&mut expected.keys().copied());
+        let told = hashes(&mut found.delivered.iter().map(|delivered| delivered.0));
+        DELIVERED.check(wanted == told, || {
+            let (wanted, told) = (wanted.len(), told.len());
+            format!("{chunk}, of {selector:?}: it has {told}, the census {wanted}, or others")
+        })?;
+        for (hash, turns, last) in &found.delivered {
+            let header = expected.get(hash).copied().flatten();
+            let fits = header.is_some_and(|header| {
+                turns.is_none_or(|turns| Some(turns) == header.turns)
+                    && last.is_none_or(|last| Some(last) == header.last)
+            });
+            DELIVERED.check(fits, || {
+                format!(
+                    "a conversation of {chunk} has other turns or another time than in the census"
+                )
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Rows as the kit knows them again.
+
+use std::collections::BTreeMap;
+
+use super::fetching::{Fetched, lines};
+use crate::domain::row::{self, MalformedReason, Row, RowKind, trim};
+use crate::domain::selector::Certificate;
+use crate::domain::stratum::{Bucket, Selection, Split};
+use crate::domain::{kusto_hash, timestamp::Ticks};
+use crate::source::RowForm;
+
+/// Reads rows for their headers.
+pub(super) struct Reading {
+    /// Any will do: it judges flaws, which are of no interest here.
+    selection: Selection,
+}
+
+impl Reading {
+    pub fn new() -> Self {
+        let split = Split {
+            name: "all".to_owned(),
+            percent: 100,
+        };
+        let bucket = Bucket {
+            name: "all".to_owned(),
+            turns: [1, u64::MAX],
+            file: "all".to_owned(),
+        };
+        let targets = [("all".to_owned(), "all".to_owned(), 1)];
+        let selection = Selection::new("", 0.0, vec![split], vec![bucket], &targets);
+        Self {
+            selection: selection.expect("a selection of everything"),
+        }
+    }
+
+    /// A row's header; `None` if it is malformed.
+    pub fn read<'a>(&self, form: RowForm, text: &'a [u8]) -> Option<Row<'a>> {
+        std::str::from_utf8(text).ok()?;
+        let row = match form {
+            RowForm::Census => row::read_census(text),
+            _ => row::read(text, &self.selection),
+        };
+        row.ok()
+    }
+
+    /// What a fetch has brought.
+    pub fn harvest(&self, fetched: &Fetched) -> Harvest {
+        let mut harvest = Harvest {
+            certificate: fetched.certificate,
+            ..Harvest::default()
+        };
+        for block in &fetched.blocks {
+            for text in lines(block).map(trim).filter(|text| !text.is_empty()) {
+                *harvest.rows.entry(text.to_vec()).or_default() += 1;
+                let Some(row) = self.read(block.form, text) else {
+                    harvest.malformed += 1;
+                    continue;
+                };
+                let (turns, last) = match row.kind {
+                    RowKind::Event { .. } => (None, None),
+                    RowKind::Conversation { turns, .. } => (Some(i64::from(turns)), None),
+                    RowKind::Census { turns, last } => (Some(i64::from(turns)), Some(last)),
+                };
+                let header = Header {
+                    turns,
+                    last,
+                    text: text.to_vec(),
+                };
+                harvest
+                    .headers
+                    .entry(row.id.to_vec())
+                    .or_default()
+                    .push(header);
+            }
+            for reject in &block.rejects {
+                *harvest.rejects.entry(reject.reason).or_default() += 1;
+            }
+            let delivered = block.delivered.iter();
+            harvest
+                .delivered
+                .extend(delivered.map(|d| (d.id_hash, d.turns, d.last)));
+        }
+        harvest.delivered.sort_unstable();
+        harvest
+    }
+}
+
+/// A row that can be read.
+#[derive(Debug, Clone)]
+pub(super) struct Header {
+    /// Of a conversation.
+    pub turns: Option<i64>,
+    /// From a census.
+    pub last: Option<Ticks>,
+    /// The whole row.
+    pub text: Vec<u8>,
+}
+
+/// What a fetch has brought, without the order of its delivery.
+#[derive(Debug, Default)]
+pub(super) struct Harvest {
+    /// How often each row came.
+    pub rows: BTreeMap<Vec<u8>, u64>,
+    /// What those that can be read say, by their ids.
+    pub headers: BTreeMap<Vec<u8>, Vec<Header>>,
+    /// How many cannot be read.
+    pub malformed: u64,
+    /// Rows that never became lines.
+    pub rejects: BTreeMap<MalformedReason, u64>,
+    /// Hash, turns and time of what was delivered, sorted.
+    pub delivered: Vec<(i64, Option<i64>, Option<Ticks>)>,
+    /// What the source has counted.
+    pub certificate: Option<Certificate>,
+}
+
+impl Harvest {
+    /// How it differs from another harvest of the same rows, in words without their text.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        difference(&self.rows, &other.rows).or_else(|| {
+            let (one, two) = (&self.rejects, &other.rejects);
+            (one != two).then(|| format!("the rejects are {two:?}, not {one:?}"))
+        })
+    }
+
+    /// Adds what another fetch has brought.
+    pub fn add(&mut self, other: Self) {
+        for (row, times) in other.rows {
+            *self.rows.entry(row).or_default() += times;
+        }
+        for (reason, times) in other.rejects {
+            *self.rejects.entry(reason).or_default() += times;
+        }
+        self.malformed += other.malformed;
+        for (id, headers) in other.headers {
+            self.headers.entry(id).or_default().extend(headers);
+        }
+        self.delivered.extend(other.delivered);
+        self.delivered.sort_unstable();
+    }
+
+    /// What a certificate of it says; `None` if its ids are not all known.
+    pub fn certified(&self) -> Option<Certificate> {
+        let mut certificate = Certificate::default();
+        let is_whole = self.malformed == 0 && self.rejects.is_empty();
+        if !self.delivered.is_empty() {
+            self.delivered.iter().for_each(|d| certificate.count(d.0));
+        } else if is_whole {
+            let hashes = self.headers.keys().map(|id| kusto_hash::hash(id));
+            hashes.for_each(|hash| certificate.count(hash));
+        } else {
+            return None;
+        }
+        Some(certificate)
+    }
+}
+
+/// How some rows differ from others, in words without their text.
+pub(super) fn difference(
+    expected: &BTreeMap<Vec<u8>, u64>,
+    found: &BTreeMap<Vec<u8>, u64>,
+) -> Option<String> {
+    let beyond = |one: &BTreeMap<Vec<u8>, u64>, two: &BTreeMap<Vec<u8>, u64>| -> u64 {
+        let of = |row| two.get(row).copied().unwrap_or(0);
+        one.iter()
+            .map(|(row, times)| times.saturating_sub(of(row)))
+            .sum()
+    };
+    let (missing, surplus) = (beyond(expected, found), beyond(found, expected));
+    (missing + surplus > 0).then(|| format!("{missing} rows are missing, {surplus} are too many"))
+}
