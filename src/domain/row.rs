@@ -42,6 +42,8 @@ pub enum MalformedReason {
     TurnNotObject,
     /// Larger than `limits.max_record`.
     TooLarge,
+    /// No fault of the row, but a defect: gleaner cannot read it.
+    RowPanic,
 }
 
 impl From<JsonError> for MalformedReason {

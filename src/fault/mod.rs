@@ -92,6 +92,8 @@ named! {
         Fetch = "fetch",
         /// A block of rows arrives.
         Block = "fetch.block",
+        /// A row is read, on the CPU pool.
+        Row = "fetch.row",
         /// A fetcher reports.
         Report = "fetch.report",
         /// Dedup absorbs a chunk.
@@ -171,7 +173,7 @@ impl Site {
     /// The stage that it belongs to.
     pub fn stage(self) -> Stage {
         match self {
-            Self::Fetcher | Self::Fetch | Self::Block | Self::Report => Stage::Fetch,
+            Self::Fetcher | Self::Fetch | Self::Block | Self::Row | Self::Report => Stage::Fetch,
             Self::Dedup => Stage::Dedup,
             Self::Offer | Self::Sample => Stage::Sample,
             Self::Validator | Self::Record | Self::Payload => Stage::Validate,
@@ -188,6 +190,7 @@ impl Site {
             Self::Fetcher => &[PanicBefore, PanicAfter, Abort],
             Self::Fetch => &[Transient, Throttle, AuthExpiry, Hang, AckLost, Io],
             Self::Block => &[Truncated, Corrupt, Slow],
+            Self::Row => &[PanicBefore],
             Self::Report => &[Duplicate, Reordered],
             Self::Dedup => &[PanicBefore, PanicAfter, Abort, Slow],
             Self::Offer => &[PanicBefore, PanicAfter],

@@ -247,6 +247,8 @@ impl Fetching<'_> {
                 part,
                 Arc::clone(&parts.rules),
                 self.spool.clone(),
+                Arc::clone(&parts.telemetry),
+                parts.faults.clone(),
             )),
             parts: Arc::clone(parts),
             pulse: self.pulse.clone(),

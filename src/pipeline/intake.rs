@@ -3,6 +3,10 @@
 //! The same for every source. Runs on the CPU pool; holds one batch of headers in the making, and
 //! for rows that are spooled a writer of the chunk. Rows that stay where they are (plain files)
 //! cost their header only.
+//!
+//! A row whose reading panics is read again; should that panic too, it is malformed. The rest of
+//! the chunk goes on. Reading has no effect, so nothing is done twice; a panic of what follows
+//! (keeping the row) fails the attempt.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,6 +14,7 @@ use std::sync::Arc;
 use memchr::memchr_iter;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::survive::survive;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::record::{Assembler, Nested};
@@ -17,10 +22,12 @@ use crate::domain::row::{self, MalformedReason, Row, RowKind, RowShape};
 use crate::domain::selector::Certificate;
 use crate::domain::stratum::Selection;
 use crate::domain::timestamp::Ticks;
+use crate::fault::{Faults, Site};
 use crate::source::{Delivered, KnownRow, Place, RowBlock, RowForm, SourceError};
 use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool};
 use crate::spool::tally::ChunkTally;
 use crate::spool::{Part, Portion, SpoolError};
+use crate::telemetry::{Event, Telemetry};
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
 const BATCH: usize = 4096;
@@ -70,6 +77,9 @@ pub enum Headers {
     Sealed(Box<SealedChunk>),
 }
 
+/// How a row is read in full.
+type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, MalformedReason>;
+
 /// Reads the rows of one attempt at a chunk.
 pub struct Intake {
     part: Part,
@@ -85,6 +95,9 @@ pub struct Intake {
     delivered: Vec<Delivered>,
     /// And what was kept of it: hash and number of turns.
     kept: Vec<(i64, i64)>,
+    read: Read,
+    telemetry: Telemetry,
+    faults: Faults,
 }
 
 /// What came of an attempt, before it is sealed: for the comparison with a census.
@@ -98,7 +111,13 @@ pub struct Candidates {
 
 impl Intake {
     /// Starts an attempt.
-    pub fn new(part: Part, rules: Arc<RowRules>, spool: Spool) -> Self {
+    pub fn new(
+        part: Part,
+        rules: Arc<RowRules>,
+        spool: Spool,
+        telemetry: Telemetry,
+        faults: Faults,
+    ) -> Self {
         Self {
             part,
             rules,
@@ -110,6 +129,9 @@ impl Intake {
             record: Vec::new(),
             delivered: Vec::new(),
             kept: Vec::new(),
+            read: row::read,
+            telemetry,
+            faults,
         }
     }
 
@@ -176,24 +198,18 @@ impl Intake {
         }
         // Both slices lie in the block, so the distance of their starts is the offset.
         let at = span.start + (row_text.as_ptr().addr() - text.as_ptr().addr());
-        let read = if row_text.len() as u64 > self.rules.max_record {
-            Err(MalformedReason::TooLarge)
-        } else if !utf8 && simdutf8::basic::from_utf8(row_text).is_err() {
-            Err(MalformedReason::InvalidUtf8)
-        } else if let Some(known) = known {
-            Ok(Row {
-                id: Cow::Borrowed(&known.id),
-                kind: RowKind::Conversation {
-                    turns: known.turns,
-                    flawless: false,
-                },
-            })
-        } else if block.form == RowForm::Census {
-            row::read_census(row_text)
-        } else {
-            row::read(row_text, &self.rules.selection)
-        };
-        let row = match read {
+        let read = survive(
+            self,
+            |intake| intake.read(block, row_text, utf8, known),
+            |intake, time| {
+                intake.telemetry.events.tell(Event::RowPanic {
+                    chunk: intake.part.chunk.to_string(),
+                    line,
+                    time,
+                });
+            },
+        );
+        let row = match read.unwrap_or(Err(MalformedReason::RowPanic)) {
             Ok(row) => row,
             Err(reason) => {
                 self.tally.malformed(reason, line);
@@ -209,19 +225,13 @@ impl Intake {
                 (RowShape::Conversations, i64::from(turns), last, false)
             }
         };
+        // What was judged is not what will be written.
+        flawless &= block.form != RowForm::Assembled;
         let payload = match block.form {
             // Its header is all there is.
             RowForm::Census => &row_text[..0],
             _ => row_text,
         };
-        if block.form == RowForm::Assembled && shape == RowShape::Conversations {
-            // What was judged is not what will be written.
-            flawless = false;
-            if self.is_record_too_large(row_text, turn) {
-                self.tally.malformed(MalformedReason::TooLarge, line);
-                return Ok(());
-            }
-        }
         self.tally.rows_read += 1;
         self.tally.shape(shape, line);
         if !self.rules.wants(&row) {
@@ -282,6 +292,43 @@ impl Intake {
         Ok(())
     }
 
+    /// What a row without white space around is. Changes nothing, so it can be done again.
+    fn read<'a>(
+        &mut self,
+        block: &RowBlock,
+        row: &'a [u8],
+        utf8: bool,
+        known: Option<&'a KnownRow>,
+    ) -> Result<Row<'a>, MalformedReason> {
+        self.faults.enter_now(Site::Row).leave();
+        if row.len() as u64 > self.rules.max_record {
+            return Err(MalformedReason::TooLarge);
+        }
+        if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
+            return Err(MalformedReason::InvalidUtf8);
+        }
+        let read = match known {
+            Some(known) => Row {
+                id: Cow::Borrowed(&known.id),
+                kind: RowKind::Conversation {
+                    turns: known.turns,
+                    flawless: false,
+                },
+            },
+            None if block.form == RowForm::Census => row::read_census(row)?,
+            None => (self.read)(row, &self.rules.selection)?,
+        };
+        match read.kind {
+            RowKind::Conversation { turns, .. }
+                if block.form == RowForm::Assembled
+                    && self.is_record_too_large(row, i64::from(turns)) =>
+            {
+                Err(MalformedReason::TooLarge)
+            }
+            _ => Ok(read),
+        }
+    }
+
     /// Whether the record that a row of columns becomes is too large. It is put together only if
     /// that is in doubt: what is added are keys with null.
     fn is_record_too_large(&mut self, row: &[u8], turns: i64) -> bool {
@@ -319,4 +366,79 @@ impl Intake {
 
 fn spool_error(error: SpoolError) -> SourceError {
     SourceError::Spool(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chunk::{Chunk, Piece};
+    use crate::domain::stratum::tests::selection;
+    use crate::telemetry::Counters;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn intake(folder: &std::path::Path) -> Intake {
+        let selection = selection(1);
+        let telemetry = Counters::new(&selection);
+        let rules = RowRules {
+            ignore_ids: Vec::new(),
+            start: None,
+            end: None,
+            max_record: 1000,
+            selection: Arc::new(selection),
+            nested: Nested::AsIs,
+        };
+        let (file, start, end) = (0, 0, 1);
+        let part = Part {
+            chunk: Chunk::Piece(Piece { file, start, end }),
+            portion: Portion::Whole,
+        };
+        let spool = Spool::open(folder.join("spool"), u64::MAX).expect("a folder");
+        let faults = Faults::default();
+        Intake::new(part, Arc::new(rules), spool, telemetry, faults)
+    }
+
+    #[test]
+    fn a_row_that_panics_once_is_read_again_and_one_that_panics_twice_is_malformed() {
+        static ONCE: AtomicU32 = AtomicU32::new(0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut intake = intake(folder.path());
+        intake.read = |row, selection| {
+            let is = |what: &str| memchr::memmem::find(row, what.as_bytes()).is_some();
+            if is("always") || is("once") && ONCE.fetch_add(1, Ordering::Relaxed) == 0 {
+                std::panic::panic_any("on purpose");
+            }
+            row::read(row, selection)
+        };
+        let line = |id| format!(r#"{{"conversationId":"{id}","turnsArray":[]}}"#);
+        let lines = ["a", "once", "always", "b", "always", "c"].map(line);
+        let block = RowBlock {
+            bytes: lines.join("\n").into_bytes(),
+            place: Place::InFile { file: 0, offset: 0 },
+            first_line: 1,
+            ..RowBlock::default()
+        };
+        intake.absorb(&block).expect("the rest goes on");
+        let telemetry = Arc::clone(&intake.telemetry);
+        let (tally, headers) = intake.finish().expect("nothing to seal");
+        assert_eq!(tally.rows_read, 6);
+        let found: Vec<_> = tally.malformed.into_iter().collect();
+        let [(MalformedReason::RowPanic, rows)] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((rows.count, &rows.lines[..]), (2, &[3, 5][..]));
+        let Headers::InMemory(batches) = headers else {
+            panic!("rows of files stay where they are");
+        };
+        let ids: Vec<_> = batches[0].iter().map(|(id, _)| id.to_vec()).collect();
+        assert_eq!(ids, [&b"a"[..], b"once", b"b", b"c"]);
+        let told = telemetry.events.recent();
+        let times = told.iter().map(|event| match event {
+            Event::RowPanic { chunk, line, time } => (chunk.as_str(), *line, *time),
+            event => panic!("{event:?}"),
+        });
+        let chunk = "f0-0-1";
+        let expected = [(2, 1), (3, 1), (3, 2), (5, 1), (5, 2)];
+        assert!(times.eq(expected.map(|(line, time)| (chunk, line, time))));
+        assert!(!format!("{told:?}").contains("always"), "no text is told");
+    }
 }

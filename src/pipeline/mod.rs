@@ -41,6 +41,7 @@ pub mod sampler;
 pub mod status_file;
 pub mod stratum_file;
 pub mod supervisor;
+mod survive;
 pub mod turns;
 pub mod uploader;
 pub mod validator;

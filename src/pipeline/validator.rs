@@ -6,7 +6,6 @@
 //! Work on a record that panics is done again; should it panic twice, the record is invalid and the
 //! report says so, without its text. The rest of the batch goes on.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
@@ -14,6 +13,7 @@ use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 use super::error::RunError;
 use super::messages::{Entry, Validate, Validated};
 use super::pulse::Pulse;
+use super::survive::survive;
 use crate::domain::manifest::Framing;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::reservoir::Candidate;
@@ -105,14 +105,17 @@ fn validate_batch(
             parts.faults.enter_now(Site::Record).leave();
             judge(parts, shape, candidate, split, text)
         };
-        let told = |time| {
+        let start = text.len();
+        let panicked = |text: &mut Vec<u8>, time| {
+            text.truncate(start);
             let stratum = parts.telemetry.stratum(batch.stratum);
             parts.telemetry.events.tell(Event::RecordPanic {
                 stratum: stratum.map_or_else(String::new, |stratum| stratum.name.clone()),
                 time,
             });
         };
-        let verdict = survive(&mut text, judge, told)?.unwrap_or_else(|| Verdict {
+        let verdict = survive(&mut *text, judge, panicked).transpose()?;
+        let verdict = verdict.unwrap_or_else(|| Verdict {
             errors: vec![(Code::RecordPanic, "work on it panicked twice".to_owned())],
             conversation_id: Some(String::from_utf8_lossy(&candidate.id).into_owned()),
             ..Verdict::default()
@@ -129,28 +132,6 @@ fn validate_batch(
         entries,
         credit: batch.credit,
     })
-}
-
-/// Does some work on a record, which appends to `text`, and survives its panics: it is done again
-/// once. `None` if that panics too, with nothing appended. Injected panics are told and do not count.
-fn survive<T, E>(
-    text: &mut Vec<u8>,
-    mut work: impl FnMut(&mut Vec<u8>) -> Result<T, E>,
-    told: impl Fn(u32),
-) -> Result<Option<T>, E> {
-    let start = text.len();
-    let mut panics = 0;
-    while panics < 2 {
-        match catch_unwind(AssertUnwindSafe(|| work(text))) {
-            Ok(result) => return result.map(Some),
-            Err(panic) => {
-                text.truncate(start);
-                panics += u32::from(!Faults::is_injected(&*panic));
-                told(panics);
-            }
-        }
-    }
-    Ok(None)
 }
 
 /// Appends a candidate's record, and holds it against the rules.
@@ -201,48 +182,5 @@ fn record(
 fn count(parts: &ValidateParts, stratum: StratumId, records: usize) {
     if let Some(counters) = parts.telemetry.stratum(stratum) {
         counters.validated.add(records as u64);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::Cell;
-
-    /// Work that appends and then panics so many times; what came of it, and what was told.
-    fn after(panics: u32) -> (Result<Option<u32>, ()>, Vec<u8>, Vec<u32>) {
-        let (done, told) = (Cell::new(0), std::cell::RefCell::new(Vec::new()));
-        let mut text = b"before".to_vec();
-        let work = |text: &mut Vec<u8>| {
-            text.extend_from_slice(b"record");
-            done.set(done.get() + 1);
-            if done.get() <= panics {
-                std::panic::panic_any("on purpose");
-            }
-            Ok(done.get())
-        };
-        let result = survive(&mut text, work, |time| told.borrow_mut().push(time));
-        (result, text, told.into_inner())
-    }
-
-    #[test]
-    fn a_record_that_panics_once_is_done_again_and_one_that_panics_twice_is_invalid() {
-        assert_eq!(after(0), (Ok(Some(1)), b"beforerecord".to_vec(), vec![]));
-        assert_eq!(after(1), (Ok(Some(2)), b"beforerecord".to_vec(), vec![1]));
-        assert_eq!(after(2), (Ok(None), b"before".to_vec(), vec![1, 2]));
-    }
-
-    #[cfg(feature = "fault-injection")]
-    #[test]
-    fn injected_panics_do_not_count() {
-        let mut left = 5;
-        let work = |_: &mut Vec<u8>| {
-            if left > 0 {
-                left -= 1;
-                std::panic::panic_any(crate::fault::Injected);
-            }
-            Ok::<_, ()>(7)
-        };
-        assert_eq!(survive(&mut Vec::new(), work, |_| ()), Ok(Some(7)));
     }
 }

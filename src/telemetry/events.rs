@@ -97,10 +97,19 @@ pub enum Event {
         /// How often now; at the second time the record is invalid.
         time: u32,
     },
+    /// Reading a row panicked.
+    RowPanic {
+        /// Of which chunk.
+        chunk: String,
+        /// Where in it.
+        line: u64,
+        /// How often now; at the second time the row is malformed.
+        time: u32,
+    },
 }
 
 /// The names of all events, in the order of [`Event`].
-pub const KINDS: [&str; 11] = [
+pub const KINDS: [&str; 12] = [
     "deaths",
     "restarts",
     "rebuilds",
@@ -112,6 +121,7 @@ pub const KINDS: [&str; 11] = [
     "retakes",
     "missing",
     "record_panics",
+    "row_panics",
 ];
 
 impl Event {
@@ -133,6 +143,7 @@ impl Event {
             Self::Retake { .. } => 8,
             Self::Missing { .. } => 9,
             Self::RecordPanic { .. } => 10,
+            Self::RowPanic { .. } => 11,
         }
     }
 
@@ -176,6 +187,9 @@ impl Event {
             }
             Self::RecordPanic { stratum, time } => {
                 tracing::warn!(%stratum, time, "work on a record panicked: a defect in gleaner, please report it");
+            }
+            Self::RowPanic { chunk, line, time } => {
+                tracing::warn!(%chunk, line, time, "reading a row panicked: a defect in gleaner, please report it");
             }
         }
     }

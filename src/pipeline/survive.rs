@@ -1,0 +1,79 @@
+//! Work on one item that survives its own panics: it is done again once.
+//!
+//! A panic costs nothing but the item; a second one says that the item cannot be worked on, which
+//! is a defect in gleaner and is counted against the item. Injected panics are told and do not
+//! count.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::fault::Faults;
+
+/// Panics after which an item is given up.
+const PANICS: u32 = 2;
+
+/// Does some work on an item; `None` if it panicked twice. `panicked` hears of every panic, with
+/// how many have counted so far, and puts the state back to what it was before the item.
+pub(super) fn survive<S, T>(
+    state: &mut S,
+    mut work: impl FnMut(&mut S) -> T,
+    mut panicked: impl FnMut(&mut S, u32),
+) -> Option<T> {
+    let mut panics = 0;
+    while panics < PANICS {
+        match catch_unwind(AssertUnwindSafe(|| work(state))) {
+            Ok(result) => return Some(result),
+            Err(panic) => {
+                panics += u32::from(!Faults::is_injected(&*panic));
+                panicked(state, panics);
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Work that appends and then panics so many times; what came of it, and what was told.
+    fn after(panics: u32) -> (Option<u32>, Vec<u8>, Vec<u32>) {
+        let (mut done, mut told) = (0, Vec::new());
+        let mut text = b"before".to_vec();
+        let work = |text: &mut Vec<u8>| {
+            text.extend_from_slice(b"record");
+            done += 1;
+            if done <= panics {
+                std::panic::panic_any("on purpose");
+            }
+            done
+        };
+        let result = survive(&mut text, work, |text, time| {
+            text.truncate(6);
+            told.push(time);
+        });
+        (result, text, told)
+    }
+
+    #[test]
+    fn what_panics_once_is_done_again_and_what_panics_twice_is_given_up() {
+        assert_eq!(after(0), (Some(1), b"beforerecord".to_vec(), vec![]));
+        assert_eq!(after(1), (Some(2), b"beforerecord".to_vec(), vec![1]));
+        assert_eq!(after(2), (None, b"before".to_vec(), vec![1, 2]));
+    }
+
+    #[cfg(feature = "fault-injection")]
+    #[test]
+    fn injected_panics_do_not_count() {
+        let mut left = 5;
+        let work = |_: &mut ()| {
+            if left > 0 {
+                left -= 1;
+                std::panic::panic_any(crate::fault::Injected);
+            }
+            7
+        };
+        let mut told = Vec::new();
+        assert_eq!(survive(&mut (), work, |_, time| told.push(time)), Some(7));
+        assert_eq!(told, [0; 5]);
+    }
+}
