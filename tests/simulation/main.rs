@@ -11,6 +11,7 @@ mod support;
 mod run;
 mod sink;
 mod source;
+mod temper;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,9 @@ use world::{WORLDS, World};
 
 /// Seeds of a usual run.
 const SEEDS: u64 = 1000;
+
+/// Runs among a thousand in which each of what may happen must happen.
+const OFTEN: u64 = 20;
 
 /// Passages of a site among which faults are drawn: what every world passes.
 const PASSAGES: u64 = 10;
@@ -70,6 +74,8 @@ fn check(seed: u64, plan: FaultPlan) -> Seen {
 struct Totals {
     faults: BTreeMap<(fault::Stage, fault::Kind), u64>,
     events: BTreeMap<String, u64>,
+    /// Runs in which something happened.
+    runs: BTreeMap<&'static str, u64>,
     starts: u64,
     hours: f64,
     passages: u64,
@@ -83,6 +89,23 @@ impl Totals {
         }
         for (kind, count) in &seen.events {
             *self.events.entry(kind.clone()).or_default() += count;
+        }
+        let happened = |what: &str| seen.events[what] > 0;
+        let (allowed, missing) = seen.missing;
+        for (what, happened) in [
+            ("split", happened("splits")),
+            ("retake", happened("retakes")),
+            ("top-up round", seen.top_up_rounds > 0),
+            ("lease loss", happened("lease_losses")),
+            ("rebuild", happened("rebuilds")),
+            ("throttle", happened("throttles")),
+            ("restart of the run", seen.starts > 1),
+            ("a chunk missing", missing > 0),
+            ("none missing that might", allowed > 0 && missing == 0),
+            ("row panic", happened("row_panics")),
+            ("record panic", happened("record_panics")),
+        ] {
+            *self.runs.entry(what).or_default() += u64::from(happened);
         }
         self.starts += seen.starts;
         self.hours += seen.virtual_time.as_secs_f64() / 3600.0;
@@ -120,6 +143,7 @@ fn many_seeds_give_what_the_reference_gives() {
         totals.starts, totals.hours, totals.passages
     );
     eprintln!("events: {:?}", totals.events);
+    eprintln!("runs with: {:?}", totals.runs);
     for ((stage, kind), count) in &totals.faults {
         eprintln!("  {stage:10} {kind:13} {count}");
     }
@@ -127,6 +151,8 @@ fn many_seeds_give_what_the_reference_gives() {
         let hit: BTreeSet<_> = totals.faults.keys().copied().collect();
         let missed: Vec<_> = fault::cells().difference(&hit).copied().collect();
         assert!(missed.is_empty(), "never struck: {missed:?}");
+        let seldom: Vec<_> = totals.runs.iter().filter(|(_, n)| **n < OFTEN).collect();
+        assert!(seldom.is_empty(), "too seldom: {seldom:?}");
     }
 }
 
@@ -173,7 +199,7 @@ fn a_wrong_result_is_noticed() {
     run::quiet_panics();
     let world = World::of(0);
     let mut wrong = world.clone();
-    wrong.expected = World::of(WORLDS / 2 + 1).expected.clone();
+    wrong.expected = World::of(WORLDS / 2).expected.clone();
     let noticed = catch_unwind(AssertUnwindSafe(|| {
         simulate(&wrong, 0, &FaultPlan::default())
     }));

@@ -1,53 +1,90 @@
-//! A source in memory: rows arrive in small blocks, each after a while of virtual time.
+//! A source in memory: rows arrive in small blocks, each after a while of virtual time. It remembers
+//! what it was asked for, and insists on what no run may do.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::domain::chunk::{Chunk, HashChunk, Piece};
 use gleaner::domain::rank::Ranker;
-use gleaner::domain::selector::{Certificate, Selector};
+use gleaner::domain::selector::Certificate;
 use gleaner::domain::stratum::Selection;
+use gleaner::domain::timestamp;
+use gleaner::fault::{Injector, Kind, Site};
+use gleaner::source::kusto::error::{Failure, KustoError, Purpose};
 use gleaner::source::{
     ConversationSource, Delivered, FetchOrder, InputStamp, Pass, Place, RowBlock, RowForm, RowSink,
     SourceError, Survey,
 };
+use tokio::time::Instant;
 
 use crate::support::reference::hash;
+use crate::temper::{Change, PATIENCE, SILENCE, SLOW, STORM, Temper, WISH};
 use crate::world::{Delivery, SimRow, World};
 
 /// Rows in a block.
 const ROWS: usize = 5;
 
-/// All conversations changed last at this instant.
-const LAST: &str = "2025-01-01T00:00:00Z";
+/// Conversations changed last at the first instant; the one that changes does so at the second.
+const LAST: [&str; 2] = ["2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z"];
+
+/// What is the same for all starts of a run.
+#[derive(Default)]
+pub struct Memory(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    /// What is being fetched: never the same thing twice at once.
+    active: BTreeSet<(Chunk, bool)>,
+    /// Requests that failed so that it counts, by chunk and pass.
+    failed: BTreeMap<String, u32>,
+    /// Answers that would have needed too much memory, by chunk.
+    short: BTreeMap<Chunk, u32>,
+    refused: u32,
+    /// Since when, and until when, nothing shall be asked for.
+    shut: Option<(Instant, Instant)>,
+    slow: u32,
+    /// How often the conversation that changes was delivered as it is now.
+    changed: u32,
+    /// Chunks that were asked for though they were sealed.
+    again: u32,
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sealed chunks that were fetched again.
+    pub fn fetched_again(&self) -> u32 {
+        self.lock().again
+    }
+}
 
 pub struct SimSource {
-    world: World,
-    chunks: u32,
-    selection: Selection,
+    pub world: World,
+    pub chunks: u32,
+    pub selection: Selection,
     /// Where the files of [`Delivery::Files`] lie.
-    folder: PathBuf,
-    /// What is being fetched: never the same thing twice at once.
-    active: Arc<Mutex<BTreeSet<(Chunk, bool)>>>,
+    pub folder: PathBuf,
+    /// Where chunks are sealed.
+    pub sealed: PathBuf,
+    pub temper: Temper,
+    pub memory: Arc<Memory>,
+    /// Nothing goes wrong but what the source does by itself: then more can be insisted on.
+    pub strict: bool,
 }
 
 impl SimSource {
-    pub fn new(world: &World, chunks: u32, selection: &Selection, folder: PathBuf) -> Self {
-        if world.delivery == Delivery::Files {
-            for (name, bytes) in &*world.files {
-                std::fs::write(folder.join(name), bytes).expect("writable");
+    /// Writes the files, if that is how rows are delivered.
+    pub fn prepare(&self) {
+        if self.world.delivery == Delivery::Files {
+            for (name, bytes) in &*self.world.files {
+                std::fs::write(self.folder.join(name), bytes).expect("writable");
             }
-        }
-        Self {
-            world: world.clone(),
-            chunks,
-            selection: selection.clone(),
-            folder,
-            active: Arc::default(),
         }
     }
 
@@ -57,7 +94,6 @@ impl SimSource {
         let mut is_wanted = |row: &SimRow| match &order.pass {
             Pass::All | Pass::Census => true,
             Pass::Ranks(selector) => {
-                let selector: &Selector = selector;
                 let rank = ranker.rank(&row.key);
                 selector.wants(&self.selection, &row.key, row.turns, rank)
             }
@@ -67,45 +103,180 @@ impl SimSource {
             .collect()
     }
 
+    /// What is known of the conversation that changes, as long as a census tells the old.
+    fn change(&self, key: &[u8]) -> Option<&Change> {
+        let stale = self.temper.stale.as_ref();
+        let stale = stale.filter(|stale| stale.key == key)?;
+        (self.memory.lock().changed < 2).then_some(&stale.change)
+    }
+
+    fn is_stale(&self, key: &[u8]) -> bool {
+        let stale = self.temper.stale.as_ref();
+        stale.is_some_and(|stale| stale.key == key)
+    }
+
+    /// A row's header, as the census tells it; `None` if it does not.
+    fn header(&self, row: &SimRow) -> Option<String> {
+        let (mut turns, mut last) = (row.turns, usize::from(self.is_stale(&row.key)));
+        match self.change(&row.key) {
+            Some(Change::Turns(before) | Change::Gone(before)) => (turns, last) = (*before, 0),
+            Some(Change::Time) => last = 0,
+            Some(Change::New) => return None,
+            None => {}
+        }
+        let id = serde_json::to_string(&String::from_utf8_lossy(&row.key)).expect("text");
+        let last = LAST[last];
+        Some(format!(
+            r#"{{"conversationId":{id},"turnCount":{turns},"lastTimestamp":"{last}"}}"#
+        ))
+    }
+
+    fn delivered(&self, row: &SimRow) -> Delivered {
+        let last = LAST[usize::from(self.is_stale(&row.key))];
+        Delivered {
+            id_hash: hash(&row.key),
+            turns: Some(row.turns as i64),
+            last: timestamp::parse(last.as_bytes()),
+        }
+    }
+
+    /// Why the source does not deliver, if it does not.
+    fn refusal(&self, order: &FetchOrder, chunk: HashChunk, rows: &[&SimRow]) -> Option<Failure> {
+        let is_payload = matches!(order.pass, Pass::Ranks(_));
+        let is_census = order.pass == Pass::Census;
+        let memory = &mut *self.memory.lock();
+        let mut counts = || *memory.failed.entry(named(order)).or_default() += 1;
+        if let Some((doomed, payloads_only)) = self.temper.doomed
+            && (doomed == chunk || doomed.is_above(&chunk))
+            && (is_payload || !is_census || !payloads_only)
+        {
+            counts();
+            return Some(Failure::Server("never".to_owned()));
+        }
+        if self.temper.storm == Some(chunk) && memory.refused < STORM {
+            memory.refused += 1;
+            let now = Instant::now();
+            let retry_after = self.temper.wishes.then_some(WISH);
+            memory.shut = retry_after.map(|wish| (now, now + wish));
+            return Some(Failure::Throttled {
+                retry_after,
+                message: "a storm".to_owned(),
+            });
+        }
+        let keys: BTreeSet<_> = rows.iter().map(|row| &row.key).collect();
+        let capacity = self.temper.capacity?;
+        (keys.len() > capacity).then(|| match kind_of_failure(chunk) {
+            0 => Failure::TooLarge("too many rows".to_owned()),
+            1 => Failure::Runaway("too many bytes".to_owned()),
+            2 => Failure::ServerTimeout("too slow".to_owned()),
+            _ => {
+                counts();
+                *memory.short.entry(order.chunk).or_default() += 1;
+                Failure::LowMemory("too much memory".to_owned())
+            }
+        })
+    }
+
     async fn deliver(
         &self,
         order: &FetchOrder,
         chunk: HashChunk,
         sink: &mut dyn RowSink,
     ) -> Result<(), SourceError> {
+        let rows = self.rows(order, chunk);
+        let refusal = self.refusal(order, chunk, &rows);
+        let mut blocks: Vec<_> = rows.chunks(ROWS).collect();
+        match &refusal {
+            // Some of an answer arrives before it breaks off.
+            Some(Failure::Runaway(_) | Failure::Server(_)) => blocks.truncate(1),
+            Some(Failure::ServerTimeout(_)) => {
+                tokio::time::sleep(Duration::from_secs(120)).await;
+                blocks.clear();
+            }
+            Some(_) => blocks.clear(),
+            None => {}
+        }
+        let is_slow = self.be_slow(order, chunk, blocks.len()).await;
         let mut line = 1;
-        for (number, rows) in self.rows(order, chunk).chunks(ROWS).enumerate() {
+        for (number, rows) in blocks.iter().enumerate() {
             pause(order.chunk, number).await;
+            if is_slow {
+                tokio::time::sleep(SLOW / blocks.len() as u32).await;
+            }
             let mut block = RowBlock {
                 first_line: line,
                 ..RowBlock::default()
             };
             line += rows.len() as u64;
-            for row in rows {
+            for row in *rows {
                 if order.pass == Pass::Census {
                     block.form = RowForm::Census;
-                    let id = serde_json::to_string(&String::from_utf8_lossy(&row.key));
-                    let header = format!(
-                        r#"{{"conversationId":{},"turnCount":{},"lastTimestamp":"{LAST}"}}"#,
-                        id.expect("text"),
-                        row.turns
-                    );
+                    let Some(header) = self.header(row) else {
+                        continue;
+                    };
                     block.bytes.extend_from_slice(header.as_bytes());
                 } else {
                     block.bytes.extend_from_slice(&row.text);
                 }
                 block.bytes.push(b'\n');
                 if matches!(order.pass, Pass::Ranks(_)) {
-                    block.delivered.push(Delivered {
-                        id_hash: hash(&row.key),
-                        turns: Some(row.turns as i64),
-                        last: None,
-                    });
+                    block.delivered.push(self.delivered(row));
                 }
             }
             sink.write(block).await?;
         }
+        if let Some(failure) = refusal {
+            return Err(refused(failure));
+        }
+        self.deliver_change(order, chunk, sink).await
+    }
+
+    /// A conversation that is gone is told by an old census alone.
+    async fn deliver_change(
+        &self,
+        order: &FetchOrder,
+        chunk: HashChunk,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), SourceError> {
+        let stale = self.temper.stale.as_ref();
+        let Some(stale) = stale.filter(|stale| chunk.holds(&stale.key)) else {
+            return Ok(());
+        };
+        match order.pass {
+            Pass::Ranks(_) => self.memory.lock().changed += 1,
+            Pass::Census if matches!(self.change(&stale.key), Some(Change::Gone(_))) => {
+                let gone = SimRow {
+                    key: stale.key.clone(),
+                    turns: 0,
+                    text: Vec::new(),
+                };
+                let block = RowBlock {
+                    form: RowForm::Census,
+                    bytes: self.header(&gone).expect("an old census").into_bytes(),
+                    first_line: 1_000,
+                    ..RowBlock::default()
+                };
+                sink.write(block).await?;
+            }
+            _ => {}
+        }
         Ok(())
+    }
+
+    /// Whether a chunk shall come slowly; where the source has asked for patience it needs it now.
+    async fn be_slow(&self, order: &FetchOrder, chunk: HashChunk, blocks: usize) -> bool {
+        let is_slow = self.temper.slow.is_some_and(|slow| {
+            (slow == chunk || slow.is_above(&chunk)) && order.pass != Pass::Census && blocks > 1
+        });
+        let is_slow = is_slow && {
+            let slow = &mut self.memory.lock().slow;
+            *slow += 1;
+            *slow <= 2
+        };
+        if is_slow && self.temper.patient {
+            tokio::time::sleep(SILENCE).await;
+        }
+        is_slow
     }
 
     async fn deliver_file(&self, piece: Piece, sink: &mut dyn RowSink) -> Result<(), SourceError> {
@@ -133,6 +304,85 @@ impl SimSource {
         }
         Ok(())
     }
+
+    /// What no run may ask for.
+    fn insist(&self, order: &FetchOrder) {
+        let memory = &mut *self.memory.lock();
+        let Chunk::Hash(chunk) = order.chunk else {
+            return;
+        };
+        if self.temper.at_once.is_some_and(|n| memory.active.len() > n) {
+            panic!("{} fetches at once", memory.active.len());
+        }
+        if let Pass::All | Pass::Census = order.pass {
+            // A census that is taken again was sealed before.
+            let is_retake = self.temper.stale.is_some() && memory.changed >= 2;
+            let is_again = sealed(&self.sealed, chunk, &order.pass) && !is_retake;
+            memory.again += u32::from(is_again);
+        }
+        if !self.strict {
+            return;
+        }
+        assert_eq!(memory.again, 0, "{} is fetched again", order.chunk);
+        if let Some((since, until)) = memory.shut {
+            let now = Instant::now();
+            assert!(now <= since || now >= until, "asked too soon");
+        }
+        if self.temper.stale.is_none() {
+            let failed = memory.failed.get(&named(order)).copied();
+            assert_eq!(order.attempt, 1 + failed.unwrap_or(0), "{}", order.chunk);
+        }
+        let whole = HashChunk {
+            count: chunk.count / 2,
+            index: chunk.index % (chunk.count / 2).max(1),
+            depth: chunk.depth.saturating_sub(1),
+        };
+        let short = memory.short.get(&Chunk::Hash(whole)).copied();
+        assert!(
+            chunk.depth == 0 || short.is_none_or(|times| times >= 2),
+            "split too soon"
+        );
+    }
+}
+
+/// Whether a chunk, or a part of it, is sealed.
+fn sealed(folder: &Path, chunk: HashChunk, pass: &Pass) -> bool {
+    let ending = match pass {
+        Pass::Census => "-census.sealed",
+        _ => ".sealed",
+    };
+    let is_there = |chunk: HashChunk| {
+        let name = format!("{}{ending}", Chunk::Hash(chunk));
+        folder.join(name).exists()
+    };
+    let halves = chunk.split().into_iter().flatten();
+    let quarters = halves.clone().flat_map(|half| half.split()).flatten();
+    [chunk]
+        .into_iter()
+        .chain(halves)
+        .chain(quarters)
+        .any(is_there)
+}
+
+/// A chunk and a pass.
+fn named(order: &FetchOrder) -> String {
+    format!("{}/{:?}", order.chunk, order.pass)
+}
+
+fn kind_of_failure(chunk: HashChunk) -> i64 {
+    hash(Chunk::Hash(chunk).to_string().as_bytes()).rem_euclid(4)
+}
+
+fn refused(failure: Failure) -> SourceError {
+    SourceError::Kusto(Box::new(KustoError {
+        purpose: Purpose {
+            query: "simulation",
+            attempt: None,
+        },
+        request_id: String::new(),
+        activity_id: None,
+        failure,
+    }))
 }
 
 /// A block takes 1 to 200 ms.
@@ -144,13 +394,12 @@ async fn pause(chunk: Chunk, block: usize) {
 /// Something that is being fetched.
 struct Active {
     what: (Chunk, bool),
-    all: Arc<Mutex<BTreeSet<(Chunk, bool)>>>,
+    memory: Arc<Memory>,
 }
 
 impl Drop for Active {
     fn drop(&mut self) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&self.what);
+        self.memory.lock().active.remove(&self.what);
     }
 }
 
@@ -160,7 +409,7 @@ impl ConversationSource for SimSource {
     }
 
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
-        let survey = match self.world.delivery {
+        let mut survey = match self.world.delivery {
             Delivery::Files => {
                 let files = self.world.files.iter();
                 let pieces = (0..).zip(files.clone()).map(|(file, (_, bytes))| {
@@ -188,6 +437,8 @@ impl ConversationSource for SimSource {
                 survey
             }
         };
+        survey.at_once = self.temper.at_once;
+        survey.patience = self.temper.asks_patience().then_some(PATIENCE);
         async move { Ok(survey) }.boxed()
     }
 
@@ -198,12 +449,13 @@ impl ConversationSource for SimSource {
     ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
         async move {
             let what = (order.chunk, order.pass == Pass::Census);
-            let is_new = self.active.lock().expect("no panic").insert(what);
+            let is_new = self.memory.lock().active.insert(what);
             assert!(is_new, "{} is fetched twice at once", order.chunk);
             let _active = Active {
                 what,
-                all: Arc::clone(&self.active),
+                memory: Arc::clone(&self.memory),
             };
+            self.insist(&order);
             match order.chunk {
                 Chunk::Hash(chunk) => self.deliver(&order, chunk, rows).await?,
                 Chunk::Piece(piece) => self.deliver_file(piece, rows).await?,
@@ -212,4 +464,12 @@ impl ConversationSource for SimSource {
         }
         .boxed()
     }
+}
+
+/// Faults of these kinds at these sites.
+pub fn struck(injector: &Injector, is_meant: impl Fn(Site, Kind) -> bool) -> u64 {
+    let struck = injector.struck().into_iter();
+    struck
+        .filter(|struck| is_meant(struck.fault.site, struck.fault.kind))
+        .count() as u64
 }

@@ -1,17 +1,18 @@
 //! What is simulated: a few populations with their oracles, made once.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use gleaner::config::{self, Layers, settings::Settings};
-use serde_json::Value;
+use gleaner::domain::chunk::HashChunk;
 use serde_json::value::RawValue;
 
 use crate::support::corpus;
 use crate::support::reference::{Asked, Outcome, evaluate, hash};
+use crate::temper::draw;
 
 /// How many populations there are.
-pub const WORLDS: u64 = 12;
+pub const WORLDS: u64 = 16;
 
 /// How rows are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct World {
     pub files: Arc<corpus::Files>,
     pub asked: Asked,
     pub expected: Arc<Outcome>,
+    /// What is expected without some chunks.
+    without: Arc<Mutex<BTreeMap<Vec<HashChunk>, Arc<Outcome>>>>,
 }
 
 impl World {
@@ -51,31 +54,57 @@ impl World {
         MADE[number as usize].get_or_init(|| Self::make(number))
     }
 
+    /// In every second four hardly any conversation is valid, so that spares run out.
     fn make(number: u64) -> Self {
-        let delivery = [Delivery::Hash, Delivery::Census, Delivery::Files][number as usize % 3];
-        let asked = Asked::new(&format!("world {number}"), 1 + number as usize % 4);
+        use Delivery::*;
+        let delivery = [Hash, Census, Files, Census][number as usize % 4];
+        let scarce = number / 4 % 2 == 1;
+        let target = if scarce { 3 } else { 1 + number as usize % 4 };
+        let asked = Asked::new(&format!("world {number}"), target);
         let rows = match delivery {
-            Delivery::Census => census_rows(number, &asked),
-            _ if number.is_multiple_of(2) => corpus::events(number, 40),
+            _ if scarce => corpus::conversations(number, 160),
+            Hash | Files if number < 8 => corpus::events(number, 40),
             _ => corpus::conversations(number, 60),
         };
-        let files = corpus::in_files(&rows, 5, "f");
+        let rows = rows.into_iter().map(row).map(|row| match scarce {
+            true if hash(&row.key) % 10 != 0 => nameless(row),
+            _ => row,
+        });
+        let rows: Vec<SimRow> = match delivery {
+            Census => good_once(rows, &asked),
+            _ => rows.collect(),
+        };
+        let texts: Vec<_> = rows.iter().map(|row| row.text.clone()).collect();
+        let files = corpus::in_files(&texts, 5, "f");
         let expected = Arc::new(evaluate(&files, &asked));
         Self {
             delivery,
-            rows: Arc::new(rows.into_iter().map(row).collect()),
+            rows: Arc::new(rows),
             files: Arc::new(files),
             asked,
             expected,
+            without: Arc::default(),
         }
+    }
+
+    /// What is expected if some chunks are missing.
+    pub fn expected_without(&self, missing: &[HashChunk]) -> Arc<Outcome> {
+        if missing.is_empty() {
+            return Arc::clone(&self.expected);
+        }
+        let mut known = self.without.lock().expect("no panic");
+        let outcome = known.entry(missing.to_vec()).or_insert_with(|| {
+            let is_there = |row: &&SimRow| !missing.iter().any(|chunk| chunk.holds(&row.key));
+            let rows = self.rows.iter().filter(is_there);
+            let rows: Vec<_> = rows.map(|row| row.text.clone()).collect();
+            Arc::new(evaluate(&corpus::in_files(&rows, 1, "f"), &self.asked))
+        });
+        Arc::clone(outcome)
     }
 
     /// The settings of a run in this world; the seed decides how many work, and with how much.
     pub fn settings(&self, seed: u64) -> Settings {
-        let of = |from: u64, to: u64, salt: u64| {
-            let drawn = hash(format!("{salt}/{seed}").as_bytes()) as u64;
-            from + drawn % (to - from + 1)
-        };
+        let of = |from, to, salt: u32| draw(seed, &salt.to_string(), from, to);
         let text = format!(
             "name = 'd'\nsource.kind = 'synthetic'\nchunks.count = {}\nlimits.max_malformed_percent = 100\nlimits.in_flight = '{}KB'\n[workers]\nfetchers = {}\nvalidators = {}\nuploaders = {}\n[selection]\nseed = '{}'\nspare_percent = 0\n",
             of(3, 9, 1),
@@ -110,30 +139,26 @@ fn row(text: Vec<u8>) -> SimRow {
     }
 }
 
-/// Good conversations, each once. In some worlds hardly any is valid, so that spares run out.
-fn census_rows(number: u64, asked: &Asked) -> Vec<Vec<u8>> {
-    let mut seen = std::collections::BTreeSet::new();
-    let mut rows = Vec::new();
-    let scarce = number.is_multiple_of(4);
-    for text in corpus::conversations(number, if scarce { 250 } else { 60 }) {
-        let alone = [("f".to_owned(), text.clone())];
-        let Ok(Value::Object(mut object)) = serde_json::from_slice::<Value>(&text) else {
-            continue;
-        };
-        let is_good = evaluate(&alone, asked).rows.get("kept_rows") == Some(&1);
-        let id = object
-            .get("conversationId")
-            .map(Value::to_string)
-            .unwrap_or_default();
-        if !is_good || !seen.insert(id.clone()) {
-            continue;
-        }
-        if scarce && hash(id.as_bytes()) % 10 != 0 {
-            object.insert("userName".to_owned(), " ".into());
-            rows.push(serde_json::to_vec(&object).expect("JSON"));
-        } else {
-            rows.push(text);
-        }
-    }
-    rows
+/// A row whose user has no name: it is read, and its conversation is not valid.
+fn nameless(mut row: SimRow) -> SimRow {
+    let name = b"\"userName\":";
+    let Some(at) = row.text.windows(name.len()).position(|part| part == name) else {
+        return row;
+    };
+    let start = at + name.len();
+    let length = row.text[start..].iter().position(|&b| b == b',');
+    let length = length.expect("another member follows");
+    row.text
+        .splice(start..start + length, b"\" \"".iter().copied());
+    row
+}
+
+/// What a cluster has: good conversations, each once.
+fn good_once(rows: impl Iterator<Item = SimRow>, asked: &Asked) -> Vec<SimRow> {
+    let mut seen = BTreeSet::new();
+    let mut is_good = |row: &SimRow| {
+        let alone = [("f".to_owned(), row.text.clone())];
+        evaluate(&alone, asked).rows.get("kept_rows") == Some(&1) && seen.insert(row.key.clone())
+    };
+    rows.filter(|row| is_good(row)).collect()
 }
