@@ -6,6 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
@@ -18,6 +19,9 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Jobs that may wait for a thread, per thread. Two keep a thread busy while the next job is
 /// being made; more would only hold memory.
 const QUEUE_PER_THREAD: usize = 2;
+
+/// What file work takes in a simulation: others may die meanwhile, before or after its effect.
+const FILE_WORK: Duration = Duration::from_millis(40);
 
 /// A job did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -76,7 +80,7 @@ impl CpuPool {
     }
 
     /// Runs every job and all file work at once, on the caller's thread: one order of events, for
-    /// simulations. Whoever waits meanwhile waits longer.
+    /// simulations. File work then takes a while of the runtime's time.
     pub fn inline() -> Self {
         Self(Mode::Inline)
     }
@@ -99,7 +103,12 @@ impl CpuPool {
     ) -> Result<T, JobError> {
         match &self.0 {
             Mode::Threads(_) => blocking(work).await,
-            Mode::Inline => inline(work).await,
+            Mode::Inline => {
+                tokio::time::sleep(FILE_WORK / 2).await;
+                let result = inline(work).await;
+                tokio::time::sleep(FILE_WORK / 2).await;
+                result
+            }
         }
     }
 

@@ -126,8 +126,11 @@ async fn deliver(
         // Twice: the second time the lease is not current any more.
         Some(Kind::Duplicate) => {
             let lease = report.lease;
+            let result = match &report.result {
+                Ok(fetched) => Ok(fetched.clone()),
+                Err(_) => Err(JobError::Panicked.into()),
+            };
             supervisor.send(report).await?;
-            let result = Err(SourceError::Stopped);
             supervisor.send(ChunkFetched { lease, result }).await
         }
         Some(Kind::Reordered) => {

@@ -69,7 +69,7 @@ impl RowRules {
 }
 
 /// The headers of a chunk that was read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Headers {
     /// Of rows that stay where they are.
     InMemory(Vec<HeaderBatch>),

@@ -70,7 +70,7 @@ pub struct ChunkFetched {
 message!(ChunkFetched => ());
 
 /// A chunk, read to its end.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fetched {
     /// What was counted.
     pub tally: ChunkTally,

@@ -10,10 +10,13 @@ use std::time::Duration;
 use gleaner::config;
 use gleaner::config::settings::Settings;
 use gleaner::domain::chunk::HashChunk;
-use gleaner::fault::{FaultPlan, FaultySink, FaultySource, Injected, Injector, Kind, Site, Struck};
+use gleaner::fault::{
+    FaultPlan, FaultySink, FaultySource, Injected, Injector, Kind, Site, Stage, Struck,
+};
 use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
+use gleaner::source::Action;
 use gleaner::telemetry::{Counters, Telemetry};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -29,6 +32,13 @@ const LEASE: Duration = Duration::from_secs(600);
 
 /// After the last fault a run has so many times a lease.
 const LEASES: u32 = 10;
+
+/// What a start takes if nothing goes wrong, at most.
+const QUIET: Duration = Duration::from_secs(100);
+
+/// What a fault other than a hang costs, at most: the longest pause before another try, or
+/// something slow.
+const EACH: Duration = Duration::from_secs(75);
 
 /// No plan has so many faults that a run needs to be started more often.
 const STARTS: u64 = 40;
@@ -168,10 +178,8 @@ async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, Stri
             Some(Err(error)) => {
                 let folder = setting.folder.path().display().to_string();
                 let text = format!("{error:?}").replace(&folder, "");
-                if let RunError::Imbalance(_) | RunError::Settings(_) | RunError::NoAnswer(_) =
-                    error
-                {
-                    return Err(text);
+                if !has_cause(&setting, &error, &telemetry.events.counts()) {
+                    return Err(format!("ended without a cause: {text}"));
                 }
                 seen.errors.push(text);
             }
@@ -205,6 +213,24 @@ fn check_start(
     Ok(())
 }
 
+/// Whether something that struck explains why a start came to nothing.
+fn has_cause(setting: &Setting<'_>, error: &RunError, events: &BTreeMap<&str, u64>) -> bool {
+    let of_stage = |stage| struck(&setting.injector, |site, _| site.stage() == stage) > 0;
+    let workers = &setting.settings.workers;
+    let is_budget_spent = events["deaths"] + events["rebuilds"] > workers.restarts as u64;
+    match error {
+        RunError::Chunk { attempt, error, .. } => {
+            *attempt >= setting.settings.chunks.max_attempts.get() || error.action() == Action::Fail
+        }
+        RunError::ActorDied { .. } | RunError::Job(_) => is_budget_spent,
+        RunError::SupervisorDied => of_stage(Stage::Supervisor),
+        RunError::Sink(_) => of_stage(Stage::Upload),
+        RunError::Spool(_) => of_stage(Stage::Spool),
+        RunError::Payload(_) => of_stage(Stage::Validate) || of_stage(Stage::Spool),
+        _ => false,
+    }
+}
+
 /// What is wrong with a run that came to its end, if anything is.
 fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
     let at_most = |what: &str, most: u64| match seen.events[what] {
@@ -225,11 +251,24 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
     at_most("lease_losses", hangs + jumps * all as u64)?;
     let ends = of(|_, kind| matches!(kind, Kind::PanicBefore | Kind::PanicAfter | Kind::Abort));
     at_most("deaths", ends + seen.events["lease_losses"])?;
+    let rebuilt = of(|site, kind| {
+        let is_record = matches!(site, Site::Record | Site::Row);
+        matches!(site.stage(), Stage::Dedup | Stage::Sample) && kind != Kind::Slow
+            || matches!(site.stage(), Stage::Validate | Stage::Spool) && !is_record
+    });
+    at_most("rebuilds", rebuilt)?;
+    let twice = of(|site, kind| (site, kind) == (Site::Report, Kind::Duplicate));
+    let is_undisturbed = seen.starts == 1 && seen.events["deaths"] + seen.events["rebuilds"] == 0;
+    if is_undisturbed && seen.events["late_results"] < twice {
+        return Err("a report came twice, and the second was taken".to_owned());
+    }
     if setting.strict {
         for what in ["rebuilds", "restarts", "late_results"] {
             at_most(what, 0)?;
         }
-        if seen.starts > 1 {
+        let stale = setting.temper.stale.as_ref();
+        let is_stubborn = stale.is_some_and(|stale| stale.until > 2);
+        if seen.starts > 1 + u64::from(is_stubborn) {
             return Err(format!("{} starts: {:?}", seen.starts, seen.errors));
         }
     }
@@ -238,9 +277,22 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
     if again > distrusted {
         return Err(format!("{again} sealed chunks were fetched again"));
     }
+    let lease = setting.temper.lease(LEASE);
+    let others = seen.struck.len() as u64 - hangs - jumps;
+    let prompt = setting.temper.needs(seen.events["splits"])
+        + QUIET * seen.starts as u32
+        + (lease + QUIET) * hangs as u32
+        + EACH * others as u32;
+    if seen.virtual_time > prompt {
+        return Err(format!(
+            "took {} s, {} s have a cause",
+            seen.virtual_time.as_secs(),
+            prompt.as_secs()
+        ));
+    }
     let last = seen.struck.iter().map(|struck| struck.at).max();
     let since = seen.virtual_time - last.unwrap_or_default();
-    if since > LEASES * setting.temper.lease(LEASE) {
+    if since > LEASES * lease {
         return Err(format!(
             "not done {} s after the last fault",
             since.as_secs()
@@ -267,6 +319,7 @@ async fn start(
         sealed: work_dir.chunks(),
         temper: setting.temper.clone(),
         memory: Arc::clone(&setting.memory),
+        fetchers: settings.workers.fetchers.get(),
         strict: setting.strict,
     };
     source.prepare();
@@ -327,6 +380,12 @@ fn finish(setting: &Setting<'_>, report: &RunReport, seen: &mut Seen) {
     }
     let expected = setting.world.expected_without(&missing);
     assert_same_records(&Dataset::read(&out), &expected);
+    if setting.strict && seen.starts == 1 {
+        assert_eq!(
+            report.chunks_replayed, 0,
+            "this start has fetched all itself"
+        );
+    }
     seen.missing = (allowed.into(), missing.len() as u64);
     let rounds = &report.manifest.statistics["top_up_rounds"];
     seen.top_up_rounds = rounds.as_u64().expect("a count");

@@ -13,6 +13,12 @@ use crate::world::{Delivery, World};
 /// How often a chunk is refused in a storm: more than it may fail.
 pub const STORM: u32 = 6;
 
+/// What a storm takes if the source has no wish: 1, 2, 4, 8, 16 and 30 s, and a fifth.
+const STORMY: Duration = Duration::from_secs(74);
+
+/// After this the server gives up what is too slow.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
+
 /// What the source wishes in some storms.
 pub const WISH: Duration = Duration::from_secs(7);
 
@@ -49,6 +55,8 @@ pub enum Change {
 pub struct Stale {
     pub key: Vec<u8>,
     pub change: Change,
+    /// A census tells the old until the payloads were fetched so often.
+    pub until: u32,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -114,6 +122,14 @@ impl Temper {
         self.patient && self.slow.is_some()
     }
 
+    /// What a run takes longer because of it, at most, with so many splits.
+    pub fn needs(&self, splits: u64) -> Duration {
+        let slow = self.slow.map_or(Duration::ZERO, |_| SLOW + SILENCE);
+        let storm = self.storm.map_or(Duration::ZERO, |_| STORMY);
+        let split = (TIMEOUT + Duration::from_secs(10)) * splits as u32;
+        2 * slow + storm + split
+    }
+
     /// How long a lease lasts.
     pub fn lease(&self, usual: Duration) -> Duration {
         match self.asks_patience() {
@@ -148,28 +164,19 @@ fn stale(seed: u64, world: &World, selection: &Selection) -> Option<Stale> {
         true => turns - 1,
         false => turns + 1,
     };
-    Some(match draw(seed, "change", 0, 4) {
-        0 => Stale {
-            key,
-            change: Change::Turns(other_turns),
-        },
-        1 => Stale {
-            key,
-            change: Change::Turns(if turns < 6 { 7 } else { 4 }),
-        },
-        2 => Stale {
-            key,
-            change: Change::Time,
-        },
-        3 => Stale {
-            key,
-            change: Change::New,
-        },
-        _ => Stale {
-            key: (0..100_000)
+    let (key, change) = match draw(seed, "change", 0, 4) {
+        0 => (key, Change::Turns(other_turns)),
+        1 => (key, Change::Turns(if turns < 6 { 7 } else { 4 })),
+        2 => (key, Change::Time),
+        3 => (key, Change::New),
+        _ => {
+            let key = (0..100_000)
                 .map(|n| format!("gone-{n}").into_bytes())
-                .find(|key| stratum_of(key, turns) == Some(stratum) && ranker.rank(key) < rank)?,
-            change: Change::Gone(turns),
-        },
-    })
+                .find(|key| stratum_of(key, turns) == Some(stratum) && ranker.rank(key) < rank)?;
+            (key, Change::Gone(turns))
+        }
+    };
+    // Taken again a census tells the truth, or only in the next start of the run.
+    let until = if draw(seed, "until", 1, 4) == 1 { 5 } else { 2 };
+    Some(Stale { key, change, until })
 }

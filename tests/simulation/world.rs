@@ -62,7 +62,7 @@ impl World {
         let target = if scarce { 3 } else { 1 + number as usize % 4 };
         let asked = Asked::new(&format!("world {number}"), target);
         let rows = match delivery {
-            _ if scarce => corpus::conversations(number, 160),
+            _ if scarce => corpus::conversations(number, 130),
             Hash | Files if number < 8 => corpus::events(number, 40),
             _ => corpus::conversations(number, 60),
         };
