@@ -206,7 +206,8 @@ fn check_start(
         setting.settings.workers.restarts,
         setting.settings.workers.restart_window,
     );
-    let again = events["restarts"] + events["rebuilds"];
+    // The rebuild that is one too many is told, too.
+    let again = events["restarts"] + events["rebuilds"].saturating_sub(1);
     if lasted < window && again > allowed as u64 {
         return Err(format!("{again} were started again within {lasted:?}"));
     }
@@ -220,7 +221,12 @@ fn has_cause(setting: &Setting<'_>, error: &RunError, events: &BTreeMap<&str, u6
     let is_budget_spent = events["deaths"] + events["rebuilds"] > workers.restarts as u64;
     match error {
         RunError::Chunk { attempt, error, .. } => {
-            *attempt >= setting.settings.chunks.max_attempts.get() || error.action() == Action::Fail
+            let is_last = *attempt >= setting.settings.chunks.max_attempts.get();
+            let is_login = |site, kind| (site, kind) == (Site::Fetch, Kind::AuthExpiry);
+            let is_final = error.action() == Action::Fail
+                && (struck(&setting.injector, is_login) > 0 || of_stage(Stage::Spool));
+            let is_fenced = error.to_string().contains("later attempt");
+            (is_last || is_final) && !is_fenced
         }
         RunError::ActorDied { .. } | RunError::Job(_) => is_budget_spent,
         RunError::SupervisorDied => of_stage(Stage::Supervisor),
@@ -268,7 +274,8 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
         }
         let stale = setting.temper.stale.as_ref();
         let is_stubborn = stale.is_some_and(|stale| stale.until > 2);
-        if seen.starts > 1 + u64::from(is_stubborn) {
+        let is_ill = setting.temper.ill.is_some() && setting.temper.allow_missing == 0;
+        if seen.starts > 1 + u64::from(is_stubborn) + u64::from(is_ill) {
             return Err(format!("{} starts: {:?}", seen.starts, seen.errors));
         }
     }

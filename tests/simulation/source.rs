@@ -22,7 +22,7 @@ use gleaner::source::{
 use tokio::time::Instant;
 
 use crate::support::reference::hash;
-use crate::temper::{Change, PATIENCE, SILENCE, SLOW, STORM, TIMEOUT, Temper, WISH};
+use crate::temper::{Change, ILL, PATIENCE, SILENCE, SLOW, STORM, TIMEOUT, Temper, WISH};
 use crate::world::{Delivery, SimRow, World};
 
 /// Rows in a block.
@@ -44,6 +44,7 @@ struct Remembered {
     /// Answers that would have needed too much memory, by chunk.
     short: BTreeMap<Chunk, u32>,
     refused: u32,
+    ill: u32,
     /// Since when, and until when, nothing shall be asked for.
     shut: Option<(Instant, Instant)>,
     slow: u32,
@@ -154,6 +155,11 @@ impl SimSource {
         {
             counts();
             return Some(Failure::Server("never".to_owned()));
+        }
+        if self.temper.ill == Some(chunk) && memory.ill < ILL {
+            memory.ill += 1;
+            counts();
+            return Some(Failure::Server("not yet".to_owned()));
         }
         if self.temper.storm == Some(chunk) && memory.refused < STORM {
             memory.refused += 1;
@@ -336,7 +342,7 @@ impl SimSource {
             let is_before = now <= since + Duration::from_millis(100);
             assert!(is_before || now >= until, "asked too soon");
         }
-        if self.temper.stale.is_none() {
+        if self.temper.stale.is_none() && self.temper.ill.is_none() {
             let failed = memory.failed.get(&named(order)).copied();
             assert_eq!(order.attempt, 1 + failed.unwrap_or(0), "{}", order.chunk);
         }

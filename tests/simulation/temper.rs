@@ -13,6 +13,9 @@ use crate::world::{Delivery, World};
 /// How often a chunk is refused in a storm: more than it may fail.
 pub const STORM: u32 = 6;
 
+/// So often fails what is ill: then all attempts are spent.
+pub const ILL: u32 = 5;
+
 /// What a storm takes if the source has no wish: 1, 2, 4, 8, 16 and 30 s, and a fifth.
 const STORMY: Duration = Duration::from_secs(74);
 
@@ -75,6 +78,8 @@ pub struct Temper {
     pub patient: bool,
     /// What it never delivers; of a census world perhaps only the payloads.
     pub doomed: Option<(HashChunk, bool)>,
+    /// What it does not deliver for the first [`ILL`] times.
+    pub ill: Option<HashChunk>,
     /// Chunks that may be missing.
     pub allow_missing: u32,
     /// A conversation that changes between census and payloads.
@@ -102,12 +107,14 @@ impl Temper {
             at_once: one_in("at once", 4).then(|| draw(seed, "how many", 1, 2) as usize),
             slow: one_in("slow", 6).then(|| chunk("slow one")),
             patient: one_in("patient", 2),
+            ill: one_in("ill", 8).then(|| chunk("ill one")),
             ..Self::default()
         };
         if one_in("may be missing", 4) {
             temper.allow_missing = 1;
             if one_in("is missing", 2) {
                 temper.doomed = Some((chunk("doomed"), one_in("its payloads", 2)));
+                temper.ill = None;
                 // Its halves would be two that are missing.
                 temper.capacity = None;
             }

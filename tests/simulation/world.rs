@@ -106,12 +106,13 @@ impl World {
     pub fn settings(&self, seed: u64) -> Settings {
         let of = |from, to, salt: u32| draw(seed, &salt.to_string(), from, to);
         let text = format!(
-            "name = 'd'\nsource.kind = 'synthetic'\nchunks.count = {}\nlimits.max_malformed_percent = 100\nlimits.in_flight = '{}KB'\n[workers]\nfetchers = {}\nvalidators = {}\nuploaders = {}\n[selection]\nseed = '{}'\nspare_percent = 0\n",
+            "name = 'd'\nsource.kind = 'synthetic'\nchunks.count = {}\nlimits.max_malformed_percent = 100\nlimits.in_flight = '{}KB'\n[workers]\nfetchers = {}\nvalidators = {}\nuploaders = {}\nrestarts = {}\n[selection]\nseed = '{}'\nspare_percent = 0\n",
             of(3, 9, 1),
             of(4, 64, 2),
             of(1, 4, 3),
             of(1, 3, 4),
             of(1, 4, 5),
+            of(1, 5, 6),
             self.asked.seed,
         );
         let mut layers = Layers::default().text("simulation", &text).expect("TOML");
