@@ -554,4 +554,58 @@ mod tests {
             (2, 1, 1)
         );
     }
+
+    #[test]
+    fn the_largest_conversation_that_fits_is_kept() {
+        let selection = selection(1);
+        let assembler = Assembler::new(&selection, Nested::AsIs);
+        for (id, turns) in [("c1", 1), ("c1", 3), (&*"c".repeat(900), 1)] {
+            let rows = (1..=turns).map(|turn| event(1, turn, 0, 0).replace("c1", id));
+            let rows: Vec<String> = rows.collect();
+            let payloads = rows.iter().map(|row| Ok(Cow::Borrowed(row.as_bytes())));
+            let length = assembler.length_of_events::<JsonError>(id, payloads);
+            let length = length.expect("good");
+            assert_eq!(outcome(&rows, length).0.len(), 1, "{id}");
+            assert_eq!(outcome(&rows, length - 1).0.len(), 0, "{id}");
+        }
+    }
+
+    #[test]
+    fn tallies_add_up() {
+        let tally = GroupTally {
+            collapsed: 2,
+            duplicates: 3,
+            kept_rows: 4,
+            conversations: 5,
+            incomplete: 6,
+            too_large: Vec::new(),
+        };
+        let mut sum = GroupTally::default();
+        sum.add(tally.clone());
+        assert_eq!(sum, tally);
+        sum.add(tally);
+        let counts = [
+            sum.collapsed,
+            sum.duplicates,
+            sum.kept_rows,
+            sum.conversations,
+            sum.incomplete,
+        ];
+        assert_eq!(counts, [4, 6, 8, 10, 12]);
+    }
+
+    #[test]
+    fn a_row_keeps_its_turns_and_whether_it_is_flawless() {
+        for (turns, flawless) in [(0, false), (0, true), (7, false), (7, true)] {
+            let row = StoredRow {
+                offset: 0,
+                checksum: 0,
+                length: 0,
+                store: 0,
+                turns_and_flawless: turns << 1 | u32::from(flawless),
+                next: END,
+            };
+            assert_eq!((row.turns(), row.is_flawless()), (turns, flawless));
+        }
+    }
 }

@@ -71,9 +71,4 @@ impl HeaderBatch {
             (id, header)
         })
     }
-
-    /// Bytes that the batch takes in memory, about.
-    pub fn bytes(&self) -> usize {
-        self.ids.len() + self.headers.len() * size_of::<Header>()
-    }
 }

@@ -502,4 +502,31 @@ mod tests {
         assert_eq!(s.next_key(false), Ok(None));
         assert_eq!(s.end(), Ok(()));
     }
+
+    #[test]
+    fn objects_side_by_side_are_no_deeper_than_one() {
+        let text = format!("{{{}\"a\":{{}}}}", "\"a\":{},".repeat(500));
+        let mut scanner = Scanner::new(text.as_bytes());
+        scanner.open_object().expect("an object");
+        let mut members = 0;
+        while scanner.next_key(members == 0).expect("good").is_some() {
+            scanner.open_object().expect("an object in it");
+            assert_eq!(scanner.next_key(true).expect("good"), None);
+            members += 1;
+        }
+        assert_eq!((members, scanner.end()), (501, Ok(())));
+    }
+
+    #[test]
+    fn no_limit_is_deeper_than_can_be_remembered() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        for (depth, expected) in [
+            (DEPTH_BITS - 1, Ok(())),
+            (DEPTH_BITS, Err(JsonError::TooDeep)),
+        ] {
+            let text = nested(depth as usize);
+            let mut scanner = Scanner::with_max_depth(text.as_bytes(), u32::MAX);
+            assert_eq!(scanner.value().map(drop), expected, "{depth}");
+        }
+    }
 }

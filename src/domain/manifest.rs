@@ -235,6 +235,15 @@ impl SelectionRecord {
 }
 
 impl StratumRecord {
+    /// Checks its sums.
+    fn check(&self) -> Result<(), Imbalance> {
+        let name = format!("{}/{}", self.split, self.bucket);
+        let parts = self.records + self.invalid + self.not_sampled;
+        balance(&format!("population of {name}"), self.population, parts)?;
+        let wanted = self.records + self.shortfall;
+        balance(&format!("target of {name}"), self.target, wanted)
+    }
+
     /// Its file.
     pub fn file_record(&self) -> FileRecord {
         FileRecord {
@@ -253,17 +262,7 @@ impl Manifest {
     pub fn check(&self) -> Result<(), Imbalance> {
         self.population
             .check(self.strata.iter().map(|s| s.population).sum())?;
-        for s in &self.strata {
-            let name = format!("{}/{}", s.split, s.bucket);
-            let parts = s.records + s.invalid + s.not_sampled;
-            balance(&format!("population of {name}"), s.population, parts)?;
-            balance(
-                &format!("target of {name}"),
-                s.target,
-                s.records + s.shortfall,
-            )?;
-        }
-        Ok(())
+        self.strata.iter().try_for_each(StratumRecord::check)
     }
 
     /// All files but `SHA256SUMS` and `metadata.json`.
@@ -374,6 +373,30 @@ mod tests {
             bytes: 1,
             sha256: sha256.into(),
         }
+    }
+
+    #[test]
+    fn a_stratum_is_the_sum_of_its_parts() {
+        assert_eq!(stratum("a", "").check(), Ok(()));
+        for change in [
+            |s: &mut StratumRecord| s.population += 1,
+            |s: &mut StratumRecord| s.target += 1,
+            |s: &mut StratumRecord| s.invalid += 1,
+            |s: &mut StratumRecord| s.not_sampled -= 1,
+            |s: &mut StratumRecord| (s.records, s.invalid) = (s.records + 1, s.invalid - 1),
+        ] {
+            let mut wrong = stratum("a", "");
+            change(&mut wrong);
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_framing_is_known_by_its_ending() {
+        for framing in [JSON, JSONL] {
+            assert_eq!(Framing::of(framing.ending), Some(framing));
+        }
+        assert_eq!(Framing::of("csv"), None);
     }
 
     #[test]

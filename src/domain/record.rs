@@ -628,6 +628,18 @@ mod tests {
     }
 
     #[test]
+    fn ties_look_at_a_user_name_that_is_no_text_as_it_stands() {
+        let digest = |name: &str| {
+            let row = format!(r#"{{"turnIndex":1,"userName":{name}}}"#);
+            let key = TurnTieKey::of_event(row.as_bytes(), &selection(1));
+            key.expect("good").digest
+        };
+        assert_eq!(digest("7"), digest(r#""7""#));
+        assert_ne!(digest("7"), digest("null"));
+        assert_eq!(digest("null"), digest(r#""""#));
+    }
+
+    #[test]
     fn ties_look_at_messages_first_and_at_everything_else_then() {
         let key = |row: &str| TurnTieKey::of_event(row.as_bytes(), &selection(1)).expect("good");
         let base = key(r#"{"turnIndex":1,"userMessage":"a","modelMessage":"b"}"#);
