@@ -112,9 +112,10 @@ impl Temper {
         };
         if one_in("may be missing", 4) {
             temper.allow_missing = 1;
+            // A start that does without it and one that has it would write other files.
+            temper.ill = None;
             if one_in("is missing", 2) {
                 temper.doomed = Some((chunk("doomed"), one_in("its payloads", 2)));
-                temper.ill = None;
                 // Its halves would be two that are missing.
                 temper.capacity = None;
             }
