@@ -27,6 +27,11 @@ compare:
     cargo build --release
     python3 benches/side_by_side.py
 
+# Lists what is public, to be looked at when it changes
+public-api:
+    python3 docs/public_api.py > docs/public-api.txt
+    git diff --stat docs/public-api.txt
+
 # Every fuzz target for a while, a stable toolchain is enough (needs `cargo install cargo-fuzz`)
 fuzz seconds="60":
     for target in event_line conversation_record kusto_frames config work_dir blob_names; do RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $target -- -max_total_time={{seconds}} || exit 1; done

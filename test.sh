@@ -17,6 +17,17 @@ if ! cmp -s tests/tools/package-lock.json "$tools/package-lock.json"; then
     (cd "$tools/node" && npm ci --silent --no-audit --no-fund)
     cp tests/tools/package-lock.json "$tools/package-lock.json"
 fi
+# The page is looked at in a real browser: Debian's, or the one that CHROMIUM names.
+if [ -z "${CHROMIUM:-}" ]; then
+    CHROMIUM="$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)"
+    if [ -z "$CHROMIUM" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq >/dev/null
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+        CHROMIUM="$(command -v chromium)"
+    fi
+    [ -n "$CHROMIUM" ] || { echo "install chromium, or name a browser with CHROMIUM" >&2; exit 1; }
+fi
+export CHROMIUM
 export GLEANER_TEST_PYTHON="$tools/python/bin/python" GLEANER_TEST_NODE="$tools/node"
 
 # The storage emulator takes a free port by itself and says which; it keeps everything in memory.

@@ -9,31 +9,28 @@
 //! The clock is tokio's paused one: the pauses between two tries take no time.
 
 use std::collections::BTreeMap;
-use std::future::pending;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gleaner::config::settings::{RowShape, Settings, Synthetic};
+use gleaner::Pipeline;
+use gleaner::config::settings::{RowShape, Synthetic};
 use gleaner::config::{self, Layers};
 use gleaner::domain::chunk::{Chunk, HashChunk};
 use gleaner::domain::selector::Certificate;
-use gleaner::fault::Faults;
-use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
-use gleaner::pipeline::{self, RunError, RunParts, RunReport};
+use gleaner::pipeline::{RunError, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::source::synthetic::conversation_rows;
 use gleaner::source::{ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey};
-use gleaner::telemetry::Counters;
-use jiff::Timestamp;
 
 /// Chunks of the telemetry.
 pub const CHUNKS: u32 = 40;
 
 const CONFIG: &str = "
+name = 'd'
 source.kind = 'synthetic'
 [selection.targets]
 train = { short = 4, medium = 4, long = 4 }
@@ -141,12 +138,37 @@ impl ConversationSource for FailingChunks {
     }
 }
 
-fn settings(workers: usize, allow_missing: u32) -> Settings {
+/// A run in a folder.
+pub fn pipeline(
+    folder: &Path,
+    source: &Arc<FailingChunks>,
+    workers: usize,
+    allow_missing: u32,
+) -> Pipeline {
     let layers = Layers::default().text("example", CONFIG).expect("TOML");
     let mut settings = config::validate(&layers, &[]).expect("valid");
     settings.workers.fetchers = NonZeroUsize::new(workers).expect("at least one");
     settings.chunks.allow_missing = allow_missing;
-    settings
+    Pipeline::builder()
+        .settings(settings)
+        .source(Arc::clone(source))
+        .sink(LocalDir::new(folder.join("out")))
+        .work_dir(folder.join("work"))
+        .pool(Arc::new(CpuPool::inline()))
+        .build()
+        .expect("everything is there")
+}
+
+/// Where the clock is a paused one.
+pub fn paused<T>(work: impl Future<Output = T>) -> T {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+    };
+    actix_rt::System::with_tokio_rt(runtime).block_on(work)
 }
 
 /// One start of a run in a folder.
@@ -156,40 +178,8 @@ pub fn export(
     workers: usize,
     allow_missing: u32,
 ) -> Result<RunReport, RunError> {
-    let settings = settings(workers, allow_missing);
-    let described = config::described(&settings);
-    let fingerprint = config::fingerprint(&described);
-    let record = RunRecord {
-        run_id: "run".to_owned(),
-        fingerprint: fingerprint.clone(),
-        settings: described.clone(),
-        started: Timestamp::UNIX_EPOCH,
-        window_start: None,
-        window_end: None,
-        dataset: "d".to_owned(),
-        location: "out".to_owned(),
-        inputs: None,
-        state: RunState::Running,
-    };
-    let begin = || record;
-    let work = folder.join("work");
-    let parts = RunParts {
-        work_dir: WorkDir::open(&work, &fingerprint, &described, false, begin)?,
-        source: Arc::clone(source) as Arc<dyn ConversationSource>,
-        sink: Arc::new(LocalDir::new(folder.join("out"))),
-        telemetry: Counters::new(&settings.selection),
-        settings,
-        pool: Arc::new(CpuPool::inline()),
-        faults: Faults::default(),
-    };
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .expect("a runtime")
-    };
-    actix_rt::System::with_tokio_rt(runtime).block_on(pipeline::run(parts, pending()))
+    let pipeline = pipeline(folder, source, workers, allow_missing);
+    paused(async { pipeline.spawn_local().join().await })
 }
 
 #[allow(dead_code, reason = "a test includes this file for its parts")]

@@ -25,17 +25,51 @@
 //! - **Resumable**: after `kill -9` at any instant the same command goes on.
 //! - **Discreet**: no text of a conversation reaches a log, an error, a metric or progress.
 //!
+//! # A first program
+//! ```
+//! use gleaner::Pipeline;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let (work, out) = (folder.path().join("work"), folder.path().join("out"));
+//! # let out = out.to_str().expect("a path of text");
+//! let run = Pipeline::builder()
+//!     .set("source.kind", "synthetic")
+//!     .set("source.synthetic.conversations", 2_000)
+//!     .config("selection.targets = { train = { short = 40, medium = 40, long = 40 }, val = { short = 0, medium = 0, long = 0 }, test = { short = 0, medium = 0, long = 0 } }")
+//!     .seed("s1")
+//!     .out(out)
+//!     .work_dir(work)
+//!     .build()?
+//!     .spawn_thread()?;
+//! let events = run.events();
+//! let listener = std::thread::spawn(move || {
+//!     // Ends with the run.
+//!     events.iter().filter(|told| matches!(told.notice, gleaner::telemetry::Notice::Stratum { .. })).count()
+//! });
+//! let report = run.join_blocking()?;
+//! assert_eq!(report.manifest.shortfall(), 0);
+//! println!("{} in {}", report.manifest.content_sha256, report.location);
+//! # assert_eq!(listener.join().expect("no panic"), 3);
+//! # Ok(())
+//! # }
+//! ```
+//! [`Pipeline`] also starts on the arbiter of an actix system that you have
+//! ([`Pipeline::spawn_local`]); [`Handle`] asks, follows, pauses, drains and cancels the run from any
+//! thread. Own sources, sinks and rules: [`source::ConversationSource`], [`sink::DatasetSink`],
+//! [`domain::rule::Rule`]. The examples show each.
+//!
 //! # Where things are
 //! [`domain`] is pure and says what is sampled, valid and counted. [`source`] delivers rows, [`sink`]
-//! takes files, [`spool`] keeps sealed chunks. [`pipeline`] has the actors; [`pipeline::run`] takes a run
-//! from its settings to its dataset on the current actix arbiter. [`verify`](mod@verify) checks a dataset
-//! again. [`testing`] holds sources and sinks of your own against their contracts. [`cli`] is the
-//! program.
+//! takes files, [`spool`] keeps sealed chunks. [`pipeline`] has the actors. [`verify`](mod@verify)
+//! checks a dataset again. [`testing`] holds sources and sinks of your own against their contracts.
+//! [`cli`] is the program.
 //!
 //! The library installs no signal handler, panic hook, subscriber or runtime, and never ends the process;
 //! only [`cli`] does.
 
-pub mod azure;
+mod azure;
+#[doc(hidden)]
 pub mod cli;
 pub mod config;
 pub mod domain;
@@ -44,7 +78,15 @@ pub mod pipeline;
 pub mod runtime;
 pub mod sink;
 pub mod source;
+#[doc(hidden)]
 pub mod spool;
 pub mod telemetry;
 pub mod testing;
 pub mod verify;
+
+pub use pipeline::{Controller, Handle, Pipeline, PipelineBuilder};
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -5,16 +5,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use thiserror::Error;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
+#[doc(hidden)]
 pub mod buffers;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Queued = Box<dyn FnOnce() + Send>;
 
 /// Jobs that may wait for a thread, per thread. Two keep a thread busy while the next job is
 /// being made; more would only hold memory.
@@ -28,16 +30,62 @@ const FILE_WORK: Duration = Duration::from_millis(40);
 pub enum JobError {
     /// It panicked; its message is in the log of the panic hook, not here, because it may hold
     /// conversation text.
-    #[error("a job of the CPU pool panicked: this is a defect in gleaner, please report it")]
+    #[error(
+        "a job of the CPU pool panicked: this is a defect in gleaner or in a part of yours, please report it"
+    )]
     Panicked,
     /// The pool is gone.
     #[error("the CPU pool was shut down")]
     ShutDown,
 }
 
-/// Where work runs.
+/// Where work runs. Several runs may share its threads.
 #[derive(Debug)]
-pub struct CpuPool(Mode);
+pub struct CpuPool {
+    mode: Arc<Mode>,
+    jobs: Jobs,
+}
+
+/// How many jobs are not over yet.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Jobs(Arc<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    now: AtomicUsize,
+    none: Notify,
+}
+
+/// A job that is not over yet.
+#[derive(Debug)]
+pub(crate) struct Job(Jobs);
+
+impl Jobs {
+    /// A job begins; it is over when this is dropped, whoever still waits for it.
+    pub fn begin(&self) -> Job {
+        self.0.now.fetch_add(1, Ordering::SeqCst);
+        Job(self.clone())
+    }
+
+    /// Waits until all jobs are over, those included that nobody waits for any more.
+    pub async fn over(&self) {
+        loop {
+            let none = self.0.none.notified();
+            if self.0.now.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            none.await;
+        }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if self.0.0.now.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.0.none.notify_waiters();
+        }
+    }
+}
 
 #[derive(Debug)]
 enum Mode {
@@ -49,7 +97,7 @@ enum Mode {
 /// Threads for CPU work.
 #[derive(Debug)]
 struct Threads {
-    queue: Option<Sender<Job>>,
+    queue: Option<Sender<Queued>>,
     /// A permit for every place in the queue: waiting for one is asynchronous.
     places: Arc<Semaphore>,
     threads: Vec<JoinHandle<()>>,
@@ -63,31 +111,51 @@ impl CpuPool {
     pub fn new(threads: usize) -> std::io::Result<Self> {
         let threads = threads.max(1);
         let places = threads * (1 + QUEUE_PER_THREAD);
-        let (queue, jobs) = bounded::<Job>(places);
+        let (queue, jobs) = bounded::<Queued>(places);
         let threads = (0..threads)
             .map(|number| {
-                let jobs: Receiver<Job> = jobs.clone();
+                let jobs: Receiver<Queued> = jobs.clone();
                 std::thread::Builder::new()
                     .name(format!("gleaner-cpu-{number}"))
                     .spawn(move || jobs.into_iter().for_each(|job| job()))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self(Mode::Threads(Threads {
+        Ok(Self::of(Mode::Threads(Threads {
             queue: Some(queue),
             places: Arc::new(Semaphore::new(places)),
             threads,
         })))
     }
 
+    fn of(mode: Mode) -> Self {
+        Self {
+            mode: Arc::new(mode),
+            jobs: Jobs::default(),
+        }
+    }
+
+    /// The same threads for one run, whose jobs can be waited for.
+    pub(crate) fn for_run(&self) -> Self {
+        Self {
+            mode: Arc::clone(&self.mode),
+            jobs: Jobs::default(),
+        }
+    }
+
+    /// Waits until all jobs are over, those included that nobody waits for any more.
+    pub(crate) async fn over(&self) {
+        self.jobs.over().await;
+    }
+
     /// Runs every job and all file work at once, on the caller's thread: one order of events, for
     /// simulations. File work then takes a while of the runtime's time.
     pub fn inline() -> Self {
-        Self(Mode::Inline)
+        Self::of(Mode::Inline)
     }
 
     /// How many jobs run at once.
     pub fn threads(&self) -> usize {
-        match &self.0 {
+        match &*self.mode {
             Mode::Threads(threads) => threads.threads.len(),
             Mode::Inline => 1,
         }
@@ -101,8 +169,8 @@ impl CpuPool {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
-        match &self.0 {
-            Mode::Threads(_) => blocking(work).await,
+        match &*self.mode {
+            Mode::Threads(_) => tracked(&self.jobs, work).await,
             Mode::Inline => {
                 tokio::time::sleep(FILE_WORK / 2).await;
                 let result = inline(work).await;
@@ -120,8 +188,8 @@ impl CpuPool {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
-        match &self.0 {
-            Mode::Threads(threads) => threads.run(job).await,
+        match &*self.mode {
+            Mode::Threads(threads) => threads.run(self.jobs.begin(), job).await,
             Mode::Inline => inline(job).await,
         }
     }
@@ -136,6 +204,7 @@ async fn inline<T>(job: impl FnOnce() -> T) -> Result<T, JobError> {
 impl Threads {
     async fn run<T: Send + 'static>(
         &self,
+        begun: Job,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
         let place = Arc::clone(&self.places)
@@ -143,11 +212,12 @@ impl Threads {
             .await
             .map_err(|_| JobError::ShutDown)?;
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move || {
+        let job: Queued = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(job));
             drop(place);
             // Nobody waits any more if the caller was cancelled.
             let _ = reply.send(result.map_err(|_| JobError::Panicked));
+            drop(begun);
         });
         let queue = self.queue.as_ref().ok_or(JobError::ShutDown)?;
         // There is a place in the queue for every permit, so this never waits.
@@ -169,6 +239,26 @@ impl Drop for Threads {
             }
         }
     }
+}
+
+/// Runs blocking file work off the actors' thread, as one of some jobs.
+///
+/// # Errors
+/// If the work panics.
+pub(crate) async fn tracked<T: Send + 'static>(
+    jobs: &Jobs,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JobError> {
+    let begun = jobs.begin();
+    let (reply, answer) = oneshot::channel();
+    blocking(move || {
+        // Nobody waits any more if the caller was cancelled; then what was made goes before the job is
+        // over.
+        let _ = reply.send(work());
+        drop(begun);
+    })
+    .await?;
+    answer.await.map_err(|_| JobError::ShutDown)
 }
 
 /// Runs blocking file work off the actors' thread.

@@ -181,6 +181,7 @@ fn start(
     let hangs = restarts == 0 && (source == Mishap::Hang || sink == Mishap::Hang);
     let made_up = SyntheticSource::new(synthetic, settings.chunks.count);
     let parts = RunParts {
+        rules: Default::default(),
         work_dir: support::pipeline::work_dir(folder, &settings),
         source: Arc::new(Troubled::new(made_up, source, &struck)),
         sink: Arc::new(Troubled::new(

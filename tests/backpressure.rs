@@ -99,6 +99,7 @@ fn run(
     };
     let telemetry = Counters::new(&settings.selection);
     let parts = RunParts {
+        rules: Default::default(),
         work_dir: support::pipeline::work_dir(folder.path(), &settings),
         source: Arc::new(SyntheticSource::new(synthetic, settings.chunks.count)),
         sink: Arc::new(Held {

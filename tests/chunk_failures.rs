@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use example::{CHUNKS, FailingChunks, export};
+use example::{CHUNKS, FailingChunks, export, paused, pipeline};
+use futures_util::StreamExt;
 use gleaner::pipeline::RunError;
+use gleaner::telemetry::Notice;
 
 /// `chunks.max_attempts`
 const ATTEMPTS: u32 = 5;
@@ -82,4 +84,30 @@ fn check(k: u32, n: u32, workers: usize, allowed: u32, expected: &BTreeMap<u32, 
     assert_eq!(manifest.chunks.missing, named, "{what}");
     let failed = manifest.statistics["attempts_failed"].as_u64();
     assert_eq!(failed, Some(u64::from(k * n.min(ATTEMPTS))), "{what}");
+}
+
+/// A start that has written files without a chunk is stopped; at the next one the chunk is there.
+#[test]
+fn what_was_written_without_a_chunk_stays_without_it() {
+    for (allowed, expected) in [(1, 1), (0, 0)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = Arc::new(FailingChunks::new(1, ATTEMPTS));
+        let stopped = paused(async {
+            let run = pipeline(folder.path(), &source, 4, 1).spawn_local();
+            let (controller, mut events) = (run.controller(), run.event_stream());
+            let stopping = async {
+                while let Some(told) = events.next().await {
+                    if matches!(told.notice, Notice::Stratum { .. }) {
+                        return controller.cancel();
+                    }
+                }
+            };
+            tokio::join!(run.join(), stopping).0
+        });
+        assert!(matches!(stopped, Err(RunError::Cancelled)), "{stopped:?}");
+        // Whoever allows no missing chunk any more gets all of them.
+        let report = export(folder.path(), &source, 4, allowed).expect("good");
+        assert_eq!(report.manifest.chunks.missing.len(), expected as usize);
+        assert_eq!(report.manifest.content_sha256, digest_without(expected));
+    }
 }

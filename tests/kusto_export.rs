@@ -308,7 +308,7 @@ fn a_conversation_that_changes_between_the_passes_has_the_census_taken_again_onc
     let run = emulator.export(&sandbox, &[]);
     let told = run.expect(0);
     assert!(
-        told.contains("the census of the chunk is taken again"),
+        told.contains("the census of chunk h8-3 is taken again"),
         "{told}"
     );
     assert_eq!(digest(&run.json()), expected);

@@ -135,6 +135,7 @@ fn export(until: Until) -> usize {
         most: AtomicUsize::new(0),
     });
     let parts = RunParts {
+        rules: Default::default(),
         work_dir: support::pipeline::work_dir(folder.path(), &settings),
         source: Arc::new(SyntheticSource::new(synthetic, settings.chunks.count)),
         sink: Arc::clone(&sink) as Arc<dyn DatasetSink>,

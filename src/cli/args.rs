@@ -1,5 +1,6 @@
 //! The command line, as it is typed. What it means is decided in `config` and the commands.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -128,6 +129,14 @@ pub struct ExportArgs {
     /// With --chaos: also against a real cluster or storage account
     #[arg(long, requires = "chaos")]
     pub i_know: bool,
+    /// Show the run on a live page, and its metrics at /metrics; such as 127.0.0.1:8080 (port 0: any
+    /// that is free)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub serve: Option<SocketAddr>,
+    /// Put the run's report beside the dataset, as DATASET.report.html (it is in the work directory in any
+    /// case)
+    #[arg(long)]
+    pub report: bool,
     /// How progress is shown on standard error
     #[arg(long, value_enum, default_value_t = ProgressMode::Auto)]
     pub progress: ProgressMode,

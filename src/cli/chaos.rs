@@ -41,13 +41,10 @@ pub use with::Chaos;
 #[cfg(not(feature = "fault-injection"))]
 mod without {
     use std::future::pending;
-    use std::sync::Arc;
 
     use super::super::exit::CliError;
     use crate::config::settings::Chaos as Settings;
     use crate::fault::Faults;
-    use crate::sink::DatasetSink;
-    use crate::source::ConversationSource;
 
     /// Nothing: this build has no faults.
     pub struct Chaos;
@@ -72,16 +69,6 @@ mod without {
             Faults::default()
         }
 
-        /// The source itself.
-        pub fn source(&self, source: Arc<dyn ConversationSource>) -> Arc<dyn ConversationSource> {
-            source
-        }
-
-        /// The sink itself.
-        pub fn sink(&self, sink: Arc<dyn DatasetSink>) -> Arc<dyn DatasetSink> {
-            sink
-        }
-
         /// Never.
         pub async fn crash(&self) {
             pending().await
@@ -99,11 +86,7 @@ mod with {
 
     use super::super::exit::CliError;
     use crate::config::settings::Chaos as Settings;
-    use crate::fault::{
-        self, FaultPlan, Faults, FaultySink, FaultySource, Injected, Injector, Site,
-    };
-    use crate::sink::DatasetSink;
-    use crate::source::ConversationSource;
+    use crate::fault::{self, FaultPlan, Faults, Injected, Injector, Site};
 
     /// What goes wrong in this run.
     pub struct Chaos(Option<Arc<Injector>>);
@@ -140,22 +123,6 @@ mod with {
         /// For the parts of the run.
         pub fn faults(&self) -> Faults {
             self.0.clone().map_or_else(Faults::default, Faults::from)
-        }
-
-        /// The source, which fails as planned.
-        pub fn source(&self, source: Arc<dyn ConversationSource>) -> Arc<dyn ConversationSource> {
-            match self.0 {
-                Some(_) => Arc::new(FaultySource::new(source, self.faults())),
-                None => source,
-            }
-        }
-
-        /// The sink, which fails as planned.
-        pub fn sink(&self, sink: Arc<dyn DatasetSink>) -> Arc<dyn DatasetSink> {
-            match self.0 {
-                Some(_) => Arc::new(FaultySink::new(sink, self.faults())),
-                None => sink,
-            }
         }
 
         /// Ends the process as `kill -9` does, if that is planned; else never completes.

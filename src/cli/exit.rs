@@ -4,8 +4,8 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::pipeline::RunError;
 use crate::pipeline::work_dir::WorkDirError;
+use crate::pipeline::{BuildError, RunError};
 use crate::sink::SinkError;
 use crate::source::SourceError;
 use crate::source::kusto::error::Failure;
@@ -91,7 +91,7 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
         match &error {
-            RunError::Interrupted => Self {
+            RunError::Interrupted | RunError::Cancelled | RunError::HostStopped => Self {
                 message: "interrupted; nothing was published".to_owned(),
                 hint: AGAIN.to_owned(),
                 exit: Exit::Interrupted,
@@ -112,6 +112,7 @@ impl From<RunError> for CliError {
             | RunError::Imbalance(_)
             | RunError::ActorDied { .. }
             | RunError::SupervisorDied
+            | RunError::PartPanicked
             | RunError::NoAnswer(_) => Self::failure(message, AGAIN),
             RunError::Payload(_) | RunError::Job(_) | RunError::Spool(_) => {
                 Self::failure(message, AGAIN)
@@ -167,9 +168,10 @@ fn source_error(message: String, error: &SourceError) -> CliError {
             message,
             "the telemetry changes while it is read: let the window end earlier (window.settle), then start over with --fresh",
         ),
-        SourceError::Io { .. } | SourceError::Job(_) | SourceError::Stopped => {
-            CliError::failure(message, AGAIN)
-        }
+        SourceError::Io { .. }
+        | SourceError::Job(_)
+        | SourceError::Stopped
+        | SourceError::Own { .. } => CliError::failure(message, AGAIN),
     }
 }
 
@@ -248,6 +250,19 @@ fn work_dir_error(message: String, error: &WorkDirError) -> CliError {
             message,
             "choose a place that can be written with --work-dir",
         ),
+    }
+}
+
+impl From<BuildError> for CliError {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Config(error) => error.into(),
+            BuildError::Source(error) => RunError::from(error).into(),
+            BuildError::Sink(error) => sink_error(error.to_string(), &error),
+            BuildError::WorkDir(error) => error.into(),
+            BuildError::Start(_) => Self::failure(error.to_string(), "check the system's limits"),
+            BuildError::RuleName(_) => Self::usage(error.to_string(), "rename the rule"),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -11,10 +12,13 @@ use super::args::ExportArgs;
 use super::chaos::{self, Chaos};
 use super::exit::{CliError, Exit};
 use super::progress::Progress;
+use super::serve::Server;
 use super::{print, print_json, report, setup};
-use crate::pipeline::{self, RunError, RunParts};
-use crate::runtime::CpuPool;
-use crate::telemetry::Counters;
+use crate::pipeline::{Handle, Pipeline, RunError, RunReport};
+
+/// How long what is begun may take to its end when somebody has asked the run to stop. A chunk of a
+/// cluster can take half an hour.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs an export.
 ///
@@ -25,46 +29,42 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     if args.chaos.is_some() {
         chaos::spare(args, &settings)?;
     }
-    let sink = setup::sink(&settings)?;
+    let server = args.serve.map(Server::bind).transpose()?;
     let runtime = runtime().map_err(cannot_start)?;
     let chaos = {
         let _inside = runtime.enter();
         Chaos::new(args.chaos.is_some().then_some(&settings.chaos))?
     };
-    let work_dir = setup::work_dir(args, &settings, &sink.location())?;
-    let source = match setup::source(&settings, &work_dir.record) {
-        Ok(source) => source,
-        Err(error) => {
-            if !work_dir.resumed {
-                work_dir.forget();
-            }
-            return Err(error);
-        }
-    };
-    let telemetry = Counters::new(&settings.selection);
-    let progress = Progress::start(args.progress, Arc::clone(&telemetry));
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    let parts = RunParts {
-        settings,
-        source: chaos.source(source),
-        sink: chaos.sink(sink),
-        work_dir,
-        telemetry,
-        pool: Arc::new(CpuPool::new(threads).map_err(cannot_start)?),
-        faults: chaos.faults(),
-    };
+    let mut builder = Pipeline::builder()
+        .settings(settings)
+        .fresh(args.fresh)
+        .report(args.report)
+        .faults(chaos.faults());
+    if let Some(work_dir) = &args.work_dir {
+        builder = builder.work_dir(work_dir);
+    }
+    let pipeline = builder.build()?;
     let interrupt = Arc::new(Notify::new());
     watch_signals(Arc::clone(&interrupt)).map_err(cannot_start)?;
     let system = actix_rt::System::with_tokio_rt(move || runtime);
-    let interrupted = async move { interrupt.notified().await };
     let result = system.block_on(async {
-        tokio::select! {
+        let run = pipeline.spawn_local();
+        let progress = Progress::start(args.progress, Arc::clone(run.telemetry()));
+        let served = match server {
+            Some(server) => Some(server.start(run.controller())?),
+            None => None,
+        };
+        let result = tokio::select! {
             biased;
             () = chaos.crash() => Err(RunError::Interrupted),
-            result = pipeline::run(parts, interrupted) => result,
+            result = to_its_end(run, &interrupt) => result,
+        };
+        progress.finish();
+        if let Some(served) = served {
+            served.finish();
         }
+        result.map_err(CliError::from)
     });
-    progress.finish();
     chaos.tell();
     let report = result?;
     let shortfall = report.manifest.shortfall() > 0;
@@ -78,6 +78,23 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     } else {
         Exit::Success
     })
+}
+
+/// Waits for the run's end. When somebody asks it to stop it finishes what it has begun, but not for
+/// ever.
+async fn to_its_end(run: Handle, interrupt: &Notify) -> Result<RunReport, RunError> {
+    let controller = run.controller();
+    let stop = async {
+        interrupt.notified().await;
+        controller.drain();
+        tokio::time::sleep(GRACE).await;
+        controller.cancel();
+        std::future::pending().await
+    };
+    tokio::select! {
+        result = run.join() => result,
+        () = stop => Err(RunError::Interrupted),
+    }
 }
 
 fn runtime() -> io::Result<Runtime> {

@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 mod queries;
 mod report;
+mod serve;
 mod setup;
 mod status;
 mod synth;

@@ -11,6 +11,8 @@ use super::report::new_table;
 use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
+use crate::pipeline::BuildError;
+use crate::pipeline::setup as parts;
 use crate::pipeline::work_dir::{self, RunState};
 use crate::source::files::{FileKind, kind_of};
 use crate::source::kusto::plan::KustoPlan;
@@ -28,17 +30,20 @@ const MEMORY_PER_ROW: u64 = 96;
 /// If the settings are wrong or the input cannot be looked at.
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let settings = setup::settings(args)?;
-    let sink = setup::sink(&settings)?;
+    let sink = parts::sink(&settings).map_err(BuildError::from)?;
     let described = config::described(&settings);
     let fingerprint = config::fingerprint(&described);
-    let fresh = setup::new_record(&settings, &described, &fingerprint, &sink.location())?;
+    let fresh = parts::new_record(&settings, &described, &fingerprint, &sink.location())?;
     let cluster = match &settings.source {
-        Source::Kusto(kusto) => Some(Arc::new(setup::kusto_source(kusto, &settings, &fresh)?)),
-        Source::Files(_) | Source::Synthetic(_) => None,
+        Source::Kusto(kusto) => {
+            let cluster = parts::kusto_source(kusto, &settings, &fresh);
+            Some(Arc::new(cluster.map_err(BuildError::from)?))
+        }
+        Source::Files(_) | Source::Synthetic(_) | Source::Own(_) => None,
     };
     let source = match &cluster {
         Some(cluster) => Arc::clone(cluster) as Arc<dyn ConversationSource>,
-        None => setup::source(&settings, &fresh)?,
+        None => parts::source(&settings, &fresh).map_err(BuildError::from)?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -56,7 +61,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let counted = counted
         .transpose()
         .map_err(crate::pipeline::RunError::from)?;
-    let path = setup::work_dir_path(args, &fingerprint);
+    let path = (args.work_dir.clone()).unwrap_or_else(|| parts::default_work_dir(&fingerprint));
     let found = work_dir::read_record(&path)?;
     let (work, record) = match found {
         Some(record) if record.fingerprint != fingerprint => {
@@ -200,7 +205,7 @@ fn input(source: &Source, survey: &Survey) -> String {
         Source::Synthetic(synthetic) => {
             format!("{} made-up conversations", synthetic.conversations)
         }
-        Source::Files(_) | Source::Kusto(_) => format!(
+        Source::Files(_) | Source::Kusto(_) | Source::Own(_) => format!(
             "{} files, {}",
             survey.stamp.len(),
             ByteSize::b(survey.bytes.unwrap_or(0)).display().si()

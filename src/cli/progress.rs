@@ -44,7 +44,7 @@ impl Progress {
                 loop {
                     let waited = stopped.recv_timeout(every);
                     let last = waited != Err(RecvTimeoutError::Timeout);
-                    view.show(&telemetry.snapshot(), last);
+                    view.show(&telemetry, last);
                     if last {
                         return;
                     }
@@ -94,9 +94,10 @@ impl View {
         }
     }
 
-    fn show(&mut self, now: &Snapshot, last: bool) {
+    fn show(&mut self, telemetry: &Telemetry, last: bool) {
+        let now = &telemetry.snapshot();
         match self {
-            Self::Bars(bars) => bars.show(now, last),
+            Self::Bars(bars) => bars.show(now, telemetry.left(now), last),
             Self::Plain { started } => line(&plain(now, started.elapsed())),
             Self::Json { started } => {
                 let mut value = serde_json::json!(now);
@@ -192,7 +193,7 @@ impl Bars {
         }
     }
 
-    fn show(&mut self, now: &Snapshot, last: bool) {
+    fn show(&mut self, now: &Snapshot, left: Option<Duration>, last: bool) {
         let elapsed = self.started.elapsed();
         self.chunks
             .set_prefix(format!("{:?}", now.phase).to_lowercase());
@@ -202,7 +203,7 @@ impl Bars {
         let incidents = incidents(events, now.paused);
         let rates = rates(now, elapsed);
         self.chunks
-            .set_message(format!("{rates}{}{incidents}", eta(now, elapsed)));
+            .set_message(format!("{rates}{}{incidents}", eta(left)));
         if self.strata.is_empty() {
             self.strata = now
                 .strata
@@ -237,13 +238,10 @@ impl Bars {
     }
 }
 
-/// What is left of the reading, judged by the bytes.
-fn eta(now: &Snapshot, elapsed: Duration) -> String {
-    if now.phase != Phase::Reading || now.bytes == 0 || now.bytes_total <= now.bytes {
-        return String::new();
-    }
-    let left = (now.bytes_total - now.bytes) as f64 / now.bytes as f64;
-    format!(", {:.0} s left", elapsed.as_secs_f64() * left)
+fn eta(left: Option<Duration>) -> String {
+    left.map_or_else(String::new, |left| {
+        format!(", {:.0} s left", left.as_secs_f64())
+    })
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -82,7 +82,7 @@ fn blob_dataset(args: &VerifyArgs) -> Result<BlobDataset, CliError> {
         SinkTarget::AzureBlob(blob) => {
             BlobDataset::new(&blob, dataset).map_err(|error| sink_error(error.to_string(), &error))
         }
-        SinkTarget::Local(_) => Err(CliError::usage(
+        SinkTarget::Local(_) | SinkTarget::Own(_) => Err(CliError::usage(
             format!("{} names no dataset in a container", args.dataset),
             "write it as az://ACCOUNT/CONTAINER/PREFIX/DATASET",
         )),

@@ -26,6 +26,7 @@ pub fn described(settings: &Settings) -> Value {
             "census_sha256": kusto.census.sha256(),
             "passes": kusto.passes,
         }),
+        Source::Own(described) => json!({"own": described}),
     };
     let window = match &settings.window {
         None => Value::Null,
@@ -45,6 +46,7 @@ pub fn described(settings: &Settings) -> Value {
             "prefix": blob.prefix,
             "endpoint": blob.endpoint,
         }),
+        SinkTarget::Own(location) => json!({"own": location}),
     };
     let mut selection = json!(SelectionRecord::from(&settings.selection));
     selection["seed"] = json!(settings.selection.seed());

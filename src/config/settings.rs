@@ -47,6 +47,8 @@ pub enum Source {
     Synthetic(Synthetic),
     /// Azure Data Explorer.
     Kusto(Kusto),
+    /// A source of the host's own, as it describes itself.
+    Own(serde_json::Value),
 }
 
 /// `[source.synthetic]`
@@ -146,6 +148,8 @@ pub enum SinkTarget {
     Local(PathBuf),
     /// A container of Azure Blob Storage.
     AzureBlob(AzureBlob),
+    /// A sink of the host's own, by its location.
+    Own(String),
 }
 
 /// `[sink.azure_blob]`

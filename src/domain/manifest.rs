@@ -80,6 +80,9 @@ pub struct Manifest {
     pub source: Value,
     /// Enough to check every rule again.
     pub selection: SelectionRecord,
+    /// Rules of the host's own that records were held against besides, with their versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, u32>,
     /// `json` or `jsonl`
     pub format: String,
     /// `auto` or `always`

@@ -1,29 +1,49 @@
 //! The pure core: what is sampled, what is valid, what is counted.
 //!
 //! Nothing here touches a file, a socket, a clock or a source of chance: time and chance come in
-//! as arguments, so every rule can be tested by a plain call.
+//! as arguments, so every rule can be tested by a plain call. Modules that are hidden in the
+//! documentation are public for tests and fuzz targets only, and no part of the interface.
 
 pub mod chunk;
+#[doc(hidden)]
 pub mod dedup;
+#[doc(hidden)]
 pub mod fields;
+#[doc(hidden)]
 pub mod header;
+#[doc(hidden)]
 pub mod json;
+#[doc(hidden)]
 pub mod kusto_hash;
+#[doc(hidden)]
 pub mod lease;
 pub mod ledger;
 pub mod manifest;
+#[doc(hidden)]
 pub mod number;
+#[doc(hidden)]
 pub mod placement;
+#[doc(hidden)]
 pub mod rank;
+#[doc(hidden)]
 pub mod record;
+#[doc(hidden)]
 pub mod reservoir;
+#[doc(hidden)]
 pub mod retry;
 pub mod row;
+pub mod rule;
+#[doc(hidden)]
 pub mod segments;
 pub mod selector;
 pub mod stratum;
 pub mod supervision;
+#[doc(hidden)]
 pub mod text;
+#[doc(hidden)]
 pub mod throttle;
+#[doc(hidden)]
 pub mod timestamp;
+#[doc(hidden)]
+pub mod tokens;
 pub mod validation;

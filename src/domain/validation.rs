@@ -39,10 +39,17 @@ pub enum Code {
     EmptyModelMessage,
     /// `token_counts`, a warning
     TokenCounts,
+    /// Of a rule of the host's own: see [`super::rule::Rule`].
+    Own {
+        /// The rule's name.
+        name: &'static str,
+        /// Whether it is no warning.
+        is_fatal: bool,
+    },
 }
 
 impl Code {
-    /// Every code, in the order of reports.
+    /// Every code of gleaner's own rules, in the order of reports.
     pub const ALL: [Self; 13] = [
         Self::MissingConversationId,
         Self::MissingUserName,
@@ -75,12 +82,17 @@ impl Code {
             Self::RecordPanic => "record_panic",
             Self::EmptyModelMessage => "empty_model_message",
             Self::TokenCounts => "token_counts",
+            Self::Own { name, .. } => name,
         }
     }
 
     /// Whether a record with this finding must not be published.
     pub fn is_fatal(self) -> bool {
-        !matches!(self, Self::EmptyModelMessage | Self::TokenCounts)
+        match self {
+            Self::EmptyModelMessage | Self::TokenCounts => false,
+            Self::Own { is_fatal, .. } => is_fatal,
+            _ => true,
+        }
     }
 
     /// The warnings, which `metadata.json` counts.

@@ -141,6 +141,11 @@ impl std::fmt::Debug for Faults {
 }
 
 impl Faults {
+    /// Whether there is a plan at all.
+    pub fn are_planned(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Passes a site; says what is due there. The caller makes it happen.
     pub fn due(&self, site: Site) -> Option<Kind> {
         self.0.as_ref()?.due(site)

@@ -11,6 +11,7 @@
 
 use std::fmt;
 
+mod around;
 #[cfg(feature = "fault-injection")]
 mod injector;
 #[cfg(feature = "fault-injection")]
@@ -192,9 +193,9 @@ impl Site {
             Self::Block => &[Truncated, Corrupt, Slow],
             Self::Row => &[PanicBefore],
             Self::Report => &[Duplicate, Reordered],
-            Self::Dedup => &[PanicBefore, PanicAfter, Abort, Slow],
+            Self::Dedup => &[PanicBefore, PanicAfter, Abort, Hang, Slow],
             Self::Offer => &[PanicBefore, PanicAfter],
-            Self::Sample => &[PanicBefore, PanicAfter, Abort, Slow],
+            Self::Sample => &[PanicBefore, PanicAfter, Abort, Hang, Slow],
             Self::Validator => &[PanicBefore, PanicAfter, Abort, Hang, Slow],
             Self::Record => &[PanicBefore],
             Self::Payload => &[Io, Truncated, Corrupt],

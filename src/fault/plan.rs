@@ -200,7 +200,7 @@ mod tests {
             ("fetch:3", "SITE:N:KIND"),
             ("nowhere:1:hang", "no such site"),
             ("fetch:0:hang", "from 1"),
-            ("dedup:1:no_space", "panic_before, panic_after, abort, slow"),
+            ("dedup:1:no_space", "panic_before, panic_after, abort, hang"),
         ] {
             let wrong = text.parse::<FaultPlan>().expect_err("wrong").to_string();
             assert!(wrong.contains(reason), "{wrong}");

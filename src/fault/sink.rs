@@ -125,4 +125,16 @@ impl DatasetSink for FaultySink {
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
         self.inner.release(dataset)
     }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        self.inner.settled()
+    }
+
+    fn put_beside<'a>(
+        &'a self,
+        name: &'a str,
+        document: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.put_beside(name, document)
+    }
 }

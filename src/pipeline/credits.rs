@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::orders::Gate;
 use crate::telemetry::Telemetry;
 
 /// Credits are counted in units of this many bytes.
@@ -19,6 +20,7 @@ pub struct Credits {
     units: Arc<Semaphore>,
     total: u32,
     telemetry: Telemetry,
+    gate: Gate,
 }
 
 /// Some of the budget; dropping it gives it back.
@@ -36,15 +38,23 @@ impl Drop for Credit {
 }
 
 impl Credits {
-    /// A budget of so many bytes; what is taken of it shows in `Counters::in_flight`.
-    pub fn new(bytes: u64, telemetry: Telemetry) -> Self {
+    /// A budget of so many bytes; what is taken of it shows in `Counters::in_flight`. Nobody gets any
+    /// while the gate is closed.
+    pub fn new(bytes: u64, telemetry: Telemetry, gate: Gate) -> Self {
         let units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS as u64 / 2);
         let total = u32::try_from(units).unwrap_or(u32::MAX);
+        telemetry.budget.set(u64::from(total) * UNIT);
         Self {
             units: Arc::new(Semaphore::new(total as usize)),
             total,
             telemetry,
+            gate,
         }
+    }
+
+    /// Whether nobody gets any: the run is paused.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Waits for credit for so many bytes.
@@ -55,6 +65,7 @@ impl Credits {
         let units = u32::try_from(bytes.div_ceil(UNIT))
             .unwrap_or(u32::MAX)
             .clamp(1, self.total);
+        self.gate.pass().await;
         // The semaphore is never closed, so there is always a permit in the end.
         let permit = Arc::clone(&self.units).acquire_many_owned(units).await;
         let held = self.telemetry.in_flight.rise(bytes);
@@ -75,11 +86,6 @@ impl Credits {
     pub fn budget(&self) -> u64 {
         u64::from(self.total) * UNIT
     }
-
-    /// Bytes that nobody holds.
-    pub fn available(&self) -> u64 {
-        self.units.available_permits() as u64 * UNIT
-    }
 }
 
 #[cfg(test)]
@@ -89,15 +95,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_giant_takes_everything_and_goes_alone() {
-        let credits = Credits::new(10 * UNIT, Telemetry::default());
+        let credits = Credits::new(10 * UNIT, Telemetry::default(), Gate::default());
         let small = credits.acquire(1).await;
         assert!(credits.acquire(1 << 40).now_or_never().is_none());
         drop(small);
         let giant = credits.acquire(1 << 40).await;
-        assert_eq!(credits.available(), 0);
+        assert_eq!(credits.units.available_permits(), 0);
         assert!(credits.acquire(1).now_or_never().is_none());
         drop(giant);
-        assert_eq!(credits.available(), 10 * UNIT);
+        assert_eq!(credits.units.available_permits(), 10);
         assert_eq!(credits.telemetry.in_flight.get(), 0);
         assert_eq!(credits.telemetry.in_flight.most(), 1 << 40);
     }

@@ -3,16 +3,19 @@
 //! So an actor's context is run as a task of our own and its end is awaited: a join error is a
 //! panic, a plain end is a stop. Whoever started it gets one [`Death`] for each actor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::{Actor, Addr, AsyncContext, Context};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 use crate::domain::stratum::StratumId;
 pub use crate::domain::supervision::Cause;
 use crate::fault::Faults;
+use crate::telemetry::Telemetry;
+use crate::telemetry::pulse::Pulse;
 
 /// Tells an actor from every other of the run, those before it in the same role included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +38,20 @@ pub enum Role {
     Uploader(usize),
 }
 
+impl Role {
+    /// Its name in what is told: one of [`crate::telemetry::actors::ROLES`].
+    fn name(self) -> &'static str {
+        match self {
+            Self::Supervisor => "supervisor",
+            Self::Fetcher(_) => "fetcher",
+            Self::Deduper => "dedup",
+            Self::Sampler(_) => "sampler",
+            Self::Validator(_) => "validator",
+            Self::Uploader(_) => "uploader",
+        }
+    }
+}
+
 /// An actor has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Death {
@@ -52,6 +69,8 @@ pub struct Death {
 struct Living {
     next: u64,
     tasks: BTreeMap<ActorId, AbortHandle>,
+    /// Those who end because they are not needed any more.
+    dismissed: BTreeSet<ActorId>,
 }
 
 /// Starts actors and hears of their ends.
@@ -61,25 +80,28 @@ pub struct DeathWatch {
     deaths: mpsc::UnboundedSender<Death>,
     living: Arc<Mutex<Living>>,
     faults: Faults,
+    telemetry: Telemetry,
 }
 
 impl DeathWatch {
     /// A watch, and where it reports.
-    pub fn new(faults: Faults) -> (Self, mpsc::UnboundedReceiver<Death>) {
+    pub fn new(faults: Faults, telemetry: Telemetry) -> (Self, mpsc::UnboundedReceiver<Death>) {
         let (deaths, reports) = mpsc::unbounded_channel();
         let watch = Self {
             deaths,
             living: Arc::default(),
             faults,
+            telemetry,
         };
         (watch, reports)
     }
 
-    /// Starts an actor on this arbiter.
+    /// Starts an actor on this arbiter. `pulse` is what others see of its work.
     pub fn start<A: Actor<Context = Context<A>>>(
         &self,
         role: Role,
         name: impl Into<String>,
+        pulse: &Pulse,
         make: impl FnOnce(ActorId, &mut Context<A>) -> A,
     ) -> (ActorId, Addr<A>) {
         let id = {
@@ -90,10 +112,18 @@ impl DeathWatch {
         let mut context = Context::new();
         let address = context.address();
         let actor = make(id, &mut context);
-        let task = actix_rt::spawn(context.into_future(actor));
+        let (name, pulse) = (name.into(), pulse.clone());
+        let span = tracing::info_span!("actor", %name);
+        let task = actix_rt::spawn(context.into_future(actor).instrument(span));
         self.faults.enlist(&task.abort_handle());
         self.living().tasks.insert(id, task.abort_handle());
-        let actor = name.into();
+        // There is one dedup at a time, whatever round it is of.
+        let seat = match role {
+            Role::Deduper => role.name().to_owned(),
+            _ => name.clone(),
+        };
+        let told = &self.telemetry.actors;
+        told.started(&seat, role.name(), pulse.clone());
         let watch = self.clone();
         actix_rt::spawn(async move {
             let cause = match task.await {
@@ -101,11 +131,17 @@ impl DeathWatch {
                 Err(error) if error.is_panic() => Cause::Panicked,
                 Err(_) => Cause::Cancelled,
             };
-            watch.living().tasks.remove(&id);
+            let dismissed = {
+                let mut living = watch.living();
+                living.tasks.remove(&id);
+                living.dismissed.remove(&id)
+            };
+            let told = &watch.telemetry.actors;
+            told.ended(&seat, &pulse, cause != Cause::Stopped && !dismissed);
             let death = Death {
                 id,
                 role,
-                actor,
+                actor: name,
                 cause,
             };
             // Nobody listens any more once the run has ended.
@@ -122,11 +158,19 @@ impl DeathWatch {
         }
     }
 
-    /// Ends every actor that was started.
-    pub fn end_all(&self) {
-        for task in self.living().tasks.values() {
+    /// Ends an actor that is not needed any more, as [`Self::end`] does.
+    pub fn dismiss(&self, id: ActorId) {
+        let mut living = self.living();
+        if let Some(task) = living.tasks.get(&id) {
             task.abort();
+            living.dismissed.insert(id);
         }
+    }
+
+    /// Dismisses every actor that was started.
+    pub fn end_all(&self) {
+        let all: Vec<ActorId> = self.living().tasks.keys().copied().collect();
+        all.into_iter().for_each(|id| self.dismiss(id));
     }
 
     fn living(&self) -> MutexGuard<'_, Living> {
@@ -165,10 +209,14 @@ mod tests {
     #[test]
     fn a_panic_a_stop_and_a_cancel_are_told_apart() {
         actix_rt::System::new().block_on(async {
-            let (watch, mut deaths) = DeathWatch::new(Faults::default());
-            let (_, neighbour) = watch.start(Role::Fetcher(9), "neighbour", |_, _| Mortal);
+            let (watch, mut deaths) = DeathWatch::new(Faults::default(), Telemetry::default());
+            let (_, neighbour) =
+                watch.start(Role::Fetcher(9), "neighbour", &Pulse::default(), |_, _| {
+                    Mortal
+                });
             for cause in [Cause::Panicked, Cause::Stopped, Cause::Cancelled] {
-                let (id, mortal) = watch.start(Role::Fetcher(1), "mortal", |_, _| Mortal);
+                let (id, mortal) =
+                    watch.start(Role::Fetcher(1), "mortal", &Pulse::default(), |_, _| Mortal);
                 match cause {
                     Cause::Cancelled => watch.end(id),
                     // The answer to a deadly message is an error or nothing; the watch is what

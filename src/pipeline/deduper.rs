@@ -31,6 +31,7 @@ use crate::domain::stratum::{Membership, Selection, StratumId};
 use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::spool::payloads::{PayloadError, Payloads};
+use crate::telemetry::pulse::Pulse;
 
 /// Conversations that one job decides: their candidates take a few megabytes at most.
 const RANGE: u32 = 4096;
@@ -53,6 +54,8 @@ pub struct DedupParts {
     pub closed: bool,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
+    /// Its signs of progress.
+    pub pulse: Pulse,
     /// What goes wrong on purpose.
     pub faults: Faults,
 }
@@ -84,7 +87,9 @@ impl Handler<Absorb> for Deduper {
     fn handle(&mut self, Absorb(headers): Absorb, _: &mut Context<Self>) -> Self::Result {
         let parts = Arc::clone(&self.parts);
         let index = self.index.take();
+        let busy = self.parts.pulse.busy();
         let work = async move {
+            let _busy = busy;
             let passage = parts.faults.enter(Site::Dedup).await;
             let mut index = index;
             absorb(&parts, &mut index, headers).await?;
@@ -112,7 +117,9 @@ impl Handler<Close> for Deduper {
     fn handle(&mut self, Close: Close, _: &mut Context<Self>) -> Self::Result {
         let parts = Arc::clone(&self.parts);
         let index = self.index.take();
+        let busy = self.parts.pulse.busy();
         let work = async move {
+            let _busy = busy;
             match index {
                 Some(index) => decide(&parts, index).await,
                 None => Ok(Grouped::default()),
@@ -149,6 +156,7 @@ async fn absorb(
                         (replay, batch)
                     })
                     .await?;
+                parts.pulse.beat();
                 match batch? {
                     Some(batch) => observe(batch),
                     None => break,
@@ -183,6 +191,7 @@ async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunErr
             return Err(RunError::Interrupted);
         }
         grouped.add(part);
+        parts.pulse.beat();
         for (stratum, candidates) in offers {
             let sampler = &parts.samplers[&stratum];
             sampler

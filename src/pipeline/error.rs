@@ -18,6 +18,7 @@ use super::work_dir::WorkDirError;
 /// Why a run ended without a dataset. The work directory is resumable after each of them, unless
 /// it says otherwise.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// The source cannot be used at all.
     #[error(transparent)]
@@ -62,7 +63,7 @@ pub enum RunError {
     },
     /// An actor died, and more had died in a short time than may be started again.
     #[error(
-        "the {actor} {cause}, and more actors have died in {} s than workers.restarts allows: this is a defect in gleaner, please report it", .within.as_secs()
+        "the {actor} {cause}, and more actors have died in {} s than workers.restarts allows: this is a defect in gleaner or in a part of yours, please report it", .within.as_secs()
     )]
     ActorDied {
         /// Which.
@@ -90,4 +91,13 @@ pub enum RunError {
     /// Somebody asked the run to stop.
     #[error("interrupted")]
     Interrupted,
+    /// Somebody asked the run to stop at once.
+    #[error("cancelled")]
+    Cancelled,
+    /// The source or the sink panicked where no actor was in between.
+    #[error("the source or the sink panicked; if it is none of yours, please report it")]
+    PartPanicked,
+    /// The actor system or the runtime that the run lived in was stopped.
+    #[error("the actor system that the run lived in was stopped")]
+    HostStopped,
 }

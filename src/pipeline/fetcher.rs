@@ -22,7 +22,6 @@ use super::credits::{Credit, Credits};
 use super::death_watch::ActorId;
 use super::intake::{Headers, Intake, RowRules};
 use super::messages::{ChunkFetched, Fetched, LeaseReply, RequestLease, Task};
-use super::pulse::{self, Pulse};
 use super::supervisor::Supervisor;
 use crate::domain::chunk::Chunk;
 use crate::domain::lease::Lease;
@@ -34,6 +33,7 @@ use crate::source::{
 use crate::spool::sealed::{SealedChunk, Spool};
 use crate::spool::{Part, Portion, SpoolError};
 use crate::telemetry::Telemetry;
+use crate::telemetry::pulse::{self, Pulse};
 
 /// Blocks that one job reads before the fetcher looks up: often enough to stop within a moment,
 /// seldom enough that changing threads costs nothing.
@@ -96,7 +96,11 @@ impl Actor for Fetcher {
 
 /// Fetches until there is nothing left, or nobody to report to.
 async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>, id: ActorId, pulse: Pulse) {
-    while let Ok(LeaseReply::Fetch(lease, task)) = supervisor.send(RequestLease(id)).await {
+    loop {
+        parts.credits.gate().pass().await;
+        let Ok(LeaseReply::Fetch(lease, task)) = supervisor.send(RequestLease(id)).await else {
+            return;
+        };
         let busy = pulse.busy();
         let passage = parts.faults.enter(Site::Fetcher).await;
         let fetching = Fetching {
@@ -310,6 +314,15 @@ impl Rows {
         credit.await
     }
 
+    /// Waits while the run is paused.
+    async fn pass(&self) {
+        let gate = self.parts.credits.gate();
+        if gate.is_closed() {
+            let _paused = Paused::new(&self.pulse, &self.parts.telemetry);
+            gate.pass().await;
+        }
+    }
+
     /// Runs a job on the intake, then tells of the progress.
     async fn step<T: Send + 'static>(
         &mut self,
@@ -381,10 +394,15 @@ impl RowSink for Rows {
             let _credit = self.pay(BLOCK_BYTES as u64).await;
             let mut block = RowBlock::default();
             loop {
+                self.pass().await;
+                let stop = Arc::clone(&self.parts.stop);
                 let more;
                 (reader, block, more) = self
                     .step(move |intake| {
                         for _ in 0..BLOCKS_PER_JOB {
+                            if stop.load(Ordering::Relaxed) {
+                                return Err(SourceError::Stopped);
+                            }
                             block.clear();
                             if !reader.read_block(&mut block)? {
                                 return Ok((reader, block, false));

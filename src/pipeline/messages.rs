@@ -182,8 +182,8 @@ pub struct Validated {
     pub text: Buffer,
     /// One for each candidate.
     pub entries: Vec<Entry>,
-    /// For `text`.
-    pub credit: Arc<Credit>,
+    /// For `text`; comes back when this is dropped.
+    pub _credit: Arc<Credit>,
 }
 
 /// The verdict on one candidate.
@@ -212,7 +212,7 @@ message!(Commit => Result<(), SinkError>);
 pub struct ActorDied(pub super::death_watch::Death);
 message!(ActorDied => ());
 
-/// To supervisor: take no more leases and end the run, resumable.
+/// To supervisor: finish what is begun, begin nothing, and end the run, resumable.
 #[derive(Debug)]
-pub struct Interrupt;
-message!(Interrupt => ());
+pub struct Drain;
+message!(Drain => ());

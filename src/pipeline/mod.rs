@@ -13,48 +13,56 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-pub mod census;
-pub mod credits;
-pub mod death_watch;
-pub mod deduper;
-pub mod error;
-pub mod fetcher;
-pub mod intake;
-pub mod messages;
-pub mod publish;
-pub mod pulse;
+mod builder;
+mod census;
+mod credits;
+mod death_watch;
+mod deduper;
+mod error;
+mod fetcher;
+mod handle;
+mod intake;
+mod messages;
+mod orders;
+mod publish;
+pub mod reception;
 mod recovery;
-pub mod roster;
+mod roster;
 mod rounds;
-pub mod rows_report;
-pub mod sampler;
-pub mod status_file;
-pub mod stratum_file;
-pub mod supervisor;
+pub(crate) mod rows_report;
+mod sampler;
+pub(crate) mod setup;
+pub(crate) mod status_file;
+mod stratum_file;
+mod supervisor;
 mod survive;
-pub mod turns;
-pub mod uploader;
-pub mod validator;
+mod turns;
+mod uploader;
+mod validator;
 pub mod work_dir;
 mod workers;
 
+pub use builder::{BuildError, Pipeline, PipelineBuilder};
 pub use error::RunError;
+pub use handle::{Controller, Handle};
 
 use credits::Credits;
-use death_watch::{DeathWatch, Role};
+use death_watch::{Death, DeathWatch, Role};
 use fetcher::FetchParts;
 use intake::RowRules;
-use messages::{ActorDied, Interrupt};
+use messages::{ActorDied, Drain};
+use orders::Orders;
 use publish::{Patient, PublishParts};
 use rows_report::RowsReport;
 use sampler::{BATCH_BYTES, WriteParts};
@@ -65,10 +73,12 @@ use turns::Turns;
 use validator::ValidateParts;
 use work_dir::{RunState, WorkDir};
 
+use crate::azure::without_signatures;
 use crate::config::settings::{Format, Settings, SortKeys, Source};
 use crate::domain::chunk::Chunk;
 use crate::domain::manifest::{self, Framing, Manifest};
 use crate::domain::record::Nested;
+use crate::domain::rule::Rule;
 use crate::domain::timestamp::Ticks;
 use crate::fault::Faults;
 use crate::runtime::CpuPool;
@@ -77,7 +87,8 @@ use crate::sink::{Claim, ClaimRecord, DatasetSink};
 use crate::source::{ConversationSource, SourceError, Survey};
 use crate::spool::payloads::{PayloadError, Payloads};
 use crate::spool::sealed::Spool;
-use crate::telemetry::{Phase, Snapshot, Telemetry};
+use crate::telemetry::pulse::Pulse;
+use crate::telemetry::{Phase, Snapshot, State, Telemetry};
 
 /// What a run works with.
 pub struct RunParts {
@@ -87,6 +98,8 @@ pub struct RunParts {
     pub source: Arc<dyn ConversationSource>,
     /// Where the dataset goes.
     pub sink: Arc<dyn DatasetSink>,
+    /// Rules besides gleaner's own, each with another name.
+    pub rules: Arc<[Arc<dyn Rule>]>,
     /// What is remembered, and by whom it is held.
     pub work_dir: WorkDir,
     /// What is told.
@@ -123,20 +136,76 @@ pub async fn run(
     parts: RunParts,
     interrupt: impl Future<Output = ()>,
 ) -> Result<RunReport, RunError> {
-    let (telemetry, pool) = (Arc::clone(&parts.telemetry), Arc::clone(&parts.pool));
-    let status = StatusFile::new(parts.work_dir.path(), telemetry, pool);
+    let orders = Orders::new(Arc::clone(&parts.telemetry));
+    run_under(parts, &orders, interrupt).await
+}
+
+/// As [`run`], and does what it is told meanwhile.
+pub(crate) async fn run_under(
+    mut parts: RunParts,
+    orders: &Orders,
+    interrupt: impl Future<Output = ()>,
+) -> Result<RunReport, RunError> {
+    let (telemetry, sink) = (Arc::clone(&parts.telemetry), Arc::clone(&parts.sink));
+    let pool = Arc::new(parts.pool.for_run());
+    parts.pool = Arc::clone(&pool);
+    // Given back when nothing of this run writes any more.
+    let lock = parts.work_dir.lock();
+    let own = Arc::clone(&pool);
+    let status = StatusFile::new(parts.work_dir.path(), Arc::clone(&telemetry), own);
+    let (watch, mut deaths) = DeathWatch::new(parts.faults.clone(), Arc::clone(&telemetry));
+    // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
+    // run itself is dropped.
+    let everybody = EndAll(watch);
     let result = tokio::select! {
         biased;
-        result = publish_all(parts, interrupt) => result,
+        () = orders.cancelled() => Err(RunError::Cancelled),
+        () = interrupt => Err(RunError::Interrupted),
+        result = survive_parts(publish_all(parts, orders, &everybody.0, &mut deaths)) => result,
         result = status.keep() => result,
+        result = sample(&telemetry) => result,
     };
-    status.write().await;
+    drop(everybody);
+    // Everybody's end is reported; then the last sender is gone.
+    while let Some(death) = deaths.recv().await {
+        tracing::debug!(actor = %death.actor, cause = ?death.cause, "ended");
+    }
+    pool.over().await;
+    sink.settled().await;
+    telemetry.sample();
+    let error = |error: &RunError| Some(without_signatures(&error.to_string()));
+    match &result {
+        Ok(_) => telemetry.ended(State::Published, None),
+        Err(RunError::Interrupted) => telemetry.ended(State::Interrupted, None),
+        Err(RunError::Cancelled) => telemetry.ended(State::Cancelled, None),
+        Err(failure) => telemetry.ended(State::Failed, error(failure)),
+    }
+    status.close().await;
+    drop(lock);
     result
+}
+
+/// Sources and sinks may be of the host's own: a panic of theirs ends the run, not the host's task.
+async fn survive_parts(
+    run: impl Future<Output = Result<RunReport, RunError>>,
+) -> Result<RunReport, RunError> {
+    let survived = AssertUnwindSafe(run).catch_unwind().await;
+    survived.unwrap_or(Err(RunError::PartPanicked))
+}
+
+/// Notes the run's course, for ever.
+async fn sample<T>(telemetry: &Telemetry) -> T {
+    loop {
+        telemetry.sample();
+        tokio::time::sleep(telemetry.series.pace()).await;
+    }
 }
 
 async fn publish_all(
     mut parts: RunParts,
-    interrupt: impl Future<Output = ()>,
+    orders: &Orders,
+    watch: &DeathWatch,
+    deaths: &mut mpsc::UnboundedReceiver<Death>,
 ) -> Result<RunReport, RunError> {
     let begun = Instant::now();
     parts.telemetry.enter(Phase::Starting);
@@ -174,14 +243,26 @@ async fn publish_all(
     let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
         .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
-    let harvest = harvest(&parts, survey, rows.clone(), &spool, interrupt).await;
+    if orders.is_stopping() {
+        return Err(RunError::Interrupted);
+    }
+    let harvesting = Harvesting {
+        parts: &parts,
+        orders,
+        watch,
+        deaths,
+    };
+    let harvest = harvesting.harvest(survey, rows.clone(), &spool).await;
     let harvest = harvest.inspect_err(|error| distrust(&spool, error))?;
+    // A paused run begins nothing.
+    orders.gate().pass().await;
     parts.telemetry.enter(Phase::Publishing);
     let elapsed = begun.elapsed();
     let publish_parts = PublishParts {
         settings: &parts.settings,
         record: &parts.work_dir.record,
         source: parts.source.describe(),
+        rules: &parts.rules,
         only_complete,
         chunks,
         rows: &rows,
@@ -251,6 +332,8 @@ async fn finish(
     parts.work_dir.record.state = RunState::Published;
     parts.work_dir.save()?;
     parts.work_dir.clear()?;
+    // Nobody has set it before.
+    let _ = parts.telemetry.provenance.set(json!(manifest));
     parts.telemetry.enter(Phase::Done);
     Ok(RunReport {
         location: format!("{}/{}", parts.sink.location(), manifest.dataset),
@@ -289,40 +372,52 @@ fn pin_inputs(work_dir: &mut WorkDir, survey: &Survey) -> Result<(), RunError> {
     }
 }
 
-/// Runs the actors until the strata are written, and sees them all home.
-async fn harvest(
-    parts: &RunParts,
-    survey: Survey,
-    rows: RowsReport,
-    spool: &Spool,
-    interrupt: impl Future<Output = ()>,
-) -> Result<Harvest, RunError> {
-    let (watch, mut deaths) = DeathWatch::new(parts.faults.clone());
-    // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
-    // run itself is dropped.
-    let everybody = EndAll(watch.clone());
-    let supervisor_parts = supervisor_parts(parts, survey, rows, spool, watch);
-    let (outcome, mut ended) = oneshot::channel();
-    let jitter_seed = parts.work_dir.record.started.as_nanosecond() as u64;
-    let (_, supervisor) = everybody.0.start(Role::Supervisor, "supervisor", |_, _| {
-        Supervisor::new(supervisor_parts, jitter_seed, outcome)
-    });
-    let mut interrupt = std::pin::pin!(interrupt.fuse());
-    let result = loop {
-        tokio::select! {
-            biased;
-            result = &mut ended => break result.unwrap_or(Err(RunError::SupervisorDied)),
-            () = &mut interrupt => supervisor.do_send(Interrupt),
-            // If the supervisor is dead itself, its outcome channel says so.
-            Some(death) = deaths.recv() => supervisor.do_send(ActorDied(death)),
-        }
-    };
-    drop((supervisor, everybody));
-    // Everybody's end is reported; then the last sender is gone.
-    while let Some(death) = deaths.recv().await {
-        tracing::debug!(actor = %death.actor, cause = ?death.cause, "ended");
+/// What the actors are run with.
+struct Harvesting<'a> {
+    parts: &'a RunParts,
+    orders: &'a Orders,
+    watch: &'a DeathWatch,
+    deaths: &'a mut mpsc::UnboundedReceiver<Death>,
+}
+
+impl Harvesting<'_> {
+    /// Runs the actors until the strata are written, and ends them.
+    async fn harvest(
+        self,
+        survey: Survey,
+        rows: RowsReport,
+        spool: &Spool,
+    ) -> Result<Harvest, RunError> {
+        let supervisor_parts = self.supervisor_parts(survey, rows, spool);
+        // Whoever works on a thread, where nobody can end it, looks at this now and then.
+        let _stop = StopWork(Arc::clone(&supervisor_parts.stop));
+        let (outcome, mut ended) = oneshot::channel();
+        let jitter_seed = self.parts.work_dir.record.started.as_nanosecond() as u64;
+        let pulse = Pulse::default();
+        let start = |_, _: &mut _| Supervisor::new(supervisor_parts, jitter_seed, outcome);
+        let (_, supervisor) = (self.watch).start(Role::Supervisor, "supervisor", &pulse, start);
+        let mut stopping = std::pin::pin!(self.orders.stopping().fuse());
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut ended => break result.unwrap_or(Err(RunError::SupervisorDied)),
+                () = &mut stopping => supervisor.do_send(Drain),
+                // If the supervisor is dead itself, its outcome channel says so.
+                Some(death) = self.deaths.recv() => supervisor.do_send(ActorDied(death)),
+            }
+        };
+        self.watch.end_all();
+        result
     }
-    result
+}
+
+/// Has work on threads stop when it is dropped.
+struct StopWork(Arc<AtomicBool>);
+
+impl Drop for StopWork {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Ends every actor when it is dropped.
@@ -334,104 +429,108 @@ impl Drop for EndAll {
     }
 }
 
-fn supervisor_parts(
-    parts: &RunParts,
-    survey: Survey,
-    rows: RowsReport,
-    spool: &Spool,
-    watch: DeathWatch,
-) -> SupervisorParts {
-    let (settings, pool) = (&parts.settings, Arc::clone(&parts.pool));
-    let selection = Arc::new(settings.selection.clone());
-    let credits = Credits::new(settings.limits.in_flight, Arc::clone(&parts.telemetry));
-    let nested = nested(settings);
-    let framing = framing(settings);
-    let stop = Arc::new(AtomicBool::new(false));
-    let record = &parts.work_dir.record;
-    let rules = RowRules {
-        ignore_ids: settings
-            .ignore_ids
-            .iter()
-            .map(|id| id.clone().into_bytes())
-            .collect(),
-        start: record.window_start.map(ticks),
-        end: record.window_end.map(ticks),
-        max_record: settings.limits.max_record,
-        selection: Arc::clone(&selection),
-        nested,
-    };
-    let write = Arc::new(WriteParts {
-        dataset: record.dataset.clone(),
-        credits: credits.clone(),
-        pool: Arc::clone(&pool),
-        files: Arc::new(Semaphore::new(settings.workers.uploaders.get())),
-        turns: Turns::new(settings.workers.uploaders.get()),
-        telemetry: Arc::clone(&parts.telemetry),
-        stop: Arc::clone(&stop),
-        faults: parts.faults.clone(),
-    });
-    let blocks = Buffers::new(parts.sink.block_bytes());
-    let samplers = selection.strata().filter_map(|stratum| {
-        let target = selection.target(stratum)?;
-        let (split, bucket) = (selection.split(stratum), selection.bucket(stratum));
-        let file = StratumFile::new(
-            record.dataset.clone(),
-            manifest::stratum_path(&split.name, bucket, framing),
-            bucket.name.clone(),
-            framing,
-            target.get(),
-            parts.sink.block_bytes(),
-            blocks.clone(),
+impl Harvesting<'_> {
+    fn supervisor_parts(&self, survey: Survey, rows: RowsReport, spool: &Spool) -> SupervisorParts {
+        let (parts, watch) = (self.parts, self.watch.clone());
+        let (settings, pool) = (&parts.settings, Arc::clone(&parts.pool));
+        let selection = Arc::new(settings.selection.clone());
+        let gate = self.orders.gate().clone();
+        let credits = Credits::new(
+            settings.limits.in_flight,
+            Arc::clone(&parts.telemetry),
+            gate,
         );
-        Some(SamplerPlan {
-            stratum,
-            name: format!("sampler of {}/{}", split.name, bucket.name),
-            candidates: selection.candidates_for(target),
-            file,
-        })
-    });
-    SupervisorParts {
-        chunks: survey.chunks,
-        closed: survey.closed,
-        census: survey.census,
-        at_once: survey.at_once,
-        patience: survey.patience,
-        allow_missing: settings.chunks.allow_missing as usize,
-        max_attempts: settings.chunks.max_attempts.get(),
-        fetchers: settings.workers.fetchers.get(),
-        validators: settings.workers.validators.get(),
-        uploaders: settings.workers.uploaders.get(),
-        sink: Arc::clone(&parts.sink),
-        samplers: samplers.collect(),
-        write,
-        restarts: (settings.workers.restarts, settings.workers.restart_window),
-        worker_patience: settings.workers.patience,
-        max_record: settings.limits.max_record,
-        telemetry: Arc::clone(&parts.telemetry),
-        fetch: Arc::new(FetchParts {
-            source: Arc::clone(&parts.source),
-            rules: Arc::new(rules),
-            spool: spool.clone(),
+        let nested = nested(settings);
+        let framing = framing(settings);
+        let stop = Arc::new(AtomicBool::new(false));
+        let record = &parts.work_dir.record;
+        let rules = RowRules {
+            ignore_ids: settings
+                .ignore_ids
+                .iter()
+                .map(|id| id.clone().into_bytes())
+                .collect(),
+            start: record.window_start.map(ticks),
+            end: record.window_end.map(ticks),
+            max_record: settings.limits.max_record,
+            selection: Arc::clone(&selection),
+            nested,
+        };
+        let write = Arc::new(WriteParts {
+            dataset: record.dataset.clone(),
+            credits: credits.clone(),
             pool: Arc::clone(&pool),
-            credits,
+            files: Arc::new(Semaphore::new(settings.workers.uploaders.get())),
+            turns: Turns::new(settings.workers.uploaders.get()),
             telemetry: Arc::clone(&parts.telemetry),
             stop: Arc::clone(&stop),
             faults: parts.faults.clone(),
-        }),
-        validate: Arc::new(ValidateParts {
-            payloads: rows.payloads.clone(),
-            selection: Arc::clone(&selection),
-            nested,
-            framing,
-            buffers: Buffers::new(4 * BATCH_BYTES as usize),
-            pool,
+        });
+        let blocks = Buffers::new(parts.sink.block_bytes());
+        let samplers = selection.strata().filter_map(|stratum| {
+            let target = selection.target(stratum)?;
+            let (split, bucket) = (selection.split(stratum), selection.bucket(stratum));
+            let file = StratumFile::new(
+                record.dataset.clone(),
+                manifest::stratum_path(&split.name, bucket, framing),
+                bucket.name.clone(),
+                framing,
+                target.get(),
+                parts.sink.block_bytes(),
+                blocks.clone(),
+            );
+            Some(SamplerPlan {
+                stratum,
+                name: format!("sampler of {}/{}", split.name, bucket.name),
+                candidates: selection.candidates_for(target),
+                file,
+            })
+        });
+        SupervisorParts {
+            chunks: survey.chunks,
+            closed: survey.closed,
+            census: survey.census,
+            at_once: survey.at_once,
+            patience: survey.patience,
+            allow_missing: settings.chunks.allow_missing as usize,
+            max_attempts: settings.chunks.max_attempts.get(),
+            fetchers: settings.workers.fetchers.get(),
+            validators: settings.workers.validators.get(),
+            uploaders: settings.workers.uploaders.get(),
+            sink: Arc::clone(&parts.sink),
+            samplers: samplers.collect(),
+            write,
+            restarts: (settings.workers.restarts, settings.workers.restart_window),
+            worker_patience: settings.workers.patience,
+            max_record: settings.limits.max_record,
             telemetry: Arc::clone(&parts.telemetry),
+            fetch: Arc::new(FetchParts {
+                source: Arc::clone(&parts.source),
+                rules: Arc::new(rules),
+                spool: spool.clone(),
+                pool: Arc::clone(&pool),
+                credits,
+                telemetry: Arc::clone(&parts.telemetry),
+                stop: Arc::clone(&stop),
+                faults: parts.faults.clone(),
+            }),
+            validate: Arc::new(ValidateParts {
+                payloads: rows.payloads.clone(),
+                selection: Arc::clone(&selection),
+                rules: Arc::clone(&parts.rules),
+                stop: Arc::clone(&stop),
+                nested,
+                framing,
+                buffers: Buffers::new(4 * BATCH_BYTES as usize),
+                pool,
+                telemetry: Arc::clone(&parts.telemetry),
+                faults: parts.faults.clone(),
+            }),
+            rows,
+            stop,
+            watch,
             faults: parts.faults.clone(),
-        }),
-        rows,
-        stop,
-        watch,
-        faults: parts.faults.clone(),
+        }
     }
 }
 

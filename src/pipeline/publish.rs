@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use crate::domain::manifest::{
 };
 use crate::domain::placement::InvalidRecord;
 use crate::domain::rank::Ranker;
+use crate::domain::rule::Rule;
 use crate::domain::validation::Code;
 use crate::fault;
 use crate::sink::{Block, DatasetSink, FileCommit, SinkError};
@@ -32,6 +34,8 @@ pub struct PublishParts<'a> {
     pub record: &'a RunRecord,
     /// What the source says of itself.
     pub source: Value,
+    /// The rules besides gleaner's own.
+    pub rules: &'a [Arc<dyn Rule>],
     /// Whether it leaves out incomplete conversations itself.
     pub only_complete: bool,
     /// Chunks that the run began with.
@@ -199,7 +203,13 @@ fn manifest_of(
             }
         })
         .collect();
+    let own = parts.rules.iter().filter(|rule| !rule.is_fatal());
+    let own = own.map(|rule| Code::Own {
+        name: rule.name(),
+        is_fatal: false,
+    });
     let warnings = Code::warnings()
+        .chain(own)
         .map(|code| {
             let of_code =
                 |result: &super::messages::StratumResult| result.warnings.get(&code).copied();
@@ -227,6 +237,9 @@ fn manifest_of(
         },
         source: parts.source,
         selection: SelectionRecord::from(selection),
+        rules: (parts.rules.iter())
+            .map(|rule| (rule.name().to_owned(), rule.version()))
+            .collect(),
         format: serde_name(&sink.format),
         sort_keys: serde_name(&sink.sort_keys),
         chunks: ChunksRecord {

@@ -96,12 +96,14 @@ impl Supervisor {
                     self.recovery.recount = true;
                     self.recovery.retake = Some(chunk);
                     self.leases.start_anew(&lease);
+                    self.parts.telemetry.chunk_map.given_back(chunk);
                     return;
                 }
             }
             Action::Retry | Action::Fail => {}
         }
         self.parts.telemetry.chunks_failed.add(1);
+        self.parts.telemetry.chunk_map.given_back(chunk);
         let (now, jitter) = (self.now(), self.jitter.random::<f64>());
         let after = match action {
             Action::Fail => AfterFailure::Exhausted,
@@ -136,6 +138,7 @@ impl Supervisor {
         let next = self.leases.next_epoch();
         let until = self.gate.refused(lease.epoch, next, now, wish, jitter);
         if self.leases.postpone(lease, until) {
+            self.parts.telemetry.chunk_map.given_back(lease.chunk);
             self.tell(Event::Throttle {
                 chunk: lease.chunk.to_string(),
                 seconds: (until - now).as_secs_f64(),
@@ -151,6 +154,7 @@ impl Supervisor {
         };
         let total = self.leases.total();
         self.parts.telemetry.chunks_total.set(total);
+        (self.parts.telemetry.chunk_map).split(lease.chunk, halves);
         self.tell(Event::Split {
             chunk: lease.chunk.to_string(),
             halves: halves.map(|half| half.to_string()),
@@ -158,6 +162,16 @@ impl Supervisor {
         });
         self.recovery.splits.insert(lease.chunk, halves);
         true
+    }
+
+    /// Chunks that an earlier start has settled to go without stay missing, unless fewer may be now.
+    pub(super) fn settle(&mut self, settled: BTreeSet<Chunk>) {
+        if settled.len() <= self.parts.allow_missing {
+            for &chunk in &settled {
+                self.parts.telemetry.chunk_map.missing(chunk);
+            }
+            self.recovery.missing.extend(settled);
+        }
     }
 
     /// Goes on without a chunk, if so many may be missing. What was counted of it in a census is
@@ -179,6 +193,9 @@ impl Supervisor {
             || !self.results.is_empty();
         if too_late || missing.len() + more > self.parts.allow_missing {
             return false;
+        }
+        for &chunk in &gone {
+            self.parts.telemetry.chunk_map.missing(chunk);
         }
         missing.extend(gone);
         self.recovery.recount |= matches!(self.task.portion, Portion::Round(_));

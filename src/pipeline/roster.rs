@@ -45,11 +45,6 @@ impl<A: Actor> Roster<A> {
         self.seats().len()
     }
 
-    /// Whether there is no seat at all.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Somebody takes a seat.
     pub fn fill(&self, seat: usize, worker: Addr<A>) {
         self.seats()[seat] = Some(worker);
@@ -153,11 +148,17 @@ mod tests {
     #[test]
     fn work_goes_to_another_when_its_worker_dies_and_waits_when_there_is_none() {
         actix_rt::System::new().block_on(async {
-            let (watch, mut deaths) = DeathWatch::new(Default::default());
+            let (watch, mut deaths) = DeathWatch::new(Default::default(), Default::default());
             let roster = Roster::new(1);
             let mut answer = Box::pin(roster.ask(3, || Question));
             assert!(answer.as_mut().now_or_never().is_none(), "nobody is there");
-            let start = |dies| watch.start(Role::Validator(0), "w", |_, _| Worker(dies)).1;
+            let start = |dies| {
+                watch
+                    .start(Role::Validator(0), "w", &Default::default(), |_, _| {
+                        Worker(dies)
+                    })
+                    .1
+            };
             roster.fill(0, start(true));
             let answers = async {
                 deaths.recv().await.expect("a death");

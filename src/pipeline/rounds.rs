@@ -11,6 +11,7 @@ use std::sync::Arc;
 use actix::Context;
 
 use super::census::Lost;
+use super::error::RunError;
 use super::messages::{Aim, Close, CloseCensus, StratumOutcome, Task, WriteStratum};
 use super::recovery::RETRY;
 use super::rows_report::Tallies;
@@ -21,7 +22,7 @@ use crate::domain::lease::LeaseTable;
 use crate::domain::row::RowShape;
 use crate::domain::selector::{Certificate, RankRange, Selector};
 use crate::domain::stratum::StratumId;
-use crate::spool::Portion;
+use crate::spool::{Part, Portion, SpoolError};
 use crate::telemetry::Phase;
 
 impl Supervisor {
@@ -48,15 +49,22 @@ impl Supervisor {
             self.parts.fetch.spool.clone(),
             Arc::clone(&self.parts.fetch.pool),
         );
-        let parts = async move { pool.blocking(move || spool.parts()).await };
-        self.follow(parts, context, |supervisor, parts, context| {
-            let Some(parts) = supervisor.filed(parts) else {
+        let looking = async move {
+            let look = move || Ok((spool.parts()?, spool.settled_missing()?));
+            pool.blocking(look).await
+        };
+        self.follow(looking, context, |supervisor, found, context| {
+            let found: Result<Result<_, SpoolError>, _> = found;
+            let Some((parts, settled)) = supervisor.filed(found) else {
                 return;
             };
-            let sealed: Vec<HashChunk> = parts
-                .into_iter()
-                .filter(|part| part.portion == task.portion)
-                .filter_map(|part| match part.chunk {
+            supervisor.settle(settled);
+            // What is sealed, and what is done without, says what had been split.
+            let of_task = |part: &Part| part.portion == task.portion;
+            let sealed: Vec<HashChunk> = (parts.into_iter().filter(of_task))
+                .map(|part| part.chunk)
+                .chain(supervisor.recovery.missing.iter().copied())
+                .filter_map(|chunk| match chunk {
                     Chunk::Hash(chunk) => Some(chunk),
                     Chunk::Piece(_) => None,
                 })
@@ -85,6 +93,7 @@ impl Supervisor {
             }
         }
         chunks.retain(|chunk| !self.recovery.missing.contains(chunk));
+        (self.parts.telemetry.chunk_map).begin(chunks.iter().copied());
         self.task = task;
         self.leases = LeaseTable::new(
             chunks,
@@ -204,6 +213,27 @@ impl Supervisor {
         if let Err(error) = self.parts.rows.judge_all(&tallies, too_large) {
             return self.end(Err(error));
         }
+        if self.is_draining() {
+            return self.end(Err(RunError::Interrupted));
+        }
+        if self.recovery.missing.is_empty() {
+            return self.write_open_strata(context);
+        }
+        let (spool, missing) = (
+            self.parts.fetch.spool.clone(),
+            self.recovery.missing.clone(),
+        );
+        let pool = Arc::clone(&self.parts.fetch.pool);
+        let settling = async move { pool.blocking(move || spool.settle_missing(&missing)).await };
+        self.follow(settling, context, |supervisor, settled, context| {
+            if supervisor.filed(settled).is_some() {
+                supervisor.write_open_strata(context);
+            }
+        });
+    }
+
+    fn write_open_strata(&mut self, context: &mut Context<Self>) {
+        let tallies = self.all_tallies();
         self.parts.telemetry.enter(Phase::Writing);
         let shape = self.parts.rows.shape(&tallies);
         let crew = self.crew(shape.unwrap_or(RowShape::Conversations));

@@ -38,7 +38,8 @@ use crate::domain::stratum::StratumId;
 use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
-use crate::telemetry::Telemetry;
+use crate::telemetry::pulse::Pulse;
+use crate::telemetry::{Notice, Telemetry};
 
 /// Payload in a batch: a few dozen records of usual size, so that a message costs nothing, and
 /// few enough that a file can end without much work for nothing.
@@ -77,6 +78,7 @@ pub struct Crew {
 pub struct Sampler {
     stratum: StratumId,
     parts: Arc<WriteParts>,
+    pulse: Pulse,
     crew: Option<Crew>,
     reservoir: Reservoir,
     /// Conversations of the stratum, from the first round.
@@ -105,11 +107,13 @@ impl Sampler {
         candidates: u64,
         file: Option<StratumFile>,
         parts: Arc<WriteParts>,
+        pulse: Pulse,
     ) -> Self {
         let candidates = usize::try_from(candidates).unwrap_or(usize::MAX);
         Self {
             stratum,
             parts,
+            pulse,
             crew: None,
             reservoir: Reservoir::new(candidates),
             population: None,
@@ -188,6 +192,7 @@ impl Handler<WriteStratum> for Sampler {
                 Foreman {
                     stratum: self.stratum,
                     parts: Arc::clone(&self.parts),
+                    pulse: self.pulse.clone(),
                     crew,
                     receipts: open.receipts,
                     turn: 0,
@@ -196,8 +201,9 @@ impl Handler<WriteStratum> for Sampler {
             ),
             _ => None,
         };
-        let faults = self.parts.faults.clone();
+        let (faults, busy) = (self.parts.faults.clone(), self.pulse.busy());
         let work = async move {
+            let _busy = busy;
             let passage = faults.enter(Site::Sample).await;
             let result = match work {
                 Some(work) => work.await,
@@ -284,6 +290,7 @@ type Paid = (Vec<Candidate>, Credit);
 struct Foreman {
     stratum: StratumId,
     parts: Arc<WriteParts>,
+    pulse: Pulse,
     crew: Crew,
     receipts: Vec<BlockReceipt>,
     /// For going round.
@@ -299,7 +306,9 @@ impl Foreman {
     ) -> Result<Written, RunError> {
         let files = Arc::clone(&self.parts.files);
         // Never closed; see `Credits`.
+        let held_back = self.pulse.paused();
         let _place = files.acquire_owned().await.ok();
+        drop(held_back);
         let mut staging = Staging::default();
         let file = self.validate_all(file, candidates, &mut staging).await?;
         if file.placement.is_full() || exhausted {
@@ -326,20 +335,32 @@ impl Foreman {
         let mut paying: Option<LocalBoxFuture<'static, Paid>> = None;
         while !file.placement.is_full() {
             if self.parts.stop.load(Ordering::Relaxed) {
+                // What was begun is finished: a sink may keep it for the next start.
+                staging.finish(&mut self.receipts).await?;
                 return Err(RunError::Interrupted);
             }
             if paying.is_none()
                 && validating.len() < 2 * self.crew.validators.len()
                 && let Some(batch) = batches.next()
             {
-                paying = Some(pay(self.parts.credits.clone(), batch).boxed_local());
+                let pay = pay(self.parts.credits.clone(), batch, self.pulse.clone());
+                paying = Some(pay.boxed_local());
             }
             tokio::select! {
                 biased;
                 // Its turn ends only here: other files may be waiting for it.
-                Some(receipt) = staging.0.next() => self.receipts.push(receipt?),
+                Some(receipt) = staging.0.next() => {
+                    self.receipts.push(receipt?);
+                    self.pulse.beat();
+                }
                 Some(validated) = validating.next() => {
-                    file = self.place(file, validated?, staging).await?;
+                    file = match validated {
+                        Ok(validated) => self.place(file, validated, staging).await?,
+                        // The run is to end: seen to above.
+                        Err(RunError::Interrupted) => continue,
+                        Err(error) => return Err(error),
+                    };
+                    self.pulse.beat();
                 }
                 Some((batch, credit)) = wait(&mut paying) => {
                     paying = None;
@@ -381,6 +402,12 @@ impl Foreman {
         let (file, blocks) = self.parts.pool.run(job).await?;
         if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
             counters.taken.set(file.placement.records);
+            counters.set_spread(&file.spread);
+            let invalid = &file.placement.invalid;
+            let first = invalid.iter().filter_map(|record| record.errors.first());
+            let warnings = file.placement.warnings.iter();
+            let telemetry = &self.parts.telemetry;
+            telemetry.set_findings(self.stratum, first.map(|(code, _)| *code), warnings);
         }
         self.stage(blocks, staging).await?;
         Ok(file)
@@ -430,6 +457,13 @@ impl Foreman {
         let turn = self.parts.turns.take().await;
         let commit = move || Commit(commit.clone());
         self.crew.uploaders.ask(turn.number, commit).await?;
+        let telemetry = &self.parts.telemetry;
+        if let Some(counters) = telemetry.stratum(self.stratum) {
+            telemetry.board().tell(Notice::Stratum {
+                stratum: counters.name.clone(),
+                records: finished.placement.records,
+            });
+        }
         Ok(StratumResult {
             stratum: self.stratum,
             population: 0,
@@ -443,7 +477,8 @@ impl Foreman {
     }
 }
 
-async fn pay(credits: Credits, batch: Vec<Candidate>) -> Paid {
+async fn pay(credits: Credits, batch: Vec<Candidate>, pulse: Pulse) -> Paid {
+    let _held_back = pulse.paused();
     let bytes = batch.iter().map(Candidate::payload_bytes).sum();
     let credit = credits.acquire(bytes).await;
     (batch, credit)

@@ -12,10 +12,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::runtime::CpuPool;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, report};
 
 /// The file's name.
 pub const STATUS: &str = "status.json";
+
+/// The page about a run that has ended.
+pub const REPORT: &str = "report.html";
 
 /// How often it is written, if there is something new.
 const EVERY: Duration = Duration::from_secs(10);
@@ -47,6 +50,13 @@ impl StatusFile {
         }
     }
 
+    /// The run has ended: writes it a last time, and the report beside it.
+    pub async fn close(&self) {
+        self.write().await;
+        let page = report::html(&self.telemetry.view());
+        self.replace(self.path.with_file_name(REPORT), page).await;
+    }
+
     /// Writes it, if there is something new.
     pub async fn write(&self) {
         let mut status = json!(self.telemetry.snapshot());
@@ -59,14 +69,20 @@ impl StatusFile {
             last.clone_from(&status);
         }
         status["at"] = json!(Timestamp::now().to_string());
-        let path = self.path.clone();
+        self.replace(self.path.clone(), status.to_string()).await;
+    }
+
+    /// Writes a file aside and renames it. Where the work directory is gone (a run that was refused
+    /// before it began) there is nothing to be told.
+    async fn replace(&self, path: PathBuf, text: String) {
+        let name = path.clone();
         let write = move || {
             let aside = path.with_extension("part");
-            fs::write(&aside, status.to_string()).and_then(|()| fs::rename(&aside, &path))
+            fs::write(&aside, text).and_then(|()| fs::rename(&aside, &path))
         };
         match self.pool.blocking(write).await {
             Ok(Ok(())) => {}
-            failed => tracing::debug!(?failed, "status.json was not written"),
+            failed => tracing::debug!(?failed, path = %name.display(), "was not written"),
         }
     }
 }

@@ -9,8 +9,10 @@ use sha2::{Digest, Sha256};
 use super::messages::Validated;
 use crate::domain::manifest::Framing;
 use crate::domain::placement::Placement;
+use crate::domain::tokens::tokens;
 use crate::runtime::buffers::{Buffer, Buffers};
 use crate::sink::Block;
+use crate::telemetry::spread::{Spread, TOKENS_OF};
 
 /// A stratum's file. A clone of an empty one is another beginning of it.
 #[derive(Clone)]
@@ -21,6 +23,8 @@ pub struct StratumFile {
     framing: Framing,
     /// What has been decided.
     pub placement: Placement,
+    /// How the records taken are spread.
+    pub spread: Spread,
     hasher: Sha256,
     buffers: Buffers,
     block: Buffer,
@@ -58,6 +62,7 @@ impl StratumFile {
             bucket,
             framing,
             placement: Placement::new(target),
+            spread: Spread::default(),
             hasher: Sha256::new(),
             buffers,
             block: Buffer::default(),
@@ -88,6 +93,7 @@ impl StratumFile {
                 if first {
                     self.append(self.framing.before.as_bytes(), &mut full);
                 }
+                self.note(&batch.text[start + separator..entry.end], entry.turns);
                 let from = if first { start + separator } else { start };
                 if run.end == from {
                     run.end = entry.end;
@@ -100,6 +106,17 @@ impl StratumFile {
         }
         self.append(&batch.text[run], &mut full);
         full
+    }
+
+    /// Counts a record that was taken.
+    fn note(&mut self, record: &[u8], turns: u64) {
+        self.spread.turns.exact(turns);
+        self.spread.bytes.power_of_two(record.len() as u64);
+        if self.placement.records <= TOKENS_OF
+            && let Some(tokens) = tokens(record)
+        {
+            self.spread.tokens.power_of_two(tokens);
+        }
     }
 
     fn append(&mut self, mut bytes: &[u8], full: &mut Vec<Block>) {

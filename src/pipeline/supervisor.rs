@@ -21,7 +21,7 @@ use super::death_watch::{ActorId, DeathWatch};
 use super::error::RunError;
 use super::fetcher::FetchParts;
 use super::messages::{
-    Absorb, ActorDied, ChunkFetched, Fetched, Grouped, Interrupt, LeaseReply, RequestLease,
+    Absorb, ActorDied, ChunkFetched, Drain, Fetched, Grouped, LeaseReply, RequestLease,
     StratumResult, Task,
 };
 use super::recovery::{RETRY, Recovery};
@@ -41,7 +41,7 @@ use crate::sink::DatasetSink;
 use crate::source::SourceError;
 use crate::spool::Portion;
 use crate::spool::tally::ChunkTally;
-use crate::telemetry::{Event, Telemetry};
+use crate::telemetry::{Event, Notice, Telemetry};
 
 /// How often leases and pulses are looked at, at the least.
 const CHECK: Duration = Duration::from_secs(10);
@@ -160,6 +160,8 @@ pub struct Supervisor {
     pub(super) writing: usize,
     /// Whether one of them has run out of candidates.
     pub(super) needs_more: bool,
+    /// Whether nothing may be begun any more.
+    draining: bool,
     /// Taken when the run has ended.
     outcome: Option<oneshot::Sender<Result<Harvest, RunError>>>,
 }
@@ -198,6 +200,7 @@ impl Supervisor {
             round: 0,
             writing: 0,
             needs_more: false,
+            draining: false,
             outcome: Some(outcome),
         }
     }
@@ -219,6 +222,17 @@ impl Supervisor {
         }
     }
 
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Ends a run that is to be drained, once nothing is left of what was begun.
+    pub(super) fn check_drained(&mut self) {
+        if self.draining && self.leases.leased() == 0 && self.writing == 0 {
+            self.end(Err(RunError::Interrupted));
+        }
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.outcome.is_none()
     }
@@ -232,6 +246,7 @@ impl Supervisor {
     pub(super) fn grant(&mut self, context: &mut Context<Self>) {
         while let Some((fetcher, waiting)) = self.waiting.pop_front() {
             let grant = match self.gate.closed(self.now()) {
+                _ if self.draining => Grant::Finished,
                 Some(until) if self.leases.has_waiting() => Grant::Later(until),
                 _ if self.leases.leased() >= self.gate.limit() => Grant::AllTaken,
                 _ => self.leases.grant(self.now()),
@@ -255,7 +270,7 @@ impl Supervisor {
                 LeaseReply::Finished => None,
             };
             if waiting.send(reply).is_ok() {
-                self.staff.answered(fetcher, lease);
+                self.staff.answered(fetcher, lease, &self.parts.telemetry);
             } else if let Some(lease) = lease {
                 // The fetcher is gone. Its lease goes back as if it had run out.
                 self.leases.give_back(&lease);
@@ -269,6 +284,15 @@ impl Supervisor {
         }
         let counters = &self.parts.telemetry;
         counters.chunks_done.add(1);
+        let (rows, bytes) = (fetched.tally.rows_read, fetched.tally.bytes);
+        let replayed = fetched.replayed;
+        (counters.chunk_map).done(lease.chunk, rows, bytes, replayed);
+        counters.board().tell(Notice::Chunk {
+            chunk: lease.chunk.to_string(),
+            rows,
+            bytes,
+            replayed,
+        });
         if !fetched.replayed {
             self.gate.succeeded();
         }
@@ -372,6 +396,7 @@ impl Actor for Supervisor {
             if !supervisor.has_ended() {
                 supervisor.check_pulses();
                 supervisor.grant(context);
+                supervisor.check_drained();
             }
         });
         self.start_over(context);
@@ -414,7 +439,7 @@ impl Handler<ChunkFetched> for Supervisor {
         }
         let passage = self.parts.faults.enter_now(Site::Supervisor);
         let ChunkFetched { lease, result } = report;
-        self.staff.reported(&lease);
+        self.staff.reported(&lease, &self.parts.telemetry);
         match result {
             Ok(fetched) => self.chunk_done(lease, fetched, context),
             Err(SourceError::Stopped) => {
@@ -423,6 +448,7 @@ impl Handler<ChunkFetched> for Supervisor {
             Err(error) => self.chunk_failed(lease, error, context),
         }
         self.grant(context);
+        self.check_drained();
         passage.leave();
     }
 }
@@ -437,10 +463,16 @@ impl Handler<ActorDied> for Supervisor {
     }
 }
 
-impl Handler<Interrupt> for Supervisor {
+impl Handler<Drain> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, Interrupt: Interrupt, _: &mut Context<Self>) {
-        self.end(Err(RunError::Interrupted));
+    fn handle(&mut self, Drain: Drain, context: &mut Context<Self>) {
+        self.draining = true;
+        if self.writing > 0 {
+            // The samplers see to it that blocks on their way arrive, and report.
+            self.parts.stop.store(true, Ordering::Relaxed);
+        }
+        self.grant(context);
+        self.check_drained();
     }
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Commit, Stage};
-use super::pulse::Pulse;
 use crate::fault::{self, Faults, Site};
 use crate::sink::{BlockReceipt, DatasetSink, SinkError};
 use crate::telemetry::Telemetry;
+use crate::telemetry::pulse::Pulse;
 
 /// One of the uploaders.
 pub struct Uploader {

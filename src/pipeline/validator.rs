@@ -7,23 +7,25 @@
 //! report says so, without its text. The rest of the batch goes on.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::error::RunError;
 use super::messages::{Entry, Validate, Validated};
-use super::pulse::Pulse;
 use super::survive::survive;
 use crate::domain::manifest::Framing;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::reservoir::Candidate;
 use crate::domain::row::RowShape;
+use crate::domain::rule::{self, Rule};
 use crate::domain::stratum::{Selection, StratumId};
 use crate::domain::validation::{Code, Verdict, validate};
 use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::runtime::buffers::Buffers;
 use crate::spool::payloads::{PayloadError, Payloads};
+use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Telemetry};
 
 /// What all validators share.
@@ -32,6 +34,8 @@ pub struct ValidateParts {
     pub payloads: Payloads,
     /// The rules' ranges.
     pub selection: Arc<Selection>,
+    /// Rules besides gleaner's own.
+    pub rules: Arc<[Arc<dyn Rule>]>,
     /// How nested values are written.
     pub nested: Nested,
     /// What stands between records.
@@ -40,6 +44,8 @@ pub struct ValidateParts {
     pub buffers: Buffers,
     /// Where the work is done.
     pub pool: Arc<CpuPool>,
+    /// Set when the run is to end.
+    pub stop: Arc<AtomicBool>,
     /// What is told.
     pub telemetry: Telemetry,
     /// What goes wrong on purpose.
@@ -100,6 +106,9 @@ fn validate_batch(
     let mut entries = Vec::with_capacity(batch.candidates.len());
     let split = &parts.selection.split(batch.stratum).name;
     for candidate in batch.candidates.iter() {
+        if parts.stop.load(Ordering::Relaxed) {
+            return Err(RunError::Interrupted);
+        }
         text.extend_from_slice(parts.framing.between.as_bytes());
         let judge = |text: &mut Vec<u8>| {
             parts.faults.enter_now(Site::Record).leave();
@@ -130,7 +139,7 @@ fn validate_batch(
     Ok(Validated {
         text,
         entries,
-        credit: batch.credit,
+        _credit: batch.credit,
     })
 }
 
@@ -143,10 +152,31 @@ fn judge(
     text: &mut Vec<u8>,
 ) -> Result<Verdict, PayloadError> {
     let start = text.len();
-    if record(parts, shape, candidate, text)? {
-        return Ok(Verdict::default());
+    let mut verdict = match record(parts, shape, candidate, text)? {
+        true => Verdict::default(),
+        false => validate(&text[start..], split, &parts.selection)?,
+    };
+    let record = rule::Candidate {
+        bytes: &text[start..],
+        split,
+        turns: candidate.turns,
+    };
+    for rule in parts.rules.iter() {
+        let Some(what) = rule.check(&record) else {
+            continue;
+        };
+        let (name, is_fatal) = (rule.name(), rule.is_fatal());
+        let code = Code::Own { name, is_fatal };
+        if is_fatal {
+            verdict.errors.push((code, what));
+            // A flawless record was not looked at again: its report needs its id.
+            let id = || String::from_utf8_lossy(&candidate.id).into_owned();
+            verdict.conversation_id.get_or_insert_with(id);
+        } else {
+            verdict.warnings.insert(code);
+        }
     }
-    Ok(validate(&text[start..], split, &parts.selection)?)
+    Ok(verdict)
 }
 
 /// Appends a candidate's record; says whether it is known that the rules find nothing in it.

@@ -7,13 +7,14 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::status_file::STATUS;
+use super::status_file::{REPORT, STATUS};
 use crate::config;
 use crate::source::InputStamp;
 use crate::spool::{SpoolError, stored};
@@ -87,8 +88,8 @@ pub struct RunRecord {
 #[derive(Debug)]
 pub struct WorkDir {
     path: PathBuf,
-    /// Held until the process ends or this is dropped.
-    _lock: File,
+    /// Held until the process ends, or the last of these is dropped.
+    lock: Arc<File>,
     /// What is pinned.
     pub record: RunRecord,
     /// Whether an earlier start of the run is continued.
@@ -126,13 +127,14 @@ impl WorkDir {
         let resumed = found.is_some();
         let work_dir = Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock: Arc::new(lock),
             record: found.unwrap_or_else(begin),
             resumed,
         };
         if !resumed {
             // Of a run before.
             let _ = fs::remove_file(path.join(STATUS));
+            let _ = fs::remove_file(path.join(REPORT));
             work_dir.clear()?;
             work_dir.save()?;
         }
@@ -142,6 +144,11 @@ impl WorkDir {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Keeps others out, as long as somebody has it.
+    pub(super) fn lock(&self) -> Arc<File> {
+        Arc::clone(&self.lock)
     }
 
     /// Where sealed chunks are kept.
@@ -162,7 +169,7 @@ impl WorkDir {
     /// Forgets a run that was refused before it began: nothing is left to go on with. What cannot
     /// be removed is harmless.
     pub fn forget(self) {
-        for file in ["run.json", STATUS, "lock"] {
+        for file in ["run.json", STATUS, REPORT, "lock"] {
             let _ = fs::remove_file(self.path.join(file));
         }
         let _ = fs::remove_dir(&self.path);

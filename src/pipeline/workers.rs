@@ -9,7 +9,7 @@
 //!
 //! Whoever was ended on purpose is struck off first, so that its death means nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,6 @@ use super::death_watch::{ActorId, Cause, Death, Role};
 use super::deduper::{DedupParts, Deduper};
 use super::error::RunError;
 use super::fetcher::Fetcher;
-use super::pulse::Pulse;
 use super::recovery::RETRY;
 use super::roster::Roster;
 use super::sampler::{Crew, Sampler};
@@ -33,7 +32,8 @@ use crate::domain::stratum::StratumId;
 use crate::domain::supervision::{AfterDeath, RestartPolicy, Vitals};
 use crate::runtime::JobError;
 use crate::spool::payloads::PayloadError;
-use crate::telemetry::Event;
+use crate::telemetry::pulse::Pulse;
+use crate::telemetry::{Counters, Event};
 
 /// A fetcher.
 #[derive(Debug)]
@@ -43,6 +43,12 @@ struct Seat {
     held: Option<Lease>,
     /// Whether it was told that there is nothing left: then it may stop.
     dismissed: bool,
+}
+
+impl Seat {
+    fn name(&self) -> String {
+        format!("fetcher-{}", self.number)
+    }
 }
 
 /// A validator or an uploader.
@@ -59,8 +65,8 @@ pub(super) struct Staff {
     pub dedup: Option<Addr<Deduper>>,
     /// In the order of strata.
     pub samplers: Vec<(StratumId, Addr<Sampler>)>,
-    /// Dedup and the samplers.
-    domain: BTreeSet<ActorId>,
+    /// Dedup and the samplers, with their names.
+    domain: BTreeMap<ActorId, (String, Pulse)>,
     fetchers: BTreeMap<ActorId, Seat>,
     /// Counts the passes: each begins with all fetchers.
     pass: u64,
@@ -78,7 +84,7 @@ impl Staff {
             generation: 0,
             dedup: None,
             samplers: Vec::new(),
-            domain: BTreeSet::new(),
+            domain: BTreeMap::new(),
             fetchers: BTreeMap::new(),
             pass: 0,
             hands: BTreeMap::new(),
@@ -95,17 +101,25 @@ impl Staff {
     }
 
     /// A fetcher has its answer: a lease, or that there is nothing left.
-    pub fn answered(&mut self, id: ActorId, lease: Option<Lease>) {
+    pub fn answered(&mut self, id: ActorId, lease: Option<Lease>, telemetry: &Counters) {
         if let Some(seat) = self.fetchers.get_mut(&id) {
             seat.held = lease;
             seat.dismissed = lease.is_none();
+            if let Some(lease) = lease {
+                telemetry.chunk_map.fetching(lease.chunk, lease.attempt);
+                let chunk = lease.chunk.to_string();
+                telemetry.actors.works_on(&seat.name(), Some(chunk));
+            }
         }
     }
 
     /// Whoever had a lease has reported.
-    pub fn reported(&mut self, lease: &Lease) {
+    pub fn reported(&mut self, lease: &Lease, telemetry: &Counters) {
         for seat in self.fetchers.values_mut() {
-            seat.held.take_if(|held| held.epoch == lease.epoch);
+            let held = seat.held.take_if(|held| held.epoch == lease.epoch);
+            if held.is_some() {
+                telemetry.actors.works_on(&seat.name(), None);
+            }
         }
     }
 }
@@ -128,10 +142,12 @@ impl Supervisor {
             let is_done = self.results.contains_key(&plan.stratum);
             let file = (!is_done).then(|| plan.file.clone());
             let write = Arc::clone(&self.parts.write);
-            let sampler = Sampler::new(plan.stratum, plan.candidates, file, write);
+            let pulse = Pulse::default();
+            let of_actor = pulse.clone();
+            let sampler = Sampler::new(plan.stratum, plan.candidates, file, write, of_actor);
             let role = Role::Sampler(plan.stratum);
-            let (id, sampler) = (self.parts.watch).start(role, &*plan.name, |_, _| sampler);
-            self.staff.domain.insert(id);
+            let (id, sampler) = (self.parts.watch).start(role, &*plan.name, &pulse, |_, _| sampler);
+            self.staff.domain.insert(id, (plan.name.clone(), pulse));
             self.staff.samplers.push((plan.stratum, sampler));
         }
         self.begin_round(context);
@@ -144,8 +160,9 @@ impl Supervisor {
         staff.dedup = None;
         staff.samplers.clear();
         let gone = std::mem::take(&mut staff.domain);
-        for id in gone.into_iter().chain(staff.fetchers.keys().copied()) {
-            self.parts.watch.end(id);
+        for id in gone.into_keys().chain(staff.fetchers.keys().copied()) {
+            staff.vitals.forget(&id);
+            self.parts.watch.dismiss(id);
         }
         staff.fetchers.clear();
         self.forget_waiting();
@@ -165,11 +182,16 @@ impl Supervisor {
             samplers: self.staff.samplers.iter().cloned().collect(),
             closed: self.parts.closed,
             stop: Arc::clone(&self.parts.stop),
+            pulse: Pulse::default(),
             faults: self.parts.faults.clone(),
         };
-        let name = format!("dedup of round {}", self.round);
-        let (id, dedup) = (self.parts.watch).start(Role::Deduper, name, |_, _| Deduper::new(parts));
-        self.staff.domain.insert(id);
+        let (name, pulse) = (
+            format!("dedup of round {}", self.round),
+            parts.pulse.clone(),
+        );
+        let (id, dedup) =
+            (self.parts.watch).start(Role::Deduper, &*name, &pulse, |_, _| Deduper::new(parts));
+        self.staff.domain.insert(id, (name, pulse));
         self.staff.dedup = Some(dedup);
     }
 
@@ -188,6 +210,7 @@ impl Supervisor {
         let (id, _) = self.parts.watch.start(
             Role::Fetcher(number),
             format!("fetcher-{number}"),
+            &pulse,
             |id, _| Fetcher::new(parts, supervisor, id, of_actor),
         );
         let seat = Seat {
@@ -224,7 +247,7 @@ impl Supervisor {
             Role::Validator(number) => {
                 let validator = Validator::new(Arc::clone(&parts.validate), *shape, of_actor);
                 let name = format!("validator-{number}");
-                let (id, validator) = parts.watch.start(role, name, |_, _| validator);
+                let (id, validator) = parts.watch.start(role, name, &pulse, |_, _| validator);
                 crew.validators.fill(number, validator);
                 id
             }
@@ -237,7 +260,7 @@ impl Supervisor {
                     parts.faults.clone(),
                 );
                 let name = format!("uploader-{number}");
-                let (id, uploader) = parts.watch.start(role, name, |_, _| uploader);
+                let (id, uploader) = parts.watch.start(role, name, &pulse, |_, _| uploader);
                 crew.uploaders.fill(number, uploader);
                 id
             }
@@ -256,7 +279,7 @@ impl Supervisor {
                 self.staff.domain.remove(&death.id);
             }
             Role::Deduper | Role::Sampler(_) => {
-                if self.staff.domain.remove(&death.id) {
+                if self.staff.domain.remove(&death.id).is_some() {
                     self.tell(Event::Death {
                         actor: death.actor.clone(),
                         cause: death.cause,
@@ -280,6 +303,7 @@ impl Supervisor {
         if let Some(lease) = seat.held
             && self.leases.give_back(&lease)
         {
+            self.parts.telemetry.chunk_map.given_back(lease.chunk);
             self.parts.telemetry.events.tell(Event::Requeue {
                 chunk: lease.chunk.to_string(),
                 attempt: lease.attempt,
@@ -397,13 +421,14 @@ impl Supervisor {
             }
         }
         for lease in self.leases.expire(now) {
+            self.parts.telemetry.chunk_map.given_back(lease.chunk);
             for (&id, seat) in &mut self.staff.fetchers {
                 if seat
                     .held
                     .take_if(|held| held.epoch == lease.epoch)
                     .is_some()
                 {
-                    silent.push((id, format!("fetcher-{}", seat.number), Some(lease)));
+                    silent.push((id, seat.name(), Some(lease)));
                 }
             }
         }
@@ -417,6 +442,20 @@ impl Supervisor {
             let patience = patience.map_or(own, |patience| patience.max(own));
             if self.staff.vitals.silence(id, hand.pulse.read(), now) >= patience {
                 silent.push((id, name, None));
+            }
+        }
+        // Samplers wait for validators and uploaders, which are looked after themselves: they have
+        // the time to be ended and started again.
+        let own = self.parts.worker_patience;
+        let patience = self
+            .parts
+            .sink
+            .patience()
+            .map_or(own, |of_sink| of_sink.max(own));
+        let patience = 3 * patience;
+        for (&id, (name, pulse)) in &self.staff.domain {
+            if self.staff.vitals.silence(id, pulse.read(), now) >= patience {
+                silent.push((id, name.clone(), None));
             }
         }
         for (id, actor, lease) in silent {

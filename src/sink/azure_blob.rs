@@ -414,12 +414,33 @@ impl DatasetSink for AzureBlob {
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
         self.remove(dataset, CLAIM).boxed()
     }
+
+    fn put_beside<'a>(
+        &'a self,
+        name: &'a str,
+        document: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        let options = BlockBlobClientUploadOptions {
+            blob_content_type: Some(content_type(name).to_owned()),
+            ..BlockBlobClientUploadOptions::default()
+        };
+        async move {
+            let content = Bytes::from(document).into();
+            let blob = self.container.beside(name);
+            match blob.upload(content, Some(options)).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(self.failed("write", name, "", &error)),
+            }
+        }
+        .boxed()
+    }
 }
 
 fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.') {
         Some((_, "json")) => "application/json",
         Some((_, "jsonl")) => "application/x-ndjson",
+        Some((_, "html")) => "text/html; charset=utf-8",
         _ => "text/plain",
     }
 }

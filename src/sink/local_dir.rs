@@ -26,13 +26,13 @@ use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
 use crate::domain::manifest::hex;
-use crate::runtime::blocking;
+use crate::runtime::{Jobs, tracked};
 
 mod claim;
 mod durable;
 
 use claim::{look, put_claim};
-use durable::{make_folder, put_new, remove_if_empty, remove_if_there, sync_folder};
+use durable::{make_folder, put_new, remove_if_empty, remove_if_there, replace, sync_folder};
 
 /// A block: large enough that a write costs nothing beside its bytes, small enough for eight of
 /// them to be in memory.
@@ -53,6 +53,8 @@ pub struct LocalDir {
     /// The files that are being written, by final path. As many are open as the pipeline writes at
     /// once; a commit closes its file.
     parts: Arc<Mutex<BTreeMap<PathBuf, Arc<Part>>>>,
+    /// Work on files.
+    jobs: Jobs,
 }
 
 /// A file that is being written.
@@ -88,6 +90,7 @@ impl LocalDir {
         Self {
             root: Arc::new(root),
             parts: Arc::default(),
+            jobs: Jobs::default(),
         }
     }
 
@@ -216,13 +219,13 @@ impl DatasetSink for LocalDir {
         claim: &'a ClaimRecord,
     ) -> BoxFuture<'a, Result<Claim, SinkError>> {
         let (sink, dataset, claim) = (self.clone(), dataset.to_owned(), claim.clone());
-        async move { blocking(move || sink.claim_now(&dataset, &claim)).await? }.boxed()
+        async move { tracked(&self.jobs, move || sink.claim_now(&dataset, &claim)).await? }.boxed()
     }
 
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
         let sink = self.clone();
         async move {
-            blocking(move || {
+            tracked(&self.jobs, move || {
                 let path = sink.path(&block.dataset, &block.path);
                 sink.stage_now(&block)
                     .map_err(|error| failed("write", &path, error))
@@ -235,7 +238,7 @@ impl DatasetSink for LocalDir {
     fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
         let sink = self.clone();
         async move {
-            blocking(move || {
+            tracked(&self.jobs, move || {
                 let path = sink.path(&file.dataset, &file.path);
                 sink.commit_now(&file)
                     .map_err(|error| failed("commit", &path, error))
@@ -253,11 +256,13 @@ impl DatasetSink for LocalDir {
         let path = self.path(dataset, MANIFEST);
         async move {
             let folder = self.root.join(dataset).display().to_string();
-            blocking(move || match put_new(&path, "publish", &manifest) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                    Err(SinkError::Exists(folder))
+            tracked(&self.jobs, move || {
+                match put_new(&path, "publish", &manifest) {
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                        Err(SinkError::Exists(folder))
+                    }
+                    result => result.map_err(|error| failed("publish", &path, error)),
                 }
-                result => result.map_err(|error| failed("publish", &path, error)),
             })
             .await?
         }
@@ -267,9 +272,28 @@ impl DatasetSink for LocalDir {
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
         let (sink, dataset) = (self.clone(), dataset.to_owned());
         async move {
-            blocking(move || {
+            tracked(&self.jobs, move || {
                 sink.release_now(&dataset)
                     .map_err(|error| failed("give back", &sink.root.join(&dataset), error))
+            })
+            .await?
+        }
+        .boxed()
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        self.jobs.over().boxed()
+    }
+
+    fn put_beside<'a>(
+        &'a self,
+        name: &'a str,
+        document: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        let path = self.root.join(name);
+        async move {
+            tracked(&self.jobs, move || {
+                replace(&path, &document).map_err(|error| failed("write", &path, error))
             })
             .await?
         }

@@ -9,6 +9,7 @@
 //! clause; the tests of `local_dir` and `azure_blob` do. [`testing::MemorySink`](crate::testing::MemorySink)
 //! is one in memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub mod azure_blob;
+#[doc(hidden)]
 pub mod claim;
 pub mod local_dir;
 pub mod reader;
@@ -166,10 +168,86 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// # Errors
     /// If the claim cannot be removed. Of a dataset that was never claimed it is harmless, or refused.
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>>;
+
+    /// Waits until nothing is going on any more of what was asked for and then dropped: a run that is
+    /// cancelled must not write after it has said that it is over. For sinks that work on threads of
+    /// their own; where dropping a future stops the work there is nothing to wait for.
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Puts a document beside the datasets, such as the report of one; one of that name is replaced.
+    /// A sink that keeps nothing but datasets says so.
+    fn put_beside<'a>(
+        &'a self,
+        name: &'a str,
+        _document: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        let refused = SinkError::Unusable {
+            location: format!("{}/{name}", self.location()),
+            reason: "this sink keeps nothing beside datasets".to_owned(),
+        };
+        Box::pin(std::future::ready(Err(refused)))
+    }
+}
+
+impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
+    fn location(&self) -> String {
+        (**self).location()
+    }
+
+    fn block_bytes(&self) -> usize {
+        (**self).block_bytes()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        (**self).patience()
+    }
+
+    fn claim<'a>(
+        &'a self,
+        dataset: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        (**self).claim(dataset, claim)
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        (**self).stage(block)
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        (**self).commit(file)
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        (**self).publish(dataset, manifest)
+    }
+
+    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        (**self).release(dataset)
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        (**self).settled()
+    }
+
+    fn put_beside<'a>(
+        &'a self,
+        name: &'a str,
+        document: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        (**self).put_beside(name, document)
+    }
 }
 
 /// Why a sink refused, and what to do.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum SinkError {
     /// There is a dataset of that name.
     #[error("the dataset {0} exists already and is never overwritten")]

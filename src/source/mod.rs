@@ -64,6 +64,24 @@ pub trait ConversationSource: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>>;
 }
 
+impl<T: ConversationSource + ?Sized> ConversationSource for Arc<T> {
+    fn describe(&self) -> serde_json::Value {
+        (**self).describe()
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
+        (**self).survey()
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        order: FetchOrder,
+        rows: &'a mut dyn RowSink,
+    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+        (**self).fetch(order, rows)
+    }
+}
+
 /// What a fetch is to bring.
 #[derive(Debug, Clone)]
 pub struct FetchOrder {
@@ -275,6 +293,7 @@ pub enum Action {
 
 /// Why a source could not deliver, and what to do about it.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum SourceError {
     /// Nothing matched the configured paths.
     #[error("no input: {0}")]
@@ -366,6 +385,14 @@ pub enum SourceError {
     /// Work on the rows did not come to its end.
     #[error(transparent)]
     Job(#[from] crate::runtime::JobError),
+    /// A source of somebody's own could not deliver.
+    #[error("{reason}")]
+    Own {
+        /// Why: no text of a conversation, and no secret.
+        reason: String,
+        /// What to do about it.
+        action: Action,
+    },
     /// The run is stopping.
     #[error("the run was stopped")]
     Stopped,
@@ -377,6 +404,7 @@ impl SourceError {
         use std::io::ErrorKind::{InvalidInput, NotFound, PermissionDenied};
         match self {
             Self::Kusto(error) => error.failure.action(),
+            Self::Own { action, .. } => *action,
             Self::NotAsCensus { .. } => Action::RetryThenRetake,
             Self::Io { error, .. }
                 if !matches!(error.kind(), NotFound | PermissionDenied | InvalidInput) =>

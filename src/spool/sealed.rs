@@ -8,7 +8,7 @@
 //! payload's offset, its XXH3-64 and its line (u64 each), a byte that is 1 for a flawless row, and
 //! the id. The line stays on disk: it is asked for only when a row must be named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,15 @@ mod writer;
 
 pub use writer::ChunkWriter;
 use writer::{Aside, Checked};
+
+/// What the dataset goes without, once that is settled.
+const MISSING: &str = "missing.json";
+
+/// The content of that file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Settled {
+    chunks: Vec<Chunk>,
+}
 
 const MAGIC: &[u8; 8] = b"glnseal2";
 const TRAILER: usize = 28;
@@ -298,6 +307,36 @@ impl Spool {
         }
         stored::save(&path, &decision).map_err(SpoolError::io("write", &path))?;
         Ok(decision)
+    }
+
+    /// Remembers that the dataset goes without these chunks, before a file is committed without them:
+    /// a later start of the run must not commit another.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn settle_missing(&self, missing: &BTreeSet<Chunk>) -> Result<(), SpoolError> {
+        let path = self.folder.join(MISSING);
+        let settled = Settled {
+            chunks: missing.iter().copied().collect(),
+        };
+        stored::save(&path, &settled).map_err(SpoolError::io("write", &path))
+    }
+
+    /// The chunks that an earlier start has settled to go without; none if that cannot be read any
+    /// more.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn settled_missing(&self) -> Result<BTreeSet<Chunk>, SpoolError> {
+        let path = self.folder.join(MISSING);
+        match stored::load::<Settled>(&path) {
+            Ok(settled) => Ok(settled.unwrap_or_default().chunks.into_iter().collect()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::warn!(%error, "which chunks are missing is no longer known; they are fetched");
+                Ok(BTreeSet::new())
+            }
+            Err(error) => Err(SpoolError::io("read", path)(error)),
+        }
     }
 
     /// Removes everything: the dataset is published.

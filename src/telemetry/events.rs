@@ -1,11 +1,14 @@
 //! What does not go as planned, told once: counted, logged, and the last few kept to be shown.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
 use super::Counter;
+use super::notices::{Board, Notice};
+use super::view::Recent;
 use crate::domain::supervision::Cause;
 
 /// Events that are kept to be shown.
@@ -15,6 +18,7 @@ const KEPT: usize = 20;
 /// reason is an error's text, which never holds text of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Event {
     /// An actor has died.
     Death {
@@ -147,50 +151,79 @@ impl Event {
         }
     }
 
+    /// Whether a person should look: else it is how things go.
+    fn is_warning(&self) -> bool {
+        !matches!(self, Self::Restart { .. })
+    }
+
     fn log(&self) {
+        let kind = self.kind();
+        if self.is_warning() {
+            tracing::warn!(kind, "{self}");
+        } else {
+            tracing::info!(kind, "{self}");
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Death { actor, cause } => tracing::warn!(%actor, %cause, "an actor has died"),
-            Self::Restart { actor } => tracing::info!(%actor, "started again"),
-            Self::Rebuild { reason } => {
-                tracing::warn!(%reason, "dedup and the samplers start again from what is sealed");
-            }
+            Self::Death { actor, cause } => write!(f, "{actor} {cause}"),
+            Self::Restart { actor } => write!(f, "{actor} was started again"),
+            Self::Rebuild { reason } => write!(
+                f,
+                "dedup and the samplers start again from what is sealed: {reason}"
+            ),
             Self::Requeue {
                 chunk,
                 attempt,
                 reason,
-            } => tracing::warn!(%chunk, attempt, %reason, "fetch came to nothing, chunk requeued"),
+            } => write!(
+                f,
+                "attempt {attempt} at chunk {chunk} came to nothing, it is tried again: {reason}"
+            ),
             Self::Split {
                 chunk,
-                halves,
+                halves: [first, second],
                 reason,
-            } => {
-                tracing::warn!(%chunk, %reason, "split into {} and {}", halves[0], halves[1]);
+            } => write!(
+                f,
+                "chunk {chunk} was split into {first} and {second}: {reason}"
+            ),
+            Self::LeaseLoss { actor, chunk, .. } => {
+                write!(f, "{actor} gave no sign of progress and is taken for dead")?;
+                match chunk {
+                    Some(chunk) => write!(f, "; it had chunk {chunk}"),
+                    None => Ok(()),
+                }
             }
-            Self::LeaseLoss {
-                actor,
-                chunk,
-                epoch,
-            } => tracing::warn!(%actor, ?chunk, ?epoch, "no sign of progress, taken for dead"),
-            Self::LateResult { chunk, epoch } => {
-                tracing::warn!(%chunk, epoch, "a late result was refused: its lease had been lost");
-            }
+            Self::LateResult { chunk, epoch } => write!(
+                f,
+                "a late result of chunk {chunk} was refused: lease {epoch} had been lost"
+            ),
             Self::Throttle {
                 chunk,
                 seconds,
                 at_once,
-            } => tracing::warn!(%chunk, seconds, at_once, "throttled, asking for less"),
+            } => write!(
+                f,
+                "the source refused chunk {chunk} for now: nothing is asked for {seconds:.1} s, then {at_once} at once"
+            ),
             Self::Retake { chunk, reason } => {
-                tracing::warn!(%chunk, %reason, "the census of the chunk is taken again");
+                write!(f, "the census of chunk {chunk} is taken again: {reason}")
             }
             Self::Missing { chunk, reason } => {
-                tracing::warn!(%chunk, %reason, "failed for good, the dataset goes without it");
+                write!(f, "the dataset goes without chunk {chunk}: {reason}")
             }
-            Self::RecordPanic { stratum, time } => {
-                tracing::warn!(%stratum, time, "work on a record panicked: a defect in gleaner, please report it");
-            }
-            Self::RowPanic { chunk, line, time } => {
-                tracing::warn!(%chunk, line, time, "reading a row panicked: a defect in gleaner, please report it");
-            }
+            Self::RecordPanic { stratum, time } => write!(
+                f,
+                "work on a record of {stratum} panicked (time {time}): a defect in gleaner or in a rule of yours"
+            ),
+            Self::RowPanic { chunk, line, time } => write!(
+                f,
+                "reading line {line} of chunk {chunk} panicked (time {time}): a defect in gleaner, please report it"
+            ),
         }
     }
 }
@@ -199,7 +232,16 @@ impl Event {
 #[derive(Debug, Default)]
 pub struct Events {
     counts: [Counter; KINDS.len()],
-    recent: Mutex<VecDeque<Event>>,
+    recent: Mutex<Recents>,
+    /// Where listeners hear of them, and of everything else.
+    pub board: Board,
+}
+
+/// The last events, each with its number and when it was.
+#[derive(Debug, Default)]
+struct Recents {
+    next: u64,
+    last: VecDeque<(u64, u64, Event)>,
 }
 
 impl Events {
@@ -207,11 +249,16 @@ impl Events {
     pub fn tell(&self, event: Event) {
         event.log();
         self.counts[event.place()].add(1);
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() == KEPT {
-            recent.pop_front();
+        {
+            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            if recent.last.len() == KEPT {
+                recent.last.pop_front();
+            }
+            let (number, at) = (recent.next, self.board.elapsed().as_millis() as u64);
+            recent.next += 1;
+            recent.last.push_back((number, at, event.clone()));
         }
-        recent.push_back(event);
+        self.board.tell(Notice::Incident { event });
     }
 
     /// How many there were, by name.
@@ -225,7 +272,19 @@ impl Events {
     /// The last few, the oldest first.
     pub fn recent(&self) -> Vec<Event> {
         let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.iter().cloned().collect()
+        recent.last.iter().map(|(_, _, e)| e.clone()).collect()
+    }
+
+    /// The last few as people see them, the oldest first.
+    pub fn recent_views(&self) -> Vec<Recent> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = |(number, at_ms, event): &(u64, u64, Event)| Recent {
+            number: *number,
+            at_ms: *at_ms,
+            kind: event.kind(),
+            text: event.to_string(),
+        };
+        recent.last.iter().map(view).collect()
     }
 }
 

@@ -4,16 +4,35 @@
 //! reader cannot slow the run. They hold numbers and names, never text of a conversation.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::domain::stratum::{Selection, StratumId};
+use crate::domain::validation::Code;
 
+pub mod actors;
+pub mod chunks;
 pub mod events;
+pub mod metrics;
+pub mod notices;
+pub mod pulse;
+pub mod report;
+pub mod series;
+pub mod spread;
+pub mod view;
 
 pub use events::{Event, Events};
+pub use notices::{Board, Notice, Notices, State, Told};
+pub use view::{RunInfo, View};
+
+use actors::Actors;
+use chunks::ChunkMap;
+use series::{Point, Series};
+use spread::Spread;
 
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -124,12 +143,54 @@ pub struct StratumCounters {
     pub validated: Counter,
     /// Valid records taken.
     pub taken: Counter,
+    spread: Mutex<Spread>,
+}
+
+impl StratumCounters {
+    /// How the records taken are spread.
+    pub fn spread(&self) -> Spread {
+        self.spread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Says how they are spread.
+    pub fn set_spread(&self, spread: &Spread) {
+        let mut told = self.spread.lock().unwrap_or_else(PoisonError::into_inner);
+        told.clone_from(spread);
+    }
+}
+
+/// What the rules have found, by code.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Invalid records, by their first fault.
+    pub invalid: BTreeMap<&'static str, u64>,
+    /// Warnings of the records written.
+    pub warnings: BTreeMap<&'static str, u64>,
 }
 
 /// All counters of a run.
 #[derive(Debug, Default)]
 pub struct Counters {
     phase: AtomicU8,
+    /// When the phase began, in milliseconds since the run did.
+    phase_since: Counter,
+    state: Mutex<(State, Option<String>)>,
+    findings: Mutex<BTreeMap<StratumId, Findings>>,
+    /// Which run it is, once that is known.
+    pub info: OnceLock<RunInfo>,
+    /// The manifest, once it is published.
+    pub provenance: OnceLock<Value>,
+    /// Who works.
+    pub actors: Actors,
+    /// How far each chunk is.
+    pub chunk_map: ChunkMap,
+    /// The run over time.
+    pub series: Series,
+    /// `limits.in_flight`
+    pub budget: Counter,
     /// Chunks there are.
     pub chunks_total: Counter,
     /// Chunks read or replayed.
@@ -176,6 +237,7 @@ impl Counters {
             candidates: Counter::default(),
             validated: Counter::default(),
             taken: Counter::default(),
+            spread: Mutex::default(),
         });
         Arc::new(Self {
             strata: strata.collect(),
@@ -192,7 +254,96 @@ impl Counters {
     /// Enters a phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+        (self.phase_since).set(self.board().elapsed().as_millis() as u64);
         tracing::debug!(?phase, "phase");
+        self.board().tell(Notice::Phase { phase });
+    }
+
+    /// How long it has been in this phase.
+    pub fn in_phase(&self) -> Duration {
+        let since = Duration::from_millis(self.phase_since.get());
+        self.board().elapsed().saturating_sub(since)
+    }
+
+    /// Where it is told what happens.
+    pub fn board(&self) -> &Board {
+        &self.events.board
+    }
+
+    /// Whether the run goes on, and how it ended.
+    pub fn state(&self) -> State {
+        self.lock_state().0
+    }
+
+    /// Why it failed.
+    pub fn error(&self) -> Option<String> {
+        self.lock_state().1.clone()
+    }
+
+    /// The run goes on otherwise. A run that has ended does not.
+    pub fn set_state(&self, state: State) {
+        let mut now = self.lock_state();
+        if !now.0.is_final() {
+            now.0 = state;
+        }
+    }
+
+    /// The run has ended. Tells so, and nothing after it.
+    pub fn ended(&self, state: State, error: Option<String>) {
+        {
+            let mut now = self.lock_state();
+            if now.0.is_final() {
+                return;
+            }
+            *now = (state, error);
+        }
+        self.board().close(Notice::Ended { state });
+    }
+
+    fn lock_state(&self) -> std::sync::MutexGuard<'_, (State, Option<String>)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the rules have found in a stratum so far.
+    pub fn set_findings<'a>(
+        &self,
+        stratum: StratumId,
+        invalid: impl Iterator<Item = Code>,
+        warnings: impl Iterator<Item = (&'a Code, &'a u64)>,
+    ) {
+        let mut findings = Findings::default();
+        for code in invalid {
+            *findings.invalid.entry(code.name()).or_default() += 1;
+        }
+        findings.warnings = warnings.map(|(code, n)| (code.name(), *n)).collect();
+        let mut all = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(stratum, findings);
+    }
+
+    /// What the rules have found so far.
+    pub fn findings(&self) -> Findings {
+        let all = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = Findings::default();
+        for of in all.values() {
+            for (code, n) in &of.invalid {
+                *sum.invalid.entry(code).or_default() += n;
+            }
+            for (code, n) in &of.warnings {
+                *sum.warnings.entry(code).or_default() += n;
+            }
+        }
+        sum
+    }
+
+    /// Adds a point to the run's course, if it is time for one.
+    pub fn sample(&self) {
+        self.series.add(Point {
+            t_ms: self.board().elapsed().as_millis() as u64,
+            rows: self.rows.get(),
+            bytes: self.bytes.get(),
+            written: self.written.get(),
+            in_flight: self.in_flight.get(),
+        });
     }
 
     /// The counters of a stratum with a target.

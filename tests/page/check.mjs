@@ -4,16 +4,19 @@
 //   node check.mjs --url http://127.0.0.1:PORT/ [--live]          a served page; --live: until the run is over
 //   node check.mjs --sample [--screenshots DIR]                   page.html with sample.json, as a report and live
 //
+// GLEANER_TEST_NODE names the folder that has puppeteer-core in its node_modules, as ./test.sh does.
 // CHROMIUM names the browser (default /usr/bin/chromium). --timeout SECONDS is the patience of --live (default 300).
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import puppeteer from 'puppeteer-core';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
+// Where ./test.sh has put the packages.
+const puppeteer = createRequire(join(process.env.GLEANER_TEST_NODE ?? HERE, 'check.mjs'))('puppeteer-core');
 const FINAL = ['published', 'failed', 'interrupted', 'cancelled'];
 const SIZES = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 900 } };
 const CSP = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:";

@@ -288,9 +288,13 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
     }
     let lease = setting.temper.lease(LEASE);
     let others = seen.struck.len() as u64 - hangs - jumps;
+    // They are given three times as long: see `Supervisor::check_pulses`.
+    let patient =
+        of(|site, kind| kind == Kind::Hang && matches!(site.stage(), Stage::Dedup | Stage::Sample));
     let prompt = setting.temper.needs(seen.events["splits"])
         + QUIET * seen.starts as u32
         + (lease + QUIET) * hangs as u32
+        + 2 * lease * patient as u32
         + EACH * others as u32;
     if seen.virtual_time > prompt {
         return Err(format!(
@@ -334,6 +338,7 @@ async fn start(
     source.prepare();
     let faults = gleaner::fault::Faults::from(Arc::clone(&setting.injector));
     let parts = RunParts {
+        rules: Default::default(),
         work_dir,
         source: Arc::new(FaultySource::new(Arc::new(source), faults.clone())),
         sink: Arc::new(FaultySink::new(

@@ -132,6 +132,12 @@ impl Container {
         self.blob(dataset, path).block_blob_client()
     }
 
+    /// A blob that belongs to no dataset.
+    pub fn beside(&self, name: &str) -> BlockBlobClient {
+        let name = format!("{}{name}", self.prefix);
+        self.patient.blob_client(&name).block_blob_client()
+    }
+
     /// The names of all blobs under a prefix, without it, in bytewise order.
     ///
     /// # Errors

@@ -46,6 +46,15 @@ pub fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Puts a whole file in place of what is there, if anything. Not synced: for what can be made again.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".part");
+    let aside = PathBuf::from(aside);
+    fs::write(&aside, bytes)?;
+    fs::rename(&aside, path)
+}
+
 /// Removes a folder, unless something is in it.
 pub fn remove_if_empty(folder: &Path) -> io::Result<()> {
     match fs::remove_dir(folder) {

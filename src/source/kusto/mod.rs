@@ -25,16 +25,23 @@ use crate::domain::selector::{Certificate, Selector};
 use crate::domain::stratum::Selection;
 
 mod address;
+#[doc(hidden)]
 pub mod auth;
 mod cells;
+#[doc(hidden)]
 pub mod client;
+#[doc(hidden)]
 pub mod counts;
 mod decode;
 pub mod error;
 mod frame;
+#[doc(hidden)]
 pub mod frames;
+#[doc(hidden)]
 pub mod plan;
+#[doc(hidden)]
 pub mod query;
+#[doc(hidden)]
 pub mod rows;
 mod table;
 #[cfg(test)]

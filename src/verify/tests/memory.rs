@@ -219,6 +219,7 @@ fn manifest(
         hash: manifest::HASH.to_owned(),
         window: WindowInstants::default(),
         source: json!({}),
+        rules: Default::default(),
         selection: SelectionRecord::from(selection),
         format: framing.ending.to_owned(),
         sort_keys: "auto".to_owned(),

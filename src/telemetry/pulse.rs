@@ -10,6 +10,8 @@ use crate::domain::supervision::Reading;
 #[derive(Debug, Default)]
 struct Inner {
     beats: AtomicU64,
+    /// Pieces of work that were done.
+    done: AtomicU64,
     /// What it works on. More than one only for a moment, between two messages.
     work: AtomicU32,
     /// Whether it is made to wait.
@@ -41,6 +43,21 @@ impl Pulse {
         Paused(self.clone())
     }
 
+    /// Pieces of work that it has done.
+    pub fn done(&self) -> u64 {
+        self.0.done.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is made to wait.
+    pub fn is_held_back(&self) -> bool {
+        self.0.paused.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether both are the pulse of one worker.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What it says now.
     pub fn read(&self) -> Reading {
         let work = self.0.work.load(Ordering::Relaxed) > 0;
@@ -59,6 +76,7 @@ pub struct Busy(Pulse);
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.0.work.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.done.fetch_add(1, Ordering::Relaxed);
         self.0.beat();
     }
 }

@@ -1,0 +1,193 @@
+//! What somebody outside wants of a run: pause, go on, drain, cancel.
+//!
+//! The handle gives orders, from any thread; the run takes them. A gate holds back whoever is about
+//! to take payload on its way, so a paused run finishes what it has and begins nothing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::telemetry::{State, Telemetry};
+
+/// Something that holds back whoever passes while it is closed.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<Doors>);
+
+#[derive(Debug, Default)]
+struct Doors {
+    closed: AtomicBool,
+    /// Those who wait are woken in the order in which they came: a simulation relies on it.
+    opened: Notify,
+}
+
+impl Gate {
+    fn close(&self) {
+        self.0.closed.store(true, Ordering::SeqCst);
+    }
+
+    fn open(&self) {
+        self.0.closed.store(false, Ordering::SeqCst);
+        self.0.opened.notify_waiters();
+    }
+
+    /// Whether nobody passes.
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::SeqCst)
+    }
+
+    /// Waits while it is closed.
+    pub async fn pass(&self) {
+        loop {
+            let opened = self.0.opened.notified();
+            if !self.is_closed() {
+                return;
+            }
+            opened.await;
+        }
+    }
+}
+
+/// How far a run is to stop. Later ones beat earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Stop {
+    #[default]
+    Not,
+    Drain,
+    Cancel,
+}
+
+#[derive(Debug)]
+struct Inner {
+    gate: Gate,
+    stop: Mutex<Stop>,
+    changed: Notify,
+    telemetry: Telemetry,
+}
+
+/// The orders for one run. A clone is the same orders.
+#[derive(Debug, Clone)]
+pub struct Orders(Arc<Inner>);
+
+impl Orders {
+    /// No orders yet, for the run that tells what it does there.
+    pub fn new(telemetry: Telemetry) -> Self {
+        Self(Arc::new(Inner {
+            gate: Gate::default(),
+            stop: Mutex::default(),
+            changed: Notify::new(),
+            telemetry,
+        }))
+    }
+
+    /// The gate that payload passes.
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// Nothing new is begun until [`Self::resume`]; what is on its way arrives. An order to stop
+    /// is not taken back by it.
+    pub fn pause(&self) {
+        let stop = self.stop();
+        if *stop == Stop::Not && !self.0.telemetry.state().is_final() {
+            self.0.gate.close();
+            self.0.telemetry.set_state(State::Paused);
+        }
+    }
+
+    /// Goes on after [`Self::pause`].
+    pub fn resume(&self) {
+        let stop = self.stop();
+        self.0.gate.open();
+        if *stop == Stop::Not {
+            self.0.telemetry.set_state(State::Running);
+        }
+    }
+
+    /// Finishes the chunks and blocks that are begun, and ends: resumable.
+    pub fn drain(&self) {
+        self.order(Stop::Drain);
+    }
+
+    /// Ends now, whatever is on its way: resumable.
+    pub fn cancel(&self) {
+        self.order(Stop::Cancel);
+    }
+
+    fn order(&self, order: Stop) {
+        let mut stop = self.stop();
+        if order > *stop {
+            *stop = order;
+            // Who is to finish must not be held back.
+            self.0.gate.open();
+            self.0.telemetry.set_state(State::Draining);
+            self.0.changed.notify_waiters();
+        }
+    }
+
+    /// Whether it is to be drained or cancelled.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop() > Stop::Not
+    }
+
+    /// Waits until it is to be drained or cancelled.
+    pub async fn stopping(&self) {
+        self.reached(Stop::Drain).await;
+    }
+
+    /// Waits until it is to be cancelled.
+    pub async fn cancelled(&self) {
+        self.reached(Stop::Cancel).await;
+    }
+
+    async fn reached(&self, order: Stop) {
+        loop {
+            let changed = self.0.changed.notified();
+            if *self.stop() >= order {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn stop(&self) -> MutexGuard<'_, Stop> {
+        self.0.stop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn a_gate_holds_back_until_it_is_opened_again() {
+        let orders = Orders::new(Telemetry::default());
+        let gate = orders.gate().clone();
+        assert!(gate.pass().now_or_never().is_some());
+        orders.pause();
+        assert_eq!(orders.0.telemetry.state(), State::Paused);
+        let mut waits = Box::pin(gate.pass());
+        assert!(waits.as_mut().now_or_never().is_none());
+        orders.resume();
+        waits.await;
+        assert_eq!(orders.0.telemetry.state(), State::Running);
+    }
+
+    #[tokio::test]
+    async fn who_drains_can_be_cancelled_and_neither_is_taken_back() {
+        let orders = Orders::new(Telemetry::default());
+        let mut stopping = Box::pin(orders.stopping());
+        assert!(stopping.as_mut().now_or_never().is_none());
+        orders.pause();
+        orders.drain();
+        stopping.await;
+        assert!(!orders.gate().is_closed(), "who is to finish may");
+        orders.pause();
+        orders.resume();
+        assert_eq!(orders.0.telemetry.state(), State::Draining);
+        assert!(orders.cancelled().now_or_never().is_none());
+        orders.cancel();
+        orders.cancelled().await;
+    }
+}

@@ -1,0 +1,409 @@
+//! Who follows a run hears of it here: numbered notices, which never wait for anybody.
+//!
+//! There are two ways to listen: a crossbeam channel, for people without async, and a stream. Both
+//! hold the last [`KEPT`] notices that were not taken yet. Who is slower than that loses the oldest
+//! and is told how many; the run does not notice.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use futures_util::stream::{self, Stream, StreamExt};
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::Instant;
+
+use super::{Event, Phase};
+
+/// Notices that wait for a listener: some seconds of a busy run.
+pub const KEPT: usize = 1024;
+
+/// Something that a run tells. Names and numbers only, never text of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Notice {
+    /// It does something else now.
+    Phase {
+        /// What.
+        phase: Phase,
+    },
+    /// A chunk was read, or replayed from what is sealed.
+    Chunk {
+        /// Which.
+        chunk: String,
+        /// Rows in it.
+        rows: u64,
+        /// Bytes of them.
+        bytes: u64,
+        /// Whether an earlier start had read it.
+        replayed: bool,
+    },
+    /// The file of a stratum is whole.
+    Stratum {
+        /// Which: `train/short`.
+        stratum: String,
+        /// Records in it.
+        records: u64,
+    },
+    /// Something did not go as planned.
+    Incident {
+        /// What.
+        #[serde(flatten)]
+        event: Event,
+    },
+    /// The run has ended: nothing follows.
+    Ended {
+        /// How.
+        state: State,
+    },
+}
+
+/// Whether a run goes on, and how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum State {
+    /// It works.
+    #[default]
+    Running,
+    /// It begins nothing until it is told to go on.
+    Paused,
+    /// It finishes what it has begun, and ends.
+    Draining,
+    /// The dataset is there.
+    Published,
+    /// It could not go on; it can be resumed.
+    Failed,
+    /// It was drained; it can be resumed.
+    Interrupted,
+    /// It was cancelled; it can be resumed.
+    Cancelled,
+}
+
+/// All of [`State`].
+pub(super) const STATES: [State; 7] = [
+    State::Running,
+    State::Paused,
+    State::Draining,
+    State::Published,
+    State::Failed,
+    State::Interrupted,
+    State::Cancelled,
+];
+
+impl State {
+    /// Whether nothing follows.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Running | Self::Paused | Self::Draining)
+    }
+}
+
+/// A notice as a listener gets it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Told {
+    /// Counts a run's notices from 0, without a gap: what is missing was lost.
+    pub number: u64,
+    /// Since the run began.
+    #[serde(rename = "at_seconds", serialize_with = "seconds")]
+    pub at: Duration,
+    /// How many notices this listener has lost so far, because it was too slow.
+    pub lost: u64,
+    /// What is told.
+    #[serde(flatten)]
+    pub notice: Notice,
+}
+
+fn seconds<S: serde::Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(at.as_secs_f64())
+}
+
+/// The notices of a run, through a crossbeam channel: receive, iterate and select as with any. It
+/// is disconnected when the run has ended.
+///
+/// A clone shares the queue: each notice goes to one of them.
+#[derive(Debug, Clone)]
+pub struct Notices {
+    receiver: Receiver<Told>,
+    _listening: Arc<()>,
+}
+
+impl IntoIterator for Notices {
+    type Item = Told;
+    type IntoIter = IntoIter;
+
+    fn into_iter(self) -> IntoIter {
+        IntoIter(self)
+    }
+}
+
+/// The notices of a run, one by one, until it has ended; waits for each.
+#[derive(Debug)]
+pub struct IntoIter(Notices);
+
+impl Iterator for IntoIter {
+    type Item = Told;
+
+    fn next(&mut self) -> Option<Told> {
+        self.0.receiver.recv().ok()
+    }
+}
+
+impl Deref for Notices {
+    type Target = Receiver<Told>;
+
+    fn deref(&self) -> &Receiver<Told> {
+        &self.receiver
+    }
+}
+
+#[derive(Debug)]
+struct Channel {
+    sender: Sender<Told>,
+    /// Takes out the oldest when the channel is full.
+    oldest: Receiver<Told>,
+    lost: u64,
+    listener: Weak<()>,
+}
+
+impl Channel {
+    /// Whether anybody listens.
+    fn tell(&mut self, mut told: Told) -> bool {
+        loop {
+            told.lost = self.lost;
+            told = match self.sender.try_send(told) {
+                Ok(()) | Err(TrySendError::Disconnected(_)) => break,
+                Err(TrySendError::Full(told)) => told,
+            };
+            // The listener may have taken it at this moment; then there is room, too.
+            self.lost += u64::from(self.oldest.try_recv().is_ok());
+        }
+        self.listener.strong_count() > 0
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    next: u64,
+    channels: Vec<Channel>,
+    /// Absent once the run has ended.
+    stream: Option<broadcast::Sender<Told>>,
+    /// The last notice of a run that has ended, for those who come late.
+    last: Option<Told>,
+}
+
+impl Inner {
+    fn tell(&mut self, at: Duration, notice: Notice) -> Told {
+        let told = Told {
+            number: self.next,
+            at,
+            lost: 0,
+            notice,
+        };
+        self.next += 1;
+        self.channels
+            .retain_mut(|channel| channel.tell(told.clone()));
+        if let Some(stream) = &self.stream {
+            // Nobody may listen.
+            let _ = stream.send(told.clone());
+        }
+        told
+    }
+}
+
+/// Where a run's notices are put up.
+#[derive(Debug)]
+pub struct Board {
+    begun: Instant,
+    inner: Mutex<Inner>,
+    closed: Notify,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            begun: Instant::now(),
+            inner: Mutex::new(Inner {
+                next: 0,
+                channels: Vec::new(),
+                stream: Some(broadcast::Sender::new(KEPT)),
+                last: None,
+            }),
+            closed: Notify::new(),
+        }
+    }
+}
+
+impl Board {
+    /// Since the board was made.
+    pub fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Tells everybody who listens; waits for nobody. After the end nothing is told.
+    pub fn tell(&self, notice: Notice) {
+        let mut inner = self.inner();
+        if inner.stream.is_some() {
+            inner.tell(self.elapsed(), notice);
+        }
+    }
+
+    /// How many there were so far.
+    pub fn told(&self) -> u64 {
+        self.inner().next
+    }
+
+    /// Tells the last notice: listeners get what they have not taken yet, and then the end. Who comes
+    /// later gets this one.
+    pub fn close(&self, notice: Notice) {
+        let mut inner = self.inner();
+        if inner.stream.is_some() {
+            let told = inner.tell(self.elapsed(), notice);
+            inner.last = Some(told);
+            inner.channels.clear();
+            inner.stream = None;
+            self.closed.notify_waiters();
+        }
+    }
+
+    /// Waits until it is closed.
+    pub async fn closed(&self) {
+        let closed = self.closed.notified();
+        if self.inner().stream.is_some() {
+            closed.await;
+        }
+    }
+
+    /// What is told from here on, through a channel.
+    pub fn channel(&self) -> Notices {
+        let (sender, receiver) = bounded(KEPT);
+        let listening = Arc::new(());
+        let mut inner = self.inner();
+        if inner.stream.is_some() {
+            inner.channels.push(Channel {
+                sender,
+                oldest: receiver.clone(),
+                lost: 0,
+                listener: Arc::downgrade(&listening),
+            });
+        } else if let Some(last) = &inner.last {
+            // There is room.
+            let _ = sender.send(last.clone());
+        }
+        Notices {
+            receiver,
+            _listening: listening,
+        }
+    }
+
+    /// What is told from here on, as a stream.
+    pub fn stream(&self) -> impl Stream<Item = Told> + Send + Unpin + use<> {
+        let (receiver, last) = {
+            let inner = self.inner();
+            let receiver = inner.stream.as_ref().map(broadcast::Sender::subscribe);
+            (receiver, inner.last.clone())
+        };
+        let follow = |(mut receiver, mut lost): (broadcast::Receiver<Told>, u64)| async move {
+            loop {
+                match receiver.recv().await {
+                    Ok(told) => return Some((Told { lost, ..told }, (receiver, lost))),
+                    Err(RecvError::Lagged(missed)) => lost += missed,
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        };
+        let told = stream::iter(receiver.map(|receiver| (receiver, 0)))
+            .flat_map(move |start| stream::unfold(start, follow).boxed());
+        stream::iter(last).chain(told).fuse()
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn notice(records: u64) -> Notice {
+        Notice::Stratum {
+            stratum: "train/short".to_owned(),
+            records,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_slow_loses_the_oldest_and_is_told_how_many() {
+        let board = Board::default();
+        let (channel, stream) = (board.channel(), board.stream());
+        let many = KEPT as u64 + 300;
+        (1..many).for_each(|n| board.tell(notice(n)));
+        board.close(notice(0));
+        let from_channel: Vec<Told> = channel.iter().collect();
+        let from_stream: Vec<Told> = stream.collect().await;
+        for told in [&from_channel, &from_stream] {
+            assert_eq!(told.len(), KEPT);
+            assert_eq!(told[0].number, 300, "the oldest are gone");
+            assert_eq!(told.last().map(|told| told.lost), Some(300));
+            assert!(told.windows(2).all(|w| w[0].number + 1 == w[1].number));
+        }
+    }
+
+    #[tokio::test]
+    async fn who_keeps_up_gets_all_and_then_the_end() {
+        let board = Board::default();
+        let channel = board.channel();
+        let mut stream: Box<dyn Stream<Item = Told> + Unpin> = Box::new(board.stream());
+        for n in 0..3 * KEPT as u64 {
+            board.tell(notice(n));
+            let told = channel.try_recv().expect("told");
+            assert_eq!((told.number, told.lost), (n, 0));
+            assert_eq!(stream.next().await, Some(told));
+        }
+        let end = Notice::Ended {
+            state: State::Published,
+        };
+        board.close(end.clone());
+        board.tell(notice(1));
+        board.close(notice(2));
+        for mut late in [stream, Box::new(board.stream())] {
+            assert_eq!(late.next().await.map(|told| told.notice), Some(end.clone()));
+            assert_eq!(late.next().await, None);
+            assert_eq!(late.next().await, None, "and may be asked again");
+        }
+        for late in [channel, board.channel()] {
+            let told: Vec<Notice> = late.into_iter().map(|told| told.notice).collect();
+            assert_eq!(told, std::slice::from_ref(&end));
+        }
+    }
+
+    #[test]
+    fn who_has_gone_is_forgotten() {
+        let board = Board::default();
+        drop(board.channel());
+        board.tell(notice(1));
+        assert!(board.inner().channels.is_empty());
+    }
+
+    #[test]
+    fn a_notice_is_one_flat_object() {
+        let told = Told {
+            number: 3,
+            at: Duration::from_millis(1500),
+            lost: 0,
+            notice: Notice::Incident {
+                event: Event::Restart {
+                    actor: "fetcher-1".to_owned(),
+                },
+            },
+        };
+        let expected = serde_json::json!({
+            "number": 3, "at_seconds": 1.5, "lost": 0,
+            "notice": "incident", "event": "restart", "actor": "fetcher-1",
+        });
+        assert_eq!(serde_json::json!(told), expected);
+    }
+}

@@ -1,0 +1,245 @@
+//! A run at one moment, whole: what the live page, the report, `status()` and metrics show.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::actors::ActorView;
+use super::chunks::{ChunkState, ChunkView};
+use super::notices::State;
+use super::series::Point;
+use super::spread::Spread;
+use super::{Counters, Phase, Snapshot};
+
+/// Which run it is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunInfo {
+    /// Random, made once for the run.
+    pub id: String,
+    /// The dataset's name.
+    pub dataset: String,
+    /// Where it goes, for a person.
+    pub location: String,
+    /// Of the settings.
+    pub fingerprint: String,
+    /// Of the ranks.
+    pub seed: String,
+    /// When the run started (not this start of it), RFC 3339.
+    pub started_at: String,
+    /// Whether an earlier start is continued.
+    pub resumed: bool,
+    /// What the source says of itself: no secrets.
+    pub source: Value,
+    /// What is sampled.
+    pub selection: Value,
+}
+
+/// A run at one moment. Durations are in milliseconds, sizes in bytes.
+#[derive(Debug, Clone, Serialize)]
+pub struct View {
+    /// gleaner's.
+    pub version: &'static str,
+    /// Which run; absent before it is set up.
+    pub run: Option<RunInfo>,
+    /// Whether it goes on, and how it ended.
+    pub state: State,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// What it is doing.
+    pub phase: Phase,
+    /// Since this start of it.
+    pub elapsed_ms: u64,
+    /// What is left of the phase, where that can be told.
+    pub eta_ms: Option<u64>,
+    /// Those of the pass, and those that were split.
+    pub chunks: Vec<ChunkView>,
+    /// Who works.
+    pub actors: Vec<ActorView>,
+    /// What waits.
+    pub queues: Vec<QueueView>,
+    /// Payload between actors.
+    pub in_flight: InFlight,
+    /// Sums.
+    pub totals: Totals,
+    /// Those with a target.
+    pub strata: Vec<StratumView>,
+    /// What did not go as planned, by kind.
+    pub events: BTreeMap<&'static str, u64>,
+    /// The last of them, the oldest first.
+    pub recent: Vec<Recent>,
+    /// Invalid records by the code of their first fault.
+    pub invalid: BTreeMap<&'static str, u64>,
+    /// Warnings of the records written.
+    pub warnings: BTreeMap<&'static str, u64>,
+    /// The run over time.
+    pub series: Vec<Point>,
+    /// The manifest, once it is published.
+    pub provenance: Option<Value>,
+}
+
+/// Something that waits.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueueView {
+    /// What.
+    pub name: &'static str,
+    /// How many.
+    pub now: u64,
+}
+
+/// Bytes between actors.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct InFlight {
+    /// At this moment.
+    pub now: u64,
+    /// The most so far.
+    pub most: u64,
+    /// The most that is allowed.
+    pub budget: u64,
+}
+
+/// Sums over the run.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Totals {
+    /// Rows read.
+    pub rows: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes there are to read; 0 if unknown.
+    pub bytes_total: u64,
+    /// Bytes written to the dataset.
+    pub bytes_written: u64,
+    /// Of these, sent by an earlier start.
+    pub bytes_kept: u64,
+    /// Chunks there are.
+    pub chunks_total: u64,
+    /// Chunks read or replayed.
+    pub chunks_done: u64,
+    /// Of these, replayed.
+    pub chunks_replayed: u64,
+    /// Attempts that failed.
+    pub chunks_failed: u64,
+}
+
+/// A stratum at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct StratumView {
+    /// `train/short`
+    pub name: String,
+    /// Records wanted.
+    pub target: u64,
+    /// Conversations seen that belong to it.
+    pub population: u64,
+    /// Candidates held.
+    pub candidates: u64,
+    /// Records validated.
+    pub validated: u64,
+    /// Valid records taken.
+    pub written: u64,
+    /// How the records are spread.
+    #[serde(flatten)]
+    pub spread: Spread,
+}
+
+/// Something that did not go as planned.
+#[derive(Debug, Clone, Serialize)]
+pub struct Recent {
+    /// Counts these from 0.
+    pub number: u64,
+    /// Since this start of the run.
+    pub at_ms: u64,
+    /// As [`super::events::KINDS`] has it.
+    pub kind: &'static str,
+    /// For a person.
+    pub text: String,
+}
+
+impl Counters {
+    /// The run at this moment.
+    pub fn view(&self) -> View {
+        let now = self.snapshot();
+        let elapsed = self.board().elapsed();
+        let chunks = self.chunk_map.view();
+        let waits =
+            |chunk: &&ChunkView| matches!(chunk.state, ChunkState::Waiting | ChunkState::Retrying);
+        let findings = self.findings();
+        let placed: u64 = self.strata.iter().map(|s| s.taken.get()).sum();
+        let validated: u64 = self.strata.iter().map(|s| s.validated.get()).sum();
+        let invalid: u64 = findings.invalid.values().sum();
+        let queue = |name, now| QueueView { name, now };
+        let queues = vec![
+            queue("chunks waiting", chunks.iter().filter(waits).count() as u64),
+            queue("fetchers held back", now.paused),
+            queue(
+                "records validated, not placed yet",
+                validated.saturating_sub(placed + invalid),
+            ),
+        ];
+        let strata = now
+            .strata
+            .iter()
+            .zip(&self.strata)
+            .map(|(now, counters)| StratumView {
+                name: now.stratum.clone(),
+                target: now.target,
+                population: now.population,
+                candidates: now.candidates,
+                validated: now.validated,
+                written: now.written,
+                spread: counters.spread(),
+            });
+        View {
+            version: env!("CARGO_PKG_VERSION"),
+            run: self.info.get().cloned(),
+            state: self.state(),
+            error: self.error(),
+            phase: now.phase,
+            elapsed_ms: elapsed.as_millis() as u64,
+            eta_ms: self.left(&now).map(|left| left.as_millis() as u64),
+            chunks,
+            actors: self.actors.view(),
+            queues,
+            in_flight: InFlight {
+                now: now.in_flight,
+                most: now.in_flight_most,
+                budget: self.budget.get(),
+            },
+            totals: Totals {
+                rows: now.rows,
+                bytes: now.bytes,
+                bytes_total: now.bytes_total,
+                bytes_written: now.bytes_written,
+                bytes_kept: self.kept.get(),
+                chunks_total: now.chunks_total,
+                chunks_done: now.chunks_done,
+                chunks_replayed: now.chunks_replayed,
+                chunks_failed: now.chunks_failed,
+            },
+            strata: strata.collect(),
+            recent: self.events.recent_views(),
+            events: now.events,
+            invalid: findings.invalid,
+            warnings: findings.warnings,
+            series: self.series.points(),
+            provenance: self.provenance.get().cloned(),
+        }
+    }
+
+    /// What is left of the phase: as long as it took so far, for each part that is done.
+    pub fn left(&self, now: &Snapshot) -> Option<Duration> {
+        let sum =
+            |count: fn(&super::StratumSnapshot) -> u64| now.strata.iter().map(count).sum::<u64>();
+        let (done, all) = match now.phase {
+            Phase::Reading if now.bytes_total > 0 => (now.bytes, now.bytes_total),
+            Phase::Census | Phase::Reading => (now.chunks_done, now.chunks_total),
+            Phase::Writing => (sum(|s| s.written), sum(|s| s.target.min(s.population))),
+            _ => return None,
+        };
+        if done == 0 || done >= all || self.state().is_final() {
+            return None;
+        }
+        let so_far = self.in_phase();
+        Some(so_far.mul_f64((all - done) as f64 / done as f64))
+    }
+}

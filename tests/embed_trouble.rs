@@ -1,0 +1,345 @@
+//! Hosts that are impatient, and parts of theirs that misbehave: nothing hangs, nothing of a run that
+//! is over goes on, and the next start is not disturbed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use actix::{Actor, Context, Handler};
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, pending};
+use gleaner::domain::rule::{Candidate, Rule};
+use gleaner::pipeline::RunError;
+use gleaner::pipeline::reception::Subscribe;
+use gleaner::runtime::CpuPool;
+use gleaner::sink::local_dir::LocalDir;
+use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::telemetry::{Notice, State, Told};
+use gleaner::{Pipeline, PipelineBuilder};
+use tokio::sync::mpsc;
+
+const CONFIG: &str = "
+name = 'd'
+source.kind = 'synthetic'
+source.synthetic.conversations = 800
+chunks.count = 12
+[selection.targets]
+train = { short = 20, medium = 10, long = 10 }
+val = { short = 2, medium = 2, long = 2 }
+test = { short = 2, medium = 2, long = 2 }
+";
+
+fn run_in(folder: &Path) -> PipelineBuilder {
+    Pipeline::builder()
+        .config(CONFIG)
+        .out(&folder.join("out").display().to_string())
+        .work_dir(folder.join("work"))
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// Whoever is told that a run has ended may start the next one in the same place, at once.
+#[test]
+fn nothing_of_a_cancelled_run_disturbs_the_next() {
+    let pool = Arc::new(CpuPool::new(2).expect("threads"));
+    for local in [true, false] {
+        let folder = folder();
+        let start = || {
+            run_in(folder.path())
+                .pool(Arc::clone(&pool))
+                .build()
+                .expect("free")
+        };
+        for nth in 0..8 {
+            let heard = |run: &gleaner::Handle| {
+                let events = run.events();
+                (0..nth).for_each(|_| drop(events.recv()));
+            };
+            let result = match local {
+                true => actix_rt::System::new().block_on(async {
+                    let run = start().spawn_local();
+                    let mut events = run.event_stream();
+                    for _ in 0..nth {
+                        events.next().await;
+                    }
+                    run.cancel();
+                    run.join().await
+                }),
+                false => {
+                    let run = start().spawn_thread().expect("a thread");
+                    heard(&run);
+                    run.cancel();
+                    run.join_blocking()
+                }
+            };
+            assert!(
+                matches!(result, Err(RunError::Cancelled) | Ok(_)),
+                "{result:?}"
+            );
+            if result.is_ok() {
+                break;
+            }
+        }
+        let last = start().spawn_thread().expect("a thread").join_blocking();
+        // It may have been published by the one before.
+        if let Err(error) = last {
+            assert!(error.to_string().contains("exists already"), "{error}");
+        }
+    }
+}
+
+/// A rule that takes as long as the test wants, and counts how often it was asked.
+struct Slow {
+    asked: Arc<AtomicU64>,
+    begun: std::sync::mpsc::SyncSender<()>,
+    /// Disconnected when it may go on.
+    go_on: crossbeam_channel::Receiver<()>,
+}
+
+impl Rule for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn check(&self, _: &Candidate<'_>) -> Option<String> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        // Full if nobody listens any more.
+        let _ = self.begun.try_send(());
+        let _ = self.go_on.recv();
+        None
+    }
+}
+
+#[test]
+fn rules_are_not_asked_any_more_once_the_run_is_joined() {
+    let folder = folder();
+    let asked = Arc::new(AtomicU64::new(0));
+    let (begun, begins) = std::sync::mpsc::sync_channel(1);
+    let (hold, go_on) = crossbeam_channel::bounded(0);
+    let pool = Arc::new(CpuPool::new(2).expect("threads"));
+    let slow = Slow {
+        asked: Arc::clone(&asked),
+        begun,
+        go_on,
+    };
+    let run = run_in(folder.path())
+        .pool(Arc::clone(&pool))
+        .rule(slow)
+        .build()
+        .expect("ready");
+    let run = run.spawn_thread().expect("a thread");
+    begins.recv().expect("a record");
+    run.cancel();
+    drop(hold);
+    let result = run.join_blocking();
+    assert!(matches!(result, Err(RunError::Cancelled)), "{result:?}");
+    let at_join = asked.load(Ordering::SeqCst);
+    // Both threads of the shared pool are free: this waits for whatever they still do.
+    let other = tempfile::tempdir().expect("a folder");
+    let next = run_in(other.path())
+        .pool(pool)
+        .build()
+        .expect("ready")
+        .spawn_thread();
+    next.expect("a thread").join_blocking().expect("published");
+    assert_eq!(asked.load(Ordering::SeqCst), at_join);
+}
+
+#[test]
+fn a_run_that_was_never_driven_has_ended_all_the_same() {
+    let folder = folder();
+    let run = {
+        let local = tokio::task::LocalSet::new();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("a runtime");
+        let _inside = runtime.enter();
+        let _set = local.enter();
+        run_in(folder.path()).build().expect("ready").spawn_local()
+    };
+    let controller = run.controller();
+    assert!(matches!(run.join_blocking(), Err(RunError::HostStopped)));
+    assert_eq!(controller.status().state, State::Failed);
+    let told: Vec<Told> = controller.events().into_iter().collect();
+    assert!(
+        matches!(
+            told[..],
+            [Told {
+                notice: Notice::Ended { .. },
+                ..
+            }]
+        ),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_run_that_was_never_started_leaves_its_place_as_it_was() {
+    let folder = folder();
+    drop(run_in(folder.path()).build().expect("ready"));
+    assert!(!folder.path().join("work").exists());
+}
+
+struct Listener(mpsc::UnboundedSender<Told>);
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+}
+
+impl Handler<Told> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, told: Told, _: &mut Context<Self>) {
+        self.0.send(told).expect("the test listens");
+    }
+}
+
+/// Whose `put_beside` and `claim` are what the test wants.
+struct Odd {
+    inner: LocalDir,
+    beside: Beside,
+    claim_panics: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Beside {
+    Hangs,
+    Panics,
+}
+
+impl DatasetSink for Odd {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.inner.block_bytes()
+    }
+
+    fn claim<'a>(
+        &'a self,
+        dataset: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        assert!(!self.claim_panics, "a sink of the host's own");
+        self.inner.claim(dataset, claim)
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        self.inner.stage(block)
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.inner.commit(file)
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.publish(dataset, manifest)
+    }
+
+    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.release(dataset)
+    }
+
+    fn put_beside<'a>(&'a self, _: &'a str, _: Vec<u8>) -> BoxFuture<'a, Result<(), SinkError>> {
+        let beside = self.beside;
+        Box::pin(async move {
+            match beside {
+                Beside::Hangs => pending().await,
+                Beside::Panics => panic!("a sink of the host's own"),
+            }
+        })
+    }
+}
+
+fn odd(folder: &Path, beside: Beside, claim_panics: bool) -> PipelineBuilder {
+    // What a file says of another kind of sink is of no consequence.
+    run_in(folder)
+        .set("sink.kind", "azure_blob")
+        .report(true)
+        .sink(Odd {
+            inner: LocalDir::new(folder.join("out")),
+            beside,
+            claim_panics,
+        })
+}
+
+#[test]
+fn a_report_that_cannot_be_put_anywhere_costs_a_note_and_no_dataset() {
+    let folder = folder();
+    let report = odd(folder.path(), Beside::Panics, false)
+        .build()
+        .expect("ready");
+    let report = report
+        .spawn_thread()
+        .expect("a thread")
+        .join_blocking()
+        .expect("published");
+    assert!(
+        report
+            .notes
+            .iter()
+            .any(|note| note.contains("report could not")),
+        "{:?}",
+        report.notes
+    );
+
+    let folder = tempfile::tempdir().expect("a folder");
+    actix_rt::System::new().block_on(async {
+        let run = odd(folder.path(), Beside::Hangs, false)
+            .build()
+            .expect("ready")
+            .spawn_local();
+        let controller = run.controller();
+        let cancelling = async {
+            controller.ended().await;
+            // Who comes late hears of the end.
+            let (heard, mut hears) = mpsc::unbounded_channel();
+            let listener = Listener(heard).start();
+            let address = controller.address();
+            address
+                .send(Subscribe(listener.recipient()))
+                .await
+                .expect("alive");
+            let told = hears.recv().await.expect("the end");
+            assert!(matches!(told.notice, Notice::Ended { .. }), "{told:?}");
+            controller.cancel();
+        };
+        let (result, ()) = tokio::join!(run.join(), cancelling);
+        let notes = result.expect("it was published before").notes;
+        assert!(
+            notes
+                .iter()
+                .any(|note| note.ends_with("beside it: cancelled")),
+            "{notes:?}"
+        );
+    });
+}
+
+#[test]
+fn a_part_that_panics_ends_the_run_and_is_told_of() {
+    let folder = folder();
+    let run = odd(folder.path(), Beside::Panics, true)
+        .build()
+        .expect("ready");
+    let run = run.spawn_thread().expect("a thread");
+    let controller = run.controller();
+    let result = run.join_blocking();
+    assert!(matches!(result, Err(RunError::PartPanicked)), "{result:?}");
+    assert_eq!(controller.status().state, State::Failed);
+    let again = odd(folder.path(), Beside::Panics, false)
+        .build()
+        .expect("free");
+    again
+        .spawn_thread()
+        .expect("a thread")
+        .join_blocking()
+        .expect("published");
+}

@@ -1,0 +1,109 @@
+//! After `join` nothing of a run is left: no thread, no task, no open file. One test in a program of
+//! its own, because it counts what the process has.
+
+use std::fs;
+use std::path::Path;
+
+use gleaner::{Pipeline, PipelineBuilder};
+
+const CONFIG: &str = "
+name = 'd'
+source.kind = 'synthetic'
+source.synthetic.conversations = 1500
+[selection.targets]
+train = { short = 20, medium = 20, long = 20 }
+val = { short = 2, medium = 2, long = 2 }
+test = { short = 2, medium = 2, long = 2 }
+";
+
+fn run_in(folder: &Path) -> PipelineBuilder {
+    Pipeline::builder()
+        .config(CONFIG)
+        .out(&folder.join("out").display().to_string())
+        .work_dir(folder.join("work"))
+}
+
+/// Threads and open files of this process.
+fn holdings() -> (Vec<String>, Vec<String>) {
+    let entries = |path: &str| fs::read_dir(path).expect("Linux").flatten();
+    let mut threads: Vec<String> = entries("/proc/self/task")
+        .filter_map(|task| fs::read_to_string(task.path().join("comm")).ok())
+        .collect();
+    threads.sort();
+    let mut files: Vec<String> = entries("/proc/self/fd")
+        .filter_map(|file| fs::read_link(file.path()).ok())
+        .map(|file| file.display().to_string())
+        // Of another kind each time: the folder that is being listed.
+        .filter(|file| !file.starts_with("/proc"))
+        .map(|file| {
+            file.trim_end_matches(|c: char| c.is_ascii_digit() || "[]".contains(c))
+                .to_owned()
+        })
+        .collect();
+    files.sort();
+    (threads, files)
+}
+
+#[test]
+fn a_run_that_is_joined_leaves_nothing_behind() {
+    // What the first run sets up once for the process is no leak.
+    let first = tempfile::tempdir().expect("a folder");
+    let run = run_in(first.path())
+        .build()
+        .expect("ready")
+        .spawn_thread()
+        .expect("a thread");
+    run.join_blocking().expect("published");
+    let before = holdings();
+    let dirty =
+        |end: &str, after: &(Vec<String>, Vec<String>)| format!("{end}: {before:?}, {after:?}");
+
+    for _ in 0..3 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = run_in(folder.path())
+            .build()
+            .expect("ready")
+            .spawn_thread()
+            .expect("a thread");
+        let (events, stream) = (run.events(), run.event_stream());
+        run.join_blocking().expect("published");
+        drop((events, stream));
+        let after = holdings();
+        assert!(after == before, "{}", dirty("published", &after));
+    }
+    for cancels in [true, false] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = run_in(folder.path())
+            .build()
+            .expect("ready")
+            .spawn_thread()
+            .expect("a thread");
+        run.events().recv().expect("it has begun");
+        match cancels {
+            true => run.cancel(),
+            false => run.drain(),
+        }
+        let controller = run.controller();
+        let result = run.join_blocking();
+        let after = holdings();
+        assert!(after == before, "{}", dirty(&format!("{result:?}"), &after));
+        // Who still holds the controller holds no more than the counters.
+        assert!(controller.status().state.is_final());
+    }
+    // In a host's system: what is left when the run is joined is the host's own.
+    let folder = tempfile::tempdir().expect("a folder");
+    actix_rt::System::new().block_on(async {
+        run_in(folder.path())
+            .build()
+            .expect("ready")
+            .spawn_local()
+            .join()
+            .await
+            .expect("published");
+        let (threads, _) = holdings();
+        let of_run = threads.iter().filter(|name| name.starts_with("gleaner"));
+        assert_eq!(of_run.count(), 0, "{threads:?}");
+    });
+    let after = holdings();
+    assert!(after == before, "{}", dirty("in a system", &after));
+}
