@@ -415,22 +415,20 @@ async fn within_one_thread() {
     assert_eq!(digest(from_set.await), from_thread);
 }
 
-#[test]
-fn within_actix_on_this_arbiter_and_on_another() {
-    actix_rt::System::new().block_on(async {
-        let (one, two) = (folder(), folder());
-        let here = run_in(one.path()).build().expect("ready").spawn_local();
-        let arbiter = actix_rt::Arbiter::new();
-        let there = run_in(two.path())
-            .build()
-            .expect("ready")
-            .spawn_on(&arbiter.handle())
-            .await;
-        let (here, there) = tokio::join!(here.join(), there.expect("alive").join());
-        assert_eq!(digest(here), digest(there));
-        arbiter.stop();
-        arbiter.join().expect("no panic");
-    });
+#[actix::test]
+async fn within_actix_on_this_arbiter_and_on_another() {
+    let (one, two) = (folder(), folder());
+    let here = run_in(one.path()).build().expect("ready").spawn_local();
+    let arbiter = actix_rt::Arbiter::new();
+    let there = run_in(two.path())
+        .build()
+        .expect("ready")
+        .spawn_on(&arbiter.handle())
+        .await;
+    let (here, there) = tokio::join!(here.join(), there.expect("alive").join());
+    assert_eq!(digest(here), digest(there));
+    arbiter.stop();
+    arbiter.join().expect("no panic");
 }
 
 /// An actor that takes its notices, each after a while if it is a slow one.
