@@ -181,14 +181,20 @@ pub(crate) async fn run_under(
         Err(failure) => telemetry.ended(State::Failed, error(failure)),
     }
     status.close().await;
+    // Last: killed before, the next start finds its own dataset and finishes; killed after, it would
+    // begin anew.
+    let result = result.and_then(|(report, mut work_dir)| {
+        work_dir.record.state = RunState::Published;
+        work_dir.save()?;
+        work_dir.clear()?;
+        Ok(report)
+    });
     drop(lock);
     result
 }
 
 /// Sources and sinks may be of the host's own: a panic of theirs ends the run, not the host's task.
-async fn survive_parts(
-    run: impl Future<Output = Result<RunReport, RunError>>,
-) -> Result<RunReport, RunError> {
+async fn survive_parts<T>(run: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
     let survived = AssertUnwindSafe(run).catch_unwind().await;
     survived.unwrap_or(Err(RunError::PartPanicked))
 }
@@ -206,7 +212,7 @@ async fn publish_all(
     orders: &Orders,
     watch: &DeathWatch,
     deaths: &mut mpsc::UnboundedReceiver<Death>,
-) -> Result<RunReport, RunError> {
+) -> Result<(RunReport, WorkDir), RunError> {
     let begun = Instant::now();
     parts.telemetry.enter(Phase::Starting);
     let (survey, claimed) = match begin(&parts).await {
@@ -315,34 +321,32 @@ fn patient(parts: &RunParts) -> Patient<'_> {
     }
 }
 
-/// After publishing: the claim goes back, the work directory is emptied.
+/// After publishing: the claim goes back.
 async fn finish(
-    mut parts: RunParts,
+    parts: RunParts,
     manifest: Manifest,
     begun: Instant,
     chunks_replayed: u64,
     mut notes: Vec<String>,
-) -> Result<RunReport, RunError> {
+) -> Result<(RunReport, WorkDir), RunError> {
     let releasing = parts.sink.release(&manifest.dataset);
     let sink = patient(&parts);
     if let Err(error) = sink.wait("give back", &manifest.dataset, releasing).await {
         // The dataset is there; a claim beside it keeps nobody from anything.
         notes.push(format!("its claim is left there: {error}"));
     }
-    parts.work_dir.record.state = RunState::Published;
-    parts.work_dir.save()?;
-    parts.work_dir.clear()?;
     // Nobody has set it before.
     let _ = parts.telemetry.provenance.set(json!(manifest));
     parts.telemetry.enter(Phase::Done);
-    Ok(RunReport {
+    let report = RunReport {
         location: format!("{}/{}", parts.sink.location(), manifest.dataset),
         manifest,
         elapsed: begun.elapsed(),
         resumed: parts.work_dir.resumed,
         chunks_replayed,
         notes,
-    })
+    };
+    Ok((report, parts.work_dir))
 }
 
 /// Pins the inputs of a new run, or holds them against those of the start before.
