@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use super::exit::CliError;
 use crate::pipeline::Controller;
-use crate::telemetry::{metrics, report};
+use crate::telemetry::{View, metrics, report};
 
 /// How often a live page is told how the run is.
 const EVERY: Duration = Duration::from_millis(500);
@@ -209,7 +209,7 @@ async fn page() -> impl IntoResponse {
 async fn status(State(shown): State<Shown>) -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, "application/json")],
-        view(&shown.run),
+        json(&shown.run.status()),
     )
 }
 
@@ -219,9 +219,9 @@ async fn prometheus(State(shown): State<Shown>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
-fn view(run: &Controller) -> String {
+fn json(view: &View) -> String {
     // A view always serializes: its keys are strings and its numbers finite.
-    serde_json::to_string(&run.status()).unwrap_or_default()
+    serde_json::to_string(view).unwrap_or_default()
 }
 
 /// A view now and then, and one more when the run has ended: then it is over.
@@ -248,8 +248,7 @@ async fn events(State(shown): State<Shown>) -> Sse<impl Stream<Item = Result<Eve
         }
         let view = watched.run.status();
         watched.over = view.state.is_final();
-        let json = serde_json::to_string(&view).unwrap_or_default();
-        Some((Ok(Event::default().data(json)), watched))
+        Some((Ok(Event::default().data(json(&view))), watched))
     });
     Sse::new(views).keep_alive(KeepAlive::default())
 }

@@ -444,7 +444,6 @@ impl Pipeline {
             let Some(parts) = parts else { return };
             let (pool, sink) = (Arc::clone(&parts.pool), Arc::clone(&parts.sink));
             let own = parts.settings.workers.patience;
-            let patience = sink.patience().map_or(own, |patience| patience.max(own));
             let mut result = tokio::select! {
                 biased;
                 result = run_under(parts, &orders, std::future::pending()) => result,
@@ -453,10 +452,7 @@ impl Pipeline {
             if let (true, Ok(published)) = (report, &mut result) {
                 let name = format!("{}.report.html", published.manifest.dataset);
                 let page = report::html(&telemetry.view()).into_bytes();
-                let patient = Patient {
-                    sink: &*sink,
-                    patience,
-                };
+                let patient = Patient::new(&*sink, own);
                 let putting = patient.wait("write", &name, sink.put_beside(&name, page));
                 let put = tokio::select! {
                     put = AssertUnwindSafe(putting).catch_unwind() => {

@@ -314,11 +314,7 @@ async fn begin(parts: &RunParts) -> Result<(Option<Survey>, Claim), RunError> {
 
 /// The sink, outside of the actors.
 fn patient(parts: &RunParts) -> Patient<'_> {
-    let own = parts.settings.workers.patience;
-    Patient {
-        sink: &*parts.sink,
-        patience: (parts.sink.patience()).map_or(own, |patience| patience.max(own)),
-    }
+    Patient::new(&*parts.sink, parts.settings.workers.patience)
 }
 
 /// After publishing: the claim goes back.

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::RunError;
@@ -25,6 +25,7 @@ use crate::domain::rule::Rule;
 use crate::domain::validation::Code;
 use crate::fault;
 use crate::sink::{Block, DatasetSink, FileCommit, SinkError};
+use crate::telemetry::serde_name;
 
 /// What the manifest says besides the harvest.
 pub struct PublishParts<'a> {
@@ -56,7 +57,20 @@ pub struct Patient<'a> {
     pub patience: Duration,
 }
 
-impl Patient<'_> {
+/// How long a part of the run may take without a sign of progress: as long as any, or as it says
+/// itself where that is longer.
+pub(super) fn patience(own: Duration, of_part: Option<Duration>) -> Duration {
+    of_part.map_or(own, |patience| patience.max(own))
+}
+
+impl<'a> Patient<'a> {
+    /// A sink, in a run where any part may take so long.
+    pub fn new(sink: &'a dyn DatasetSink, own: Duration) -> Self {
+        Self {
+            sink,
+            patience: patience(own, sink.patience()),
+        }
+    }
     /// Waits for an answer, for a while.
     ///
     /// # Errors
@@ -292,13 +306,5 @@ fn population(harvest: &Harvest, only_complete: bool) -> Population {
         incomplete: (!only_complete).then_some(tally.incomplete),
         out_of_range: harvest.grouped.out_of_range,
         no_target: harvest.grouped.no_target,
-    }
-}
-
-/// The name that serde gives a unit variant.
-fn serde_name(value: &impl serde::Serialize) -> String {
-    match json!(value) {
-        Value::String(name) => name,
-        other => other.to_string(),
     }
 }

@@ -216,8 +216,10 @@ impl Supervisor {
         if self.is_draining() {
             return self.end(Err(RunError::Interrupted));
         }
+        let shape = self.parts.rows.shape(&tallies);
+        let shape = shape.unwrap_or(RowShape::Conversations);
         if self.recovery.missing.is_empty() {
-            return self.write_open_strata(context);
+            return self.write_open_strata(shape, context);
         }
         let (spool, missing) = (
             self.parts.fetch.spool.clone(),
@@ -225,18 +227,17 @@ impl Supervisor {
         );
         let pool = Arc::clone(&self.parts.fetch.pool);
         let settling = async move { pool.blocking(move || spool.settle_missing(&missing)).await };
-        self.follow(settling, context, |supervisor, settled, context| {
+        self.follow(settling, context, move |supervisor, settled, context| {
             if supervisor.filed(settled).is_some() {
-                supervisor.write_open_strata(context);
+                supervisor.write_open_strata(shape, context);
             }
         });
     }
 
-    fn write_open_strata(&mut self, context: &mut Context<Self>) {
-        let tallies = self.all_tallies();
+    /// The samplers that are not done write records of rows of this shape.
+    fn write_open_strata(&mut self, shape: RowShape, context: &mut Context<Self>) {
         self.parts.telemetry.enter(Phase::Writing);
-        let shape = self.parts.rows.shape(&tallies);
-        let crew = self.crew(shape.unwrap_or(RowShape::Conversations));
+        let crew = self.crew(shape);
         let mut open = self.staff.samplers.clone();
         open.retain(|(stratum, _)| !self.results.contains_key(stratum));
         (self.writing, self.needs_more) = (open.len(), false);

@@ -24,6 +24,7 @@ use super::messages::{
     Absorb, ActorDied, ChunkFetched, Drain, Fetched, Grouped, LeaseReply, RequestLease,
     StratumResult, Task,
 };
+use super::publish::patience;
 use super::recovery::{RETRY, Recovery};
 use super::rows_report::RowsReport;
 use super::sampler::WriteParts;
@@ -405,8 +406,7 @@ impl Actor for Supervisor {
 
 /// How long a lease lasts after its last sign of progress.
 pub(super) fn lease_time(parts: &SupervisorParts) -> Duration {
-    let own = parts.worker_patience;
-    parts.patience.map_or(own, |patience| patience.max(own))
+    patience(parts.worker_patience, parts.patience)
 }
 
 impl Handler<RequestLease> for Supervisor {

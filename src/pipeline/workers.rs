@@ -20,6 +20,7 @@ use super::death_watch::{ActorId, Cause, Death, Role};
 use super::deduper::{DedupParts, Deduper};
 use super::error::RunError;
 use super::fetcher::Fetcher;
+use super::publish::patience as patience_of;
 use super::recovery::RETRY;
 use super::roster::Roster;
 use super::sampler::{Crew, Sampler};
@@ -439,7 +440,7 @@ impl Supervisor {
                 _ => continue,
             };
             let own = self.parts.worker_patience;
-            let patience = patience.map_or(own, |patience| patience.max(own));
+            let patience = patience_of(own, patience);
             if self.staff.vitals.silence(id, hand.pulse.read(), now) >= patience {
                 silent.push((id, name, None));
             }
@@ -447,11 +448,7 @@ impl Supervisor {
         // Samplers wait for validators and uploaders, which are looked after themselves: they have
         // the time to be ended and started again.
         let own = self.parts.worker_patience;
-        let patience = self
-            .parts
-            .sink
-            .patience()
-            .map_or(own, |of_sink| of_sink.max(own));
+        let patience = patience_of(own, self.parts.sink.patience());
         let patience = 3 * patience;
         for (&id, (name, pulse)) in &self.staff.domain {
             if self.staff.vitals.silence(id, pulse.read(), now) >= patience {

@@ -7,6 +7,7 @@
 
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 
+use super::serde_name;
 use super::view::View;
 
 /// What there is: name, whether it only grows, and what it is.
@@ -136,7 +137,11 @@ pub fn publish(view: &View) {
         );
     }
     for (state, chunks) in tally(super::chunks::STATES, view.chunks.iter().map(|c| c.state)) {
-        level("gleaner_chunks", &[("state", name(state))], chunks as f64);
+        level(
+            "gleaner_chunks",
+            &[("state", serde_name(&state))],
+            chunks as f64,
+        );
     }
     for role in super::actors::ROLES {
         let of_role = || view.actors.iter().filter(|actor| actor.role == role);
@@ -147,7 +152,7 @@ pub fn publish(view: &View) {
             restarts,
         );
         for (state, actors) in tally(super::actors::STATES, of_role().map(|a| a.state)) {
-            let labels = [("role", role.to_owned()), ("state", name(state))];
+            let labels = [("role", role.to_owned()), ("state", serde_name(&state))];
             level("gleaner_actors", &labels, actors as f64);
         }
     }
@@ -180,10 +185,10 @@ pub fn publish(view: &View) {
         }
     }
     for (phase, is) in tally(super::Phase::ALL, [view.phase].into_iter()) {
-        level("gleaner_phase", &[("phase", name(phase))], is as f64);
+        level("gleaner_phase", &[("phase", serde_name(&phase))], is as f64);
     }
     for (state, is) in tally(super::notices::STATES, [view.state].into_iter()) {
-        level("gleaner_state", &[("state", name(state))], is as f64);
+        level("gleaner_state", &[("state", serde_name(&state))], is as f64);
     }
     level(
         "gleaner_elapsed_seconds",
@@ -204,12 +209,4 @@ fn tally<T: PartialEq + Copy, const N: usize>(
         }
     }
     all.into_iter().zip(counts)
-}
-
-/// The name that serde gives a unit variant.
-fn name(value: impl serde::Serialize) -> String {
-    match serde_json::json!(value) {
-        serde_json::Value::String(name) => name,
-        other => other.to_string(),
-    }
 }

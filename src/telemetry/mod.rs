@@ -435,3 +435,11 @@ pub struct StratumSnapshot {
     /// Valid records taken.
     pub written: u64,
 }
+
+/// The name that serde gives a unit variant.
+pub(crate) fn serde_name(value: &impl serde::Serialize) -> String {
+    match serde_json::json!(value) {
+        Value::String(name) => name,
+        other => other.to_string(),
+    }
+}

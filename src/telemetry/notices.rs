@@ -250,11 +250,6 @@ impl Board {
         }
     }
 
-    /// How many there were so far.
-    pub fn told(&self) -> u64 {
-        self.inner().next
-    }
-
     /// Tells the last notice: listeners get what they have not taken yet, and then the end. Who comes
     /// later gets this one.
     pub fn close(&self, notice: Notice) {
