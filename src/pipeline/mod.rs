@@ -82,7 +82,7 @@ use crate::domain::rule::Rule;
 use crate::domain::timestamp::Ticks;
 use crate::fault::Faults;
 use crate::runtime::CpuPool;
-use crate::runtime::buffers::Buffers;
+use crate::runtime::buffers::{Buffers, PAGE};
 use crate::sink::{Claim, ClaimRecord, DatasetSink};
 use crate::source::{ConversationSource, SourceError, Survey};
 use crate::spool::payloads::{PayloadError, Payloads};
@@ -466,7 +466,7 @@ impl Harvesting<'_> {
             stop: Arc::clone(&stop),
             faults: parts.faults.clone(),
         });
-        let blocks = Buffers::new(parts.sink.block_bytes());
+        let blocks = Buffers::new(parts.sink.block_bytes() + PAGE);
         let samplers = selection.strata().filter_map(|stratum| {
             let target = selection.target(stratum)?;
             let (split, bucket) = (selection.split(stratum), selection.bucket(stratum));

@@ -7,6 +7,10 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Bytes in a page: what disks that are written to past the page cache want addresses, offsets and
+/// lengths to be multiples of.
+pub const PAGE: usize = 4096;
+
 /// Buffers of about one size.
 #[derive(Debug, Clone)]
 pub struct Buffers {
@@ -32,6 +36,16 @@ impl Buffers {
             bytes,
             home: Some(self.clone()),
         }
+    }
+
+    /// A buffer with room for `capacity` bytes from the first page that begins in it. Gives the
+    /// length of what is before that page too: the buffer is filled up to there.
+    pub fn take_page(&self, capacity: usize) -> (Buffer, usize) {
+        let mut buffer = self.take(capacity + PAGE);
+        let address = buffer.as_ptr().addr();
+        let before = address.next_multiple_of(PAGE) - address;
+        buffer.resize(before, 0);
+        (buffer, before)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
@@ -95,6 +109,16 @@ mod tests {
         assert_eq!(second.as_ptr(), memory);
         let third = buffers.take(80);
         assert_ne!(third.as_ptr(), memory, "one buffer has one owner");
+    }
+
+    #[test]
+    fn a_page_begins_where_it_is_said_and_nothing_moves_it() {
+        let buffers = Buffers::new(3 * PAGE);
+        let (mut buffer, before) = buffers.take_page(2 * PAGE);
+        buffer.extend_from_slice(&[1; 2 * PAGE]);
+        let page = &buffer[before..];
+        assert!(page.as_ptr().addr().is_multiple_of(PAGE));
+        assert_eq!(page, [1; 2 * PAGE]);
     }
 
     #[test]

@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,16 +29,15 @@ use crate::runtime::{Jobs, tracked};
 
 mod claim;
 mod durable;
+mod part;
 
 use claim::{look, put_claim};
 use durable::{make_folder, put_new, remove_if_empty, remove_if_there, replace, sync_folder};
+use part::Part;
 
 /// A block: large enough that a write costs nothing beside its bytes, small enough for eight of
 /// them to be in memory.
 const BLOCK_BYTES: usize = 1 << 20;
-
-/// Bytes after which a file's write-back is begun, so that the sync at its end has little to do.
-const WRITE_BACK_BYTES: u64 = 32 << 20;
 
 /// How often a claim looks again when others claim at the same moment. Each look but the first
 /// follows a claim by another run that was put or given back meanwhile, so two are nearly always
@@ -55,33 +53,6 @@ pub struct LocalDir {
     parts: Arc<Mutex<BTreeMap<PathBuf, Arc<Part>>>>,
     /// Work on files.
     jobs: Jobs,
-}
-
-/// A file that is being written.
-#[derive(Debug)]
-struct Part {
-    file: File,
-    state: Mutex<PartState>,
-}
-
-#[derive(Debug, Default)]
-struct PartState {
-    /// Offset and length of the blocks written, by index.
-    blocks: BTreeMap<u32, (u64, u64)>,
-    /// Whether a commit has had it, with success or without.
-    over: bool,
-}
-
-impl PartState {
-    /// Whether all blocks of a file were written, one behind the other.
-    fn holds(&self, receipts: &[BlockReceipt]) -> bool {
-        let mut end = 0;
-        receipts.iter().all(|receipt| {
-            let offset = end;
-            end += receipt.bytes;
-            self.blocks.get(&receipt.index) == Some(&(offset, receipt.bytes))
-        })
-    }
 }
 
 impl LocalDir {
@@ -136,26 +107,17 @@ impl LocalDir {
             fs::create_dir_all(folder)?;
         }
         // What an earlier start has left is written anew.
-        let part = Arc::new(Part {
-            file: File::create(part_path(target))?,
-            state: Mutex::default(),
-        });
+        let part = Arc::new(Part::create(&part_path(target))?);
         parts.insert(target.to_owned(), Arc::clone(&part));
         Ok(part)
     }
 
     fn stage_now(&self, block: &Block) -> io::Result<BlockReceipt> {
         let part = self.part_of(&self.path(&block.dataset, &block.path))?;
-        part.file.write_all_at(&block.bytes, block.offset)?;
-        let bytes = block.bytes.len() as u64;
-        if block.offset / WRITE_BACK_BYTES != (block.offset + bytes) / WRITE_BACK_BYTES {
-            part.file.sync_data()?;
-        }
-        let place = (block.offset, bytes);
-        lock(&part.state).blocks.insert(block.index, place);
+        part.write(block)?;
         Ok(BlockReceipt {
             index: block.index,
-            bytes,
+            bytes: block.bytes.len() as u64,
             id: String::new(),
             sent: true,
         })
@@ -185,9 +147,7 @@ impl LocalDir {
         // After a sync that failed nobody knows what is on the disk: there is no second try.
         state.over = true;
         let result = part
-            .file
-            .set_len(commit.bytes)
-            .and_then(|()| part.file.sync_all())
+            .finish(commit.bytes)
             .and_then(|()| fs::rename(part_path(&target), &target))
             .and_then(|()| target.parent().map_or(Ok(()), sync_folder));
         lock(&self.parts).remove(&target);

@@ -1,6 +1,7 @@
 //! What is particular to a folder: crashes between two system calls, and what else lies there.
 
 use super::*;
+use crate::runtime::buffers::{Buffers, PAGE};
 use crate::sink::reader::LocalDataset;
 use crate::testing::sink::{Cut, claim_of, manifest_of};
 use crate::testing::sink_conformance;
@@ -150,6 +151,53 @@ async fn blocks_of_many_threads_make_the_file() {
     let found = fs::read(sink.path("d", "train/a.json")).expect("there");
     assert!(found == cut.bytes());
     assert_eq!(names(&sink.root.join("d/train")), ["a.json"]);
+}
+
+/// A block of a file, whose bytes begin `shift` bytes behind a page.
+fn block(index: u32, offset: u64, bytes: &[u8], shift: usize) -> Block {
+    let buffers = Buffers::new(1 << 20);
+    let (mut buffer, before) = buffers.take_page(shift + bytes.len());
+    buffer.resize(before + shift, 0);
+    buffer.extend_from_slice(bytes);
+    Block {
+        dataset: "d".to_owned(),
+        path: "a".to_owned(),
+        index,
+        offset,
+        bytes: bytes::Bytes::from_owner(buffer).slice(before + shift..),
+    }
+}
+
+#[test]
+fn whole_pages_and_what_is_none_make_one_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.part");
+    let part = Part::create(&path).expect("writable");
+    let content: Vec<u8> = (0..9 * PAGE + 100).map(|i| (i / 7) as u8).collect();
+    // Whole pages; pages and a rest; from within a page; pages whose memory begins within one.
+    let cuts = [0, 2 * PAGE, 4 * PAGE + 9, 6 * PAGE, 9 * PAGE + 100];
+    for (index, cut) in (0..).zip(cuts.windows(2)) {
+        let bytes = &content[cut[0]..cut[1]];
+        let shift = usize::from(index == 3);
+        let block = block(index, cut[0] as u64, bytes, shift);
+        part.write(&block).expect("room");
+    }
+    part.finish(content.len() as u64).expect("room");
+    assert!(fs::read(&path).expect("there") == content);
+}
+
+#[test]
+fn a_file_system_that_turns_pages_down_is_written_to_without_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.part");
+    let part = Part::create(&path).expect("writable");
+    // No file is that long: the system says what it says of pages it does not want.
+    let beyond = block(0, (u64::MAX / PAGE as u64) * PAGE as u64, &[1; PAGE], 0);
+    part.write(&beyond).expect_err("no such place");
+    assert!(part.turned_down());
+    part.write(&block(0, 0, &[2; PAGE], 0)).expect("room");
+    part.finish(PAGE as u64).expect("room");
+    assert_eq!(fs::read(&path).expect("there"), [2; PAGE]);
 }
 
 /// A round that was begun again in the same process may have written more than is wanted now.
