@@ -172,4 +172,32 @@ mod tests {
         assert_eq!(chunk.count, 40 << MAX_SPLIT_DEPTH);
         assert_eq!(chunk.split(), None);
     }
+
+    #[test]
+    fn a_chunk_has_a_name_that_is_fit_for_a_file() {
+        let hash = HashChunk {
+            count: 40,
+            index: 7,
+            depth: 2,
+        };
+        assert_eq!(Chunk::Hash(hash).to_string(), "h40-7");
+        let piece = Piece {
+            file: 3,
+            start: 0,
+            end: 1 << 20,
+        };
+        assert_eq!(Chunk::Piece(piece).to_string(), "f3-0-1048576");
+    }
+
+    #[test]
+    fn a_chunk_is_above_its_parts_and_nothing_else() {
+        let whole = HashChunk::cover(4).nth(1).expect("four");
+        let [left, right] = whole.split().expect("not too deep");
+        let [inner, outer] = right.split().expect("not too deep");
+        for part in [left, right, inner, outer] {
+            assert!(whole.is_above(&part) && !part.is_above(&whole));
+        }
+        assert!(right.is_above(&outer) && !left.is_above(&outer));
+        assert!(!whole.is_above(&whole) && !left.is_above(&right));
+    }
 }

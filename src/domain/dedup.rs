@@ -608,4 +608,38 @@ mod tests {
             assert_eq!((row.turns(), row.is_flawless()), (turns, flawless));
         }
     }
+
+    #[test]
+    fn a_conversation_with_a_gap_or_without_a_beginning_is_incomplete() {
+        let rows = [
+            event(1, 1, 0, 0),
+            event(1, 3, 0, 0),
+            event(2, 2, 0, 0),
+            event(3, 1, 0, 0),
+        ];
+        let (found, tally, _) = outcome(&rows, u64::MAX);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["c3"]);
+        assert_eq!(
+            (tally.incomplete, tally.conversations, tally.kept_rows),
+            (2, 3, 4)
+        );
+    }
+
+    #[test]
+    fn many_short_turns_are_measured_and_not_estimated_too_small() {
+        // Each row lacks nearly every field of a turn, so the record is much longer than the rows.
+        let row = |turn: i64| {
+            format!(
+                r#"{{"Timestamp":"2025-01-01T00:00:00Z","conversationId":"c","turnIndex":{turn}}}"#
+            )
+        };
+        let rows: Vec<String> = (1..=20).map(row).collect();
+        let selection = selection(1);
+        let payloads = rows.iter().map(|row| Ok(Cow::Borrowed(row.as_bytes())));
+        let length = Assembler::new(&selection, Nested::AsIs)
+            .length_of_events::<JsonError>("c", payloads)
+            .expect("good");
+        assert_eq!(outcome(&rows, length).0.len(), 1);
+        assert_eq!(outcome(&rows, length - 1).0.len(), 0);
+    }
 }

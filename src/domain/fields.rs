@@ -116,3 +116,38 @@ impl Seen {
         new
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_its_name_and_its_place() {
+        // Whether a turn has it, whether an assembled conversation has it.
+        let fields = [
+            ("Timestamp", Field::Timestamp, false, false),
+            ("conversationId", Field::ConversationId, false, true),
+            ("userName", Field::UserName, false, true),
+            ("mode", Field::Mode, false, false),
+            ("turnIndex", Field::TurnIndex, true, false),
+            ("userMessage", Field::UserMessage, true, false),
+            ("modelMessage", Field::ModelMessage, true, false),
+            ("promptTokens", Field::PromptTokens, true, true),
+            ("completionTokens", Field::CompletionTokens, true, true),
+            ("llmCallCount", Field::LlmCallCount, true, true),
+            ("trajectory", Field::Trajectory, true, false),
+            ("turnCount", Field::TurnCount, false, true),
+            ("bucket", Field::Bucket, false, true),
+            ("turnsArray", Field::TurnsArray, false, true),
+        ];
+        let mut seen = Seen::default();
+        for (name, field, of_turn, of_conversation) in fields {
+            assert_eq!(Field::of(name.as_bytes()), Some(field), "{name}");
+            assert_eq!(Field::of(name.to_uppercase().as_bytes()), None, "{name}");
+            assert_eq!(field.is_of_turn(), of_turn, "{name}");
+            assert_eq!(field.is_of_conversation(), of_conversation, "{name}");
+            assert!(seen.note(field) && !seen.note(field), "{name}");
+        }
+        assert_eq!(Field::of(b""), None);
+    }
+}

@@ -529,4 +529,112 @@ mod tests {
             assert_eq!(scanner.value().map(drop), expected, "{depth}");
         }
     }
+
+    /// Checks the next value member by member, as its readers do.
+    fn step_through(scanner: &mut Scanner<'_>) -> Result<(), JsonError> {
+        let mut first = true;
+        match scanner.kind()? {
+            Kind::Object => {
+                scanner.open_object()?;
+                while scanner.next_key(first)?.is_some() {
+                    first = false;
+                    step_through(scanner)?;
+                }
+            }
+            Kind::Array => {
+                scanner.open_array()?;
+                while scanner.next_element(first)? {
+                    first = false;
+                    step_through(scanner)?;
+                }
+            }
+            _ => drop(scanner.value()?),
+        }
+        Ok(())
+    }
+
+    fn steps_accept(text: &[u8]) -> bool {
+        let mut scanner = Scanner::new(text);
+        step_through(&mut scanner).is_ok() && scanner.end().is_ok()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #[test]
+        fn step_by_step_the_same_is_accepted(text in nearly_json(), cut in 0usize..200) {
+            for candidate in [text.as_bytes(), &text.as_bytes()[..cut.min(text.len())]] {
+                let whole = Scanner::new(candidate);
+                let mut scanner = whole.clone();
+                let accepted = scanner.value().is_ok() && scanner.end().is_ok();
+                prop_assert_eq!(steps_accept(candidate), accepted);
+            }
+        }
+    }
+
+    #[test]
+    fn commas_stand_between_members_and_nowhere_else() {
+        for (text, good) in [
+            ("[]", true),
+            ("[ ]", true),
+            ("[1]", true),
+            ("[1 , 2]", true),
+            ("{\"a\":1 , \"b\":2}", true),
+            ("[,]", false),
+            ("[,1]", false),
+            ("[1,]", false),
+            ("[1,,2]", false),
+            ("[1 2]", false),
+            ("[1}", false),
+            ("[1", false),
+            ("[", false),
+            ("{,}", false),
+            ("{,\"a\":1}", false),
+            ("{\"a\":1,}", false),
+            ("{\"a\":1,,\"b\":2}", false),
+            ("{\"a\":1 \"b\":2}", false),
+            ("{\"a\" 1}", false),
+            ("{\"a\":}", false),
+            ("{\"a\"}", false),
+            ("{1:1}", false),
+            ("{\"a\":1]", false),
+            ("{\"a\":1", false),
+            ("{", false),
+        ] {
+            assert_eq!(steps_accept(text.as_bytes()), good, "{text}");
+            assert_eq!(check(text.as_bytes()).is_ok(), good, "{text}");
+            assert_eq!(serde_accepts(text.as_bytes()), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn arrays_side_by_side_are_no_deeper_than_one() {
+        let text = format!("[{}[]]", "[],".repeat(500));
+        assert!(steps_accept(text.as_bytes()));
+        // And behind them the innermost that may be there.
+        let inner = MAX_DEPTH as usize - 1;
+        let deepest = "[".repeat(inner) + &"]".repeat(inner);
+        let good = format!("[[],{{}},{deepest}]");
+        assert!(steps_accept(good.as_bytes()));
+        assert!(!steps_accept(format!("[{good}]").as_bytes()));
+    }
+
+    #[test]
+    fn what_was_passed_is_what_lies_between() {
+        let text = br#"[ {"a": 1} , [2, 3] ]"#;
+        let mut scanner = Scanner::new(text);
+        scanner.open_array().expect("an array");
+        for (first, kind, expected) in [
+            (true, Kind::Object, &br#"{"a": 1}"#[..]),
+            (false, Kind::Array, b"[2, 3]"),
+        ] {
+            assert_eq!(scanner.next_element(first), Ok(true));
+            let mut before = scanner.clone();
+            scanner.value().expect("legal");
+            let passed = before.passed(&scanner);
+            assert_eq!((passed.kind, passed.text), (kind, expected));
+            assert!(text[..scanner.position()].ends_with(expected));
+        }
+        assert_eq!(scanner.next_element(false), Ok(false));
+        assert_eq!(scanner.position(), text.len());
+    }
 }

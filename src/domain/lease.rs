@@ -310,13 +310,14 @@ mod tests {
     use crate::domain::chunk::HashChunk;
     use proptest::prelude::*;
 
+    const BACKOFF: Backoff = Backoff {
+        base: Duration::from_secs(1),
+        cap: Duration::from_secs(60),
+    };
+
     fn table(chunks: u32) -> LeaseTable {
-        let backoff = Backoff {
-            base: Duration::from_secs(1),
-            cap: Duration::from_secs(60),
-        };
         let chunks = HashChunk::cover(chunks).map(Chunk::Hash);
-        LeaseTable::new(chunks, Duration::from_secs(10), 3, backoff, 1)
+        LeaseTable::new(chunks, Duration::from_secs(10), 3, BACKOFF, 1)
     }
 
     fn grant(table: &mut LeaseTable, now: u64) -> Option<Lease> {
@@ -425,5 +426,62 @@ mod tests {
                 prop_assert_eq!(table.done(), completed.len() as u64);
             }
         }
+    }
+
+    #[test]
+    fn what_is_given_back_is_granted_again_and_is_no_failure() {
+        let mut table = table(2);
+        let first = grant(&mut table, 0).expect("free");
+        assert!(table.is_current(&first));
+        assert!(table.give_back(&first));
+        assert!(!table.is_current(&first) && !table.give_back(&first));
+        assert!(!table.complete(&first), "it is nobody's");
+        let again = grant(&mut table, 0).expect("free");
+        assert_eq!((again.chunk, again.attempt), (first.chunk, first.attempt));
+        assert!(table.is_current(&again) && !table.is_current(&first));
+        // A failure before is not forgotten.
+        table.fail(&again, Duration::ZERO, 0.0);
+        let other = grant(&mut table, 0).expect("free");
+        assert!(table.complete(&other));
+        let second = grant(&mut table, 60).expect("due");
+        assert!(table.give_back(&second));
+        assert_eq!(grant(&mut table, 60).map(|lease| lease.attempt), Some(2));
+    }
+
+    #[test]
+    fn what_starts_anew_has_all_its_attempts() {
+        let mut table = table(1);
+        let first = grant(&mut table, 0).expect("free");
+        table.fail(&first, Duration::ZERO, 0.0);
+        let second = grant(&mut table, 60).expect("due");
+        assert_eq!(second.attempt, 2);
+        assert!(table.start_anew(&second));
+        assert!(!table.start_anew(&second), "the lease is gone");
+        let anew = grant(&mut table, 60).expect("free");
+        assert_eq!((anew.chunk, anew.attempt), (second.chunk, 1));
+    }
+
+    #[test]
+    fn what_waits_is_known_and_so_is_the_next_epoch() {
+        let chunks = HashChunk::cover(1).map(Chunk::Hash);
+        let mut table = LeaseTable::new(chunks, Duration::from_secs(10), 3, BACKOFF, 7);
+        assert!(table.has_waiting());
+        for epoch in 7..10 {
+            assert_eq!(table.next_epoch(), epoch);
+            let lease = grant(&mut table, 0).expect("free");
+            assert_eq!(lease.epoch, epoch);
+            assert!(!table.has_waiting());
+            table.give_back(&lease);
+            assert!(table.has_waiting());
+        }
+        assert_eq!(table.next_epoch(), 10);
+    }
+
+    #[test]
+    fn what_is_done_without_counts_no_longer() {
+        let mut table = table(3);
+        let lease = grant(&mut table, 0).expect("free");
+        assert!(table.abandon(&lease));
+        assert_eq!((table.total(), table.done(), table.leased()), (2, 0, 0));
     }
 }

@@ -142,4 +142,43 @@ mod tests {
             Err("conversations".to_owned())
         );
     }
+
+    #[test]
+    fn every_part_of_a_sum_counts() {
+        let p = Population {
+            rows_read: Some(31),
+            malformed: Some(1),
+            filtered: Some(2),
+            collapsed: Some(4),
+            duplicates: Some(8),
+            kept_rows: Some(16),
+            conversations: 15,
+            incomplete: Some(1),
+            out_of_range: 2,
+            no_target: 4,
+        };
+        assert_eq!(p.check(8), Ok(()));
+        let unknown = Population {
+            rows_read: None,
+            kept_rows: None,
+            ..p
+        };
+        assert_eq!(unknown.check(8), Ok(()), "what a source cannot know");
+        let changes: [fn(&mut Population); 9] = [
+            |p| p.rows_read = Some(30),
+            |p| p.malformed = None,
+            |p| p.filtered = None,
+            |p| p.collapsed = None,
+            |p| p.duplicates = None,
+            |p| p.kept_rows = None,
+            |p| p.incomplete = None,
+            |p| p.out_of_range = 3,
+            |p| p.no_target = 5,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut wrong = p;
+            change(&mut wrong);
+            assert!(wrong.check(8).is_err(), "change {number}");
+        }
+    }
 }

@@ -439,4 +439,84 @@ mod tests {
         let record = SelectionRecord::from(&selection);
         assert_eq!(record.selection(selection.seed()), Ok(selection));
     }
+
+    fn manifest() -> Manifest {
+        let file = |path: &str| FileRecord {
+            path: path.into(),
+            bytes: 3,
+            sha256: "33".into(),
+        };
+        let selection = selection(5);
+        Manifest {
+            dataset: "d".into(),
+            created_at: "2025-01-01T00:00:00Z".into(),
+            tool: Tool {
+                name: "gleaner".into(),
+                version: "0".into(),
+            },
+            run_id: "r".into(),
+            fingerprint: "f".into(),
+            seed: selection.seed().into(),
+            hash: HASH.into(),
+            window: WindowInstants::default(),
+            source: Value::Null,
+            selection: SelectionRecord::from(&selection),
+            rules: BTreeMap::new(),
+            format: "json".into(),
+            sort_keys: "auto".into(),
+            chunks: ChunksRecord::default(),
+            population: Population {
+                conversations: 20,
+                ..Population::default()
+            },
+            malformed: MalformedReport::new(),
+            strata: vec![stratum("b", "22"), stratum("a", "11")],
+            warnings: BTreeMap::new(),
+            invalid_files: vec![file("invalid")],
+            content_sha256: String::new(),
+            statistics: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_whose_sums_do_not_come_out_is_refused() {
+        assert_eq!(manifest().check(), Ok(()));
+        let changes: [fn(&mut Manifest); 3] = [
+            |m| m.population.conversations += 1,
+            |m| m.population.rows_read = Some(1),
+            // Of one stratum, and not the first: its own sums, not that of all populations.
+            |m| m.strata[1].not_sampled += 1,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut wrong = manifest();
+            change(&mut wrong);
+            assert!(wrong.check().is_err(), "change {number}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_names_its_files_and_what_is_missing() {
+        let manifest = manifest();
+        let files = manifest.files();
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["b", "a", "invalid"]);
+        let stratum = (files[1].bytes, files[1].sha256.as_str());
+        assert_eq!(stratum, (1, "11"));
+        assert_eq!(manifest.shortfall(), 2);
+    }
+
+    #[test]
+    fn a_manifest_is_read_back_from_its_bytes() {
+        let bytes = manifest().to_bytes().expect("JSON");
+        assert!(bytes.ends_with(b"\n}\n"));
+        let again: Manifest = serde_json::from_slice(&bytes).expect("a manifest");
+        assert_eq!(again, manifest());
+    }
+
+    #[test]
+    fn a_stratum_file_lies_in_the_folder_of_its_split() {
+        let selection = selection(1);
+        let path = stratum_path("val", &selection.buckets()[1], JSONL);
+        assert_eq!(path, "val/medium_6_to_10_turns.jsonl");
+    }
 }

@@ -88,4 +88,32 @@ mod tests {
             assert_eq!(integer(text.as_bytes()), None, "{text}");
         }
     }
+
+    #[test]
+    fn a_number_has_room_or_is_no_integer() {
+        for (text, value) in [
+            ("123e7", 1_230_000_000),
+            ("9e18", 9_000_000_000_000_000_000),
+            ("9223372036854775807e0", i64::MAX),
+            ("922337203685477580.7E1", i64::MAX),
+            ("-922337203685477580.8e1", i64::MIN),
+            ("100000000000000000000000000000000000000000e-40", 10),
+        ] {
+            assert_eq!(integer(text.as_bytes()), Some(value), "{text}");
+        }
+        // Also what no integer of 128 bits has room for.
+        let digits = "9".repeat(60);
+        for text in [
+            "1e19",
+            "1e20",
+            "1e21",
+            "9e38",
+            "1e39",
+            "7e4000000000",
+            &digits,
+        ] {
+            assert_eq!(integer(text.as_bytes()), None, "{text}");
+            assert_eq!(integer(format!("-{text}").as_bytes()), None, "-{text}");
+        }
+    }
 }

@@ -101,4 +101,15 @@ mod tests {
             "of written records only"
         );
     }
+
+    #[test]
+    fn only_records_taken_make_less_wanted() {
+        let mut placement = Placement::new(3);
+        let mut wanted = vec![placement.wanted()];
+        for valid in [true, false, true, true, true] {
+            placement.place(verdict(valid), "short", 3);
+            wanted.push(placement.wanted());
+        }
+        assert_eq!(wanted, [3, 2, 2, 1, 0, 0]);
+    }
 }

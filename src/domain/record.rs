@@ -654,4 +654,29 @@ mod tests {
         let reordered = key(r#"{"modelMessage":"\u0062","turnIndex":1.0,"userMessage":"a"}"#);
         assert_eq!(base, reordered);
     }
+
+    #[test]
+    fn a_field_that_has_no_place_in_a_turn_is_an_unknown_one() {
+        let row = r#"{"turnIndex":1,"turnCount":9,"bucket":"b","turnsArray":[],"mode":"agent"}"#;
+        let record = assembled(Nested::AsIs, &[row]);
+        let unknown = r#""llmCallCount":null,"bucket":"b","turnCount":9,"turnsArray":[]}],"#;
+        assert!(record.contains(unknown), "{record}");
+    }
+
+    #[test]
+    fn the_deepest_value_that_a_row_may_have_is_sorted_too() {
+        // The row itself is one level, the innermost object another.
+        let around = MAX_DEPTH as usize - 2;
+        let nested = |inner| {
+            format!(
+                "\"trajectory\":{}{inner}{}",
+                "[".repeat(around),
+                "]".repeat(around)
+            )
+        };
+        let row = format!("{{\"turnIndex\":1,{}}}", nested(r#"{"b":1,"a":2}"#));
+        assert!(Scanner::new(row.as_bytes()).value().is_ok());
+        let record = assembled(Nested::Sorted, &[&row]);
+        assert!(record.contains(&nested(r#"{"a":2,"b":1}"#)), "{record}");
+    }
 }

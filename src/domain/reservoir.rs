@@ -187,4 +187,43 @@ mod tests {
             prop_assert_eq!(seen, sample(Reservoir::new(first + second)));
         }
     }
+
+    #[test]
+    fn behind_a_rank_all_of_that_rank_were_looked_at() {
+        let mut reservoir = Reservoir::behind(9, Floor::Rank(Rank(3)));
+        for (rank, id) in [(2, 0), (3, 0), (3, u8::MAX), (4, 0), (5, 0)] {
+            reservoir.offer(candidate(rank, id));
+        }
+        let ranks: Vec<i64> = reservoir.into_ranked().iter().map(|c| c.rank.0).collect();
+        assert_eq!(ranks, [4, 5]);
+    }
+
+    #[test]
+    fn a_full_reservoir_has_no_room() {
+        let mut reservoir = Reservoir::new(3);
+        for held in 0..3 {
+            assert_eq!((reservoir.held(), reservoir.has_room()), (held, true));
+            reservoir.offer(candidate(held as i64, 0));
+        }
+        for rank in [-1, 9] {
+            reservoir.offer(candidate(rank, 0));
+            assert_eq!((reservoir.held(), reservoir.has_room()), (3, false));
+        }
+        assert!(!Reservoir::new(0).has_room());
+    }
+
+    #[test]
+    fn a_candidate_is_as_long_as_its_rows_together() {
+        let row = |length| Position {
+            store: 0,
+            length,
+            offset: 0,
+            checksum: 0,
+        };
+        let candidate = Candidate {
+            rows: [u32::MAX, 7].map(row).into(),
+            ..candidate(0, 0)
+        };
+        assert_eq!(candidate.payload_bytes(), u64::from(u32::MAX) + 7);
+    }
 }

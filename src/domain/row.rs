@@ -403,4 +403,57 @@ mod tests {
             "in doubt it is judged again"
         );
     }
+
+    #[test]
+    fn a_census_row_is_read() {
+        let row = |id: &str, turns: &str, last: &str| {
+            format!(r#"{{"conversationId":{id},"turnCount":{turns},"lastTimestamp":{last},"x":0}}"#)
+        };
+        let read = |text: &str| {
+            let row = read_census(text.as_bytes())?;
+            Ok((row.id.into_owned(), row.kind))
+        };
+        let (id, last) = (r#""\u0061""#, r#""1970-01-01T00:00:01Z""#);
+        for (turns, expected) in [
+            ("3", 3),
+            ("3.0", 3),
+            ("0", 0),
+            ("-5", 0),
+            ("2147483647", i32::MAX as u32),
+            ("9000000000", i32::MAX as u32),
+        ] {
+            let kind = RowKind::Census {
+                turns: expected,
+                last: timestamp::TICKS_PER_SECOND,
+            };
+            assert_eq!(read(&row(id, turns, last)), Ok((b"a".to_vec(), kind)));
+        }
+        for (text, reason) in [
+            (row("\"\"", "3", last), MalformedReason::ConversationId),
+            (row("7", "3", last), MalformedReason::ConversationId),
+            (row(id, "null", last), MalformedReason::TurnIndex),
+            (row(id, "\"3\"", last), MalformedReason::TurnIndex),
+            (row(id, "3", "null"), MalformedReason::Timestamp),
+            (row(id, "3", "\"today\""), MalformedReason::Timestamp),
+            ("[]".to_owned(), MalformedReason::NotJson),
+        ] {
+            assert_eq!(read(&text), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn white_space_is_cut_off_around_a_line_and_not_within() {
+        for (line, text) in [
+            ("", ""),
+            (" \t\r\n", ""),
+            ("a", "a"),
+            (" a", "a"),
+            ("a\r\n", "a"),
+            ("\t a  b \n", "a  b"),
+            // Space, but not to JSON.
+            ("\u{a0}a\u{b}", "\u{a0}a\u{b}"),
+        ] {
+            assert_eq!(trim(line.as_bytes()), text.as_bytes(), "{line:?}");
+        }
+    }
 }

@@ -55,3 +55,25 @@ pub struct Candidate<'a> {
     /// Its number of turns.
     pub turns: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_says_nothing_else_is_fatal_and_of_version_1() {
+        struct Plain;
+
+        impl Rule for Plain {
+            fn name(&self) -> &'static str {
+                "plain"
+            }
+
+            fn check(&self, _: &Candidate<'_>) -> Option<String> {
+                None
+            }
+        }
+
+        assert_eq!((Plain.version(), Plain.is_fatal()), (1, true));
+    }
+}

@@ -128,4 +128,40 @@ mod tests {
         }
         assert_eq!(bytes.get(long_span), long);
     }
+
+    #[test]
+    fn only_the_first_segment_grows() {
+        let mut items = Segments::default();
+        assert!(items.is_empty());
+        items.push(0);
+        assert!(!items.is_empty());
+        assert!(items.segments[0].capacity() < SEGMENT, "small stays small");
+        for i in 1..3 * SEGMENT {
+            items.push(i);
+        }
+        let rooms: Vec<usize> = items.segments.iter().map(Vec::capacity).collect();
+        assert_eq!(rooms, [SEGMENT; 3]);
+        assert_eq!(
+            (items.len(), items[3 * SEGMENT - 1]),
+            (3 * SEGMENT, 3 * SEGMENT - 1)
+        );
+    }
+
+    #[test]
+    fn texts_share_a_segment_and_never_make_it_grow() {
+        let mut bytes = Bytes::default();
+        let thousand = [b'x'; 1000];
+        for _ in 0..262 {
+            assert_eq!(bytes.push(&thousand).segment, 0);
+        }
+        // What is left is filled to the last byte, and then a new one begins.
+        assert_eq!(bytes.push(&[b'y'; BYTES_SEGMENT % 1000]).segment, 0);
+        assert_eq!(bytes.push(b"z").segment, 1);
+        assert_eq!(bytes.push(&[b'l'; BYTES_SEGMENT + 1]).segment, 2);
+        assert_eq!(bytes.push(b"").segment, 2);
+        assert_eq!(bytes.push(b"z").segment, 3);
+        let rooms: Vec<usize> = bytes.segments.iter().map(Vec::capacity).collect();
+        let usual = BYTES_SEGMENT;
+        assert_eq!(rooms, [usual, usual, usual + 1, usual]);
+    }
 }

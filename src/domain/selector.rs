@@ -129,4 +129,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_certificate_is_a_count_and_a_sum_of_remainders() {
+        let mut certificate = Certificate::default();
+        for hash in [-1, 5, i64::from(Certificate::MODULUS) + 7] {
+            certificate.count(hash);
+        }
+        let expected = Certificate {
+            conversations: 3,
+            checksum: 1_000_000_006 + 5 + 7,
+        };
+        assert_eq!(certificate, expected);
+        certificate.add(Certificate {
+            conversations: 4,
+            checksum: 9,
+        });
+        let both = (certificate.conversations, certificate.checksum);
+        assert_eq!(both, (3 + 4, expected.checksum + 9));
+    }
 }

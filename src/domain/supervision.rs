@@ -201,4 +201,24 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_worker_that_was_forgotten_is_a_new_one() {
+        let mut vitals = Vitals::new();
+        let busy = Reading {
+            beats: 0,
+            busy: true,
+        };
+        vitals.silence("w", busy, seconds(0));
+        vitals.silence("v", busy, seconds(0));
+        vitals.forget(&"w");
+        assert_eq!(vitals.silence("w", busy, seconds(50)), seconds(0));
+        assert_eq!(vitals.silence("v", busy, seconds(50)), seconds(50));
+    }
+
+    #[test]
+    fn a_cause_is_told_in_words() {
+        let told = [Cause::Stopped, Cause::Panicked, Cause::Cancelled].map(|c| c.to_string());
+        assert_eq!(told, ["stopped early", "panicked", "was cancelled"]);
+    }
 }

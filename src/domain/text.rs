@@ -215,4 +215,14 @@ mod tests {
             prop_assert_eq!(&out, &expected.as_bytes()[1..expected.len() - 1]);
         }
     }
+
+    #[test]
+    fn every_character_below_the_space_is_escaped_as_serde_json_does() {
+        for c in (0..=b' ').chain(*b"\"\\/\x7f").map(char::from) {
+            let expected = serde_json::to_string(&c).expect("a string");
+            let mut out = Vec::new();
+            write_string(&c.to_string(), &mut out);
+            assert_eq!(out, expected.as_bytes(), "{c:?}");
+        }
+    }
 }

@@ -150,4 +150,42 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_month_has_its_days_and_no_more() {
+        let valid = |year: i32, month: usize, day: u32| {
+            let text = format!("{year:04}-{month:02}-{day:02}T00:00:00Z");
+            parse(text.as_bytes()).is_some()
+        };
+        for (year, leap) in [
+            (0, true),
+            (4, true),
+            (1900, false),
+            (2000, true),
+            (2023, false),
+            (2024, true),
+            (2025, false),
+            (2100, false),
+            (2400, true),
+        ] {
+            let february = if leap { 29 } else { 28 };
+            let days = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            for (month, last) in (1..).zip(days) {
+                assert!(valid(year, month, 1) && valid(year, month, last));
+                assert!(!valid(year, month, 0), "{year}-{month}");
+                assert!(!valid(year, month, last + 1), "{year}-{month}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_offset_is_less_than_a_day() {
+        let read = |offset: &str| parse(format!("1970-01-01T00:00:00{offset}").as_bytes());
+        let furthest = (23 * 3600 + 59 * 60) * TICKS_PER_SECOND;
+        assert_eq!(read("-23:59"), Some(furthest));
+        assert_eq!(read("+23:59"), Some(-furthest));
+        for offset in ["+24:00", "-24:00", "+00:60", "-23:60", "+99:59", "+24:60"] {
+            assert_eq!(read(offset), None, "{offset}");
+        }
+    }
 }

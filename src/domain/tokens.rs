@@ -46,4 +46,14 @@ mod tests {
             assert_eq!(tokens(without.as_bytes()), None, "{without}");
         }
     }
+
+    #[test]
+    fn a_record_is_nested_two_levels_deeper_than_a_row_may_be() {
+        let nested = |depth: usize| {
+            let inner = "[".repeat(depth - 1) + &"]".repeat(depth - 1);
+            tokens(format!("{{\"promptTokens\":3,\"x\":{inner}}}").as_bytes())
+        };
+        assert_eq!(nested(MAX_DEPTH as usize + 2), Some(3));
+        assert_eq!(nested(MAX_DEPTH as usize + 3), None);
+    }
 }

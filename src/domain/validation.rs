@@ -507,4 +507,49 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn of_all_codes_two_are_warnings_unless_a_rule_of_the_hosts_own_is_one() {
+        let warnings: Vec<Code> = Code::warnings().collect();
+        assert_eq!(warnings, [Code::EmptyModelMessage, Code::TokenCounts]);
+        for code in Code::ALL {
+            assert_eq!(code.is_fatal(), !warnings.contains(&code), "{code}");
+        }
+        for is_fatal in [false, true] {
+            let name = "own";
+            assert_eq!(Code::Own { name, is_fatal }.is_fatal(), is_fatal);
+        }
+    }
+
+    #[test]
+    fn a_record_is_nested_two_levels_deeper_than_a_row_may_be() {
+        let nested = |depth: usize| {
+            let inner = "[".repeat(depth - 1) + &"]".repeat(depth - 1);
+            let text = format!("{{\"x\":{inner}}}");
+            validate(text.as_bytes(), "train", &selection(1)).map(drop)
+        };
+        assert_eq!(nested(MAX_DEPTH as usize + 2), Ok(()));
+        assert_eq!(nested(MAX_DEPTH as usize + 3), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn a_verdict_says_what_the_record_says_of_itself() {
+        let told = |record: &serde_json::Value| {
+            let text = serde_json::to_vec(record).expect("JSON");
+            let verdict = validate(&text, "train", &selection(1)).expect("an object");
+            (verdict.conversation_id, verdict.bucket, verdict.turns)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(told(&record()), (text("World"), text("short"), Some(3)));
+        let mut escaped = record();
+        escaped["bucket"] = "a\"\n".into();
+        assert_eq!(told(&escaped).1, text("a\"\n"), "decoded");
+        for field in ["conversationId", "bucket", "turnsArray"] {
+            let mut other = record();
+            other[field] = 7.into();
+            let (id, bucket, turns) = told(&other);
+            let is_there = [id.is_some(), bucket.is_some(), turns.is_some()];
+            assert_eq!(is_there.into_iter().filter(|is| *is).count(), 2, "{field}");
+        }
+    }
 }

@@ -95,3 +95,32 @@ impl SpoolError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chunk::{HashChunk, Piece};
+
+    #[test]
+    fn a_part_has_a_name_that_no_other_part_has() {
+        let hash = Chunk::Hash(HashChunk {
+            count: 40,
+            index: 7,
+            depth: 0,
+        });
+        let piece = Chunk::Piece(Piece {
+            file: 1,
+            start: 0,
+            end: 9,
+        });
+        for (chunk, portion, name) in [
+            (hash, Portion::Whole, "h40-7"),
+            (hash, Portion::Census, "h40-7-census"),
+            (hash, Portion::Round(0), "h40-7-round0"),
+            (hash, Portion::Round(12), "h40-7-round12"),
+            (piece, Portion::Whole, "f1-0-9"),
+        ] {
+            assert_eq!(Part { chunk, portion }.to_string(), name);
+        }
+    }
+}

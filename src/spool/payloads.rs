@@ -191,6 +191,13 @@ impl Payloads {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::chunk::{Chunk, Piece};
+    use crate::domain::record::Nested;
+    use crate::domain::row::RowShape;
+    use crate::domain::stratum::tests::selection;
+    use crate::spool::sealed::{RowFacts, Spool};
+    use crate::spool::tally::ChunkTally;
+    use crate::spool::{Part, Portion};
 
     #[test]
     fn a_changed_or_shorter_file_is_noticed() {
@@ -213,6 +220,118 @@ mod tests {
                 payloads.read(&position, &mut Vec::new()),
                 Err(PayloadError::Changed { sealed: false, .. })
             ));
+        }
+    }
+
+    /// An input file with these bytes, and the place of all of them.
+    fn input(payloads: &Payloads, path: &Path, bytes: &[u8]) -> Position {
+        std::fs::write(path, bytes).expect("writable");
+        Position {
+            store: payloads.add_input(path),
+            length: bytes.len() as u32,
+            offset: 0,
+            checksum: xxh3_64(bytes),
+        }
+    }
+
+    /// A sealed chunk with one conversation row.
+    fn sealed(folder: &Path, form: RowForm, row: &[u8]) -> SealedChunk {
+        let chunk = Chunk::Piece(Piece {
+            file: form as u32,
+            start: 0,
+            end: 1,
+        });
+        let portion = Portion::Whole;
+        let part = Part { chunk, portion };
+        let spool = Spool::open(folder.to_owned(), 1 << 20).expect("a folder");
+        let writer = spool.create(part, RowShape::Conversations, form);
+        let mut writer = writer.expect("files");
+        let facts = RowFacts {
+            turn: 1,
+            at: 0,
+            flawless: false,
+            line: 1,
+        };
+        writer.append(b"c", facts, row).expect("room");
+        writer.seal(ChunkTally::default()).expect("room")
+    }
+
+    #[test]
+    fn a_row_is_written_anew_only_if_it_was_put_together() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let payloads = Payloads::default();
+        let row = br#"{"turnsArray": [], "conversationId": "c"}"#;
+        let input = input(&payloads, &folder.path().join("rows"), row);
+        let [as_written, assembled] = [RowForm::AsWritten, RowForm::Assembled].map(|form| {
+            let chunk = sealed(&folder.path().join("spool"), form, row);
+            let store = payloads.add_sealed(&chunk);
+            assert_eq!(payloads.store(store).path(), chunk.rows_path());
+            Position { store, ..input }
+        });
+        let stores = [input, as_written, assembled].map(|position| position.store);
+        assert_eq!(stores, [0, 1, 2]);
+        let forms = stores.map(|store| payloads.form(store));
+        let [plain, anew] = [RowForm::AsWritten, RowForm::Assembled];
+        assert_eq!(forms, [plain, plain, anew]);
+        let selection = selection(1);
+        let assembler = Assembler::new(&selection, Nested::AsIs);
+        let record = |position| {
+            let mut out = b"[".to_vec();
+            let read = payloads.read_record(position, &assembler, &mut out);
+            read.map(|()| out)
+        };
+        for position in [&input, &as_written] {
+            assert_eq!(record(position).expect("intact"), [b"[", &row[..]].concat());
+        }
+        let anew = record(&assembled).expect("intact");
+        assert!(anew.starts_with(br#"[{"conversationId":"c","userName":null,"#));
+        let Store::Sealed(chunk) = payloads.store(assembled.store) else {
+            panic!("it is a sealed chunk");
+        };
+        std::fs::write(chunk.rows_path(), b"{}").expect("writable");
+        assert!(matches!(
+            record(&assembled),
+            Err(PayloadError::Changed { sealed: true, .. })
+        ));
+    }
+
+    #[test]
+    fn files_are_kept_open_and_not_too_many() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let payloads = Payloads::default();
+        let mut most = 0;
+        for number in 0..OPEN_FILES + 9 {
+            let path = folder.path().join(number.to_string());
+            let position = input(&payloads, &path, number.to_string().as_bytes());
+            payloads.read(&position, &mut Vec::new()).expect("intact");
+            let open = payloads.inner.lock().expect("no panic").open.len();
+            assert!(open <= OPEN_FILES);
+            most = most.max(open);
+            // What is open is not looked up again.
+            std::fs::remove_file(path).expect("a file");
+            payloads.read(&position, &mut Vec::new()).expect("open");
+        }
+        assert_eq!(most, OPEN_FILES);
+    }
+
+    #[test]
+    fn what_the_system_refuses_was_not_changed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let payloads = Payloads::default();
+        let gone = folder.path().join("gone");
+        // A folder can be opened, and not be read.
+        for path in [&gone, folder.path()] {
+            let position = Position {
+                store: payloads.add_input(path),
+                length: 1,
+                offset: 0,
+                checksum: 0,
+            };
+            let refused = payloads.read(&position, &mut Vec::new());
+            assert!(
+                matches!(refused, Err(PayloadError::Io { path: of, .. }) if of == *path),
+                "{path:?}"
+            );
         }
     }
 }

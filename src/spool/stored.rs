@@ -101,4 +101,16 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_absent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let refused = load::<Stored>(folder.path()).expect_err("a folder is no file");
+        assert_ne!(refused.kind(), ErrorKind::InvalidData);
+        assert!(
+            save(&folder.path().join("a.json"), &7).is_err(),
+            "no object"
+        );
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    }
 }

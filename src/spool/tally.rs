@@ -59,3 +59,43 @@ impl ChunkTally {
         first.get_or_insert(line);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_rows_are_all_counted_and_the_first_ones_listed() {
+        let mut tally = ChunkTally::default();
+        let many = EXAMPLES_PER_REASON as u64 + 5;
+        for line in 0..many {
+            tally.malformed(MalformedReason::NotJson, line);
+        }
+        tally.malformed(MalformedReason::TooDeep, 7);
+        assert_eq!(tally.rows_read, many + 1);
+        let [first, other] = [MalformedReason::NotJson, MalformedReason::TooDeep]
+            .map(|reason| &tally.malformed[&reason]);
+        assert_eq!(first.count, many);
+        assert_eq!(first.lines, Vec::from_iter(0..EXAMPLES_PER_REASON as u64));
+        assert_eq!((other.count, &other.lines[..]), (1, &[7][..]));
+    }
+
+    #[test]
+    fn of_each_shape_the_first_line_is_remembered() {
+        let mut tally = ChunkTally::default();
+        for line in [4, 5] {
+            tally.shape(RowShape::Events, line);
+        }
+        assert_eq!(
+            (tally.first_event, tally.first_conversation),
+            (Some(4), None)
+        );
+        for line in [6, 7] {
+            tally.shape(RowShape::Conversations, line);
+        }
+        assert_eq!(
+            (tally.first_event, tally.first_conversation),
+            (Some(4), Some(6))
+        );
+    }
+}

@@ -298,4 +298,33 @@ mod tests {
             assert_eq!(strings.saw_surrogates(), seen, "{text}");
         }
     }
+
+    #[test]
+    fn an_escape_ahead_was_not_passed() {
+        // Wherever in their windows the first string ends and the escape in the second one lies.
+        for plain in 0..2 * WINDOW {
+            for ahead in 0..2 * WINDOW {
+                let text = format!(r#""{}","{}\n""#, "a".repeat(plain), "b".repeat(ahead));
+                let mut strings = Strings::new();
+                let end = plain + 2;
+                assert_eq!(strings.end(text.as_bytes(), 0), Ok(end));
+                assert!(!strings.has_escape(0, end), "{text}");
+                assert_eq!(strings.end(text.as_bytes(), end + 1), Ok(text.len()));
+                assert!(strings.has_escape(end + 1, text.len()), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn between_strings_there_may_be_new_lines_wherever_a_string_has_ended() {
+        for length in 0..3 * WINDOW {
+            let string = format!("\"{}\"", "a".repeat(length));
+            let text = format!("{string}\n\t,\r{string}\n");
+            let mut strings = Strings::new();
+            let end = string.len();
+            assert_eq!(strings.end(text.as_bytes(), 0), Ok(end), "{length}");
+            let (start, end) = (end + 4, text.len() - 1);
+            assert_eq!(strings.end(text.as_bytes(), start), Ok(end), "{length}");
+        }
+    }
 }

@@ -192,3 +192,195 @@ fn the_limit_is_kept() {
         Err(SpoolError::Full { limit: 10 })
     ));
 }
+
+/// Seals a part with one row of this length.
+fn seal_one(spool: &Spool, part: Part, length: usize) -> SealedChunk {
+    let writer = spool.create(part, RowShape::Events, RowForm::AsWritten);
+    let mut writer = writer.expect("files");
+    let payload = vec![b'x'; length];
+    writer.append(b"id", facts(1), &payload).expect("room");
+    writer.seal(ChunkTally::default()).expect("room")
+}
+
+fn is_io<T>(result: Result<T, SpoolError>, wanted: &str) -> bool {
+    matches!(result, Err(SpoolError::Io { action, .. }) if action == wanted)
+}
+
+#[test]
+fn what_an_earlier_start_has_sealed_takes_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || Spool::open(folder.path().to_owned(), 20).expect("a folder");
+    let rows = seal_one(&open(), part(), 15).rows;
+    let spool = open();
+    assert_eq!(spool.used.load(Ordering::Relaxed), 0, "not yet known");
+    assert!(spool.sealed(part()).expect("readable").is_some());
+    assert_eq!(spool.used.load(Ordering::Relaxed), 15);
+    fs::write(rows, b"damaged").expect("writable");
+    assert!(spool.sealed(part()).expect("readable").is_none());
+    assert_eq!(spool.used.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn the_seal_of_a_damaged_chunk_is_removed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+    let damages: [fn(&SealedChunk); 4] = [
+        |chunk| fs::remove_file(&chunk.rows).expect("a file"),
+        |chunk| fs::write(&chunk.rows, b"").expect("writable"),
+        |chunk| fs::write(&chunk.seal, b"").expect("writable"),
+        |chunk| fs::write(&chunk.seal, [0; 100]).expect("writable"),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let chunk = seal_one(&spool, part(), 5);
+        damage(&chunk);
+        let found = spool.sealed(part()).expect("readable");
+        assert!(found.is_none() && !chunk.seal.exists(), "damage {number}");
+    }
+    // Nothing is there to be removed.
+    assert!(spool.sealed(part()).expect("readable").is_none());
+}
+
+#[test]
+fn the_seal_of_another_part_is_not_taken_for_this_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+    let census = Part {
+        portion: Portion::Census,
+        ..part()
+    };
+    seal_one(&spool, part(), 5);
+    for ending in ["rows", "sealed"] {
+        let from = spool.path(part(), ending);
+        fs::copy(from, spool.path(census, ending)).expect("writable");
+    }
+    assert!(spool.sealed(census).expect("readable").is_none());
+    assert!(spool.sealed(part()).expect("readable").is_some());
+}
+
+#[test]
+fn the_parts_that_are_sealed_are_told_in_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+    assert_eq!(spool.parts().expect("readable"), []);
+    let parts = [
+        Portion::Whole,
+        Portion::Census,
+        Portion::Round(0),
+        Portion::Round(10),
+    ]
+    .map(|portion| Part { portion, ..part() });
+    for part in parts.iter().rev() {
+        seal_one(&spool, *part, 5);
+    }
+    // What is no seal is no part.
+    for name in ["h1-0.sealed", "h1-0.rows", "other.json"] {
+        fs::write(folder.path().join(name), b"no seal").expect("writable");
+    }
+    assert_eq!(spool.parts().expect("readable"), parts);
+    spool.distrust(&spool.path(parts[1], "rows"));
+    assert_eq!(
+        spool.parts().expect("readable"),
+        [parts[0], parts[2], parts[3]]
+    );
+    spool.clear().expect("removable");
+    assert!(!folder.path().exists() && is_io(spool.parts(), "read"));
+}
+
+#[test]
+fn a_start_removes_what_was_written_aside_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = ["h40-7.0.rows.part", "h40-7.rows", "h40-7.sealed", "part"];
+    for name in names {
+        fs::write(folder.path().join(name), b"x").expect("writable");
+    }
+    Spool::open(folder.path().to_owned(), 1).expect("a folder");
+    let left = names.map(|name| folder.path().join(name).exists());
+    assert_eq!(left, [false, true, true, true]);
+}
+
+#[test]
+fn of_a_round_the_first_decision_counts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+    let decision = |n: u32| BTreeMap::from([("decision".to_owned(), n)]);
+    let rounds = [0, 1].map(|round| Part {
+        portion: Portion::Round(round),
+        ..part()
+    });
+    for part in rounds {
+        seal_one(&spool, part, 5);
+    }
+    let pinned = |n| spool.pin(0, decision(n)).expect("writable");
+    // Nobody knows what an older decision about this round was: its parts do not count.
+    assert_eq!(pinned(7), decision(7));
+    assert_eq!(spool.parts().expect("readable"), [rounds[1]]);
+    seal_one(&spool, rounds[0], 5);
+    assert_eq!(pinned(8), decision(7));
+    assert_eq!(spool.parts().expect("readable"), rounds);
+    let path = folder.path().join("round0.json");
+    fs::write(&path, b"{}").expect("writable");
+    assert_eq!(pinned(9), decision(9));
+    assert_eq!(spool.parts().expect("readable"), [rounds[1]]);
+    // What cannot be read may be whole.
+    fs::remove_file(&path).expect("a file");
+    fs::create_dir(&path).expect("writable");
+    assert!(is_io(spool.pin(0, decision(1)), "read"));
+}
+
+#[test]
+fn what_is_missing_is_settled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+    let settled = || spool.settled_missing();
+    assert_eq!(settled().expect("readable"), BTreeSet::new());
+    let missing = BTreeSet::from([part().chunk]);
+    spool.settle_missing(&missing).expect("writable");
+    assert_eq!(settled().expect("readable"), missing);
+    let path = folder.path().join(MISSING);
+    fs::write(&path, b"{}").expect("writable");
+    assert_eq!(settled().expect("readable"), BTreeSet::new(), "damaged");
+    fs::remove_file(&path).expect("a file");
+    fs::create_dir(&path).expect("writable");
+    assert!(is_io(settled(), "read"));
+}
+
+#[test]
+fn headers_are_replayed_a_batch_at_a_time_to_the_last() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (spool, many) = sealed(folder.path());
+    let one = seal_one(
+        &spool,
+        Part {
+            portion: Portion::Census,
+            ..part()
+        },
+        5,
+    );
+    let rest = 10_000 - 2 * REPLAY_BATCH;
+    for (chunk, expected) in [(many, &[REPLAY_BATCH, REPLAY_BATCH, rest][..]), (one, &[1])] {
+        let mut replay = chunk.replay(0).expect("readable");
+        let batches = std::iter::from_fn(|| replay.next_batch().expect("readable"));
+        let sizes: Vec<usize> = batches.map(|batch| batch.headers.len()).collect();
+        assert_eq!(sizes, expected);
+    }
+}
+
+#[test]
+fn what_was_counted_and_the_form_are_sealed_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+    let tally = ChunkTally {
+        rows_read: 3,
+        filtered: 2,
+        first_event: Some(1),
+        ..ChunkTally::default()
+    };
+    let writer = spool.create(part(), RowShape::Events, RowForm::Assembled);
+    let sealed = writer.expect("files").seal(tally.clone()).expect("room");
+    let again = spool.sealed(part()).expect("readable").expect("sealed");
+    for chunk in [sealed, again] {
+        assert_eq!(chunk.tally(), &tally);
+        assert_eq!(chunk.form(), RowForm::Assembled);
+        assert_eq!(chunk.chunk(), part().chunk);
+    }
+}
