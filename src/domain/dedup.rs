@@ -385,7 +385,9 @@ impl Index {
         }
         let lengths: u64 = rows.iter().map(|row| u64::from(row.length)).sum();
         let growth = GROWTH_PER_TURN * (rows.len() as u64 + 1);
-        if lengths + growth + id.len() as u64 <= closing.max_record {
+        let bucket = closing.selection.bucket_of(rows.len() as u64);
+        let names = id.len() + bucket.map_or(0, |bucket| bucket.name.len());
+        if lengths + growth + names as u64 <= closing.max_record {
             return Ok(false);
         }
         let payloads = rows.iter().map(|row| {
@@ -405,6 +407,7 @@ mod tests {
     use super::super::record::Nested;
     use super::super::row::{self, RowKind};
     use super::super::stratum::tests::selection;
+    use super::super::stratum::{Bucket, Split};
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -414,17 +417,21 @@ mod tests {
         rows: &[String],
         max_record: u64,
     ) -> (BTreeMap<String, Vec<String>>, GroupTally, u64) {
-        let selection = selection(1);
-        let shape = match row::read(rows[0].as_bytes(), &selection)
-            .expect("good")
-            .kind
-        {
+        outcome_in(&selection(1), rows, max_record)
+    }
+
+    fn outcome_in(
+        selection: &Selection,
+        rows: &[String],
+        max_record: u64,
+    ) -> (BTreeMap<String, Vec<String>>, GroupTally, u64) {
+        let shape = match row::read(rows[0].as_bytes(), selection).expect("good").kind {
             RowKind::Event { .. } => RowShape::Events,
             _ => RowShape::Conversations,
         };
         let mut batch = HeaderBatch::new(shape);
         for (at, text) in rows.iter().enumerate() {
-            let row = row::read(text.as_bytes(), &selection).expect("good");
+            let row = row::read(text.as_bytes(), selection).expect("good");
             let (turn, at_ticks) = match row.kind {
                 RowKind::Event { turn, at, .. } => (turn, at),
                 RowKind::Conversation { turns, .. } | RowKind::Census { turns, .. } => {
@@ -450,8 +457,8 @@ mod tests {
         let mut index = Index::new(shape);
         index.observe(&batch);
         let closing = Closing {
-            assembler: Assembler::new(&selection, Nested::AsIs),
-            selection: &selection,
+            assembler: Assembler::new(selection, Nested::AsIs),
+            selection,
             max_record,
         };
         let mut found = BTreeMap::new();
@@ -641,5 +648,24 @@ mod tests {
             .expect("good");
         assert_eq!(outcome(&rows, length).0.len(), 1);
         assert_eq!(outcome(&rows, length - 1).0.len(), 0);
+    }
+
+    #[test]
+    fn the_name_of_the_bucket_counts_too() {
+        let split = Split {
+            name: "train".to_owned(),
+            percent: 100,
+        };
+        let bucket = Bucket {
+            name: "b".repeat(2000),
+            turns: [1, 20],
+            file: "b".to_owned(),
+        };
+        let targets = [(split.name.clone(), bucket.name.clone(), 1)];
+        let selection =
+            Selection::new("s", 0.0, vec![split], vec![bucket], &targets).expect("valid");
+        let rows = [event(1, 1, 0, 0)];
+        let found = |max_record| outcome_in(&selection, &rows, max_record).0.len();
+        assert_eq!((found(2000), found(4000)), (0, 1));
     }
 }
