@@ -62,10 +62,11 @@ impl Part {
     /// If it cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = File::create(path)?;
+        let direct = direct(path);
         Ok(Self {
             file,
-            direct: direct(path),
-            turned_down: AtomicBool::new(false),
+            turned_down: AtomicBool::new(direct.is_none()),
+            direct,
             state: Mutex::default(),
         })
     }
@@ -93,8 +94,8 @@ impl Part {
         let pages = bytes.len() - bytes.len() % PAGE;
         let aligned =
             bytes.as_ptr().addr().is_multiple_of(PAGE) && offset.is_multiple_of(PAGE as u64);
-        let direct = self.direct.as_ref().filter(|_| !self.turned_down());
-        let Some(direct) = direct.filter(|_| aligned && pages > 0) else {
+        let wanted = aligned && pages > 0 && !self.turned_down();
+        let Some(direct) = self.direct.as_ref().filter(|_| wanted) else {
             return Ok(0);
         };
         match direct.write_all_at(&bytes[..pages], offset) {
@@ -108,7 +109,7 @@ impl Part {
         }
     }
 
-    /// Whether the file system has turned whole pages down: it is not asked again.
+    /// Whether the file system takes no whole pages: it is not asked again.
     pub fn turned_down(&self) -> bool {
         self.turned_down.load(Ordering::Relaxed)
     }
