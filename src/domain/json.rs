@@ -71,6 +71,8 @@ pub struct Scanner<'a> {
     /// For every open container, from depth 1 on, whether it is an object.
     objects: [u64; 3],
     strings: Strings,
+    /// Whether the text was checked before.
+    checked: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -88,6 +90,16 @@ impl<'a> Scanner<'a> {
             max_depth: max_depth.min(DEPTH_BITS - 1),
             objects: [0; 3],
             strings: Strings::new(),
+            checked: false,
+        }
+    }
+
+    /// Starts before a text that was checked before: objects and arrays are passed by their
+    /// brackets, without another look at what is in them. How deep they are was checked too.
+    pub fn of_checked(text: &'a [u8]) -> Self {
+        Self {
+            checked: true,
+            ..Self::with_max_depth(text, DEPTH_BITS)
         }
     }
 
@@ -243,6 +255,7 @@ impl<'a> Scanner<'a> {
         match kind {
             Kind::String => self.string()?,
             Kind::Number | Kind::Bool | Kind::Null => self.scalar()?,
+            Kind::Object | Kind::Array if self.checked => self.checked_container()?,
             Kind::Object | Kind::Array => self.container()?,
         }
         Ok(Value {
@@ -308,6 +321,14 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    fn checked_container(&mut self) -> Result<(), JsonError> {
+        match self.strings.container_end(self.text, self.at) {
+            Some(end) => self.at = end,
+            None => return self.error(),
+        }
+        Ok(())
+    }
+
     /// Passes an object or array without recursion. The hot loop of reading: positions and masks
     /// are locals, and no member is given a value of its own.
     fn container(&mut self) -> Result<(), JsonError> {
@@ -317,9 +338,10 @@ impl<'a> Scanner<'a> {
         let mut bracket = text[self.at];
         'open: loop {
             self.open(bracket)?;
+            let mut in_object = bracket == b'{';
             let mut at = skip_space(text, self.at);
             let mut closed = matches!(text.get(at), Some(b'}' | b']'));
-            if closed && (text[at] == b'}') != self.in_object() {
+            if closed && (text[at] == b'}') != in_object {
                 return Err(JsonError::Syntax(at));
             }
             loop {
@@ -331,9 +353,10 @@ impl<'a> Scanner<'a> {
                         self.strings = strings;
                         return Ok(());
                     }
+                    in_object = self.in_object();
                 } else {
                     // Before a member: a key first, if this is an object, and a value.
-                    if self.in_object() {
+                    if in_object {
                         if text.get(at) != Some(&b'"') {
                             return Err(JsonError::Syntax(at));
                         }
@@ -365,8 +388,8 @@ impl<'a> Scanner<'a> {
                         closed = false;
                         at = skip_space(text, at + 1);
                     }
-                    Some(b'}') if self.in_object() => closed = true,
-                    Some(b']') if !self.in_object() => closed = true,
+                    Some(b'}') if in_object => closed = true,
+                    Some(b']') if !in_object => closed = true,
                     _ => return Err(JsonError::Syntax(at)),
                 }
             }
@@ -567,6 +590,69 @@ mod tests {
                 let mut scanner = whole.clone();
                 let accepted = scanner.value().is_ok() && scanner.end().is_ok();
                 prop_assert_eq!(steps_accept(candidate), accepted);
+            }
+        }
+    }
+
+    /// Opens the containers of the first levels only; gives what it found, and whether half a
+    /// surrogate pair may have been among it.
+    fn members<'a>(scanner: &mut Scanner<'a>, levels: u32, found: &mut Vec<Value<'a>>) {
+        let mut first = true;
+        match scanner.kind().expect("checked") {
+            Kind::Object if levels > 0 => {
+                scanner.open_object().expect("checked");
+                while let Some(key) = scanner.next_key(first).expect("checked") {
+                    first = false;
+                    found.push(key);
+                    members(scanner, levels - 1, found);
+                }
+            }
+            Kind::Array if levels > 0 => {
+                scanner.open_array().expect("checked");
+                while scanner.next_element(first).expect("checked") {
+                    first = false;
+                    members(scanner, levels - 1, found);
+                }
+            }
+            _ => found.push(scanner.value().expect("checked")),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn what_was_checked_is_passed_alike(
+            values in prop::collection::vec(nearly_json(), 0..6),
+            texts in prop::collection::vec(r#"([\[\]{}:, ]|\\["\\n]|\\ud83d|é){0,70}"#, 6),
+            levels in 0u32..4,
+        ) {
+            // Brackets in strings count for nothing, wherever in a window they are.
+            let good = values.into_iter().filter(|value| check(value.as_bytes()).is_ok());
+            let both = good.zip(&texts).map(|(value, text)| format!("{{\"{text}\":[{value},\"{text}\"]}}"));
+            let text = format!("[{}]", both.collect::<Vec<_>>().join(" , "));
+            prop_assert!(check(text.as_bytes()).is_ok(), "{}", text);
+            let [mut whole, mut by_brackets] = [Scanner::new, Scanner::of_checked].map(|scan| {
+                let mut scanner = scan(text.as_bytes());
+                let mut found = Vec::new();
+                members(&mut scanner, levels, &mut found);
+                (scanner, found)
+            });
+            prop_assert_eq!(&whole.1, &by_brackets.1);
+            prop_assert_eq!(whole.0.position(), by_brackets.0.position());
+            prop_assert_eq!(whole.0.saw_surrogates(), by_brackets.0.saw_surrogates());
+            prop_assert_eq!(whole.0.end(), by_brackets.0.end());
+        }
+    }
+
+    #[test]
+    fn a_container_without_an_end_is_an_error_also_where_it_should_have_been_checked() {
+        for text in ["[", "{\"a\":[1}", "[[1]", "[\"]", "[\"]\""] {
+            let padded = format!("{text}{}", " ".repeat(100));
+            for text in [text, &padded] {
+                assert!(
+                    Scanner::of_checked(text.as_bytes()).value().is_err(),
+                    "{text}"
+                );
             }
         }
     }

@@ -7,14 +7,18 @@ pub fn integer(text: &[u8]) -> Option<i64> {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
     };
-    let magnitude = if (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
-        digits
-            .iter()
-            .fold(0, |value, &digit| value * 10 + i128::from(digit - b'0'))
-    } else {
-        integral_decimal(digits)?
-    };
+    if digits.len() <= 18 && is_digits(digits) {
+        let append = |value, &digit: &u8| value * 10 + i64::from(digit - b'0');
+        let magnitude = digits.iter().fold(0, append);
+        return Some(if negative { -magnitude } else { magnitude });
+    }
+    let magnitude = integral_decimal(digits)?;
     i64::try_from(if negative { -magnitude } else { magnitude }).ok()
+}
+
+/// Whether a text is digits alone.
+pub fn is_digits(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
 /// `digits[.digits][e[+-]digits]`, if it is integral and below 10^20.

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 
 use super::fields::{Field, key_text};
-use super::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
+use super::json::{JsonError, Kind, Scanner, Value};
 use super::kusto_hash;
 use super::stratum::Selection;
 use super::{number, text};
@@ -50,11 +50,10 @@ impl<'a> Members<'a> {
         while let Some(key) = scanner.next_key(first)? {
             first = false;
             let value = scanner.value()?;
-            let name = key_text(&key);
-            match Field::of(&name) {
+            match Field::named(&key) {
                 Some(field) if is_known(field) => members.known[field as usize] = Some(value),
                 Some(field) if drop_field(field) => {}
-                _ => members.unknown.push((name, value)),
+                _ => members.unknown.push((key_text(&key), value)),
             }
         }
         // Stable, so that of equal names the last one ends up last and is kept.
@@ -123,16 +122,13 @@ impl<'s> Assembler<'s> {
     ///
     /// # Errors
     /// If a row is not what it was when its header was read.
-    pub fn from_events(
+    pub fn from_events<'r>(
         &self,
         id: &str,
-        rows: &[&[u8]],
+        rows: impl Iterator<Item = &'r [u8]>,
         out: &mut Vec<u8>,
     ) -> Result<bool, JsonError> {
-        let turns = rows
-            .iter()
-            .map(|row| event_members(row))
-            .collect::<Result<Vec<_>, _>>()?;
+        let turns = rows.map(event_members).collect::<Result<Vec<_>, _>>()?;
         let mut envelope = Envelope::default();
         for turn in &turns {
             envelope.absorb(turn);
@@ -222,7 +218,8 @@ impl<'s> Assembler<'s> {
     /// # Errors
     /// If the row is not one whose header could be read.
     pub fn from_columns(&self, row: &[u8], out: &mut Vec<u8>) -> Result<(), JsonError> {
-        let members = Members::read(&mut Scanner::new(row), Field::is_of_conversation, |_| false)?;
+        let mut scanner = Scanner::of_checked(row);
+        let members = Members::read(&mut scanner, Field::is_of_conversation, |_| false)?;
         for field in [
             Field::ConversationId,
             Field::UserName,
@@ -265,9 +262,13 @@ impl<'s> Assembler<'s> {
 
     fn write_turn(&self, turn: &Members<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(key(Field::TurnIndex));
+        let index = turn.get(Field::TurnIndex);
         match turn.integer(Field::TurnIndex) {
-            Some(index) => out.extend_from_slice(index.to_string().as_bytes()),
-            None => self.write_or_null(turn.get(Field::TurnIndex), out),
+            // Digits are written as they stand, `3.0` is written as 3.
+            Some(integer) if !index.is_some_and(|index| number::is_digits(index.text)) => {
+                out.extend_from_slice(integer.to_string().as_bytes());
+            }
+            _ => self.write_or_null(index, out),
         }
         for field in [Field::UserMessage, Field::ModelMessage]
             .into_iter()
@@ -367,7 +368,7 @@ fn write_plain(value: &Value<'_>, out: &mut Vec<u8>) {
 /// Writes checked JSON compact, keys sorted by their decoded bytes at every level.
 fn write_sorted(json: &[u8], out: &mut Vec<u8>) {
     // The text was checked when its row was read; should that be untrue, it stays as it is.
-    let mut scanner = Scanner::with_max_depth(json, MAX_DEPTH + 2);
+    let mut scanner = Scanner::of_checked(json);
     let start = out.len();
     if sorted(&mut scanner, out).is_err() {
         out.truncate(start);
@@ -392,7 +393,7 @@ fn sorted(scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), JsonError>
                 }
                 write_plain(key, out);
                 out.push(b':');
-                sorted(&mut Scanner::with_max_depth(value.text, MAX_DEPTH + 2), out)?;
+                sorted(&mut Scanner::of_checked(value.text), out)?;
             }
             out.push(b'}');
         }
@@ -416,7 +417,7 @@ fn sorted(scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), JsonError>
 
 fn event_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
     Members::read(
-        &mut Scanner::new(row),
+        &mut Scanner::of_checked(row),
         |field| field.is_of_turn() || field == Field::UserName,
         |field| {
             matches!(
@@ -428,7 +429,7 @@ fn event_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
 }
 
 fn turn_members(array: &[u8]) -> Result<Vec<Members<'_>>, JsonError> {
-    let mut scanner = Scanner::new(array);
+    let mut scanner = Scanner::of_checked(array);
     let mut turns = Vec::new();
     scanner.open_array()?;
     while scanner.next_element(turns.is_empty())? {
@@ -498,6 +499,7 @@ impl TurnTieKey {
 
 #[cfg(test)]
 mod tests {
+    use super::super::json::MAX_DEPTH;
     use super::super::stratum::tests::selection;
     use super::super::validation::validate;
     use super::*;
@@ -528,11 +530,11 @@ mod tests {
                 )
             };
             let rows: Vec<String> = (1..).zip(&turns).map(row).collect();
-            let rows: Vec<&[u8]> = rows.iter().map(|row| row.as_bytes()).collect();
+            let rows = rows.iter().map(|row| row.as_bytes());
             let selection = selection(1);
             let mut record = Vec::new();
             let flawless = Assembler::new(&selection, Nested::AsIs)
-                .from_events(id, &rows, &mut record)
+                .from_events(id, rows, &mut record)
                 .expect("checked rows");
             let split = &selection.split_of(id.as_bytes()).name;
             let verdict = validate(&record, split, &selection).expect("an object");
@@ -542,10 +544,10 @@ mod tests {
 
     fn assembled(nested: Nested, rows: &[&str]) -> String {
         let selection = selection(1);
-        let rows: Vec<&[u8]> = rows.iter().map(|row| row.as_bytes()).collect();
+        let rows = rows.iter().map(|row| row.as_bytes());
         let mut out = Vec::new();
         Assembler::new(&selection, nested)
-            .from_events("a\"b", &rows, &mut out)
+            .from_events("a\"b", rows, &mut out)
             .expect("checked rows");
         String::from_utf8(out).expect("UTF-8")
     }
@@ -580,7 +582,7 @@ mod tests {
         for rows in [&rows[..], &rows[..1], &[]] {
             let mut record = Vec::new();
             assembler
-                .from_events("id", rows, &mut record)
+                .from_events("id", rows.iter().copied(), &mut record)
                 .expect("checked");
             let each = rows
                 .iter()

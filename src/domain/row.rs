@@ -178,7 +178,7 @@ struct RowFields<'a> {
 impl<'a> RowFields<'a> {
     /// Takes the member whose key was just read.
     fn take(&mut self, key: &Value<'a>, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
-        let Some(field) = Field::of(&key_text(key)) else {
+        let Some(field) = Field::named(key) else {
             return scanner.value().map(drop);
         };
         self.duplicate |= !self.seen.note(field);

@@ -1,6 +1,6 @@
 //! How many tokens a record says it has.
 
-use super::fields::{Field, key_text};
+use super::fields::Field;
 use super::json::{JsonError, MAX_DEPTH, Scanner};
 use super::number;
 
@@ -17,7 +17,7 @@ fn read(record: &[u8]) -> Result<u64, JsonError> {
     while let Some(key) = scanner.next_key(first)? {
         first = false;
         let value = scanner.value()?;
-        if let Some(Field::PromptTokens | Field::CompletionTokens) = Field::of(&key_text(&key)) {
+        if let Some(Field::PromptTokens | Field::CompletionTokens) = Field::named(&key) {
             let count = number::integer(value.text).and_then(|n| u64::try_from(n).ok());
             sum = sum.saturating_add(count.unwrap_or(0));
         }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::fields::{Field, Seen, key_text};
+use super::fields::{Field, Seen};
 use super::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use super::stratum::Selection;
 use super::{number, text};
@@ -142,7 +142,7 @@ pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Ver
     let mut first = true;
     while let Some(key) = scanner.next_key(first)? {
         first = false;
-        match Field::of(&key_text(&key)) {
+        match Field::named(&key) {
             Some(field) => fields.take(field, &mut scanner)?,
             None => drop(scanner.value()?),
         }
@@ -160,8 +160,8 @@ pub(super) struct RecordFields<'a> {
     user_name: Option<Value<'a>>,
     bucket: Option<Value<'a>>,
     turn_count: Option<i64>,
-    prompt_tokens: Option<f64>,
-    completion_tokens: Option<f64>,
+    prompt_tokens: Option<Value<'a>>,
+    completion_tokens: Option<Value<'a>>,
     /// `turnsArray`, if it is an array.
     pub turns: Option<Turns>,
     /// Whether `turnsArray` is there and no array.
@@ -181,8 +181,8 @@ impl<'a> RecordFields<'a> {
             Field::UserName => self.user_name = Some(value),
             Field::Bucket => self.bucket = Some(value),
             Field::TurnCount => self.turn_count = number::integer(value.text),
-            Field::PromptTokens => self.prompt_tokens = number::real(value.text),
-            Field::CompletionTokens => self.completion_tokens = number::real(value.text),
+            Field::PromptTokens => self.prompt_tokens = Some(value),
+            Field::CompletionTokens => self.completion_tokens = Some(value),
             Field::TurnsArray => self.no_array = true,
             _ => {}
         }
@@ -207,8 +207,9 @@ impl<'a> RecordFields<'a> {
     }
 
     fn has_sane_tokens(&self) -> bool {
-        self.prompt_tokens.is_some_and(|n| n > 0.0)
-            && self.completion_tokens.is_some_and(|n| n >= 0.0)
+        let real = |value: Option<Value<'_>>| value.and_then(|value| number::real(value.text));
+        real(self.prompt_tokens).is_some_and(|n| n > 0.0)
+            && real(self.completion_tokens).is_some_and(|n| n >= 0.0)
     }
 
     fn judge(self, lone_surrogate: bool, split: &str, selection: &Selection) -> Verdict {
@@ -333,7 +334,7 @@ impl Turns {
                 while let Some(key) = scanner.next_key(first)? {
                     first = false;
                     let value = scanner.value()?;
-                    let field = Field::of(&key_text(&key)).filter(|field| field.is_of_turn());
+                    let field = Field::named(&key).filter(|field| field.is_of_turn());
                     turns.duplicate |= field.is_some_and(|field| !seen.note(field));
                     match field {
                         Some(Field::TurnIndex) => index = number::integer(value.text),

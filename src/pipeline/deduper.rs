@@ -232,12 +232,13 @@ fn decide_range(
             flawless: conversation.flawless,
         }),
     };
+    let mut reader = parts.payloads.reader();
     let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {
         match index.shape() {
-            RowShape::Events => parts.payloads.read(position, out),
+            RowShape::Events => reader.read(position, out),
             RowShape::Conversations => {
                 let assembler = Assembler::new(selection, parts.nested);
-                parts.payloads.read_record(position, &assembler, out)
+                reader.read_record(position, &assembler, out)
             }
         }
     };

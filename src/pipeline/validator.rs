@@ -24,7 +24,7 @@ use crate::domain::validation::{Code, Verdict, validate};
 use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::runtime::buffers::Buffers;
-use crate::spool::payloads::{PayloadError, Payloads};
+use crate::spool::payloads::{PayloadError, Payloads, Reader};
 use crate::telemetry::pulse::Pulse;
 use crate::telemetry::{Event, Telemetry};
 
@@ -105,6 +105,12 @@ fn validate_batch(
         .take(bytes as usize + 16 * batch.candidates.len());
     let mut entries = Vec::with_capacity(batch.candidates.len());
     let split = &parts.selection.split(batch.stratum).name;
+    let mut rows = Rows {
+        reader: parts.payloads.reader(),
+        shape,
+        text: Vec::new(),
+        ends: Vec::new(),
+    };
     for candidate in batch.candidates.iter() {
         if parts.stop.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted);
@@ -112,7 +118,7 @@ fn validate_batch(
         text.extend_from_slice(parts.framing.between.as_bytes());
         let judge = |text: &mut Vec<u8>| {
             parts.faults.enter_now(Site::Record).leave();
-            judge(parts, shape, candidate, split, text)
+            judge(parts, &mut rows, candidate, split, text)
         };
         let start = text.len();
         let panicked = |text: &mut Vec<u8>, time| {
@@ -146,13 +152,13 @@ fn validate_batch(
 /// Appends a candidate's record, and holds it against the rules.
 fn judge(
     parts: &ValidateParts,
-    shape: RowShape,
+    rows: &mut Rows<'_>,
     candidate: &Candidate,
     split: &str,
     text: &mut Vec<u8>,
 ) -> Result<Verdict, PayloadError> {
     let start = text.len();
-    let mut verdict = match record(parts, shape, candidate, text)? {
+    let mut verdict = match record(parts, rows, candidate, text)? {
         true => Verdict::default(),
         false => validate(&text[start..], split, &parts.selection)?,
     };
@@ -179,34 +185,41 @@ fn judge(
     Ok(verdict)
 }
 
+/// The rows of candidates, read again one candidate after the other.
+struct Rows<'p> {
+    reader: Reader<'p>,
+    shape: RowShape,
+    /// Of one candidate's events.
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
 /// Appends a candidate's record; says whether it is known that the rules find nothing in it.
 fn record(
     parts: &ValidateParts,
-    shape: RowShape,
+    rows: &mut Rows<'_>,
     candidate: &Candidate,
     out: &mut Vec<u8>,
 ) -> Result<bool, PayloadError> {
     let assembler = Assembler::new(&parts.selection, parts.nested);
-    if shape == RowShape::Conversations {
+    let reader = &mut rows.reader;
+    if rows.shape == RowShape::Conversations {
         for row in &candidate.rows {
-            parts.payloads.read_record(row, &assembler, out)?;
+            reader.read_record(row, &assembler, out)?;
         }
         // If so, these very bytes were judged when they were read: the checksum says so.
         return Ok(candidate.flawless);
     }
-    let mut payload = Vec::with_capacity(candidate.payload_bytes() as usize);
-    let mut ends = Vec::with_capacity(candidate.rows.len());
+    rows.text.clear();
+    rows.ends.clear();
     for row in &candidate.rows {
-        parts.payloads.read(row, &mut payload)?;
-        ends.push(payload.len());
+        reader.read(row, &mut rows.text)?;
+        rows.ends.push(rows.text.len());
     }
     let mut start = 0;
-    let rows: Vec<&[u8]> = ends
-        .iter()
-        .map(|&end| &payload[std::mem::replace(&mut start, end)..end])
-        .collect();
+    let events = (rows.ends.iter()).map(|&end| &rows.text[std::mem::replace(&mut start, end)..end]);
     let id = String::from_utf8_lossy(&candidate.id);
-    Ok(assembler.from_events(&id, &rows, out)?)
+    Ok(assembler.from_events(&id, events, out)?)
 }
 
 fn count(parts: &ValidateParts, stratum: StratumId, records: usize) {

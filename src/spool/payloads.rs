@@ -101,31 +101,19 @@ impl Payloads {
     }
 
     /// How a store's rows become records.
-    pub fn form(&self, store: u32) -> RowForm {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        match &inner.stores[store as usize] {
+    fn form(&self, store: u32) -> RowForm {
+        match self.store(store) {
             Store::Input(_) => RowForm::AsWritten,
             Store::Sealed(chunk) => chunk.form(),
         }
     }
 
-    /// Appends the record of a conversation row.
-    ///
-    /// # Errors
-    /// As [`Self::read`].
-    pub fn read_record(
-        &self,
-        position: &Position,
-        assembler: &Assembler<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), PayloadError> {
-        if self.form(position.store) != RowForm::Assembled {
-            return self.read(position, out);
+    /// A reader of payloads.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader {
+            payloads: self,
+            last: None,
         }
-        let mut row = Vec::new();
-        self.read(position, &mut row)?;
-        assembler.from_columns(&row, out)?;
-        Ok(())
     }
 
     /// A store by its number.
@@ -151,17 +139,58 @@ impl Payloads {
         inner.open.insert(store, Arc::clone(&file));
         Ok(file)
     }
+}
+
+/// Reads payloads, of which those that follow each other often lie in one file: it is looked up
+/// once.
+#[derive(Debug)]
+pub struct Reader<'p> {
+    payloads: &'p Payloads,
+    /// The last file by its number, and how its rows become records.
+    last: Option<(u32, Arc<File>, RowForm)>,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, store: u32) -> Result<(&File, RowForm), PayloadError> {
+        let last = match self.last.take().filter(|(number, ..)| *number == store) {
+            Some(last) => last,
+            None => (store, self.payloads.file(store)?, self.payloads.form(store)),
+        };
+        let (_, file, form) = self.last.insert(last);
+        Ok((file, *form))
+    }
+
+    /// Appends the record of a conversation row.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_record(
+        &mut self,
+        position: &Position,
+        assembler: &Assembler<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), PayloadError> {
+        let (_, form) = self.file(position.store)?;
+        if form != RowForm::Assembled {
+            return self.read(position, out);
+        }
+        let mut row = Vec::new();
+        self.read(position, &mut row)?;
+        assembler.from_columns(&row, out)?;
+        Ok(())
+    }
 
     /// Appends a payload to a buffer, after holding it against its checksum.
     ///
     /// # Errors
     /// If it cannot be read or is not what it was.
-    pub fn read(&self, position: &Position, out: &mut Vec<u8>) -> Result<(), PayloadError> {
-        let file = self.file(position.store)?;
+    pub fn read(&mut self, position: &Position, out: &mut Vec<u8>) -> Result<(), PayloadError> {
+        let payloads = self.payloads;
+        let (file, _) = self.file(position.store)?;
         let start = out.len();
         out.resize(start + position.length as usize, 0);
         let mut result = file.read_exact_at(&mut out[start..], position.offset);
-        match self.faults.due(Site::Payload) {
+        match payloads.faults.due(Site::Payload) {
             Some(Kind::Io) => result = Err(std::io::ErrorKind::Other.into()),
             Some(Kind::Truncated) => result = Err(std::io::ErrorKind::UnexpectedEof.into()),
             Some(Kind::Corrupt) if position.length > 0 => out[start] ^= 1,
@@ -172,15 +201,14 @@ impl Payloads {
             // The file has become shorter.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
             Err(error) => {
-                let path = self.store(position.store).path().to_owned();
+                let path = payloads.store(position.store).path().to_owned();
                 return Err(PayloadError::Io { path, error });
             }
         };
         if intact {
             return Ok(());
         }
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = &inner.stores[position.store as usize];
+        let store = payloads.store(position.store);
         Err(PayloadError::Changed {
             path: store.path().to_owned(),
             sealed: matches!(store, Store::Sealed(_)),
@@ -212,12 +240,12 @@ mod tests {
             checksum: xxh3_64(b"456"),
         };
         let mut out = b"x".to_vec();
-        payloads.read(&position, &mut out).expect("intact");
+        payloads.reader().read(&position, &mut out).expect("intact");
         assert_eq!(out, b"x456");
         for damage in [&b"0123x56789"[..], b"012345"] {
             std::fs::write(&path, damage).expect("writable");
             assert!(matches!(
-                payloads.read(&position, &mut Vec::new()),
+                payloads.reader().read(&position, &mut Vec::new()),
                 Err(PayloadError::Changed { sealed: false, .. })
             ));
         }
@@ -277,7 +305,9 @@ mod tests {
         let assembler = Assembler::new(&selection, Nested::AsIs);
         let record = |position| {
             let mut out = b"[".to_vec();
-            let read = payloads.read_record(position, &assembler, &mut out);
+            let read = payloads
+                .reader()
+                .read_record(position, &assembler, &mut out);
             read.map(|()| out)
         };
         for position in [&input, &as_written] {
@@ -303,13 +333,19 @@ mod tests {
         for number in 0..OPEN_FILES + 9 {
             let path = folder.path().join(number.to_string());
             let position = input(&payloads, &path, number.to_string().as_bytes());
-            payloads.read(&position, &mut Vec::new()).expect("intact");
+            payloads
+                .reader()
+                .read(&position, &mut Vec::new())
+                .expect("intact");
             let open = payloads.inner.lock().expect("no panic").open.len();
             assert!(open <= OPEN_FILES);
             most = most.max(open);
             // What is open is not looked up again.
             std::fs::remove_file(path).expect("a file");
-            payloads.read(&position, &mut Vec::new()).expect("open");
+            payloads
+                .reader()
+                .read(&position, &mut Vec::new())
+                .expect("open");
         }
         assert_eq!(most, OPEN_FILES);
     }
@@ -327,7 +363,7 @@ mod tests {
                 offset: 0,
                 checksum: 0,
             };
-            let refused = payloads.read(&position, &mut Vec::new());
+            let refused = payloads.reader().read(&position, &mut Vec::new());
             assert!(
                 matches!(refused, Err(PayloadError::Io { path: of, .. }) if of == *path),
                 "{path:?}"

@@ -27,8 +27,6 @@ pub(super) struct Strings {
     behind_backslash: usize,
     /// Bit 0: whether the byte behind the last window is escaped.
     escaped_next: u64,
-    /// All ones if the last window ended within a string.
-    inside: u64,
     /// The first byte within a string that may not stand there.
     fault: usize,
     surrogates: bool,
@@ -42,7 +40,6 @@ impl Strings {
             backslashes: 0,
             behind_backslash: 0,
             escaped_next: 0,
-            inside: 0,
             fault: usize::MAX,
             surrogates: false,
         }
@@ -51,10 +48,10 @@ impl Strings {
     /// The byte behind the string whose opening quote is at `at`; or where it is wrong.
     #[inline(always)]
     pub fn end(&mut self, text: &[u8], at: usize) -> Result<usize, usize> {
-        if self.next_quote(text) != Some(at) {
+        if self.next_quote::<false>(text) != Some(at) {
             return Err(at);
         }
-        match self.next_quote(text) {
+        match self.next_quote::<true>(text) {
             Some(end) if end < self.fault => Ok(end + 1),
             _ => Err(self.fault.min(text.len())),
         }
@@ -79,43 +76,86 @@ impl Strings {
         self.surrogates
     }
 
+    /// The byte behind the container whose bracket is at `at`; `None` if it has no end. Only for a
+    /// text that was checked before: counts brackets outside strings, and looks at nothing else.
+    pub fn container_end(&mut self, text: &[u8], at: usize) -> Option<usize> {
+        // There are no quotes before it.
+        while self.loaded <= at {
+            self.load::<false>(text);
+        }
+        let mut depth = 0;
+        let mut inside = 0;
+        let mut ahead = u64::MAX << (at % WINDOW);
+        loop {
+            let start = self.loaded - WINDOW;
+            let strings = prefix_xor(self.quotes) ^ inside;
+            let (open, close) = with_window(text, start, brackets);
+            let (mut open, mut close) = (open & ahead & !strings, close & ahead & !strings);
+            while close != 0 {
+                let bit = close & close.wrapping_neg();
+                depth += (open & (bit - 1)).count_ones();
+                open &= !(bit - 1);
+                close &= close - 1;
+                depth -= 1;
+                if depth == 0 {
+                    self.quotes &= !(bit - 1);
+                    return Some(start + bit.trailing_zeros() as usize + 1);
+                }
+            }
+            depth += open.count_ones();
+            if self.loaded >= text.len() {
+                return None;
+            }
+            inside = 0u64.wrapping_sub(strings >> 63);
+            ahead = u64::MAX;
+            match inside {
+                0 => self.load::<false>(text),
+                _ => self.load::<true>(text),
+            }
+        }
+    }
+
+    /// Takes the next quote; `INSIDE`: it is to end a string.
     #[inline(always)]
-    fn next_quote(&mut self, text: &[u8]) -> Option<usize> {
+    fn next_quote<const INSIDE: bool>(&mut self, text: &[u8]) -> Option<usize> {
         while self.quotes == 0 {
             if self.loaded >= text.len() {
                 return None;
             }
-            self.load(text);
+            self.load::<INSIDE>(text);
         }
         let at = self.loaded - WINDOW + self.quotes.trailing_zeros() as usize;
         self.quotes &= self.quotes - 1;
         Some(at)
     }
 
-    /// Looks at the next window. What a text is too short for counts as spaces.
+    /// Looks at the next window, which begins within a string if `INSIDE`. What a text is too
+    /// short for counts as spaces.
     #[inline]
-    fn load(&mut self, text: &[u8]) {
-        let rest = &text[self.loaded..];
-        let mut padded = [b' '; WINDOW];
-        let window = match rest.first_chunk() {
-            Some(window) => window,
-            None => {
-                padded[..rest.len()].copy_from_slice(rest);
-                &padded
-            }
-        };
-        let masks = Masks::of(window);
+    fn load<const INSIDE: bool>(&mut self, text: &[u8]) {
+        with_window(text, self.loaded, |window| {
+            self.look::<INSIDE>(text, window);
+        });
+    }
+
+    #[inline(always)]
+    fn look<const INSIDE: bool>(&mut self, text: &[u8], window: &[u8; WINDOW]) {
+        let backslash = eq(window, b'\\');
         if self.backslashes != 0 {
             self.behind_backslash = self.loaded - self.backslashes.leading_zeros() as usize;
         }
-        self.backslashes = masks.backslash;
-        let escaped = self.escaped(masks.backslash);
-        self.quotes = masks.quote & !escaped;
-        let inside = prefix_xor(self.quotes) ^ self.inside;
-        self.inside = 0u64.wrapping_sub(inside >> 63);
-        let mut faults = masks.control & inside;
-        if escaped != 0 {
-            faults |= self.faulty_escapes(text, window, escaped);
+        self.backslashes = backslash;
+        let quote = eq(window, b'"');
+        let escaped = self.escaped(backslash);
+        self.quotes = quote & !escaped;
+        // Nearly all escapes there are.
+        let mut faults = escaped & !(quote | backslash | eq(window, b'n'));
+        if faults != 0 {
+            faults = self.faulty_escapes(text, window, faults);
+        }
+        if has_control(window) {
+            let before = 0u64.wrapping_sub(u64::from(INSIDE));
+            faults |= control(window) & (prefix_xor(self.quotes) ^ before);
         }
         if faults != 0 {
             let at = self.loaded + faults.trailing_zeros() as usize;
@@ -141,7 +181,7 @@ impl Strings {
     }
 
     /// Which of the escaped bytes make no escape.
-    #[inline]
+    #[inline(never)]
     fn faulty_escapes(&mut self, text: &[u8], window: &[u8; WINDOW], escaped: u64) -> u64 {
         let mut faults = escaped & !escapable(window);
         let mut unicode = escaped & eq(window, b'u');
@@ -160,23 +200,45 @@ impl Strings {
     }
 }
 
-/// A bit for every byte of a window of some kinds.
-struct Masks {
-    quote: u64,
-    backslash: u64,
-    /// Below U+0020.
-    control: u64,
-}
-
-impl Masks {
-    #[inline(always)]
-    fn of(window: &[u8; WINDOW]) -> Self {
-        Self {
-            quote: eq(window, b'"'),
-            backslash: eq(window, b'\\'),
-            control: mask(window, |part| part.simd_eq(part.min(u8x16::splat(0x1f)))),
+/// The window that begins at `start`; what the text is too short for is spaces.
+#[inline(always)]
+fn with_window<T>(text: &[u8], start: usize, look: impl FnOnce(&[u8; WINDOW]) -> T) -> T {
+    let rest = &text[start..];
+    match rest.first_chunk() {
+        Some(window) => look(window),
+        None => {
+            let mut padded = [b' '; WINDOW];
+            padded[..rest.len()].copy_from_slice(rest);
+            look(&padded)
         }
     }
+}
+
+/// Opening and closing brackets of objects and arrays.
+#[inline(always)]
+fn brackets(window: &[u8; WINDOW]) -> (u64, u64) {
+    // `[` and `{`, `]` and `}` differ in this bit only.
+    let either = |byte| move |part: u8x16| (part | u8x16::splat(0x20)).simd_eq(u8x16::splat(byte));
+    (mask(window, either(b'{')), mask(window, either(b'}')))
+}
+
+/// Whether a window has a byte below U+0020.
+#[inline(always)]
+fn has_control(window: &[u8; WINDOW]) -> bool {
+    let (parts, _) = window.as_chunks::<16>();
+    let [a, b, c, d] = [0, 1, 2, 3].map(|part| u8x16::new(parts[part]));
+    let least = a.min(b).min(c.min(d));
+    is_control(least).to_bitmask() != 0
+}
+
+/// Bytes below U+0020.
+fn control(window: &[u8; WINDOW]) -> u64 {
+    mask(window, is_control)
+}
+
+#[inline(always)]
+fn is_control(part: u8x16) -> u8x16 {
+    part.simd_eq(part.min(u8x16::splat(0x1f)))
 }
 
 #[inline(always)]
