@@ -129,7 +129,10 @@ message!(Aim => ());
 
 /// Supervisor to sampler: all candidates were offered; validate and write.
 #[derive(Debug)]
-pub struct WriteStratum;
+pub struct WriteStratum {
+    /// How many of its batches may be out for validation at once.
+    pub ahead: usize,
+}
 message!(WriteStratum => Result<StratumOutcome, RunError>);
 
 /// How far a stratum has come.

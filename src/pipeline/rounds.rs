@@ -5,7 +5,9 @@
 //! alone are fetched. Strata that run out of valid candidates go into another round, with wider
 //! ranges. What is sealed is replayed, never fetched again.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use actix::Context;
@@ -244,10 +246,20 @@ impl Supervisor {
         if open.is_empty() {
             return self.written(context);
         }
-        for (_, sampler) in open {
+        // A file is hashed from its beginning to its end, by one thread at a time. So that none is
+        // left when the others are done, the largest begin first and have more batches ahead.
+        let selection = Arc::clone(&self.parts.validate.selection);
+        let turns = |stratum: StratumId| {
+            let target = selection.target(stratum).map_or(0, NonZeroU64::get);
+            target.saturating_mul(selection.bucket(stratum).turns[0])
+        };
+        open.sort_by_key(|(stratum, _)| Reverse(turns(*stratum)));
+        let most = open.first().map_or(0, |(stratum, _)| turns(*stratum));
+        for (stratum, sampler) in open {
             // Messages of one sender arrive in order, so the crew is known before the writing.
             sampler.do_send(Meet(crew.clone()));
-            let answer = sampler.send(WriteStratum);
+            let ahead = batches_ahead(crew.validators.len(), turns(stratum), most);
+            let answer = sampler.send(WriteStratum { ahead });
             // Each by itself: a stratum that is done stays done, also if another sampler dies.
             self.follow(answer, context, |supervisor, result, context| {
                 match supervisor.answer(result, context) {
@@ -314,5 +326,24 @@ impl Supervisor {
             }
         }
         tallies
+    }
+}
+
+/// How many batches of a file with so many turns may be out for validation at once, if the largest
+/// file has `most`: what keeps the validators busy, and for larger files in proportion more.
+fn batches_ahead(validators: usize, turns: u64, most: u64) -> usize {
+    let share = (turns as f64 / most.max(1) as f64).min(1.0);
+    (validators as f64 * 4.0 * share).ceil().max(2.0) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_file_has_most_batches_ahead_and_the_smallest_some() {
+        let of_two = |turns| batches_ahead(2, turns, 1000);
+        assert_eq!([1000, 500, 499, 1, 0].map(of_two), [8, 4, 4, 2, 2]);
+        assert_eq!(batches_ahead(1, 7, 0), 4, "nothing is larger");
     }
 }

@@ -171,7 +171,11 @@ impl Handler<Meet> for Sampler {
 impl Handler<WriteStratum> for Sampler {
     type Result = AtomicResponse<Self, Result<StratumOutcome, RunError>>;
 
-    fn handle(&mut self, WriteStratum: WriteStratum, _: &mut Context<Self>) -> Self::Result {
+    fn handle(
+        &mut self,
+        WriteStratum { ahead }: WriteStratum,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
         let reservoir = std::mem::take(&mut self.reservoir);
         let population = *self.population.get_or_insert(reservoir.offered());
         let candidates = reservoir.into_ranked();
@@ -195,6 +199,7 @@ impl Handler<WriteStratum> for Sampler {
                     pulse: self.pulse.clone(),
                     crew,
                     receipts: open.receipts,
+                    ahead,
                     turn: 0,
                 }
                 .write(open.file, candidates, exhausted),
@@ -293,6 +298,8 @@ struct Foreman {
     pulse: Pulse,
     crew: Crew,
     receipts: Vec<BlockReceipt>,
+    /// How many batches may be out for validation at once.
+    ahead: usize,
     /// For going round.
     turn: usize,
 }
@@ -340,7 +347,7 @@ impl Foreman {
                 return Err(RunError::Interrupted);
             }
             if paying.is_none()
-                && validating.len() < 2 * self.crew.validators.len()
+                && validating.len() < self.ahead
                 && let Some(batch) = batches.next()
             {
                 let pay = pay(self.parts.credits.clone(), batch, self.pulse.clone());
