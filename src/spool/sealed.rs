@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,7 +71,6 @@ struct Footer {
     form: RowForm,
     headers: u64,
     rows_bytes: u64,
-    rows_checksum: u64,
     tally: ChunkTally,
 }
 
@@ -176,7 +175,6 @@ impl Spool {
         Ok(ChunkWriter {
             rows: create("rows")?,
             headers: Checked::new(create("sealed")?),
-            checksum: Xxh3::new(),
             aside,
             footer: Footer {
                 part,
@@ -184,7 +182,6 @@ impl Spool {
                 form,
                 headers: 0,
                 rows_bytes: 0,
-                rows_checksum: 0,
                 tally: ChunkTally::default(),
             },
         })
@@ -247,18 +244,16 @@ impl Spool {
         if footer.part != part {
             return Err(damaged("the seal is another chunk's"));
         }
-        let rows = self.path(part, "rows");
-        let file = File::open(&rows)?;
-        if file.metadata()?.len() != footer.rows_bytes || checksum_of(file)? != footer.rows_checksum
-        {
-            return Err(damaged("the rows do not fit the seal"));
-        }
-        Ok(SealedChunk {
+        let sealed = SealedChunk {
             seal: seal.to_owned(),
-            rows,
+            rows: self.path(part, "rows"),
             headers_bytes,
             footer,
-        })
+        };
+        match sealed.rows_fit()? {
+            true => Ok(sealed),
+            false => Err(damaged("the rows do not fit the seal")),
+        }
     }
 
     /// The parts that are sealed, as far as names tell; [`Self::sealed`] checks each.
@@ -413,6 +408,22 @@ fn checksum_of(mut reader: impl Read) -> io::Result<u64> {
     }
 }
 
+/// Of so many bytes, however many they are.
+fn checksum_of_next(reader: &mut impl BufRead, mut bytes: u64) -> io::Result<u64> {
+    let mut hasher = Xxh3::new();
+    while bytes > 0 {
+        let next = reader.fill_buf()?;
+        if next.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let length = next.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
+        hasher.update(&next[..length]);
+        reader.consume(length);
+        bytes -= length as u64;
+    }
+    Ok(hasher.digest())
+}
+
 /// A chunk that is done.
 #[derive(Debug, Clone)]
 pub struct SealedChunk {
@@ -461,6 +472,27 @@ impl SealedChunk {
             .iter()
             .map(|&offset| line_at(offset).map_err(SpoolError::io("read", &self.seal)))
             .collect()
+    }
+
+    /// Whether its rows are those of its headers, one after the other, and nothing else.
+    fn rows_fit(&self) -> io::Result<bool> {
+        let file = File::open(&self.rows)?;
+        if file.metadata()?.len() != self.footer.rows_bytes {
+            return Ok(false);
+        }
+        let mut rows = BufReader::with_capacity(1 << 18, file);
+        let mut replay = self.replay(0).map_err(io::Error::other)?;
+        let (mut id, mut end) = (Vec::new(), 0);
+        for _ in 0..self.footer.headers {
+            let position = replay.read_header(&mut id)?.position;
+            let length = u64::from(position.length);
+            let checksum = checksum_of_next(&mut rows, length)?;
+            if position.offset != end || checksum != position.checksum {
+                return Ok(false);
+            }
+            end += length;
+        }
+        Ok(end == self.footer.rows_bytes)
     }
 
     /// Reads its headers again; `store` is the number that the run gives its rows.

@@ -384,3 +384,15 @@ fn what_was_counted_and_the_form_are_sealed_too() {
         assert_eq!(chunk.chunk(), part().chunk);
     }
 }
+
+#[test]
+fn rows_that_changed_places_are_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (spool, chunk) = sealed(folder.path());
+    let good = fs::read(&chunk.rows).expect("rows");
+    let [first, second] = [&b"payload 0"[..], b"payload 1"];
+    assert!(good.starts_with(&[first, second].concat()));
+    let swapped = [second, first, &good[first.len() + second.len()..]].concat();
+    fs::write(&chunk.rows, swapped).expect("writable");
+    assert!(spool.sealed(part()).expect("readable").is_none());
+}

@@ -76,7 +76,6 @@ impl Drop for Aside {
 pub struct ChunkWriter {
     pub(super) rows: BufWriter<File>,
     pub(super) headers: Checked<BufWriter<File>>,
-    pub(super) checksum: Xxh3,
     pub(super) footer: Footer,
     /// Last: its files are removed after they are closed.
     pub(super) aside: Aside,
@@ -105,7 +104,6 @@ impl ChunkWriter {
         let offset = self.footer.rows_bytes;
         self.footer.rows_bytes += bytes;
         self.footer.headers += 1;
-        self.checksum.update(payload);
         self.rows
             .write_all(payload)
             .map_err(self.io("write", "rows"))?;
@@ -124,12 +122,13 @@ impl ChunkWriter {
             .map_err(self.io("write", "sealed"))
     }
 
+    /// The path is made only if there is an error: rows are many.
     fn io(
         &self,
         action: &'static str,
-        ending: &str,
-    ) -> impl FnOnce(io::Error) -> SpoolError + use<> {
-        SpoolError::io(action, self.aside.path(ending))
+        ending: &'static str,
+    ) -> impl FnOnce(io::Error) -> SpoolError {
+        move |error| SpoolError::io(action, self.aside.path(ending))(error)
     }
 
     /// Seals the chunk: from here on it is done, whatever happens.
@@ -139,7 +138,6 @@ impl ChunkWriter {
     pub fn seal(mut self, tally: ChunkTally) -> Result<SealedChunk, SpoolError> {
         let part = self.footer.part;
         self.footer.tally = tally;
-        self.footer.rows_checksum = self.checksum.digest();
         let headers_bytes = self.headers.written;
         let result = self.write_footer(headers_bytes);
         result.map_err(self.io("write", "sealed"))?;
@@ -150,7 +148,7 @@ impl ChunkWriter {
         let spool = self.aside.spool.clone();
         let rows = spool.path(part, "rows");
         let seal = spool.path(part, "sealed");
-        let rename = |ending: &str, to: &Path| {
+        let rename = |ending: &'static str, to: &Path| {
             fs::rename(self.aside.path(ending), to).map_err(self.io("rename", ending))
         };
         let state = spool.state(part);
