@@ -594,8 +594,7 @@ mod tests {
         }
     }
 
-    /// Opens the containers of the first levels only; gives what it found, and whether half a
-    /// surrogate pair may have been among it.
+    /// Opens the containers of the first levels only; gives the keys and values it found.
     fn members<'a>(scanner: &mut Scanner<'a>, levels: u32, found: &mut Vec<Value<'a>>) {
         let mut first = true;
         match scanner.kind().expect("checked") {

@@ -330,10 +330,11 @@ impl Supervisor {
 }
 
 /// How many batches of a file with so many turns may be out for validation at once, if the largest
-/// file has `most`: what keeps the validators busy, and for larger files in proportion more.
+/// file has `most`: two for each validator keep them busy, also if other files turn out to have
+/// fewer candidates than they want; larger files have more in proportion.
 fn batches_ahead(validators: usize, turns: u64, most: u64) -> usize {
     let share = (turns as f64 / most.max(1) as f64).min(1.0);
-    (validators as f64 * 4.0 * share).ceil().max(2.0) as usize
+    2 * validators + (validators as f64 * 4.0 * share) as usize
 }
 
 #[cfg(test)]
@@ -341,9 +342,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_file_has_most_batches_ahead_and_the_smallest_some() {
+    fn the_largest_file_has_most_batches_ahead_and_all_have_enough() {
         let of_two = |turns| batches_ahead(2, turns, 1000);
-        assert_eq!([1000, 500, 499, 1, 0].map(of_two), [8, 4, 4, 2, 2]);
-        assert_eq!(batches_ahead(1, 7, 0), 4, "nothing is larger");
+        assert_eq!([1000, 500, 499, 1, 0].map(of_two), [12, 8, 7, 4, 4]);
+        assert_eq!(batches_ahead(1, 7, 0), 6, "nothing is larger");
     }
 }

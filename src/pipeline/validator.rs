@@ -211,6 +211,7 @@ fn record(
         return Ok(candidate.flawless);
     }
     rows.text.clear();
+    rows.text.reserve(candidate.payload_bytes() as usize);
     rows.ends.clear();
     for row in &candidate.rows {
         reader.read(row, &mut rows.text)?;

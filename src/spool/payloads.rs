@@ -102,7 +102,8 @@ impl Payloads {
 
     /// How a store's rows become records.
     fn form(&self, store: u32) -> RowForm {
-        match self.store(store) {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match &inner.stores[store as usize] {
             Store::Input(_) => RowForm::AsWritten,
             Store::Sealed(chunk) => chunk.form(),
         }
@@ -146,18 +147,17 @@ impl Payloads {
 #[derive(Debug)]
 pub struct Reader<'p> {
     payloads: &'p Payloads,
-    /// The last file by its number, and how its rows become records.
-    last: Option<(u32, Arc<File>, RowForm)>,
+    /// The last file, by its number.
+    last: Option<(u32, Arc<File>)>,
 }
 
 impl Reader<'_> {
-    fn file(&mut self, store: u32) -> Result<(&File, RowForm), PayloadError> {
-        let last = match self.last.take().filter(|(number, ..)| *number == store) {
+    fn file(&mut self, store: u32) -> Result<&File, PayloadError> {
+        let last = match self.last.take().filter(|(number, _)| *number == store) {
             Some(last) => last,
-            None => (store, self.payloads.file(store)?, self.payloads.form(store)),
+            None => (store, self.payloads.file(store)?),
         };
-        let (_, file, form) = self.last.insert(last);
-        Ok((file, *form))
+        Ok(&self.last.insert(last).1)
     }
 
     /// Appends the record of a conversation row.
@@ -170,8 +170,7 @@ impl Reader<'_> {
         assembler: &Assembler<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), PayloadError> {
-        let (_, form) = self.file(position.store)?;
-        if form != RowForm::Assembled {
+        if self.payloads.form(position.store) != RowForm::Assembled {
             return self.read(position, out);
         }
         let mut row = Vec::new();
@@ -186,7 +185,7 @@ impl Reader<'_> {
     /// If it cannot be read or is not what it was.
     pub fn read(&mut self, position: &Position, out: &mut Vec<u8>) -> Result<(), PayloadError> {
         let payloads = self.payloads;
-        let (file, _) = self.file(position.store)?;
+        let file = self.file(position.store)?;
         let start = out.len();
         out.resize(start + position.length as usize, 0);
         let mut result = file.read_exact_at(&mut out[start..], position.offset);

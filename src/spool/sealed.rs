@@ -212,8 +212,13 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !seal.exists() => Ok(None),
             Err(error) => {
                 tracing::warn!(chunk = %part, %error, "a sealed chunk is damaged and will be fetched again");
-                fs::remove_file(&seal).map_err(SpoolError::io("remove", seal))?;
-                self.account(&mut state, 0);
+                match fs::remove_file(&seal) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(SpoolError::io("remove", seal)(error));
+                    }
+                    // Also if somebody else has removed it meanwhile.
+                    _ => self.account(&mut state, 0),
+                }
                 Ok(None)
             }
         }

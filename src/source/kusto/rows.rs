@@ -12,7 +12,7 @@ use memchr::memchr2;
 use super::error::Failure;
 use super::frames::{Column, TableSink, damaged};
 use crate::domain::chunk::HashChunk;
-use crate::domain::json::{JsonError, Kind, Scanner, Value};
+use crate::domain::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use crate::domain::kusto_hash;
 use crate::domain::rank::Ranker;
 use crate::domain::row::MalformedReason;
@@ -387,7 +387,7 @@ fn decoded<'a>(cell: &Value<'a>) -> Cow<'a, [u8]> {
 }
 
 /// The object or array that a string holds as JSON, as older servers and some queries send
-/// dynamic values.
+/// dynamic values. One that would make its row too deep stays a string.
 fn embedded<'b>(cell: &Value<'_>, scratch: &'b mut Vec<u8>) -> Option<&'b [u8]> {
     let body = cell.string_body()?;
     let begins = body.iter().find(|byte| !byte.is_ascii_whitespace())?;
@@ -396,7 +396,7 @@ fn embedded<'b>(cell: &Value<'_>, scratch: &'b mut Vec<u8>) -> Option<&'b [u8]> 
     }
     scratch.clear();
     let lone = text::decode(body, scratch);
-    let mut scanner = Scanner::new(scratch);
+    let mut scanner = Scanner::with_max_depth(scratch, MAX_DEPTH - 1);
     let value = scanner.value().ok()?;
     let is_container = matches!(value.kind, Kind::Object | Kind::Array);
     (!lone && is_container && scanner.end().is_ok()).then_some(value.text)

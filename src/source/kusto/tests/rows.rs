@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::frames::FrameReader;
 use super::super::rows::{Asked, RowWriter};
 use crate::domain::chunk::HashChunk;
+use crate::domain::json::MAX_DEPTH;
 use crate::domain::row::{self, MalformedReason, RowKind};
 use crate::domain::selector::Selector;
 use crate::domain::stratum::tests::selection;
@@ -97,5 +98,19 @@ fn a_row_that_is_not_plainly_good_is_left_to_be_read() {
         assert_eq!(lines.len(), 3, "{odd}");
         let read = row::read(row::trim(lines[1]), &selection(1));
         assert_eq!(read.map(drop).err(), reason, "{odd}");
+    }
+}
+
+#[test]
+fn json_in_a_string_is_no_deeper_in_its_row_than_any_may_be() {
+    for (depth, reason) in [
+        (MAX_DEPTH as usize - 1, MalformedReason::TurnNotObject),
+        // It stays a string.
+        (MAX_DEPTH as usize, MalformedReason::TurnsArray),
+    ] {
+        let nested = "[".repeat(depth) + &"]".repeat(depth);
+        let block = payload_block(&format!(r#"["a","{nested}",1,null]"#));
+        let read = row::read(row::trim(&block.bytes), &selection(1));
+        assert_eq!(read.map(drop), Err(reason), "{depth}");
     }
 }
