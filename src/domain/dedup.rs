@@ -302,9 +302,7 @@ impl Index {
         let mut payload = Vec::new();
         let mut best: Option<([u8; 32], u32)> = None;
         for &row in rows {
-            payload.clear();
-            read(&self.position(row), &mut payload)?;
-            let digest: [u8; 32] = Sha256::digest(&payload).into();
+            let digest = self.digest(row, &mut payload, read)?;
             if best.is_none_or(|(smallest, _)| digest < smallest) {
                 best = Some((digest, row));
             }
@@ -374,6 +372,18 @@ impl Index {
         Ok(best.map_or(END, |(_, row)| row))
     }
 
+    /// The SHA-256 of a row's bytes, which are left in the buffer.
+    fn digest<E>(
+        &self,
+        row: u32,
+        payload: &mut Vec<u8>,
+        read: &mut ReadPayload<'_, E>,
+    ) -> Result<[u8; 32], E> {
+        payload.clear();
+        read(&self.position(row), payload)?;
+        Ok(Sha256::digest(&payload).into())
+    }
+
     /// Whether rows have the same bytes, as re-deliveries mostly have. Holds one at a time.
     fn are_equal<E>(
         &self,
@@ -387,9 +397,7 @@ impl Index {
         }
         let mut first: Option<[u8; 32]> = None;
         for &row in rows {
-            payload.clear();
-            read(&self.position(row), payload)?;
-            let digest = Sha256::digest(&payload).into();
+            let digest = self.digest(row, payload, read)?;
             if *first.get_or_insert(digest) != digest {
                 return Ok(false);
             }

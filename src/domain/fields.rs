@@ -64,10 +64,7 @@ impl Field {
     /// The field that a key names.
     #[inline]
     pub fn named(key: &Value<'_>) -> Option<Self> {
-        match key.escaped {
-            false => Self::of(key.string_body()?),
-            true => Self::of(&key_text(key)),
-        }
+        Self::of(&key_text(key))
     }
 
     /// Whether a turn has this field.

@@ -231,7 +231,8 @@ impl Spool {
         let body = length
             .checked_sub(TRAILER as u64)
             .ok_or_else(|| damaged("the seal is cut off"))?;
-        let checksum = checksum_of((&mut file).take(body + 12))?;
+        let summed = (&mut file).take(body + 12);
+        let checksum = checksum_of(BufReader::with_capacity(1 << 18, summed))?;
         let mut trailer = [0; TRAILER];
         file.seek(SeekFrom::Start(body))?;
         file.read_exact(&mut trailer)?;
@@ -402,31 +403,18 @@ fn number(bytes: &[u8]) -> u64 {
         .fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
-fn checksum_of(mut reader: impl Read) -> io::Result<u64> {
+/// Of all that is left to read.
+fn checksum_of(mut reader: impl BufRead) -> io::Result<u64> {
     let mut hasher = Xxh3::new();
-    let mut buffer = vec![0; 1 << 18];
     loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(hasher.digest()),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
-}
-
-/// Of so many bytes, however many they are.
-fn checksum_of_next(reader: &mut impl BufRead, mut bytes: u64) -> io::Result<u64> {
-    let mut hasher = Xxh3::new();
-    while bytes > 0 {
         let next = reader.fill_buf()?;
         if next.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Ok(hasher.digest());
         }
-        let length = next.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
-        hasher.update(&next[..length]);
+        hasher.update(next);
+        let length = next.len();
         reader.consume(length);
-        bytes -= length as u64;
     }
-    Ok(hasher.digest())
 }
 
 /// A chunk that is done.
@@ -491,7 +479,7 @@ impl SealedChunk {
         for _ in 0..self.footer.headers {
             let position = replay.read_header(&mut id)?.position;
             let length = u64::from(position.length);
-            let checksum = checksum_of_next(&mut rows, length)?;
+            let checksum = checksum_of((&mut rows).take(length))?;
             if position.offset != end || checksum != position.checksum {
                 return Ok(false);
             }
