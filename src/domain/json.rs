@@ -114,6 +114,12 @@ impl<'a> Scanner<'a> {
         self.strings.saw_surrogates()
     }
 
+    /// Whether there may be white space other than blanks in what was passed: new lines, above all.
+    /// Some that lies a little ahead may count already.
+    pub fn saw_controls(&mut self) -> bool {
+        self.strings.saw_controls(self.text, self.at)
+    }
+
     /// The container that another scanner of the same text has passed since it stood where this
     /// one stands.
     pub fn passed(&mut self, after: &Self) -> Value<'a> {

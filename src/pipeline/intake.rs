@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use memchr::memchr_iter;
+use memchr::memchr;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::survive::survive;
@@ -24,7 +24,7 @@ use crate::domain::stratum::Selection;
 use crate::domain::timestamp::Ticks;
 use crate::fault::{Faults, Site};
 use crate::source::{Delivered, KnownRow, Place, RowBlock, RowForm, SourceError};
-use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool};
+use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow};
 use crate::spool::tally::ChunkTally;
 use crate::spool::{Part, Portion, SpoolError};
 use crate::telemetry::{Event, Telemetry};
@@ -164,13 +164,21 @@ impl Intake {
         let mut line = block.first_line;
         let mut start = 0;
         let mut known = block.known.iter();
-        for end in memchr_iter(b'\n', &block.bytes).chain([block.bytes.len()]) {
-            // What follows the last newline is a line only if it is not empty.
-            if start < block.bytes.len() {
-                self.line(block, start..end, line, all_utf8, known.next())?;
-                line += 1;
-            }
-            start = end + 1;
+        let mut spooled = Vec::new();
+        // What follows the last newline is a line only if it is not empty.
+        while let Some(rest) = block.bytes.get(start..).filter(|rest| !rest.is_empty()) {
+            let known = known.next();
+            let length = match known {
+                Some(known) => rest.len().min(known.length as usize),
+                None => memchr(b'\n', rest).unwrap_or(rest.len()),
+            };
+            let span = start..start + length;
+            self.line(block, span, line, all_utf8, known, &mut spooled)?;
+            line += 1;
+            start += length + 1;
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.append(&spooled).map_err(spool_error)?;
         }
         for reject in &block.rejects {
             self.tally.malformed(reject.reason, reject.line);
@@ -183,13 +191,15 @@ impl Intake {
         Ok(())
     }
 
-    fn line(
+    /// Reads one line. A row that is to be spooled is put to the others of the block.
+    fn line<'a>(
         &mut self,
-        block: &RowBlock,
+        block: &'a RowBlock,
         span: std::ops::Range<usize>,
         line: u64,
         utf8: bool,
-        known: Option<&KnownRow>,
+        known: Option<&'a KnownRow>,
+        spooled: &mut Vec<SpooledRow<'a>>,
     ) -> Result<(), SourceError> {
         let text = &block.bytes[span.clone()];
         let row_text = row::trim(text);
@@ -267,14 +277,10 @@ impl Intake {
                 }
             }
             Place::Spool => {
-                let writer = match &mut self.writer {
-                    Some(writer) => writer,
-                    none => none.insert(
-                        self.spool
-                            .create(self.part, shape, block.form)
-                            .map_err(spool_error)?,
-                    ),
-                };
+                if self.writer.is_none() {
+                    let writer = self.spool.create(self.part, shape, block.form);
+                    self.writer = Some(writer.map_err(spool_error)?);
+                }
                 if matches!(self.part.portion, Portion::Round(_)) {
                     self.kept.push((kusto_hash::hash(&row.id), turn));
                 }
@@ -284,9 +290,11 @@ impl Intake {
                     flawless,
                     line,
                 };
-                writer
-                    .append(&row.id, facts, payload)
-                    .map_err(spool_error)?;
+                spooled.push(SpooledRow {
+                    id: row.id,
+                    facts,
+                    payload,
+                });
             }
         }
         Ok(())

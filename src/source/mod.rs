@@ -202,6 +202,8 @@ pub struct RowBlock {
 /// What reading a good conversation row would tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownRow {
+    /// The bytes of its line, without the newline.
+    pub length: u32,
     /// Its id, decoded, and not empty.
     pub id: Box<[u8]>,
     /// How many turns its array has, each of them an object without a field twice.

@@ -222,7 +222,7 @@ mod tests {
     use crate::domain::record::Nested;
     use crate::domain::row::RowShape;
     use crate::domain::stratum::tests::selection;
-    use crate::spool::sealed::{RowFacts, Spool};
+    use crate::spool::sealed::{RowFacts, Spool, SpooledRow};
     use crate::spool::tally::ChunkTally;
     use crate::spool::{Part, Portion};
 
@@ -279,7 +279,12 @@ mod tests {
             flawless: false,
             line: 1,
         };
-        writer.append(b"c", facts, row).expect("room");
+        let row = SpooledRow {
+            id: b"c"[..].into(),
+            facts,
+            payload: row,
+        };
+        writer.append(&[row]).expect("room");
         writer.seal(ChunkTally::default()).expect("room")
     }
 

@@ -8,6 +8,7 @@
 //! payload's offset, its XXH3-64 and its line (u64 each), a byte that is 1 for a flawless row, and
 //! the id. The line stays on disk: it is asked for only when a row must be named.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom};
@@ -59,6 +60,17 @@ pub struct RowFacts {
     pub flawless: bool,
     /// Where the row stood, counted from the chunk's beginning.
     pub line: u64,
+}
+
+/// A row that is to be kept.
+#[derive(Debug)]
+pub struct SpooledRow<'a> {
+    /// Its id, decoded.
+    pub id: Cow<'a, [u8]>,
+    /// What else its header says.
+    pub facts: RowFacts,
+    /// Its text, without white space around.
+    pub payload: &'a [u8],
 }
 
 /// Headers in a batch when a sealed chunk is read again.
@@ -168,13 +180,12 @@ impl Spool {
         };
         let create = |ending: &str| {
             let path = aside.path(ending);
-            File::create(&path)
-                .map(|file| BufWriter::with_capacity(1 << 18, file))
-                .map_err(SpoolError::io("create", path))
+            File::create(&path).map_err(SpoolError::io("create", path))
         };
+        let headers = BufWriter::with_capacity(1 << 18, create("sealed")?);
         Ok(ChunkWriter {
             rows: create("rows")?,
-            headers: Checked::new(create("sealed")?),
+            headers: Checked::new(headers),
             aside,
             footer: Footer {
                 part,

@@ -123,7 +123,7 @@ async fn blocks_that_break_the_contract() {
     let numbered = "lines are numbered from 1, one block behind the other";
     let known = "what is known of the lines is what they say";
     let form = "one form in a fetch, the census's in a census alone";
-    let faults: [(&str, &str, OnBlock); 8] = [
+    let faults: [(&str, &str, OnBlock); 9] = [
         ("every block begins with line 1", numbered, |block, _, _| {
             block.first_line = 1
         }),
@@ -146,16 +146,31 @@ async fn blocks_that_break_the_contract() {
             },
         ),
         ("too little is known", known, |block, _, _| {
-            let (id, turns) = (Box::default(), 1);
-            block.known.push(KnownRow { id, turns });
+            let (length, id, turns) = (1, Box::default(), 1);
+            block.known.push(KnownRow { length, id, turns });
         }),
         ("something else is known", known, |block, _, _| {
             let lines = block.bytes.iter().filter(|&&b| b == b'\n').count();
             let known = KnownRow {
+                length: 1,
                 id: b"c1"[..].into(),
                 turns: 1,
             };
             block.known = vec![known; lines];
+        }),
+        ("a line is known to be longer", known, |block, _, _| {
+            let lines = block.bytes.split_inclusive(|&b| b == b'\n');
+            let lines = lines.map(|line| (line.len(), serde_json::from_slice(line).expect("JSON")));
+            let know = |(length, row): (usize, Value)| KnownRow {
+                length: length as u32,
+                id: row["conversationId"]
+                    .as_str()
+                    .expect("an id")
+                    .as_bytes()
+                    .into(),
+                turns: row["turnsArray"].as_array().expect("turns").len() as u32,
+            };
+            block.known = lines.map(know).collect();
         }),
         ("a census that nobody asked for", form, |block, _, _| {
             block.form = RowForm::Census

@@ -30,6 +30,8 @@ pub(super) struct Strings {
     /// The first byte within a string that may not stand there.
     fault: usize,
     surrogates: bool,
+    /// Whether a window had a byte below U+0020.
+    controls: bool,
 }
 
 impl Strings {
@@ -42,6 +44,7 @@ impl Strings {
             escaped_next: 0,
             fault: usize::MAX,
             surrogates: false,
+            controls: false,
         }
     }
 
@@ -74,6 +77,15 @@ impl Strings {
     /// Whether a window so far has an escape of half a surrogate pair.
     pub fn saw_surrogates(&self) -> bool {
         self.surrogates
+    }
+
+    /// Whether a window up to the one that `at` is in has a byte below U+0020; `at` is in no string.
+    pub fn saw_controls(&mut self, text: &[u8], at: usize) -> bool {
+        // There are no quotes before it that were not taken.
+        while self.loaded < at {
+            self.load::<false>(text);
+        }
+        self.controls
     }
 
     /// The byte behind the container whose bracket is at `at`; `None` if it has no end. Only for a
@@ -154,6 +166,7 @@ impl Strings {
             faults = self.faulty_escapes(text, window, faults);
         }
         if has_control(window) {
+            self.controls = true;
             let before = 0u64.wrapping_sub(u64::from(INSIDE));
             faults |= control(window) & (prefix_xor(self.quotes) ^ before);
         }
@@ -358,6 +371,24 @@ mod tests {
             let mut strings = Strings::new();
             assert_eq!(strings.end(text.as_bytes(), 0), Ok(text.len()));
             assert_eq!(strings.saw_surrogates(), seen, "{text}");
+        }
+    }
+
+    #[test]
+    fn new_lines_between_values_are_noticed_whatever_is_around() {
+        for before in 0..3 * WINDOW {
+            for (string, space) in [("", ""), ("\"a\",", "\t"), ("", "\n"), ("\"\\n\",", "\r")] {
+                let digits = "1".repeat(before);
+                let text = format!("{string}{digits}{space}{}", "2".repeat(2 * WINDOW));
+                let mut strings = Strings::new();
+                if !string.is_empty() {
+                    let end = string.len() - 1;
+                    assert_eq!(strings.end(text.as_bytes(), 0), Ok(end));
+                }
+                let at = text.len() - 2 * WINDOW;
+                let seen = strings.saw_controls(text.as_bytes(), at);
+                assert_eq!(seen, !space.is_empty(), "{text}");
+            }
         }
     }
 

@@ -10,9 +10,6 @@ use super::frames::{FrameReader, TableSink, damaged};
 /// Compressed bytes that are unpacked at once; a thousandfold of them fits into memory.
 const UNPACK: usize = 16 * 1024;
 
-/// Unpacked bytes that are gathered before they are read.
-const UNPACKED: usize = 512 * 1024;
-
 /// Unpacks and reads a body.
 #[derive(Debug)]
 pub struct Decoder {
@@ -40,19 +37,16 @@ impl Decoder {
     ) -> Result<(), Failure> {
         for piece in pieces {
             let Some(unpack) = &mut self.unpack else {
-                self.frames.feed(piece.as_ref());
+                self.frames.push(piece.as_ref(), sink)?;
                 continue;
             };
             for packed in piece.as_ref().chunks(UNPACK) {
                 unpack.write_all(packed).map_err(unpacking)?;
-                self.frames.feed(unpack.get_ref());
+                self.frames.push(unpack.get_ref(), sink)?;
                 unpack.get_mut().clear();
-                if self.frames.fed() > UNPACKED {
-                    self.frames.run(sink)?;
-                }
             }
         }
-        self.frames.run(sink)
+        Ok(())
     }
 
     /// The body has ended.

@@ -29,6 +29,10 @@ const SMALLEST_VALUE: usize = 64 << 10;
 /// Bytes that may arrive behind a row before the row is looked at.
 const MOST_AHEAD: usize = 16 << 20;
 
+/// Bytes of a piece that are at least put behind what the pieces before have left, which is nearly
+/// always a row without its end.
+const LEAST_AHEAD: usize = 32 << 10;
+
 /// So close to the end of what has arrived an error may only mean that more must arrive.
 const TOKEN: usize = 16;
 
@@ -107,12 +111,13 @@ struct Skip {
 /// Reads the frames of one answer.
 #[derive(Debug)]
 pub struct FrameReader {
-    buffer: Vec<u8>,
-    /// Bytes that were fed since the last run.
-    fed: usize,
-    /// What of the buffer is done.
+    /// What the pieces so far have left: something that was not whole.
+    rest: Vec<u8>,
+    /// What of the text at hand is done.
     at: usize,
-    /// The length that the buffer must have before a value that was not whole is tried again: twice
+    /// Bytes of the answer before the text at hand.
+    done: u64,
+    /// The length that the rest must have before a value that was not whole is tried again: twice
     /// what it was, or [`MOST_AHEAD`] more, so that a large row is not scanned too often.
     enough: usize,
     state: State,
@@ -120,7 +125,6 @@ pub struct FrameReader {
     frame: Frame,
     table: Table,
     max_row: usize,
-    bytes: u64,
     /// The cells of the row at hand; kept for its memory.
     spans: Vec<Span>,
 }
@@ -129,55 +133,58 @@ impl FrameReader {
     /// A reader of rows of at most `max_row` bytes; larger ones are rejected.
     pub fn new(max_row: u64) -> Self {
         Self {
-            buffer: Vec::new(),
-            fed: 0,
+            rest: Vec::new(),
             at: 0,
+            done: 0,
             enough: 0,
             state: State::Start,
             key: String::new(),
             frame: Frame::default(),
             table: Table::default(),
             max_row: usize::try_from(max_row).unwrap_or(usize::MAX),
-            bytes: 0,
             spans: Vec::new(),
         }
     }
 
-    /// Reads what has arrived.
+    /// Reads what has arrived: a piece of the answer. What is whole in it is read where it is; only
+    /// what is not is kept until more has arrived.
     ///
     /// # Errors
     /// If the answer is not one, reports a failure, or the sink refuses.
-    pub fn push(&mut self, bytes: &[u8], sink: &mut impl TableSink) -> Result<(), Failure> {
-        self.feed(bytes);
-        self.run(sink)
-    }
-
-    /// Takes what has arrived, to be read later: a row that ends within it is then scanned once.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        self.fed += bytes.len();
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    /// Bytes that were fed and not yet looked at.
-    pub fn fed(&self) -> usize {
-        self.fed
-    }
-
-    /// Reads what was fed.
-    ///
-    /// # Errors
-    /// If the answer is not one, reports a failure, or the sink refuses.
-    pub fn run(&mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
-        self.fed = 0;
-        if self.buffer.len() < self.enough {
-            return Ok(());
+    pub fn push(&mut self, mut piece: &[u8], sink: &mut impl TableSink) -> Result<(), Failure> {
+        while !self.rest.is_empty() && !piece.is_empty() {
+            let before = self.rest.len();
+            let wanted = self.enough.saturating_sub(before).max(LEAST_AHEAD);
+            let (more, behind) = piece.split_at(wanted.min(piece.len()));
+            self.rest.extend_from_slice(more);
+            if self.rest.len() < self.enough {
+                return Ok(());
+            }
+            let mut rest = std::mem::take(&mut self.rest);
+            let done = self.read(&rest, sink)?;
+            if done < before {
+                rest.drain(..done);
+                piece = behind;
+            } else {
+                rest.clear();
+                piece = &piece[done - before..];
+            }
+            self.rest = rest;
         }
-        while self.step(sink)? {}
-        self.buffer.drain(..self.at);
-        self.enough = self.enough.saturating_sub(self.at);
-        self.at = 0;
+        if !piece.is_empty() {
+            let done = self.read(piece, sink)?;
+            self.rest.extend_from_slice(&piece[done..]);
+        }
         Ok(())
+    }
+
+    /// Reads what is whole in a text; gives its length.
+    fn read(&mut self, text: &[u8], sink: &mut impl TableSink) -> Result<usize, Failure> {
+        while self.step(text, sink)? {}
+        let done = std::mem::take(&mut self.at);
+        self.done += done as u64;
+        self.enough = self.enough.saturating_sub(done);
+        Ok(done)
     }
 
     /// The body has ended: is it whole?
@@ -185,41 +192,39 @@ impl FrameReader {
     /// # Errors
     /// If not.
     pub fn finish(mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
-        self.enough = 0;
-        while self.step(sink)? {}
+        let rest = std::mem::take(&mut self.rest);
+        let bytes = self.done + rest.len() as u64;
+        self.read(&rest, sink)?;
         match self.state {
             State::End => self.table.finish(),
-            State::Start if self.bytes == 0 => Err(damaged("it is empty")),
-            _ => Err(damaged(format!(
-                "it was cut off after {} bytes",
-                self.bytes
-            ))),
+            State::Start if bytes == 0 => Err(damaged("it is empty")),
+            _ => Err(damaged(format!("it was cut off after {bytes} bytes"))),
         }
     }
 
     /// The next byte that is not white space.
-    fn peek(&mut self) -> Option<u8> {
-        let rest = &self.buffer[self.at..];
+    fn peek(&mut self, text: &[u8]) -> Option<u8> {
+        let rest = &text[self.at..];
         let space = rest.iter().take_while(|byte| is_space(**byte)).count();
         self.at += space;
-        self.buffer.get(self.at).copied()
+        text.get(self.at).copied()
     }
 
     /// Does the next thing; `false` if more bytes must arrive first.
-    fn step(&mut self, sink: &mut impl TableSink) -> Result<bool, Failure> {
+    fn step(&mut self, text: &[u8], sink: &mut impl TableSink) -> Result<bool, Failure> {
         if let State::Skip(skip) = self.state {
-            return Ok(self.skip(skip));
+            return Ok(self.skip(text, skip));
         }
-        let Some(byte) = self.peek() else {
+        let Some(byte) = self.peek(text) else {
             return Ok(false);
         };
         match (self.state, byte) {
             (State::Start, b'[') => self.pass(State::Frames { first: true }),
-            (State::Start, b'{') => self.read_error(),
+            (State::Start, b'{') => self.read_error(text),
             (State::Start, _) => {
                 // A proxy's page, an error as text.
-                let text = error::printable(&self.buffer[..self.buffer.len().min(400)]);
-                Err(damaged(format!("it is not a list of frames: {text}")))
+                let told = error::printable(&text[..text.len().min(400)]);
+                Err(damaged(format!("it is not a list of frames: {told}")))
             }
             (State::Frames { .. }, b']') => self.pass(State::End),
             (State::Frames { first: false }, b',') => self.pass(State::Frames { first: true }),
@@ -233,20 +238,20 @@ impl FrameReader {
                 self.pass(State::Frames { first: false })
             }
             (State::Keys { first: false }, b',') => self.pass(State::Keys { first: true }),
-            (State::Keys { first: true }, b'"') => self.read_key(),
+            (State::Keys { first: true }, b'"') => self.read_key(text),
             (State::Value, b'[') if self.key == "Rows" => {
                 self.table.begin_rows(&mut self.frame, sink)?;
                 self.pass(State::Rows { first: true })
             }
-            (State::Value, _) => self.read_value(),
+            (State::Value, _) => self.read_value(text),
             (State::Rows { .. }, b']') => self.pass(State::Keys { first: false }),
             (State::Rows { first: false }, b',') => self.pass(State::Rows { first: true }),
             (State::Rows { first: true }, b'[') => {
                 self.state = State::Row;
                 Ok(true)
             }
-            (State::Rows { first: true }, b'{') => self.read_error_row(),
-            (State::Row, _) => self.read_row(sink),
+            (State::Rows { first: true }, b'{') => self.read_error_row(text),
+            (State::Row, _) => self.read_row(text, sink),
             _ => Err(damaged(format!(
                 "unexpected {:?} at byte {}",
                 char::from(byte),
@@ -257,7 +262,7 @@ impl FrameReader {
 
     /// Bytes of the answer before the position.
     fn offset(&self) -> u64 {
-        self.bytes - (self.buffer.len() - self.at) as u64
+        self.done + self.at as u64
     }
 
     fn pass(&mut self, state: State) -> Result<bool, Failure> {
@@ -269,9 +274,10 @@ impl FrameReader {
     /// Scans something that must be whole: where it ends, or `None` if more must arrive.
     fn whole(
         &mut self,
+        text: &[u8],
         scan: impl for<'a> FnOnce(&mut Scanner<'a>) -> Result<(), JsonError>,
     ) -> Result<Option<Range<usize>>, JsonError> {
-        let text = &self.buffer[self.at..];
+        let text = &text[self.at..];
         let mut scanner = Scanner::new(text);
         match scan(&mut scanner) {
             // A number or a word that ends with the text may go on.
@@ -289,10 +295,10 @@ impl FrameReader {
     }
 
     /// Where the value that is next ends; it must not be larger than `most`.
-    fn whole_value(&mut self, most: usize) -> Result<Option<Range<usize>>, Failure> {
-        let found = self.whole(|scanner| scanner.value().map(drop));
+    fn whole_value(&mut self, text: &[u8], most: usize) -> Result<Option<Range<usize>>, Failure> {
+        let found = self.whole(text, |scanner| scanner.value().map(drop));
         match found.map_err(|error| self.syntax(error))? {
-            None if self.buffer.len() - self.at > most => Err(damaged(format!(
+            None if text.len() - self.at > most => Err(damaged(format!(
                 "what begins at byte {} is too large",
                 self.offset()
             ))),
@@ -304,18 +310,18 @@ impl FrameReader {
         damaged(format!("{error} after byte {}", self.offset()))
     }
 
-    fn read_key(&mut self) -> Result<bool, Failure> {
-        let Some(key) = self.whole_value(SMALLEST_VALUE)? else {
+    fn read_key(&mut self, text: &[u8]) -> Result<bool, Failure> {
+        let Some(key) = self.whole_value(text, SMALLEST_VALUE)? else {
             return Ok(false);
         };
         let end = key.end;
-        let rest = &self.buffer[end..];
+        let rest = &text[end..];
         let colon = rest.iter().position(|byte| !is_space(*byte));
-        match colon.map(|colon| (colon, self.buffer[end + colon])) {
+        match colon.map(|colon| (colon, text[end + colon])) {
             None if rest.len() > SMALLEST_VALUE => Err(damaged("a key of a frame has no value")),
             None => Ok(false),
             Some((colon, b':')) => {
-                self.key = serde_json::from_slice(&self.buffer[key])
+                self.key = serde_json::from_slice(&text[key])
                     .map_err(|_| damaged("a key of a frame is no text"))?;
                 self.at = end + colon + 1;
                 self.state = State::Value;
@@ -325,11 +331,11 @@ impl FrameReader {
         }
     }
 
-    fn read_value(&mut self) -> Result<bool, Failure> {
-        let Some(value) = self.whole_value(SMALL_VALUE)? else {
+    fn read_value(&mut self, text: &[u8]) -> Result<bool, Failure> {
+        let Some(value) = self.whole_value(text, SMALL_VALUE)? else {
             return Ok(false);
         };
-        let parsed = serde_json::from_slice(&self.buffer[value.clone()])
+        let parsed = serde_json::from_slice(&text[value.clone()])
             .map_err(|_| damaged(format!("the frame's {} cannot be read", self.key)))?;
         self.frame.set(&self.key, parsed)?;
         self.at = value.end;
@@ -339,13 +345,15 @@ impl FrameReader {
 
     /// An object in the place of the list of frames: an error, or perhaps an answer of v1, whose
     /// rows are nobody's business here.
-    fn read_error(&mut self) -> Result<bool, Failure> {
+    fn read_error(&mut self, text: &[u8]) -> Result<bool, Failure> {
         let no_list = || damaged("it is a JSON object, not a list of frames");
-        let found = self.whole_value(SMALLEST_VALUE).map_err(|_| no_list())?;
+        let found = self
+            .whole_value(text, SMALLEST_VALUE)
+            .map_err(|_| no_list())?;
         let Some(value) = found else {
             return Ok(false);
         };
-        let parsed = serde_json::from_slice::<serde_json::Value>(&self.buffer[value]);
+        let parsed = serde_json::from_slice::<serde_json::Value>(&text[value]);
         match parsed.ok().filter(|parsed| parsed.get("error").is_some()) {
             Some(error) => Err(error::of_one_api(&error)),
             None => Err(no_list()),
@@ -353,11 +361,11 @@ impl FrameReader {
     }
 
     /// An object in the place of a row is an error.
-    fn read_error_row(&mut self) -> Result<bool, Failure> {
-        let Some(value) = self.whole_value(SMALL_VALUE)? else {
+    fn read_error_row(&mut self, text: &[u8]) -> Result<bool, Failure> {
+        let Some(value) = self.whole_value(text, SMALL_VALUE)? else {
             return Ok(false);
         };
-        let parsed: serde_json::Value = serde_json::from_slice(&self.buffer[value])
+        let parsed: serde_json::Value = serde_json::from_slice(&text[value])
             .map_err(|_| damaged("an error among the rows cannot be read"))?;
         match parsed.get("OneApiErrors") {
             Some(errors) => Err(error::of_one_api(errors)),
@@ -365,11 +373,11 @@ impl FrameReader {
         }
     }
 
-    fn read_row(&mut self, sink: &mut impl TableSink) -> Result<bool, Failure> {
+    fn read_row(&mut self, text: &[u8], sink: &mut impl TableSink) -> Result<bool, Failure> {
         let mut spans = std::mem::take(&mut self.spans);
         spans.clear();
         let is_given = self.table.is_given(&self.frame);
-        let scanned = self.whole(|scanner| match is_given {
+        let scanned = self.whole(text, |scanner| match is_given {
             true => scan_row(scanner, &mut spans, |at, scanner| sink.cell(at, scanner)),
             false => scan_row(scanner, &mut spans, |_, scanner| scanner.value()),
         });
@@ -380,25 +388,25 @@ impl FrameReader {
         };
         let reason = match scanned {
             Ok(Some(row)) if row.len() <= max_row => {
-                let text = &self.buffer[row.clone()];
+                self.at = row.end;
+                let text = &text[row];
                 if simdutf8::basic::from_utf8(text).is_err() {
                     return Err(damaged("a row is not UTF-8"));
                 }
                 let cells: Vec<_> = spans.iter().map(|span| span.of(text)).collect();
                 self.table.row(&mut self.frame, text, &cells, sink)?;
-                self.at = row.end;
                 self.spans = spans;
                 self.state = State::Rows { first: false };
                 return Ok(true);
             }
             Ok(Some(_)) => MalformedReason::TooLarge,
-            Ok(None) if self.buffer.len() - self.at <= max_row => return Ok(false),
+            Ok(None) if text.len() - self.at <= max_row => return Ok(false),
             Ok(None) => MalformedReason::TooLarge,
             Err(JsonError::TooDeep) => MalformedReason::TooDeep,
             Err(error) => return Err(self.syntax(error)),
         };
-        let text = &self.buffer[self.at..];
-        let held = &text[..text.len().min(max_row)];
+        let rest = &text[self.at..];
+        let held = &rest[..rest.len().min(max_row)];
         self.table.reject(&mut self.frame, held, reason, sink)?;
         self.enough = 0;
         self.state = State::Skip(Skip {
@@ -410,8 +418,8 @@ impl FrameReader {
     }
 
     /// Passes over the rest of a row.
-    fn skip(&mut self, mut skip: Skip) -> bool {
-        for (index, byte) in self.buffer[self.at..].iter().enumerate() {
+    fn skip(&mut self, text: &[u8], mut skip: Skip) -> bool {
+        for (index, byte) in text[self.at..].iter().enumerate() {
             match byte {
                 _ if skip.escape => skip.escape = false,
                 b'\\' if skip.string => skip.escape = true,
@@ -429,7 +437,7 @@ impl FrameReader {
                 _ => {}
             }
         }
-        self.at = self.buffer.len();
+        self.at = text.len();
         self.state = State::Skip(skip);
         false
     }

@@ -120,6 +120,9 @@ pub struct RowWriter {
     foreign: u64,
     /// The turns of the row at hand, if they were counted while they were checked.
     counted: Option<Turns>,
+    /// Whether the row at hand may have new lines between its values; of one whose cells were not
+    /// passed, nobody knows.
+    has_controls: bool,
     /// Whether all rows of the block are known.
     all_known: bool,
 }
@@ -144,6 +147,7 @@ impl RowWriter {
             certificate: Certificate::default(),
             foreign: 0,
             counted: None,
+            has_controls: true,
             all_known: true,
         }
     }
@@ -200,8 +204,9 @@ impl RowWriter {
         });
     }
 
-    /// Notes what reading the row would tell. A row that is not plainly good is left to be read.
-    fn know(&mut self, cell: &Value<'_>, id: Cow<'_, [u8]>) {
+    /// Notes what reading the row would tell, which was written as a line of this length. A row that
+    /// is not plainly good is left to be read.
+    fn know(&mut self, cell: &Value<'_>, id: Cow<'_, [u8]>, length: usize) {
         match self.counted.take() {
             Some(turns)
                 if !turns.duplicate
@@ -212,8 +217,9 @@ impl RowWriter {
                     && self.all_known =>
             {
                 self.block.known.push(KnownRow {
+                    // A row is at most `max_record`, which is far below 4 GiB, and has fewer turns.
+                    length: length as u32,
                     id: id.into(),
-                    // A row of 4 GiB has fewer turns.
                     turns: turns.count as u32,
                 });
             }
@@ -221,8 +227,11 @@ impl RowWriter {
         }
     }
 
-    fn write(&mut self, cells: &[Value<'_>]) {
+    /// Writes the row as a line; gives its length, without the newline.
+    fn write(&mut self, cells: &[Value<'_>]) -> usize {
+        let has_controls = std::mem::replace(&mut self.has_controls, true);
         let out = &mut self.block.bytes;
+        let start = out.len();
         let mut before = b'{';
         for (place, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
             if self.places.last == Some(place) && !self.asked.census {
@@ -237,7 +246,7 @@ impl RowWriter {
                     Some(json) => on_one_line(json, out),
                     None => out.extend_from_slice(cell.text),
                 },
-                (Type::Dynamic, _) => on_one_line(cell.text, out),
+                (Type::Dynamic, _) if has_controls => on_one_line(cell.text, out),
                 (Type::Bool, Kind::Number) => out.extend_from_slice(match cell.text {
                     b"0" => b"false",
                     _ => b"true",
@@ -251,6 +260,7 @@ impl RowWriter {
             }
         }
         out.extend_from_slice(b"}\n");
+        out.len() - start - 1
     }
 
     fn turns(&self, cells: &[Value<'_>]) -> Option<i64> {
@@ -331,12 +341,16 @@ impl TableSink for RowWriter {
         if index == 0 {
             self.counted = None;
         }
-        if self.places.turns != Some(index) || scanner.kind()? != Kind::Array {
-            return scanner.value();
-        }
-        let mut before = scanner.clone();
-        self.counted = Some(Turns::read(scanner)?);
-        Ok(before.passed(scanner))
+        let cell = match self.places.turns == Some(index) && scanner.kind()? == Kind::Array {
+            false => scanner.value()?,
+            true => {
+                let mut before = scanner.clone();
+                self.counted = Some(Turns::read(scanner)?);
+                before.passed(scanner)
+            }
+        };
+        self.has_controls = scanner.saw_controls();
+        Ok(cell)
     }
 
     fn row(&mut self, cells: &[Value<'_>]) -> Result<(), Failure> {
@@ -350,8 +364,8 @@ impl TableSink for RowWriter {
         }
         let id = decoded(&cells[self.places.id]);
         self.deliver(&id, cells);
-        self.know(&cells[self.places.id], id);
-        self.write(cells);
+        let length = self.write(cells);
+        self.know(&cells[self.places.id], id, length);
         self.line += 1;
         Ok(())
     }

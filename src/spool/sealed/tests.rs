@@ -23,17 +23,30 @@ fn facts(i: i64) -> RowFacts {
     }
 }
 
+fn row<'a>(id: &'a [u8], i: i64, payload: &'a [u8]) -> SpooledRow<'a> {
+    SpooledRow {
+        id: id.into(),
+        facts: facts(i),
+        payload,
+    }
+}
+
 fn sealed(folder: &Path) -> (Spool, SealedChunk) {
     let spool = Spool::open(folder.to_owned(), 1 << 30).expect("a folder");
     let mut writer = spool
         .create(part(), RowShape::Events, RowForm::AsWritten)
         .expect("files");
-    for i in 0..10_000i64 {
-        let id = format!("id-{i}");
-        writer
-            .append(id.as_bytes(), facts(i), format!("payload {i}").as_bytes())
-            .expect("room");
-    }
+    let rows: Vec<_> = (0..10_000i64)
+        .map(|i| (i, format!("id-{i}"), format!("payload {i}")))
+        .collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(i, id, payload)| row(id.as_bytes(), *i, payload.as_bytes()))
+        .collect();
+    // One alone, and more than a system writes at once.
+    let (first, others) = rows.split_at(1);
+    writer.append(first).expect("room");
+    writer.append(others).expect("room");
     let tally = ChunkTally {
         rows_read: 10_000,
         ..ChunkTally::default()
@@ -87,13 +100,46 @@ fn rows_know_their_lines() {
 }
 
 #[test]
+fn rows_without_payloads_are_kept_between_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+    let writer = spool.create(part(), RowShape::Events, RowForm::AsWritten);
+    let mut writer = writer.expect("files");
+    let payloads = [&b""[..], b"", b"one", b"", b"two", b""];
+    let rows: Vec<_> = payloads
+        .iter()
+        .map(|payload| row(b"id", 1, payload))
+        .collect();
+    writer.append(&rows).expect("room");
+    writer.append(&rows[..2]).expect("room");
+    let sealed = writer.seal(ChunkTally::default()).expect("room");
+    assert_eq!(fs::read(sealed.rows_path()).expect("rows"), b"onetwo");
+    let mut replay = sealed.replay(0).expect("readable");
+    let batch = replay.next_batch().expect("readable").expect("rows");
+    let places = batch
+        .iter()
+        .map(|(_, header)| (header.position.offset, header.position.length));
+    let expected = [
+        (0, 0),
+        (0, 0),
+        (0, 3),
+        (3, 0),
+        (3, 3),
+        (6, 0),
+        (6, 0),
+        (6, 0),
+    ];
+    assert!(places.eq(expected));
+}
+
+#[test]
 fn without_a_seal_there_is_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     let mut writer = spool
         .create(part(), RowShape::Events, RowForm::AsWritten)
         .expect("files");
-    writer.append(b"id", facts(1), b"payload").expect("room");
+    writer.append(&[row(b"id", 1, b"payload")]).expect("room");
     drop(writer);
     assert!(spool.sealed(part()).expect("readable").is_none());
 }
@@ -107,7 +153,7 @@ fn an_attempt_whose_lease_was_lost_can_neither_seal_nor_begin() {
             .under(epoch)
             .create(part(), RowShape::Events, RowForm::AsWritten);
         writer.map(|mut writer| {
-            writer.append(b"id", facts(1), payload).expect("room");
+            writer.append(&[row(b"id", 1, payload)]).expect("room");
             writer
         })
     };
@@ -133,8 +179,8 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
             .under(epoch)
             .create(part(), RowShape::Events, RowForm::AsWritten);
         let mut writer = writer.expect("files");
-        writer.append(b"id", facts(1), &[0; 15]).expect("room");
-        let more = writer.append(b"id", facts(2), &[0; 15]);
+        writer.append(&[row(b"id", 1, &[0; 15])]).expect("room");
+        let more = writer.append(&[row(b"id", 2, &[0; 15])]);
         assert!(matches!(more, Err(SpoolError::Full { limit: 20 })));
         drop(writer);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
@@ -145,7 +191,7 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
             .under(epoch)
             .create(part(), RowShape::Events, RowForm::AsWritten);
         let mut writer = writer.expect("files");
-        writer.append(b"id", facts(1), &[0; 10]).expect("room");
+        writer.append(&[row(b"id", 1, &[0; 10])]).expect("room");
         writer.seal(ChunkTally::default()).expect("room");
         assert!(spool.sealed(part()).expect("readable").is_some());
         assert_eq!(spool.used.load(Ordering::Relaxed), 10);
@@ -186,9 +232,9 @@ fn the_limit_is_kept() {
     let mut writer = spool
         .create(part(), RowShape::Events, RowForm::AsWritten)
         .expect("files");
-    writer.append(b"a", facts(1), b"12345678").expect("room");
+    writer.append(&[row(b"a", 1, b"12345678")]).expect("room");
     assert!(matches!(
-        writer.append(b"b", facts(1), b"123"),
+        writer.append(&[row(b"b", 1, b"123")]),
         Err(SpoolError::Full { limit: 10 })
     ));
 }
@@ -198,7 +244,7 @@ fn seal_one(spool: &Spool, part: Part, length: usize) -> SealedChunk {
     let writer = spool.create(part, RowShape::Events, RowForm::AsWritten);
     let mut writer = writer.expect("files");
     let payload = vec![b'x'; length];
-    writer.append(b"id", facts(1), &payload).expect("room");
+    writer.append(&[row(b"id", 1, &payload)]).expect("room");
     writer.seal(ChunkTally::default()).expect("room")
 }
 

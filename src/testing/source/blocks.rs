@@ -78,6 +78,7 @@ fn known(number: usize, block: &RowBlock, reading: &Reading) -> Verdict {
         let same = reading.read(block.form, trim(line)).is_some_and(|row| {
             matches!(row.kind, RowKind::Conversation { turns, .. } if turns == known.turns)
                 && *row.id == *known.id
+                && line.strip_suffix(b"\n").unwrap_or(line).len() == known.length as usize
         });
         let turns = known.turns;
         KNOWN.check(same, || {

@@ -488,4 +488,25 @@ proptest! {
             prop_assert!(rows.rows.len() == 3);
         }
     }
+
+    #[test]
+    fn pieces_with_many_rows_and_rows_in_many_pieces_are_read_alike(
+        rows in prop::collection::vec(0usize..70_000, 0..30),
+        pieces in prop::collection::vec(1usize..150_000, 1..20),
+    ) {
+        let rows: Vec<_> = rows.iter().enumerate().map(|(n, &length)| json!(["é\n".repeat(length / 3), n])).collect();
+        let answer = answer(&plain(json!(rows)));
+        let whole = read_in(&answer, usize::MAX, 1 << 20).expect("good");
+        prop_assert_eq!(whole.rows.len(), rows.len());
+        let mut found = Rows::default();
+        let mut reader = FrameReader::new(1 << 20);
+        let (mut rest, mut pieces) = (&answer[..], pieces.iter().cycle());
+        while let (false, Some(&piece)) = (rest.is_empty(), pieces.next()) {
+            let (piece, behind) = rest.split_at(piece.min(rest.len()));
+            reader.push(piece, &mut found).expect("good");
+            rest = behind;
+        }
+        reader.finish(&mut found).expect("whole");
+        prop_assert!(found == whole, "{} rows", found.rows.len());
+    }
 }

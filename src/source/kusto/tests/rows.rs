@@ -57,6 +57,7 @@ fn what_is_known_of_a_row_is_what_reading_it_tells() {
     for (line, known) in lines.iter().zip(&block.known) {
         let row = row::read(row::trim(line), &selection(1)).expect("good");
         assert_eq!(row.id.as_ref(), known.id.as_ref());
+        assert_eq!(line.len(), known.length as usize + 1);
         assert!(
             matches!(row.kind, RowKind::Conversation { turns, .. } if turns == known.turns),
             "{row:?} / {known:?}"
