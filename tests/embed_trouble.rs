@@ -8,14 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actix::{Actor, Context, Handler};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, pending};
+use gleaner::domain::chunk::{Chunk, HashChunk};
 use gleaner::domain::rule::{Candidate, Rule};
+use gleaner::domain::selector::Certificate;
 use gleaner::pipeline::RunError;
 use gleaner::pipeline::reception::Subscribe;
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
 use gleaner::telemetry::{Notice, State, Told};
-use gleaner::{Pipeline, PipelineBuilder};
+use gleaner::{Controller, Pipeline, PipelineBuilder};
 use tokio::sync::mpsc;
 
 const CONFIG: &str = "
@@ -87,6 +90,54 @@ fn nothing_of_a_cancelled_run_disturbs_the_next() {
         if let Err(error) = last {
             assert!(error.to_string().contains("exists already"), "{error}");
         }
+    }
+}
+
+/// A source whose run is cancelled just while it is surveyed.
+struct CancelledMeanwhile(std::sync::Mutex<std::sync::mpsc::Receiver<Controller>>);
+
+impl ConversationSource for CancelledMeanwhile {
+    fn describe(&self) -> serde_json::Value {
+        serde_json::json!({"kind": "cancelled"})
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
+        let run = self.0.lock().expect("whole").recv().expect("a run");
+        run.cancel();
+        let chunk = HashChunk {
+            count: 1,
+            index: 0,
+            depth: 0,
+        };
+        let survey = Survey::of(vec![Chunk::Hash(chunk)], true);
+        Box::pin(std::future::ready(Ok(survey)))
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _: FetchOrder,
+        _: &'a mut dyn RowSink,
+    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+        Box::pin(pending())
+    }
+}
+
+#[test]
+fn a_run_that_is_cancelled_while_it_begins_says_so() {
+    let folder = folder();
+    // The first start claims its place after the survey, the second before: nothing then comes
+    // between the survey and the question whether to go on.
+    for start in ["first", "second"] {
+        let (tell, told) = std::sync::mpsc::channel();
+        let source = CancelledMeanwhile(std::sync::Mutex::new(told));
+        let run = run_in(folder.path()).source(source).build();
+        let run = run.expect("ready").spawn_thread().expect("a thread");
+        tell.send(run.controller()).expect("it is surveyed");
+        let result = run.join_blocking();
+        assert!(
+            matches!(result, Err(RunError::Cancelled)),
+            "{start}: {result:?}"
+        );
     }
 }
 

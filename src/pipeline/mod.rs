@@ -165,6 +165,11 @@ pub(crate) async fn run_under(
         result = status.keep() => result,
         result = sample(&telemetry) => result,
     };
+    // It may have noticed only that it is to stop, before its cancellation was heard here.
+    let result = match result {
+        Err(RunError::Interrupted) if orders.is_cancelled() => Err(RunError::Cancelled),
+        result => result,
+    };
     drop(everybody);
     // Everybody's end is reported; then the last sender is gone.
     while let Some(death) = deaths.recv().await {

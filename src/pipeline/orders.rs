@@ -130,6 +130,11 @@ impl Orders {
         *self.stop() > Stop::Not
     }
 
+    /// Whether it is to be cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        *self.stop() >= Stop::Cancel
+    }
+
     /// Waits until it is to be drained or cancelled.
     pub async fn stopping(&self) {
         self.reached(Stop::Drain).await;
