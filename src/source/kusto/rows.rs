@@ -377,6 +377,9 @@ impl TableSink for RowWriter {
                 self.line
             )));
         };
+        // What was seen of it says nothing of a row that was held.
+        self.counted = None;
+        self.has_controls = true;
         self.deliver(&decoded(id), cells);
         self.block.rejects.push(Reject {
             line: self.line,
