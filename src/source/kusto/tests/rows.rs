@@ -25,7 +25,11 @@ fn payload_block(rows: &str) -> crate::source::RowBlock {
     let open = table.trim_end_matches('}');
     let header = json!({"FrameType": "DataSetHeader", "Version": "v2.0"});
     let end = json!({"FrameType": "DataSetCompletion", "HasErrors": false, "Cancelled": false});
-    let text = format!("[{header},{open},\"Rows\":[{rows}]}},{end}]");
+    block_of(&format!("[{header},{open},\"Rows\":[{rows}]}},{end}]"))
+}
+
+/// The block that an answer makes.
+fn block_of(text: &str) -> crate::source::RowBlock {
     let asked = Asked {
         chunk: HashChunk {
             count: 1,
@@ -67,6 +71,27 @@ fn what_is_known_of_a_row_is_what_reading_it_tells() {
             "not a part of the record"
         );
     }
+}
+
+#[test]
+fn a_rejected_row_leaves_nothing_behind_for_a_row_that_was_held() {
+    let columns = r#"[{"ColumnName":"conversationId","ColumnType":"string"},{"ColumnName":"turnCount","ColumnType":"long"},{"ColumnName":"turnsArray","ColumnType":"dynamic"},{"ColumnName":"x","ColumnType":"dynamic"}]"#;
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let fragment = r#"{"FrameType":"TableFragment","TableFragmentType":"DataAppend""#;
+    let text = [
+        r#"[{"FrameType":"DataSetHeader","Version":"v2.0"},{"FrameType":"TableHeader","TableId":0,"TableKind":"PrimaryResult","TableName":"t","Columns":"#,
+        columns,
+        "},",
+        &format!(r#"{fragment},"TableId":0,"Rows":[["a",1,[{{}}],{deep}]]}},"#),
+        // Only behind its rows it says whose they are.
+        &format!("{fragment},\"Rows\":[[\"b\",2,[{{}},\n{{}}],null]],\"TableId\":0}},"),
+        r#"{"FrameType":"TableCompletion","TableId":0,"RowCount":2},{"FrameType":"DataSetCompletion","HasErrors":false,"Cancelled":false}]"#,
+    ]
+    .concat();
+    let block = block_of(&text);
+    assert_eq!(block.rejects.len(), 1);
+    assert_eq!(block.bytes.iter().filter(|&&byte| byte == b'\n').count(), 1);
+    assert!(block.known.is_empty(), "its turns were not counted");
 }
 
 #[test]
