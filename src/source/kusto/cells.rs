@@ -53,11 +53,12 @@ pub fn scan_row<'a>(
 }
 
 /// The cells of a row; of one that is broken, those before the fault.
-pub fn cells(row: &[u8]) -> Vec<Value<'_>> {
+pub fn cells<'a>(
+    row: &'a [u8],
+    pass: impl FnMut(usize, &mut Scanner<'a>) -> Result<Value<'a>, JsonError>,
+) -> Vec<Value<'a>> {
     let mut spans = Vec::with_capacity(16);
     // The cells before a fault are all that is wanted of a broken row.
-    let _ = scan_row(&mut Scanner::new(row), &mut spans, |_, scanner| {
-        scanner.value()
-    });
+    let _ = scan_row(&mut Scanner::new(row), &mut spans, pass);
     spans.iter().map(|span| span.of(row)).collect()
 }

@@ -10,11 +10,45 @@ use super::frames::{FrameReader, TableSink, damaged};
 /// Compressed bytes that are unpacked at once; a thousandfold of them fits into memory.
 const UNPACK: usize = 16 * 1024;
 
+/// Pieces from this size on are read where they are: few rows are cut by their ends. Smaller ones
+/// are joined, as every row that is cut is scanned twice.
+const LARGE: usize = 64 * 1024;
+
+/// Bytes that are joined before they are read.
+const JOINED: usize = 512 * 1024;
+
 /// Unpacks and reads a body.
 #[derive(Debug)]
 pub struct Decoder {
     unpack: Option<MultiGzDecoder<Vec<u8>>>,
+    joined: Joined,
+}
+
+/// Small pieces, and what reads them.
+#[derive(Debug)]
+struct Joined {
+    bytes: Vec<u8>,
     frames: FrameReader,
+}
+
+impl Joined {
+    fn push(&mut self, piece: &[u8], sink: &mut impl TableSink) -> Result<(), Failure> {
+        if piece.len() >= LARGE {
+            self.read(sink)?;
+            return self.frames.push(piece, sink);
+        }
+        self.bytes.extend_from_slice(piece);
+        match self.bytes.len() < JOINED {
+            true => Ok(()),
+            false => self.read(sink),
+        }
+    }
+
+    fn read(&mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
+        self.frames.push(&self.bytes, sink)?;
+        self.bytes.clear();
+        Ok(())
+    }
 }
 
 impl Decoder {
@@ -22,7 +56,10 @@ impl Decoder {
     pub fn new(packed: bool, max_row: u64) -> Self {
         Self {
             unpack: packed.then(|| MultiGzDecoder::new(Vec::new())),
-            frames: FrameReader::new(max_row),
+            joined: Joined {
+                bytes: Vec::new(),
+                frames: FrameReader::new(max_row),
+            },
         }
     }
 
@@ -37,16 +74,16 @@ impl Decoder {
     ) -> Result<(), Failure> {
         for piece in pieces {
             let Some(unpack) = &mut self.unpack else {
-                self.frames.push(piece.as_ref(), sink)?;
+                self.joined.push(piece.as_ref(), sink)?;
                 continue;
             };
             for packed in piece.as_ref().chunks(UNPACK) {
                 unpack.write_all(packed).map_err(unpacking)?;
-                self.frames.push(unpack.get_ref(), sink)?;
+                self.joined.push(unpack.get_ref(), sink)?;
                 unpack.get_mut().clear();
             }
         }
-        Ok(())
+        self.joined.read(sink)
     }
 
     /// The body has ended.
@@ -56,9 +93,9 @@ impl Decoder {
     pub fn finish(mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
         if let Some(unpack) = &mut self.unpack {
             unpack.try_finish().map_err(unpacking)?;
-            self.frames.push(unpack.get_ref(), sink)?;
+            self.joined.frames.push(unpack.get_ref(), sink)?;
         }
-        self.frames.finish(sink)
+        self.joined.frames.finish(sink)
     }
 }
 

@@ -66,7 +66,7 @@ pub trait TableSink {
         scanner.value()
     }
 
-    /// A row: its cells, checked as JSON but not against the columns.
+    /// A row, whose cells were passed just before: its cells, checked as JSON but not against the columns.
     ///
     /// # Errors
     /// If it does not fit.
@@ -162,7 +162,7 @@ impl FrameReader {
             }
             let mut rest = std::mem::take(&mut self.rest);
             let done = self.read(&rest, sink)?;
-            if done < before {
+            if done < before || behind.is_empty() {
                 rest.drain(..done);
                 piece = behind;
             } else {
@@ -180,11 +180,11 @@ impl FrameReader {
 
     /// Reads what is whole in a text; gives its length.
     fn read(&mut self, text: &[u8], sink: &mut impl TableSink) -> Result<usize, Failure> {
+        self.at = 0;
         while self.step(text, sink)? {}
-        let done = std::mem::take(&mut self.at);
-        self.done += done as u64;
-        self.enough = self.enough.saturating_sub(done);
-        Ok(done)
+        self.done += self.at as u64;
+        self.enough = self.enough.saturating_sub(self.at);
+        Ok(self.at)
     }
 
     /// The body has ended: is it whole?

@@ -120,8 +120,7 @@ pub struct RowWriter {
     foreign: u64,
     /// The turns of the row at hand, if they were counted while they were checked.
     counted: Option<Turns>,
-    /// Whether the row at hand may have new lines between its values; of one whose cells were not
-    /// passed, nobody knows.
+    /// Whether the row at hand may have new lines between its values.
     has_controls: bool,
     /// Whether all rows of the block are known.
     all_known: bool,
@@ -147,7 +146,7 @@ impl RowWriter {
             certificate: Certificate::default(),
             foreign: 0,
             counted: None,
-            has_controls: true,
+            has_controls: false,
             all_known: true,
         }
     }
@@ -207,8 +206,8 @@ impl RowWriter {
     /// Notes what reading the row would tell, which was written as a line of this length. A row that
     /// is not plainly good is left to be read.
     fn know(&mut self, cell: &Value<'_>, id: Cow<'_, [u8]>, length: usize) {
-        match self.counted.take() {
-            Some(turns)
+        match (self.counted.take(), u32::try_from(length)) {
+            (Some(turns), Ok(length))
                 if !turns.duplicate
                     && !turns.no_object
                     && !id.is_empty()
@@ -217,9 +216,9 @@ impl RowWriter {
                     && self.all_known =>
             {
                 self.block.known.push(KnownRow {
-                    // A row is at most `max_record`, which is far below 4 GiB, and has fewer turns.
-                    length: length as u32,
+                    length,
                     id: id.into(),
+                    // A row of 4 GiB has fewer turns.
                     turns: turns.count as u32,
                 });
             }
@@ -229,7 +228,6 @@ impl RowWriter {
 
     /// Writes the row as a line; gives its length, without the newline.
     fn write(&mut self, cells: &[Value<'_>]) -> usize {
-        let has_controls = std::mem::replace(&mut self.has_controls, true);
         let out = &mut self.block.bytes;
         let start = out.len();
         let mut before = b'{';
@@ -246,7 +244,7 @@ impl RowWriter {
                     Some(json) => on_one_line(json, out),
                     None => out.extend_from_slice(cell.text),
                 },
-                (Type::Dynamic, _) if has_controls => on_one_line(cell.text, out),
+                (Type::Dynamic, _) if self.has_controls => on_one_line(cell.text, out),
                 (Type::Bool, Kind::Number) => out.extend_from_slice(match cell.text {
                     b"0" => b"false",
                     _ => b"true",
@@ -377,9 +375,6 @@ impl TableSink for RowWriter {
                 self.line
             )));
         };
-        // What was seen of it says nothing of a row that was held.
-        self.counted = None;
-        self.has_controls = true;
         self.deliver(&decoded(id), cells);
         self.block.rejects.push(Reject {
             line: self.line,

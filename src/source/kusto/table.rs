@@ -152,7 +152,8 @@ impl Table {
 
     fn give_held(&mut self, frame: &mut Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
         for row in std::mem::take(&mut frame.held) {
-            self.give(&cells(&row), sink)?;
+            let cells = cells(&row, |at, scanner| sink.cell(at, scanner));
+            self.give(&cells, sink)?;
         }
         Ok(())
     }
@@ -192,7 +193,7 @@ impl Table {
             return Ok(());
         }
         self.rows += 1;
-        sink.reject(&cells(text), reason)
+        sink.reject(&cells(text, |_, scanner| scanner.value()), reason)
     }
 
     /// A frame has ended.

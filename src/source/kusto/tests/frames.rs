@@ -1,8 +1,11 @@
 //! Answers of every kind, whole and broken, read at once and byte by byte.
 
+use std::io::Write as _;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::decode::Decoder;
 use super::super::error::Failure;
 use super::super::frames::{Column, FrameReader, TableSink};
 use crate::domain::json;
@@ -463,6 +466,83 @@ fn many_rows_of_a_table_before_it_is_known_to_be_the_result_are_read() {
     let fragment = "\"FrameType\":\"TableFragment\",\"TableFragmentType\":\"DataAppend\"";
     assert!(ends(&columns, &format!("{primary},{fragment}")).is_err());
     assert!(ends(&format!("{primary},{kind}"), &columns).is_err());
+}
+
+/// Counts how often a row was begun.
+#[derive(Default)]
+struct Begun {
+    begun: usize,
+    rows: usize,
+}
+
+impl TableSink for Begun {
+    fn columns(&mut self, _: &[Column]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn cell<'a>(
+        &mut self,
+        index: usize,
+        scanner: &mut json::Scanner<'a>,
+    ) -> Result<json::Value<'a>, json::JsonError> {
+        self.begun += usize::from(index == 0);
+        scanner.value()
+    }
+
+    fn row(&mut self, _: &[json::Value<'_>]) -> Result<(), Failure> {
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn reject(&mut self, _: &[json::Value<'_>], reason: MalformedReason) -> Result<(), Failure> {
+        panic!("{reason:?}")
+    }
+}
+
+#[test]
+fn what_a_piece_cuts_is_begun_twice_and_small_pieces_are_joined() {
+    const ROWS: usize = 200;
+    let rows: Vec<_> = (0..ROWS).map(|n| json!(["a".repeat(15_000), n])).collect();
+    // What tells of the rows comes before them: they are given as they come.
+    let mut frames: Vec<_> = plain(json!([])).iter().map(Value::to_string).collect();
+    let table = frames[2].replace(r#""Rows":[],"#, "");
+    let table = table.trim_end_matches('}');
+    frames[2] = format!(r#"{table},"Rows":{}}}"#, json!(rows));
+    let answer = format!("[{}]", frames.join(",")).into_bytes();
+    let pieces: Vec<_> = answer.chunks(16 << 10).collect();
+    let mut found = Begun::default();
+    let mut reader = FrameReader::new(1 << 20);
+    for piece in &pieces {
+        reader.push(piece, &mut found).expect("good");
+    }
+    reader.finish(&mut found).expect("whole");
+    assert_eq!(found.rows, ROWS);
+    assert!(found.begun <= 2 * ROWS, "begun {} times", found.begun);
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packer.write_all(&answer).expect("memory");
+    let packed = packer.finish().expect("memory");
+    for (is_packed, body) in [(false, &answer), (true, &packed)] {
+        let pieces: Vec<_> = body.chunks(16 << 10).collect();
+        let mut found = Begun::default();
+        let mut decoder = Decoder::new(is_packed, 1 << 20);
+        decoder.push(&pieces, &mut found).expect("good");
+        decoder.finish(&mut found).expect("whole");
+        assert_eq!(found.rows, ROWS);
+        // 3 MB are joined to six pieces. Each cuts a row, and so does what is put behind that row.
+        assert!(found.begun <= ROWS + 2 * 6, "begun {} times", found.begun);
+    }
+}
+
+#[test]
+fn who_goes_on_after_an_error_gets_another() {
+    let text = b"[{\"FrameType\":\"DataSetHeader\",,";
+    for more in [&b"x"[..], b"", &[b'x'; 100]] {
+        let mut rows = Rows::default();
+        let mut reader = FrameReader::new(1 << 20);
+        assert!(reader.push(text, &mut rows).is_err());
+        let pushed = reader.push(more, &mut rows);
+        assert!(pushed.is_err() || reader.finish(&mut rows).is_err());
+    }
 }
 
 proptest! {
