@@ -38,7 +38,7 @@ fuzz seconds="60":
 
 # The real binary, killed a thousand times
 kills:
-    GLEANER_KILLS=1000 ./test.sh --test kill_loop -- --nocapture
+    GLEANER_KILLS=1000 ./test.sh --test it -- kill_loop --nocapture
 
 # Mistakes that the unit tests of domain/ and spool/ would not notice (needs `cargo install cargo-mutants`); 0/1 is all
 mutants shard="0/1":

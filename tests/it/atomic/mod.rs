@@ -1,0 +1,3 @@
+//! A dataset is there if and only if its manifest is.
+
+mod access;

@@ -1,0 +1,507 @@
+//! How a container is reached: what is wrong with it is told before anything is fetched, every
+//! login works, and no secret is ever told.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::blob::{Blob, EXPIRED, READING, SIGNATURE, ask, emulator, in_a_folder, run};
+use crate::support::cloud::Cloud;
+use crate::support::proxy::{ALWAYS, Fault, On, Plan, Proxy};
+use crate::support::{Run, Sandbox};
+
+#[test]
+fn what_is_wrong_is_told_before_anything_is_fetched() {
+    let sandbox = Sandbox::new();
+    let made = Blob::new(&sandbox, emulator(), "probed");
+    let missing = |container: &str, endpoint: &str, signature| Blob {
+        sandbox: &sandbox,
+        endpoint: endpoint.to_owned(),
+        container: container.to_owned(),
+        signature,
+    };
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        format!(
+            "http://{}/devstoreaccount1",
+            listener.local_addr().expect("an address")
+        )
+    };
+    let cases = [
+        (
+            missing("misspelt", &made.endpoint, SIGNATURE),
+            "HTTP 404 ContainerNotFound",
+            "there is no such container",
+        ),
+        (
+            missing("blob-access-probed", &made.endpoint, EXPIRED),
+            "HTTP 403",
+            "the signature must be valid",
+        ),
+        (
+            missing("blob-access-probed", &made.endpoint, READING),
+            "cannot write az://devstoreaccount1/blob-access-probed/some/prefix/d/.claim.json: HTTP 403",
+            "sp=rwdl",
+        ),
+        (
+            missing("blob-access-probed", &closed, SIGNATURE),
+            "onnection refused",
+            "check the account's name",
+        ),
+        (
+            missing(
+                "blob-access-probed",
+                "https://nosuchaccount.invalid",
+                SIGNATURE,
+            ),
+            "cannot read az://devstoreaccount1/blob-access-probed",
+            "check the account's name",
+        ),
+    ];
+    // A cluster that nobody may call.
+    let cluster = TcpListener::bind("127.0.0.1:0").expect("a port");
+    cluster.set_nonblocking(true).expect("ours");
+    let address = cluster.local_addr().expect("an address");
+    let cluster_is = format!("source.kusto.cluster=http://{address}");
+    for (blob, said, hint) in cases {
+        let more = [
+            "--set",
+            "source.kind=kusto",
+            "--set",
+            &cluster_is,
+            "--set",
+            "source.kusto.credential=none",
+            "--set",
+            "sink.azure_blob.patience=1s",
+        ];
+        let run = blob.export(&more);
+        let told = run.expect(1);
+        assert!(told.contains(said), "{said}: {told}");
+        assert!(told.contains(hint), "{hint}: {told}");
+        assert!(told.contains("run the same command again"), "{told}");
+        assert!(cluster.accept().is_err(), "{said}: the cluster was called");
+        assert!(
+            !sandbox.path("work").exists(),
+            "nothing is left of a run that did not begin"
+        );
+    }
+}
+
+/// What a run of any command has told: on its outputs, and in files.
+fn told(run: &Run, folder: &Path) -> String {
+    let mut all = format!("{}\n{}\n", run.stdout, run.stderr);
+    collect(folder, &mut all);
+    all
+}
+
+fn collect(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type().expect("a type").is_dir() {
+            true => collect(&entry.path(), all),
+            false => {
+                let bytes = fs::read(entry.path()).expect("a file");
+                all.push_str(&String::from_utf8_lossy(&bytes));
+            }
+        }
+    }
+}
+
+/// A secret in the ways in which it could be told.
+fn forms(secret: &str) -> [String; 3] {
+    let plain = secret
+        .replace("%3D", "=")
+        .replace("%2B", "+")
+        .replace("%2F", "/");
+    let escaped = |text: &str| {
+        text.replace('%', "%25")
+            .replace('=', "%3D")
+            .replace('+', "%2B")
+            .replace('/', "%2F")
+    };
+    [escaped(&plain), escaped(secret), plain]
+}
+
+#[track_caller]
+fn keeps(run: &Run, folder: &Path, secrets: &[&str]) {
+    let told = told(run, folder);
+    // What is refused as a mistake of usage is refused before anything is done.
+    let all = run.code == Some(2) || told.contains("TRACE");
+    assert!(all, "everything is told: {told}");
+    for secret in secrets {
+        for form in forms(secret) {
+            assert!(!told.contains(&form), "{form} was told: {told}");
+        }
+    }
+}
+
+fn traced(mut command: Command) -> Run {
+    command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1");
+    command.output().expect("the binary runs").into()
+}
+
+#[test]
+fn no_signature_is_told_however_a_run_fails() {
+    let proxy = Proxy::start();
+    let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
+    let faults = [
+        Fault::Reset(0),
+        Fault::Reset(10_000),
+        Fault::LostReply,
+        Fault::CutReply,
+        Fault::Hang,
+        Fault::Status(403, "AuthenticationFailed", false),
+        Fault::Status(500, "InternalError", true),
+        Fault::Delete,
+    ];
+    for on in [On::Any, On::Block, On::Commit, On::Manifest] {
+        for (number, fault) in faults.into_iter().enumerate() {
+            // A few of them at every place; all at once say the same.
+            if on != On::Any && number % 3 > 0 || on == On::Any && fault == Fault::Delete {
+                continue;
+            }
+            let sandbox = Sandbox::new();
+            let name = format!("secret-{on:?}-{number}").to_lowercase();
+            let blob = Blob::new(&sandbox, proxy.endpoint(), &name);
+            proxy.fail(Some(Plan {
+                on,
+                skip: 0,
+                times: ALWAYS,
+                fault,
+            }));
+            let impatient =
+                "--set sink.azure_blob.patience=300ms --set sink.azure_blob.timeout=300ms --test";
+            let impatient: Vec<&str> = impatient.split(' ').collect();
+            let run = traced(blob.export_command(&impatient));
+            run.expect(1);
+            keeps(&run, &sandbox.path(""), &[secret]);
+            let run = traced(blob.command(
+                &[
+                    "verify",
+                    &format!("az://devstoreaccount1/blob-access-{name}/some/prefix/d"),
+                ],
+                &impatient[..4],
+            ));
+            // Where only answers are lost it may be there.
+            assert!(matches!(run.code, Some(0 | 1)), "{}", run.stderr);
+            keeps(&run, &sandbox.path(""), &[secret]);
+        }
+    }
+}
+
+#[test]
+fn no_signature_is_in_what_is_published() {
+    let sandbox = Sandbox::new();
+    let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
+    let blob = Blob::new(&sandbox, emulator(), "discreet");
+    let run = traced(blob.export_command(&[]));
+    run.expect(0);
+    keeps(&run, &sandbox.path(""), &[secret]);
+    let path = format!("{}?", blob.path("metadata.json"));
+    let manifest = ask("GET", &path, &[], b"");
+    assert!(manifest.contains("content_sha256"), "{manifest}");
+    for form in forms(secret) {
+        assert!(!manifest.contains(&form), "{manifest}");
+    }
+}
+
+#[test]
+fn a_signature_in_the_wrong_place_is_refused_and_not_told() {
+    let sandbox = Sandbox::new();
+    let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
+    let out = format!("az://devstoreaccount1/c/p?{SIGNATURE}");
+    let endpoint = format!("sink.azure_blob.endpoint={}?{SIGNATURE}", emulator());
+    let user = format!("sink.azure_blob.endpoint=https://{secret}@a.blob.core.windows.net");
+    let unknown = format!("sink.azure_blob.sas={SIGNATURE}");
+    let container = format!("az://devstoreaccount1/c?{SIGNATURE}/p");
+    let account = format!("az://devstoreaccount1?{SIGNATURE}/c/p");
+    for (out, set) in [
+        (out.as_str(), ""),
+        (account.as_str(), ""),
+        ("az://devstoreaccount1/ccc/p", endpoint.as_str()),
+        ("az://devstoreaccount1/ccc/p", &user),
+        ("az://devstoreaccount1/ccc/p", &unknown),
+        (container.as_str(), ""),
+        (
+            "az://devstoreaccount1/ccc/p",
+            &format!("sink.azure_blob.checksum={SIGNATURE}"),
+        ),
+        (
+            "az://devstoreaccount1/ccc/p",
+            &format!("sink.azure_blob.credential={SIGNATURE}"),
+        ),
+        (
+            "az://devstoreaccount1/ccc/p",
+            &format!("sink.azure_blob.sas_file={SIGNATURE}"),
+        ),
+    ] {
+        let mut args = vec![
+            "export",
+            "--test",
+            "--work-dir",
+            "work",
+            "--set",
+            "source.kind=synthetic",
+            "--set",
+            "sink.azure_blob.credential=sas",
+            "--out",
+            out,
+        ];
+        if !set.is_empty() {
+            args.extend(["--set", set]);
+        }
+        let mut command = sandbox.command(&args);
+        command.env("AZURE_STORAGE_SAS_TOKEN", SIGNATURE);
+        let run = traced(command);
+        run.expect(2);
+        let told = told(&run, &sandbox.path(""));
+        for form in forms(secret) {
+            assert!(!told.contains(&form), "{out} {set}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_is_read_from_a_file_too() {
+    let folder = Sandbox::new();
+    let expected = in_a_folder(&folder, &[]);
+    let sandbox = Sandbox::new();
+    let mut blob = Blob::new(&sandbox, emulator(), "sasfile");
+    blob.signature = EXPIRED;
+    let file = |text: &str| {
+        let path = sandbox.write("secret/sas", text).display().to_string();
+        format!("sink.azure_blob.sas_file={path}")
+    };
+    for (text, code, said) in [
+        ("", 2, "the shared access signature is none"),
+        (
+            "https://a.blob.core.windows.net",
+            2,
+            "the shared access signature is none",
+        ),
+        (&format!("?{SIGNATURE}\n"), 0, ""),
+    ] {
+        let run = blob.export(&["--set", &file(text)]);
+        assert!(run.expect(code).contains(said), "{}", run.stderr);
+    }
+    let verified = blob.verify(&["--set", &file(SIGNATURE)]);
+    verified.expect(0);
+    assert_eq!(
+        blob.verify(&[]).code,
+        Some(1),
+        "the one of the environment has expired"
+    );
+    assert!(!expected.is_empty());
+    let missing = blob.export(&["--set", "sink.azure_blob.sas_file=nowhere"]);
+    assert!(
+        missing.expect(2).contains("sas_file nowhere"),
+        "{}",
+        missing.stderr
+    );
+    let mut none = blob.export_command(&["--work-dir", "other"]);
+    none.env_remove("AZURE_STORAGE_SAS_TOKEN");
+    let none = Run::from(none.output().expect("it runs"));
+    assert!(
+        none.expect(2).contains("set AZURE_STORAGE_SAS_TOKEN"),
+        "{}",
+        none.stderr
+    );
+}
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let sandbox = Sandbox::new();
+    let blob = Blob::new(&sandbox, emulator(), "readme");
+    sandbox
+        .run(&["synth", "--conversations", "300", "--out", "made-up"])
+        .expect(0);
+    let part = fs::read(sandbox.path("made-up/part-00000.jsonl")).expect("a file");
+    sandbox.write(
+        "logs/a.jsonl.zst",
+        zstd::encode_all(&part[..], 1).expect("memory"),
+    );
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = readme
+        .expect("a README")
+        .replace("ACCOUNT/CONTAINER", "devstoreaccount1/blob-access-readme");
+    let commands = readme
+        .lines()
+        .filter(|line| line.starts_with("gleaner ") && line.contains("az://"));
+    // Far fewer conversations than the default targets: published, with a shortfall.
+    let mut codes = Vec::new();
+    for command in commands {
+        let words: Vec<&str> = command
+            .split(' ')
+            .skip(1)
+            .map(|word| word.trim_matches('\''))
+            .collect();
+        codes.push(run(blob.command(&words, &[])).code);
+    }
+    assert_eq!(codes, [Some(3), Some(0)]);
+}
+
+/// A login of Azure's command line: prints a token and counts how often it was asked.
+fn command_line(sandbox: &Sandbox, token: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {}\necho '{{\"accessToken\": \"{token}\", \"expires_on\": 4070908800, \"tokenType\": \"Bearer\"}}'\n",
+        sandbox.path("asked").display()
+    );
+    let path = sandbox.write("bin/az", script);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
+}
+
+/// A container, made with a token over https.
+fn make(cloud: &Cloud, container: &str) {
+    let ca = fs::read(&cloud.ca).expect("a certificate");
+    let ca = reqwest::Certificate::from_pem(&ca).expect("a certificate");
+    let client = reqwest::Client::builder()
+        .tls_certs_only([ca])
+        .no_proxy()
+        .build()
+        .expect("a client");
+    let request = client
+        .put(format!("{}/{container}?restype=container", cloud.endpoint))
+        .bearer_auth(&cloud.token)
+        .header("x-ms-version", "2021-12-02")
+        .header("content-length", "0");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let answer = runtime
+        .expect("a runtime")
+        .block_on(request.send())
+        .expect("an answer");
+    assert_eq!(answer.status().as_u16(), 201);
+}
+
+#[test]
+fn every_login_works_over_https_and_its_secrets_are_not_told() {
+    let folder = Sandbox::new();
+    let expected = in_a_folder(&folder, &[]);
+    let clouds = Sandbox::new();
+    let cloud = Cloud::start(&clouds);
+    let federated = clouds.write("federated", "the federated token");
+    let federated = federated.display().to_string();
+    let identity = format!("{}/msi/token", cloud.authority);
+    let client = [
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "client"),
+        ("AZURE_AUTHORITY_HOST", cloud.authority.as_str()),
+    ];
+    let logins = [
+        ("developer_tools", vec![], ""),
+        (
+            "client_secret",
+            [&client[..], &[("AZURE_CLIENT_SECRET", "the secret")]].concat(),
+            "AZURE_CLIENT_SECRET",
+        ),
+        (
+            "workload_identity",
+            [
+                &client[..],
+                &[("AZURE_FEDERATED_TOKEN_FILE", federated.as_str())],
+            ]
+            .concat(),
+            "AZURE_FEDERATED_TOKEN_FILE",
+        ),
+        (
+            "managed_identity",
+            vec![
+                ("IDENTITY_ENDPOINT", identity.as_str()),
+                ("IDENTITY_HEADER", "the header"),
+            ],
+            "IDENTITY_HEADER",
+        ),
+    ];
+    let (_, payload) = cloud.token.split_once('.').expect("a token");
+    let secrets = [payload, "the secret", "the federated token", "the header"];
+    for (login, variables, secret) in logins {
+        let sandbox = Sandbox::new();
+        let container = login.replace('_', "-");
+        make(&cloud, &container);
+        let blob = Blob {
+            sandbox: &sandbox,
+            endpoint: cloud.endpoint.clone(),
+            container,
+            signature: "",
+        };
+        let credential = format!("sink.azure_blob.credential={login}");
+        let with = |mut command: Command, variables: &[(&str, &str)]| {
+            command
+                .env_remove("AZURE_STORAGE_SAS_TOKEN")
+                .env("SSL_CERT_FILE", &cloud.ca)
+                .env_remove("SSL_CERT_DIR");
+            command.env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", sandbox.path("bin").display()),
+            );
+            traced({
+                command.envs(variables.iter().copied());
+                command
+            })
+        };
+        // Nobody is logged in, or with a wrong secret.
+        let wrong: Vec<(&str, &str)> = variables
+            .iter()
+            .map(|(name, value)| (*name, if *name == secret { "/nowhere" } else { value }))
+            .collect();
+        let refused = with(
+            blob.export_command(&["--set", &credential, "--set", "sink.azure_blob.patience=1s"]),
+            &wrong,
+        );
+        assert!(
+            matches!(refused.code, Some(1 | 2)),
+            "{login}: {}",
+            refused.stderr
+        );
+        let hint = match login {
+            "workload_identity" => {
+                "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE"
+            }
+            _ => "hint: log in, or set sink.azure_blob.credential",
+        };
+        assert!(refused.stderr.contains(hint), "{login}: {}", refused.stderr);
+        keeps(&refused, &sandbox.path("work"), &secrets);
+
+        command_line(&sandbox, &cloud.token);
+        let run = with(blob.export_command(&["--set", &credential]), &variables);
+        run.expect(0);
+        assert_eq!(run.json()["content_sha256"], expected, "{login}");
+        keeps(&run, &sandbox.path("work"), &secrets);
+        let dataset = format!("az://devstoreaccount1/{}/some/prefix/d", blob.container);
+        let verified = with(
+            blob.command(&["verify", &dataset], &["--set", &credential]),
+            &variables,
+        );
+        verified.expect(0);
+        keeps(&verified, &sandbox.path("work"), &secrets);
+        if login == "developer_tools" {
+            let asked = fs::read_to_string(sandbox.path("asked")).expect("it was asked");
+            assert!(
+                asked
+                    .lines()
+                    .all(|line| line.contains("--scope https://storage.azure.com/.default")),
+                "{asked}"
+            );
+            assert!(
+                asked.lines().count() <= 4,
+                "a token is kept as long as it lasts: {asked}"
+            );
+        }
+        let plain = blob.export_command(&[
+            "--set",
+            &credential,
+            "--set",
+            "sink.azure_blob.endpoint=http://127.0.0.1:1/devstoreaccount1",
+        ]);
+        let refused = with(plain, &variables);
+        assert!(
+            refused
+                .expect(2)
+                .contains("tokens are never sent over plain http"),
+            "{login}: {}",
+            refused.stderr
+        );
+    }
+}

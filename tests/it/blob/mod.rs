@@ -1,0 +1,6 @@
+//! Datasets in Azure Blob Storage.
+
+mod access;
+mod claims;
+mod faults;
+mod readback;

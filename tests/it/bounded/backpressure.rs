@@ -1,0 +1,182 @@
+//! Whatever is slow, bytes in flight stay within the budget, and fetchers that must wait say so.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use gleaner::config::settings::{RowShape, Settings, Synthetic};
+use gleaner::config::{self, Layers};
+use gleaner::fault::Faults;
+use gleaner::pipeline::{self, RunError, RunParts, RunReport};
+use gleaner::runtime::CpuPool;
+use gleaner::sink::local_dir::LocalDir;
+use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::source::synthetic::SyntheticSource;
+use gleaner::telemetry::{Counters, Phase, Telemetry};
+use tokio::sync::{Semaphore, oneshot};
+
+/// Room for two fetches that read on the pool, which take half a mebibyte each.
+const CONFIG: &str = "
+source.kind = 'synthetic'
+limits.in_flight = '1100KB'
+[selection.targets]
+train = { short = 200, medium = 200, long = 200 }
+val = { short = 20, medium = 20, long = 20 }
+test = { short = 20, medium = 20, long = 20 }
+";
+
+const BUDGET: u64 = 1_100_000;
+
+fn settings() -> Settings {
+    let layers = Layers::default().text("test", CONFIG).expect("TOML");
+    config::validate(&layers, &[]).expect("valid")
+}
+
+/// A sink whose blocks wait until somebody lets them go.
+struct Held {
+    inner: LocalDir,
+    gate: Arc<Semaphore>,
+}
+
+impl DatasetSink for Held {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn block_bytes(&self) -> usize {
+        64 * 1024
+    }
+
+    fn claim<'a>(
+        &'a self,
+        dataset: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        self.inner.claim(dataset, claim)
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        async move {
+            let _open = self.gate.acquire().await.expect("never closed");
+            self.inner.stage(block).await
+        }
+        .boxed()
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        self.inner.commit(file)
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.publish(dataset, manifest)
+    }
+
+    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.release(dataset)
+    }
+}
+
+/// A run over a pool of one thread and a sink behind a gate; `meddle` watches it meanwhile.
+fn run(
+    pool: &Arc<CpuPool>,
+    gate: &Arc<Semaphore>,
+    meddle: impl AsyncFnOnce(Telemetry),
+) -> RunReport {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = settings();
+    let synthetic = Synthetic {
+        conversations: 1500,
+        seed: 1,
+        shape: RowShape::Events,
+    };
+    let telemetry = Counters::new(&settings.selection);
+    let parts = RunParts {
+        rules: Default::default(),
+        work_dir: crate::support::pipeline::work_dir(folder.path(), &settings),
+        source: Arc::new(SyntheticSource::new(synthetic, settings.chunks.count)),
+        sink: Arc::new(Held {
+            inner: LocalDir::new(folder.path().join("out")),
+            gate: Arc::clone(gate),
+        }),
+        telemetry: Arc::clone(&telemetry),
+        settings,
+        pool: Arc::clone(pool),
+        faults: Faults::default(),
+    };
+    let both = async {
+        let run = pipeline::run(parts, pending());
+        let (result, ()) = futures_util::future::join(run, meddle(telemetry)).await;
+        result
+    };
+    let limited = async { tokio::time::timeout(Duration::from_secs(300), both).await };
+    let result: Result<RunReport, RunError> =
+        actix_rt::System::new().block_on(limited).expect("no hang");
+    result.expect("good")
+}
+
+/// Looks again and again until something is so.
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn fetchers_pause_while_the_pool_is_held_up_and_go_on_afterwards() {
+    let pool = Arc::new(CpuPool::new(1).expect("a thread"));
+    let (release, held) = oneshot::channel::<()>();
+    let gate = Arc::new(Semaphore::new(100));
+    let of_job = Arc::clone(&pool);
+    let report = run(&pool, &gate, async move |telemetry| {
+        // A disk that writes nothing, a validator that never ends: the thread is taken.
+        let job = of_job.run(move || drop(held.blocking_recv()));
+        let watch = async {
+            until(|| telemetry.paused.get() == 2).await;
+            let seen = telemetry.snapshot();
+            assert_eq!(seen.phase, Phase::Reading);
+            assert!(seen.in_flight > 1_000_000 && seen.in_flight <= BUDGET);
+            release.send(()).expect("the job waits");
+        };
+        let (job, ()) = futures_util::future::join(job, watch).await;
+        job.expect("no panic");
+        until(|| telemetry.paused.get() == 0).await;
+    });
+    let statistics = &report.manifest.statistics;
+    assert!(statistics["in_flight_most"].as_u64().expect("a number") <= BUDGET);
+    assert!(statistics["paused"].as_u64().expect("a number") >= 2);
+}
+
+#[test]
+fn a_sink_that_takes_nothing_holds_everybody_up_within_the_budget() {
+    let pool = Arc::new(CpuPool::new(2).expect("threads"));
+    let gate = Arc::new(Semaphore::new(0));
+    let of_watch = Arc::clone(&gate);
+    let report = run(&pool, &gate, async move |telemetry| {
+        // Some validated and nothing written: all stand still soon, within the budget.
+        let validated = || -> u64 {
+            let strata = telemetry.strata.iter();
+            strata.map(|stratum| stratum.validated.get()).sum()
+        };
+        until(|| validated() > 0).await;
+        let mut before = (0, 0);
+        loop {
+            let now = (validated(), telemetry.in_flight.get());
+            assert!(now.1 <= BUDGET && telemetry.written.get() == 0);
+            if now == before {
+                break;
+            }
+            before = now;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        of_watch.add_permits(100);
+    });
+    let statistics = &report.manifest.statistics;
+    assert!(statistics["in_flight_most"].as_u64().expect("a number") <= BUDGET);
+    assert_eq!(report.manifest.strata.len(), 9);
+}

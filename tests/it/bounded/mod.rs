@@ -1,0 +1,4 @@
+//! Memory, queues and bytes in flight stay within their budgets.
+
+mod backpressure;
+mod overlap;

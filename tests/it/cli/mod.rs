@@ -1,0 +1,4 @@
+//! The program as a person meets it.
+
+mod command_line;
+mod live_page;

@@ -1,0 +1,5 @@
+//! Every row and every conversation is accounted for.
+
+mod bad_input;
+mod large_rows;
+mod parquet_input;

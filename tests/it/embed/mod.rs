@@ -1,0 +1,7 @@
+//! gleaner as a library, and the parts that others write for it.
+
+mod conformance;
+mod conformance_teeth;
+mod examples;
+mod pipeline;
+mod trouble;

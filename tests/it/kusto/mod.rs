@@ -1,0 +1,6 @@
+//! Rows from a cluster.
+
+mod export;
+mod recorded;
+mod tools;
+mod wire;

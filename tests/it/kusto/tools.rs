@@ -1,0 +1,350 @@
+//! Kusto as others see it: Microsoft's language service reads the queries, the official Python
+//! client reads the emulator, and a third party's engine runs the queries over real telemetry.
+#![cfg(feature = "kusto-emulator")]
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use gleaner::config::queries::SHIPPED;
+use gleaner::domain::chunk::HashChunk;
+use gleaner::domain::rank::Rank;
+use gleaner::domain::selector::{RankRange, Selector};
+use gleaner::domain::stratum::{Bucket, Selection, Split};
+use gleaner::source::kusto::query::{CERTIFICATE, COUNTS, Template, Values};
+use serde_json::Value;
+
+use crate::support::kusto::{CONVERSATIONS, Emulator};
+use crate::support::{Run, Sandbox};
+
+/// What `test.sh` installs.
+fn tool(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run the tests with ./test.sh, which installs what they need")
+    })
+}
+
+fn check(sandbox: &Sandbox, files: &[&str]) -> Run {
+    let mut args = vec!["queries", "check", "--json"];
+    args.extend(files);
+    let mut command = sandbox.command(&args);
+    command.env("GLEANER_KUSTO_NODE", tool("GLEANER_TEST_NODE"));
+    command.output().expect("the binary runs").into()
+}
+
+fn selection() -> Selection {
+    let split = |name: &str, percent| Split {
+        name: name.to_owned(),
+        percent,
+    };
+    let bucket = |name: &str, turns| Bucket {
+        name: name.to_owned(),
+        turns,
+        file: name.to_owned(),
+    };
+    let target = |split: &str, bucket: &str| (split.to_owned(), bucket.to_owned(), 10);
+    Selection::new(
+        "a \"seed\"\\ \n with 🙂 and //",
+        5.0,
+        vec![split("train", 83), split("none", 0), split("test", 17)],
+        vec![bucket("short", [3, 5]), bucket("endless", [6, u64::MAX])],
+        &[
+            target("train", "short"),
+            target("test", "short"),
+            target("none", "short"),
+            target("train", "endless"),
+        ],
+    )
+    .expect("it makes sense")
+}
+
+#[test]
+fn the_language_service_finds_nothing_in_the_shipped_queries() {
+    let sandbox = Sandbox::new();
+    let found = check(&sandbox, &[]);
+    found.expect(0);
+    let found = found.json();
+    assert_eq!(found["language_service"], true);
+    assert_eq!(
+        found["files"].as_array().expect("files").len(),
+        SHIPPED.len()
+    );
+    assert_eq!(found["files"][0]["columns"]["turnsArray"], "dynamic");
+}
+
+#[test]
+fn nor_with_the_values_of_any_run() {
+    let selection = selection();
+    let ignored = [
+        "unknown",
+        "\"); drop //",
+        "\\",
+        "\u{2028}\u{0}\r\n\t",
+        "日本語 🙂",
+    ];
+    let ignored = ignored.map(str::to_owned);
+    let range = |above: Option<i64>, up_to: Option<i64>| RankRange {
+        above: above.map(Rank),
+        up_to: up_to.map(Rank),
+    };
+    let ranges = [
+        range(None, None),
+        range(Some(i64::MIN), Some(i64::MAX)),
+        range(None, Some(i64::MIN)),
+        range(Some(-1), None),
+    ];
+    let ranks = Selector::Ranks(selection.strata().zip(ranges).collect());
+    let sandbox = Sandbox::new();
+    let mut files = Vec::new();
+    for (path, text) in SHIPPED {
+        let template = Template::new(text).expect("shipped");
+        for (at, wanted) in [&Selector::All, &ranks, &Selector::Ranks([].into())]
+            .into_iter()
+            .enumerate()
+        {
+            let values = Values {
+                start: (at > 0)
+                    .then(|| "2025-01-01T00:00:00.1234567Z".parse().expect("an instant")),
+                end: None,
+                chunk: HashChunk {
+                    count: 80,
+                    index: 47,
+                    depth: 1,
+                },
+                ignored: &ignored,
+                selection: &selection,
+                wanted,
+            };
+            let name = Path::new(path)
+                .file_stem()
+                .and_then(|s| s.to_str())
+                .expect("a name");
+            let name = format!("{name}-{at}.kql");
+            sandbox.write(&name, template.with(&values, ""));
+            files.push(name);
+        }
+    }
+    let names: Vec<&str> = files.iter().map(String::as_str).collect();
+    check(&sandbox, &names).expect(0);
+    // The suffixes change the columns, which is all that the check may say of them.
+    let census = Template::new(SHIPPED[1].1).expect("shipped");
+    for suffix in [CERTIFICATE, COUNTS] {
+        let values = Values {
+            start: None,
+            end: None,
+            chunk: HashChunk {
+                count: 1,
+                index: 0,
+                depth: 0,
+            },
+            ignored: &[],
+            selection: &selection,
+            wanted: &Selector::All,
+        };
+        sandbox.write("suffix.kql", census.with(&values, suffix));
+        let found = check(&sandbox, &["suffix.kql"]).json();
+        let errors = found["files"][0]["errors"].to_string();
+        assert!(errors.contains("its result has no column"), "{errors}");
+        assert!(!errors.contains("KS"), "{errors}");
+    }
+}
+
+#[test]
+fn faults_of_a_query_are_named_with_and_without_the_language_service() {
+    let sandbox = Sandbox::new();
+    let census = SHIPPED[1].1;
+    sandbox.write(
+        "typo.kql",
+        census.replace(
+            "summarize at = max(Timestamp)",
+            "summarise at = max(Timestamp)",
+        ),
+    );
+    sandbox.write(
+        "column.kql",
+        census.replace(
+            "conversationId, turnCount, lastTimestamp",
+            "conversationId, lastTimestamp",
+        ),
+    );
+    sandbox.write(
+        "chunk.kql",
+        census.replace("% _chunks == _chunk", "% 40 == 0"),
+    );
+    sandbox.write(
+        "type.kql",
+        census.replace(
+            "conversationId, turnCount,",
+            "conversationId, turnCount = \"3\",",
+        ),
+    );
+    let errors = |run: &Run| run.json()["files"][0]["errors"].to_string();
+    let typo = check(&sandbox, &["typo.kql"]);
+    typo.expect(1);
+    assert!(errors(&typo).contains("\"18:3: KS"), "{}", errors(&typo));
+    let kind = check(&sandbox, &["type.kql"]);
+    kind.expect(1);
+    assert!(
+        errors(&kind).contains("turnCount is string"),
+        "{}",
+        errors(&kind)
+    );
+    // Without it, the columns and the values.
+    for (file, words) in [
+        ("column.kql", "no column turnCount"),
+        ("chunk.kql", "does not use _chunk"),
+    ] {
+        let found = sandbox.run(&["queries", "check", file, "--json"]);
+        found.expect(1);
+        assert!(errors(&found).contains(words), "{}", errors(&found));
+    }
+    sandbox.run(&["queries", "check", "nowhere.kql"]).expect(2);
+}
+
+#[test]
+fn the_official_client_reads_the_emulator() {
+    let sandbox = Sandbox::new();
+    for more in [&[][..], &["--gzip"]] {
+        let emulator = Emulator::start(&sandbox, "", 0, more);
+        let script = "
+import json, re, sys
+from azure.kusto.data import KustoClient, KustoConnectionStringBuilder
+client = KustoClient(KustoConnectionStringBuilder.with_no_authentication(sys.argv[1]))
+def rows(file, chunks, chunk, suffix=''):
+    text = re.sub('let _chunks = [0-9]+;', f'let _chunks = {chunks};', open(file).read())
+    text = re.sub('let _chunk = 0;', f'let _chunk = {chunk};', text)
+    return client.execute('CopilotChatEval', text.rstrip() + suffix).primary_results[0]
+census = rows('census.kql', 1, 0)
+ids = {row['conversationId'] for row in census}
+parts = [row['conversationId'] for i in range(7) for row in rows('census.kql', 7, i)]
+count = rows('census.kql', 1, 0, '\\n' + sys.argv[2])[0]
+payload = rows('payload.kql', 5, 2)
+print(json.dumps({
+    'ids': len(ids), 'parts': len(parts), 'same': set(parts) == ids, 'count': count['conversations'],
+    'payload': len(payload.rows), 'turns': sum(len(row['turnsArray']) == row['turnCount'] for row in payload),
+    'known': all(row['conversationId'] in ids for row in payload)}))
+";
+        sandbox.write("census.kql", SHIPPED[1].1);
+        sandbox.write("payload.kql", SHIPPED[0].1);
+        let output = Command::new(tool("GLEANER_TEST_PYTHON"))
+            .args(["-c", script, &emulator.address, CERTIFICATE])
+            .current_dir(sandbox.path(""))
+            .output()
+            .expect("Python runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+        let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(
+            found["ids"].as_u64() > Some(u64::from(CONVERSATIONS) * 9 / 10),
+            "{found}"
+        );
+        assert_eq!(found["ids"], found["parts"], "{found}");
+        assert_eq!(found["ids"], found["count"], "{found}");
+        assert_eq!(found["payload"], found["turns"], "{found}");
+        assert_eq!(
+            (&found["same"], &found["known"]),
+            (&Value::Bool(true), &Value::Bool(true))
+        );
+        assert!(found["payload"].as_u64() > Some(100), "{found}");
+    }
+}
+
+/// Ends with the test.
+struct Endpoint(Child);
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Loads the real telemetry as a table.
+const LOAD: &str = "
+import duckdb, sys
+connection = duckdb.connect()
+connection.execute(\"SET TimeZone='UTC'\")
+text = ['conversationId', 'userName', 'mode', 'userMessage', 'modelMessage']
+number = ['turnIndex', 'promptTokens', 'completionTokens', 'llmCallCount']
+columns = {'Timestamp': 'VARCHAR', 'trajectory': 'JSON', **{c: 'VARCHAR' for c in text}, **{c: 'BIGINT' for c in number}}
+spec = ', '.join(f\"{name}: '{kind}'\" for name, kind in columns.items())
+kept = ', '.join(text + number)
+connection.execute(f\"\"\"copy (select strptime(Timestamp, '%Y-%m-%dT%H:%M:%S.%fZ')::TIMESTAMP as Timestamp, {kept}, trajectory::VARCHAR as trajectory
+    from read_json('{sys.argv[1]}', columns={{{spec}}}, format='newline_delimited')) to 'events.parquet' (format parquet)\"\"\")
+";
+
+#[test]
+fn the_queries_really_run_and_give_what_the_files_give() {
+    let Ok(shared) = std::env::var("GLEANER_SHARED") else {
+        eprintln!("GLEANER_SHARED is not set: the queries were not run over real telemetry");
+        return;
+    };
+    let python = tool("GLEANER_TEST_PYTHON");
+    let sandbox = Sandbox::new();
+    let input = format!("{shared}/data/sgd/*.jsonl.zst");
+    let loaded = Command::new(&python)
+        .args(["-c", LOAD, &input])
+        .current_dir(sandbox.path(""))
+        .status();
+    assert!(loaded.expect("Python runs").success());
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port();
+    let mut endpoint = Command::new(&python)
+        .arg(format!("{shared}/kusto/standin/standin.py"))
+        .args(["--port", &port.to_string(), "--gzip"])
+        .args(["--table", "AgentTurnEvents=events.parquet:trajectory"])
+        .current_dir(sandbox.path(""))
+        .stdout(Stdio::piped())
+        .spawn()
+        .map(Endpoint)
+        .expect("Python runs");
+    let out = endpoint.0.stdout.take().expect("its output");
+    let mut line = String::new();
+    BufReader::new(out).read_line(&mut line).expect("a line");
+    assert!(line.starts_with("listening"), "{line}");
+    let common = [
+        "--window-start",
+        "2025-01-01T00:00:00Z",
+        "--window-end",
+        "2025-05-01T00:00:00Z",
+        "--seed",
+        "s1",
+        "--out",
+        "out",
+        "--progress",
+        "none",
+        "--json",
+        "--set",
+        "sink.sort_keys=always",
+        "--set",
+        "selection.targets.train={short=1500,medium=6000,long=4000}",
+        "--set",
+        "selection.targets.val={short=150,medium=800,long=450}",
+        "--set",
+        "selection.targets.test={short=150,medium=750,long=440}",
+    ];
+    let export = |name: &str, more: &[&str]| {
+        let mut args = vec!["export", "--name", name];
+        args.extend(common);
+        args.extend(more);
+        let run = sandbox.run(&args);
+        run.expect(0);
+        run.json()["content_sha256"].clone()
+    };
+    let files = export("files", &["--input", &input]);
+    let cluster = format!("source.kusto.cluster=http://127.0.0.1:{port}");
+    let kusto = ["--set", "source.kind=kusto", "--set", &cluster];
+    for (name, more) in [
+        ("two-passes", &["--chunks", "6"][..]),
+        (
+            "one-pass",
+            &["--chunks", "4", "--set", "source.kusto.passes=1"],
+        ),
+    ] {
+        let args: Vec<&str> = kusto.iter().chain(more).copied().collect();
+        assert_eq!(export(name, &args), files, "{name}");
+    }
+}

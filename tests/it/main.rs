@@ -1,0 +1,18 @@
+//! The integration tests: a folder for each promise, and one for each side that gleaner shows the world.
+//!
+//! What counts threads or simulates time is a program of its own beside this one.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod atomic;
+mod blob;
+mod bounded;
+mod cli;
+mod conserved;
+mod embed;
+mod exact;
+mod kusto;
+mod layering;
+mod reproducible;
+mod resumable;

@@ -1,0 +1,3 @@
+//! The same population, selection and seed give the same bytes.
+
+mod determinism;

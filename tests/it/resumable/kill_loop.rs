@@ -1,0 +1,178 @@
+//! The real binary, killed again and again at any point, until it gets through: the dataset is the
+//! one of a run that nobody disturbed. Local files, Kusto and a container in turn.
+//!
+//! `GLEANER_KILLS=1000` kills a thousand times; the seed of the points is `GLEANER_KILL_SEED`.
+#![cfg(all(feature = "fault-injection", feature = "kusto-emulator"))]
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use crate::support::blob::{SIGNATURE, ask, emulator};
+use crate::support::kusto::Emulator;
+use crate::support::{Run, Sandbox, corpus};
+
+/// Where a run dies, and how often the point is passed at most before that.
+const POINTS: [(&str, u32); 8] = [
+    ("seal", 6),
+    ("sealed", 6),
+    ("stage", 24),
+    ("staged", 24),
+    ("commit", 9),
+    ("committed", 9),
+    ("publish", 1),
+    ("published", 1),
+];
+
+const TARGETS: &str = "--set selection.targets.train={short=60,medium=60,long=30} \
+    --set selection.targets.val={short=6,medium=6,long=3} --set selection.targets.test={short=6,medium=6,long=3}";
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Local,
+    Kusto,
+    Container,
+}
+
+impl Place {
+    /// The export, to `out/d` or to the container.
+    fn command(self, sandbox: &Sandbox, cluster: &str, container: &str) -> Command {
+        let mut args: Vec<String> =
+            "export --name d --work-dir work --progress none --json --chunks 6"
+                .split(' ')
+                .chain(TARGETS.split_whitespace())
+                .map(str::to_owned)
+                .collect();
+        let more = match self {
+            Self::Local => "--input in --out out --max-malformed 100".to_owned(),
+            Self::Kusto => format!(
+                "--out out --set source.kind=kusto --set source.kusto.cluster={cluster} --window-start 2025-01-01T00:00:00Z --window-end 2025-06-01T00:00:00Z"
+            ),
+            Self::Container => format!(
+                "--out az://devstoreaccount1/{container} --set sink.azure_blob.endpoint={} --set sink.azure_blob.credential=sas --set sink.azure_blob.block=64KiB --set source.kind=synthetic --set source.synthetic.conversations=800",
+                emulator()
+            ),
+        };
+        args.extend(more.split(' ').map(str::to_owned));
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut command = sandbox.command(&args);
+        command.env("AZURE_STORAGE_SAS_TOKEN", SIGNATURE);
+        command
+    }
+}
+
+impl Place {
+    /// The digest of what is published there.
+    fn published(self, sandbox: &Sandbox, container: &str) -> String {
+        let manifest = match self {
+            Self::Local | Self::Kusto => {
+                let manifest = std::fs::read_to_string(sandbox.path("out/d/metadata.json"));
+                manifest.expect("a manifest")
+            }
+            Self::Container => {
+                let answer = ask("GET", &format!("{container}/d/metadata.json?"), &[], b"");
+                let (_, manifest) = answer.split_once("\r\n\r\n").expect("a body");
+                manifest.to_owned()
+            }
+        };
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+        manifest["content_sha256"].to_string()
+    }
+}
+
+fn digest(run: &Run) -> String {
+    assert!(
+        matches!(run.code, Some(0 | 3)),
+        "{}{}",
+        run.stdout,
+        run.stderr
+    );
+    run.json()["content_sha256"].to_string()
+}
+
+fn number(variable: &str, or: u64) -> u64 {
+    let told = std::env::var(variable).ok();
+    told.map_or(or, |text| text.parse().expect("a number"))
+}
+
+/// A folder with something to read.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for (name, bytes) in corpus::in_files(&corpus::events(8, 600), 4, "a") {
+        let zst = zstd::encode_all(&bytes[..], 1).expect("memory");
+        sandbox.write(&format!("in/{name}.zst"), zst);
+    }
+    sandbox
+}
+
+#[test]
+fn killed_until_it_gets_through() {
+    let kills = number("GLEANER_KILLS", 50);
+    let seed = number("GLEANER_KILL_SEED", 1);
+    let mut chance = Pcg64Mcg::seed_from_u64(seed);
+    let helper = Sandbox::new();
+    let cluster = Emulator::start(&helper, "", 0, &[]);
+    let mut containers = 0;
+    let mut container = || {
+        containers += 1;
+        let name = format!("killed{containers}-{}", std::process::id());
+        let made = ask("PUT", &format!("{name}?restype=container"), &[], b"");
+        assert!(made.contains("201"), "{made}");
+        name
+    };
+    let places = [Place::Local, Place::Kusto, Place::Container];
+    let expected = places.map(|place| {
+        let output = place
+            .command(&sandbox(), &cluster.address, &container())
+            .output();
+        digest(&output.expect("it runs").into())
+    });
+    let (mut killed, mut published) = (0, 0);
+    for turn in 0.. {
+        if killed >= kills {
+            break;
+        }
+        let (place, expected) = (places[turn % 3], &expected[turn % 3]);
+        let (sandbox, container) = (sandbox(), container());
+        let mut history = Vec::new();
+        loop {
+            let mut command = place.command(&sandbox, &cluster.address, &container);
+            let output = if chance.random_ratio(1, 6) {
+                let pause = Duration::from_millis(chance.random_range(1..400));
+                history.push(format!("after {pause:?}"));
+                command.stdout(Stdio::piped()).stderr(Stdio::piped());
+                let mut child = command.spawn().expect("it runs");
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "every moment is right for a kill"
+                )]
+                std::thread::sleep(pause);
+                child.kill().expect("killed or ended");
+                child.wait_with_output()
+            } else {
+                let (site, most) = POINTS.choose(&mut chance).expect("some");
+                let point = format!("{site}:{}", chance.random_range(1..=*most));
+                command.env("GLEANER_KILL_AT", &point);
+                history.push(point);
+                command.output()
+            };
+            let run: Run = output.expect("it runs").into();
+            if run.code.is_some() {
+                let told = format!("seed {seed}, {place:?}, {history:?}");
+                // Killed when all was done, and only the end of the process was missing.
+                let was_done = history.len() > 1 && run.stderr.contains("exists already");
+                let found = match was_done {
+                    true => place.published(&sandbox, &container),
+                    false => digest(&run),
+                };
+                assert_eq!(found, *expected, "{told}");
+                published += 1;
+                break;
+            }
+            killed += 1;
+        }
+    }
+    eprintln!("killed {killed} times, published {published} times, each time the same");
+}

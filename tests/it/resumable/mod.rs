@@ -1,0 +1,9 @@
+//! After any failure the same command goes on.
+
+mod actor_death;
+mod chaos;
+mod chunk_failures;
+mod fault_matrix;
+mod kill_loop;
+mod resume;
+mod work_dir;

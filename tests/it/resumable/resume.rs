@@ -1,0 +1,298 @@
+//! A run that was stopped in any way goes on and gives the same bytes.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::reference::Asked;
+use crate::support::{Sandbox, corpus};
+
+fn asked() -> Asked {
+    Asked::new("s", 2)
+}
+
+/// Four zst files: their rows are spooled, so there is something to seal.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    for (name, bytes) in corpus::in_files(&corpus::events(8, 1500), 4, "a") {
+        let zst = zstd::encode_all(&bytes[..], 1).expect("memory");
+        sandbox.write(&format!("in/{name}.zst"), zst);
+    }
+    sandbox
+}
+
+fn undisturbed() -> String {
+    let sandbox = sandbox();
+    sandbox.export(&asked(), &[]).expect(0);
+    sandbox.dataset().digest()
+}
+
+fn args(sandbox: &Sandbox) -> Vec<String> {
+    sandbox.export_args(&asked())
+}
+
+fn run_again(sandbox: &Sandbox, expected: &str, what: &str) -> serde_json::Value {
+    let run = sandbox.export(&asked(), &[]);
+    run.expect(0);
+    assert_eq!(sandbox.dataset().digest(), expected, "{what}");
+    sandbox.run(&["verify", "out/d"]).expect(0);
+    assert!(
+        !sandbox.path("out/d/.claim.json").exists(),
+        "{what}: the claim is left"
+    );
+    run.json()
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn killed_at_any_write_seal_or_rename() {
+    let expected = undisturbed();
+    let points = [
+        "seal:1",
+        "seal:3",
+        "sealed:1",
+        "sealed:2",
+        "sealed:4",
+        "stage:1",
+        "stage:2",
+        "stage:9",
+        "staged:1",
+        "staged:5",
+        "staged:8",
+        "commit:1",
+        "commit:4",
+        "commit:9",
+        "committed:1",
+        "committed:5",
+        "committed:9",
+        "publish:1",
+        "published:1",
+    ];
+    for point in points {
+        let sandbox = sandbox();
+        let args = args(&sandbox);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let killed = sandbox
+            .command(&args)
+            .env("GLEANER_KILL_AT", point)
+            .output()
+            .expect("it runs");
+        assert_eq!(killed.status.code(), None, "{point} was never reached");
+        let published = sandbox.path("out/d/metadata.json").exists();
+        assert_eq!(published, point == "published:1", "{point}");
+        let again = run_again(&sandbox, &expected, point);
+        assert_eq!(again["resumed"], true, "{point}");
+        let sealed = match point {
+            "seal:1" | "sealed:1" | "published:1" => 0,
+            "seal:3" | "sealed:2" => 1,
+            _ => 4,
+        };
+        let replayed = again["chunks_replayed"].as_u64().expect("a count");
+        assert!(
+            replayed >= sealed,
+            "{point}: {replayed} chunks were not read again"
+        );
+    }
+}
+
+#[test]
+fn killed_by_a_timer() {
+    let expected = undisturbed();
+    for pause in [1, 5, 20, 60, 120] {
+        let sandbox = sandbox();
+        let args = args(&sandbox);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut child = sandbox
+            .command(&args)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "a kill at any moment is the point; every moment is right"
+        )]
+        std::thread::sleep(Duration::from_millis(pause));
+        // It may have ended already: then the name is taken, and that is right too.
+        child.kill().expect("killed or ended");
+        child.wait().expect("ended");
+        if sandbox.path("out/d/metadata.json").exists() {
+            assert_eq!(sandbox.dataset().digest(), expected);
+        } else {
+            run_again(&sandbox, &expected, &format!("after {pause} ms"));
+        }
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn a_damaged_sealed_chunk_is_read_again() {
+    let expected = undisturbed();
+    for damage in 0..6 {
+        let sandbox = sandbox();
+        let args = args(&sandbox);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        sandbox
+            .command(&args)
+            .env("GLEANER_KILL_AT", "stage:1")
+            .output()
+            .expect("it runs");
+        let mut files: Vec<_> = fs::read_dir(sandbox.path("work/chunks"))
+            .expect("sealed chunks")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        files.sort();
+        let path = &files[damage % 2];
+        let mut bytes = fs::read(path).expect("a file");
+        let middle = bytes.len() / 2;
+        match damage / 2 {
+            0 => bytes[middle] ^= 1,
+            1 => bytes.truncate(middle),
+            _ => bytes.clear(),
+        }
+        fs::write(path, bytes).expect("writable");
+        let again = run_again(&sandbox, &expected, &format!("{path:?}"));
+        assert_eq!(again["chunks_replayed"], 3, "{path:?}");
+    }
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn another_configuration_is_refused_with_a_diff_and_fresh_starts_over() {
+    let sandbox = sandbox();
+    let args = args(&sandbox);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    sandbox
+        .command(&args)
+        .env("GLEANER_KILL_AT", "stage:1")
+        .output()
+        .expect("it runs");
+    let refused = sandbox.export(&asked(), &["--seed", "other"]);
+    assert!(
+        refused
+            .expect(2)
+            .contains("selection.seed: \"s\" -> \"other\""),
+        "{}",
+        refused.stderr
+    );
+    let refused = sandbox.export(
+        &asked(),
+        &["--format", "jsonl", "--set", "selection.spare_percent=7"],
+    );
+    let told = refused.expect(2);
+    assert!(
+        told.contains("sink.format: \"json\" -> \"jsonl\""),
+        "{told}"
+    );
+    assert!(
+        told.contains("selection.spare_percent: 5.0 -> 7.0") && told.contains("--fresh"),
+        "{told}"
+    );
+    // Worker counts may change.
+    sandbox
+        .export(
+            &asked(),
+            &["--fetchers", "1", "--set", "limits.in_flight=1MB"],
+        )
+        .expect(0);
+    let taken = sandbox.export(&asked(), &[]);
+    assert!(
+        taken.expect(2).contains("never overwritten"),
+        "{}",
+        taken.stderr
+    );
+    sandbox
+        .export(
+            &asked(),
+            &["--fresh", "--format", "jsonl", "--out", "other"],
+        )
+        .expect(0);
+}
+
+#[test]
+fn one_interrupt_leaves_a_run_that_goes_on() {
+    let sandbox = Sandbox::new();
+    let common = "export --set source.kind=synthetic --set source.synthetic.conversations=60000 --test --work-dir work --out out --name d --json --progress json";
+    let args: Vec<&str> = common.split(' ').collect();
+    let mut child = sandbox
+        .command(&args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    // It is interrupted once it has sealed a chunk: the folder says so.
+    while !fs::read_dir(sandbox.path("work/chunks")).is_ok_and(|mut files| {
+        files.any(|f| f.is_ok_and(|f| f.path().extension().is_some_and(|e| e == "sealed")))
+    }) {
+        assert!(
+            child.try_wait().expect("a child").is_none(),
+            "it ended too early"
+        );
+        std::thread::yield_now();
+    }
+    let pid = child.id().to_string();
+    std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status()
+        .expect("kill runs");
+    let output = child.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains("run the same command again"), "{told}");
+    assert!(!sandbox.path("out/d/metadata.json").exists());
+    let status = sandbox.run(&["status", "work", "--json"]);
+    assert_eq!(status.json()["runs"][0]["state"], "stopped");
+    let again = sandbox.run(&args);
+    again.expect(0);
+    assert!(again.json()["chunks_replayed"].as_u64() > Some(0));
+    let status = sandbox.run(&["status", "work", "--json"]);
+    assert_eq!(status.json()["runs"][0]["state"], "published");
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn a_second_interrupt_ends_a_run_that_hangs() {
+    use std::io::{BufRead, BufReader};
+    let expected = undisturbed();
+    // A thread that waits for the disk; the thread of the actors.
+    for site in ["seal:1", "stage:1"] {
+        let sandbox = sandbox();
+        let args = args(&sandbox);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let mut child = sandbox
+            .command(&args)
+            .env("GLEANER_HANG_AT", site)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let (line, told) = std::sync::mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        std::thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|l| line.send(l))
+        });
+        let pid = child.id().to_string();
+        // The time of a long coffee break: it needs a moment.
+        let limit = Duration::from_secs(300);
+        for awaited in ["hanging at", "press Ctrl-C again"] {
+            let said = told.recv_timeout(limit).expect("a line");
+            assert!(said.contains(awaited), "{site}: {said}");
+            std::process::Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .expect("kill runs");
+        }
+        // Its end closes standard error.
+        let last = told.recv_timeout(limit);
+        child.kill().expect("a child");
+        assert_eq!(child.wait().expect("a child").code(), Some(130), "{site}");
+        assert_eq!(
+            last,
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected),
+            "{site}"
+        );
+        run_again(&sandbox, &expected, site);
+    }
+}
