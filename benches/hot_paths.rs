@@ -101,7 +101,7 @@ fn index_a_million_headers(bencher: Bencher) {
             id_hash: kusto_hash::hash(id.as_bytes()),
             turn: (number % 9) as i64 + 1,
             at: 0,
-            flawless: false,
+            prevalidated: false,
             position,
         };
         batch.push(id.as_bytes(), header);

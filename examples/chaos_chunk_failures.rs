@@ -19,7 +19,7 @@ use gleaner::Pipeline;
 use gleaner::config::settings::{RowShape, Synthetic};
 use gleaner::config::{self, Layers};
 use gleaner::domain::chunk::{Chunk, HashChunk};
-use gleaner::domain::selector::Certificate;
+use gleaner::domain::selector::ChunkChecksum;
 use gleaner::pipeline::{RunError, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
@@ -110,7 +110,7 @@ impl ConversationSource for FailingChunks {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let Chunk::Hash(HashChunk { index, .. }) = order.chunk else {
                 return Err(SourceError::NoInput(order.chunk.to_string()));

@@ -59,8 +59,8 @@ impl KeyValueSink {
 
     fn claim_now(&self, dataset: &str, claim: &ClaimRecord) -> Result<Claim, SinkError> {
         if let Some(manifest) = self.store.get(&format!("{dataset}/{MANIFEST}")) {
-            let told: serde_json::Value = serde_json::from_slice(&manifest).unwrap_or_default();
-            return match told["run_id"] == *claim.run_id {
+            let reported: serde_json::Value = serde_json::from_slice(&manifest).unwrap_or_default();
+            return match reported["run_id"] == *claim.run_id {
                 true => Ok(Claim::Published(manifest)),
                 false => Err(SinkError::Exists(dataset.to_owned())),
             };

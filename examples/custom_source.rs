@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::Pipeline;
 use gleaner::domain::chunk::{Chunk, HashChunk};
-use gleaner::domain::selector::Certificate;
+use gleaner::domain::selector::ChunkChecksum;
 use gleaner::source::{
     Action, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
 };
@@ -87,7 +87,7 @@ impl ConversationSource for Transcripts {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let Chunk::Hash(chunk) = order.chunk else {
                 return Err(SourceError::Own {

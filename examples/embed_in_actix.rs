@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture,
 };
-use gleaner::pipeline::reception::{Drain, GetStatus, Subscribe};
+use gleaner::pipeline::run_actor::{Drain, GetStatus, Subscribe};
 use gleaner::pipeline::{BuildError, RunError, RunReport};
-use gleaner::telemetry::{Notice, Told};
+use gleaner::telemetry::{Notice, RunEvent};
 use gleaner::{Controller, Pipeline};
 use tokio::sync::oneshot;
 
@@ -54,12 +54,12 @@ impl Actor for Host {
     }
 }
 
-impl Handler<Told> for Host {
+impl Handler<RunEvent> for Host {
     type Result = ();
 
-    fn handle(&mut self, told: Told, _: &mut Context<Self>) {
-        match told.notice {
-            Notice::Phase { phase } => println!("{:>6.2} s {phase:?}", told.at.as_secs_f64()),
+    fn handle(&mut self, reported: RunEvent, _: &mut Context<Self>) {
+        match reported.notice {
+            Notice::Phase { phase } => println!("{:>6.2} s {phase:?}", reported.at.as_secs_f64()),
             Notice::Chunk { .. } => self.chunks += 1,
             Notice::Stratum { stratum, records } => println!("{stratum}: {records} records"),
             Notice::Incident { event } => println!("! {event}"),

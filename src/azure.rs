@@ -21,7 +21,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// A text with `...` for the signature of every address in it, wherever somebody has written one.
-pub fn without_signatures(text: &str) -> String {
+pub fn redact_sas(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("sig=") {
@@ -48,10 +48,10 @@ pub fn credential(kind: Credential) -> Result<Arc<dyn TokenCredential>, String> 
             .filter(|value| !value.is_empty())
             .ok_or_else(|| format!("the environment variable {name} is not set"))
     };
-    let told = |error: azure_core::Error| error.to_string();
+    let describe = |error: azure_core::Error| error.to_string();
     Ok(match kind {
         Credential::DeveloperTools | Credential::None => {
-            DeveloperToolsCredential::new(None).map_err(told)?
+            DeveloperToolsCredential::new(None).map_err(describe)?
         }
         Credential::ManagedIdentity => {
             let options = ManagedIdentityCredentialOptions {
@@ -60,16 +60,17 @@ pub fn credential(kind: Credential) -> Result<Arc<dyn TokenCredential>, String> 
                     .map(UserAssignedId::ClientId),
                 ..ManagedIdentityCredentialOptions::default()
             };
-            ManagedIdentityCredential::new(Some(options)).map_err(told)?
+            ManagedIdentityCredential::new(Some(options)).map_err(describe)?
         }
-        Credential::WorkloadIdentity => WorkloadIdentityCredential::new(None).map_err(told)?,
+        Credential::WorkloadIdentity => WorkloadIdentityCredential::new(None).map_err(describe)?,
         Credential::ClientSecret => {
             let (tenant, client, secret) = (
                 variable("AZURE_TENANT_ID")?,
                 variable("AZURE_CLIENT_ID")?,
                 variable("AZURE_CLIENT_SECRET")?,
             );
-            ClientSecretCredential::new(&tenant, client, Secret::new(secret), None).map_err(told)?
+            ClientSecretCredential::new(&tenant, client, Secret::new(secret), None)
+                .map_err(describe)?
         }
     })
 }
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_signature_is_left_out() {
-        for (text, told) in [
+        for (text, describe) in [
             ("?sv=1&sig=a%2Bb/c%3D&se=2", "?sv=1&sig=...&se=2"),
             ("\"?sig=a+b/c=\": no", "\"?sig=...\": no"),
             ("a sig=x b sig=y", "a sig=... b sig=..."),
@@ -106,7 +107,7 @@ mod tests {
             ),
             ("nothing", "nothing"),
         ] {
-            assert_eq!(without_signatures(text), told);
+            assert_eq!(redact_sas(text), describe);
         }
     }
 }

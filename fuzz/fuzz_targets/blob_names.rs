@@ -31,9 +31,9 @@ fuzz_target!(|input: (&str, &str, &str, &str)| {
     let Ok(sink) = AzureBlob::new(&blob) else {
         return;
     };
-    let told = sink.location();
+    let reported = sink.location();
     let place = format!("az://{}/{}", blob.account, blob.container);
-    let rest = told.strip_prefix(&place).expect("its own container");
+    let rest = reported.strip_prefix(&place).expect("its own container");
     assert_eq!(rest.trim_matches('/'), below);
     assert!(!rest.contains(['?', '#', '\\']), "{told}");
     assert!(

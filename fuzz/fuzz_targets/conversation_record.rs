@@ -1,4 +1,4 @@
-//! A conversation row that is called flawless has no fault; one that is put together from columns
+//! A conversation row that is called prevalidated has no fault; one that is put together from columns
 //! stays as it is when it is put together again.
 #![no_main]
 
@@ -26,12 +26,12 @@ fuzz_target!(|line: &[u8]| {
     let Ok(row) = row::read(text, &SELECTION) else {
         return;
     };
-    let RowKind::Conversation { flawless, .. } = row.kind else {
+    let RowKind::Conversation { prevalidated, .. } = row.kind else {
         return;
     };
     let split = &SELECTION.split_of(&row.id).name;
     let verdict = validate(text, split, &SELECTION).expect("an object");
-    assert!(!flawless || verdict.is_valid() && verdict.warnings.is_empty());
+    assert!(!prevalidated || verdict.is_valid() && verdict.warnings.is_empty());
     let assembler = Assembler::new(&SELECTION, Nested::Sorted);
     let (mut once, mut twice) = (Vec::new(), Vec::new());
     assembler

@@ -32,7 +32,7 @@ fn seal(folder: &Path) -> Spool {
         let facts = RowFacts {
             turn,
             at: 7,
-            flawless: turn == 2,
+            prevalidated: turn == 2,
             line: turn as u64,
         };
         writer

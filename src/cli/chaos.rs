@@ -75,7 +75,7 @@ mod without {
         }
 
         /// Nothing.
-        pub fn tell(&self) {}
+        pub fn report(&self) {}
     }
 }
 
@@ -140,7 +140,7 @@ mod with {
         }
 
         /// Says what has struck.
-        pub fn tell(&self) {
+        pub fn report(&self) {
             if let Some(injector) = &self.0 {
                 let struck = injector.struck();
                 let words: Vec<String> = struck.iter().map(|s| s.fault.to_string()).collect();

@@ -66,7 +66,7 @@ impl CliError {
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What somebody typed in the wrong place is in the message.
-        let message = crate::azure::without_signatures(&self.message);
+        let message = crate::azure::redact_sas(&self.message);
         write!(f, "error: {message}\n  hint: {}", self.hint)
     }
 }
@@ -220,12 +220,12 @@ pub fn sink_error(message: String, error: &SinkError) -> CliError {
         SinkError::Unusable { .. } => {
             CliError::usage(message, "correct it and run the command again")
         }
-        SinkError::Foreign { .. } => CliError::failure(
+        SinkError::Conflict { .. } => CliError::failure(
             message,
             "see who put it there, and remove it; or choose another name with --name",
         ),
         SinkError::Remote { hint, .. } => CliError::failure(message, *hint),
-        SinkError::Silent { .. } => CliError::failure(
+        SinkError::Timeout { .. } => CliError::failure(
             message,
             "see what holds it up, or raise workers.patience; then run the same command again: it goes on where it stopped",
         ),

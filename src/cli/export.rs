@@ -65,7 +65,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         }
         result.map_err(CliError::from)
     });
-    chaos.tell();
+    chaos.report();
     let report = result?;
     let shortfall = report.manifest.shortfall() > 0;
     if args.json {

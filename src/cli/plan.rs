@@ -106,7 +106,10 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
 /// Bytes of input that cannot be read by position, and are kept in sealed chunks.
 fn spooled_bytes(survey: &Survey) -> u64 {
     let spooled = |path| !matches!(kind_of(path), Some(FileKind::Plain));
-    let inputs = survey.stamp.iter().filter(|input| spooled(&input.path));
+    let inputs = survey
+        .input_fingerprints
+        .iter()
+        .filter(|input| spooled(&input.path));
     inputs.map(|input| input.bytes).sum()
 }
 
@@ -155,14 +158,14 @@ fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&Kus
         ]);
     }
     let word = |value: &Value| value.as_str().unwrap_or("open").to_owned();
-    let told = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), size);
+    let or_unknown = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), size);
     let input = match (&settings.source, counted) {
         (_, Some(counted)) => format!(
             "{} complete conversations of about {}; one pass would fetch {}, two fetch {}",
             counted.conversations,
-            told(counted.bytes_each),
-            told(counted.one_pass_bytes),
-            told(counted.two_pass_bytes),
+            or_unknown(counted.bytes_each),
+            or_unknown(counted.one_pass_bytes),
+            or_unknown(counted.two_pass_bytes),
         ),
         (source, None) => input(source, survey),
     };
@@ -207,7 +210,7 @@ fn input(source: &Source, survey: &Survey) -> String {
         }
         Source::Files(_) | Source::Kusto(_) | Source::Own(_) => format!(
             "{} files, {}",
-            survey.stamp.len(),
+            survey.input_fingerprints.len(),
             ByteSize::b(survey.bytes.unwrap_or(0)).display().si()
         ),
     }

@@ -126,11 +126,11 @@ fn rates(now: &Snapshot, elapsed: Duration) -> String {
 
 /// What does not go as planned, for a person: `, 2 restarts, 1 lease losses, 3 fetchers paused`.
 pub fn incidents<'a>(events: impl Iterator<Item = (&'a str, u64)>, paused: u64) -> String {
-    let told = events
+    let reported = events
         .filter(|(_, count)| *count > 0)
         .map(|(kind, count)| format!(", {count} {}", kind.replace('_', " ")));
     let paused = (paused > 0).then(|| format!(", {paused} fetchers paused: too much in flight"));
-    told.chain(paused).collect()
+    reported.chain(paused).collect()
 }
 
 fn plain(now: &Snapshot, elapsed: Duration) -> String {

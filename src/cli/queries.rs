@@ -207,9 +207,9 @@ fn analyse(folder: &Path, schema: &Value, files: &[QueryFile]) -> Result<Vec<Ana
     };
     let output = run().map_err(|error| failed(&error))?;
     serde_json::from_slice(&output.stdout).map_err(|_| {
-        let told = String::from_utf8_lossy(&output.stderr);
+        let reported = String::from_utf8_lossy(&output.stderr);
         failed(
-            &told
+            &reported
                 .lines()
                 .find(|line| line.contains("Error"))
                 .unwrap_or("no answer"),

@@ -41,7 +41,7 @@ impl HashChunk {
     }
 
     /// Whether another chunk of the same cover came of this one by splitting.
-    pub fn is_above(&self, other: &Self) -> bool {
+    pub fn is_ancestor_of(&self, other: &Self) -> bool {
         other.count > self.count
             && other.count.is_multiple_of(self.count)
             && other.index % self.count == self.index
@@ -70,7 +70,7 @@ impl HashChunk {
 
     /// The two halves, if parts of this chunk are sealed and it is not itself.
     fn was_split(&self, sealed: &[Self]) -> Option<[Self; 2]> {
-        let was_split = !sealed.contains(self) && sealed.iter().any(|s| self.is_above(s));
+        let was_split = !sealed.contains(self) && sealed.iter().any(|s| self.is_ancestor_of(s));
         self.split().filter(|_| was_split)
     }
 
@@ -195,9 +195,9 @@ mod tests {
         let [left, right] = whole.split().expect("not too deep");
         let [inner, outer] = right.split().expect("not too deep");
         for part in [left, right, inner, outer] {
-            assert!(whole.is_above(&part) && !part.is_above(&whole));
+            assert!(whole.is_ancestor_of(&part) && !part.is_ancestor_of(&whole));
         }
-        assert!(right.is_above(&outer) && !left.is_above(&outer));
-        assert!(!whole.is_above(&whole) && !left.is_above(&right));
+        assert!(right.is_ancestor_of(&outer) && !left.is_ancestor_of(&outer));
+        assert!(!whole.is_ancestor_of(&whole) && !left.is_ancestor_of(&right));
     }
 }

@@ -15,7 +15,7 @@ use super::json::JsonError;
 use super::kusto_hash;
 use super::record::{Assembler, TurnTieKey};
 use super::row::RowShape;
-use super::segments::{Bytes, Segments, Span};
+use super::segmented_vec::{ByteArena, SegmentedVec, Span};
 use super::stratum::Selection;
 use super::timestamp::Ticks;
 
@@ -28,19 +28,19 @@ struct StoredRow {
     checksum: u64,
     length: u32,
     store: u32,
-    /// A conversation's number of turns, doubled, and 1 if it is flawless: a row keeps its 32 bytes.
-    turns_and_flawless: u32,
+    /// A conversation's number of turns, doubled, and 1 if it is prevalidated: a row keeps its 32 bytes.
+    turns_and_prevalidated: u32,
     /// The next row of the same conversation, or [`END`].
     next: u32,
 }
 
 impl StoredRow {
     fn turns(&self) -> u32 {
-        self.turns_and_flawless >> 1
+        self.turns_and_prevalidated >> 1
     }
 
-    fn is_flawless(&self) -> bool {
-        self.turns_and_flawless & 1 == 1
+    fn is_prevalidated(&self) -> bool {
+        self.turns_and_prevalidated & 1 == 1
     }
 }
 
@@ -61,13 +61,13 @@ struct Group {
 #[derive(Debug)]
 pub struct Index {
     shape: RowShape,
-    ids: Bytes,
-    groups: Segments<Group>,
-    rows: Segments<StoredRow>,
-    events: Segments<StoredEvent>,
+    ids: ByteArena,
+    groups: SegmentedVec<Group>,
+    rows: SegmentedVec<StoredRow>,
+    events: SegmentedVec<StoredEvent>,
     by_id: HashTable<u32>,
     /// Conversation rows that lost against one with more turns.
-    outnumbered: u64,
+    shorter_duplicates: u64,
 }
 
 /// A conversation that came out of the index.
@@ -79,8 +79,8 @@ pub struct Conversation<'a> {
     pub turns: u64,
     /// Its rows in the order of turns, or its one row.
     pub rows: &'a [Position],
-    /// Whether its one row was found flawless when it was read.
-    pub flawless: bool,
+    /// Whether its one row was found prevalidated when it was read.
+    pub prevalidated: bool,
 }
 
 /// What became of the rows of some conversations.
@@ -135,12 +135,12 @@ impl Index {
     pub fn new(shape: RowShape) -> Self {
         Self {
             shape,
-            ids: Bytes::default(),
-            groups: Segments::default(),
-            rows: Segments::default(),
-            events: Segments::default(),
+            ids: ByteArena::default(),
+            groups: SegmentedVec::default(),
+            rows: SegmentedVec::default(),
+            events: SegmentedVec::default(),
             by_id: HashTable::new(),
-            outnumbered: 0,
+            shorter_duplicates: 0,
         }
     }
 
@@ -156,8 +156,8 @@ impl Index {
 
     /// Conversation rows that lost because another row of the same id has more turns. (Those that
     /// lose a tie are found by [`Self::close`].)
-    pub fn outnumbered(&self) -> u64 {
-        self.outnumbered
+    pub fn shorter_duplicates(&self) -> u64 {
+        self.shorter_duplicates
     }
 
     /// Takes the headers of some rows.
@@ -180,11 +180,11 @@ impl Index {
                 // All rows in a chain have equally many turns: the most so far.
                 let most = self.rows[head as usize].turns();
                 if turns < most {
-                    self.outnumbered += 1;
+                    self.shorter_duplicates += 1;
                     continue;
                 }
                 if turns > most {
-                    self.outnumbered += self.chain(head).count() as u64;
+                    self.shorter_duplicates += self.chain(head).count() as u64;
                     next = END;
                 }
             }
@@ -193,7 +193,7 @@ impl Index {
                 checksum: header.position.checksum,
                 length: header.position.length,
                 store: header.position.store,
-                turns_and_flawless: turns << 1 | u32::from(header.flawless),
+                turns_and_prevalidated: turns << 1 | u32::from(header.prevalidated),
                 next,
             });
             if self.shape == RowShape::Events {
@@ -257,14 +257,14 @@ impl Index {
             rows.clear();
             rows.extend(self.chain(group.head));
             positions.clear();
-            let mut flawless = false;
+            let mut prevalidated = false;
             let turns = match self.shape {
                 RowShape::Conversations => {
                     let winner = self.pick_conversation(&rows, read)?;
                     tally.duplicates += rows.len() as u64 - 1;
                     positions.push(self.position(winner));
                     let winner = &self.rows[winner as usize];
-                    flawless = winner.is_flawless();
+                    prevalidated = winner.is_prevalidated();
                     Some(u64::from(winner.turns()))
                 }
                 RowShape::Events => {
@@ -286,7 +286,7 @@ impl Index {
                     id,
                     turns,
                     rows: &positions,
-                    flawless,
+                    prevalidated,
                 }),
                 None => tally.incomplete += 1,
             }
@@ -483,7 +483,7 @@ mod tests {
                 id_hash: kusto_hash::hash(&row.id),
                 turn,
                 at: at_ticks,
-                flawless: false,
+                prevalidated: false,
                 position,
             };
             batch.push(&row.id, header);
@@ -512,7 +512,7 @@ mod tests {
         let tally = index
             .close(0..index.conversations(), &closing, &mut read, &mut emit)
             .expect("good");
-        (found, tally, index.outnumbered())
+        (found, tally, index.shorter_duplicates())
     }
 
     fn event(id: u8, turn: i64, second: u8, text: u8) -> String {
@@ -565,12 +565,12 @@ mod tests {
             turn in 0usize..40,
         ) {
             let mut rows: Vec<_> = given.iter().map(|&(i, n, x)| conversation(i, n, x)).collect();
-            let (found, tally, outnumbered) = outcome(&rows, u64::MAX);
+            let (found, tally, shorter_duplicates) = outcome(&rows, u64::MAX);
             let at = turn % rows.len();
             rows.rotate_left(at);
             rows.reverse();
             prop_assert_eq!(&outcome(&rows, u64::MAX).0, &found);
-            prop_assert_eq!(outnumbered + tally.duplicates + tally.kept_rows, rows.len() as u64);
+            prop_assert_eq!(shorter_duplicates + tally.duplicates + tally.kept_rows, rows.len() as u64);
             for id in 0..4 {
                 let winner = given
                     .iter()
@@ -637,16 +637,16 @@ mod tests {
 
     #[test]
     fn a_row_keeps_its_turns_and_whether_it_is_flawless() {
-        for (turns, flawless) in [(0, false), (0, true), (7, false), (7, true)] {
+        for (turns, prevalidated) in [(0, false), (0, true), (7, false), (7, true)] {
             let row = StoredRow {
                 offset: 0,
                 checksum: 0,
                 length: 0,
                 store: 0,
-                turns_and_flawless: turns << 1 | u32::from(flawless),
+                turns_and_prevalidated: turns << 1 | u32::from(prevalidated),
                 next: END,
             };
-            assert_eq!((row.turns(), row.is_flawless()), (turns, flawless));
+            assert_eq!((row.turns(), row.is_prevalidated()), (turns, prevalidated));
         }
     }
 

@@ -27,8 +27,8 @@ pub struct Header {
     pub turn: i64,
     /// An event's `Timestamp`, else 0.
     pub at: Ticks,
-    /// Whether a conversation row was found flawless when it was read.
-    pub flawless: bool,
+    /// Whether a conversation row was found prevalidated when it was read.
+    pub prevalidated: bool,
     /// Where the row is.
     pub position: Position,
 }

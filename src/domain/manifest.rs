@@ -9,9 +9,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::ledger::{Imbalance, MalformedReport, Population, balance};
-use super::placement::InvalidRecord;
-use super::selector::Certificate;
+use super::selector::ChunkChecksum;
 use super::stratum::{Bucket, Selection, SelectionError, Split};
+use super::stratum_fill::InvalidRecord;
 use super::text;
 
 /// The hash behind splits and ranks, as `metadata.json` names it.
@@ -136,10 +136,10 @@ pub struct ChunksRecord {
     pub splits: BTreeMap<String, [String; 2]>,
     /// What the source counted of each, where it does; what was delivered is the same.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub certificates: BTreeMap<String, Certificate>,
+    pub certificates: BTreeMap<String, ChunkChecksum>,
     /// What was delivered of the payloads of each, in all rounds after a census.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub payloads: BTreeMap<String, Certificate>,
+    pub payloads: BTreeMap<String, ChunkChecksum>,
 }
 
 /// A stratum of the dataset.

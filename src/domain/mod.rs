@@ -22,8 +22,6 @@ pub mod manifest;
 #[doc(hidden)]
 pub mod number;
 #[doc(hidden)]
-pub mod placement;
-#[doc(hidden)]
 pub mod rank;
 #[doc(hidden)]
 pub mod record;
@@ -34,9 +32,11 @@ pub mod retry;
 pub mod row;
 pub mod rule;
 #[doc(hidden)]
-pub mod segments;
+pub mod segmented_vec;
 pub mod selector;
 pub mod stratum;
+#[doc(hidden)]
+pub mod stratum_fill;
 pub mod supervision;
 #[doc(hidden)]
 pub mod text;

@@ -117,7 +117,7 @@ impl<'s> Assembler<'s> {
     }
 
     /// Appends the record of a conversation whose event rows are given in the order of turns. Says
-    /// whether it is flawless: the rules will find nothing in it, not even a warning, in the split
+    /// whether it is prevalidated: the rules will find nothing in it, not even a warning, in the split
     /// that the id hashes to.
     ///
     /// # Errors
@@ -136,12 +136,12 @@ impl<'s> Assembler<'s> {
         self.write_head(id, &envelope, out);
         self.write_turns(&turns, out);
         write_tail(&envelope, out);
-        Ok(self.is_flawless(id, &turns, &envelope))
+        Ok(self.is_prevalidated(id, &turns, &envelope))
     }
 
     /// What [`validate`](super::validation::validate) would find, told from the parts: they are in
     /// hand, and reading the record again to find nothing would double the work.
-    fn is_flawless(&self, id: &str, turns: &[Members<'_>], envelope: &Envelope) -> bool {
+    fn is_prevalidated(&self, id: &str, turns: &[Members<'_>], envelope: &Envelope) -> bool {
         let is_text = |turn: &Members<'_>, field| {
             let body = turn.get(field).and_then(Value::string_body);
             body.is_some_and(|body| !text::is_blank(body))
@@ -533,12 +533,12 @@ mod tests {
             let rows = rows.iter().map(|row| row.as_bytes());
             let selection = selection(1);
             let mut record = Vec::new();
-            let flawless = Assembler::new(&selection, Nested::AsIs)
+            let prevalidated = Assembler::new(&selection, Nested::AsIs)
                 .from_events(id, rows, &mut record)
                 .expect("checked rows");
             let split = &selection.split_of(id.as_bytes()).name;
             let verdict = validate(&record, split, &selection).expect("an object");
-            prop_assert_eq!(flawless, verdict.is_valid() && verdict.warnings.is_empty());
+            prop_assert_eq!(prevalidated, verdict.is_valid() && verdict.warnings.is_empty());
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use super::header::Position;
 use super::rank::Rank;
 
-/// A conversation that may be sampled. Orders by (rank, id).
+/// A conversation that may be sampled. RunControl by (rank, id).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its rank under the seed.
@@ -20,8 +20,8 @@ pub struct Candidate {
     pub turns: u64,
     /// Its rows in the order of turns.
     pub rows: Box<[Position]>,
-    /// Whether its one row was found flawless when it was read.
-    pub flawless: bool,
+    /// Whether its one row was found prevalidated when it was read.
+    pub prevalidated: bool,
 }
 
 impl Candidate {
@@ -50,14 +50,14 @@ impl PartialOrd for Candidate {
 
 /// Where an earlier round ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Floor {
+pub enum ResumePoint {
     /// With this candidate.
     Candidate(Rank, Box<[u8]>),
     /// With all candidates of this rank.
     Rank(Rank),
 }
 
-impl Floor {
+impl ResumePoint {
     fn is_below(&self, candidate: &Candidate) -> bool {
         match self {
             Self::Candidate(rank, id) => candidate.key() > (*rank, id),
@@ -73,7 +73,7 @@ pub struct Reservoir {
     kept: BinaryHeap<Candidate>,
     capacity: usize,
     /// Candidates up to here were looked at in an earlier round.
-    floor: Option<Floor>,
+    floor: Option<ResumePoint>,
     offered: u64,
 }
 
@@ -87,7 +87,7 @@ impl Reservoir {
     }
 
     /// For the best `capacity` candidates behind a floor.
-    pub fn behind(capacity: usize, floor: Floor) -> Self {
+    pub fn behind(capacity: usize, floor: ResumePoint) -> Self {
         Self {
             capacity,
             floor: Some(floor),
@@ -146,7 +146,7 @@ mod tests {
             id: Box::new([id]),
             turns: 3,
             rows: Box::new([]),
-            flawless: false,
+            prevalidated: false,
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
             };
             let mut seen = sample(Reservoir::new(first));
             if let Some(last) = seen.last() {
-                let floor = Floor::Candidate(last.rank, last.id.clone());
+                let floor = ResumePoint::Candidate(last.rank, last.id.clone());
                 seen.extend(sample(Reservoir::behind(second, floor)));
             }
             prop_assert_eq!(seen, sample(Reservoir::new(first + second)));
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn behind_a_rank_all_of_that_rank_were_looked_at() {
-        let mut reservoir = Reservoir::behind(9, Floor::Rank(Rank(3)));
+        let mut reservoir = Reservoir::behind(9, ResumePoint::Rank(Rank(3)));
         for (rank, id) in [(2, 0), (3, 0), (3, u8::MAX), (4, 0), (5, 0)] {
             reservoir.offer(candidate(rank, id));
         }

@@ -92,7 +92,7 @@ pub enum RowKind {
         turns: u32,
         /// Whether the rules will find nothing, not even a warning. Judged here, while the row is
         /// read in full anyway: a chosen row whose checksum fits need not be judged again.
-        flawless: bool,
+        prevalidated: bool,
     },
     /// The header of a conversation, from a census.
     Census {
@@ -212,7 +212,7 @@ impl<'a> RowFields<'a> {
             Some(turns) => RowKind::Conversation {
                 // A row of 4 GiB has fewer turns.
                 turns: turns.count as u32,
-                flawless: !surrogates && record.is_flawless(selection),
+                prevalidated: !surrogates && record.is_prevalidated(selection),
             },
             None if record.no_array => return Err(MalformedReason::TurnsArray),
             None => RowKind::Event {
@@ -283,7 +283,7 @@ mod tests {
             row.kind,
             RowKind::Conversation {
                 turns: 2,
-                flawless: false
+                prevalidated: false
             }
         );
     }
@@ -387,8 +387,14 @@ mod tests {
             let split = &selection(1).split_of(id.as_bytes()).name.clone();
             let verdict = validate(row.as_bytes(), split, &selection(1)).expect("an object");
             let nothing = verdict.is_valid() && verdict.warnings.is_empty();
-            let flawless = matches!(kind, RowKind::Conversation { flawless: true, .. });
-            assert_eq!(flawless, nothing, "{from} -> {to}");
+            let prevalidated = matches!(
+                kind,
+                RowKind::Conversation {
+                    prevalidated: true,
+                    ..
+                }
+            );
+            assert_eq!(prevalidated, nothing, "{from} -> {to}");
         }
         let paired = good.replacen("\"u\"", "\"\\ud83d\\ude42\"", 1);
         let kind = read(paired.as_bytes()).expect("good").kind;
@@ -396,7 +402,7 @@ mod tests {
             matches!(
                 kind,
                 RowKind::Conversation {
-                    flawless: false,
+                    prevalidated: false,
                     ..
                 }
             ),

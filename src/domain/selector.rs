@@ -53,14 +53,14 @@ impl Selector {
 /// A count of conversations and a checksum of their ids that does not depend on order: the sum of
 /// `hash(id) % 1000000007`, which a cluster computes in one aggregation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Certificate {
+pub struct ChunkChecksum {
     /// How many.
     pub conversations: u64,
     /// Of their ids.
     pub checksum: u64,
 }
 
-impl Certificate {
+impl ChunkChecksum {
     /// A prime below 2^30, so that four billion ids cannot overflow the sum.
     pub const MODULUS: u32 = 1_000_000_007;
 
@@ -115,9 +115,9 @@ mod tests {
         #[test]
         fn a_certificate_does_not_depend_on_order(mut hashes in prop::collection::vec(any::<i64>(), 0..50)) {
             let sum = |hashes: &[i64]| {
-                let mut certificate = Certificate::default();
-                hashes.iter().for_each(|&hash| certificate.count(hash));
-                certificate
+                let mut chunk_checksum = ChunkChecksum::default();
+                hashes.iter().for_each(|&hash| chunk_checksum.count(hash));
+                chunk_checksum
             };
             let before = sum(&hashes);
             hashes.reverse();
@@ -132,20 +132,20 @@ mod tests {
 
     #[test]
     fn a_certificate_is_a_count_and_a_sum_of_remainders() {
-        let mut certificate = Certificate::default();
-        for hash in [-1, 5, i64::from(Certificate::MODULUS) + 7] {
-            certificate.count(hash);
+        let mut chunk_checksum = ChunkChecksum::default();
+        for hash in [-1, 5, i64::from(ChunkChecksum::MODULUS) + 7] {
+            chunk_checksum.count(hash);
         }
-        let expected = Certificate {
+        let expected = ChunkChecksum {
             conversations: 3,
             checksum: 1_000_000_006 + 5 + 7,
         };
-        assert_eq!(certificate, expected);
-        certificate.add(Certificate {
+        assert_eq!(chunk_checksum, expected);
+        chunk_checksum.add(ChunkChecksum {
             conversations: 4,
             checksum: 9,
         });
-        let both = (certificate.conversations, certificate.checksum);
+        let both = (chunk_checksum.conversations, chunk_checksum.checksum);
         assert_eq!(both, (3 + 4, expected.checksum + 9));
     }
 }

@@ -207,7 +207,7 @@ impl Selection {
     }
 
     /// How many strata there are, those without a target included: an index bound for tables.
-    pub fn stratum_slots(&self) -> usize {
+    pub fn stratum_count(&self) -> usize {
         self.targets.len()
     }
 
@@ -484,7 +484,7 @@ pub(crate) mod tests {
         let s = gappy();
         let strata: Vec<u16> = s.strata().map(|stratum| stratum.0).collect();
         assert_eq!(strata, [1, 2, 4]);
-        assert_eq!((s.stratum_slots(), s.total()), (6, 23));
+        assert_eq!((s.stratum_count(), s.total()), (6, 23));
         let targets = (0..6).map(|i| s.target(StratumId(i)).map_or(0, NonZeroU64::get));
         assert_eq!(targets.collect::<Vec<_>>(), [0, 5, 7, 0, 11, 0]);
     }
@@ -601,7 +601,7 @@ pub(crate) mod tests {
             let target = std::slice::from_ref(&target);
             Selection::new("s", 5.0, one.clone(), buckets(count), target)
         };
-        assert_eq!(build(1000).map(|s| s.stratum_slots()), Ok(1000));
+        assert_eq!(build(1000).map(|s| s.stratum_count()), Ok(1000));
         assert_eq!(build(1001).err(), Some(SelectionError::TooMany(1001)));
     }
 }

@@ -83,7 +83,7 @@ impl<W: Eq> RestartPolicy<W> {
     }
 }
 
-/// What a worker's pulse says at a moment.
+/// What a worker's heartbeat says at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// Signs of progress so far.
@@ -95,11 +95,11 @@ pub struct Reading {
 
 /// How long each worker has been silent, as seen from outside.
 #[derive(Debug, Clone, Default)]
-pub struct Vitals<W> {
+pub struct StallDetector<W> {
     seen: BTreeMap<W, (Reading, Duration)>,
 }
 
-impl<W: Ord> Vitals<W> {
+impl<W: Ord> StallDetector<W> {
     /// Nobody is known yet.
     pub fn new() -> Self {
         Self {
@@ -108,7 +108,7 @@ impl<W: Ord> Vitals<W> {
     }
 
     /// Takes a reading; says for how long the worker has been busy without progress.
-    pub fn silence(&mut self, worker: W, reading: Reading, now: Duration) -> Duration {
+    pub fn idle_for(&mut self, worker: W, reading: Reading, now: Duration) -> Duration {
         let (last, since) = self.seen.entry(worker).or_insert((reading, now));
         if *last != reading || !reading.busy {
             (*last, *since) = (reading, now);
@@ -162,10 +162,10 @@ mod tests {
 
     #[test]
     fn only_who_is_busy_can_be_silent() {
-        let mut vitals = Vitals::new();
+        let mut vitals = StallDetector::new();
         let mut look = |beats, busy, now| {
-            let silence = vitals.silence("w", Reading { beats, busy }, seconds(now));
-            silence.as_secs()
+            let idle_for = vitals.idle_for("w", Reading { beats, busy }, seconds(now));
+            idle_for.as_secs()
         };
         assert_eq!(look(0, false, 0), 0);
         assert_eq!(look(0, false, 100), 0, "idle");
@@ -204,21 +204,21 @@ mod tests {
 
     #[test]
     fn a_worker_that_was_forgotten_is_a_new_one() {
-        let mut vitals = Vitals::new();
+        let mut vitals = StallDetector::new();
         let busy = Reading {
             beats: 0,
             busy: true,
         };
-        vitals.silence("w", busy, seconds(0));
-        vitals.silence("v", busy, seconds(0));
+        vitals.idle_for("w", busy, seconds(0));
+        vitals.idle_for("v", busy, seconds(0));
         vitals.forget(&"w");
-        assert_eq!(vitals.silence("w", busy, seconds(50)), seconds(0));
-        assert_eq!(vitals.silence("v", busy, seconds(50)), seconds(50));
+        assert_eq!(vitals.idle_for("w", busy, seconds(50)), seconds(0));
+        assert_eq!(vitals.idle_for("v", busy, seconds(50)), seconds(50));
     }
 
     #[test]
     fn a_cause_is_told_in_words() {
-        let told = [Cause::Stopped, Cause::Panicked, Cause::Cancelled].map(|c| c.to_string());
-        assert_eq!(told, ["stopped early", "panicked", "was cancelled"]);
+        let reported = [Cause::Stopped, Cause::Panicked, Cause::Cancelled].map(|c| c.to_string());
+        assert_eq!(reported, ["stopped early", "panicked", "was cancelled"]);
     }
 }

@@ -14,7 +14,7 @@ const BACKOFF: Backoff = Backoff {
 
 /// However long a source wishes to be left alone, it is asked again after this time: it says so
 /// again if it meant it, and a slip of its pen does not stop the run for a year.
-const LONGEST_WISH: Duration = Duration::from_secs(3600);
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The gate in front of a source.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl ThrottleGate {
             self.refusals += 1;
         }
         let pause = match wish {
-            Some(wish) => wish.min(LONGEST_WISH),
+            Some(wish) => wish.min(MAX_RETRY_AFTER),
             None => BACKOFF.delay(self.refusals, jitter),
         };
         self.closed_until = self.closed_until.max(now + pause);
@@ -122,7 +122,7 @@ mod tests {
     fn no_wish_is_too_long_to_be_reckoned_with() {
         let mut gate = ThrottleGate::new(4);
         let until = gate.refused(1, 2, NOW, Some(Duration::MAX), 0.0);
-        assert_eq!(until, NOW + LONGEST_WISH);
+        assert_eq!(until, NOW + MAX_RETRY_AFTER);
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl<'a> RecordFields<'a> {
 
     /// Whether there is nothing to find: no error and no warning, in the split that the id hashes
     /// to. Half a character is not looked for: see [`Scanner::saw_surrogates`].
-    pub fn is_flawless(&self, selection: &Selection) -> bool {
+    pub fn is_prevalidated(&self, selection: &Selection) -> bool {
         let Some(turns) = &self.turns else {
             return false;
         };
@@ -535,20 +535,20 @@ mod tests {
 
     #[test]
     fn a_verdict_says_what_the_record_says_of_itself() {
-        let told = |record: &serde_json::Value| {
+        let reported = |record: &serde_json::Value| {
             let text = serde_json::to_vec(record).expect("JSON");
             let verdict = validate(&text, "train", &selection(1)).expect("an object");
             (verdict.conversation_id, verdict.bucket, verdict.turns)
         };
         let text = |text: &str| Some(text.to_owned());
-        assert_eq!(told(&record()), (text("World"), text("short"), Some(3)));
+        assert_eq!(reported(&record()), (text("World"), text("short"), Some(3)));
         let mut escaped = record();
         escaped["bucket"] = "a\"\n".into();
-        assert_eq!(told(&escaped).1, text("a\"\n"), "decoded");
+        assert_eq!(reported(&escaped).1, text("a\"\n"), "decoded");
         for field in ["conversationId", "bucket", "turnsArray"] {
             let mut other = record();
             other[field] = 7.into();
-            let (id, bucket, turns) = told(&other);
+            let (id, bucket, turns) = reported(&other);
             let is_there = [id.is_some(), bucket.is_some(), turns.is_some()];
             assert_eq!(is_there.into_iter().filter(|is| *is).count(), 2, "{field}");
         }

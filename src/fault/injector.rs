@@ -25,7 +25,7 @@ pub struct Injected;
 
 /// A fault that struck.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Struck {
+pub struct FiredFault {
     /// Which.
     pub fault: Planned,
     /// When, since the injector was made.
@@ -37,7 +37,7 @@ type Watcher = Box<dyn Fn(Site, u64) + Send + Sync>;
 #[derive(Debug, Default)]
 struct State {
     passed: BTreeMap<Site, u64>,
-    struck: Vec<Struck>,
+    struck: Vec<FiredFault>,
     skew: Duration,
     /// Only ever looked up, so that the order means nothing.
     tasks: HashMap<Id, AbortHandle>,
@@ -48,7 +48,7 @@ pub struct Injector {
     plan: FaultPlan,
     started: Instant,
     state: Mutex<State>,
-    /// Told when the process is to be gone.
+    /// RunEvent when the process is to be gone.
     crash: Notify,
     /// Sees every passage.
     watcher: Option<Watcher>,
@@ -76,7 +76,7 @@ impl Injector {
     }
 
     /// What has struck so far.
-    pub fn struck(&self) -> Vec<Struck> {
+    pub fn struck(&self) -> Vec<FiredFault> {
         self.state().struck.clone()
     }
 
@@ -106,7 +106,7 @@ impl Injector {
             if let Some(kind) = due {
                 let fault = Planned { site, nth, kind };
                 let at = self.started.elapsed();
-                state.struck.push(Struck { fault, at });
+                state.struck.push(FiredFault { fault, at });
                 tracing::info!(%fault, "injected");
             }
             (nth, due)
@@ -155,9 +155,9 @@ impl Faults {
     ///
     /// # Panics
     /// If that is due.
-    pub async fn enter(&self, site: Site) -> Passage {
+    pub async fn enter(&self, site: Site) -> FaultScope {
         let Some(injector) = &self.0 else {
-            return Passage(None);
+            return FaultScope(None);
         };
         let due = injector.due(site);
         match due {
@@ -170,21 +170,21 @@ impl Faults {
             }
             _ => {}
         }
-        Passage(due)
+        FaultScope(due)
     }
 
     /// As [`Self::enter`], where nothing can wait: a task that is cancelled ends with its message.
     ///
     /// # Panics
     /// If that is due.
-    pub fn enter_now(&self, site: Site) -> Passage {
+    pub fn enter_now(&self, site: Site) -> FaultScope {
         let due = self.due(site);
         match (due, &self.0) {
             (Some(Kind::PanicBefore), _) => panic_now(),
             (Some(Kind::Abort), Some(injector)) => injector.abort(),
             _ => {}
         }
-        Passage(due)
+        FaultScope(due)
     }
 
     /// Makes a task known, so that it can be cancelled.
@@ -223,9 +223,9 @@ fn panic_now() -> ! {
 /// An actor's work, between its two ends.
 #[derive(Debug)]
 #[must_use]
-pub struct Passage(Option<Kind>);
+pub struct FaultScope(Option<Kind>);
 
-impl Passage {
+impl FaultScope {
     /// What file work comes to before its effect, if it fails.
     pub fn error_before(&self) -> Option<io::Error> {
         match self.0? {

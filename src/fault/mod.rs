@@ -22,7 +22,7 @@ mod sink;
 mod source;
 
 #[cfg(feature = "fault-injection")]
-pub use injector::{Faults, Injected, Injector, Passage, Struck};
+pub use injector::{FaultScope, Faults, FiredFault, Injected, Injector};
 #[cfg(feature = "fault-injection")]
 pub use plan::{FaultPlan, Planned, WrongPlan};
 #[cfg(feature = "fault-injection")]
@@ -248,7 +248,7 @@ pub struct Faults(());
 /// Nothing: the feature is off.
 #[cfg(not(feature = "fault-injection"))]
 #[derive(Debug)]
-pub struct Passage(());
+pub struct FaultScope(());
 
 #[cfg(not(feature = "fault-injection"))]
 impl Faults {
@@ -260,14 +260,14 @@ impl Faults {
 
     /// Goes on.
     #[inline(always)]
-    pub async fn enter(&self, _site: Site) -> Passage {
-        Passage(())
+    pub async fn enter(&self, _site: Site) -> FaultScope {
+        FaultScope(())
     }
 
     /// Goes on.
     #[inline(always)]
-    pub fn enter_now(&self, _site: Site) -> Passage {
-        Passage(())
+    pub fn enter_now(&self, _site: Site) -> FaultScope {
+        FaultScope(())
     }
 
     /// Nothing.
@@ -288,7 +288,7 @@ impl Faults {
 }
 
 #[cfg(not(feature = "fault-injection"))]
-impl Passage {
+impl FaultScope {
     /// None.
     #[inline(always)]
     pub fn error_before(&self) -> Option<std::io::Error> {

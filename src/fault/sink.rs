@@ -88,8 +88,8 @@ impl DatasetSink for FaultySink {
         self.inner.block_bytes()
     }
 
-    fn patience(&self) -> Option<Duration> {
-        self.inner.patience()
+    fn operation_timeout(&self) -> Option<Duration> {
+        self.inner.operation_timeout()
     }
 
     fn claim<'a>(
@@ -130,11 +130,11 @@ impl DatasetSink for FaultySink {
         self.inner.settled()
     }
 
-    fn put_beside<'a>(
+    fn put_sidecar<'a>(
         &'a self,
         name: &'a str,
         document: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.put_beside(name, document)
+        self.inner.put_sidecar(name, document)
     }
 }

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Faults, Kind, Site};
-use crate::domain::selector::Certificate;
+use crate::domain::selector::ChunkChecksum;
 use crate::source::kusto::error::{Attempt, Failure, KustoError, Purpose};
 use crate::source::{
     BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
@@ -46,7 +46,7 @@ impl ConversationSource for FaultySource {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let due = self.faults.due(Site::Fetch);
             match due {

@@ -14,9 +14,9 @@ use toml::{Table, Value};
 use tracing::Instrument;
 
 use super::handle::{Controller, Handle, Outcome, Task};
-use super::orders::Orders;
-use super::publish::Patient;
-use super::reception::{Forwarders, Reception};
+use super::publish::SinkWithTimeout;
+use super::run_actor::{Forwarders, RunActor};
+use super::run_control::RunControl;
 use super::setup;
 use super::work_dir::{WorkDir, WorkDirError};
 use super::{RunError, RunParts, run_under};
@@ -379,7 +379,7 @@ impl Pipeline {
     /// If the system refuses a thread or a runtime.
     pub fn spawn_thread(self) -> Result<Handle, BuildError> {
         let (started, controller) = std::sync::mpsc::channel();
-        let (tell, outcome) = oneshot::channel();
+        let (sender, outcome) = oneshot::channel();
         let life = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -400,7 +400,7 @@ impl Pipeline {
             drop(system);
             if let Ok(outcome) = outcome {
                 // The host may not want to know.
-                let _ = tell.send(outcome);
+                let _ = sender.send(outcome);
             }
         };
         let thread = std::thread::Builder::new()
@@ -424,15 +424,15 @@ impl Pipeline {
         let telemetry = parts
             .as_ref()
             .map_or_else(Telemetry::default, |parts| Arc::clone(&parts.telemetry));
-        let orders = Orders::new(Arc::clone(&telemetry));
+        let run_control = RunControl::new(Arc::clone(&telemetry));
         let forwarders = Forwarders::default();
-        let (address, reception) = Task::start(Reception::new(
+        let (address, run_actor) = Task::start(RunActor::new(
             Arc::clone(&telemetry),
-            orders.clone(),
+            run_control.clone(),
             forwarders.clone(),
         ));
-        let controller = Controller::new(Arc::clone(&telemetry), orders.clone(), address);
-        let (tell, outcome) = oneshot::channel();
+        let controller = Controller::new(Arc::clone(&telemetry), run_control.clone(), address);
+        let (sender, outcome) = oneshot::channel();
         let info = telemetry.info.get();
         let span = tracing::info_span!(
             "run",
@@ -446,19 +446,19 @@ impl Pipeline {
             let own = parts.settings.workers.patience;
             let mut result = tokio::select! {
                 biased;
-                result = run_under(parts, &orders, std::future::pending()) => result,
+                result = run_under(parts, &run_control, std::future::pending()) => result,
                 result = publish_metrics(&telemetry) => result,
             };
             if let (true, Ok(published)) = (report, &mut result) {
                 let name = format!("{}.report.html", published.manifest.dataset);
                 let page = report::html(&telemetry.view()).into_bytes();
-                let patient = Patient::new(&*sink, own);
-                let putting = patient.wait("write", &name, sink.put_beside(&name, page));
+                let patient = SinkWithTimeout::new(&*sink, own);
+                let putting = patient.wait("write", &name, sink.put_sidecar(&name, page));
                 let put = tokio::select! {
                     put = AssertUnwindSafe(putting).catch_unwind() => {
                         put.map_or(Err(RunError::PartPanicked), |put| put.map_err(Into::into))
                     }
-                    () = orders.cancelled() => Err(RunError::Cancelled),
+                    () = run_control.cancelled() => Err(RunError::Cancelled),
                 };
                 if let Err(error) = put {
                     let note = format!("its report could not be put beside it: {error}");
@@ -468,14 +468,14 @@ impl Pipeline {
             drop(sink);
             metrics::publish(&telemetry.view());
             forwarders.finish().await;
-            reception.end().await;
+            run_actor.end().await;
             // The last one who has it waits for its threads: not here.
             if let Err(error) = tokio::task::spawn_blocking(move || drop(pool)).await {
                 tracing::debug!(%error, "the pool was not ended in order");
             }
             drop(cut_short);
             // The host may not want to know.
-            let _ = tell.send(result);
+            let _ = sender.send(result);
         };
         (controller, outcome, run.instrument(span))
     }

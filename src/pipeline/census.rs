@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::intake::{Candidates, RowRules};
+use super::chunk_reader::{Candidates, RowRules};
 use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::header::HeaderBatch;
 use crate::domain::kusto_hash;
@@ -18,7 +18,7 @@ use crate::spool::sealed::{SealedChunk, Spool};
 use crate::spool::{Part, Portion, SpoolError};
 
 /// Conversations that were delivered and cannot be used, by stratum: they are malformed.
-pub type Lost = BTreeMap<StratumId, u64>;
+pub type UnusableCandidates = BTreeMap<StratumId, u64>;
 
 /// A conversation of the census that a round fetches.
 #[derive(Debug, Clone, Copy)]
@@ -86,11 +86,11 @@ impl Expectation {
     ///
     /// # Errors
     /// If it is not the same.
-    pub fn check(&self, mut fetched: Candidates) -> Result<Lost, SourceError> {
+    pub fn check(&self, mut fetched: Candidates) -> Result<UnusableCandidates, SourceError> {
         fetched.delivered.sort_unstable();
         fetched.kept.sort_unstable();
         let (mut missing, mut surplus, mut changed) = (0, 0, 0);
-        let mut lost = Lost::new();
+        let mut lost = UnusableCandidates::new();
         let mut kept = fetched.kept.iter().peekable();
         let mut delivered = fetched.delivered.iter().peekable();
         for expected in &self.0 {
@@ -126,7 +126,10 @@ impl Expectation {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn check_sealed(&self, sealed: &SealedChunk) -> Result<Option<Lost>, SpoolError> {
+    pub fn check_sealed(
+        &self,
+        sealed: &SealedChunk,
+    ) -> Result<Option<UnusableCandidates>, SpoolError> {
         let mut kept = Vec::new();
         for_each_header(sealed, |batch| {
             kept.extend(batch.headers.iter().map(|h| (h.id_hash, h.turn)));
@@ -249,7 +252,7 @@ mod tests {
         let mut found = fetched(&[1, 2, 3]);
         found.kept.remove(1);
         let lost = expectation(&[1, 2, 3]).check(found).expect("the same");
-        assert_eq!(lost, Lost::from([(StratumId(0), 1)]));
+        assert_eq!(lost, UnusableCandidates::from([(StratumId(0), 1)]));
     }
 
     #[test]

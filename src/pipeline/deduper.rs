@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actix::{Actor, Addr, AtomicResponse, Context, Handler, WrapFuture};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::chunk_reader::Headers;
 use super::error::RunError;
-use super::intake::Headers;
-use super::messages::{Absorb, Close, Grouped, Offer};
+use super::messages::{AddHeaders, Close, Grouped, Offer};
 use super::sampler::Sampler;
 use crate::domain::dedup::{Closing, Conversation, Index};
 use crate::domain::header::{HeaderBatch, Position};
@@ -31,7 +31,7 @@ use crate::domain::stratum::{Membership, Selection, StratumId};
 use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::spool::payloads::{PayloadError, Payloads};
-use crate::telemetry::pulse::Pulse;
+use crate::telemetry::heartbeat::Heartbeat;
 
 /// Conversations that one job decides: their candidates take a few megabytes at most.
 const RANGE: u32 = 4096;
@@ -51,11 +51,11 @@ pub struct DedupParts {
     /// Who gets what comes out.
     pub samplers: BTreeMap<StratumId, Addr<Sampler>>,
     /// Whether a chunk can be decided by itself.
-    pub closed: bool,
+    pub self_contained: bool,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
     /// Its signs of progress.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// What goes wrong on purpose.
     pub faults: Faults,
 }
@@ -81,19 +81,19 @@ impl Actor for Deduper {
     type Context = Context<Self>;
 }
 
-impl Handler<Absorb> for Deduper {
+impl Handler<AddHeaders> for Deduper {
     type Result = AtomicResponse<Self, Result<Grouped, RunError>>;
 
-    fn handle(&mut self, Absorb(headers): Absorb, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, AddHeaders(headers): AddHeaders, _: &mut Context<Self>) -> Self::Result {
         let parts = Arc::clone(&self.parts);
         let index = self.index.take();
-        let busy = self.parts.pulse.busy();
+        let busy = self.parts.heartbeat.busy();
         let work = async move {
             let _busy = busy;
             let passage = parts.faults.enter(Site::Dedup).await;
             let mut index = index;
             absorb(&parts, &mut index, headers).await?;
-            let grouped = match index.take_if(|_| parts.closed) {
+            let grouped = match index.take_if(|_| parts.self_contained) {
                 Some(index) => decide(&parts, index).await?,
                 None => Grouped::default(),
             };
@@ -117,7 +117,7 @@ impl Handler<Close> for Deduper {
     fn handle(&mut self, Close: Close, _: &mut Context<Self>) -> Self::Result {
         let parts = Arc::clone(&self.parts);
         let index = self.index.take();
-        let busy = self.parts.pulse.busy();
+        let busy = self.parts.heartbeat.busy();
         let work = async move {
             let _busy = busy;
             match index {
@@ -156,7 +156,7 @@ async fn absorb(
                         (replay, batch)
                     })
                     .await?;
-                parts.pulse.beat();
+                parts.heartbeat.beat();
                 match batch? {
                     Some(batch) => observe(batch),
                     None => break,
@@ -170,7 +170,7 @@ async fn absorb(
 /// Decides all conversations of an index and hands them to the samplers.
 async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunError> {
     let mut grouped = Grouped::default();
-    grouped.tally.duplicates = index.outnumbered();
+    grouped.tally.duplicates = index.shorter_duplicates();
     let index = Arc::new(index);
     let ranges = (0..index.conversations())
         .step_by(RANGE as usize)
@@ -191,7 +191,7 @@ async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunErr
             return Err(RunError::Interrupted);
         }
         grouped.add(part);
-        parts.pulse.beat();
+        parts.heartbeat.beat();
         for (stratum, candidates) in offers {
             let sampler = &parts.samplers[&stratum];
             sampler
@@ -217,7 +217,7 @@ fn decide_range(
         max_record: parts.max_record,
     };
     let mut ranker = Ranker::new(selection.seed());
-    let mut by_stratum: Vec<Vec<Candidate>> = vec![Vec::new(); selection.stratum_slots()];
+    let mut by_stratum: Vec<Vec<Candidate>> = vec![Vec::new(); selection.stratum_count()];
     let (mut out_of_range, mut no_target) = (0, 0);
     let mut emit = |conversation: Conversation<'_>| match selection
         .membership(conversation.id, conversation.turns)
@@ -229,7 +229,7 @@ fn decide_range(
             id: conversation.id.into(),
             turns: conversation.turns,
             rows: conversation.rows.into(),
-            flawless: conversation.flawless,
+            prevalidated: conversation.prevalidated,
         }),
     };
     let mut reader = parts.payloads.reader();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::death_watch::Cause;
+use super::actor_monitor::Cause;
 use crate::domain::chunk::Chunk;
 use crate::domain::ledger::{Imbalance, MalformedReport};
 use crate::runtime::JobError;

@@ -3,7 +3,7 @@
 //! A chunk that an earlier start of the run has sealed is not fetched: its headers are replayed.
 //! That is all there is to resuming. An attempt that fails or is cancelled leaves nothing behind.
 //!
-//! A lease is kept by making progress: the supervisor watches the fetcher's pulse from outside. Who
+//! A lease is kept by making progress: the supervisor watches the fetcher's heartbeat from outside. Who
 //! hangs loses it and is ended; what it may still write, on another thread, is refused by the spool,
 //! and what it may still report by the supervisor, because the epoch is an old one.
 
@@ -17,10 +17,10 @@ use actix::{
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::census::{self, Expectation, Lost};
-use super::credits::{Credit, Credits};
-use super::death_watch::ActorId;
-use super::intake::{Headers, Intake, RowRules};
+use super::actor_monitor::ActorId;
+use super::byte_budget::{BudgetPermit, ByteBudget};
+use super::census::{self, Expectation, UnusableCandidates};
+use super::chunk_reader::{ChunkReader, Headers, RowRules};
 use super::messages::{ChunkFetched, Fetched, LeaseReply, RequestLease, Task};
 use super::supervisor::Supervisor;
 use crate::domain::chunk::Chunk;
@@ -33,7 +33,7 @@ use crate::source::{
 use crate::spool::sealed::{SealedChunk, Spool};
 use crate::spool::{Part, Portion, SpoolError};
 use crate::telemetry::Telemetry;
-use crate::telemetry::pulse::{self, Pulse};
+use crate::telemetry::heartbeat::{self, Heartbeat};
 
 /// Blocks that one job reads before the fetcher looks up: often enough to stop within a moment,
 /// seldom enough that changing threads costs nothing.
@@ -50,7 +50,7 @@ pub struct FetchParts {
     /// Where they are read.
     pub pool: Arc<CpuPool>,
     /// What they may take.
-    pub credits: Credits,
+    pub byte_budget: ByteBudget,
     /// What is told.
     pub telemetry: Telemetry,
     /// Set when the run is to end.
@@ -64,7 +64,7 @@ pub struct Fetcher {
     parts: Arc<FetchParts>,
     supervisor: Addr<Supervisor>,
     id: ActorId,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
 impl Fetcher {
@@ -73,13 +73,13 @@ impl Fetcher {
         parts: Arc<FetchParts>,
         supervisor: Addr<Supervisor>,
         id: ActorId,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
     ) -> Self {
         Self {
             parts,
             supervisor,
             id,
-            pulse,
+            heartbeat,
         }
     }
 }
@@ -89,24 +89,29 @@ impl Actor for Fetcher {
 
     fn started(&mut self, context: &mut Context<Self>) {
         let (parts, supervisor) = (Arc::clone(&self.parts), self.supervisor.clone());
-        let work = work(parts, supervisor, self.id, self.pulse.clone());
+        let work = work(parts, supervisor, self.id, self.heartbeat.clone());
         context.spawn(work.into_actor(self).map(|(), _, context| context.stop()));
     }
 }
 
 /// Fetches until there is nothing left, or nobody to report to.
-async fn work(parts: Arc<FetchParts>, supervisor: Addr<Supervisor>, id: ActorId, pulse: Pulse) {
+async fn work(
+    parts: Arc<FetchParts>,
+    supervisor: Addr<Supervisor>,
+    id: ActorId,
+    heartbeat: Heartbeat,
+) {
     loop {
-        parts.credits.gate().pass().await;
+        parts.byte_budget.gate().pass().await;
         let Ok(LeaseReply::Fetch(lease, task)) = supervisor.send(RequestLease(id)).await else {
             return;
         };
-        let busy = pulse.busy();
+        let busy = heartbeat.busy();
         let passage = parts.faults.enter(Site::Fetcher).await;
         let fetching = Fetching {
             spool: parts.spool.under(lease.epoch),
             parts: &parts,
-            pulse: &pulse,
+            heartbeat: &heartbeat,
             lease,
             task: &task,
         };
@@ -148,7 +153,7 @@ async fn deliver(
 /// One attempt.
 struct Fetching<'a> {
     parts: &'a Arc<FetchParts>,
-    pulse: &'a Pulse,
+    heartbeat: &'a Heartbeat,
     /// Writes under the lease.
     spool: Spool,
     lease: Lease,
@@ -164,7 +169,7 @@ impl Fetching<'_> {
         };
         let Portion::Round(_) = portion else {
             return match self.sealed(part).await? {
-                Some(sealed) => Ok(self.replay(sealed, Lost::new())),
+                Some(sealed) => Ok(self.replay(sealed, UnusableCandidates::new())),
                 None => self.fetch(part, None).await,
             };
         };
@@ -194,11 +199,11 @@ impl Fetching<'_> {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
         let result = self.parts.pool.blocking(work).await;
-        self.pulse.beat();
+        self.heartbeat.beat();
         result
     }
 
-    fn replay(&self, sealed: SealedChunk, lost: Lost) -> Fetched {
+    fn replay(&self, sealed: SealedChunk, lost: UnusableCandidates) -> Fetched {
         self.parts.telemetry.rows.add(sealed.tally().rows_read);
         self.parts.telemetry.bytes.add(sealed.tally().bytes);
         Fetched {
@@ -250,7 +255,7 @@ impl Fetching<'_> {
     ) -> Result<Fetched, SourceError> {
         let parts = self.parts;
         let mut rows = Rows {
-            intake: Some(Intake::new(
+            chunk_reader: Some(ChunkReader::new(
                 part,
                 Arc::clone(&parts.rules),
                 self.spool.clone(),
@@ -258,7 +263,7 @@ impl Fetching<'_> {
                 parts.faults.clone(),
             )),
             parts: Arc::clone(parts),
-            pulse: self.pulse.clone(),
+            heartbeat: self.heartbeat.clone(),
         };
         let order = FetchOrder {
             chunk: part.chunk,
@@ -269,17 +274,17 @@ impl Fetching<'_> {
                 Portion::Round(_) => Pass::Ranks(Arc::clone(&self.task.selector)),
             },
         };
-        let certificate = parts.source.fetch(order, &mut rows).await?;
-        let mut intake = rows.intake.take().ok_or(SourceError::Stopped)?;
-        intake.certify(certificate);
+        let chunk_checksum = parts.source.fetch(order, &mut rows).await?;
+        let mut chunk_reader = rows.chunk_reader.take().ok_or(SourceError::Stopped)?;
+        chunk_reader.certify(chunk_checksum);
         let expectation = expectation.cloned();
         // Sealing waits for the disk.
         let sealing = self.blocking(move || {
             let lost = match expectation {
-                Some(expectation) => expectation.check(intake.take_candidates())?,
-                None => Lost::new(),
+                Some(expectation) => expectation.check(chunk_reader.take_candidates())?,
+                None => UnusableCandidates::new(),
             };
-            Ok::<_, SourceError>((intake.finish()?, lost))
+            Ok::<_, SourceError>((chunk_reader.finish()?, lost))
         });
         let ((tally, headers), lost) = sealing.await??;
         Ok(Fetched {
@@ -298,54 +303,54 @@ fn spool_error(error: SpoolError) -> SourceError {
 /// Takes the rows of one attempt and has them read on the CPU pool.
 struct Rows {
     /// Absent while a job has it, and after a job has failed.
-    intake: Option<Intake>,
+    chunk_reader: Option<ChunkReader>,
     parts: Arc<FetchParts>,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
 impl Rows {
-    /// Credit for a block. While there is none the fetcher is paused, and says so.
-    async fn pay(&self, bytes: u64) -> Credit {
-        let mut credit = Box::pin(self.parts.credits.acquire(bytes));
+    /// BudgetPermit for a block. While there is none the fetcher is paused, and says so.
+    async fn pay(&self, bytes: u64) -> BudgetPermit {
+        let mut credit = Box::pin(self.parts.byte_budget.acquire(bytes));
         if let Some(credit) = credit.as_mut().now_or_never() {
             return credit;
         }
-        let _paused = Paused::new(&self.pulse, &self.parts.telemetry);
+        let _paused = Paused::new(&self.heartbeat, &self.parts.telemetry);
         credit.await
     }
 
     /// Waits while the run is paused.
     async fn pass(&self) {
-        let gate = self.parts.credits.gate();
+        let gate = self.parts.byte_budget.gate();
         if gate.is_closed() {
-            let _paused = Paused::new(&self.pulse, &self.parts.telemetry);
+            let _paused = Paused::new(&self.heartbeat, &self.parts.telemetry);
             gate.pass().await;
         }
     }
 
-    /// Runs a job on the intake, then tells of the progress.
+    /// Runs a job on the chunk_reader, then tells of the progress.
     async fn step<T: Send + 'static>(
         &mut self,
-        job: impl FnOnce(&mut Intake) -> Result<T, SourceError> + Send + 'static,
+        job: impl FnOnce(&mut ChunkReader) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
         if self.parts.stop.load(Ordering::Relaxed) {
             return Err(SourceError::Stopped);
         }
-        let mut intake = self.intake.take().ok_or(SourceError::Stopped)?;
-        let before = intake.progress();
-        let (intake, result) = self
+        let mut chunk_reader = self.chunk_reader.take().ok_or(SourceError::Stopped)?;
+        let before = chunk_reader.progress();
+        let (chunk_reader, result) = self
             .parts
             .pool
             .run(move || {
-                let result = job(&mut intake);
-                (intake, result)
+                let result = job(&mut chunk_reader);
+                (chunk_reader, result)
             })
             .await?;
-        let after = intake.progress();
+        let after = chunk_reader.progress();
         self.parts.telemetry.rows.add(after.0 - before.0);
         self.parts.telemetry.bytes.add(after.1 - before.1);
-        self.intake = Some(intake);
-        self.pulse.beat();
+        self.chunk_reader = Some(chunk_reader);
+        self.heartbeat.beat();
         result
     }
 }
@@ -353,15 +358,15 @@ impl Rows {
 /// A fetcher that is made to wait; it is told until this is dropped.
 struct Paused {
     telemetry: Telemetry,
-    _pulse: pulse::Paused,
+    _pulse: heartbeat::Paused,
 }
 
 impl Paused {
-    fn new(pulse: &Pulse, telemetry: &Telemetry) -> Self {
+    fn new(heartbeat: &Heartbeat, telemetry: &Telemetry) -> Self {
         telemetry.paused.rise(1);
         Self {
             telemetry: Arc::clone(telemetry),
-            _pulse: pulse.paused(),
+            _pulse: heartbeat.paused(),
         }
     }
 }
@@ -376,8 +381,8 @@ impl RowSink for Rows {
     fn write(&mut self, block: RowBlock) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
             let credit = self.pay(block.bytes.len() as u64).await;
-            self.step(move |intake| {
-                let result = intake.absorb(&block);
+            self.step(move |chunk_reader| {
+                let result = chunk_reader.absorb(&block);
                 drop(credit);
                 result
             })
@@ -398,7 +403,7 @@ impl RowSink for Rows {
                 let stop = Arc::clone(&self.parts.stop);
                 let more;
                 (reader, block, more) = self
-                    .step(move |intake| {
+                    .step(move |chunk_reader| {
                         for _ in 0..BLOCKS_PER_JOB {
                             if stop.load(Ordering::Relaxed) {
                                 return Err(SourceError::Stopped);
@@ -407,7 +412,7 @@ impl RowSink for Rows {
                             if !reader.read_block(&mut block)? {
                                 return Ok((reader, block, false));
                             }
-                            intake.absorb(&block)?;
+                            chunk_reader.absorb(&block)?;
                         }
                         Ok((reader, block, true))
                     })

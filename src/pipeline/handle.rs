@@ -10,27 +10,31 @@ use actix::{Actor, Addr, AsyncContext, Context};
 use futures_util::stream::Stream;
 use tokio::sync::oneshot;
 
-use super::orders::Orders;
-use super::reception::Reception;
+use super::run_actor::RunActor;
+use super::run_control::RunControl;
 use super::{RunError, RunReport};
-use crate::telemetry::{Notices, Telemetry, Told, View};
+use crate::telemetry::{Notices, RunEvent, Telemetry, View};
 
 /// What a run came to.
 pub(super) type Outcome = Result<RunReport, RunError>;
 
-/// Asks and orders a run, from any thread. A clone is the same; it does not keep the run going.
+/// Asks and run_control a run, from any thread. A clone is the same; it does not keep the run going.
 #[derive(Debug, Clone)]
 pub struct Controller {
     telemetry: Telemetry,
-    orders: Orders,
-    address: Addr<Reception>,
+    run_control: RunControl,
+    address: Addr<RunActor>,
 }
 
 impl Controller {
-    pub(super) fn new(telemetry: Telemetry, orders: Orders, address: Addr<Reception>) -> Self {
+    pub(super) fn new(
+        telemetry: Telemetry,
+        run_control: RunControl,
+        address: Addr<RunActor>,
+    ) -> Self {
         Self {
             telemetry,
-            orders,
+            run_control,
             address,
         }
     }
@@ -47,35 +51,35 @@ impl Controller {
     }
 
     /// What happens from here on, as a stream that ends with the run.
-    pub fn event_stream(&self) -> impl Stream<Item = Told> + Send + Unpin + use<> {
+    pub fn event_stream(&self) -> impl Stream<Item = RunEvent> + Send + Unpin + use<> {
         self.telemetry.board().stream()
     }
 
-    /// The run's address, for actors: see the messages of [`super::reception`].
-    pub fn address(&self) -> &Addr<Reception> {
+    /// The run's address, for actors: see the messages of [`super::run_actor`].
+    pub fn address(&self) -> &Addr<RunActor> {
         &self.address
     }
 
     /// Begins nothing until [`Self::resume`]; what is on its way arrives.
     pub fn pause(&self) {
-        self.orders.pause();
+        self.run_control.pause();
     }
 
     /// Goes on after [`Self::pause`].
     pub fn resume(&self) {
-        self.orders.resume();
+        self.run_control.resume();
     }
 
     /// Finishes the chunks and blocks that are begun, then ends with [`RunError::Interrupted`]:
     /// resumable. That takes as long as the longest of them: a source that hangs is not waited for
     /// after [`Self::cancel`].
     pub fn drain(&self) {
-        self.orders.drain();
+        self.run_control.drain();
     }
 
     /// Ends now, with [`RunError::Cancelled`]: resumable.
     pub fn cancel(&self) {
-        self.orders.cancel();
+        self.run_control.cancel();
     }
 
     /// Waits until the run has ended, whoever joins it.
@@ -158,7 +162,7 @@ impl Handle {
         outcome.unwrap_or(Err(RunError::HostStopped))
     }
 
-    /// Lets the run go on by itself; the controller still asks and orders it.
+    /// Lets the run go on by itself; the controller still asks and run_control it.
     pub fn detach(mut self) -> Controller {
         self.outcome = None;
         self.controller.clone()

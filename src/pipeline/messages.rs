@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use super::census::Lost;
-use super::credits::Credit;
-use super::death_watch::ActorId;
+use super::actor_monitor::ActorId;
+use super::byte_budget::BudgetPermit;
+use super::census::UnusableCandidates;
+use super::chunk_reader::Headers;
 use super::error::RunError;
-use super::intake::Headers;
 use crate::domain::chunk::Chunk;
 use crate::domain::dedup::GroupTally;
 use crate::domain::lease::Lease;
-use crate::domain::placement::InvalidRecord;
 use crate::domain::reservoir::Candidate;
 use crate::domain::selector::{RankRange, Selector};
 use crate::domain::stratum::StratumId;
+use crate::domain::stratum_fill::InvalidRecord;
 use crate::domain::validation::{Code, Verdict};
 use crate::runtime::buffers::Buffer;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
@@ -79,13 +79,13 @@ pub struct Fetched {
     /// Whether an earlier start of the run had sealed it.
     pub replayed: bool,
     /// Candidates that cannot be used.
-    pub lost: Lost,
+    pub lost: UnusableCandidates,
 }
 
 /// Supervisor to dedup: take the headers of a chunk that is done.
 #[derive(Debug)]
-pub struct Absorb(pub Headers);
-message!(Absorb => Result<Grouped, RunError>);
+pub struct AddHeaders(pub Headers);
+message!(AddHeaders => Result<Grouped, RunError>);
 
 /// Supervisor to dedup: all chunks are in; decide what is still open.
 #[derive(Debug)]
@@ -119,13 +119,13 @@ message!(Offer => ());
 
 /// Supervisor to sampler: the census is whole; which ranks are to be fetched? `None`: it is done.
 #[derive(Debug)]
-pub struct CloseCensus;
-message!(CloseCensus => Option<RankRange>);
+pub struct FinishCensus;
+message!(FinishCensus => Option<RankRange>);
 
 /// Supervisor to sampler: these ranks are fetched; take what is offered now.
 #[derive(Debug)]
-pub struct Aim(pub RankRange);
-message!(Aim => ());
+pub struct SetRankRange(pub RankRange);
+message!(SetRankRange => ());
 
 /// Supervisor to sampler: all candidates were offered; validate and write.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ pub struct Validate {
     pub candidates: Arc<[Candidate]>,
     /// For their payloads; rides on in the answer. The sampler has it too: a batch that must be
     /// done again is paid for already.
-    pub credit: Arc<Credit>,
+    pub credit: Arc<BudgetPermit>,
 }
 message!(Validate => Result<Validated, RunError>);
 
@@ -186,7 +186,7 @@ pub struct Validated {
     /// One for each candidate.
     pub entries: Vec<Entry>,
     /// For `text`; comes back when this is dropped.
-    pub _credit: Arc<Credit>,
+    pub _credit: Arc<BudgetPermit>,
 }
 
 /// The verdict on one candidate.
@@ -212,7 +212,7 @@ message!(Commit => Result<(), SinkError>);
 
 /// To supervisor: an actor has died.
 #[derive(Debug)]
-pub struct ActorDied(pub super::death_watch::Death);
+pub struct ActorDied(pub super::actor_monitor::ActorExit);
 message!(ActorDied => ());
 
 /// To supervisor: finish what is begun, begin nothing, and end the run, resumable.

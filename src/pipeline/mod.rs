@@ -24,29 +24,29 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
+mod actor_monitor;
 mod builder;
+mod byte_budget;
 mod census;
-mod credits;
-mod death_watch;
+mod chunk_reader;
 mod deduper;
 mod error;
 mod fetcher;
 mod handle;
-mod intake;
 mod messages;
-mod orders;
+mod panic_retry;
 mod publish;
-pub mod reception;
 mod recovery;
 mod roster;
 mod rounds;
 pub(crate) mod rows_report;
+pub mod run_actor;
+mod run_control;
 mod sampler;
 pub(crate) mod setup;
 pub(crate) mod status_file;
-mod stratum_file;
+mod stratum_writer;
 mod supervisor;
-mod survive;
 mod turns;
 mod uploader;
 mod validator;
@@ -57,23 +57,23 @@ pub use builder::{BuildError, Pipeline, PipelineBuilder};
 pub use error::RunError;
 pub use handle::{Controller, Handle};
 
-use credits::Credits;
-use death_watch::{Death, DeathWatch, Role};
+use actor_monitor::{ActorExit, ActorMonitor, Role};
+use byte_budget::ByteBudget;
+use chunk_reader::RowRules;
 use fetcher::FetchParts;
-use intake::RowRules;
 use messages::{ActorDied, Drain};
-use orders::Orders;
-use publish::{Patient, PublishParts};
+use publish::{PublishParts, SinkWithTimeout};
 use rows_report::RowsReport;
+use run_control::RunControl;
 use sampler::{BATCH_BYTES, WriteParts};
 use status_file::StatusFile;
-use stratum_file::StratumFile;
-use supervisor::{Harvest, SamplerPlan, Supervisor, SupervisorParts};
+use stratum_writer::StratumFile;
+use supervisor::{RunOutput, SamplerPlan, Supervisor, SupervisorParts};
 use turns::Turns;
 use validator::ValidateParts;
 use work_dir::{RunState, WorkDir};
 
-use crate::azure::without_signatures;
+use crate::azure::redact_sas;
 use crate::config::settings::{Format, Settings, SortKeys, Source};
 use crate::domain::chunk::Chunk;
 use crate::domain::manifest::{self, Framing, Manifest};
@@ -87,7 +87,7 @@ use crate::sink::{Claim, ClaimRecord, DatasetSink};
 use crate::source::{ConversationSource, SourceError, Survey};
 use crate::spool::payloads::{PayloadError, Payloads};
 use crate::spool::sealed::Spool;
-use crate::telemetry::pulse::Pulse;
+use crate::telemetry::heartbeat::Heartbeat;
 use crate::telemetry::{Phase, Snapshot, State, Telemetry};
 
 /// What a run works with.
@@ -136,14 +136,14 @@ pub async fn run(
     parts: RunParts,
     interrupt: impl Future<Output = ()>,
 ) -> Result<RunReport, RunError> {
-    let orders = Orders::new(Arc::clone(&parts.telemetry));
-    run_under(parts, &orders, interrupt).await
+    let run_control = RunControl::new(Arc::clone(&parts.telemetry));
+    run_under(parts, &run_control, interrupt).await
 }
 
 /// As [`run`], and does what it is told meanwhile.
 pub(crate) async fn run_under(
     mut parts: RunParts,
-    orders: &Orders,
+    run_control: &RunControl,
     interrupt: impl Future<Output = ()>,
 ) -> Result<RunReport, RunError> {
     let (telemetry, sink) = (Arc::clone(&parts.telemetry), Arc::clone(&parts.sink));
@@ -153,21 +153,21 @@ pub(crate) async fn run_under(
     let lock = parts.work_dir.lock();
     let own = Arc::clone(&pool);
     let status = StatusFile::new(parts.work_dir.path(), Arc::clone(&telemetry), own);
-    let (watch, mut deaths) = DeathWatch::new(parts.faults.clone(), Arc::clone(&telemetry));
+    let (watch, mut deaths) = ActorMonitor::new(parts.faults.clone(), Arc::clone(&telemetry));
     // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
     // run itself is dropped.
     let everybody = EndAll(watch);
     let result = tokio::select! {
         biased;
-        () = orders.cancelled() => Err(RunError::Cancelled),
+        () = run_control.cancelled() => Err(RunError::Cancelled),
         () = interrupt => Err(RunError::Interrupted),
-        result = survive_parts(publish_all(parts, orders, &everybody.0, &mut deaths)) => result,
+        result = survive_parts(publish_all(parts, run_control, &everybody.0, &mut deaths)) => result,
         result = status.keep() => result,
         result = sample(&telemetry) => result,
     };
     // It may have noticed only that it is to stop, before its cancellation was heard here.
     let result = match result {
-        Err(RunError::Interrupted) if orders.is_cancelled() => Err(RunError::Cancelled),
+        Err(RunError::Interrupted) if run_control.is_cancelled() => Err(RunError::Cancelled),
         result => result,
     };
     drop(everybody);
@@ -178,7 +178,7 @@ pub(crate) async fn run_under(
     pool.over().await;
     sink.settled().await;
     telemetry.sample();
-    let error = |error: &RunError| Some(without_signatures(&error.to_string()));
+    let error = |error: &RunError| Some(redact_sas(&error.to_string()));
     match &result {
         Ok(_) => telemetry.ended(State::Published, None),
         Err(RunError::Interrupted) => telemetry.ended(State::Interrupted, None),
@@ -208,15 +208,15 @@ async fn survive_parts<T>(run: impl Future<Output = Result<T, RunError>>) -> Res
 async fn sample<T>(telemetry: &Telemetry) -> T {
     loop {
         telemetry.sample();
-        tokio::time::sleep(telemetry.series.pace()).await;
+        tokio::time::sleep(telemetry.timeline.pace()).await;
     }
 }
 
 async fn publish_all(
     mut parts: RunParts,
-    orders: &Orders,
-    watch: &DeathWatch,
-    deaths: &mut mpsc::UnboundedReceiver<Death>,
+    run_control: &RunControl,
+    watch: &ActorMonitor,
+    deaths: &mut mpsc::UnboundedReceiver<ActorExit>,
 ) -> Result<(RunReport, WorkDir), RunError> {
     let begun = Instant::now();
     parts.telemetry.enter(Phase::Starting);
@@ -244,29 +244,29 @@ async fn publish_all(
         parts.telemetry.bytes_total.set(bytes);
     }
     let rows = RowsReport {
-        inputs: survey.stamp.clone(),
+        inputs: survey.input_fingerprints.clone(),
         payloads: Payloads::new(parts.faults.clone()),
         max_percent: parts.settings.limits.max_malformed_percent,
     };
-    for input in &survey.stamp {
+    for input in &survey.input_fingerprints {
         rows.payloads.add_input(&input.path);
     }
     let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
         .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
-    if orders.is_stopping() {
+    if run_control.is_stopping() {
         return Err(RunError::Interrupted);
     }
     let harvesting = Harvesting {
         parts: &parts,
-        orders,
+        run_control,
         watch,
         deaths,
     };
     let harvest = harvesting.harvest(survey, rows.clone(), &spool).await;
-    let harvest = harvest.inspect_err(|error| distrust(&spool, error))?;
+    let harvest = harvest.inspect_err(|error| invalidate(&spool, error))?;
     // A paused run begins nothing.
-    orders.gate().pass().await;
+    run_control.gate().pass().await;
     parts.telemetry.enter(Phase::Publishing);
     let elapsed = begun.elapsed();
     let publish_parts = PublishParts {
@@ -318,8 +318,8 @@ async fn begin(parts: &RunParts) -> Result<(Option<Survey>, Claim), RunError> {
 }
 
 /// The sink, outside of the actors.
-fn patient(parts: &RunParts) -> Patient<'_> {
-    Patient::new(&*parts.sink, parts.settings.workers.patience)
+fn patient(parts: &RunParts) -> SinkWithTimeout<'_> {
+    SinkWithTimeout::new(&*parts.sink, parts.settings.workers.patience)
 }
 
 /// After publishing: the claim goes back.
@@ -353,7 +353,7 @@ async fn finish(
 /// Pins the inputs of a new run, or holds them against those of the start before.
 fn pin_inputs(work_dir: &mut WorkDir, survey: &Survey) -> Result<(), RunError> {
     let Some(pinned) = &work_dir.record.inputs else {
-        work_dir.record.inputs = Some(survey.stamp.clone());
+        work_dir.record.inputs = Some(survey.input_fingerprints.clone());
         return Ok(work_dir.save()?);
     };
     let changed = |path: &std::path::Path, what: &str| {
@@ -363,7 +363,11 @@ fn pin_inputs(work_dir: &mut WorkDir, survey: &Survey) -> Result<(), RunError> {
         })
     };
     for old in pinned {
-        match survey.stamp.iter().find(|new| new.path == old.path) {
+        match survey
+            .input_fingerprints
+            .iter()
+            .find(|new| new.path == old.path)
+        {
             None => return Err(changed(&old.path, "it is not there any more")),
             Some(new) if new != old => {
                 return Err(changed(&old.path, "its length or time is another"));
@@ -371,7 +375,11 @@ fn pin_inputs(work_dir: &mut WorkDir, survey: &Survey) -> Result<(), RunError> {
             Some(_) => {}
         }
     }
-    match survey.stamp.iter().find(|new| !pinned.contains(new)) {
+    match survey
+        .input_fingerprints
+        .iter()
+        .find(|new| !pinned.contains(new))
+    {
         Some(new) => Err(changed(&new.path, "it was not there")),
         None => Ok(()),
     }
@@ -380,9 +388,9 @@ fn pin_inputs(work_dir: &mut WorkDir, survey: &Survey) -> Result<(), RunError> {
 /// What the actors are run with.
 struct Harvesting<'a> {
     parts: &'a RunParts,
-    orders: &'a Orders,
-    watch: &'a DeathWatch,
-    deaths: &'a mut mpsc::UnboundedReceiver<Death>,
+    run_control: &'a RunControl,
+    watch: &'a ActorMonitor,
+    deaths: &'a mut mpsc::UnboundedReceiver<ActorExit>,
 }
 
 impl Harvesting<'_> {
@@ -392,16 +400,16 @@ impl Harvesting<'_> {
         survey: Survey,
         rows: RowsReport,
         spool: &Spool,
-    ) -> Result<Harvest, RunError> {
+    ) -> Result<RunOutput, RunError> {
         let supervisor_parts = self.supervisor_parts(survey, rows, spool);
         // Whoever works on a thread, where nobody can end it, looks at this now and then.
         let _stop = StopWork(Arc::clone(&supervisor_parts.stop));
         let (outcome, mut ended) = oneshot::channel();
         let jitter_seed = self.parts.work_dir.record.started.as_nanosecond() as u64;
-        let pulse = Pulse::default();
+        let heartbeat = Heartbeat::default();
         let start = |_, _: &mut _| Supervisor::new(supervisor_parts, jitter_seed, outcome);
-        let (_, supervisor) = (self.watch).start(Role::Supervisor, "supervisor", &pulse, start);
-        let mut stopping = std::pin::pin!(self.orders.stopping().fuse());
+        let (_, supervisor) = (self.watch).start(Role::Supervisor, "supervisor", &heartbeat, start);
+        let mut stopping = std::pin::pin!(self.run_control.stopping().fuse());
         let result = loop {
             tokio::select! {
                 biased;
@@ -426,7 +434,7 @@ impl Drop for StopWork {
 }
 
 /// Ends every actor when it is dropped.
-struct EndAll(DeathWatch);
+struct EndAll(ActorMonitor);
 
 impl Drop for EndAll {
     fn drop(&mut self) {
@@ -439,8 +447,8 @@ impl Harvesting<'_> {
         let (parts, watch) = (self.parts, self.watch.clone());
         let (settings, pool) = (&parts.settings, Arc::clone(&parts.pool));
         let selection = Arc::new(settings.selection.clone());
-        let gate = self.orders.gate().clone();
-        let credits = Credits::new(
+        let gate = self.run_control.gate().clone();
+        let byte_budget = ByteBudget::new(
             settings.limits.in_flight,
             Arc::clone(&parts.telemetry),
             gate,
@@ -463,7 +471,7 @@ impl Harvesting<'_> {
         };
         let write = Arc::new(WriteParts {
             dataset: record.dataset.clone(),
-            credits: credits.clone(),
+            byte_budget: byte_budget.clone(),
             pool: Arc::clone(&pool),
             files: Arc::new(Semaphore::new(settings.workers.uploaders.get())),
             turns: Turns::new(settings.workers.uploaders.get()),
@@ -493,10 +501,10 @@ impl Harvesting<'_> {
         });
         SupervisorParts {
             chunks: survey.chunks,
-            closed: survey.closed,
+            self_contained: survey.self_contained,
             census: survey.census,
-            at_once: survey.at_once,
-            patience: survey.patience,
+            max_concurrency: survey.max_concurrency,
+            operation_timeout: survey.operation_timeout,
             allow_missing: settings.chunks.allow_missing as usize,
             max_attempts: settings.chunks.max_attempts.get(),
             fetchers: settings.workers.fetchers.get(),
@@ -506,7 +514,7 @@ impl Harvesting<'_> {
             samplers: samplers.collect(),
             write,
             restarts: (settings.workers.restarts, settings.workers.restart_window),
-            worker_patience: settings.workers.patience,
+            stall_timeout: settings.workers.patience,
             max_record: settings.limits.max_record,
             telemetry: Arc::clone(&parts.telemetry),
             fetch: Arc::new(FetchParts {
@@ -514,7 +522,7 @@ impl Harvesting<'_> {
                 rules: Arc::new(rules),
                 spool: spool.clone(),
                 pool: Arc::clone(&pool),
-                credits,
+                byte_budget,
                 telemetry: Arc::clone(&parts.telemetry),
                 stop: Arc::clone(&stop),
                 faults: parts.faults.clone(),
@@ -561,13 +569,13 @@ fn ticks(at: Timestamp) -> Ticks {
 }
 
 /// A payload of a sealed chunk that is not what it was: the chunk is fetched again next time.
-fn distrust(spool: &Spool, error: &RunError) {
+fn invalidate(spool: &Spool, error: &RunError) {
     if let RunError::Payload(PayloadError::Changed { path, sealed: true }) = error {
-        spool.distrust(path);
+        spool.invalidate(path);
     }
 }
 
-fn statistics(harvest: &Harvest, now: &Snapshot, elapsed: Duration) -> BTreeMap<String, Value> {
+fn statistics(harvest: &RunOutput, now: &Snapshot, elapsed: Duration) -> BTreeMap<String, Value> {
     let bytes: u64 = harvest.tallies.values().map(|tally| tally.bytes).sum();
     BTreeMap::from([
         ("elapsed_seconds".to_owned(), json!(elapsed.as_secs_f64())),
@@ -582,7 +590,7 @@ fn statistics(harvest: &Harvest, now: &Snapshot, elapsed: Duration) -> BTreeMap<
     ])
 }
 
-fn notes(settings: &Settings, harvest: &Harvest, only_complete: bool) -> Vec<String> {
+fn notes(settings: &Settings, harvest: &RunOutput, only_complete: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let conversations = harvest
         .tallies
@@ -603,7 +611,7 @@ fn notes(settings: &Settings, harvest: &Harvest, only_complete: bool) -> Vec<Str
 
 /// What missing chunks mean for the sample: chunk and split come of one hash, so a chunk that is
 /// missing is missed by some splits only.
-fn missing_note(settings: &Settings, harvest: &Harvest) -> String {
+fn missing_note(settings: &Settings, harvest: &RunOutput) -> String {
     let selection = &settings.selection;
     let touched = |residue: u32| {
         harvest.missing.iter().any(|chunk| match chunk {

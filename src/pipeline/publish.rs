@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::RunError;
 use super::rows_report::RowsReport;
-use super::supervisor::Harvest;
+use super::supervisor::RunOutput;
 use super::work_dir::RunRecord;
 use crate::config::settings::Settings;
 use crate::domain::chunk::Chunk;
@@ -19,9 +19,9 @@ use crate::domain::ledger::Population;
 use crate::domain::manifest::{
     self, ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
-use crate::domain::placement::InvalidRecord;
 use crate::domain::rank::Ranker;
 use crate::domain::rule::Rule;
+use crate::domain::stratum_fill::InvalidRecord;
 use crate::domain::validation::Code;
 use crate::fault;
 use crate::sink::{Block, DatasetSink, FileCommit, SinkError};
@@ -50,25 +50,25 @@ pub struct PublishParts<'a> {
 }
 
 /// A sink as whoever is no actor uses it: nobody else would notice that it does not answer.
-pub struct Patient<'a> {
+pub struct SinkWithTimeout<'a> {
     /// The sink.
     pub sink: &'a dyn DatasetSink,
     /// How long one answer may take.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 /// How long a part of the run may take without a sign of progress: as long as any, or as it says
 /// itself where that is longer.
-pub(super) fn patience(own: Duration, of_part: Option<Duration>) -> Duration {
-    of_part.map_or(own, |patience| patience.max(own))
+pub(super) fn longer_timeout(own: Duration, of_part: Option<Duration>) -> Duration {
+    of_part.map_or(own, |timeout| timeout.max(own))
 }
 
-impl<'a> Patient<'a> {
+impl<'a> SinkWithTimeout<'a> {
     /// A sink, in a run where any part may take so long.
     pub fn new(sink: &'a dyn DatasetSink, own: Duration) -> Self {
         Self {
             sink,
-            patience: patience(own, sink.patience()),
+            timeout: longer_timeout(own, sink.operation_timeout()),
         }
     }
     /// Waits for an answer, for a while.
@@ -81,13 +81,13 @@ impl<'a> Patient<'a> {
         path: &str,
         answer: impl Future<Output = Result<T, SinkError>>,
     ) -> Result<T, SinkError> {
-        let patience = self.patience;
-        let silent = |_| SinkError::Silent {
+        let timeout = self.timeout;
+        let silent = |_| SinkError::Timeout {
             action,
             path: path.to_owned(),
-            patience,
+            timeout,
         };
-        let answer = tokio::time::timeout(patience, answer).await;
+        let answer = tokio::time::timeout(timeout, answer).await;
         answer.map_err(silent)?
     }
 }
@@ -97,8 +97,8 @@ impl<'a> Patient<'a> {
 /// # Errors
 /// If a count does not come out or the sink refuses.
 pub async fn publish(
-    sink: &Patient<'_>,
-    harvest: &Harvest,
+    sink: &SinkWithTimeout<'_>,
+    harvest: &RunOutput,
     parts: PublishParts<'_>,
 ) -> Result<Manifest, RunError> {
     let dataset = parts.record.dataset.clone();
@@ -122,7 +122,7 @@ pub async fn publish(
 
 /// One report for each split that has invalid records, in the order of splits; the records of all
 /// its strata together are in rank order.
-fn invalid_reports(harvest: &Harvest, parts: &PublishParts<'_>) -> Vec<(String, Vec<u8>)> {
+fn invalid_reports(harvest: &RunOutput, parts: &PublishParts<'_>) -> Vec<(String, Vec<u8>)> {
     let selection = &parts.settings.selection;
     let timestamp = parts.record.started.strftime("%Y%m%d_%H%M%S").to_string();
     let of_split = |split: &str| -> Vec<&InvalidRecord> {
@@ -152,7 +152,7 @@ fn invalid_reports(harvest: &Harvest, parts: &PublishParts<'_>) -> Vec<(String, 
 
 /// Writes a small file.
 async fn put(
-    sink: &Patient<'_>,
+    sink: &SinkWithTimeout<'_>,
     dataset: &str,
     path: String,
     bytes: Vec<u8>,
@@ -189,7 +189,7 @@ async fn put(
 }
 
 fn manifest_of(
-    harvest: &Harvest,
+    harvest: &RunOutput,
     parts: PublishParts<'_>,
     invalid_files: Vec<FileRecord>,
 ) -> Manifest {
@@ -267,7 +267,7 @@ fn manifest_of(
             certificates: harvest
                 .tallies
                 .iter()
-                .filter_map(|(chunk, tally)| Some((chunk.to_string(), tally.certificate?)))
+                .filter_map(|(chunk, tally)| Some((chunk.to_string(), tally.chunk_checksum?)))
                 .collect(),
             payloads: harvest
                 .payloads
@@ -287,7 +287,7 @@ fn manifest_of(
     }
 }
 
-fn population(harvest: &Harvest, only_complete: bool) -> Population {
+fn population(harvest: &RunOutput, only_complete: bool) -> Population {
     let tally = &harvest.grouped.tally;
     // A census counted them before their payloads turned out to be malformed.
     let lost: u64 = harvest.lost.values().sum();

@@ -24,7 +24,7 @@ pub(super) const RETRY: Backoff = Backoff {
 };
 
 /// Attempts running that differ from the census before it is taken again.
-const DOUBTS: u32 = 2;
+const CENSUS_MISMATCHES: u32 = 2;
 
 /// What is remembered of failures.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Supervisor {
             return self.late(&lease);
         }
         let action = error.action();
-        if action != Action::RetryThenRetake {
+        if action != Action::RetryThenRefetchCensus {
             self.recovery.doubts.remove(&chunk);
         }
         match action {
@@ -83,12 +83,12 @@ impl Supervisor {
                     return;
                 }
             }
-            Action::RetryThenRetake => {
+            Action::RetryThenRefetchCensus => {
                 let doubts = self.recovery.doubts.entry(chunk).or_default();
                 *doubts += 1;
                 let first_round = self.task.portion == Portion::Round(0);
-                if *doubts >= DOUBTS && first_round && !self.recovery.retaken {
-                    self.tell(Event::Retake {
+                if *doubts >= CENSUS_MISMATCHES && first_round && !self.recovery.retaken {
+                    self.publish(Event::CensusRefetch {
                         chunk: chunk.to_string(),
                         reason: error.to_string(),
                     });
@@ -112,14 +112,14 @@ impl Supervisor {
         match after {
             AfterFailure::Stale => {}
             AfterFailure::RetryAt(_) => {
-                self.tell(Event::Requeue {
+                self.publish(Event::Requeue {
                     chunk: chunk.to_string(),
                     attempt: lease.attempt,
                     reason: error.to_string(),
                 });
             }
             AfterFailure::Exhausted if action != Action::Fail && self.do_without(&lease) => {
-                self.tell(Event::Missing {
+                self.publish(Event::Missing {
                     chunk: chunk.to_string(),
                     reason: error.to_string(),
                 });
@@ -139,7 +139,7 @@ impl Supervisor {
         let until = self.gate.refused(lease.epoch, next, now, wish, jitter);
         if self.leases.postpone(lease, until) {
             self.parts.telemetry.chunk_map.given_back(lease.chunk);
-            self.tell(Event::Throttle {
+            self.publish(Event::Throttle {
                 chunk: lease.chunk.to_string(),
                 seconds: (until - now).as_secs_f64(),
                 at_once: self.gate.limit(),
@@ -155,7 +155,7 @@ impl Supervisor {
         let total = self.leases.total();
         self.parts.telemetry.chunks_total.set(total);
         (self.parts.telemetry.chunk_map).split(lease.chunk, halves);
-        self.tell(Event::Split {
+        self.publish(Event::Split {
             chunk: lease.chunk.to_string(),
             halves: halves.map(|half| half.to_string()),
             reason: error.to_string(),

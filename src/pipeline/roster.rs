@@ -117,7 +117,7 @@ impl<A: Actor> Roster<A> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::death_watch::{DeathWatch, Role};
+    use crate::pipeline::actor_monitor::{ActorMonitor, Role};
     use actix::Context;
     use futures_util::FutureExt;
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn work_goes_to_another_when_its_worker_dies_and_waits_when_there_is_none() {
         actix_rt::System::new().block_on(async {
-            let (watch, mut deaths) = DeathWatch::new(Default::default(), Default::default());
+            let (watch, mut deaths) = ActorMonitor::new(Default::default(), Default::default());
             let roster = Roster::new(1);
             let mut answer = Box::pin(roster.ask(3, || Question));
             assert!(answer.as_mut().now_or_never().is_none(), "nobody is there");

@@ -12,17 +12,17 @@ use std::sync::Arc;
 
 use actix::Context;
 
-use super::census::Lost;
+use super::census::UnusableCandidates;
 use super::error::RunError;
-use super::messages::{Aim, Close, CloseCensus, StratumOutcome, Task, WriteStratum};
+use super::messages::{Close, FinishCensus, SetRankRange, StratumOutcome, Task, WriteStratum};
 use super::recovery::RETRY;
 use super::rows_report::Tallies;
-use super::sampler::Meet;
-use super::supervisor::{Harvest, Supervisor, lease_time};
+use super::sampler::SetWorkers;
+use super::supervisor::{RunOutput, Supervisor, lease_time};
 use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::lease::LeaseTable;
 use crate::domain::row::RowShape;
-use crate::domain::selector::{Certificate, RankRange, Selector};
+use crate::domain::selector::{ChunkChecksum, RankRange, Selector};
 use crate::domain::stratum::StratumId;
 use crate::spool::{Part, Portion, SpoolError};
 use crate::telemetry::Phase;
@@ -155,7 +155,7 @@ impl Supervisor {
     /// The census is whole: asks the samplers which ranks they want.
     fn choose_ranks(&mut self, context: &mut Context<Self>) {
         let asked = self.staff.samplers.iter().map(|(stratum, sampler)| {
-            let (stratum, answer) = (*stratum, sampler.send(CloseCensus));
+            let (stratum, answer) = (*stratum, sampler.send(FinishCensus));
             async move { (stratum, answer.await) }
         });
         let all = futures_util::future::join_all(asked);
@@ -195,7 +195,7 @@ impl Supervisor {
         if let Selector::Ranks(ranges) = &selector {
             for (stratum, sampler) in &self.staff.samplers {
                 if let Some(range) = ranges.get(stratum) {
-                    sampler.do_send(Aim(*range));
+                    sampler.do_send(SetRankRange(*range));
                 }
             }
         }
@@ -228,7 +228,7 @@ impl Supervisor {
             self.recovery.missing.clone(),
         );
         let pool = Arc::clone(&self.parts.fetch.pool);
-        let settling = async move { pool.blocking(move || spool.settle_missing(&missing)).await };
+        let settling = async move { pool.blocking(move || spool.record_missing(&missing)).await };
         self.follow(settling, context, move |supervisor, settled, context| {
             if supervisor.filed(settled).is_some() {
                 supervisor.write_open_strata(shape, context);
@@ -257,7 +257,7 @@ impl Supervisor {
         let most = open.first().map_or(0, |(stratum, _)| turns(*stratum));
         for (stratum, sampler) in open {
             // Messages of one sender arrive in order, so the crew is known before the writing.
-            sampler.do_send(Meet(crew.clone()));
+            sampler.do_send(SetWorkers(crew.clone()));
             let ahead = batches_ahead(crew.validators.len(), turns(stratum), most);
             let answer = sampler.send(WriteStratum { ahead });
             // Each by itself: a stratum that is done stays done, also if another sampler dies.
@@ -286,19 +286,19 @@ impl Supervisor {
             );
             return self.begin_round(context);
         }
-        let mut lost = Lost::new();
+        let mut lost = UnusableCandidates::new();
         for (_, of_chunk) in self.round_tallies.values() {
             for (stratum, count) in of_chunk {
                 *lost.entry(*stratum).or_default() += count;
             }
         }
-        let mut payloads = BTreeMap::<Chunk, Certificate>::new();
+        let mut payloads = BTreeMap::<Chunk, ChunkChecksum>::new();
         for ((_, chunk), (of_round, _)) in &self.round_tallies {
-            if let Some(delivered) = of_round.certificate {
+            if let Some(delivered) = of_round.chunk_checksum {
                 payloads.entry(*chunk).or_default().add(delivered);
             }
         }
-        let harvest = Harvest {
+        let harvest = RunOutput {
             tallies: self.all_tallies(),
             payloads,
             grouped: std::mem::take(&mut self.grouped),

@@ -10,7 +10,7 @@ use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::header::Position;
 use crate::domain::ledger::{EXAMPLES_PER_REASON, Malformed, MalformedReport, RowPlace};
 use crate::domain::row::{MalformedReason, RowShape};
-use crate::source::{InputStamp, SourceError};
+use crate::source::{InputFingerprint, SourceError};
 use crate::spool::payloads::{Payloads, Store};
 use crate::spool::tally::ChunkTally;
 
@@ -32,7 +32,7 @@ enum Origin {
 #[derive(Debug, Clone)]
 pub struct RowsReport {
     /// The input files, by number.
-    pub inputs: Vec<InputStamp>,
+    pub inputs: Vec<InputFingerprint>,
     /// For the place of rows that were spooled.
     pub payloads: Payloads,
     /// `limits.max_malformed_percent`
@@ -259,7 +259,7 @@ mod tests {
     use crate::domain::chunk::Piece;
 
     fn report() -> RowsReport {
-        let input = |name: &str| InputStamp {
+        let input = |name: &str| InputFingerprint {
             path: name.into(),
             bytes: 0,
             modified_ns: 0,

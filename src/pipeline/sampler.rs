@@ -8,7 +8,7 @@
 //! What it has given to a validator or an uploader it keeps until there is an answer, and gives it
 //! to another if the first one dies. Should it die itself, dedup and all samplers start again.
 //!
-//! Memory: candidates (a header each), the batches in flight (paid from the credits), and two
+//! Memory: candidates (a header each), the batches in flight (paid from the byte_budget), and two
 //! blocks for each uploader: the one it sends, and one in the making, for not more strata write at
 //! once than there are uploaders.
 
@@ -21,24 +21,24 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
 use tokio::sync::Semaphore;
 
-use super::credits::{Credit, Credits};
+use super::byte_budget::{BudgetPermit, ByteBudget};
 use super::error::RunError;
 use super::messages::{
-    Aim, CloseCensus, Commit, Offer, Stage, StratumOutcome, StratumResult, Validate, Validated,
-    WriteStratum,
+    Commit, FinishCensus, Offer, SetRankRange, Stage, StratumOutcome, StratumResult, Validate,
+    Validated, WriteStratum,
 };
 use super::roster::Roster;
-use super::stratum_file::StratumFile;
+use super::stratum_writer::StratumFile;
 use super::turns::Turns;
 use super::uploader::Uploader;
 use super::validator::Validator;
-use crate::domain::reservoir::{Candidate, Floor, Reservoir};
+use crate::domain::reservoir::{Candidate, Reservoir, ResumePoint};
 use crate::domain::selector::RankRange;
 use crate::domain::stratum::StratumId;
 use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
-use crate::telemetry::pulse::Pulse;
+use crate::telemetry::heartbeat::Heartbeat;
 use crate::telemetry::{Notice, Telemetry};
 
 /// Payload in a batch: a few dozen records of usual size, so that a message costs nothing, and
@@ -50,7 +50,7 @@ pub struct WriteParts {
     /// The dataset's folder.
     pub dataset: String,
     /// For payloads in flight.
-    pub credits: Credits,
+    pub byte_budget: ByteBudget,
     /// Where verdicts are placed and bytes hashed.
     pub pool: Arc<CpuPool>,
     /// One permit for each file that may be written at once.
@@ -67,7 +67,7 @@ pub struct WriteParts {
 
 /// Who a sampler works with; known when all chunks are in.
 #[derive(Clone)]
-pub struct Crew {
+pub struct Workers {
     /// Batches go round.
     pub validators: Roster<Validator>,
     /// Blocks go to who is idle.
@@ -78,13 +78,13 @@ pub struct Crew {
 pub struct Sampler {
     stratum: StratumId,
     parts: Arc<WriteParts>,
-    pulse: Pulse,
-    crew: Option<Crew>,
+    heartbeat: Heartbeat,
+    crew: Option<Workers>,
     reservoir: Reservoir,
     /// Conversations of the stratum, from the first round.
     population: Option<u64>,
     /// Up to where candidates were looked at.
-    floor: Option<Floor>,
+    floor: Option<ResumePoint>,
     /// After a census: the ranks that this round fetches.
     aim: Option<RankRange>,
     /// How many were looked at.
@@ -107,13 +107,13 @@ impl Sampler {
         candidates: u64,
         file: Option<StratumFile>,
         parts: Arc<WriteParts>,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
     ) -> Self {
         let candidates = usize::try_from(candidates).unwrap_or(usize::MAX);
         Self {
             stratum,
             parts,
-            pulse,
+            heartbeat,
             crew: None,
             reservoir: Reservoir::new(candidates),
             population: None,
@@ -154,16 +154,16 @@ impl Handler<Offer> for Sampler {
 }
 
 /// To sampler: who validates and writes.
-pub struct Meet(pub Crew);
+pub struct SetWorkers(pub Workers);
 
-impl actix::Message for Meet {
+impl actix::Message for SetWorkers {
     type Result = ();
 }
 
-impl Handler<Meet> for Sampler {
+impl Handler<SetWorkers> for Sampler {
     type Result = ();
 
-    fn handle(&mut self, Meet(crew): Meet, _: &mut Context<Self>) {
+    fn handle(&mut self, SetWorkers(crew): SetWorkers, _: &mut Context<Self>) {
         self.crew = Some(crew);
     }
 }
@@ -181,22 +181,22 @@ impl Handler<WriteStratum> for Sampler {
         let candidates = reservoir.into_ranked();
         self.seen += candidates.len() as u64;
         if let Some(last) = candidates.last() {
-            self.floor = Some(Floor::Candidate(last.rank, last.id.clone()));
+            self.floor = Some(ResumePoint::Candidate(last.rank, last.id.clone()));
         }
         let exhausted = match self.aim {
             None => self.seen >= population,
             // All that were aimed at were looked at, also those that could not be used.
             Some(aim) => {
-                self.floor = aim.up_to.map(Floor::Rank).or(self.floor.take());
+                self.floor = aim.up_to.map(ResumePoint::Rank).or(self.floor.take());
                 aim.up_to.is_none()
             }
         };
         let work = match (self.file.take(), self.crew.clone()) {
             (Some(open), Some(crew)) => Some(
-                Foreman {
+                StratumWriter {
                     stratum: self.stratum,
                     parts: Arc::clone(&self.parts),
-                    pulse: self.pulse.clone(),
+                    heartbeat: self.heartbeat.clone(),
                     crew,
                     receipts: open.receipts,
                     ahead,
@@ -206,7 +206,7 @@ impl Handler<WriteStratum> for Sampler {
             ),
             _ => None,
         };
-        let (faults, busy) = (self.parts.faults.clone(), self.pulse.busy());
+        let (faults, busy) = (self.parts.faults.clone(), self.heartbeat.busy());
         let work = async move {
             let _busy = busy;
             let passage = faults.enter(Site::Sample).await;
@@ -220,11 +220,11 @@ impl Handler<WriteStratum> for Sampler {
         AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
             work.into_actor(self),
             move |result, sampler, _| match result? {
-                Written::Whole(mut result) => {
+                OutputColumn::Whole(mut result) => {
                     result.population = population;
                     Ok(StratumOutcome::Committed(Box::new(result)))
                 }
-                Written::Part(open) => {
+                OutputColumn::Part(open) => {
                     sampler.widen(*open);
                     Ok(StratumOutcome::NeedsMore)
                 }
@@ -250,10 +250,10 @@ impl Sampler {
     }
 }
 
-impl Handler<CloseCensus> for Sampler {
-    type Result = MessageResult<CloseCensus>;
+impl Handler<FinishCensus> for Sampler {
+    type Result = MessageResult<FinishCensus>;
 
-    fn handle(&mut self, CloseCensus: CloseCensus, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, FinishCensus: FinishCensus, _: &mut Context<Self>) -> Self::Result {
         if self.file.is_none() {
             return MessageResult(None);
         }
@@ -262,7 +262,7 @@ impl Handler<CloseCensus> for Sampler {
         let whole = census.has_room();
         let last = census.into_ranked().last().map(|last| last.rank);
         let above = match &self.floor {
-            Some(Floor::Rank(rank)) => Some(*rank),
+            Some(ResumePoint::Rank(rank)) => Some(*rank),
             _ => None,
         };
         MessageResult(Some(RankRange {
@@ -272,10 +272,10 @@ impl Handler<CloseCensus> for Sampler {
     }
 }
 
-impl Handler<Aim> for Sampler {
+impl Handler<SetRankRange> for Sampler {
     type Result = ();
 
-    fn handle(&mut self, Aim(range): Aim, _: &mut Context<Self>) {
+    fn handle(&mut self, SetRankRange(range): SetRankRange, _: &mut Context<Self>) {
         // What is fetched is what is wanted; nothing of it is turned away.
         self.reservoir = self.behind_floor(usize::MAX);
         self.aim = Some(range);
@@ -283,20 +283,20 @@ impl Handler<Aim> for Sampler {
 }
 
 /// How far a file has come.
-enum Written {
+enum OutputColumn {
     Whole(StratumResult),
     Part(Box<OpenFile>),
 }
 
 /// A batch and its credit.
-type Paid = (Vec<Candidate>, Credit);
+type Paid = (Vec<Candidate>, BudgetPermit);
 
 /// Writes one file.
-struct Foreman {
+struct StratumWriter {
     stratum: StratumId,
     parts: Arc<WriteParts>,
-    pulse: Pulse,
-    crew: Crew,
+    heartbeat: Heartbeat,
+    crew: Workers,
     receipts: Vec<BlockReceipt>,
     /// How many batches may be out for validation at once.
     ahead: usize,
@@ -304,25 +304,25 @@ struct Foreman {
     turn: usize,
 }
 
-impl Foreman {
+impl StratumWriter {
     async fn write(
         mut self,
         file: StratumFile,
         candidates: Vec<Candidate>,
         exhausted: bool,
-    ) -> Result<Written, RunError> {
+    ) -> Result<OutputColumn, RunError> {
         let files = Arc::clone(&self.parts.files);
-        // Never closed; see `Credits`.
-        let held_back = self.pulse.paused();
+        // Never closed; see `ByteBudget`.
+        let held_back = self.heartbeat.paused();
         let _place = files.acquire_owned().await.ok();
         drop(held_back);
         let mut staging = Staging::default();
         let file = self.validate_all(file, candidates, &mut staging).await?;
         if file.placement.is_full() || exhausted {
-            return self.finish(file, staging).await.map(Written::Whole);
+            return self.finish(file, staging).await.map(OutputColumn::Whole);
         }
         staging.finish(&mut self.receipts).await?;
-        Ok(Written::Part(Box::new(OpenFile {
+        Ok(OutputColumn::Part(Box::new(OpenFile {
             file,
             receipts: self.receipts,
         })))
@@ -350,7 +350,11 @@ impl Foreman {
                 && validating.len() < self.ahead
                 && let Some(batch) = batches.next()
             {
-                let pay = pay(self.parts.credits.clone(), batch, self.pulse.clone());
+                let pay = pay(
+                    self.parts.byte_budget.clone(),
+                    batch,
+                    self.heartbeat.clone(),
+                );
                 paying = Some(pay.boxed_local());
             }
             tokio::select! {
@@ -358,7 +362,7 @@ impl Foreman {
                 // Its turn ends only here: other files may be waiting for it.
                 Some(receipt) = staging.0.next() => {
                     self.receipts.push(receipt?);
-                    self.pulse.beat();
+                    self.heartbeat.beat();
                 }
                 Some(validated) = validating.next() => {
                     file = match validated {
@@ -367,7 +371,7 @@ impl Foreman {
                         Err(RunError::Interrupted) => continue,
                         Err(error) => return Err(error),
                     };
-                    self.pulse.beat();
+                    self.heartbeat.beat();
                 }
                 Some((batch, credit)) = wait(&mut paying) => {
                     paying = None;
@@ -384,7 +388,7 @@ impl Foreman {
     fn validate(
         &mut self,
         candidates: Vec<Candidate>,
-        credit: Credit,
+        credit: BudgetPermit,
     ) -> LocalBoxFuture<'static, Result<Validated, RunError>> {
         self.turn += 1;
         let (stratum, candidates, credit) = (self.stratum, candidates.into(), Arc::new(credit));
@@ -409,7 +413,7 @@ impl Foreman {
         let (file, blocks) = self.parts.pool.run(job).await?;
         if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
             counters.taken.set(file.placement.records);
-            counters.set_spread(&file.spread);
+            counters.set_distributions(&file.distributions);
             let invalid = &file.placement.invalid;
             let first = invalid.iter().filter_map(|record| record.errors.first());
             let warnings = file.placement.warnings.iter();
@@ -466,7 +470,7 @@ impl Foreman {
         self.crew.uploaders.ask(turn.number, commit).await?;
         let telemetry = &self.parts.telemetry;
         if let Some(counters) = telemetry.stratum(self.stratum) {
-            telemetry.board().tell(Notice::Stratum {
+            telemetry.board().publish(Notice::Stratum {
                 stratum: counters.name.clone(),
                 records: finished.placement.records,
             });
@@ -484,10 +488,10 @@ impl Foreman {
     }
 }
 
-async fn pay(credits: Credits, batch: Vec<Candidate>, pulse: Pulse) -> Paid {
-    let _held_back = pulse.paused();
+async fn pay(byte_budget: ByteBudget, batch: Vec<Candidate>, heartbeat: Heartbeat) -> Paid {
+    let _held_back = heartbeat.paused();
     let bytes = batch.iter().map(Candidate::payload_bytes).sum();
-    let credit = credits.acquire(bytes).await;
+    let credit = byte_budget.acquire(bytes).await;
     (batch, credit)
 }
 

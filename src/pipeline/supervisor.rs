@@ -16,24 +16,24 @@ use rand_pcg::Pcg64Mcg;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::census::Lost;
-use super::death_watch::{ActorId, DeathWatch};
+use super::actor_monitor::{ActorId, ActorMonitor};
+use super::census::UnusableCandidates;
 use super::error::RunError;
 use super::fetcher::FetchParts;
 use super::messages::{
-    Absorb, ActorDied, ChunkFetched, Drain, Fetched, Grouped, LeaseReply, RequestLease,
+    ActorDied, AddHeaders, ChunkFetched, Drain, Fetched, Grouped, LeaseReply, RequestLease,
     StratumResult, Task,
 };
-use super::publish::patience;
+use super::publish::longer_timeout;
 use super::recovery::{RETRY, Recovery};
 use super::rows_report::RowsReport;
 use super::sampler::WriteParts;
-use super::stratum_file::StratumFile;
+use super::stratum_writer::StratumFile;
 use super::validator::ValidateParts;
-use super::workers::Staff;
+use super::workers::Actors;
 use crate::domain::chunk::Chunk;
 use crate::domain::lease::{Grant, Lease, LeaseTable};
-use crate::domain::selector::{Certificate, Selector};
+use crate::domain::selector::{ChunkChecksum, Selector};
 use crate::domain::stratum::StratumId;
 use crate::domain::throttle::ThrottleGate;
 use crate::fault::{Faults, Site};
@@ -64,13 +64,13 @@ pub struct SupervisorParts {
     /// What the source has.
     pub chunks: Vec<Chunk>,
     /// Whether a chunk can be decided by itself.
-    pub closed: bool,
+    pub self_contained: bool,
     /// Whether the source delivers a census first.
     pub census: bool,
     /// How many fetches the source bears at once.
-    pub at_once: Option<usize>,
+    pub max_concurrency: Option<usize>,
     /// How long a fetch may take without a sign of progress.
-    pub patience: Option<Duration>,
+    pub operation_timeout: Option<Duration>,
     /// Chunks that may be missing in the end.
     pub allow_missing: usize,
     /// Tries of one chunk.
@@ -94,7 +94,7 @@ pub struct SupervisorParts {
     /// How often dead actors may be started again, within which window.
     pub restarts: (usize, Duration),
     /// How long a worker may be busy without a sign of progress.
-    pub worker_patience: Duration,
+    pub stall_timeout: Duration,
     /// `limits.max_record`
     pub max_record: u64,
     /// Judges what was read.
@@ -104,18 +104,18 @@ pub struct SupervisorParts {
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
     /// Starts actors.
-    pub watch: DeathWatch,
+    pub watch: ActorMonitor,
     /// What goes wrong on purpose.
     pub faults: Faults,
 }
 
 /// What a run brought, before it is published.
 #[derive(Debug)]
-pub struct Harvest {
+pub struct RunOutput {
     /// What was counted, chunk by chunk.
     pub tallies: BTreeMap<Chunk, ChunkTally>,
     /// What the rounds that followed a census have delivered, chunk by chunk.
-    pub payloads: BTreeMap<Chunk, Certificate>,
+    pub payloads: BTreeMap<Chunk, ChunkChecksum>,
     /// What became of rows and conversations.
     pub grouped: Grouped,
     /// The strata with a target, in order.
@@ -125,7 +125,7 @@ pub struct Harvest {
     /// Top-up rounds.
     pub rounds: u32,
     /// Candidates that could not be used, by stratum, where a census had counted them.
-    pub lost: Lost,
+    pub lost: UnusableCandidates,
     /// Chunks that were split, and into what.
     pub splits: BTreeMap<Chunk, [Chunk; 2]>,
     /// Chunks that are not in the dataset.
@@ -142,14 +142,14 @@ pub struct Supervisor {
     /// What is being fetched.
     pub(super) task: Task,
     pub(super) recovery: Recovery,
-    pub(super) staff: Staff,
+    pub(super) staff: Actors,
     /// Fetchers that wait for a lease: at most one request for each.
     waiting: VecDeque<(ActorId, oneshot::Sender<LeaseReply>)>,
     /// Chunks that dedup has.
     pub(super) absorbed: u64,
     pub(super) tallies: BTreeMap<Chunk, ChunkTally>,
     /// Of the rounds that followed a census.
-    pub(super) round_tallies: BTreeMap<(u32, Chunk), (ChunkTally, Lost)>,
+    pub(super) round_tallies: BTreeMap<(u32, Chunk), (ChunkTally, UnusableCandidates)>,
     pub(super) grouped: Grouped,
     pub(super) replayed: u64,
     /// Chunks that this start has fetched itself: when dedup starts again they are not replayed
@@ -164,7 +164,7 @@ pub struct Supervisor {
     /// Whether nothing may be begun any more.
     draining: bool,
     /// Taken when the run has ended.
-    outcome: Option<oneshot::Sender<Result<Harvest, RunError>>>,
+    outcome: Option<oneshot::Sender<Result<RunOutput, RunError>>>,
 }
 
 impl Supervisor {
@@ -172,13 +172,17 @@ impl Supervisor {
     pub fn new(
         parts: SupervisorParts,
         jitter_seed: u64,
-        outcome: oneshot::Sender<Result<Harvest, RunError>>,
+        outcome: oneshot::Sender<Result<RunOutput, RunError>>,
     ) -> Self {
         let fetchers = parts.fetchers;
         let (restarts, window) = parts.restarts;
         Self {
             leases: LeaseTable::new([], Duration::ZERO, 1, RETRY, 1),
-            gate: ThrottleGate::new(parts.at_once.map_or(fetchers, |most| most.min(fetchers))),
+            gate: ThrottleGate::new(
+                parts
+                    .max_concurrency
+                    .map_or(fetchers, |most| most.min(fetchers)),
+            ),
             task: Task {
                 portion: Portion::Whole,
                 selector: Arc::new(Selector::All),
@@ -186,7 +190,7 @@ impl Supervisor {
                 retake: false,
             },
             recovery: Recovery::default(),
-            staff: Staff::new(restarts, window),
+            staff: Actors::new(restarts, window),
             parts,
             started: Instant::now(),
             jitter: Pcg64Mcg::new(u128::from(jitter_seed) | 1),
@@ -211,7 +215,7 @@ impl Supervisor {
     }
 
     /// Ends the run, once.
-    pub(super) fn end(&mut self, result: Result<Harvest, RunError>) {
+    pub(super) fn end(&mut self, result: Result<RunOutput, RunError>) {
         self.parts.stop.store(true, Ordering::Relaxed);
         for (_, waiting) in self.waiting.drain(..) {
             // A fetcher that is gone needs no answer.
@@ -288,7 +292,7 @@ impl Supervisor {
         let (rows, bytes) = (fetched.tally.rows_read, fetched.tally.bytes);
         let replayed = fetched.replayed;
         (counters.chunk_map).done(lease.chunk, rows, bytes, replayed);
-        counters.board().tell(Notice::Chunk {
+        counters.board().publish(Notice::Chunk {
             chunk: lease.chunk.to_string(),
             rows,
             bytes,
@@ -315,7 +319,7 @@ impl Supervisor {
         let Some(dedup) = &self.staff.dedup else {
             return;
         };
-        let absorb = dedup.send(Absorb(fetched.headers));
+        let absorb = dedup.send(AddHeaders(fetched.headers));
         self.follow(absorb, context, |supervisor, result, context| {
             if let Some(grouped) = supervisor.answer(result, context) {
                 supervisor.count(grouped);
@@ -327,7 +331,7 @@ impl Supervisor {
 
     /// What came after its lease was lost is refused.
     pub(super) fn late(&self, lease: &Lease) {
-        self.parts.telemetry.events.tell(Event::LateResult {
+        self.parts.telemetry.events.publish(Event::LateResult {
             chunk: lease.chunk.to_string(),
             epoch: lease.epoch,
         });
@@ -392,7 +396,7 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let every = CHECK.min(self.parts.worker_patience / 4);
+        let every = CHECK.min(self.parts.stall_timeout / 4);
         context.run_interval(every, |supervisor, context| {
             if !supervisor.has_ended() {
                 supervisor.check_pulses();
@@ -406,7 +410,7 @@ impl Actor for Supervisor {
 
 /// How long a lease lasts after its last sign of progress.
 pub(super) fn lease_time(parts: &SupervisorParts) -> Duration {
-    patience(parts.worker_patience, parts.patience)
+    longer_timeout(parts.stall_timeout, parts.operation_timeout)
 }
 
 impl Handler<RequestLease> for Supervisor {

@@ -11,13 +11,13 @@ use super::messages::{Commit, Stage};
 use crate::fault::{self, Faults, Site};
 use crate::sink::{BlockReceipt, DatasetSink, SinkError};
 use crate::telemetry::Telemetry;
-use crate::telemetry::pulse::Pulse;
+use crate::telemetry::heartbeat::Heartbeat;
 
 /// One of the uploaders.
 pub struct Uploader {
     sink: Arc<dyn DatasetSink>,
     telemetry: Telemetry,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     faults: Faults,
 }
 
@@ -26,13 +26,13 @@ impl Uploader {
     pub fn new(
         sink: Arc<dyn DatasetSink>,
         telemetry: Telemetry,
-        pulse: Pulse,
+        heartbeat: Heartbeat,
         faults: Faults,
     ) -> Self {
         Self {
             sink,
             telemetry,
-            pulse,
+            heartbeat,
             faults,
         }
     }
@@ -48,7 +48,7 @@ impl Handler<Stage> for Uploader {
     fn handle(&mut self, Stage(block): Stage, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
         let telemetry = Arc::clone(&self.telemetry);
-        let (busy, faults) = (self.pulse.busy(), self.faults.clone());
+        let (busy, faults) = (self.heartbeat.busy(), self.faults.clone());
         let work = async move {
             let _busy = busy;
             let passage = faults.enter(Site::Uploader).await;
@@ -71,7 +71,7 @@ impl Handler<Commit> for Uploader {
 
     fn handle(&mut self, Commit(file): Commit, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
-        let (busy, faults) = (self.pulse.busy(), self.faults.clone());
+        let (busy, faults) = (self.heartbeat.busy(), self.faults.clone());
         let work = async move {
             let _busy = busy;
             let passage = faults.enter(Site::Uploader).await;

@@ -1,7 +1,7 @@
 //! Validators read the chosen payloads again and hold them against the rules.
 //!
 //! One batch at a time each; the work runs on the CPU pool. The bytes that are validated are the
-//! bytes that will be written. Doing a batch again gives the same: it is idempotent.
+//! bytes that will be written. ActorState a batch again gives the same: it is idempotent.
 //!
 //! Work on a record that panics is done again; should it panic twice, the record is invalid and the
 //! report says so, without its text. The rest of the batch goes on.
@@ -13,7 +13,7 @@ use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::error::RunError;
 use super::messages::{Entry, Validate, Validated};
-use super::survive::survive;
+use super::panic_retry::retry_on_panic;
 use crate::domain::manifest::Framing;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::reservoir::Candidate;
@@ -25,7 +25,7 @@ use crate::fault::{Faults, Site};
 use crate::runtime::CpuPool;
 use crate::runtime::buffers::Buffers;
 use crate::spool::payloads::{PayloadError, Payloads, Reader};
-use crate::telemetry::pulse::Pulse;
+use crate::telemetry::heartbeat::Heartbeat;
 use crate::telemetry::{Event, Telemetry};
 
 /// What all validators share.
@@ -56,16 +56,16 @@ pub struct ValidateParts {
 pub struct Validator {
     parts: Arc<ValidateParts>,
     shape: RowShape,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
 impl Validator {
     /// A validator for rows of one shape.
-    pub fn new(parts: Arc<ValidateParts>, shape: RowShape, pulse: Pulse) -> Self {
+    pub fn new(parts: Arc<ValidateParts>, shape: RowShape, heartbeat: Heartbeat) -> Self {
         Self {
             parts,
             shape,
-            pulse,
+            heartbeat,
         }
     }
 }
@@ -80,7 +80,7 @@ impl Handler<Validate> for Validator {
     fn handle(&mut self, batch: Validate, _: &mut Context<Self>) -> Self::Result {
         let parts = Arc::clone(&self.parts);
         let shape = self.shape;
-        let busy = self.pulse.busy();
+        let busy = self.heartbeat.busy();
         let work = async move {
             let _busy = busy;
             let passage = parts.faults.enter(Site::Validator).await;
@@ -124,12 +124,12 @@ fn validate_batch(
         let panicked = |text: &mut Vec<u8>, time| {
             text.truncate(start);
             let stratum = parts.telemetry.stratum(batch.stratum);
-            parts.telemetry.events.tell(Event::RecordPanic {
+            parts.telemetry.events.publish(Event::RecordPanic {
                 stratum: stratum.map_or_else(String::new, |stratum| stratum.name.clone()),
                 time,
             });
         };
-        let verdict = survive(&mut *text, judge, panicked).transpose()?;
+        let verdict = retry_on_panic(&mut *text, judge, panicked).transpose()?;
         let verdict = verdict.unwrap_or_else(|| Verdict {
             errors: vec![(Code::RecordPanic, "work on it panicked twice".to_owned())],
             conversation_id: Some(String::from_utf8_lossy(&candidate.id).into_owned()),
@@ -175,7 +175,7 @@ fn judge(
         let code = Code::Own { name, is_fatal };
         if is_fatal {
             verdict.errors.push((code, what));
-            // A flawless record was not looked at again: its report needs its id.
+            // A prevalidated record was not looked at again: its report needs its id.
             let id = || String::from_utf8_lossy(&candidate.id).into_owned();
             verdict.conversation_id.get_or_insert_with(id);
         } else {
@@ -208,7 +208,7 @@ fn record(
             reader.read_record(row, &assembler, out)?;
         }
         // If so, these very bytes were judged when they were read: the checksum says so.
-        return Ok(candidate.flawless);
+        return Ok(candidate.prevalidated);
     }
     rows.text.clear();
     rows.text.reserve(candidate.payload_bytes() as usize);

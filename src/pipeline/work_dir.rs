@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::status_file::{REPORT, STATUS};
 use crate::config;
-use crate::source::InputStamp;
+use crate::source::InputFingerprint;
 use crate::spool::{SpoolError, stored};
 
 /// Why a work directory was refused.
@@ -79,7 +79,7 @@ pub struct RunRecord {
     /// Where it goes, for a person.
     pub location: String,
     /// The input files as they were.
-    pub inputs: Option<Vec<InputStamp>>,
+    pub inputs: Option<Vec<InputFingerprint>>,
     /// How far it has come.
     pub state: RunState,
 }

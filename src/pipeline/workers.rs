@@ -16,37 +16,37 @@ use std::time::Duration;
 use actix::{Addr, AsyncContext, Context};
 use rand::RngExt;
 
-use super::death_watch::{ActorId, Cause, Death, Role};
+use super::actor_monitor::{ActorExit, ActorId, Cause, Role};
 use super::deduper::{DedupParts, Deduper};
 use super::error::RunError;
 use super::fetcher::Fetcher;
-use super::publish::patience as patience_of;
+use super::publish::longer_timeout;
 use super::recovery::RETRY;
 use super::roster::Roster;
-use super::sampler::{Crew, Sampler};
+use super::sampler::{Sampler, Workers};
 use super::supervisor::Supervisor;
 use super::uploader::Uploader;
 use super::validator::Validator;
 use crate::domain::lease::{Lease, LeaseTable};
 use crate::domain::row::RowShape;
 use crate::domain::stratum::StratumId;
-use crate::domain::supervision::{AfterDeath, RestartPolicy, Vitals};
+use crate::domain::supervision::{AfterDeath, RestartPolicy, StallDetector};
 use crate::runtime::JobError;
 use crate::spool::payloads::PayloadError;
-use crate::telemetry::pulse::Pulse;
+use crate::telemetry::heartbeat::Heartbeat;
 use crate::telemetry::{Counters, Event};
 
 /// A fetcher.
 #[derive(Debug)]
-struct Seat {
+struct FetcherSlot {
     number: usize,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
     held: Option<Lease>,
     /// Whether it was told that there is nothing left: then it may stop.
     dismissed: bool,
 }
 
-impl Seat {
+impl FetcherSlot {
     fn name(&self) -> String {
         format!("fetcher-{}", self.number)
     }
@@ -54,31 +54,31 @@ impl Seat {
 
 /// A validator or an uploader.
 #[derive(Debug)]
-struct Hand {
+struct WorkerSlot {
     role: Role,
-    pulse: Pulse,
+    heartbeat: Heartbeat,
 }
 
 /// All actors but the supervisor.
-pub(super) struct Staff {
+pub(super) struct Actors {
     /// Counts how often dedup and the samplers were started.
     pub generation: u64,
     pub dedup: Option<Addr<Deduper>>,
     /// In the order of strata.
     pub samplers: Vec<(StratumId, Addr<Sampler>)>,
     /// Dedup and the samplers, with their names.
-    domain: BTreeMap<ActorId, (String, Pulse)>,
-    fetchers: BTreeMap<ActorId, Seat>,
+    domain: BTreeMap<ActorId, (String, Heartbeat)>,
+    fetchers: BTreeMap<ActorId, FetcherSlot>,
     /// Counts the passes: each begins with all fetchers.
     pass: u64,
-    hands: BTreeMap<ActorId, Hand>,
-    crew: Option<(Crew, RowShape)>,
+    hands: BTreeMap<ActorId, WorkerSlot>,
+    crew: Option<(Workers, RowShape)>,
     policy: RestartPolicy<Role>,
     window: Duration,
-    vitals: Vitals<ActorId>,
+    vitals: StallDetector<ActorId>,
 }
 
-impl Staff {
+impl Actors {
     /// Nobody yet.
     pub fn new(restarts: usize, window: Duration) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Staff {
             crew: None,
             policy: RestartPolicy::new(restarts, window, RETRY),
             window,
-            vitals: Vitals::new(),
+            vitals: StallDetector::new(),
         }
     }
 
@@ -143,12 +143,13 @@ impl Supervisor {
             let is_done = self.results.contains_key(&plan.stratum);
             let file = (!is_done).then(|| plan.file.clone());
             let write = Arc::clone(&self.parts.write);
-            let pulse = Pulse::default();
-            let of_actor = pulse.clone();
+            let heartbeat = Heartbeat::default();
+            let of_actor = heartbeat.clone();
             let sampler = Sampler::new(plan.stratum, plan.candidates, file, write, of_actor);
             let role = Role::Sampler(plan.stratum);
-            let (id, sampler) = (self.parts.watch).start(role, &*plan.name, &pulse, |_, _| sampler);
-            self.staff.domain.insert(id, (plan.name.clone(), pulse));
+            let (id, sampler) =
+                (self.parts.watch).start(role, &*plan.name, &heartbeat, |_, _| sampler);
+            self.staff.domain.insert(id, (plan.name.clone(), heartbeat));
             self.staff.samplers.push((plan.stratum, sampler));
         }
         self.begin_round(context);
@@ -181,18 +182,19 @@ impl Supervisor {
             payloads: self.parts.validate.payloads.clone(),
             pool: Arc::clone(&self.parts.validate.pool),
             samplers: self.staff.samplers.iter().cloned().collect(),
-            closed: self.parts.closed,
+            self_contained: self.parts.self_contained,
             stop: Arc::clone(&self.parts.stop),
-            pulse: Pulse::default(),
+            heartbeat: Heartbeat::default(),
             faults: self.parts.faults.clone(),
         };
-        let (name, pulse) = (
+        let (name, heartbeat) = (
             format!("dedup of round {}", self.round),
-            parts.pulse.clone(),
+            parts.heartbeat.clone(),
         );
-        let (id, dedup) =
-            (self.parts.watch).start(Role::Deduper, &*name, &pulse, |_, _| Deduper::new(parts));
-        self.staff.domain.insert(id, (name, pulse));
+        let (id, dedup) = (self.parts.watch).start(Role::Deduper, &*name, &heartbeat, |_, _| {
+            Deduper::new(parts)
+        });
+        self.staff.domain.insert(id, (name, heartbeat));
         self.staff.dedup = Some(dedup);
     }
 
@@ -205,18 +207,18 @@ impl Supervisor {
     }
 
     fn start_fetcher(&mut self, number: usize, context: &mut Context<Self>) {
-        let pulse = Pulse::default();
+        let heartbeat = Heartbeat::default();
         let (parts, supervisor) = (Arc::clone(&self.parts.fetch), context.address());
-        let of_actor = pulse.clone();
+        let of_actor = heartbeat.clone();
         let (id, _) = self.parts.watch.start(
             Role::Fetcher(number),
             format!("fetcher-{number}"),
-            &pulse,
+            &heartbeat,
             |id, _| Fetcher::new(parts, supervisor, id, of_actor),
         );
-        let seat = Seat {
+        let seat = FetcherSlot {
             number,
-            pulse,
+            heartbeat,
             held: None,
             dismissed: false,
         };
@@ -224,11 +226,11 @@ impl Supervisor {
     }
 
     /// The validators and uploaders, who are started when there is something to do for them.
-    pub(super) fn crew(&mut self, shape: RowShape) -> Crew {
+    pub(super) fn crew(&mut self, shape: RowShape) -> Workers {
         if let Some((crew, _)) = &self.staff.crew {
             return crew.clone();
         }
-        let crew = Crew {
+        let crew = Workers {
             validators: Roster::new(self.parts.validators),
             uploaders: Roster::new(self.parts.uploaders),
         };
@@ -242,13 +244,13 @@ impl Supervisor {
         let Some((crew, shape)) = &self.staff.crew else {
             return;
         };
-        let (parts, pulse) = (&self.parts, Pulse::default());
-        let of_actor = pulse.clone();
+        let (parts, heartbeat) = (&self.parts, Heartbeat::default());
+        let of_actor = heartbeat.clone();
         let id = match role {
             Role::Validator(number) => {
                 let validator = Validator::new(Arc::clone(&parts.validate), *shape, of_actor);
                 let name = format!("validator-{number}");
-                let (id, validator) = parts.watch.start(role, name, &pulse, |_, _| validator);
+                let (id, validator) = parts.watch.start(role, name, &heartbeat, |_, _| validator);
                 crew.validators.fill(number, validator);
                 id
             }
@@ -261,17 +263,17 @@ impl Supervisor {
                     parts.faults.clone(),
                 );
                 let name = format!("uploader-{number}");
-                let (id, uploader) = parts.watch.start(role, name, &pulse, |_, _| uploader);
+                let (id, uploader) = parts.watch.start(role, name, &heartbeat, |_, _| uploader);
                 crew.uploaders.fill(number, uploader);
                 id
             }
             _ => return,
         };
-        self.staff.hands.insert(id, Hand { role, pulse });
+        self.staff.hands.insert(id, WorkerSlot { role, heartbeat });
     }
 
     /// An actor has ended: by itself, or not.
-    pub(super) fn actor_died(&mut self, death: Death, context: &mut Context<Self>) {
+    pub(super) fn actor_died(&mut self, death: ActorExit, context: &mut Context<Self>) {
         self.staff.vitals.forget(&death.id);
         match death.role {
             Role::Fetcher(number) => self.fetcher_died(number, death, context),
@@ -281,7 +283,7 @@ impl Supervisor {
             }
             Role::Deduper | Role::Sampler(_) => {
                 if self.staff.domain.remove(&death.id).is_some() {
-                    self.tell(Event::Death {
+                    self.publish(Event::ActorExit {
                         actor: death.actor.clone(),
                         cause: death.cause,
                     });
@@ -294,7 +296,7 @@ impl Supervisor {
         }
     }
 
-    fn fetcher_died(&mut self, number: usize, death: Death, context: &mut Context<Self>) {
+    fn fetcher_died(&mut self, number: usize, death: ActorExit, context: &mut Context<Self>) {
         let Some(seat) = self.staff.fetchers.remove(&death.id) else {
             return;
         };
@@ -305,7 +307,7 @@ impl Supervisor {
             && self.leases.give_back(&lease)
         {
             self.parts.telemetry.chunk_map.given_back(lease.chunk);
-            self.parts.telemetry.events.tell(Event::Requeue {
+            self.parts.telemetry.events.publish(Event::Requeue {
                 chunk: lease.chunk.to_string(),
                 attempt: lease.attempt,
                 reason: format!("the {} {}", death.actor, death.cause),
@@ -323,8 +325,8 @@ impl Supervisor {
         self.grant(context);
     }
 
-    fn hand_died(&mut self, death: Death, context: &mut Context<Self>) {
-        let Some(Hand { role, .. }) = self.staff.hands.remove(&death.id) else {
+    fn hand_died(&mut self, death: ActorExit, context: &mut Context<Self>) {
+        let Some(WorkerSlot { role, .. }) = self.staff.hands.remove(&death.id) else {
             return;
         };
         if let Some((crew, _)) = &self.staff.crew {
@@ -344,15 +346,15 @@ impl Supervisor {
     /// still wanted.
     fn start_again(
         &mut self,
-        death: Death,
+        death: ActorExit,
         context: &mut Context<Self>,
         start: impl FnOnce(&mut Self, &mut Context<Self>) -> bool + 'static,
     ) {
         let error = self.dead(&death);
-        let Death {
+        let ActorExit {
             actor, cause, role, ..
         } = death;
-        self.tell(Event::Death {
+        self.publish(Event::ActorExit {
             actor: actor.clone(),
             cause,
         });
@@ -362,7 +364,7 @@ impl Supervisor {
             AfterDeath::RestartAfter(pause) => {
                 context.run_later(pause, move |supervisor, context| {
                     if !supervisor.has_ended() && start(supervisor, context) {
-                        supervisor.tell(Event::Restart { actor });
+                        supervisor.publish(Event::Restart { actor });
                     }
                 });
             }
@@ -380,8 +382,9 @@ impl Supervisor {
                 // The chunk is fetched again.
                 let (spool, rows) = (self.parts.fetch.spool.clone(), path.clone());
                 let pool = Arc::clone(&self.parts.fetch.pool);
-                let distrust = async move { pool.blocking(move || spool.distrust(&rows)).await };
-                self.follow(distrust, context, |supervisor, _, context| {
+                let invalidate =
+                    async move { pool.blocking(move || spool.invalidate(&rows)).await };
+                self.follow(invalidate, context, |supervisor, _, context| {
                     supervisor.rebuild(error, context);
                 });
             }
@@ -393,7 +396,7 @@ impl Supervisor {
     fn rebuild(&mut self, error: RunError, context: &mut Context<Self>) {
         self.dismiss();
         let reason = error.to_string();
-        self.tell(Event::Rebuild { reason });
+        self.publish(Event::Rebuild { reason });
         let (now, jitter) = (self.now(), self.jitter.random());
         match self.staff.policy.died(Role::Deduper, now, jitter) {
             AfterDeath::GiveUp => self.end(Err(error)),
@@ -414,9 +417,9 @@ impl Supervisor {
         let now = self.now();
         let mut silent = Vec::new();
         for (&id, seat) in &self.staff.fetchers {
-            let silence = self.staff.vitals.silence(id, seat.pulse.read(), now);
+            let idle_for = self.staff.vitals.idle_for(id, seat.heartbeat.read(), now);
             if let Some(lease) = &seat.held
-                && silence.is_zero()
+                && idle_for.is_zero()
             {
                 self.leases.renew(lease, now);
             }
@@ -434,29 +437,29 @@ impl Supervisor {
             }
         }
         for (&id, hand) in &self.staff.hands {
-            let (name, patience) = match hand.role {
-                Role::Uploader(n) => (format!("uploader-{n}"), self.parts.sink.patience()),
+            let (name, timeout) = match hand.role {
+                Role::Uploader(n) => (format!("uploader-{n}"), self.parts.sink.operation_timeout()),
                 Role::Validator(n) => (format!("validator-{n}"), None),
                 _ => continue,
             };
-            let own = self.parts.worker_patience;
-            let patience = patience_of(own, patience);
-            if self.staff.vitals.silence(id, hand.pulse.read(), now) >= patience {
+            let own = self.parts.stall_timeout;
+            let timeout = longer_timeout(own, timeout);
+            if self.staff.vitals.idle_for(id, hand.heartbeat.read(), now) >= timeout {
                 silent.push((id, name, None));
             }
         }
         // Samplers wait for validators and uploaders, which are looked after themselves: they have
         // the time to be ended and started again.
-        let own = self.parts.worker_patience;
-        let patience = patience_of(own, self.parts.sink.patience());
-        let patience = 3 * patience;
-        for (&id, (name, pulse)) in &self.staff.domain {
-            if self.staff.vitals.silence(id, pulse.read(), now) >= patience {
+        let own = self.parts.stall_timeout;
+        let timeout = longer_timeout(own, self.parts.sink.operation_timeout());
+        let timeout = 3 * timeout;
+        for (&id, (name, heartbeat)) in &self.staff.domain {
+            if self.staff.vitals.idle_for(id, heartbeat.read(), now) >= timeout {
                 silent.push((id, name.clone(), None));
             }
         }
         for (id, actor, lease) in silent {
-            self.tell(Event::LeaseLoss {
+            self.publish(Event::LeaseLoss {
                 actor,
                 chunk: lease.map(|lease| lease.chunk.to_string()),
                 epoch: lease.map(|lease| lease.epoch),
@@ -465,11 +468,11 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn tell(&self, event: Event) {
-        self.parts.telemetry.events.tell(event);
+    pub(super) fn publish(&self, event: Event) {
+        self.parts.telemetry.events.publish(event);
     }
 
-    fn dead(&self, death: &Death) -> RunError {
+    fn dead(&self, death: &ActorExit) -> RunError {
         RunError::ActorDied {
             actor: death.actor.clone(),
             cause: death.cause,

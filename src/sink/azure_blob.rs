@@ -31,8 +31,8 @@ use crate::runtime::blocking;
 
 mod connect;
 mod failure;
-mod patience;
 mod reader;
+mod retry_policy;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -64,7 +64,7 @@ pub struct AzureBlob {
     block_bytes: usize,
     checksum: Checksum,
     /// Of a block or a commit: two requests, each with all its tries.
-    patience: Duration,
+    operation_timeout: Duration,
     /// What lay there when a file was begun, by dataset and path.
     found: Mutex<BTreeMap<(String, String), Look>>,
 }
@@ -94,7 +94,7 @@ impl AzureBlob {
             container,
             block_bytes: settings.block,
             checksum: settings.checksum,
-            patience: 2 * (settings.timeout + settings.patience) + MARGIN,
+            operation_timeout: 2 * (settings.timeout + settings.patience) + MARGIN,
             found: Mutex::default(),
         })
     }
@@ -229,7 +229,7 @@ impl AzureBlob {
         } = block;
         if index >= BLOCKS {
             return Err(SinkError::Unusable {
-                location: self.container.told(&dataset, &path),
+                location: self.container.display_path(&dataset, &path),
                 reason: format!(
                     "a file has at most {BLOCKS} blocks: raise sink.azure_blob.block, and start over with --fresh"
                 ),
@@ -295,7 +295,7 @@ impl AzureBlob {
         let (dataset, path) = (file.dataset.as_str(), file.path.as_str());
         if !file.is_whole() {
             return Err(SinkError::Unwritable {
-                location: self.container.told(dataset, path),
+                location: self.container.display_path(dataset, path),
                 reason: "the blocks are not the whole file".to_owned(),
             });
         }
@@ -333,8 +333,8 @@ impl AzureBlob {
                     {
                         Ok(())
                     }
-                    Some(_) => Err(SinkError::Foreign {
-                        path: self.container.told(dataset, path),
+                    Some(_) => Err(SinkError::Conflict {
+                        path: self.container.display_path(dataset, path),
                     }),
                     None => Err(self.failed("commit", dataset, path, &error)),
                 }
@@ -370,7 +370,7 @@ impl AzureBlob {
         path: &str,
         error: &azure_core::Error,
     ) -> SinkError {
-        failed(action, self.container.told(dataset, path), error)
+        failed(action, self.container.display_path(dataset, path), error)
     }
 }
 
@@ -383,8 +383,8 @@ impl DatasetSink for AzureBlob {
         self.block_bytes
     }
 
-    fn patience(&self) -> Option<Duration> {
-        Some(self.patience)
+    fn operation_timeout(&self) -> Option<Duration> {
+        Some(self.operation_timeout)
     }
 
     fn claim<'a>(
@@ -415,7 +415,7 @@ impl DatasetSink for AzureBlob {
         self.remove(dataset, CLAIM).boxed()
     }
 
-    fn put_beside<'a>(
+    fn put_sidecar<'a>(
         &'a self,
         name: &'a str,
         document: Vec<u8>,

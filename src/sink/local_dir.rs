@@ -245,7 +245,7 @@ impl DatasetSink for LocalDir {
         self.jobs.over().boxed()
     }
 
-    fn put_beside<'a>(
+    fn put_sidecar<'a>(
         &'a self,
         name: &'a str,
         document: Vec<u8>,

@@ -113,7 +113,7 @@ pub trait DatasetSink: Send + Sync + 'static {
 
     /// How long it may take over one block or commit, its own tries included, where that is long:
     /// an uploader that waits longer is taken for dead.
-    fn patience(&self) -> Option<Duration> {
+    fn operation_timeout(&self) -> Option<Duration> {
         None
     }
 
@@ -138,13 +138,13 @@ pub trait DatasetSink: Send + Sync + 'static {
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>>;
 
     /// Makes a file of its blocks, durable and under its name: of these and no others, whatever was
-    /// staged for the name before. Nothing is there before, and never a part. Doing it again is
+    /// staged for the name before. Nothing is there before, and never a part. ActorState it again is
     /// harmless, also at the same moment, and also by a later start.
     ///
     /// # Errors
     /// If the receipts are not the whole file ([`FileCommit::is_whole`]) or not of blocks that were
     /// staged. Other bytes under the name of a file that is there are refused
-    /// ([`SinkError::Foreign`]), or replace it wholly.
+    /// ([`SinkError::Conflict`]), or replace it wholly.
     fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>>;
 
     /// Writes `metadata.json`: from here on the dataset is there. Never overwrites.
@@ -158,7 +158,7 @@ pub trait DatasetSink: Send + Sync + 'static {
         manifest: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), SinkError>>;
 
-    /// Gives the claim back after publishing, and removes what was staged and never committed. Doing
+    /// Gives the claim back after publishing, and removes what was staged and never committed. ActorState
     /// it again is harmless.
     ///
     /// Before publishing it gives the dataset up: if nothing of it was committed it is free for any
@@ -178,7 +178,7 @@ pub trait DatasetSink: Send + Sync + 'static {
 
     /// Puts a document beside the datasets, such as the report of one; one of that name is replaced.
     /// A sink that keeps nothing but datasets says so.
-    fn put_beside<'a>(
+    fn put_sidecar<'a>(
         &'a self,
         name: &'a str,
         _document: Vec<u8>,
@@ -200,8 +200,8 @@ impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
         (**self).block_bytes()
     }
 
-    fn patience(&self) -> Option<Duration> {
-        (**self).patience()
+    fn operation_timeout(&self) -> Option<Duration> {
+        (**self).operation_timeout()
     }
 
     fn claim<'a>(
@@ -236,12 +236,12 @@ impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
         (**self).settled()
     }
 
-    fn put_beside<'a>(
+    fn put_sidecar<'a>(
         &'a self,
         name: &'a str,
         document: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), SinkError>> {
-        (**self).put_beside(name, document)
+        (**self).put_sidecar(name, document)
     }
 }
 
@@ -280,7 +280,7 @@ pub enum SinkError {
     },
     /// Under the name of a file of the dataset lies something else.
     #[error("{path} is there already, and is not what this run writes")]
-    Foreign {
+    Conflict {
         /// The file.
         path: String,
     },
@@ -297,14 +297,14 @@ pub enum SinkError {
         hint: &'static str,
     },
     /// It does not answer.
-    #[error("no answer for {} s when asked to {action} {path}", .patience.as_secs())]
-    Silent {
+    #[error("no answer for {} s when asked to {action} {path}", .timeout.as_secs())]
+    Timeout {
         /// What was tried.
         action: &'static str,
         /// With what.
         path: String,
         /// For how long.
-        patience: Duration,
+        timeout: Duration,
     },
     /// Work on the sink did not come to its end.
     #[error(transparent)]

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::domain::chunk::Chunk;
 use crate::domain::row::MalformedReason;
-use crate::domain::selector::{Certificate, Selector};
+use crate::domain::selector::{ChunkChecksum, Selector};
 use crate::domain::timestamp::Ticks;
 
 pub mod files;
@@ -43,7 +43,7 @@ pub trait ConversationSource: Send + Sync + 'static {
 
     /// Looks the input over, before anything is fetched: is it there, and which chunks has it?
     /// Asked again by a resumed run, of a new source: what it says must then be the same, the chunks
-    /// in their order too; an input that has changed shows in `Survey::stamp`.
+    /// in their order too; an input that has changed shows in `Survey::input_fingerprints`.
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>>;
 
     /// Delivers the rows of a chunk that are ordered. An error voids the attempt: nothing of it is
@@ -61,7 +61,7 @@ pub trait ConversationSource: Send + Sync + 'static {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>>;
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>>;
 }
 
 impl<T: ConversationSource + ?Sized> ConversationSource for Arc<T> {
@@ -77,7 +77,7 @@ impl<T: ConversationSource + ?Sized> ConversationSource for Arc<T> {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         (**self).fetch(order, rows)
     }
 }
@@ -111,42 +111,42 @@ pub struct Survey {
     /// The chunks: disjoint, and together the whole population. Hash chunks have the depth 0.
     pub chunks: Vec<Chunk>,
     /// Whether all rows of a conversation are in one chunk (hash chunks), so that a chunk can be
-    /// grouped by itself. Pieces of files are not closed.
-    pub closed: bool,
+    /// grouped by itself. Pieces of files are not.
+    pub self_contained: bool,
     /// Whether the source can deliver a census first, and then the conversations of some ranks
     /// alone ([`Pass`]).
     pub census: bool,
     /// Whether it leaves out incomplete conversations itself, so that nobody can count them.
     pub only_complete: bool,
     /// How many fetches it bears at once; `None`: as many as there are fetchers.
-    pub at_once: Option<usize>,
+    pub max_concurrency: Option<usize>,
     /// How long a fetch may take without a sign of progress, where that is long.
-    pub patience: Option<Duration>,
+    pub operation_timeout: Option<Duration>,
     /// How many bytes lie there, where the source knows.
     pub bytes: Option<u64>,
     /// What must not change between two surveys of one run.
-    pub stamp: Vec<InputStamp>,
+    pub input_fingerprints: Vec<InputFingerprint>,
 }
 
 impl Survey {
     /// A survey of chunks that are read as they are, and nothing else said.
-    pub fn of(chunks: Vec<Chunk>, closed: bool) -> Self {
+    pub fn of(chunks: Vec<Chunk>, self_contained: bool) -> Self {
         Self {
             chunks,
-            closed,
+            self_contained,
             census: false,
             only_complete: false,
-            at_once: None,
-            patience: None,
+            max_concurrency: None,
+            operation_timeout: None,
             bytes: None,
-            stamp: Vec::new(),
+            input_fingerprints: Vec::new(),
         }
     }
 }
 
 /// An input file as it was when the run started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InputStamp {
+pub struct InputFingerprint {
     /// Its path, as found.
     pub path: PathBuf,
     /// Its length in bytes.
@@ -252,7 +252,7 @@ pub enum Place {
     Spool,
     /// In the input file itself, from this offset on.
     InFile {
-        /// Index into `Survey::stamp`.
+        /// Index into `Survey::input_fingerprints`.
         file: u32,
         /// Offset of the block's first byte.
         offset: u64,
@@ -288,7 +288,7 @@ pub enum Action {
     /// Try again, and if it fails the same way, in two halves.
     RetryThenSplit,
     /// Try again, and if it fails the same way, take the census again.
-    RetryThenRetake,
+    RetryThenRefetchCensus,
     /// End the run: trying again is no use.
     Fail,
 }
@@ -407,7 +407,7 @@ impl SourceError {
         match self {
             Self::Kusto(error) => error.failure.action(),
             Self::Own { action, .. } => *action,
-            Self::NotAsCensus { .. } => Action::RetryThenRetake,
+            Self::NotAsCensus { .. } => Action::RetryThenRefetchCensus,
             Self::Io { error, .. }
                 if !matches!(error.kind(), NotFound | PermissionDenied | InvalidInput) =>
             {

@@ -276,7 +276,7 @@ mod tests {
         let facts = RowFacts {
             turn: 1,
             at: 0,
-            flawless: false,
+            prevalidated: false,
             line: 1,
         };
         let row = SpooledRow {

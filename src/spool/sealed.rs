@@ -5,7 +5,7 @@
 //! all before it (u64), and the magic. Numbers are little-endian.
 //!
 //! A header is: the lengths of the id and of the payload (u32 each), turn and time (i64 each), the
-//! payload's offset, its XXH3-64 and its line (u64 each), a byte that is 1 for a flawless row, and
+//! payload's offset, its XXH3-64 and its line (u64 each), a byte that is 1 for a prevalidated row, and
 //! the id. The line stays on disk: it is asked for only when a row must be named.
 
 use std::borrow::Cow;
@@ -32,7 +32,7 @@ use crate::source::RowForm;
 mod writer;
 
 pub use writer::ChunkWriter;
-use writer::{Aside, Checked};
+use writer::{Checked, TempFiles};
 
 /// What the dataset goes without, once that is settled.
 const MISSING: &str = "missing.json";
@@ -57,7 +57,7 @@ pub struct RowFacts {
     /// As in [`Header`].
     pub at: i64,
     /// As in [`Header`].
-    pub flawless: bool,
+    pub prevalidated: bool,
     /// Where the row stood, counted from the chunk's beginning.
     pub line: u64,
 }
@@ -173,7 +173,7 @@ impl Spool {
             }
             state.epoch = self.epoch;
         }
-        let aside = Aside {
+        let aside = TempFiles {
             spool: self.clone(),
             part,
             bytes: 0,
@@ -314,7 +314,7 @@ impl Spool {
         }
         for part in self.parts()? {
             if part.portion == Portion::Round(round) {
-                self.distrust(&self.path(part, "rows"));
+                self.invalidate(&self.path(part, "rows"));
             }
         }
         stored::save(&path, &decision).map_err(SpoolError::io("write", &path))?;
@@ -326,7 +326,7 @@ impl Spool {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn settle_missing(&self, missing: &BTreeSet<Chunk>) -> Result<(), SpoolError> {
+    pub fn record_missing(&self, missing: &BTreeSet<Chunk>) -> Result<(), SpoolError> {
         let path = self.folder.join(MISSING);
         let settled = Settled {
             chunks: missing.iter().copied().collect(),
@@ -360,7 +360,7 @@ impl Spool {
     }
 
     /// Removes the seal of a chunk that turned out to be damaged.
-    pub fn distrust(&self, rows: &Path) {
+    pub fn invalidate(&self, rows: &Path) {
         // Should that fail, the check at the next start finds the damage again.
         let _ = fs::remove_file(rows.with_extension("sealed"));
     }
@@ -563,7 +563,7 @@ impl Replay {
             id_hash: kusto_hash::hash(id),
             turn: field(8, 16) as i64,
             at: field(16, 24) as i64,
-            flawless: bytes[48] == 1,
+            prevalidated: bytes[48] == 1,
             position: Position {
                 store: self.store,
                 length: field(4, 8) as u32,

@@ -50,8 +50,8 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     let damaged = |what: &str| io::Error::new(ErrorKind::InvalidData, what.to_owned());
     let mut object: Map<String, Value> =
         serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
-    let told = object.remove(CHECKSUM);
-    if told != Some(checksum(&object)?.into()) {
+    let reported = object.remove(CHECKSUM);
+    if reported != Some(checksum(&object)?.into()) {
         return Err(damaged("its checksum does not fit"));
     }
     let value = serde_json::from_value(Value::Object(object));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ledger::EXAMPLES_PER_REASON;
 use crate::domain::row::{MalformedReason, RowShape};
-use crate::domain::selector::Certificate;
+use crate::domain::selector::ChunkChecksum;
 
 /// The counts of one chunk's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct ChunkTally {
     pub first_event: Option<u64>,
     /// What the source counted, if it did.
     #[serde(default)]
-    pub certificate: Option<Certificate>,
+    pub chunk_checksum: Option<ChunkChecksum>,
 }
 
 /// Malformed rows of one reason; lines count from the chunk's beginning.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::pulse::Pulse;
+use super::heartbeat::Heartbeat;
 
 /// What actors are there for.
 pub const ROLES: [&str; 6] = [
@@ -19,13 +19,18 @@ pub const ROLES: [&str; 6] = [
     "uploader",
 ];
 
-/// All of [`Doing`].
-pub(super) const STATES: [Doing; 4] = [Doing::Idle, Doing::Busy, Doing::HeldBack, Doing::Dead];
+/// All of [`ActorState`].
+pub(super) const STATES: [ActorState; 4] = [
+    ActorState::Idle,
+    ActorState::Busy,
+    ActorState::HeldBack,
+    ActorState::Dead,
+];
 
 /// What an actor does at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Doing {
+pub enum ActorState {
     /// Nothing: it waits for work.
     Idle,
     /// It works.
@@ -44,7 +49,7 @@ pub struct ActorView {
     /// One of [`ROLES`].
     pub role: &'static str,
     /// What it does.
-    pub state: Doing,
+    pub state: ActorState,
     /// With what: a chunk.
     pub doing: Option<String>,
     /// Since its last sign of progress, in milliseconds; 0 when it has nothing to do.
@@ -56,33 +61,33 @@ pub struct ActorView {
 }
 
 #[derive(Debug)]
-struct Card {
+struct Entry {
     role: &'static str,
-    pulse: Pulse,
-    /// Told by those that were here before.
+    heartbeat: Heartbeat,
+    /// RunEvent by those that were here before.
     done: u64,
     doing: Option<String>,
     alive: bool,
     died: bool,
     restarts: u64,
-    /// The pulse at the last look, and since when it has been so.
+    /// The heartbeat at the last look, and since when it has been so.
     beats: (u64, Instant),
 }
 
 /// All actors of a run, by name.
 #[derive(Debug, Default)]
-pub struct Actors(Mutex<BTreeMap<String, Card>>);
+pub struct Actors(Mutex<BTreeMap<String, Entry>>);
 
 impl Actors {
     /// An actor has started.
-    pub fn started(&self, name: &str, role: &'static str, pulse: Pulse) {
+    pub fn started(&self, name: &str, role: &'static str, heartbeat: Heartbeat) {
         let mut cards = self.cards();
         let before = cards.remove(name);
-        let card = Card {
+        let card = Entry {
             role,
-            beats: (pulse.read().beats, Instant::now()),
-            pulse,
-            done: before.as_ref().map_or(0, |b| b.done + b.pulse.done()),
+            beats: (heartbeat.read().beats, Instant::now()),
+            heartbeat,
+            done: before.as_ref().map_or(0, |b| b.done + b.heartbeat.done()),
             doing: None,
             alive: true,
             died: false,
@@ -93,9 +98,9 @@ impl Actors {
 
     /// An actor has ended: by itself, because there is nothing left for it to do, or not. Says
     /// nothing if another has its place already.
-    pub fn ended(&self, name: &str, pulse: &Pulse, died: bool) {
+    pub fn ended(&self, name: &str, heartbeat: &Heartbeat, died: bool) {
         if let Some(card) = self.cards().get_mut(name)
-            && card.pulse.is(pulse)
+            && card.heartbeat.is(heartbeat)
         {
             (card.alive, card.died, card.doing) = (false, died, None);
         }
@@ -111,20 +116,20 @@ impl Actors {
     /// All of them at this moment, by role and name.
     pub fn view(&self) -> Vec<ActorView> {
         let now = Instant::now();
-        let view = |(name, card): (&String, &mut Card)| {
-            let reading = card.pulse.read();
+        let view = |(name, card): (&String, &mut Entry)| {
+            let reading = card.heartbeat.read();
             if reading.beats != card.beats.0 {
                 card.beats = (reading.beats, now);
             }
-            let state = match (card.alive, card.pulse.is_held_back(), reading.busy) {
-                (false, _, _) if card.died => Doing::Dead,
-                (false, _, _) => Doing::Idle,
-                (true, true, _) => Doing::HeldBack,
-                (true, false, true) => Doing::Busy,
-                (true, false, false) => Doing::Idle,
+            let state = match (card.alive, card.heartbeat.is_held_back(), reading.busy) {
+                (false, _, _) if card.died => ActorState::Dead,
+                (false, _, _) => ActorState::Idle,
+                (true, true, _) => ActorState::HeldBack,
+                (true, false, true) => ActorState::Busy,
+                (true, false, false) => ActorState::Idle,
             };
             let silent = match state {
-                Doing::Busy => now.duration_since(card.beats.1),
+                ActorState::Busy => now.duration_since(card.beats.1),
                 _ => Duration::ZERO,
             };
             ActorView {
@@ -133,14 +138,14 @@ impl Actors {
                 state,
                 doing: card.doing.clone(),
                 silent_ms: silent.as_millis() as u64,
-                done: card.done + card.pulse.done(),
+                done: card.done + card.heartbeat.done(),
                 restarts: card.restarts,
             }
         };
         self.cards().iter_mut().map(view).collect()
     }
 
-    fn cards(&self) -> MutexGuard<'_, BTreeMap<String, Card>> {
+    fn cards(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -155,28 +160,34 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_actor_is_seen_at_work_waiting_dead_and_started_again() {
-        let (actors, pulse) = (Actors::default(), Pulse::default());
-        actors.started("fetcher-0", "fetcher", pulse.clone());
-        assert_eq!(only(&actors).state, Doing::Idle);
-        let busy = pulse.busy();
+        let (actors, heartbeat) = (Actors::default(), Heartbeat::default());
+        actors.started("fetcher-0", "fetcher", heartbeat.clone());
+        assert_eq!(only(&actors).state, ActorState::Idle);
+        let busy = heartbeat.busy();
         actors.works_on("fetcher-0", Some("h40-7".to_owned()));
-        assert_eq!(only(&actors).state, Doing::Busy);
+        assert_eq!(only(&actors).state, ActorState::Busy);
         tokio::time::advance(Duration::from_secs(7)).await;
         let seen = only(&actors);
         assert_eq!(
             (seen.silent_ms, seen.doing.as_deref()),
             (7000, Some("h40-7"))
         );
-        let paused = pulse.paused();
-        assert_eq!(only(&actors).state, Doing::HeldBack);
+        let paused = heartbeat.paused();
+        assert_eq!(only(&actors).state, ActorState::HeldBack);
         drop((paused, busy));
-        assert_eq!((only(&actors).state, only(&actors).done), (Doing::Idle, 1));
-        actors.ended("fetcher-0", &pulse, true);
-        assert_eq!(only(&actors).state, Doing::Dead);
-        actors.started("fetcher-0", "fetcher", Pulse::default());
+        assert_eq!(
+            (only(&actors).state, only(&actors).done),
+            (ActorState::Idle, 1)
+        );
+        actors.ended("fetcher-0", &heartbeat, true);
+        assert_eq!(only(&actors).state, ActorState::Dead);
+        actors.started("fetcher-0", "fetcher", Heartbeat::default());
         // The end of the one before may be told late.
-        actors.ended("fetcher-0", &pulse, true);
+        actors.ended("fetcher-0", &heartbeat, true);
         let seen = only(&actors);
-        assert_eq!((seen.state, seen.restarts, seen.done), (Doing::Idle, 1, 1));
+        assert_eq!(
+            (seen.state, seen.restarts, seen.done),
+            (ActorState::Idle, 1, 1)
+        );
     }
 }

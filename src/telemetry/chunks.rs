@@ -59,14 +59,14 @@ pub struct ChunkView {
 }
 
 #[derive(Debug, Clone)]
-struct Card {
+struct Entry {
     state: ChunkState,
     attempts: u32,
     into: Option<[Chunk; 2]>,
     read: Option<(u64, u64)>,
 }
 
-const WAITING: Card = Card {
+const WAITING: Entry = Entry {
     state: ChunkState::Waiting,
     attempts: 0,
     into: None,
@@ -75,7 +75,7 @@ const WAITING: Card = Card {
 
 /// All chunks of a pass, those included that were split.
 #[derive(Debug, Default)]
-pub struct ChunkMap(Mutex<BTreeMap<Chunk, Card>>);
+pub struct ChunkMap(Mutex<BTreeMap<Chunk, Entry>>);
 
 impl ChunkMap {
     /// A pass over these chunks begins. What was split before stays to be seen.
@@ -126,7 +126,7 @@ impl ChunkMap {
 
     /// All of them at this moment, in their order.
     pub fn view(&self) -> Vec<ChunkView> {
-        let view = |(chunk, card): (&Chunk, &Card)| ChunkView {
+        let view = |(chunk, card): (&Chunk, &Entry)| ChunkView {
             name: chunk.to_string(),
             state: card.state,
             attempts: card.attempts,
@@ -137,11 +137,11 @@ impl ChunkMap {
         self.cards().iter().map(view).collect()
     }
 
-    fn card(&self, chunk: Chunk, change: impl FnOnce(&mut Card)) {
+    fn card(&self, chunk: Chunk, change: impl FnOnce(&mut Entry)) {
         change(self.cards().entry(chunk).or_insert(WAITING));
     }
 
-    fn cards(&self) -> MutexGuard<'_, BTreeMap<Chunk, Card>> {
+    fn cards(&self) -> MutexGuard<'_, BTreeMap<Chunk, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

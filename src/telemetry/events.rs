@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use super::Counter;
-use super::notices::{Board, Notice};
+use super::notices::{EventBus, Notice};
 use super::view::Recent;
 use crate::domain::supervision::Cause;
 
@@ -21,7 +21,7 @@ const KEPT: usize = 20;
 #[non_exhaustive]
 pub enum Event {
     /// An actor has died.
-    Death {
+    ActorExit {
         /// Which.
         actor: String,
         /// How.
@@ -81,7 +81,7 @@ pub enum Event {
         at_once: usize,
     },
     /// The census of a chunk is taken again.
-    Retake {
+    CensusRefetch {
         /// Of which chunk.
         chunk: String,
         /// Why.
@@ -136,7 +136,7 @@ impl Event {
 
     fn place(&self) -> usize {
         match self {
-            Self::Death { .. } => 0,
+            Self::ActorExit { .. } => 0,
             Self::Restart { .. } => 1,
             Self::Rebuild { .. } => 2,
             Self::Requeue { .. } => 3,
@@ -144,7 +144,7 @@ impl Event {
             Self::LeaseLoss { .. } => 5,
             Self::LateResult { .. } => 6,
             Self::Throttle { .. } => 7,
-            Self::Retake { .. } => 8,
+            Self::CensusRefetch { .. } => 8,
             Self::Missing { .. } => 9,
             Self::RecordPanic { .. } => 10,
             Self::RowPanic { .. } => 11,
@@ -169,7 +169,7 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Death { actor, cause } => write!(f, "{actor} {cause}"),
+            Self::ActorExit { actor, cause } => write!(f, "{actor} {cause}"),
             Self::Restart { actor } => write!(f, "{actor} was started again"),
             Self::Rebuild { reason } => write!(
                 f,
@@ -210,7 +210,7 @@ impl fmt::Display for Event {
                 f,
                 "the source refused chunk {chunk} for now: nothing is asked for {seconds:.1} s, then {at_once} at once"
             ),
-            Self::Retake { chunk, reason } => {
+            Self::CensusRefetch { chunk, reason } => {
                 write!(f, "the census of chunk {chunk} is taken again: {reason}")
             }
             Self::Missing { chunk, reason } => {
@@ -234,7 +234,7 @@ pub struct Events {
     counts: [Counter; KINDS.len()],
     recent: Mutex<Recents>,
     /// Where listeners hear of them, and of everything else.
-    pub board: Board,
+    pub board: EventBus,
 }
 
 /// The last events, each with its number and when it was.
@@ -246,7 +246,7 @@ struct Recents {
 
 impl Events {
     /// Tells of an event: counts it, logs it, keeps it for a while.
-    pub fn tell(&self, event: Event) {
+    pub fn publish(&self, event: Event) {
         event.log();
         self.counts[event.place()].add(1);
         {
@@ -258,7 +258,7 @@ impl Events {
             recent.next += 1;
             recent.last.push_back((number, at, event.clone()));
         }
-        self.board.tell(Notice::Incident { event });
+        self.board.publish(Notice::Incident { event });
     }
 
     /// How many there were, by name.
@@ -300,9 +300,9 @@ mod tests {
             epoch,
         };
         for epoch in 0..50 {
-            events.tell(late(epoch));
+            events.publish(late(epoch));
         }
-        events.tell(Event::Restart {
+        events.publish(Event::Restart {
             actor: "fetcher-1".to_owned(),
         });
         let counts = events.counts();

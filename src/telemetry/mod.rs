@@ -16,23 +16,23 @@ use crate::domain::validation::Code;
 
 pub mod actors;
 pub mod chunks;
+pub mod distributions;
 pub mod events;
+pub mod heartbeat;
 pub mod metrics;
 pub mod notices;
-pub mod pulse;
 pub mod report;
-pub mod series;
-pub mod spread;
+pub mod timeline;
 pub mod view;
 
 pub use events::{Event, Events};
-pub use notices::{Board, Notice, Notices, State, Told};
+pub use notices::{EventBus, Notice, Notices, RunEvent, State};
 pub use view::{RunInfo, View};
 
 use actors::Actors;
 use chunks::ChunkMap;
-use series::{Point, Series};
-use spread::Spread;
+use distributions::Distributions;
+use timeline::{Point, Timeline};
 
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -143,22 +143,25 @@ pub struct StratumCounters {
     pub validated: Counter,
     /// Valid records taken.
     pub taken: Counter,
-    spread: Mutex<Spread>,
+    distributions: Mutex<Distributions>,
 }
 
 impl StratumCounters {
-    /// How the records taken are spread.
-    pub fn spread(&self) -> Spread {
-        self.spread
+    /// How the records taken are distributions.
+    pub fn distributions(&self) -> Distributions {
+        self.distributions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Says how they are spread.
-    pub fn set_spread(&self, spread: &Spread) {
-        let mut told = self.spread.lock().unwrap_or_else(PoisonError::into_inner);
-        told.clone_from(spread);
+    /// Says how they are distributions.
+    pub fn set_distributions(&self, distributions: &Distributions) {
+        let mut reported = self
+            .distributions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        reported.clone_from(distributions);
     }
 }
 
@@ -188,7 +191,7 @@ pub struct Counters {
     /// How far each chunk is.
     pub chunk_map: ChunkMap,
     /// The run over time.
-    pub series: Series,
+    pub timeline: Timeline,
     /// `limits.in_flight`
     pub budget: Counter,
     /// Chunks there are.
@@ -237,7 +240,7 @@ impl Counters {
             candidates: Counter::default(),
             validated: Counter::default(),
             taken: Counter::default(),
-            spread: Mutex::default(),
+            distributions: Mutex::default(),
         });
         Arc::new(Self {
             strata: strata.collect(),
@@ -256,7 +259,7 @@ impl Counters {
         self.phase.store(phase as u8, Ordering::Relaxed);
         (self.phase_since).set(self.board().elapsed().as_millis() as u64);
         tracing::debug!(?phase, "phase");
-        self.board().tell(Notice::Phase { phase });
+        self.board().publish(Notice::Phase { phase });
     }
 
     /// How long it has been in this phase.
@@ -266,7 +269,7 @@ impl Counters {
     }
 
     /// Where it is told what happens.
-    pub fn board(&self) -> &Board {
+    pub fn board(&self) -> &EventBus {
         &self.events.board
     }
 
@@ -337,7 +340,7 @@ impl Counters {
 
     /// Adds a point to the run's course, if it is time for one.
     pub fn sample(&self) {
-        self.series.add(Point {
+        self.timeline.add(Point {
             t_ms: self.board().elapsed().as_millis() as u64,
             rows: self.rows.get(),
             bytes: self.bytes.get(),

@@ -103,7 +103,7 @@ impl State {
 
 /// A notice as a listener gets it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Told {
+pub struct RunEvent {
     /// Counts a run's notices from 0, without a gap: what is missing was lost.
     pub number: u64,
     /// Since the run began.
@@ -126,12 +126,12 @@ fn seconds<S: serde::Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, 
 /// A clone shares the queue: each notice goes to one of them.
 #[derive(Debug, Clone)]
 pub struct Notices {
-    receiver: Receiver<Told>,
+    receiver: Receiver<RunEvent>,
     _listening: Arc<()>,
 }
 
 impl IntoIterator for Notices {
-    type Item = Told;
+    type Item = RunEvent;
     type IntoIter = IntoIter;
 
     fn into_iter(self) -> IntoIter {
@@ -144,38 +144,38 @@ impl IntoIterator for Notices {
 pub struct IntoIter(Notices);
 
 impl Iterator for IntoIter {
-    type Item = Told;
+    type Item = RunEvent;
 
-    fn next(&mut self) -> Option<Told> {
+    fn next(&mut self) -> Option<RunEvent> {
         self.0.receiver.recv().ok()
     }
 }
 
 impl Deref for Notices {
-    type Target = Receiver<Told>;
+    type Target = Receiver<RunEvent>;
 
-    fn deref(&self) -> &Receiver<Told> {
+    fn deref(&self) -> &Receiver<RunEvent> {
         &self.receiver
     }
 }
 
 #[derive(Debug)]
 struct Channel {
-    sender: Sender<Told>,
+    sender: Sender<RunEvent>,
     /// Takes out the oldest when the channel is full.
-    oldest: Receiver<Told>,
+    oldest: Receiver<RunEvent>,
     lost: u64,
     listener: Weak<()>,
 }
 
 impl Channel {
     /// Whether anybody listens.
-    fn tell(&mut self, mut told: Told) -> bool {
+    fn publish(&mut self, mut event: RunEvent) -> bool {
         loop {
-            told.lost = self.lost;
-            told = match self.sender.try_send(told) {
+            event.lost = self.lost;
+            event = match self.sender.try_send(event) {
                 Ok(()) | Err(TrySendError::Disconnected(_)) => break,
-                Err(TrySendError::Full(told)) => told,
+                Err(TrySendError::Full(event)) => event,
             };
             // The listener may have taken it at this moment; then there is room, too.
             self.lost += u64::from(self.oldest.try_recv().is_ok());
@@ -189,14 +189,14 @@ struct Inner {
     next: u64,
     channels: Vec<Channel>,
     /// Absent once the run has ended.
-    stream: Option<broadcast::Sender<Told>>,
+    stream: Option<broadcast::Sender<RunEvent>>,
     /// The last notice of a run that has ended, for those who come late.
-    last: Option<Told>,
+    last: Option<RunEvent>,
 }
 
 impl Inner {
-    fn tell(&mut self, at: Duration, notice: Notice) -> Told {
-        let told = Told {
+    fn publish(&mut self, at: Duration, notice: Notice) -> RunEvent {
+        let event = RunEvent {
             number: self.next,
             at,
             lost: 0,
@@ -204,24 +204,24 @@ impl Inner {
         };
         self.next += 1;
         self.channels
-            .retain_mut(|channel| channel.tell(told.clone()));
+            .retain_mut(|channel| channel.publish(event.clone()));
         if let Some(stream) = &self.stream {
             // Nobody may listen.
-            let _ = stream.send(told.clone());
+            let _ = stream.send(event.clone());
         }
-        told
+        event
     }
 }
 
 /// Where a run's notices are put up.
 #[derive(Debug)]
-pub struct Board {
+pub struct EventBus {
     begun: Instant,
     inner: Mutex<Inner>,
     closed: Notify,
 }
 
-impl Default for Board {
+impl Default for EventBus {
     fn default() -> Self {
         Self {
             begun: Instant::now(),
@@ -236,17 +236,17 @@ impl Default for Board {
     }
 }
 
-impl Board {
+impl EventBus {
     /// Since the board was made.
     pub fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
     /// Tells everybody who listens; waits for nobody. After the end nothing is told.
-    pub fn tell(&self, notice: Notice) {
+    pub fn publish(&self, notice: Notice) {
         let mut inner = self.inner();
         if inner.stream.is_some() {
-            inner.tell(self.elapsed(), notice);
+            inner.publish(self.elapsed(), notice);
         }
     }
 
@@ -255,8 +255,8 @@ impl Board {
     pub fn close(&self, notice: Notice) {
         let mut inner = self.inner();
         if inner.stream.is_some() {
-            let told = inner.tell(self.elapsed(), notice);
-            inner.last = Some(told);
+            let event = inner.publish(self.elapsed(), notice);
+            inner.last = Some(event);
             inner.channels.clear();
             inner.stream = None;
             self.closed.notify_waiters();
@@ -294,24 +294,24 @@ impl Board {
     }
 
     /// What is told from here on, as a stream.
-    pub fn stream(&self) -> impl Stream<Item = Told> + Send + Unpin + use<> {
+    pub fn stream(&self) -> impl Stream<Item = RunEvent> + Send + Unpin + use<> {
         let (receiver, last) = {
             let inner = self.inner();
             let receiver = inner.stream.as_ref().map(broadcast::Sender::subscribe);
             (receiver, inner.last.clone())
         };
-        let follow = |(mut receiver, mut lost): (broadcast::Receiver<Told>, u64)| async move {
+        let follow = |(mut receiver, mut lost): (broadcast::Receiver<RunEvent>, u64)| async move {
             loop {
                 match receiver.recv().await {
-                    Ok(told) => return Some((Told { lost, ..told }, (receiver, lost))),
+                    Ok(event) => return Some((RunEvent { lost, ..event }, (receiver, lost))),
                     Err(RecvError::Lagged(missed)) => lost += missed,
                     Err(RecvError::Closed) => return None,
                 }
             }
         };
-        let told = stream::iter(receiver.map(|receiver| (receiver, 0)))
+        let event = stream::iter(receiver.map(|receiver| (receiver, 0)))
             .flat_map(move |start| stream::unfold(start, follow).boxed());
-        stream::iter(last).chain(told).fuse()
+        stream::iter(last).chain(event).fuse()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -332,60 +332,63 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_slow_loses_the_oldest_and_is_told_how_many() {
-        let board = Board::default();
+        let board = EventBus::default();
         let (channel, stream) = (board.channel(), board.stream());
         let many = KEPT as u64 + 300;
-        (1..many).for_each(|n| board.tell(notice(n)));
+        (1..many).for_each(|n| board.publish(notice(n)));
         board.close(notice(0));
-        let from_channel: Vec<Told> = channel.iter().collect();
-        let from_stream: Vec<Told> = stream.collect().await;
-        for told in [&from_channel, &from_stream] {
-            assert_eq!(told.len(), KEPT);
-            assert_eq!(told[0].number, 300, "the oldest are gone");
-            assert_eq!(told.last().map(|told| told.lost), Some(300));
-            assert!(told.windows(2).all(|w| w[0].number + 1 == w[1].number));
+        let from_channel: Vec<RunEvent> = channel.iter().collect();
+        let from_stream: Vec<RunEvent> = stream.collect().await;
+        for event in [&from_channel, &from_stream] {
+            assert_eq!(event.len(), KEPT);
+            assert_eq!(event[0].number, 300, "the oldest are gone");
+            assert_eq!(event.last().map(|event| event.lost), Some(300));
+            assert!(event.windows(2).all(|w| w[0].number + 1 == w[1].number));
         }
     }
 
     #[tokio::test]
     async fn who_keeps_up_gets_all_and_then_the_end() {
-        let board = Board::default();
+        let board = EventBus::default();
         let channel = board.channel();
-        let mut stream: Box<dyn Stream<Item = Told> + Unpin> = Box::new(board.stream());
+        let mut stream: Box<dyn Stream<Item = RunEvent> + Unpin> = Box::new(board.stream());
         for n in 0..3 * KEPT as u64 {
-            board.tell(notice(n));
-            let told = channel.try_recv().expect("told");
-            assert_eq!((told.number, told.lost), (n, 0));
-            assert_eq!(stream.next().await, Some(told));
+            board.publish(notice(n));
+            let event = channel.try_recv().expect("told");
+            assert_eq!((event.number, event.lost), (n, 0));
+            assert_eq!(stream.next().await, Some(event));
         }
         let end = Notice::Ended {
             state: State::Published,
         };
         board.close(end.clone());
-        board.tell(notice(1));
+        board.publish(notice(1));
         board.close(notice(2));
         for mut late in [stream, Box::new(board.stream())] {
-            assert_eq!(late.next().await.map(|told| told.notice), Some(end.clone()));
+            assert_eq!(
+                late.next().await.map(|event| event.notice),
+                Some(end.clone())
+            );
             assert_eq!(late.next().await, None);
             assert_eq!(late.next().await, None, "and may be asked again");
         }
         for late in [channel, board.channel()] {
-            let told: Vec<Notice> = late.into_iter().map(|told| told.notice).collect();
-            assert_eq!(told, std::slice::from_ref(&end));
+            let event: Vec<Notice> = late.into_iter().map(|event| event.notice).collect();
+            assert_eq!(event, std::slice::from_ref(&end));
         }
     }
 
     #[test]
     fn who_has_gone_is_forgotten() {
-        let board = Board::default();
+        let board = EventBus::default();
         drop(board.channel());
-        board.tell(notice(1));
+        board.publish(notice(1));
         assert!(board.inner().channels.is_empty());
     }
 
     #[test]
     fn a_notice_is_one_flat_object() {
-        let told = Told {
+        let event = RunEvent {
             number: 3,
             at: Duration::from_millis(1500),
             lost: 0,
@@ -399,6 +402,6 @@ mod tests {
             "number": 3, "at_seconds": 1.5, "lost": 0,
             "notice": "incident", "event": "restart", "actor": "fetcher-1",
         });
-        assert_eq!(serde_json::json!(told), expected);
+        assert_eq!(serde_json::json!(event), expected);
     }
 }

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::actors::ActorView;
 use super::chunks::{ChunkState, ChunkView};
+use super::distributions::Distributions;
 use super::notices::State;
-use super::series::Point;
-use super::spread::Spread;
+use super::timeline::Point;
 use super::{Counters, Phase, Snapshot};
 
 /// Which run it is.
@@ -74,7 +74,7 @@ pub struct View {
     /// Warnings of the records written.
     pub warnings: BTreeMap<&'static str, u64>,
     /// The run over time.
-    pub series: Vec<Point>,
+    pub timeline: Vec<Point>,
     /// The manifest, once it is published.
     pub provenance: Option<Value>,
 }
@@ -137,9 +137,9 @@ pub struct StratumView {
     pub validated: u64,
     /// Valid records taken.
     pub written: u64,
-    /// How the records are spread.
+    /// Distributions of the records by turns, bytes and tokens.
     #[serde(flatten)]
-    pub spread: Spread,
+    pub distributions: Distributions,
 }
 
 /// Something that did not go as planned.
@@ -187,7 +187,7 @@ impl Counters {
                 candidates: now.candidates,
                 validated: now.validated,
                 written: now.written,
-                spread: counters.spread(),
+                distributions: counters.distributions(),
             });
         View {
             version: env!("CARGO_PKG_VERSION"),
@@ -221,7 +221,7 @@ impl Counters {
             events: now.events,
             invalid: findings.invalid,
             warnings: findings.warnings,
-            series: self.series.points(),
+            timeline: self.timeline.points(),
             provenance: self.provenance.get().cloned(),
         }
     }

@@ -25,7 +25,7 @@ const READER: Clause = Clause("a reader finds what was committed, and nothing el
 ///
 /// | of | clause |
 /// |---|---|
-/// | a sink | it says where it is and how long a block is (more than nothing), always the same; `patience` is none or more than nothing |
+/// | a sink | it says where it is and how long a block is (more than nothing), always the same; `operation_timeout` is none or more than nothing |
 /// | files | a file is its blocks, in whatever order they were staged, from several uploaders at once |
 /// | | it is not there before its commit, and never half |
 /// | | it is exactly the blocks of its commit: nothing that was staged before for the same name |
@@ -77,19 +77,26 @@ impl Place<'_> {
     }
 
     fn settings(self) -> Verdict {
-        let told = |sink: &dyn DatasetSink| (sink.location(), sink.block_bytes(), sink.patience());
+        let reported = |sink: &dyn DatasetSink| {
+            (
+                sink.location(),
+                sink.block_bytes(),
+                sink.operation_timeout(),
+            )
+        };
         let sink = (self.make)();
-        let (location, block_bytes, patience) = told(&*sink);
+        let (location, block_bytes, operation_timeout) = reported(&*sink);
         SETTINGS.check(!location.trim().is_empty(), || {
             "location() is empty".to_owned()
         })?;
         SETTINGS.check(block_bytes > 0, || "block_bytes() is 0".to_owned())?;
-        SETTINGS.check(patience.is_none_or(|patience| !patience.is_zero()), || {
-            "patience() is no time at all; None is the usual time".to_owned()
-        })?;
+        SETTINGS.check(
+            operation_timeout.is_none_or(|operation_timeout| !operation_timeout.is_zero()),
+            || "operation_timeout() is no time at all; None is the usual time".to_owned(),
+        )?;
         for (which, again) in [("the same", &sink), ("another", &(self.make)())] {
-            let again = told(&**again);
-            let first = (location.clone(), block_bytes, patience);
+            let again = reported(&**again);
+            let first = (location.clone(), block_bytes, operation_timeout);
             SETTINGS.check(again == first, || {
                 format!("{which} sink, asked again, says {again:?}; at first it said {first:?}")
             })?;

@@ -38,7 +38,7 @@ use chunks::Kit;
 /// | | if the survey says `closed`, all rows of a conversation are in one chunk |
 /// | | dropped half-way it leaves the source as it was |
 /// | | what the [`RowSink`](crate::source::RowSink) refuses ends it with that error, and nothing more is written |
-/// | | a certificate counts what was delivered |
+/// | | a chunk checksum counts what was delivered |
 /// | [`RowBlock`](crate::source::RowBlock) | every line ends with a newline, but for the last of a fetch |
 /// | | lines are numbered from 1, one block behind the other, in a file as they stand there |
 /// | | `is_utf8` is true only if it is |
@@ -61,7 +61,7 @@ pub async fn source_conformance(make: impl Fn() -> Box<dyn ConversationSource>) 
 /// | | the same census whenever it is fetched, also of the halves |
 /// | [`Pass::Ranks`](crate::source::Pass) | exactly the conversations of the ranks that are asked for, and their rows as in `Pass::All` |
 /// | | `delivered` has each of them once, the rejected ones too, as the census tells them |
-/// | both | the certificate counts the conversations and sums their hashes |
+/// | both | the chunk checksum counts the conversations and sums their hashes |
 ///
 /// `selection` is the one that the source was made with, as it decides which ranks there are.
 ///

@@ -366,10 +366,10 @@ fn check_records(
     let codes: BTreeSet<&String> = manifest.warnings.keys().chain(warnings.keys()).collect();
     for code in codes {
         let count = |of: &BTreeMap<String, u64>| of.get(code).copied().unwrap_or(0);
-        let (told, found) = (count(&manifest.warnings), count(&warnings));
+        let (reported, found) = (count(&manifest.warnings), count(&warnings));
         // A rule of somebody's own is not here to be asked again.
-        if found != told && !manifest.rules.contains_key(code) {
-            let what = format!("the warning {code} is counted {told} times, there are {found}");
+        if found != reported && !manifest.rules.contains_key(code) {
+            let what = format!("the warning {code} is counted {reported} times, there are {found}");
             report.find(MANIFEST, what);
         }
     }

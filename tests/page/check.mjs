@@ -136,7 +136,7 @@ function agree(view, page, isReport) {
   const written = view.strata.reduce((all, s) => all + s.written, 0);
   const figures = { chunks: view.totals.chunks_done, read: view.totals.bytes, 'in-flight': view.in_flight.now, written };
   for (const [name, value] of Object.entries(figures)) must(page.figures[name] === String(value), `the figure ${name} is ${page.figures[name]}, the view has ${value}`);
-  if (view.series.length > 1) must(page.lines.length === 2 && page.lines.every((d) => !/NaN|Infinity/.test(d)), 'the throughput has not two lines of numbers');
+  if (view.timeline.length > 1) must(page.lines.length === 2 && page.lines.every((d) => !/NaN|Infinity/.test(d)), 'the throughput has not two lines of numbers');
   must(page.wires > 6, 'the pipeline has no arrows');
   if (!isReport) return;
   same('invalid reasons and warnings', page.tallies, Object.entries(view.invalid).concat(Object.entries(view.warnings)).map(([name, n]) => [name, count(n)]));
@@ -210,7 +210,7 @@ function earlier(view, part) {
     chunks: part < 0.5 ? view.chunks.filter((c) => !view.chunks.some((p) => p.into?.includes(c.name))).map((c) => ({ name: c.name, state: 'waiting', attempts: 0 })) : view.chunks,
     actors: view.actors.map((a) => ({ ...a, done: less(a.done) })), totals: scaled(view.totals),
     strata: view.strata.map((s) => ({ ...s, candidates: less(s.candidates), validated: less(s.validated), written: less(s.written) })),
-    recent: view.recent.slice(0, less(view.recent.length)), series: view.series.slice(0, less(view.series.length)),
+    recent: view.recent.slice(0, less(view.recent.length)), timeline: view.timeline.slice(0, less(view.timeline.length)),
   };
 }
 
@@ -273,7 +273,7 @@ function manyChunks(view) {
 const EMPTY = {
   version: '', run: { id: '', dataset: 'nothing yet', location: '', fingerprint: '', started_at: '' }, state: 'failed', error: null, phase: 'starting', elapsed_ms: 0, eta_ms: null,
   chunks: [], actors: [], queues: [], in_flight: { now: 0, most: 0, budget: 0 }, totals: { rows: 0, bytes: 0, chunks_done: 0 }, strata: [], events: {}, recent: [],
-  invalid: {}, warnings: {}, series: [], provenance: null,
+  invalid: {}, warnings: {}, timeline: [], provenance: null,
 };
 
 async function checkSample(browser, screenshots) {

@@ -8,10 +8,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod behaviour;
 mod run;
 mod sink;
 mod source;
-mod temper;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

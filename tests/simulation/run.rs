@@ -11,7 +11,7 @@ use gleaner::config;
 use gleaner::config::settings::Settings;
 use gleaner::domain::chunk::HashChunk;
 use gleaner::fault::{
-    FaultPlan, FaultySink, FaultySource, Injected, Injector, Kind, Site, Stage, Struck,
+    FaultPlan, FaultySink, FaultySource, FiredFault, Injected, Injector, Kind, Site, Stage,
 };
 use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunError, RunParts, RunReport};
@@ -21,10 +21,10 @@ use gleaner::telemetry::{Counters, Telemetry};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::behaviour::SourceBehaviour;
 use crate::sink::SimSink;
 use crate::source::{Memory, SimSource, struck};
 use crate::support::{Dataset, assert_same_records};
-use crate::temper::Temper;
 use crate::world::World;
 
 /// `workers.patience` of all runs: the time of a lease.
@@ -46,7 +46,7 @@ const STARTS: u64 = 40;
 /// What a simulation saw. Two of one seed are equal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
-    pub struck: Vec<Struck>,
+    pub struck: Vec<FiredFault>,
     pub events: BTreeMap<String, u64>,
     pub starts: u64,
     pub virtual_time: Duration,
@@ -104,7 +104,7 @@ struct Setting<'a> {
     folder: tempfile::TempDir,
     sink: SimSink,
     injector: Arc<Injector>,
-    temper: Temper,
+    behaviour: SourceBehaviour,
     memory: Arc<Memory>,
     /// Nothing goes wrong but what the source does by itself.
     strict: bool,
@@ -129,20 +129,20 @@ async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, Stri
         false => tempfile::tempdir(),
     };
     let mut settings = world.settings(seed);
-    let temper = Temper::of(
+    let behaviour = SourceBehaviour::of(
         seed,
         world,
         settings.chunks.count.get(),
         &settings.selection,
     );
-    settings.chunks.allow_missing = temper.allow_missing;
+    settings.chunks.allow_missing = behaviour.allow_missing;
     let setting = Setting {
         world,
         settings,
         folder: folder.expect("a folder"),
         sink: SimSink::default(),
         injector: Arc::new(injector),
-        temper,
+        behaviour,
         memory: Arc::default(),
         strict: plan.faults().is_empty(),
     };
@@ -274,9 +274,9 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
         for what in ["rebuilds", "restarts", "late_results"] {
             at_most(what, 0)?;
         }
-        let stale = setting.temper.stale.as_ref();
+        let stale = setting.behaviour.stale.as_ref();
         let is_stubborn = stale.is_some_and(|stale| stale.until > 2);
-        let is_ill = setting.temper.ill.is_some();
+        let is_ill = setting.behaviour.ill.is_some();
         if seen.starts > 1 + u64::from(is_stubborn) + u64::from(is_ill) {
             return Err(format!("{} starts: {:?}", seen.starts, seen.errors));
         }
@@ -286,12 +286,12 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
     if again > distrusted {
         return Err(format!("{again} sealed chunks were fetched again"));
     }
-    let lease = setting.temper.lease(LEASE);
+    let lease = setting.behaviour.lease(LEASE);
     let others = seen.struck.len() as u64 - hangs - jumps;
     // They are given three times as long: see `Supervisor::check_pulses`.
     let patient =
         of(|site, kind| kind == Kind::Hang && matches!(site.stage(), Stage::Dedup | Stage::Sample));
-    let prompt = setting.temper.needs(seen.events["splits"])
+    let prompt = setting.behaviour.needs(seen.events["splits"])
         + QUIET * seen.starts as u32
         + (lease + QUIET) * hangs as u32
         + 2 * lease * patient as u32
@@ -330,7 +330,7 @@ async fn start(
         selection: settings.selection.clone(),
         folder: input,
         sealed: work_dir.chunks(),
-        temper: setting.temper.clone(),
+        behaviour: setting.behaviour.clone(),
         memory: Arc::clone(&setting.memory),
         fetchers: settings.workers.fetchers.get(),
         strict: setting.strict,
@@ -387,10 +387,13 @@ fn finish(setting: &Setting<'_>, report: &RunReport, seen: &mut Seen) {
     setting.sink.write_to(&out);
     let missing = &report.manifest.chunks.missing;
     let missing: Vec<HashChunk> = missing.iter().map(|name| chunk(name)).collect();
-    let allowed = setting.temper.allow_missing;
+    let allowed = setting.behaviour.allow_missing;
     assert!(missing.len() <= allowed as usize, "{missing:?} are missing");
-    if let Some((doomed, _)) = setting.temper.doomed {
-        assert!(missing.contains(&doomed), "{missing:?} are missing");
+    if let Some((permanently_failing, _)) = setting.behaviour.permanently_failing {
+        assert!(
+            missing.contains(&permanently_failing),
+            "{missing:?} are missing"
+        );
     }
     let expected = setting.world.expected_without(&missing);
     assert_same_records(&Dataset::read(&out), &expected);

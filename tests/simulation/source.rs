@@ -10,19 +10,21 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::domain::chunk::{Chunk, HashChunk, Piece};
 use gleaner::domain::rank::Ranker;
-use gleaner::domain::selector::Certificate;
+use gleaner::domain::selector::ChunkChecksum;
 use gleaner::domain::stratum::Selection;
 use gleaner::domain::timestamp;
 use gleaner::fault::{Injector, Kind, Site};
 use gleaner::source::kusto::error::{Failure, KustoError, Purpose};
 use gleaner::source::{
-    ConversationSource, Delivered, FetchOrder, InputStamp, Pass, Place, RowBlock, RowForm, RowSink,
-    SourceError, Survey,
+    ConversationSource, Delivered, FetchOrder, InputFingerprint, Pass, Place, RowBlock, RowForm,
+    RowSink, SourceError, Survey,
 };
 use tokio::time::Instant;
 
+use crate::behaviour::{
+    Change, PATIENCE, SILENCE, SLOW, STORM, SourceBehaviour, TIMEOUT, TRANSIENT_FAILURES, WISH,
+};
 use crate::support::reference::hash;
-use crate::temper::{Change, ILL, PATIENCE, SILENCE, SLOW, STORM, TIMEOUT, Temper, WISH};
 use crate::world::{Delivery, SimRow, World};
 
 /// Rows in a block.
@@ -73,7 +75,7 @@ pub struct SimSource {
     pub folder: PathBuf,
     /// Where chunks are sealed.
     pub sealed: PathBuf,
-    pub temper: Temper,
+    pub behaviour: SourceBehaviour,
     pub memory: Arc<Memory>,
     /// How many there are.
     pub fetchers: usize,
@@ -108,13 +110,13 @@ impl SimSource {
 
     /// What is known of the conversation that changes, as long as a census tells the old.
     fn change(&self, key: &[u8]) -> Option<&Change> {
-        let stale = self.temper.stale.as_ref();
+        let stale = self.behaviour.stale.as_ref();
         let stale = stale.filter(|stale| stale.key == key)?;
         (self.memory.lock().changed < stale.until).then_some(&stale.change)
     }
 
     fn is_stale(&self, key: &[u8]) -> bool {
-        let stale = self.temper.stale.as_ref();
+        let stale = self.behaviour.stale.as_ref();
         stale.is_some_and(|stale| stale.key == key)
     }
 
@@ -149,22 +151,22 @@ impl SimSource {
         let is_census = order.pass == Pass::Census;
         let memory = &mut *self.memory.lock();
         let mut counts = || *memory.failed.entry(named(order)).or_default() += 1;
-        if let Some((doomed, payloads_only)) = self.temper.doomed
-            && (doomed == chunk || doomed.is_above(&chunk))
+        if let Some((permanently_failing, payloads_only)) = self.behaviour.permanently_failing
+            && (permanently_failing == chunk || permanently_failing.is_ancestor_of(&chunk))
             && (is_payload || !is_census || !payloads_only)
         {
             counts();
             return Some(Failure::Server("never".to_owned()));
         }
-        if self.temper.ill == Some(chunk) && memory.ill < ILL {
+        if self.behaviour.ill == Some(chunk) && memory.ill < TRANSIENT_FAILURES {
             memory.ill += 1;
             counts();
             return Some(Failure::Server("not yet".to_owned()));
         }
-        if self.temper.storm == Some(chunk) && memory.refused < STORM {
+        if self.behaviour.storm == Some(chunk) && memory.refused < STORM {
             memory.refused += 1;
             let now = Instant::now();
-            let retry_after = self.temper.wishes.then_some(WISH);
+            let retry_after = self.behaviour.wishes.then_some(WISH);
             memory.shut = retry_after.map(|wish| (now, now + wish));
             return Some(Failure::Throttled {
                 retry_after,
@@ -172,7 +174,7 @@ impl SimSource {
             });
         }
         let keys: BTreeSet<_> = rows.iter().map(|row| &row.key).collect();
-        let capacity = self.temper.capacity?;
+        let capacity = self.behaviour.capacity?;
         (keys.len() > capacity).then(|| match kind_of_failure(chunk) {
             0 => Failure::TooLarge("too many rows".to_owned()),
             1 => Failure::Runaway("too many bytes".to_owned()),
@@ -246,7 +248,7 @@ impl SimSource {
         chunk: HashChunk,
         sink: &mut dyn RowSink,
     ) -> Result<(), SourceError> {
-        let stale = self.temper.stale.as_ref();
+        let stale = self.behaviour.stale.as_ref();
         let Some(stale) = stale.filter(|stale| chunk.holds(&stale.key)) else {
             return Ok(());
         };
@@ -273,15 +275,17 @@ impl SimSource {
 
     /// Whether a chunk shall come slowly; where the source has asked for patience it needs it now.
     async fn be_slow(&self, order: &FetchOrder, chunk: HashChunk, blocks: usize) -> bool {
-        let is_slow = self.temper.slow.is_some_and(|slow| {
-            (slow == chunk || slow.is_above(&chunk)) && order.pass != Pass::Census && blocks > 1
+        let is_slow = self.behaviour.slow.is_some_and(|slow| {
+            (slow == chunk || slow.is_ancestor_of(&chunk))
+                && order.pass != Pass::Census
+                && blocks > 1
         });
         let is_slow = is_slow && {
             let slow = &mut self.memory.lock().slow;
             *slow += 1;
             *slow <= 2
         };
-        if is_slow && self.temper.patient {
+        if is_slow && self.behaviour.patient {
             tokio::time::sleep(SILENCE).await;
         }
         is_slow
@@ -316,7 +320,7 @@ impl SimSource {
     /// What no run may ask for.
     fn insist(&self, order: &FetchOrder) {
         let memory = &mut *self.memory.lock();
-        let most = self.temper.at_once.unwrap_or(self.fetchers);
+        let most = self.behaviour.at_once.unwrap_or(self.fetchers);
         let at_once = memory.active.len();
         assert!(at_once <= most.min(self.fetchers), "{at_once} at once");
         let Chunk::Hash(chunk) = order.chunk else {
@@ -325,9 +329,13 @@ impl SimSource {
         if let Pass::All | Pass::Census = order.pass {
             let is_sealed = sealed(&self.sealed, chunk, &order.pass);
             // A census that is taken again was sealed before.
-            let is_retake = self.temper.stale.is_some() && memory.changed >= 2;
+            let is_retake = self.behaviour.stale.is_some() && memory.changed >= 2;
             memory.again += u32::from(is_sealed && !is_retake);
-            let stale = self.temper.stale.as_ref().filter(|stale| stale.until == 2);
+            let stale = self
+                .behaviour
+                .stale
+                .as_ref()
+                .filter(|stale| stale.until == 2);
             if self.strict && is_sealed && stale.is_some() {
                 assert_eq!(memory.changed, 2, "{} is doubted too long", order.chunk);
             }
@@ -342,7 +350,7 @@ impl SimSource {
             let is_before = now <= since + Duration::from_millis(100);
             assert!(is_before || now >= until, "asked too soon");
         }
-        if self.temper.stale.is_none() && self.temper.ill.is_none() {
+        if self.behaviour.stale.is_none() && self.behaviour.ill.is_none() {
             let failed = memory.failed.get(&named(order)).copied();
             assert_eq!(order.attempt, 1 + failed.unwrap_or(0), "{}", order.chunk);
         }
@@ -435,8 +443,8 @@ impl ConversationSource for SimSource {
                     })
                 });
                 let mut survey = Survey::of(pieces.collect(), false);
-                survey.stamp = files
-                    .map(|(name, bytes)| InputStamp {
+                survey.input_fingerprints = files
+                    .map(|(name, bytes)| InputFingerprint {
                         path: self.folder.join(name),
                         bytes: bytes.len() as u64,
                         modified_ns: 0,
@@ -451,8 +459,8 @@ impl ConversationSource for SimSource {
                 survey
             }
         };
-        survey.at_once = self.temper.at_once;
-        survey.patience = self.temper.asks_patience().then_some(PATIENCE);
+        survey.max_concurrency = self.behaviour.at_once;
+        survey.operation_timeout = self.behaviour.asks_patience().then_some(PATIENCE);
         async move { Ok(survey) }.boxed()
     }
 
@@ -460,7 +468,7 @@ impl ConversationSource for SimSource {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let what = (order.chunk, order.pass == Pass::Census);
             let is_new = self.memory.lock().active.insert(what);

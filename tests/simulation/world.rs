@@ -7,9 +7,9 @@ use gleaner::config::{self, Layers, settings::Settings};
 use gleaner::domain::chunk::HashChunk;
 use serde_json::value::RawValue;
 
+use crate::behaviour::draw;
 use crate::support::corpus;
 use crate::support::reference::{Asked, Outcome, evaluate, hash};
-use crate::temper::draw;
 
 /// How many populations there are.
 pub const WORLDS: u64 = 16;

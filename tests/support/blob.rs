@@ -158,12 +158,12 @@ impl<'a> Blob<'a> {
 
     /// Publishes with the same command, and what is there is what a folder would have got.
     #[track_caller]
-    pub fn finishes(&self, expected: &str, told: &str) -> Run {
+    pub fn finishes(&self, expected: &str, reported: &str) -> Run {
         let run = self.export(&[]);
         run.expect(0);
-        assert_eq!(digest(&run), expected, "{told}");
+        assert_eq!(digest(&run), expected, "{reported}");
         self.verify(&[]).expect(0);
-        assert!(!self.has(".claim.json"), "{told}: the claim is left");
+        assert!(!self.has(".claim.json"), "{reported}: the claim is left");
         run
     }
 }

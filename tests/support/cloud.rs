@@ -49,7 +49,7 @@ impl Cloud {
             .stdout(Stdio::piped())
             .spawn()
             .expect("Python");
-        let told: serde_json::Value =
+        let reported: serde_json::Value =
             serde_json::from_str(&line(&mut logins, |_| true)).expect("JSON");
         let main = "/node_modules/azurite/dist/src/blob/main.js";
         let mut storage = Command::new("node")
@@ -77,9 +77,9 @@ impl Cloud {
         let address = address.trim().trim_end_matches('.');
         Self {
             endpoint: format!("{address}/devstoreaccount1"),
-            authority: format!("https://127.0.0.1:{}", told["port"]),
+            authority: format!("https://127.0.0.1:{}", reported["port"]),
             ca: sandbox.path("ca.pem"),
-            token: told["token"].as_str().expect("a token").to_owned(),
+            token: reported["token"].as_str().expect("a token").to_owned(),
             logins,
             storage,
         }

@@ -183,7 +183,8 @@ fn exchange(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<()> 
         }
         _ => {}
     }
-    if header(&head, "x-ms-content-crc64").is_some_and(|told| told != base64(crc64(&body))) {
+    if header(&head, "x-ms-content-crc64").is_some_and(|reported| reported != base64(crc64(&body)))
+    {
         return answer(&mut client, 400, "Crc64Mismatch", false);
     }
     let mut service = TcpStream::connect(host())?;

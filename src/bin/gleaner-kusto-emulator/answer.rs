@@ -15,7 +15,7 @@ pub enum Query {
     /// Ids, turn counts, last timestamps.
     Census,
     /// Their count and checksum.
-    Certificate,
+    ChunkChecksum,
     /// Their counts by residue and turns.
     Plan,
     /// Whole conversations.
@@ -30,7 +30,7 @@ impl Query {
     pub fn name(self) -> &'static str {
         match self {
             Self::Census => "census",
-            Self::Certificate => "certificate",
+            Self::ChunkChecksum => "chunk_checksum",
             Self::Plan => "plan",
             Self::Payload { .. } => "payload",
         }
@@ -155,7 +155,7 @@ fn kind(body: &str) -> Option<Query> {
     let census = shipped("sft_census_hash_chunked.kql")?;
     let bodies = [
         (census.clone(), Query::Census),
-        (format!("{census}\n{CERTIFICATE}"), Query::Certificate),
+        (format!("{census}\n{CERTIFICATE}"), Query::ChunkChecksum),
         (format!("{census}\n{COUNTS}"), Query::Plan),
         (
             shipped("sft_candidates_hash_chunked.kql")?,

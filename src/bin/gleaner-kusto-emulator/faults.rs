@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [[fault]]
-//! query = "payload"        # census, certificate, payload, plan, any
+//! query = "payload"        # census, chunk_checksum, payload, plan, any
 //! chunk = "40-7"           # only of this chunk; absent: of any
 //! nth = 1                  # from the first such request on ...
 //! times = 2                # ... two of them; 0: all

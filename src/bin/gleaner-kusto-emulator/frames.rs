@@ -20,12 +20,12 @@ pub struct Form {
     /// `results_v2_newlines_between_frames`
     pub newlines: bool,
     /// `results_error_reporting_placement`
-    pub placement: Placement,
+    pub placement: StratumFill,
 }
 
 /// Where errors are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Placement {
+pub enum StratumFill {
     /// Among the rows.
     #[default]
     InData,
@@ -52,7 +52,7 @@ fn columns(query: Query) -> &'static [(&'static str, &'static str)] {
             ("turnCount", "long"),
             ("lastTimestamp", "datetime"),
         ],
-        Query::Certificate => &[("conversations", "long"), ("checksum", "long")],
+        Query::ChunkChecksum => &[("conversations", "long"), ("checksum", "long")],
         Query::Plan => &[
             ("residue", "long"),
             ("turnCount", "long"),
@@ -107,7 +107,7 @@ fn rows<'a>(
                 .map(touch)
                 .map(|header| json!([header.id, header.turns, header.last]).to_string()),
         ),
-        Query::Certificate => {
+        Query::ChunkChecksum => {
             let (mut count, mut sum) = (0u64, 0i64);
             for header in found {
                 count += 1;
@@ -208,7 +208,7 @@ impl Writer<'_> {
         let error = self.fault.and_then(one_api);
         let in_data = error
             .clone()
-            .filter(|_| self.form.placement == Placement::InData || self.is(Kind::PartialInData));
+            .filter(|_| self.form.placement == StratumFill::InData || self.is(Kind::PartialInData));
         let rows = self.disturbed(rows(telemetry, asked, self.is(Kind::Changed)), asked);
         let mut count = 0u64;
         if !self.form.fragments {
@@ -257,7 +257,7 @@ impl Writer<'_> {
         let count = count + u64::from(self.is(Kind::WrongRowCount));
         let mut completion =
             json!({"FrameType": "TableCompletion", "TableId": 1, "RowCount": count});
-        if let Some(error) = error.filter(|_| self.form.placement == Placement::EndOfTable) {
+        if let Some(error) = error.filter(|_| self.form.placement == StratumFill::EndOfTable) {
             completion["OneApiErrors"] = json!([error]);
         }
         self.frame(&completion)

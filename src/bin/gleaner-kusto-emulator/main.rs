@@ -39,7 +39,7 @@ struct Arguments {
     /// Requests that fail, and how: a TOML file of rules such as
     ///
     /// [[fault]]
-    /// query = "payload"   # census, certificate, payload, plan, any
+    /// query = "payload"   # census, chunk_checksum, payload, plan, any
     /// chunk = "40-7"      # absent: of any chunk
     /// nth = 1             # from the first such request on ...
     /// times = 2           # ... two of them; 0: all

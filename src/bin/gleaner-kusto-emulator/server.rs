@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::answer::Asked;
 use crate::faults::{Fault, Faults, Kind};
-use crate::frames::{Form, Placement, Writer};
+use crate::frames::{Form, StratumFill, Writer};
 use crate::telemetry::Telemetry;
 
 /// The largest request.
@@ -128,9 +128,9 @@ fn form(request: &Value) -> Form {
         fragments: is("results_v2_fragment_primary_tables"),
         newlines: is("results_v2_newlines_between_frames"),
         placement: match options["results_error_reporting_placement"].as_str() {
-            Some("end_of_table") => Placement::EndOfTable,
-            Some("end_of_dataset") => Placement::EndOfDataset,
-            _ => Placement::InData,
+            Some("end_of_table") => StratumFill::EndOfTable,
+            Some("end_of_dataset") => StratumFill::EndOfDataset,
+            _ => StratumFill::InData,
         },
     }
 }

@@ -18,7 +18,7 @@ use reqwest::redirect::Policy;
 
 use super::SHA256;
 use super::failure::{Meaning, meaning};
-use super::patience::{Patience, WholeAnswers};
+use super::retry_policy::{DeadlineRetryPolicy, WholeAnswers};
 use crate::azure;
 use crate::config::settings::{AzureBlob, BlobCredential};
 
@@ -26,7 +26,7 @@ use crate::config::settings::{AzureBlob, BlobCredential};
 const SAS_VARIABLE: &str = "AZURE_STORAGE_SAS_TOKEN";
 
 /// How long the first request may fail: a misspelt account must be told at once.
-const PROBE_PATIENCE: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A container and the folder in it that datasets go to.
 pub struct Container {
@@ -79,10 +79,10 @@ impl Container {
             false => http,
         };
         let http = http.build().map_err(|_| "no client can be made")?;
-        let client = |patience: Duration| {
+        let client = |timeout: Duration| {
             let options = BlobServiceClientOptions {
                 client_options: ClientOptions {
-                    retry: RetryOptions::custom(Arc::new(Patience::new(patience))),
+                    retry: RetryOptions::custom(Arc::new(DeadlineRetryPolicy::new(timeout))),
                     per_try_policies: vec![Arc::new(WholeAnswers)],
                     transport: Some(Transport::new(Arc::new(http.clone()))),
                     ..ClientOptions::default()
@@ -102,7 +102,7 @@ impl Container {
             location: location.trim_end_matches('/').to_owned(),
             prefix,
             patient: client(settings.patience)?,
-            probe: client(settings.patience.min(PROBE_PATIENCE))?,
+            probe: client(settings.patience.min(PROBE_TIMEOUT))?,
         })
     }
 
@@ -118,7 +118,7 @@ impl Container {
     }
 
     /// Where a file is, for a person.
-    pub fn told(&self, dataset: &str, path: &str) -> String {
+    pub fn display_path(&self, dataset: &str, path: &str) -> String {
         format!("{}/{dataset}/{path}", self.location)
     }
 

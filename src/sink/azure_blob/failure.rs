@@ -96,15 +96,15 @@ fn hint(error: &azure_core::Error) -> &'static str {
 
 /// An error of the connection with its causes. The address is left out: a signature may be in it.
 fn connection(error: &azure_core::Error) -> String {
-    let told = causes(error).filter_map(|cause| match cause.is::<reqwest::Error>() {
+    let causes_text = causes(error).filter_map(|cause| match cause.is::<reqwest::Error>() {
         true => is_timeout(cause).then(|| "timed out".to_owned()),
         false => Some(redacted(&cause.to_string())),
     });
-    let mut told: Vec<String> = told.collect();
-    told.dedup();
-    match told.is_empty() {
+    let mut causes_text: Vec<String> = causes_text.collect();
+    causes_text.dedup();
+    match causes_text.is_empty() {
         true => redacted(&error.to_string()),
-        false => told.join(": "),
+        false => causes_text.join(": "),
     }
 }
 
@@ -137,9 +137,9 @@ mod tests {
     #[test]
     fn a_signature_is_left_out() {
         let text = "error for url (https://a.blob.core.windows.net/c/b?sv=1&sig=abc%3D) what?\n no";
-        let told = redacted(text);
-        assert!(!told.contains("abc"), "{told}");
-        assert!(told.ends_with("what? no"), "{told}");
+        let causes_text = redacted(text);
+        assert!(!causes_text.contains("abc"), "{causes_text}");
+        assert!(causes_text.ends_with("what? no"), "{causes_text}");
         assert_eq!(redacted("a sv=1&sig=abc b"), "a ... b");
     }
 }

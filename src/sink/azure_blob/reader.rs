@@ -60,15 +60,15 @@ impl BlobDataset {
         let asked = self.container.properties(&self.dataset, path);
         self.runtime
             .block_on(asked)
-            .map_err(|error| self.told(path, &error))
+            .map_err(|error| self.describe_error(path, &error))
     }
 
-    fn told(&self, path: &str, error: &azure_core::Error) -> io::Error {
-        told(self.container.told(&self.dataset, path), error)
+    fn describe_error(&self, path: &str, error: &azure_core::Error) -> io::Error {
+        describe_error(self.container.display_path(&self.dataset, path), error)
     }
 }
 
-fn told(path: String, error: &azure_core::Error) -> io::Error {
+fn describe_error(path: String, error: &azure_core::Error) -> io::Error {
     match failed("read", path, error) {
         SinkError::Remote { reason, hint, .. } => io::Error::other(format!("{reason}; {hint}")),
         other => io::Error::other(other),
@@ -83,7 +83,7 @@ impl DatasetReader for BlobDataset {
     fn files(&self) -> io::Result<Vec<String>> {
         let prefix = self.container.name(&self.dataset, "");
         let listed = self.runtime.block_on(self.container.list(&prefix));
-        let mut files = listed.map_err(|error| self.told("", &error))?;
+        let mut files = listed.map_err(|error| self.describe_error("", &error))?;
         files.retain(|path| !path.split('/').any(|part| part.starts_with('.')));
         Ok(files)
     }
@@ -109,9 +109,11 @@ impl DatasetReader for BlobDataset {
         };
         let download = self.runtime.block_on(blob.download(Some(options)));
         Ok(Box::new(BlobFile {
-            body: download.map_err(|error| self.told(path, &error))?.body,
+            body: download
+                .map_err(|error| self.describe_error(path, &error))?
+                .body,
             piece: Bytes::new(),
-            path: self.container.told(&self.dataset, path),
+            path: self.container.display_path(&self.dataset, path),
             runtime: Arc::clone(&self.runtime),
         }))
     }
@@ -131,7 +133,7 @@ impl Read for BlobFile {
             match self.runtime.block_on(self.body.try_next()) {
                 Ok(Some(piece)) => self.piece = piece,
                 Ok(None) => return Ok(0),
-                Err(error) => return Err(told(self.path.clone(), &error)),
+                Err(error) => return Err(describe_error(self.path.clone(), &error)),
             }
         }
         let n = buffer.len().min(self.piece.len());

@@ -82,7 +82,7 @@ async fn what_was_sent_is_not_sent_again() {
         .commit(other)
         .await
         .expect_err("something else is there");
-    assert!(matches!(refused, SinkError::Foreign { .. }), "{refused:?}");
+    assert!(matches!(refused, SinkError::Conflict { .. }), "{refused:?}");
     assert!(refused.to_string().contains("some/prefix/d/a.json"));
 }
 

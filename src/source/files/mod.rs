@@ -15,10 +15,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    BlockReader, ConversationSource, FetchOrder, InputStamp, RowSink, SourceError, Survey,
+    BlockReader, ConversationSource, FetchOrder, InputFingerprint, RowSink, SourceError, Survey,
 };
 use crate::domain::chunk::{Chunk, Piece};
-use crate::domain::selector::Certificate;
+use crate::domain::selector::ChunkChecksum;
 use crate::runtime::blocking;
 
 mod compressed;
@@ -41,7 +41,7 @@ pub struct FilesSource {
     pieces: NonZeroU32,
     max_record: u64,
     /// Found by the survey, which comes before any fetch.
-    inputs: Arc<OnceLock<Vec<InputStamp>>>,
+    inputs: Arc<OnceLock<Vec<InputFingerprint>>>,
     large: LargeRow,
 }
 
@@ -65,7 +65,7 @@ impl FilesSource {
     fn survey_now(&self) -> Result<Survey, SourceError> {
         let mut inputs = Vec::new();
         for path in discover(&self.paths)? {
-            inputs.push(stamp(&path)?);
+            inputs.push(fingerprint(&path)?);
         }
         let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
         let piece = (bytes.div_ceil(u64::from(self.pieces.get()))).max(SMALLEST_PIECE);
@@ -75,10 +75,10 @@ impl FilesSource {
                 chunks.push(Chunk::Piece(Piece { file, start, end }));
             }
         }
-        let stamp = self.inputs.get_or_init(|| inputs).clone();
+        let input_fingerprints = self.inputs.get_or_init(|| inputs).clone();
         Ok(Survey {
             bytes: Some(bytes),
-            stamp,
+            input_fingerprints,
             ..Survey::of(chunks, false)
         })
     }
@@ -106,7 +106,7 @@ impl FilesSource {
         })
     }
 
-    fn input(&self, piece: Piece) -> Result<&InputStamp, SourceError> {
+    fn input(&self, piece: Piece) -> Result<&InputFingerprint, SourceError> {
         let inputs = self.inputs.get();
         inputs
             .and_then(|inputs| inputs.get(piece.file as usize))
@@ -120,7 +120,7 @@ impl FilesSource {
             path: input.path.clone(),
             what: what.to_owned(),
         };
-        let now = stamp(&input.path).map_err(|error| match error {
+        let now = fingerprint(&input.path).map_err(|error| match error {
             SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound => {
                 changed("it is not there any more")
             }
@@ -139,7 +139,7 @@ fn unknown(piece: Piece) -> SourceError {
 }
 
 /// How a file is cut: units from and to.
-fn cuts(input: &InputStamp, piece: u64) -> Result<Vec<(u64, u64)>, SourceError> {
+fn cuts(input: &InputFingerprint, piece: u64) -> Result<Vec<(u64, u64)>, SourceError> {
     Ok(match discover::kind_of(&input.path) {
         Some(FileKind::Plain) => {
             let pieces = input.bytes.div_ceil(piece).max(1);
@@ -151,13 +151,13 @@ fn cuts(input: &InputStamp, piece: u64) -> Result<Vec<(u64, u64)>, SourceError> 
     })
 }
 
-fn stamp(path: &Path) -> Result<InputStamp, SourceError> {
+fn fingerprint(path: &Path) -> Result<InputFingerprint, SourceError> {
     let io = |error| SourceError::Io {
         path: path.to_owned(),
         error,
     };
     let metadata = fs::metadata(path).map_err(io)?;
-    Ok(InputStamp {
+    Ok(InputFingerprint {
         path: path.to_owned(),
         bytes: metadata.len(),
         modified_ns: modified_ns(&metadata).map_err(io)?,
@@ -198,7 +198,7 @@ impl ConversationSource for FilesSource {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let Chunk::Piece(piece) = order.chunk else {
                 return Err(SourceError::NoInput(format!(

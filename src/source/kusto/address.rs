@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn no_secret_of_an_address_is_told() {
-        for (address, told) in [
+        for (address, reported) in [
             (
                 "https://a.kusto.windows.net/x/y",
                 "https://a.kusto.windows.net/x/y",
@@ -47,7 +47,7 @@ mod tests {
             ("me:hush@a.net", "a.net"),
             ("", ""),
         ] {
-            assert_eq!(without_secrets(address), told);
+            assert_eq!(without_secrets(address), reported);
         }
     }
 }

@@ -161,16 +161,17 @@ async fn scope(client: &Client, cluster: &Url) -> Result<String, Failure> {
     // At the root of the host, whatever path the cluster has.
     let mut address = cluster.clone();
     address.set_path("/v1/rest/auth/metadata");
-    let told = |error: reqwest::Error| Failure::Connection(super::client::told(&error));
+    let reported =
+        |error: reqwest::Error| Failure::Connection(super::client::describe_error(&error));
     let answer = client
         .get(address)
         .timeout(Duration::from_secs(60))
         .send()
         .await
-        .map_err(told)?;
+        .map_err(reported)?;
     let resource = match answer.status().as_u16() {
         200 => {
-            let body = answer.bytes().await.map_err(told)?;
+            let body = answer.bytes().await.map_err(reported)?;
             serde_json::from_slice::<Metadata>(&body)
                 .map(|metadata| metadata.azure_ad.resource)
                 .map_err(|_| {
@@ -340,8 +341,8 @@ mod tests {
         scene.last(0);
         let failure = scene.token(false).await.expect_err("no login");
         assert_eq!(failure.action(), Action::Fail);
-        let told = failure.to_string();
-        assert!(told.contains("no luck; run `az login`"), "{told}");
+        let reported = failure.to_string();
+        assert!(reported.contains("no luck; run `az login`"), "{reported}");
         scene.last(RENEW_BEFORE.as_secs() as u32 - 1);
         let token = scene.token(false).await.expect("a login");
         scene.last(0);

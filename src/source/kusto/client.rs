@@ -120,7 +120,7 @@ impl KustoClient {
         };
         let http = http
             .build()
-            .map_err(|error| format!("no client can be made: {}", told(&error)))?;
+            .map_err(|error| format!("no client can be made: {}", describe_error(&error)))?;
         let mut address = cluster.clone();
         let path = format!("{}/v2/rest/query", cluster.path().trim_end_matches('/'));
         address.set_path(&path);
@@ -238,7 +238,7 @@ impl KustoClient {
             let response = request
                 .send()
                 .await
-                .map_err(|error| Failure::Connection(told(&error)))?;
+                .map_err(|error| Failure::Connection(describe_error(&error)))?;
             trace.activity_id = header(response.headers(), "x-ms-activity-id");
             let status = response.status().as_u16();
             match status {
@@ -355,7 +355,7 @@ async fn read<R: Receiver>(
                     gathered.push(bytes);
                 }
                 Ok(None) => more = false,
-                Err(error) => return Err(Err(Failure::Connection(told(&error)))),
+                Err(error) => return Err(Err(Failure::Connection(describe_error(&error)))),
             }
         }
         let decoded;
@@ -383,7 +383,7 @@ async fn read<R: Receiver>(
 }
 
 /// An error of the connection with its causes, without the address.
-pub(super) fn told(error: &reqwest::Error) -> String {
+pub(super) fn describe_error(error: &reqwest::Error) -> String {
     let mut causes = Vec::new();
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {

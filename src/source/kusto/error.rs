@@ -19,7 +19,7 @@ const MESSAGE_CHARS: usize = 600;
 /// What a request is for; every error says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purpose {
-    /// `census`, `certificate`, `payload`, `plan`, `sample`; `first` if it came to none.
+    /// `census`, `chunk_checksum`, `payload`, `plan`, `sample`; `first` if it came to none.
     pub query: &'static str,
     /// For which try of a chunk; `None`: for none.
     pub attempt: Option<Attempt>,
@@ -117,7 +117,7 @@ pub enum Failure {
     /// The answer is not one, or not a whole one.
     #[error("the answer is damaged: {0}")]
     Damaged(String),
-    /// The answer is whole, but its rows are not those that the certificate counts.
+    /// The answer is whole, but its rows are not those that the chunk checksum counts.
     #[error(
         "the answer has {rows} conversations with checksum {sum}, the cluster counts {certified_rows} with {certified_sum}"
     )]
@@ -126,9 +126,9 @@ pub enum Failure {
         rows: u64,
         /// Their checksum.
         sum: u64,
-        /// What the certificate says.
+        /// What the chunk checksum says.
         certified_rows: u64,
-        /// What the certificate says.
+        /// What the chunk checksum says.
         certified_sum: u64,
     },
     /// A row of another chunk or rank.
@@ -210,8 +210,8 @@ pub fn of_one_api(errors: &Value) -> Failure {
     let mut inner = list.iter().map(|error| error.get("error").unwrap_or(error));
     // An answer that has begun and then failed is void, whatever `@permanent` says: only the codes
     // that have an action of their own are told apart, wherever in the list they stand.
-    let told = inner.clone().find_map(|error| of_code(error, None));
-    told.unwrap_or_else(|| {
+    let reported = inner.clone().find_map(|error| of_code(error, None));
+    reported.unwrap_or_else(|| {
         let first = inner.next().unwrap_or(&Value::Null);
         Failure::Damaged(format!(
             "the server reports a partial failure: {}",
@@ -360,7 +360,10 @@ mod tests {
 
     #[test]
     fn a_servers_text_is_cut_and_put_on_one_line() {
-        let told = printable(format!("a\n\u{1b}[31m  b{}", "x".repeat(5000)).as_bytes());
-        assert!(told.starts_with("a [31m b") && told.len() < 700, "{told}");
+        let reported = printable(format!("a\n\u{1b}[31m  b{}", "x".repeat(5000)).as_bytes());
+        assert!(
+            reported.starts_with("a [31m b") && reported.len() < 700,
+            "{reported}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use super::frames::{Column, damaged};
 
 /// What becomes of a frame's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Fate {
+pub enum RowDisposition {
     /// Not known yet: they are held.
     #[default]
     Undecided,
@@ -34,7 +34,7 @@ pub struct Frame {
     pub version: Option<String>,
     /// Whether the rows have begun.
     pub has_rows: bool,
-    pub fate: Fate,
+    pub disposition: RowDisposition,
     /// Rows that are held, one a line.
     pub held: Vec<Vec<u8>>,
     pub held_bytes: usize,

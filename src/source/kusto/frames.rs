@@ -223,8 +223,8 @@ impl FrameReader {
             (State::Start, b'{') => self.read_error(text),
             (State::Start, _) => {
                 // A proxy's page, an error as text.
-                let told = error::printable(&text[..text.len().min(400)]);
-                Err(damaged(format!("it is not a list of frames: {told}")))
+                let reported = error::printable(&text[..text.len().min(400)]);
+                Err(damaged(format!("it is not a list of frames: {reported}")))
             }
             (State::Frames { .. }, b']') => self.pass(State::End),
             (State::Frames { first: false }, b',') => self.pass(State::Frames { first: true }),

@@ -1,6 +1,6 @@
-//! Azure Data Explorer: chunks by the hash of the id, two passes, and a certificate for each.
+//! Azure Data Explorer: chunks by the hash of the id, two passes, and a chunk checksum for each.
 //!
-//! The census and the single pass are held against a **certificate**, a count and a checksum that
+//! The census and the single pass are held against a **chunk checksum**, a count and a checksum that
 //! the cluster computes in one small aggregation; the payloads of the second pass are held against
 //! the census by the pipeline. No attempt counts unless they agree: a row lost, doubled or foreign
 //! voids it, whatever the status said.
@@ -21,7 +21,7 @@ use super::{
 use crate::config::settings::Kusto;
 use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::retry::Backoff;
-use crate::domain::selector::{Certificate, Selector};
+use crate::domain::selector::{ChunkChecksum, Selector};
 use crate::domain::stratum::Selection;
 
 mod address;
@@ -51,7 +51,7 @@ use client::{KustoClient, Receiver};
 use counts::Numbers;
 use error::{Attempt, Failure, KustoError, Purpose};
 use query::{CERTIFICATE, Template, Values};
-use rows::{Asked, RowWriter};
+use rows::{FetchRequest, RowWriter};
 
 /// Queries that an Azure Monitor proxy runs at once for a user, less one for a person.
 const PROXY_QUERIES: usize = 4;
@@ -181,13 +181,13 @@ impl KustoSource {
     }
 
     /// Count and checksum of a chunk, computed by the cluster.
-    async fn certificate(
+    async fn chunk_checksum(
         &self,
         chunk: HashChunk,
         attempt: Attempt,
-    ) -> Result<Certificate, SourceError> {
+    ) -> Result<ChunkChecksum, SourceError> {
         let purpose = Purpose {
-            query: "certificate",
+            query: "chunk_checksum",
             attempt: Some(attempt),
         };
         let csl = self
@@ -199,7 +199,7 @@ impl KustoSource {
             .query(purpose, &csl, self.max_record, numbers)
             .await?;
         match answered.receiver.rows.as_slice() {
-            [row] => Ok(Certificate {
+            [row] => Ok(ChunkChecksum {
                 conversations: row[0],
                 checksum: row[1],
             }),
@@ -212,11 +212,11 @@ impl KustoSource {
 
     async fn rows(
         &self,
-        asked: Asked,
+        asked: FetchRequest,
         purpose: Purpose,
-        certified: Option<Certificate>,
+        certified: Option<ChunkChecksum>,
         sink: &mut dyn RowSink,
-    ) -> Result<Certificate, SourceError> {
+    ) -> Result<ChunkChecksum, SourceError> {
         let template = match asked.census {
             true => &self.census,
             false => &self.payload,
@@ -228,7 +228,7 @@ impl KustoSource {
         };
         // The receiver must own what it works with, as decoding changes threads; the sink stays
         // here and takes what comes through the channel.
-        let (blocks, mut waiting) = mpsc::channel::<Parcel>(1);
+        let (blocks, mut waiting) = mpsc::channel::<PendingBlock>(1);
         let receiver = Writing {
             writer: RowWriter::new(asked, Arc::clone(&self.selection)),
             form,
@@ -236,7 +236,7 @@ impl KustoSource {
         };
         let query = self.client.query(purpose, &csl, self.max_record, receiver);
         let pass_on = async {
-            while let Some(Parcel { block, taken }) = waiting.recv().await {
+            while let Some(PendingBlock { block, taken }) = waiting.recv().await {
                 sink.write(block).await?;
                 // Dropping it says so.
                 drop(taken);
@@ -268,7 +268,7 @@ impl KustoSource {
         &self,
         order: FetchOrder,
         sink: &mut dyn RowSink,
-    ) -> Result<Option<Certificate>, SourceError> {
+    ) -> Result<Option<ChunkChecksum>, SourceError> {
         let Chunk::Hash(chunk) = order.chunk else {
             return Err(SourceError::NoInput(format!(
                 "a cluster has no chunk {}",
@@ -286,9 +286,9 @@ impl KustoSource {
         };
         let certified = match order.pass {
             Pass::Ranks(_) => None,
-            Pass::All | Pass::Census => Some(self.certificate(chunk, attempt).await?),
+            Pass::All | Pass::Census => Some(self.chunk_checksum(chunk, attempt).await?),
         };
-        let asked = Asked {
+        let asked = FetchRequest {
             chunk,
             wanted,
             census,
@@ -323,13 +323,13 @@ impl ConversationSource for KustoSource {
                 chunks: HashChunk::cover(self.chunks.get())
                     .map(Chunk::Hash)
                     .collect(),
-                closed: true,
+                self_contained: true,
                 census: self.settings.passes == 2,
                 only_complete: true,
-                at_once: self.client.is_proxied().then_some(PROXY_QUERIES),
-                patience: Some(2 * self.client.client_timeout() + Duration::from_secs(60)),
+                max_concurrency: self.client.is_proxied().then_some(PROXY_QUERIES),
+                operation_timeout: Some(2 * self.client.client_timeout() + Duration::from_secs(60)),
                 bytes: None,
-                stamp: Vec::new(),
+                input_fingerprints: Vec::new(),
             })
         }
         .boxed()
@@ -339,13 +339,13 @@ impl ConversationSource for KustoSource {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         self.fetch_chunk(order, rows).boxed()
     }
 }
 
 /// A block on its way to the sink.
-struct Parcel {
+struct PendingBlock {
     block: RowBlock,
     /// Dropped when the sink has taken the block.
     taken: oneshot::Sender<()>,
@@ -355,7 +355,7 @@ struct Parcel {
 struct Writing {
     writer: RowWriter,
     form: RowForm,
-    blocks: mpsc::Sender<Parcel>,
+    blocks: mpsc::Sender<PendingBlock>,
 }
 
 impl Receiver for Writing {
@@ -372,7 +372,7 @@ impl Receiver for Writing {
         block.is_utf8 = true;
         let is_large = block.bytes.len() > LARGE;
         let (taken, gone) = oneshot::channel();
-        let parcel = Parcel { block, taken };
+        let parcel = PendingBlock { block, taken };
         // Nobody takes it any more: the run is ending.
         let sent = self.blocks.send(parcel).await;
         sent.map_err(|_| SourceError::Stopped)?;

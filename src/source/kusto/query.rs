@@ -30,7 +30,7 @@ pub const VALUES: &str = "// gleaner:values";
 /// The line behind them.
 pub const QUERY: &str = "// gleaner:query";
 
-/// Makes of a census its certificate: a count and a checksum that does not depend on order.
+/// Makes of a census its chunk checksum: a count and a checksum that does not depend on order.
 pub const CERTIFICATE: &str = "| summarize conversations = count(), checksum = sum(hash_xxhash64(conversationId) % 1000000007)";
 
 /// Makes of a census the counts of a plan.
@@ -375,7 +375,7 @@ mod tests {
     #[test]
     fn a_window_stays_within_the_years_that_kql_knows() {
         let at = |text: &str| Some(text.parse().expect("an instant"));
-        for (start, told) in [
+        for (start, reported) in [
             (
                 at("2025-01-01T00:00:00.1234567Z"),
                 "2025-01-01T00:00:00.1234567Z",
@@ -385,7 +385,7 @@ mod tests {
             (at("-000700-01-01T00:00:00Z"), FIRST),
             (None, FIRST),
         ] {
-            assert_eq!(instant(start, FIRST), told);
+            assert_eq!(instant(start, FIRST), reported);
         }
         assert_eq!(instant(None, LAST), LAST);
     }

@@ -16,7 +16,7 @@ use crate::domain::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use crate::domain::kusto_hash;
 use crate::domain::rank::Ranker;
 use crate::domain::row::MalformedReason;
-use crate::domain::selector::{Certificate, Selector};
+use crate::domain::selector::{ChunkChecksum, Selector};
 use crate::domain::stratum::Selection;
 use crate::domain::validation::Turns;
 use crate::domain::{number, text, timestamp};
@@ -75,7 +75,7 @@ impl Type {
 
 /// A column that is written into the rows.
 #[derive(Debug)]
-struct Written {
+struct OutputColumn {
     kind: Type,
     name: String,
     /// `"name":`
@@ -95,7 +95,7 @@ struct Places {
 
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct FetchRequest {
     /// Which chunk.
     pub chunk: HashChunk,
     /// Which conversations.
@@ -107,16 +107,16 @@ pub struct Asked {
 /// Writes the rows of one answer.
 #[derive(Debug)]
 pub struct RowWriter {
-    asked: Asked,
+    asked: FetchRequest,
     selection: Arc<Selection>,
     ranker: Ranker,
-    columns: Vec<Written>,
+    columns: Vec<OutputColumn>,
     places: Places,
     /// What has been written since it was taken last.
     block: RowBlock,
     scratch: Vec<u8>,
     line: u64,
-    certificate: Certificate,
+    chunk_checksum: ChunkChecksum,
     foreign: u64,
     /// The turns of the row at hand, if they were counted while they were checked.
     counted: Option<Turns>,
@@ -133,7 +133,7 @@ const LAST: &str = "lastTimestamp";
 
 impl RowWriter {
     /// A writer of the rows that are asked for.
-    pub fn new(asked: Asked, selection: Arc<Selection>) -> Self {
+    pub fn new(asked: FetchRequest, selection: Arc<Selection>) -> Self {
         Self {
             ranker: Ranker::new(selection.seed()),
             asked,
@@ -143,7 +143,7 @@ impl RowWriter {
             block: RowBlock::default(),
             scratch: Vec::new(),
             line: 1,
-            certificate: Certificate::default(),
+            chunk_checksum: ChunkChecksum::default(),
             foreign: 0,
             counted: None,
             has_controls: false,
@@ -165,10 +165,10 @@ impl RowWriter {
     ///
     /// # Errors
     /// If not.
-    pub fn finish(&self) -> Result<Certificate, Failure> {
-        let rows = self.certificate.conversations;
+    pub fn finish(&self) -> Result<ChunkChecksum, Failure> {
+        let rows = self.chunk_checksum.conversations;
         match self.foreign {
-            0 => Ok(self.certificate),
+            0 => Ok(self.chunk_checksum),
             foreign if foreign == rows && rows > 1 => Err(Failure::OtherHash(rows)),
             foreign => Err(Failure::Foreign { foreign, rows }),
         }
@@ -177,7 +177,7 @@ impl RowWriter {
     /// Counts a row; gives the hash of its id.
     fn count(&mut self, id: &[u8], turns: Option<i64>) -> i64 {
         let hash = kusto_hash::hash(id);
-        self.certificate.count(hash);
+        self.chunk_checksum.count(hash);
         let in_chunk = kusto_hash::modulo(hash, self.asked.chunk.count) == self.asked.chunk.index;
         let wanted = match (&self.asked.wanted, turns) {
             (Selector::All, _) | (_, None) => true,
@@ -315,7 +315,7 @@ impl TableSink for RowWriter {
             let mut key = Vec::new();
             text::write_string(&column.name, &mut key);
             key.push(b':');
-            self.columns.push(Written {
+            self.columns.push(OutputColumn {
                 kind,
                 name: column.name.clone(),
                 key,

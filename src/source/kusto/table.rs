@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::cells::cells;
 use super::error::{self, Failure};
-use super::frame::{Fate, Frame};
+use super::frame::{Frame, RowDisposition};
 use super::frames::{TableSink, damaged};
 use crate::domain::json;
 use crate::domain::row::MalformedReason;
@@ -52,21 +52,21 @@ impl Table {
         if std::mem::replace(&mut frame.has_rows, true) {
             return Err(damaged("a frame has Rows twice"));
         }
-        frame.fate = match (frame.kind.as_deref(), frame.table_kind.as_deref()) {
+        frame.disposition = match (frame.kind.as_deref(), frame.table_kind.as_deref()) {
             (Some("DataTable"), Some("PrimaryResult")) if frame.columns.is_some() => {
                 self.give_columns(frame, sink)?;
-                Fate::Given
+                RowDisposition::Given
             }
-            (Some("DataTable"), Some("PrimaryResult")) => Fate::Undecided,
-            (Some("DataTable"), Some("QueryCompletionInformation")) => Fate::Held,
-            (Some("DataTable"), Some(_)) => Fate::Dropped,
+            (Some("DataTable"), Some("PrimaryResult")) => RowDisposition::Undecided,
+            (Some("DataTable"), Some("QueryCompletionInformation")) => RowDisposition::Held,
+            (Some("DataTable"), Some(_)) => RowDisposition::Dropped,
             (Some("TableFragment"), _) => match frame.table_id {
-                Some(id) if self.primary == Primary::Open(id) => Fate::Given,
-                Some(id) if self.others.contains(&id) => Fate::Dropped,
+                Some(id) if self.primary == Primary::Open(id) => RowDisposition::Given,
+                Some(id) if self.others.contains(&id) => RowDisposition::Dropped,
                 Some(_) => return Err(damaged("rows of a table that is not open")),
-                None => Fate::Undecided,
+                None => RowDisposition::Undecided,
             },
-            _ => Fate::Undecided,
+            _ => RowDisposition::Undecided,
         };
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Table {
 
     /// Whether a frame's rows go to the sink as they come.
     pub fn is_given(&self, frame: &Frame) -> bool {
-        frame.fate == Fate::Given
+        frame.disposition == RowDisposition::Given
     }
 
     /// A row of a frame.
@@ -98,13 +98,13 @@ impl Table {
         cells: &[json::Value<'_>],
         sink: &mut impl TableSink,
     ) -> Result<(), Failure> {
-        match frame.fate {
-            Fate::Given => self.give(cells, sink),
-            Fate::Dropped => Ok(()),
-            Fate::Undecided | Fate::Held => {
+        match frame.disposition {
+            RowDisposition::Given => self.give(cells, sink),
+            RowDisposition::Dropped => Ok(()),
+            RowDisposition::Undecided | RowDisposition::Held => {
                 frame.hold(text);
                 if frame.held_bytes > UNDECIDED_BYTES {
-                    self.guess(frame, sink)?;
+                    self.assume_primary(frame, sink)?;
                 }
                 Ok(())
             }
@@ -113,13 +113,20 @@ impl Table {
 
     /// Whether a frame's rows may be those of the result.
     pub fn is_wanted(&self, frame: &Frame) -> bool {
-        matches!(frame.fate, Fate::Given | Fate::Undecided)
+        matches!(
+            frame.disposition,
+            RowDisposition::Given | RowDisposition::Undecided
+        )
     }
 
     /// Rows cannot be held any longer. So many can only be those of the result, if it is open or, in
     /// a table of its own, if its columns are known; whether they were is checked when the frame
     /// ends, and nothing counts before.
-    fn guess(&mut self, frame: &mut Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
+    fn assume_primary(
+        &mut self,
+        frame: &mut Frame,
+        sink: &mut impl TableSink,
+    ) -> Result<(), Failure> {
         let may_be = |what: &Option<String>, name| what.as_deref().is_none_or(|what| what == name);
         let is_open = matches!(self.primary, Primary::Open(_))
             && may_be(&frame.kind, "TableFragment")
@@ -130,19 +137,19 @@ impl Table {
             && may_be(&frame.table_kind, "PrimaryResult")
             && frame.columns.is_some()
             && frame.fragment.is_none();
-        if frame.fate != Fate::Undecided || !(is_open || is_table) {
+        if frame.disposition != RowDisposition::Undecided || !(is_open || is_table) {
             return Err(damaged("a frame has its rows before what tells of them"));
         }
         if is_table {
             self.give_columns(frame, sink)?;
         }
-        frame.fate = Fate::Given;
+        frame.disposition = RowDisposition::Given;
         frame.provisional = true;
         self.give_held(frame, sink)
     }
 
     /// Whether rows that were given away before it was known what they are were the result's.
-    fn was_right(&self, frame: &Frame) -> bool {
+    fn assumption_held(&self, frame: &Frame) -> bool {
         match (self.primary, frame.table_id) {
             (Primary::Open(open), Some(id)) => frame.is("TableFragment") && open == id,
             (Primary::None, _) => frame.is("DataTable") && frame.is_primary(),
@@ -186,10 +193,13 @@ impl Table {
         reason: MalformedReason,
         sink: &mut impl TableSink,
     ) -> Result<(), Failure> {
-        if matches!(frame.fate, Fate::Undecided | Fate::Held) {
-            self.guess(frame, sink)?;
+        if matches!(
+            frame.disposition,
+            RowDisposition::Undecided | RowDisposition::Held
+        ) {
+            self.assume_primary(frame, sink)?;
         }
-        if frame.fate == Fate::Dropped {
+        if frame.disposition == RowDisposition::Dropped {
             return Ok(());
         }
         self.rows += 1;
@@ -208,7 +218,7 @@ impl Table {
         if self.completed {
             return Err(damaged("a frame follows DataSetCompletion"));
         }
-        if frame.provisional && !self.was_right(&frame) {
+        if frame.provisional && !self.assumption_held(&frame) {
             return Err(damaged("a frame has its rows before what tells of them"));
         }
         if let Some(errors) = &frame.errors {
@@ -254,7 +264,7 @@ impl Table {
         if !frame.is_primary() {
             return Ok(());
         }
-        if frame.fate != Fate::Given {
+        if frame.disposition != RowDisposition::Given {
             if frame.columns.is_none() {
                 return Err(damaged("a table has no columns"));
             }

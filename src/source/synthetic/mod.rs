@@ -20,7 +20,7 @@ use super::{
 };
 use crate::config::settings::{RowShape, Synthetic};
 use crate::domain::chunk::{Chunk, HashChunk};
-use crate::domain::selector::Certificate;
+use crate::domain::selector::ChunkChecksum;
 
 mod dialogue;
 
@@ -66,7 +66,7 @@ impl ConversationSource for SyntheticSource {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let Chunk::Hash(chunk) = order.chunk else {
                 return Err(SourceError::NoInput(format!(
@@ -119,7 +119,7 @@ pub fn conversation_rows(settings: Synthetic, number: u64) -> Vec<Vec<u8>> {
 
 /// What [`write_files`] has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Written {
+pub struct OutputColumn {
     /// Files.
     pub files: u64,
     /// Rows in them.
@@ -132,7 +132,7 @@ pub struct Written {
 ///
 /// # Errors
 /// If the folder is not empty or cannot be written.
-pub fn write_files(settings: Synthetic, folder: &Path) -> io::Result<Written> {
+pub fn write_files(settings: Synthetic, folder: &Path) -> io::Result<OutputColumn> {
     fs::create_dir_all(folder)?;
     if fs::read_dir(folder)?.next().is_some() {
         return Err(io::Error::new(
@@ -140,7 +140,7 @@ pub fn write_files(settings: Synthetic, folder: &Path) -> io::Result<Written> {
             "the folder is not empty, and nothing is overwritten",
         ));
     }
-    let mut written = Written {
+    let mut written = OutputColumn {
         files: PARTS,
         rows: 0,
         bytes: 0,

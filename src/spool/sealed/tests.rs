@@ -18,7 +18,7 @@ fn facts(i: i64) -> RowFacts {
     RowFacts {
         turn: i,
         at: -i,
-        flawless: i % 3 == 0,
+        prevalidated: i % 3 == 0,
         line: 2 * i as u64 + 1,
     }
 }
@@ -72,7 +72,7 @@ fn what_was_sealed_is_replayed() {
         for (id, header) in batch.iter() {
             assert_eq!(id, format!("id-{i}").as_bytes());
             assert_eq!((header.turn, header.at, header.position.store), (i, -i, 3));
-            assert_eq!(header.flawless, i % 3 == 0);
+            assert_eq!(header.prevalidated, i % 3 == 0);
             let start = header.position.offset as usize;
             let payload = &rows[start..start + header.position.length as usize];
             assert_eq!(payload, format!("payload {i}").as_bytes());
@@ -323,7 +323,7 @@ fn the_parts_that_are_sealed_are_told_in_order() {
         fs::write(folder.path().join(name), b"no seal").expect("writable");
     }
     assert_eq!(spool.parts().expect("readable"), parts);
-    spool.distrust(&spool.path(parts[1], "rows"));
+    spool.invalidate(&spool.path(parts[1], "rows"));
     assert_eq!(
         spool.parts().expect("readable"),
         [parts[0], parts[2], parts[3]]
@@ -380,7 +380,7 @@ fn what_is_missing_is_settled() {
     let settled = || spool.settled_missing();
     assert_eq!(settled().expect("readable"), BTreeSet::new());
     let missing = BTreeSet::from([part().chunk]);
-    spool.settle_missing(&missing).expect("writable");
+    spool.record_missing(&missing).expect("writable");
     assert_eq!(settled().expect("readable"), missing);
     let path = folder.path().join(MISSING);
     fs::write(&path, b"{}").expect("writable");

@@ -37,14 +37,14 @@ impl<W: Write> Checked<W> {
 
 /// The files that an attempt writes aside, and the room that it takes. Dropping it removes what has
 /// not come into place.
-pub(super) struct Aside {
+pub(super) struct TempFiles {
     pub(super) spool: Spool,
     pub(super) part: Part,
     /// Bytes of rows so far.
     pub(super) bytes: u64,
 }
 
-impl Aside {
+impl TempFiles {
     pub(super) fn path(&self, ending: &str) -> PathBuf {
         let Self { spool, part, .. } = self;
         spool.path(*part, &format!("{}.{ending}.part", spool.epoch))
@@ -62,7 +62,7 @@ impl Aside {
     }
 }
 
-impl Drop for Aside {
+impl Drop for TempFiles {
     fn drop(&mut self) {
         self.spool.used.fetch_sub(self.bytes, Ordering::Relaxed);
         for ending in ["rows", "sealed"] {
@@ -78,7 +78,7 @@ pub struct ChunkWriter {
     pub(super) headers: Checked<BufWriter<File>>,
     pub(super) footer: Footer,
     /// Last: its files are removed after they are closed.
-    pub(super) aside: Aside,
+    pub(super) aside: TempFiles,
 }
 
 impl ChunkWriter {
@@ -133,7 +133,7 @@ impl ChunkWriter {
         header[24..32].copy_from_slice(&offset.to_le_bytes());
         header[32..40].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(payload).to_le_bytes());
         header[40..48].copy_from_slice(&facts.line.to_le_bytes());
-        header[48] = u8::from(facts.flawless);
+        header[48] = u8::from(facts.prevalidated);
         self.headers
             .put(&header)
             .and_then(|()| self.headers.put(id))

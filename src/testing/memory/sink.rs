@@ -121,7 +121,7 @@ impl Dataset {
         if let Some(found) = self.files.get(&file.path) {
             return match digest(found) == file.sha256 {
                 true => Ok(()),
-                false => Err(SinkError::Foreign { path: file.path }),
+                false => Err(SinkError::Conflict { path: file.path }),
             };
         }
         let mut bytes = Vec::new();

@@ -11,7 +11,7 @@ use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::kusto_hash;
 use crate::domain::rank::Ranker;
 use crate::domain::row::trim;
-use crate::domain::selector::Certificate;
+use crate::domain::selector::ChunkChecksum;
 use crate::domain::stratum::Selection;
 use crate::source::{
     ConversationSource, Delivered, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError,
@@ -140,7 +140,7 @@ impl MemorySource {
         &self,
         order: FetchOrder,
         sink: &mut dyn RowSink,
-    ) -> Result<Option<Certificate>, SourceError> {
+    ) -> Result<Option<ChunkChecksum>, SourceError> {
         let Chunk::Hash(chunk) = order.chunk else {
             return Err(SourceError::NoInput(format!(
                 "rows in memory have no chunk {}",
@@ -151,7 +151,7 @@ impl MemorySource {
         let rows: Vec<&Row> = of_chunk
             .filter(|row| self.wants(&order.pass, row))
             .collect();
-        let mut certificate = Certificate::default();
+        let mut chunk_checksum = ChunkChecksum::default();
         let mut line = 1;
         for rows in rows.chunks(self.block_rows.get()) {
             let mut block = RowBlock {
@@ -161,11 +161,11 @@ impl MemorySource {
             line += rows.len() as u64;
             for row in rows {
                 self.write(row, &order.pass, &mut block);
-                certificate.count(kusto_hash::hash(&row.key));
+                chunk_checksum.count(kusto_hash::hash(&row.key));
             }
             sink.write(block).await?;
         }
-        Ok(self.selection.is_some().then_some(certificate))
+        Ok(self.selection.is_some().then_some(chunk_checksum))
     }
 
     fn write(&self, row: &Row, pass: &Pass, block: &mut RowBlock) {
@@ -202,7 +202,7 @@ impl ConversationSource for MemorySource {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         self.deliver(order, rows).boxed()
     }
 }

@@ -90,10 +90,10 @@ fn known(number: usize, block: &RowBlock, reading: &Reading) -> Verdict {
 
 /// Bytes of an input.
 fn bytes_of(survey: &Survey, file: u32, offset: u64, length: u64) -> Verdict<Vec<u8>> {
-    let Some(input) = survey.stamp.get(file as usize) else {
+    let Some(input) = survey.input_fingerprints.get(file as usize) else {
         return PLACED.broken(format!(
-            "there is no input {file}, the stamp of the survey has {}",
-            survey.stamp.len()
+            "there is no input {file}, the input fingerprints of the survey has {}",
+            survey.input_fingerprints.len()
         ));
     };
     let read = || {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::clause::{Clause, Verdict};
 use super::chunks::{Chunks, Fetching};
-use super::rows::{Harvest, Header, difference};
+use super::rows::{Header, RunOutput, difference};
 use crate::domain::kusto_hash;
 use crate::domain::rank::{Rank, Ranker};
 use crate::domain::selector::{RankRange, Selector};
@@ -35,7 +35,7 @@ pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selec
                 format!("a conversation of {chunk} has another number of turns in the census than in its row")
             })?;
         }
-        let told = harvest.headers.len() as u64;
+        let reported = harvest.headers.len() as u64;
         let unread = payloads.malformed + payloads.rejects.values().sum::<u64>();
         let (read, unknown) = (
             payloads.headers.len() as u64,
@@ -45,8 +45,8 @@ pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selec
                 .filter(|id| !harvest.headers.contains_key(*id))
                 .count(),
         );
-        CENSUS.check(unknown == 0 && told == read + unread, || {
-            format!("the census of {chunk} has {told} conversations, its rows are of {read} (of which the census does not know {unknown}), and {unread} that cannot be read")
+        CENSUS.check(unknown == 0 && reported == read + unread, || {
+            format!("the census of {chunk} has {reported} conversations, its rows are of {read} (of which the census does not know {unknown}), and {unread} that cannot be read")
         })?;
     }
     for selector in selectors(&census, selection) {
@@ -81,7 +81,7 @@ fn selectors(census: &Chunks, selection: &Selection) -> Vec<Selector> {
 }
 
 /// Ids and turns of a census.
-fn conversations(census: &Harvest) -> impl Iterator<Item = (&[u8], u64)> {
+fn conversations(census: &RunOutput) -> impl Iterator<Item = (&[u8], u64)> {
     let turns = |headers: &[Header]| headers.first().and_then(|header| header.turns);
     census.headers.iter().map(move |(id, headers)| {
         let turns = turns(headers).and_then(|turns| u64::try_from(turns).ok());
@@ -118,10 +118,10 @@ async fn by_rank(
         }
         let hashes = |one: &mut dyn Iterator<Item = i64>| -> Vec<i64> { one.collect() };
         let wanted = hashes(&mut expected.keys().copied());
-        let told = hashes(&mut found.delivered.iter().map(|delivered| delivered.0));
-        DELIVERED.check(wanted == told, || {
-            let (wanted, told) = (wanted.len(), told.len());
-            format!("{chunk}, of {selector:?}: it has {told}, the census {wanted}, or others")
+        let reported = hashes(&mut found.delivered.iter().map(|delivered| delivered.0));
+        DELIVERED.check(wanted == reported, || {
+            let (wanted, reported) = (wanted.len(), reported.len());
+            format!("{chunk}, of {selector:?}: it has {reported}, the census {wanted}, or others")
         })?;
         for (hash, turns, last) in &found.delivered {
             let header = expected.get(hash).copied().flatten();

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::super::clause::{Clause, Verdict};
 use super::fetching::{self, Ended, Fetched};
-use super::rows::{Harvest, Reading};
+use super::rows::{Reading, RunOutput};
 use super::{blocks, census, survey};
 use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::stratum::Selection;
@@ -21,7 +21,7 @@ const HALVES: Clause = Clause("the halves of a hash chunk together have its rows
 const CLOSED: Clause = Clause("a closed chunk has all rows of its conversations");
 const DROPPED: Clause = Clause("dropped half-way, a fetch leaves the source as it was");
 const PASSED_ON: Clause = Clause("what the sink refuses ends the fetch with that error");
-const CERTIFIED: Clause = Clause("a certificate counts what was delivered");
+const CERTIFIED: Clause = Clause("a chunk checksum counts what was delivered");
 const SOME: Clause = Clause("the kit needs rows");
 const SELECTION: Clause = Clause("a census is held against the selection of its source");
 
@@ -85,7 +85,7 @@ impl<'a> Kit<'a> {
 }
 
 /// What each chunk of a survey has.
-pub(super) type Chunks = BTreeMap<Chunk, Harvest>;
+pub(super) type Chunks = BTreeMap<Chunk, RunOutput>;
 
 /// Fetches of one source.
 #[derive(Clone, Copy)]
@@ -105,14 +105,14 @@ pub(super) fn order(chunk: Chunk, attempt: u32, pass: &Pass) -> FetchOrder {
 
 impl Fetching<'_> {
     /// Fetches a chunk and holds its blocks against their contract.
-    pub async fn fetch(&self, chunk: Chunk, attempt: u32, pass: &Pass) -> Verdict<Harvest> {
+    pub async fn fetch(&self, chunk: Chunk, attempt: u32, pass: &Pass) -> Verdict<RunOutput> {
         let fetched = fetching::fetch(self.source, order(chunk, attempt, pass)).await;
         let what = format!("attempt {attempt} at {chunk}");
         self.harvest(chunk, pass, SAME.succeeds(&what, fetched)?)
             .await
     }
 
-    async fn harvest(&self, chunk: Chunk, pass: &Pass, fetched: Fetched) -> Verdict<Harvest> {
+    async fn harvest(&self, chunk: Chunk, pass: &Pass, fetched: Fetched) -> Verdict<RunOutput> {
         let (survey, pass, reading) = (self.survey.clone(), pass.clone(), self.reading.clone());
         // Files are looked into.
         let harvest = blocking(move || {
@@ -126,9 +126,9 @@ impl Fetching<'_> {
                 format!("{chunk} has rows of {foreign} conversations whose ids hash elsewhere")
             })?;
         }
-        if let (Some(told), Some(right)) = (harvest.certificate, harvest.certified()) {
-            CERTIFIED.check(told == right, || {
-                format!("the certificate of {chunk} says {told:?}, what came is {right:?}")
+        if let (Some(reported), Some(right)) = (harvest.chunk_checksum, harvest.certified()) {
+            CERTIFIED.check(reported == right, || {
+                format!("the chunk checksum of {chunk} says {reported:?}, what came is {right:?}")
             })?;
         }
         Ok(harvest)
@@ -163,7 +163,7 @@ impl Fetching<'_> {
     async fn at_once(&self, pass: &Pass, chunks: &Chunks) -> Verdict {
         let most = self
             .survey
-            .at_once
+            .max_concurrency
             .map_or(AT_ONCE, |most| most.min(AT_ONCE));
         for some in self.survey.chunks.chunks(most) {
             let fetches = some.iter().map(|&chunk| self.fetch(chunk, 3, pass));
@@ -179,9 +179,9 @@ impl Fetching<'_> {
         pass: &Pass,
         whole: HashChunk,
         halves: [HashChunk; 2],
-        before: &Harvest,
+        before: &RunOutput,
     ) -> Verdict {
-        let mut both = Harvest::default();
+        let mut both = RunOutput::default();
         for half in halves {
             both.add(self.fetch(Chunk::Hash(half), 1, pass).await?);
         }
@@ -222,8 +222,8 @@ impl Fetching<'_> {
 pub(super) fn same(
     clause: Clause,
     chunk: Chunk,
-    before: &Harvest,
-    now: &Harvest,
+    before: &RunOutput,
+    now: &RunOutput,
     when: &str,
 ) -> Verdict {
     match before.difference(now) {
@@ -255,7 +255,7 @@ fn together(survey: &Survey, all: &Chunks) -> Verdict {
         .flat_map(|(c, h)| h.headers.keys().map(move |id| (c, id)))
     {
         if let Some(other) = seen.insert(id, chunk)
-            && survey.closed
+            && survey.self_contained
         {
             return CLOSED.broken(format!("{chunk} and {other} have rows of one conversation"));
         }

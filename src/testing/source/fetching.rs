@@ -5,7 +5,7 @@ use futures_util::future::{BoxFuture, Either, pending, select};
 use tokio::sync::oneshot;
 
 use crate::domain::row;
-use crate::domain::selector::Certificate;
+use crate::domain::selector::ChunkChecksum;
 use crate::runtime::blocking;
 use crate::source::{BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError};
 
@@ -33,7 +33,7 @@ pub(super) fn lines(block: &RowBlock) -> impl Iterator<Item = &[u8]> {
 /// What an attempt has brought.
 pub(super) struct Fetched {
     pub blocks: Vec<RowBlock>,
-    pub certificate: Option<Certificate>,
+    pub chunk_checksum: Option<ChunkChecksum>,
 }
 
 pub(super) async fn fetch(
@@ -41,10 +41,10 @@ pub(super) async fn fetch(
     order: FetchOrder,
 ) -> Result<Fetched, SourceError> {
     let mut taking = Taking::default();
-    let certificate = source.fetch(order, &mut taking).await?;
+    let chunk_checksum = source.fetch(order, &mut taking).await?;
     Ok(Fetched {
         blocks: taking.blocks,
-        certificate,
+        chunk_checksum,
     })
 }
 
@@ -53,7 +53,7 @@ pub(super) enum Ended {
     /// With fewer blocks than that.
     Before,
     /// With what the source answered to the sink's refusal, and what it wrote after that.
-    Refused(Result<Option<Certificate>, SourceError>, usize),
+    Refused(Result<Option<ChunkChecksum>, SourceError>, usize),
     /// It was dropped.
     Dropped,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fetching::{Fetched, lines};
 use crate::domain::row::{self, MalformedReason, Row, RowKind, trim};
-use crate::domain::selector::Certificate;
+use crate::domain::selector::ChunkChecksum;
 use crate::domain::stratum::{Bucket, Selection, Split};
 use crate::domain::{kusto_hash, timestamp::Ticks};
 use crate::source::RowForm;
@@ -44,10 +44,10 @@ impl Reading {
     }
 
     /// What a fetch has brought.
-    pub fn harvest(&self, fetched: &Fetched) -> Harvest {
-        let mut harvest = Harvest {
-            certificate: fetched.certificate,
-            ..Harvest::default()
+    pub fn harvest(&self, fetched: &Fetched) -> RunOutput {
+        let mut harvest = RunOutput {
+            chunk_checksum: fetched.chunk_checksum,
+            ..RunOutput::default()
         };
         for block in &fetched.blocks {
             for text in lines(block).map(trim).filter(|text| !text.is_empty()) {
@@ -98,7 +98,7 @@ pub(super) struct Header {
 
 /// What a fetch has brought, without the order of its delivery.
 #[derive(Debug, Default)]
-pub(super) struct Harvest {
+pub(super) struct RunOutput {
     /// How often each row came.
     pub rows: BTreeMap<Vec<u8>, u64>,
     /// What those that can be read say, by their ids.
@@ -110,10 +110,10 @@ pub(super) struct Harvest {
     /// Hash, turns and time of what was delivered, sorted.
     pub delivered: Vec<(i64, Option<i64>, Option<Ticks>)>,
     /// What the source has counted.
-    pub certificate: Option<Certificate>,
+    pub chunk_checksum: Option<ChunkChecksum>,
 }
 
-impl Harvest {
+impl RunOutput {
     /// How it differs from another harvest of the same rows, in words without their text.
     pub fn difference(&self, other: &Self) -> Option<String> {
         difference(&self.rows, &other.rows).or_else(|| {
@@ -138,19 +138,21 @@ impl Harvest {
         self.delivered.sort_unstable();
     }
 
-    /// What a certificate of it says; `None` if its ids are not all known.
-    pub fn certified(&self) -> Option<Certificate> {
-        let mut certificate = Certificate::default();
+    /// What a chunk checksum of it says; `None` if its ids are not all known.
+    pub fn certified(&self) -> Option<ChunkChecksum> {
+        let mut chunk_checksum = ChunkChecksum::default();
         let is_whole = self.malformed == 0 && self.rejects.is_empty();
         if !self.delivered.is_empty() {
-            self.delivered.iter().for_each(|d| certificate.count(d.0));
+            self.delivered
+                .iter()
+                .for_each(|d| chunk_checksum.count(d.0));
         } else if is_whole {
             let hashes = self.headers.keys().map(|id| kusto_hash::hash(id));
-            hashes.for_each(|hash| certificate.count(hash));
+            hashes.for_each(|hash| chunk_checksum.count(hash));
         } else {
             return None;
         }
-        Some(certificate)
+        Some(chunk_checksum)
     }
 }
 

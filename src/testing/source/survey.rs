@@ -31,13 +31,17 @@ fn same(which: &str, first: &Survey, again: &Survey) -> Verdict {
         let (first, again) = (chunks(first), chunks(again));
         format!("the chunks of {which} are others ({first} at first, {again} then)")
     })?;
-    AGAIN.check(first.stamp == again.stamp, || {
-        format!("the stamp of {which} is another")
+    AGAIN.check(first.input_fingerprints == again.input_fingerprints, || {
+        format!("the input fingerprints of {which} is another")
     })?;
     let rest = |survey: &Survey| {
         (
-            (survey.closed, survey.census, survey.only_complete),
-            (survey.at_once, survey.patience, survey.bytes),
+            (survey.self_contained, survey.census, survey.only_complete),
+            (
+                survey.max_concurrency,
+                survey.operation_timeout,
+                survey.bytes,
+            ),
         )
     };
     AGAIN.check(rest(first) == rest(again), || {
@@ -60,12 +64,13 @@ fn described(source: &dyn ConversationSource, later: &dyn ConversationSource) ->
 }
 
 fn promises(survey: &Survey) -> Verdict {
-    KEPT.check(survey.at_once != Some(0), || {
-        "at_once is 0, so nothing can be fetched; None is no limit".to_owned()
+    KEPT.check(survey.max_concurrency != Some(0), || {
+        "max_concurrency is 0, so nothing can be fetched; None is no limit".to_owned()
     })?;
-    KEPT.check(survey.patience.is_none_or(|time| !time.is_zero()), || {
-        "patience is no time at all; None is the usual time".to_owned()
-    })?;
+    KEPT.check(
+        survey.operation_timeout.is_none_or(|time| !time.is_zero()),
+        || "operation_timeout is no time at all; None is the usual time".to_owned(),
+    )?;
     KEPT.check(!survey.chunks.is_empty(), || {
         "there are no chunks; the kit needs a source with rows".to_owned()
     })?;

@@ -12,10 +12,10 @@ use crate::domain::manifest::{
     self, ChunksRecord, FileRecord, Framing, Manifest, SelectionRecord, StratumRecord, Tool,
     WindowInstants, invalid_report,
 };
-use crate::domain::placement::InvalidRecord;
 use crate::domain::rank::Ranker;
 use crate::domain::stratum::Selection;
 use crate::domain::stratum::tests::selection;
+use crate::domain::stratum_fill::InvalidRecord;
 use crate::domain::validation::Code;
 use crate::sink::MANIFEST;
 use crate::sink::reader::DatasetReader;

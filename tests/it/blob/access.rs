@@ -76,10 +76,13 @@ fn what_is_wrong_is_told_before_anything_is_fetched() {
             "sink.azure_blob.patience=1s",
         ];
         let run = blob.export(&more);
-        let told = run.expect(1);
-        assert!(told.contains(said), "{said}: {told}");
-        assert!(told.contains(hint), "{hint}: {told}");
-        assert!(told.contains("run the same command again"), "{told}");
+        let reported = run.expect(1);
+        assert!(reported.contains(said), "{said}: {reported}");
+        assert!(reported.contains(hint), "{hint}: {reported}");
+        assert!(
+            reported.contains("run the same command again"),
+            "{reported}"
+        );
         assert!(cluster.accept().is_err(), "{said}: the cluster was called");
         assert!(
             !sandbox.path("work").exists(),
@@ -89,7 +92,7 @@ fn what_is_wrong_is_told_before_anything_is_fetched() {
 }
 
 /// What a run of any command has told: on its outputs, and in files.
-fn told(run: &Run, folder: &Path) -> String {
+fn reported(run: &Run, folder: &Path) -> String {
     let mut all = format!("{}\n{}\n", run.stdout, run.stderr);
     collect(folder, &mut all);
     all
@@ -124,13 +127,13 @@ fn forms(secret: &str) -> [String; 3] {
 
 #[track_caller]
 fn keeps(run: &Run, folder: &Path, secrets: &[&str]) {
-    let told = told(run, folder);
+    let reported = reported(run, folder);
     // What is refused as a mistake of usage is refused before anything is done.
-    let all = run.code == Some(2) || told.contains("TRACE");
-    assert!(all, "everything is told: {told}");
+    let all = run.code == Some(2) || reported.contains("TRACE");
+    assert!(all, "everything is told: {reported}");
     for secret in secrets {
         for form in forms(secret) {
-            assert!(!told.contains(&form), "{form} was told: {told}");
+            assert!(!reported.contains(&form), "{form} was told: {reported}");
         }
     }
 }
@@ -254,9 +257,9 @@ fn a_signature_in_the_wrong_place_is_refused_and_not_told() {
         command.env("AZURE_STORAGE_SAS_TOKEN", SIGNATURE);
         let run = traced(command);
         run.expect(2);
-        let told = told(&run, &sandbox.path(""));
+        let reported = reported(&run, &sandbox.path(""));
         for form in forms(secret) {
-            assert!(!told.contains(&form), "{out} {set}: {told}");
+            assert!(!reported.contains(&form), "{out} {set}: {reported}");
         }
     }
 }

@@ -85,16 +85,17 @@ fn another_run_is_told_whose_it_is_and_since_when() {
         &["--work-dir", "third", "--seed", "s"],
     ] {
         let refused = blob.export(more);
-        let told = refused.expect(2);
+        let reported = refused.expect(2);
         for word in ["run_id", "started"] {
             let word = status[word].as_str().expect("text");
-            assert!(told.contains(word), "{word}: {told}");
+            assert!(reported.contains(word), "{word}: {reported}");
         }
         assert!(
-            told.contains("az://devstoreaccount1/blob-claims-claimed/some/prefix/d belongs to run"),
-            "{told}"
+            reported
+                .contains("az://devstoreaccount1/blob-claims-claimed/some/prefix/d belongs to run"),
+            "{reported}"
         );
-        assert!(told.contains("--name"), "{told}");
+        assert!(reported.contains("--name"), "{reported}");
         assert!(
             !sandbox.path(more[1]).exists(),
             "nothing is left of a run that was refused"
@@ -156,12 +157,12 @@ fn what_others_put_there_is_named_and_left_alone() {
     blob.export_killed("stage:2");
     blob.put(file, &[], b"precious");
     let refused = blob.export(&[]);
-    let told = refused.expect(1);
+    let reported = refused.expect(1);
     assert!(
-        told.contains(&format!("foreign/some/prefix/d/{file} is there already")),
-        "{told}"
+        reported.contains(&format!("foreign/some/prefix/d/{file} is there already")),
+        "{reported}"
     );
-    assert!(told.contains("remove it"), "{told}");
+    assert!(reported.contains("remove it"), "{reported}");
     assert!(!blob.has("metadata.json"));
     let there = crate::support::blob::ask("GET", &format!("{}?", blob.path(file)), &[], b"");
     assert!(there.ends_with("precious"), "{there}");
@@ -204,12 +205,12 @@ fn blobs_that_were_tampered_with_are_found() {
         .replacen("\"userMessage\":\"", "\"userMessage\":\"X", 1)
         .replacen(" ", "", 1);
     assert_eq!(same_length.len(), body.len());
-    let verify = |told: &str, quick: i32, full: i32| {
+    let verify = |reported: &str, quick: i32, full: i32| {
         for (more, code) in [(&["--quick"][..], quick), (&[], full)] {
             let run = blob.verify(more);
             run.expect(code);
             let findings = run.json()["findings"].to_string();
-            assert_eq!(findings.contains(file), code == 1, "{told}: {findings}");
+            assert_eq!(findings.contains(file), code == 1, "{reported}: {findings}");
         }
     };
     // What is stored says what it said: only reading it all tells.

@@ -128,12 +128,12 @@ fn what_does_not_pass_ends_a_run_that_goes_on_later() {
         let impatient = "--set sink.azure_blob.patience=1s --set sink.azure_blob.timeout=1s";
         let impatient: Vec<&str> = impatient.split(' ').collect();
         let run = blob.export(&impatient);
-        let told = run.expect(1);
-        assert!(told.contains(said), "{name}: {told}");
-        assert!(told.contains(hint), "{name}: {told}");
+        let reported = run.expect(1);
+        assert!(reported.contains(said), "{name}: {reported}");
+        assert!(reported.contains(hint), "{name}: {reported}");
         assert!(
-            told.contains("run the same command again"),
-            "{name}: {told}"
+            reported.contains("run the same command again"),
+            "{name}: {reported}"
         );
         if fault == Fault::Delete {
             blob.make();

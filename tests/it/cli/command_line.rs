@@ -150,10 +150,10 @@ fn wrong_settings_are_refused_in_words() {
     ];
     for (args, words) in cases {
         let run = sandbox.run(&[&["plan", "--input", "a.jsonl"], args].concat());
-        let told = run.expect(2);
+        let reported = run.expect(2);
         assert!(
-            told.contains(words) && told.contains("hint:"),
-            "{args:?}: {told}"
+            reported.contains(words) && reported.contains("hint:"),
+            "{args:?}: {reported}"
         );
     }
     let zero: Vec<String> = ["train", "val", "test"]

@@ -67,8 +67,8 @@ fn look(arguments: &[&str]) {
         .env("GLEANER_TEST_NODE", node)
         .output()
         .expect("node");
-    let told = String::from_utf8_lossy(&looked.stderr);
-    assert!(looked.status.success(), "{told}");
+    let reported = String::from_utf8_lossy(&looked.stderr);
+    assert!(looked.status.success(), "{reported}");
 }
 
 #[test]
@@ -173,11 +173,11 @@ fn an_address_that_is_taken_is_told_before_anything_is_begun() {
         .args(["--serve", &address])
         .output()
         .expect("ran");
-    let told = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(2), "{told}");
+    let reported = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{reported}");
     assert!(
-        told.contains(&format!("cannot serve on {address}")),
-        "{told}"
+        reported.contains(&format!("cannot serve on {address}")),
+        "{reported}"
     );
     assert!(!folder.path().join("work").exists());
 }

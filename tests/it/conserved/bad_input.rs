@@ -155,10 +155,12 @@ fn a_file_that_changes_during_a_run_fails_it_and_is_named() {
             .expect("it runs");
         change(&sandbox.path("in/a.jsonl"));
         let run = sandbox.run(&args);
-        let told = run.expect(1);
+        let reported = run.expect(1);
         assert!(
-            told.contains("jsonl has changed") && told.contains(words) && told.contains("--fresh"),
-            "{told}"
+            reported.contains("jsonl has changed")
+                && reported.contains(words)
+                && reported.contains("--fresh"),
+            "{reported}"
         );
         assert!(!sandbox.path("out/d/metadata.json").exists());
     }
@@ -202,12 +204,12 @@ fn what_is_no_regular_file_is_refused_wherever_it_is_found() {
         }
         for input in [&format!("odd/{name}"), "odd", "odd/*"] {
             let run = sandbox.export(&asked(), &["--input", input]);
-            let told = run.expect(2);
+            let reported = run.expect(2);
             let message = format!("odd/{name} is {what}, and only regular files can be read");
-            assert!(told.contains(&message), "{input}: {told}");
+            assert!(reported.contains(&message), "{input}: {reported}");
             assert!(
-                told.contains("hint: write what it gives into a file"),
-                "{told}"
+                reported.contains("hint: write what it gives into a file"),
+                "{reported}"
             );
             assert!(!sandbox.path("work").exists() && !sandbox.path("out").exists());
         }
@@ -239,10 +241,13 @@ fn a_link_that_leads_nowhere_is_named_with_its_target() {
         std::os::unix::fs::symlink("/nowhere/rows", &link).expect("a link");
         for input in [&format!("linked/{name}"), "linked", "linked/*"] {
             let run = sandbox.export(&asked(), &["--input", input]);
-            let told = run.expect(2);
+            let reported = run.expect(2);
             let message = format!("linked/{name} is a link to /nowhere/rows, which does not exist");
-            assert!(told.contains(&message), "{input}: {told}");
-            assert!(told.contains("hint: bring back what it leads to"), "{told}");
+            assert!(reported.contains(&message), "{input}: {reported}");
+            assert!(
+                reported.contains("hint: bring back what it leads to"),
+                "{reported}"
+            );
         }
         fs::remove_file(&link).expect("ours");
     }
@@ -430,10 +435,10 @@ fn too_many_malformed_rows_fail_the_run_which_names_the_first() {
     lines.extend(vec!["[]".to_owned(); 20]);
     sandbox.write_input(&file(&lines));
     let run = sandbox.export(&asked(), &["--max-malformed", "1"]);
-    let told = run.expect(1);
+    let reported = run.expect(1);
     assert!(
-        told.contains("21 of 821 rows") && told.contains("a.jsonl:8"),
-        "{told}"
+        reported.contains("21 of 821 rows") && reported.contains("a.jsonl:8"),
+        "{reported}"
     );
     assert!(!sandbox.path("out/d/metadata.json").exists());
     sandbox
@@ -638,10 +643,10 @@ fn both_shapes_in_one_run_are_refused_and_a_row_of_each_is_named() {
         "\n{\"conversationId\":\"x\",\"turnsArray\":[]}\n",
     );
     let run = sandbox.export(&asked(), &[]);
-    let told = run.expect(2);
+    let reported = run.expect(2);
     assert!(
-        told.contains("in/a.jsonl:2") && told.contains("in/b.jsonl:2"),
-        "{told}"
+        reported.contains("in/a.jsonl:2") && reported.contains("in/b.jsonl:2"),
+        "{reported}"
     );
 }
 
@@ -678,7 +683,7 @@ fn a_full_disk_stops_the_run_and_room_lets_it_go_on() {
         let mut large = asked();
         large.targets.values_mut().for_each(|target| *target = 1000);
         let run = sandbox.export(&large, &[]);
-        let told = run.stderr.clone();
+        let reported = run.stderr.clone();
         let grown = Command::new("mount")
             .args(["-o", "remount,size=100M"])
             .arg(&path)
@@ -691,10 +696,10 @@ fn a_full_disk_stops_the_run_and_room_lets_it_go_on() {
             .arg(&path)
             .status()
             .expect("umount runs");
-        assert_eq!(run.code, Some(1), "{disk}: {told}");
+        assert_eq!(run.code, Some(1), "{disk}: {reported}");
         assert!(
-            told.contains("No space left") && told.contains("run the same command again"),
-            "{disk}: {told}"
+            reported.contains("No space left") && reported.contains("run the same command again"),
+            "{disk}: {reported}"
         );
         again.expect(3);
         let undisturbed = Sandbox::new();

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::support::reference::Asked;
+use crate::support::{Dataset, Sandbox, corpus};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use crate::support::reference::Asked;
-use crate::support::{Dataset, Sandbox, corpus};
 
 /// A column's declaration, and its value for conversation `id` and turn `turn`.
 type Column = (&'static str, fn(u32, i32) -> Cell);

@@ -300,11 +300,11 @@ async fn memory_is_a_sink() {
 #[cfg(feature = "kusto-emulator")]
 mod cluster {
     use super::*;
+    use crate::support::Sandbox;
+    use crate::support::kusto::Emulator;
     use gleaner::config::queries::QueryFile;
     use gleaner::config::settings::Kusto;
     use gleaner::source::kusto::{KustoSource, Population};
-    use crate::support::Sandbox;
-    use crate::support::kusto::Emulator;
 
     fn source(cluster: &str, passes: u32, max_record: u64) -> KustoSource {
         let query = |path: &str| QueryFile::read(Path::new(path)).expect("shipped");

@@ -24,57 +24,57 @@ fn example(name: &str) -> Command {
 /// What an example says, in a folder.
 fn run(name: &str, folder: &Path) -> String {
     let output = example(name).arg(folder).output().expect("ran");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let reported = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name}: {told}{errors}");
-    told
+    assert!(output.status.success(), "{name}: {reported}{errors}");
+    reported
 }
 
 /// The last word of the last line: the dataset's digest.
-fn digest(told: &str) -> &str {
-    let digest = told.split_whitespace().next_back().expect("a word");
-    assert_eq!(digest.len(), 64, "{told}");
+fn digest(reported: &str) -> &str {
+    let digest = reported.split_whitespace().next_back().expect("a word");
+    assert_eq!(digest.len(), 64, "{reported}");
     digest
 }
 
 #[test]
 fn a_host_actor_follows_its_run_and_shuts_it_down_in_order() {
     let folder = tempfile::tempdir().expect("a folder");
-    let told = run("embed_in_actix", folder.path());
+    let reported = run("embed_in_actix", folder.path());
     assert!(
-        told.starts_with("drained") || told.contains("\ndrained\n"),
-        "{told}"
+        reported.starts_with("drained") || reported.contains("\ndrained\n"),
+        "{reported}"
     );
-    assert!(told.contains("train/short: 40 records"), "{told}");
-    digest(&told);
+    assert!(reported.contains("train/short: 40 records"), "{reported}");
+    digest(&reported);
     assert!(folder.path().join("out/embedded/metadata.json").exists());
 }
 
 #[test]
 fn own_sources_and_sinks_do() {
     let folder = tempfile::tempdir().expect("a folder");
-    let told = run("custom_source", folder.path());
-    assert!(told.contains("train/short: 20 of "), "{told}");
-    digest(&told);
+    let reported = run("custom_source", folder.path());
+    assert!(reported.contains("train/short: 20 of "), "{reported}");
+    digest(&reported);
     let folder = tempfile::tempdir().expect("a folder");
-    let told = run("custom_sink", folder.path());
-    assert!(told.contains("kept/metadata.json: "), "{told}");
-    assert!(told.contains(" records were left out"), "{told}");
+    let reported = run("custom_sink", folder.path());
+    assert!(reported.contains("kept/metadata.json: "), "{reported}");
+    assert!(reported.contains(" records were left out"), "{reported}");
     assert!(
-        !told.contains(".blocks") && !told.contains(".claim"),
-        "{told}"
+        !reported.contains(".blocks") && !reported.contains(".claim"),
+        "{reported}"
     );
-    digest(&told);
+    digest(&reported);
 }
 
 #[test]
 fn the_table_of_chunks_that_fail_is_printed() {
     let output = example("chaos_chunk_failures").output().expect("ran");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{reported}");
     assert!(
-        told.contains("k=40 n=4: published, 160 attempts failed"),
-        "{told}"
+        reported.contains("k=40 n=4: published, 160 attempts failed"),
+        "{reported}"
     );
 }
 

@@ -11,12 +11,12 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use gleaner::domain::rule::{Candidate, Rule};
 use gleaner::fault::{FaultPlan, Faults, Injector, Kind, Site};
-use gleaner::pipeline::reception::{Cancel, GetStatus, Pause, Resume, Subscribe};
+use gleaner::pipeline::run_actor::{Cancel, GetStatus, Pause, Resume, Subscribe};
 use gleaner::pipeline::work_dir::WorkDirError;
 use gleaner::pipeline::{BuildError, RunError, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::reader::LocalDataset;
-use gleaner::telemetry::{Notice, State, Told};
+use gleaner::telemetry::{Notice, RunEvent, State};
 use gleaner::{Pipeline, PipelineBuilder, verify};
 use tokio::sync::mpsc;
 
@@ -126,9 +126,9 @@ fn ten_runs_in_one_system_have_their_own_faults_and_none_disturbs_another() {
             let report = match result {
                 Ok(report) => {
                     assert_eq!(view.state, State::Published);
-                    let told = &report.manifest.statistics["events"];
+                    let event = &report.manifest.statistics["events"];
                     let seen = serde_json::json!(view.events);
-                    assert_eq!(*told, seen, "run {i} tells of its own events");
+                    assert_eq!(*event, seen, "run {i} tells of its own events");
                     report
                 }
                 Err(error) => {
@@ -146,7 +146,7 @@ fn ten_runs_in_one_system_have_their_own_faults_and_none_disturbs_another() {
             );
         }
     });
-    assert!(resumed < 10, "most survive their faults");
+    assert!(resumed < 10, "most retry_on_panic their faults");
 }
 
 #[test]
@@ -335,8 +335,8 @@ fn who_drops_the_handle_cancels_and_who_detaches_does_not() {
     let controller = again.spawn_thread().expect("a thread").detach();
     block_on(controller.ended());
     assert_eq!(controller.status().state, State::Published);
-    let told = controller.status().provenance.expect("a manifest");
-    assert_eq!(told["content_sha256"], *expected);
+    let event = controller.status().provenance.expect("a manifest");
+    assert_eq!(event["content_sha256"], *expected);
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -359,8 +359,8 @@ fn a_host_that_stops_its_system_leaves_a_run_that_can_go_on() {
                 let run = run_in(&path).build().expect("ready").spawn_local();
                 let mut events = run.event_stream();
                 send.send(run).expect("somebody waits");
-                while let Some(told) = events.next().await {
-                    if matches!(told.notice, Notice::Chunk { .. }) {
+                while let Some(event) = events.next().await {
+                    if matches!(event.notice, Notice::Chunk { .. }) {
                         break;
                     }
                 }
@@ -433,7 +433,7 @@ async fn within_actix_on_this_arbiter_and_on_another() {
 
 /// An actor that takes its notices, each after a while if it is a slow one.
 struct Listener {
-    heard: mpsc::UnboundedSender<Told>,
+    heard: mpsc::UnboundedSender<RunEvent>,
     pause: Duration,
 }
 
@@ -441,14 +441,14 @@ impl Actor for Listener {
     type Context = Context<Self>;
 }
 
-impl Handler<Told> for Listener {
+impl Handler<RunEvent> for Listener {
     type Result = actix::ResponseFuture<()>;
 
-    fn handle(&mut self, told: Told, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, event: RunEvent, _: &mut Context<Self>) -> Self::Result {
         let (heard, pause) = (self.heard.clone(), self.pause);
         Box::pin(async move {
             tokio::time::sleep(pause).await;
-            heard.send(told).expect("the test listens");
+            heard.send(event).expect("the test listens");
         })
     }
 }
@@ -484,14 +484,14 @@ fn all_who_listen_hear_the_same_and_none_holds_up_the_run() {
             "{:?}",
             begun.elapsed()
         );
-        let from_channel: Vec<Told> = channel.iter().collect();
-        let from_stream: Vec<Told> = stream.collect().await;
+        let from_channel: Vec<RunEvent> = channel.iter().collect();
+        let from_stream: Vec<RunEvent> = stream.collect().await;
         assert_eq!(from_channel, from_stream);
-        let all = async |hears: &mut mpsc::UnboundedReceiver<Told>| {
+        let all = async |hears: &mut mpsc::UnboundedReceiver<RunEvent>| {
             let mut heard = Vec::new();
             while heard
                 .last()
-                .is_none_or(|told: &Told| !matches!(told.notice, Notice::Ended { .. }))
+                .is_none_or(|event: &RunEvent| !matches!(event.notice, Notice::Ended { .. }))
             {
                 heard.push(hears.recv().await.expect("an end"));
             }
@@ -500,17 +500,22 @@ fn all_who_listen_hear_the_same_and_none_holds_up_the_run() {
         let quick_heard = all(&mut quick_hears).await;
         assert_eq!(quick_heard, from_channel);
         let mut slow_heard = all(&mut slow_hears).await;
-        slow_heard.sort_by_key(|told| told.number);
+        slow_heard.sort_by_key(|event| event.number);
         slow_heard.dedup();
-        let numbers = |told: &[Told]| told.iter().map(|told| told.number).collect::<BTreeSet<_>>();
+        let numbers = |event: &[RunEvent]| {
+            event
+                .iter()
+                .map(|event| event.number)
+                .collect::<BTreeSet<_>>()
+        };
         assert!(numbers(&slow_heard).is_subset(&numbers(&from_channel)));
         let chunks = from_channel
             .iter()
-            .filter(|told| matches!(told.notice, Notice::Chunk { .. }));
+            .filter(|event| matches!(event.notice, Notice::Chunk { .. }));
         assert_eq!(chunks.count(), 12);
         let strata = from_channel
             .iter()
-            .filter(|told| matches!(told.notice, Notice::Stratum { .. }));
+            .filter(|event| matches!(event.notice, Notice::Stratum { .. }));
         assert_eq!(strata.count(), 9);
     });
 }

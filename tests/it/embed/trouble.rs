@@ -10,14 +10,14 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, pending};
 use gleaner::domain::chunk::{Chunk, HashChunk};
 use gleaner::domain::rule::{Candidate, Rule};
-use gleaner::domain::selector::Certificate;
+use gleaner::domain::selector::ChunkChecksum;
 use gleaner::pipeline::RunError;
-use gleaner::pipeline::reception::Subscribe;
+use gleaner::pipeline::run_actor::Subscribe;
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
-use gleaner::telemetry::{Notice, State, Told};
+use gleaner::telemetry::{Notice, RunEvent, State};
 use gleaner::{Controller, Pipeline, PipelineBuilder};
 use tokio::sync::mpsc;
 
@@ -117,7 +117,7 @@ impl ConversationSource for CancelledMeanwhile {
         &'a self,
         _: FetchOrder,
         _: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         Box::pin(pending())
     }
 }
@@ -128,8 +128,8 @@ fn a_run_that_is_cancelled_while_it_begins_says_so() {
     // The first start claims its place after the survey, the second before: nothing then comes
     // between the survey and the question whether to go on.
     for start in ["first", "second"] {
-        let (tell, told) = std::sync::mpsc::channel();
-        let source = CancelledMeanwhile(std::sync::Mutex::new(told));
+        let (tell, event) = std::sync::mpsc::channel();
+        let source = CancelledMeanwhile(std::sync::Mutex::new(event));
         let run = run_in(folder.path()).source(source).build();
         let run = run.expect("ready").spawn_thread().expect("a thread");
         tell.send(run.controller()).expect("it is surveyed");
@@ -214,16 +214,16 @@ fn a_run_that_was_never_driven_has_ended_all_the_same() {
     let controller = run.controller();
     assert!(matches!(run.join_blocking(), Err(RunError::HostStopped)));
     assert_eq!(controller.status().state, State::Failed);
-    let told: Vec<Told> = controller.events().into_iter().collect();
+    let event: Vec<RunEvent> = controller.events().into_iter().collect();
     assert!(
         matches!(
-            told[..],
-            [Told {
+            event[..],
+            [RunEvent {
                 notice: Notice::Ended { .. },
                 ..
             }]
         ),
-        "{told:?}"
+        "{event:?}"
     );
 }
 
@@ -234,21 +234,21 @@ fn a_run_that_was_never_started_leaves_its_place_as_it_was() {
     assert!(!folder.path().join("work").exists());
 }
 
-struct Listener(mpsc::UnboundedSender<Told>);
+struct Listener(mpsc::UnboundedSender<RunEvent>);
 
 impl Actor for Listener {
     type Context = Context<Self>;
 }
 
-impl Handler<Told> for Listener {
+impl Handler<RunEvent> for Listener {
     type Result = ();
 
-    fn handle(&mut self, told: Told, _: &mut Context<Self>) {
-        self.0.send(told).expect("the test listens");
+    fn handle(&mut self, event: RunEvent, _: &mut Context<Self>) {
+        self.0.send(event).expect("the test listens");
     }
 }
 
-/// Whose `put_beside` and `claim` are what the test wants.
+/// Whose `put_sidecar` and `claim` are what the test wants.
 struct Odd {
     inner: LocalDir,
     beside: Beside,
@@ -299,7 +299,7 @@ impl DatasetSink for Odd {
         self.inner.release(dataset)
     }
 
-    fn put_beside<'a>(&'a self, _: &'a str, _: Vec<u8>) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, _: &'a str, _: Vec<u8>) -> BoxFuture<'a, Result<(), SinkError>> {
         let beside = self.beside;
         Box::pin(async move {
             match beside {
@@ -359,8 +359,8 @@ fn a_report_that_cannot_be_put_anywhere_costs_a_note_and_no_dataset() {
                 .send(Subscribe(listener.recipient()))
                 .await
                 .expect("alive");
-            let told = hears.recv().await.expect("the end");
-            assert!(matches!(told.notice, Notice::Ended { .. }), "{told:?}");
+            let event = hears.recv().await.expect("the end");
+            assert!(matches!(event.notice, Notice::Ended { .. }), "{event:?}");
             controller.cancel();
         };
         let (result, ()) = tokio::join!(run.join(), cancelling);

@@ -120,15 +120,15 @@ fn an_azure_monitor_proxy_is_warned_of() {
         let run = sandbox.run(&["plan", "--set", &cluster, "--set", credential]);
         run.expect(1).to_owned()
     };
-    let told = plan("https://ade.loganalytics.io/subscriptions/a");
-    assert!(told.contains("Azure Monitor proxy"), "{told}");
+    let reported = plan("https://ade.loganalytics.io/subscriptions/a");
+    assert!(reported.contains("Azure Monitor proxy"), "{reported}");
     assert!(
-        told.contains("10 minutes") && told.contains("64 MB"),
-        "{told}"
+        reported.contains("10 minutes") && reported.contains("64 MB"),
+        "{reported}"
     );
-    let told = plan("https://a.kusto.windows.net");
-    assert!(!told.contains("proxy"), "{told}");
-    assert!(told.contains("AZURE_CLIENT_SECRET"), "{told}");
+    let reported = plan("https://a.kusto.windows.net");
+    assert!(!reported.contains("proxy"), "{reported}");
+    assert!(reported.contains("AZURE_CLIENT_SECRET"), "{reported}");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
             let chunk = format!("{count}-{at}");
             // A census that says of a conversation what is not so is no failed attempt of its own.
             let query = if *kind == "changed" {
-                "certificate"
+                "chunk_checksum"
             } else {
                 "census"
             };
@@ -193,10 +193,10 @@ fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
             &sandbox,
             &["--chunks", &chunks, "--fetchers", "8", "--set", passes],
         );
-        let told = run.expect(0);
+        let reported = run.expect(0);
         // A row that is lost need not be one of the sample: the digest alone would not tell.
-        let uncertified = told.matches("the cluster counts").count();
-        assert_eq!(uncertified, 2, "one row lost and one doubled: {told}");
+        let uncertified = reported.matches("the cluster counts").count();
+        assert_eq!(uncertified, 2, "one row lost and one doubled: {reported}");
         assert_eq!(digest(&run.json()), expected, "{passes}");
         let statistics = &metadata(&sandbox)["statistics"];
         let failed = statistics["attempts_failed"].as_u64().expect("a count");
@@ -222,24 +222,31 @@ fn an_address_where_nobody_is_is_told_soon() {
         &cluster,
     ];
     let run = sandbox.run(&args);
-    let told = run.expect(1);
-    assert_eq!(told.matches("cannot log in yet").count(), 3, "{told}");
-    assert!(
-        told.contains("first query: the connection failed"),
-        "{told}"
+    let reported = run.expect(1);
+    assert_eq!(
+        reported.matches("cannot log in yet").count(),
+        3,
+        "{reported}"
     );
-    assert!(told.contains("check source.kusto.cluster"), "{told}");
+    assert!(
+        reported.contains("first query: the connection failed"),
+        "{reported}"
+    );
+    assert!(
+        reported.contains("check source.kusto.cluster"),
+        "{reported}"
+    );
     assert!(!sandbox.path("work").exists(), "nothing was begun");
 }
 
 #[test]
 fn a_certificate_without_its_row_is_none() {
     let sandbox = Sandbox::new();
-    let faults = fault("certificate", "8-3", 1, "row_lost");
+    let faults = fault("chunk_checksum", "8-3", 1, "row_lost");
     let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
     let run = emulator.export(&sandbox, &[]);
-    let told = run.expect(0);
-    assert!(told.contains("it has 0 rows, not one"), "{told}");
+    let reported = run.expect(0);
+    assert!(reported.contains("it has 0 rows, not one"), "{reported}");
 }
 
 #[test]
@@ -281,10 +288,10 @@ fn a_row_that_stays_lost_fails_the_run_and_what_is_sealed_stays() {
     let faults = fault("payload", "8-3", 0, "row_lost");
     let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
     let run = emulator.export(&sandbox, &["--set", "chunks.max_attempts=2"]);
-    let told = run.expect(1);
+    let reported = run.expect(1);
     assert!(
-        told.contains("chunk h8-3") && told.contains("1 conversations are missing"),
-        "{told}"
+        reported.contains("chunk h8-3") && reported.contains("1 conversations are missing"),
+        "{reported}"
     );
     assert!(!sandbox.path("out/d/metadata.json").exists());
     let port = emulator.port();
@@ -304,10 +311,10 @@ fn a_conversation_that_changes_between_the_passes_has_the_census_taken_again_onc
     let faults = fault("payload", "8-3", 2, "changed");
     let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
     let run = emulator.export(&sandbox, &[]);
-    let told = run.expect(0);
+    let reported = run.expect(0);
     assert!(
-        told.contains("the census of chunk h8-3 is taken again"),
-        "{told}"
+        reported.contains("the census of chunk h8-3 is taken again"),
+        "{reported}"
     );
     assert_eq!(digest(&run.json()), expected);
     // A conversation that never comes to rest.
@@ -315,10 +322,10 @@ fn a_conversation_that_changes_between_the_passes_has_the_census_taken_again_onc
     let faults = fault("payload", "8-3", 0, "changed");
     let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
     let run = emulator.export(&sandbox, &["--set", "chunks.max_attempts=2"]);
-    let told = run.expect(1);
+    let reported = run.expect(1);
     assert!(
-        told.contains("chunk h8-3") && told.contains("1 have changed"),
-        "{told}"
+        reported.contains("chunk h8-3") && reported.contains("1 have changed"),
+        "{reported}"
     );
 }
 
@@ -334,22 +341,25 @@ fn what_cannot_succeed_fails_at_once_with_the_servers_words() {
         let faults = fault("census", "8-0", 0, kind);
         let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
         let run = emulator.export(&sandbox, &[]);
-        let told = run.expect(1);
+        let reported = run.expect(1);
         assert!(
-            told.contains(words) && told.contains("emulated-activity"),
-            "{kind}: {told}"
+            reported.contains(words) && reported.contains("emulated-activity"),
+            "{kind}: {reported}"
         );
         assert!(
-            told.contains("census query of chunk h8-0 (attempt 1)"),
-            "{kind}: {told}"
+            reported.contains("census query of chunk h8-0 (attempt 1)"),
+            "{kind}: {reported}"
         );
         assert!(!sandbox.path("out/d/metadata.json").exists());
     }
     let sandbox = Sandbox::new();
     let emulator = Emulator::start(&sandbox, "", 0, &[]);
     let run = emulator.export(&sandbox, &["--set", "source.kusto.database=Other"]);
-    let told = run.expect(1);
-    assert!(told.contains("Database 'Other' not found"), "{told}");
+    let reported = run.expect(1);
+    assert!(
+        reported.contains("Database 'Other' not found"),
+        "{reported}"
+    );
 }
 
 #[test]
@@ -361,9 +371,9 @@ fn a_chunk_that_cannot_be_split_any_further_fails_the_run() {
         &sandbox,
         &["--chunks", "1", "--set", "chunks.max_attempts=1"],
     );
-    let told = run.expect(1);
-    assert!(told.contains("chunk h64-"), "{told}");
-    assert!(told.contains("--chunks"), "{told}");
+    let reported = run.expect(1);
+    assert!(reported.contains("chunk h64-"), "{reported}");
+    assert!(reported.contains("--chunks"), "{reported}");
 }
 
 #[test]

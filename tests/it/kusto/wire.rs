@@ -238,10 +238,10 @@ fn a_redirect_is_not_followed_and_its_secrets_are_not_told() {
         let location = format!("location: http://me:hush@{address}/login?state=hush\r\n");
         let failure = ask_for(vec![Reply::new(status, &location, b"")]).expect_err("elsewhere");
         assert_eq!(failure.action(), Action::Fail, "{failure}");
-        let told = failure.to_string();
+        let reported = failure.to_string();
         assert!(
-            told.contains(&address.to_string()) && !told.contains("hush"),
-            "{told}"
+            reported.contains(&address.to_string()) && !reported.contains("hush"),
+            "{reported}"
         );
     }
     let followed = elsewhere.accept().expect_err("nobody comes");
@@ -293,9 +293,9 @@ fn a_login_that_cannot_be_says_what_to_set() {
     }
     let failure = ask(&settings).expect_err("there is no secret");
     assert_eq!(failure.action(), Action::Fail);
-    let told = failure.to_string();
+    let reported = failure.to_string();
     assert!(
-        told.contains("set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"),
-        "{told}"
+        reported.contains("set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"),
+        "{reported}"
     );
 }

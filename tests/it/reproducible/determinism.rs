@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::support::reference::{Asked, evaluate};
+use crate::support::{Sandbox, assert_equals_reference, corpus};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use crate::support::reference::{Asked, evaluate};
-use crate::support::{Sandbox, assert_equals_reference, corpus};
 
 fn rows() -> Vec<Vec<u8>> {
     corpus::events(5, 1500)

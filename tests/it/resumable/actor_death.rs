@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::config::settings::{RowShape, Settings, Synthetic};
 use gleaner::config::{self, Layers};
-use gleaner::domain::selector::Certificate;
+use gleaner::domain::selector::ChunkChecksum;
 use gleaner::fault::Faults;
 use gleaner::pipeline::{self, RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
@@ -37,7 +37,7 @@ struct Troubled<T> {
     inner: T,
     mishap: Mishap,
     calls: AtomicU32,
-    /// Told when it goes wrong.
+    /// RunEvent when it goes wrong.
     struck: Arc<Notify>,
 }
 
@@ -79,7 +79,7 @@ impl ConversationSource for Troubled<SyntheticSource> {
         &'a self,
         order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             match self.strikes() {
                 Some(Mishap::Panic) => std::panic::panic_any("a source that panics"),

@@ -1,8 +1,8 @@
 //! `gleaner export --chaos` as a user types it.
 #![cfg(feature = "fault-injection")]
 
-use gleaner::fault::Kind;
 use crate::support::Sandbox;
+use gleaner::fault::Kind;
 
 const CHAOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/chaos.toml");
 
@@ -127,8 +127,8 @@ fn a_stopped_run_says_what_did_not_go_as_planned() {
     let plan = "chaos.plan=fetcher:1:panic_before upload.stage:1:no_space";
     let run = sandbox.run(&export(CHAOS, &["--set", plan]));
     assert!(run.expect(1).contains("make room"), "{}", run.stderr);
-    let told = sandbox.run(&["status", "work", "--json"]).json();
-    let status = &told["runs"][0];
+    let reported = sandbox.run(&["status", "work", "--json"]).json();
+    let status = &reported["runs"][0];
     assert_eq!(status["state"], "stopped");
     assert_eq!(status["last"]["events"]["deaths"], 1, "{status}");
     let events = status["last"]["recent"].as_array().expect("a list");

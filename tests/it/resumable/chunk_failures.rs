@@ -32,7 +32,7 @@ fn any_chunks_fail_any_number_of_times_at_any_number_of_workers() {
     let mut cases = Vec::new();
     for (at, k) in ks.into_iter().enumerate() {
         for n in 1..=ATTEMPTS + 1 {
-            // All of 1 to 8, spread over the grid; the corners at both ends.
+            // All of 1 to 8, distributions over the grid; the corners at both ends.
             let workers = [1, 8, 1 + (at + n as usize) % 8];
             let of_pair = workers.into_iter().zip([0, 2, CHUNKS]);
             cases.extend(of_pair.map(|(workers, allowed)| (k, n, workers, allowed)));
@@ -96,8 +96,8 @@ fn what_was_written_without_a_chunk_stays_without_it() {
             let run = pipeline(folder.path(), &source, 4, 1).spawn_local();
             let (controller, mut events) = (run.controller(), run.event_stream());
             let stopping = async {
-                while let Some(told) = events.next().await {
-                    if matches!(told.notice, Notice::Stratum { .. }) {
+                while let Some(reported) = events.next().await {
+                    if matches!(reported.notice, Notice::Stratum { .. }) {
                         return controller.cancel();
                     }
                 }

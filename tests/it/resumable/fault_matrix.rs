@@ -5,7 +5,8 @@ use std::fs;
 use gleaner::fault;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/faults.md");
-const MARK: &str = "UPDATE_DOCS=1 cargo test --features fault-injection --test it fault_matrix -->\n";
+const MARK: &str =
+    "UPDATE_DOCS=1 cargo test --features fault-injection --test it fault_matrix -->\n";
 
 #[test]
 fn the_page_has_the_matrix_of_the_code() {

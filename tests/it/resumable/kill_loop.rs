@@ -7,12 +7,12 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64Mcg;
 use crate::support::blob::{SIGNATURE, ask, emulator};
 use crate::support::kusto::Emulator;
 use crate::support::{Run, Sandbox, corpus};
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
 
 /// Where a run dies, and how often the point is passed at most before that.
 const POINTS: [(&str, u32); 8] = [
@@ -93,8 +93,8 @@ fn digest(run: &Run) -> String {
 }
 
 fn number(variable: &str, or: u64) -> u64 {
-    let told = std::env::var(variable).ok();
-    told.map_or(or, |text| text.parse().expect("a number"))
+    let reported = std::env::var(variable).ok();
+    reported.map_or(or, |text| text.parse().expect("a number"))
 }
 
 /// A folder with something to read.
@@ -160,14 +160,14 @@ fn killed_until_it_gets_through() {
             };
             let run: Run = output.expect("it runs").into();
             if run.code.is_some() {
-                let told = format!("seed {seed}, {place:?}, {history:?}");
+                let reported = format!("seed {seed}, {place:?}, {history:?}");
                 // Killed when all was done, and only the end of the process was missing.
                 let was_done = history.len() > 1 && run.stderr.contains("exists already");
                 let found = match was_done {
                     true => place.published(&sandbox, &container),
                     false => digest(&run),
                 };
-                assert_eq!(found, *expected, "{told}");
+                assert_eq!(found, *expected, "{reported}");
                 published += 1;
                 break;
             }

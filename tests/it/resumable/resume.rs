@@ -178,14 +178,14 @@ fn another_configuration_is_refused_with_a_diff_and_fresh_starts_over() {
         &asked(),
         &["--format", "jsonl", "--set", "selection.spare_percent=7"],
     );
-    let told = refused.expect(2);
+    let reported = refused.expect(2);
     assert!(
-        told.contains("sink.format: \"json\" -> \"jsonl\""),
-        "{told}"
+        reported.contains("sink.format: \"json\" -> \"jsonl\""),
+        "{reported}"
     );
     assert!(
-        told.contains("selection.spare_percent: 5.0 -> 7.0") && told.contains("--fresh"),
-        "{told}"
+        reported.contains("selection.spare_percent: 5.0 -> 7.0") && reported.contains("--fresh"),
+        "{reported}"
     );
     // Worker counts may change.
     sandbox
@@ -235,9 +235,12 @@ fn one_interrupt_leaves_a_run_that_goes_on() {
         .status()
         .expect("kill runs");
     let output = child.wait_with_output().expect("it ends");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(130), "{told}");
-    assert!(told.contains("run the same command again"), "{told}");
+    let reported = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(130), "{reported}");
+    assert!(
+        reported.contains("run the same command again"),
+        "{reported}"
+    );
     assert!(!sandbox.path("out/d/metadata.json").exists());
     let status = sandbox.run(&["status", "work", "--json"]);
     assert_eq!(status.json()["runs"][0]["state"], "stopped");
@@ -265,7 +268,7 @@ fn a_second_interrupt_ends_a_run_that_hangs() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it runs");
-        let (line, told) = std::sync::mpsc::channel();
+        let (line, reported) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         std::thread::spawn(move || {
             stderr
@@ -277,7 +280,7 @@ fn a_second_interrupt_ends_a_run_that_hangs() {
         // The time of a long coffee break: it needs a moment.
         let limit = Duration::from_secs(300);
         for awaited in ["hanging at", "press Ctrl-C again"] {
-            let said = told.recv_timeout(limit).expect("a line");
+            let said = reported.recv_timeout(limit).expect("a line");
             assert!(said.contains(awaited), "{site}: {said}");
             std::process::Command::new("kill")
                 .args(["-INT", &pid])
@@ -285,7 +288,7 @@ fn a_second_interrupt_ends_a_run_that_hangs() {
                 .expect("kill runs");
         }
         // Its end closes standard error.
-        let last = told.recv_timeout(limit);
+        let last = reported.recv_timeout(limit);
         child.kill().expect("a child");
         assert_eq!(child.wait().expect("a child").code(), Some(130), "{site}");
         assert_eq!(

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64Mcg;
 use crate::support::reference::Asked;
 use crate::support::{Sandbox, corpus};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
 
 /// All files below a folder, in order.
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -84,22 +84,22 @@ fn damaged(
     assert!(names.iter().any(sealed), "{names:?}");
     for name in &names {
         for damage in [Damage::Flip, Damage::Truncate, Damage::Delete] {
-            let told = format!("{damage:?} {name:?}");
+            let reported = format!("{damage:?} {name:?}");
             let sandbox = copy(stopped);
             damage.of(&sandbox.path(&name.to_string_lossy()), &mut chance);
             let run = again(&sandbox, &[]);
             if run.code == Some(0) {
-                assert_eq!(sandbox.dataset().digest(), expected, "{told}");
+                assert_eq!(sandbox.dataset().digest(), expected, "{reported}");
                 continue;
             }
             // Whose run it is, is not known any more: nothing is guessed.
-            assert!(name.ends_with("run.json"), "{told}: {}", run.stderr);
-            let told = run.expect(2);
-            let refused = told.contains("--fresh") || told.contains("claim");
-            assert!(refused, "{told}");
+            assert!(name.ends_with("run.json"), "{reported}: {}", run.stderr);
+            let reported = run.expect(2);
+            let refused = reported.contains("--fresh") || reported.contains("claim");
+            assert!(refused, "{reported}");
             fs::remove_dir_all(sandbox.path("out")).expect("removable");
             again(&sandbox, &["--fresh"]).expect(0);
-            assert_eq!(sandbox.dataset().digest(), expected, "{told}");
+            assert_eq!(sandbox.dataset().digest(), expected, "{reported}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::super::frames::FrameReader;
-use super::super::rows::{Asked, RowWriter};
+use super::super::rows::{FetchRequest, RowWriter};
 use crate::domain::chunk::HashChunk;
 use crate::domain::json::MAX_DEPTH;
 use crate::domain::row::{self, MalformedReason, RowKind};
@@ -30,7 +30,7 @@ fn payload_block(rows: &str) -> crate::source::RowBlock {
 
 /// The block that an answer makes.
 fn block_of(text: &str) -> crate::source::RowBlock {
-    let asked = Asked {
+    let asked = FetchRequest {
         chunk: HashChunk {
             count: 1,
             index: 0,

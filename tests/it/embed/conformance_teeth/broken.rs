@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gleaner::domain::selector::Certificate;
+use gleaner::domain::selector::ChunkChecksum;
 use gleaner::source::{
     BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
 };
@@ -25,7 +25,7 @@ pub struct Fault {
     pub survey: On<Survey>,
     pub order: On<FetchOrder>,
     pub block: OnBlock,
-    pub certificate: fn(&mut Option<Certificate>),
+    pub chunk_checksum: fn(&mut Option<ChunkChecksum>),
     /// Goes on when its sink refuses.
     pub is_deaf: bool,
     /// Does not clean up behind a fetch that was dropped.
@@ -37,7 +37,7 @@ pub const NONE: Fault = Fault {
     survey: |_, _| (),
     order: |_, _| (),
     block: |_, _, _| (),
-    certificate: |_| (),
+    chunk_checksum: |_| (),
     is_deaf: false,
     is_untidy: false,
 };
@@ -88,7 +88,7 @@ impl<S: ConversationSource> ConversationSource for Broken<S> {
         &'a self,
         mut order: FetchOrder,
         rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<Certificate>, SourceError>> {
+    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let nth = next(&self.fetches);
             if self.is_busy.swap(self.fault.is_untidy, Ordering::Relaxed) {
@@ -101,10 +101,10 @@ impl<S: ConversationSource> ConversationSource for Broken<S> {
                 nth,
             };
             (self.fault.order)(&mut order, nth);
-            let mut certificate = self.source.fetch(order, &mut rows).await?;
-            (self.fault.certificate)(&mut certificate);
+            let mut chunk_checksum = self.source.fetch(order, &mut rows).await?;
+            (self.fault.chunk_checksum)(&mut chunk_checksum);
             self.is_busy.store(false, Ordering::Relaxed);
-            Ok(certificate)
+            Ok(chunk_checksum)
         }
         .boxed()
     }

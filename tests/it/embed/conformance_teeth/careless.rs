@@ -212,7 +212,7 @@ impl DatasetSink for Careless {
         }
     }
 
-    fn patience(&self) -> Option<Duration> {
+    fn operation_timeout(&self) -> Option<Duration> {
         (self.fault == Fault::NoPatience).then_some(Duration::ZERO)
     }
 

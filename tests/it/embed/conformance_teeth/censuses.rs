@@ -113,7 +113,7 @@ async fn censuses_that_break_the_contract() {
     ];
     for (what, clause, mut fault) in faults {
         // It is not what is looked at here.
-        fault.certificate = |certificate| *certificate = None;
+        fault.chunk_checksum = |chunk_checksum| *chunk_checksum = None;
         let make =
             || -> Box<dyn ConversationSource> { Box::new(Broken::new(source.clone(), fault)) };
         refused(what, clause, census_conformance(make, &selection())).await;

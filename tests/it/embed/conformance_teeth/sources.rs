@@ -1,9 +1,9 @@
 //! Sources that break their contract.
 
 use gleaner::domain::chunk::Chunk;
-use gleaner::domain::selector::Certificate;
+use gleaner::domain::selector::ChunkChecksum;
 use gleaner::source::files::FilesSource;
-use gleaner::source::{InputStamp, KnownRow, Place, RowForm, Survey};
+use gleaner::source::{InputFingerprint, KnownRow, Place, RowForm, Survey};
 use gleaner::testing::source_conformance;
 use serde_json::{Value, json};
 
@@ -27,14 +27,14 @@ async fn surveys_that_break_the_contract() {
             survey.chunks.truncate(4 - nth.min(2) as usize);
         }),
         ("another stamp", again, |survey, nth| {
-            survey.stamp = vec![InputStamp {
+            survey.input_fingerprints = vec![InputFingerprint {
                 path: "a".into(),
                 bytes: 1,
                 modified_ns: nth.into(),
             }];
         }),
         ("another promise", again, |survey, nth| {
-            survey.closed = nth < 2
+            survey.self_contained = nth < 2
         }),
         ("another length", again, |survey, nth| {
             survey.bytes = Some(nth.into())
@@ -47,7 +47,9 @@ async fn surveys_that_break_the_contract() {
                 chunk.index = 3;
             }
         }),
-        ("none at once", kept, |survey, _| survey.at_once = Some(0)),
+        ("none at once", kept, |survey, _| {
+            survey.max_concurrency = Some(0)
+        }),
         ("no chunks", kept, |survey, _| survey.chunks.clear()),
     ];
     for (what, clause, survey) in faults {
@@ -196,12 +198,12 @@ async fn fetches_that_break_the_contract() {
     };
     let untidy = Fault {
         is_untidy: true,
-        survey: |survey, _| survey.at_once = Some(1),
+        survey: |survey, _| survey.max_concurrency = Some(1),
         ..NONE
     };
-    let certificate = Fault {
-        certificate: |certificate| {
-            *certificate = Some(Certificate {
+    let chunk_checksum = Fault {
+        chunk_checksum: |chunk_checksum| {
+            *chunk_checksum = Some(ChunkChecksum {
                 conversations: 7,
                 checksum: 7,
             });
@@ -220,9 +222,9 @@ async fn fetches_that_break_the_contract() {
             untidy,
         ),
         (
-            "a wrong certificate",
-            "a certificate counts what was delivered",
-            certificate,
+            "a wrong chunk checksum",
+            "a chunk checksum counts what was delivered",
+            chunk_checksum,
         ),
     ];
     for (what, clause, fault) in faults {
@@ -259,7 +261,7 @@ async fn files_that_break_the_contract() {
     };
     let block = |block| Fault { block, ..NONE };
     let closed = Fault {
-        survey: |survey, _| survey.closed = true,
+        survey: |survey, _| survey.self_contained = true,
         ..NONE
     };
     for (what, clause, fault) in [

@@ -21,13 +21,13 @@ const PAUSES: Backoff = Backoff {
 /// Tries again until so much time has passed since the first failure; a service that says how long
 /// to wait is heard.
 #[derive(Debug)]
-pub struct Patience {
+pub struct DeadlineRetryPolicy {
     limit: Span,
     headers: RetryHeaders,
 }
 
-impl Patience {
-    /// Patience of this length.
+impl DeadlineRetryPolicy {
+    /// DeadlineRetryPolicy of this length.
     pub fn new(limit: Duration) -> Self {
         let milliseconds = ["retry-after-ms", "x-ms-retry-after-ms"].map(HeaderName::from_static);
         Self {
@@ -39,7 +39,7 @@ impl Patience {
     }
 }
 
-impl RetryPolicy for Patience {
+impl RetryPolicy for DeadlineRetryPolicy {
     fn is_expired(&self, since_first_failure: Span, _: u32) -> bool {
         since_first_failure >= self.limit
     }
@@ -95,8 +95,8 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_stay_long_however_often_it_failed() {
-        let patience = Patience::new(Duration::from_secs(3600));
-        let pause = |failures| patience.sleep_duration(failures).whole_milliseconds();
+        let policy = DeadlineRetryPolicy::new(Duration::from_secs(3600));
+        let pause = |failures| policy.sleep_duration(failures).whole_milliseconds();
         assert!((200..=240).contains(&pause(1)));
         for failures in [7, 64, 1000, u32::MAX] {
             assert!((10_000..=12_000).contains(&pause(failures)), "{failures}");
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn it_ends_with_time_and_not_with_tries() {
-        let patience = Patience::new(Duration::from_secs(60));
-        assert!(!patience.is_expired(Span::seconds(59), u32::MAX));
-        assert!(patience.is_expired(Span::seconds(60), 0));
+        let policy = DeadlineRetryPolicy::new(Duration::from_secs(60));
+        assert!(!policy.is_expired(Span::seconds(59), u32::MAX));
+        assert!(policy.is_expired(Span::seconds(60), 0));
     }
 }

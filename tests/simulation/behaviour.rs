@@ -14,7 +14,7 @@ use crate::world::{Delivery, World};
 pub const STORM: u32 = 6;
 
 /// So often fails what is ill: then all attempts are spent.
-pub const ILL: u32 = 5;
+pub const TRANSIENT_FAILURES: u32 = 5;
 
 /// What a storm takes if the source has no wish: 1, 2, 4, 8, 16 and 30 s, and a fifth.
 const STORMY: Duration = Duration::from_secs(74);
@@ -63,7 +63,7 @@ pub struct Stale {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Temper {
+pub struct SourceBehaviour {
     /// Conversations that one answer may have.
     pub capacity: Option<usize>,
     /// This chunk is refused [`STORM`] times.
@@ -77,8 +77,8 @@ pub struct Temper {
     /// Whether it asks for patience, and needs it for what is slow.
     pub patient: bool,
     /// What it never delivers; of a census world perhaps only the payloads.
-    pub doomed: Option<(HashChunk, bool)>,
-    /// What it does not deliver for the first [`ILL`] times.
+    pub permanently_failing: Option<(HashChunk, bool)>,
+    /// What it does not deliver for the first [`TRANSIENT_FAILURES`] times.
     pub ill: Option<HashChunk>,
     /// Chunks that may be missing.
     pub allow_missing: u32,
@@ -86,7 +86,7 @@ pub struct Temper {
     pub stale: Option<Stale>,
 }
 
-impl Temper {
+impl SourceBehaviour {
     /// Of a seed, for a cover of so many chunks.
     pub fn of(seed: u64, world: &World, chunks: u32, selection: &Selection) -> Self {
         if world.delivery == Delivery::Files {
@@ -99,7 +99,7 @@ impl Temper {
             depth: 0,
         };
         let fewest = world.rows.len() as u64 / 30;
-        let mut temper = Self {
+        let mut behaviour = Self {
             capacity: one_in("capacity", 3)
                 .then(|| draw(seed, "how much", 4, 20).max(fewest) as usize),
             storm: one_in("storm", 6).then(|| chunk("stormy")),
@@ -111,18 +111,19 @@ impl Temper {
             ..Self::default()
         };
         if one_in("may be missing", 4) {
-            temper.allow_missing = 1;
+            behaviour.allow_missing = 1;
             // A start that does without it and one that has it would write other files.
-            temper.ill = None;
+            behaviour.ill = None;
             if one_in("is missing", 2) {
-                temper.doomed = Some((chunk("doomed"), one_in("its payloads", 2)));
+                behaviour.permanently_failing =
+                    Some((chunk("permanently_failing"), one_in("its payloads", 2)));
                 // Its halves would be two that are missing.
-                temper.capacity = None;
+                behaviour.capacity = None;
             }
         } else if world.delivery == Delivery::Census && one_in("changes", 3) {
-            temper.stale = stale(seed, world, selection);
+            behaviour.stale = stale(seed, world, selection);
         }
-        temper
+        behaviour
     }
 
     /// Whether it says that a fetch may take long.

@@ -1,4 +1,4 @@
-//! How the records of a stratum are spread: their turns, their bytes, their tokens.
+//! The distributions of the records of a stratum: their turns, their bytes, their tokens.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl Serialize for Histogram {
 
 /// Of the records written to a stratum's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Spread {
+pub struct Distributions {
     /// Turns, each number by itself.
     pub turns: Histogram,
     /// Bytes of a record, by powers of two.

@@ -14,12 +14,12 @@ use std::sync::Arc;
 use memchr::memchr;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::survive::survive;
+use super::panic_retry::retry_on_panic;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::row::{self, MalformedReason, Row, RowKind, RowShape};
-use crate::domain::selector::Certificate;
+use crate::domain::selector::ChunkChecksum;
 use crate::domain::stratum::Selection;
 use crate::domain::timestamp::Ticks;
 use crate::fault::{Faults, Site};
@@ -81,7 +81,7 @@ pub enum Headers {
 type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, MalformedReason>;
 
 /// Reads the rows of one attempt at a chunk.
-pub struct Intake {
+pub struct ChunkReader {
     part: Part,
     rules: Arc<RowRules>,
     spool: Spool,
@@ -109,7 +109,7 @@ pub struct Candidates {
     pub kept: Vec<(i64, i64)>,
 }
 
-impl Intake {
+impl ChunkReader {
     /// Starts an attempt.
     pub fn new(
         part: Part,
@@ -136,8 +136,8 @@ impl Intake {
     }
 
     /// Notes what the source counted.
-    pub fn certify(&mut self, certificate: Option<Certificate>) {
-        self.tally.certificate = certificate;
+    pub fn certify(&mut self, chunk_checksum: Option<ChunkChecksum>) {
+        self.tally.chunk_checksum = chunk_checksum;
     }
 
     /// Takes what was delivered and kept, for the comparison with a census.
@@ -208,12 +208,12 @@ impl Intake {
         }
         // Both slices lie in the block, so the distance of their starts is the offset.
         let at = span.start + (row_text.as_ptr().addr() - text.as_ptr().addr());
-        let read = survive(
+        let read = retry_on_panic(
             self,
-            |intake| intake.read(block, row_text, utf8, known),
-            |intake, time| {
-                intake.telemetry.events.tell(Event::RowPanic {
-                    chunk: intake.part.chunk.to_string(),
+            |chunk_reader| chunk_reader.read(block, row_text, utf8, known),
+            |chunk_reader, time| {
+                chunk_reader.telemetry.events.publish(Event::RowPanic {
+                    chunk: chunk_reader.part.chunk.to_string(),
                     line,
                     time,
                 });
@@ -226,17 +226,18 @@ impl Intake {
                 return Ok(());
             }
         };
-        let (shape, turn, time, mut flawless) = match row.kind {
+        let (shape, turn, time, mut prevalidated) = match row.kind {
             RowKind::Event { turn, at, .. } => (RowShape::Events, turn, at, false),
-            RowKind::Conversation { turns, flawless } => {
-                (RowShape::Conversations, i64::from(turns), 0, flawless)
-            }
+            RowKind::Conversation {
+                turns,
+                prevalidated,
+            } => (RowShape::Conversations, i64::from(turns), 0, prevalidated),
             RowKind::Census { turns, last } => {
                 (RowShape::Conversations, i64::from(turns), last, false)
             }
         };
         // What was judged is not what will be written.
-        flawless &= block.form != RowForm::Assembled;
+        prevalidated &= block.form != RowForm::Assembled;
         let payload = match block.form {
             // Its header is all there is.
             RowForm::Census => &row_text[..0],
@@ -259,7 +260,7 @@ impl Intake {
                     id_hash: kusto_hash::hash(&row.id),
                     turn,
                     at: time,
-                    flawless,
+                    prevalidated,
                     position: Position {
                         store: file,
                         // A row is at most `max_record`, which is below 4 GiB.
@@ -287,7 +288,7 @@ impl Intake {
                 let facts = RowFacts {
                     turn,
                     at: time,
-                    flawless,
+                    prevalidated,
                     line,
                 };
                 spooled.push(SpooledRow {
@@ -320,7 +321,7 @@ impl Intake {
                 id: Cow::Borrowed(&known.id),
                 kind: RowKind::Conversation {
                     turns: known.turns,
-                    flawless: false,
+                    prevalidated: false,
                 },
             },
             None if block.form == RowForm::Census => row::read_census(row)?,
@@ -384,7 +385,7 @@ mod tests {
     use crate::telemetry::Counters;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    fn intake(folder: &std::path::Path) -> Intake {
+    fn chunk_reader(folder: &std::path::Path) -> ChunkReader {
         let selection = selection(1);
         let telemetry = Counters::new(&selection);
         let rules = RowRules {
@@ -402,15 +403,15 @@ mod tests {
         };
         let spool = Spool::open(folder.join("spool"), u64::MAX).expect("a folder");
         let faults = Faults::default();
-        Intake::new(part, Arc::new(rules), spool, telemetry, faults)
+        ChunkReader::new(part, Arc::new(rules), spool, telemetry, faults)
     }
 
     #[test]
     fn a_row_that_panics_once_is_read_again_and_one_that_panics_twice_is_malformed() {
         static ONCE: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::tempdir().expect("a folder");
-        let mut intake = intake(folder.path());
-        intake.read = |row, selection| {
+        let mut chunk_reader = chunk_reader(folder.path());
+        chunk_reader.read = |row, selection| {
             let is = |what: &str| memchr::memmem::find(row, what.as_bytes()).is_some();
             if is("always") || is("once") && ONCE.fetch_add(1, Ordering::Relaxed) == 0 {
                 std::panic::panic_any("on purpose");
@@ -425,9 +426,9 @@ mod tests {
             first_line: 1,
             ..RowBlock::default()
         };
-        intake.absorb(&block).expect("the rest goes on");
-        let telemetry = Arc::clone(&intake.telemetry);
-        let (tally, headers) = intake.finish().expect("nothing to seal");
+        chunk_reader.absorb(&block).expect("the rest goes on");
+        let telemetry = Arc::clone(&chunk_reader.telemetry);
+        let (tally, headers) = chunk_reader.finish().expect("nothing to seal");
         assert_eq!(tally.rows_read, 6);
         let found: Vec<_> = tally.malformed.into_iter().collect();
         let [(MalformedReason::RowPanic, rows)] = &found[..] else {
@@ -439,14 +440,17 @@ mod tests {
         };
         let ids: Vec<_> = batches[0].iter().map(|(id, _)| id.to_vec()).collect();
         assert_eq!(ids, [&b"a"[..], b"once", b"b", b"c"]);
-        let told = telemetry.events.recent();
-        let times = told.iter().map(|event| match event {
+        let reported = telemetry.events.recent();
+        let times = reported.iter().map(|event| match event {
             Event::RowPanic { chunk, line, time } => (chunk.as_str(), *line, *time),
             event => panic!("{event:?}"),
         });
         let chunk = "f0-0-1";
         let expected = [(2, 1), (3, 1), (3, 2), (5, 1), (5, 2)];
         assert!(times.eq(expected.map(|(line, time)| (chunk, line, time))));
-        assert!(!format!("{told:?}").contains("always"), "no text is told");
+        assert!(
+            !format!("{reported:?}").contains("always"),
+            "no text is told"
+        );
     }
 }

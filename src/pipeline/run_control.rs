@@ -1,6 +1,6 @@
 //! What somebody outside wants of a run: pause, go on, drain, cancel.
 //!
-//! The handle gives orders, from any thread; the run takes them. A gate holds back whoever is about
+//! The handle gives run_control, from any thread; the run takes them. A gate holds back whoever is about
 //! to take payload on its way, so a paused run finishes what it has and begins nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,16 +12,16 @@ use crate::telemetry::{State, Telemetry};
 
 /// Something that holds back whoever passes while it is closed.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<Doors>);
+pub struct PauseGate(Arc<PauseState>);
 
 #[derive(Debug, Default)]
-struct Doors {
+struct PauseState {
     closed: AtomicBool,
     /// Those who wait are woken in the order in which they came: a simulation relies on it.
     opened: Notify,
 }
 
-impl Gate {
+impl PauseGate {
     fn close(&self) {
         self.0.closed.store(true, Ordering::SeqCst);
     }
@@ -59,21 +59,21 @@ enum Stop {
 
 #[derive(Debug)]
 struct Inner {
-    gate: Gate,
+    gate: PauseGate,
     stop: Mutex<Stop>,
     changed: Notify,
     telemetry: Telemetry,
 }
 
-/// The orders for one run. A clone is the same orders.
+/// The run_control for one run. A clone is the same run_control.
 #[derive(Debug, Clone)]
-pub struct Orders(Arc<Inner>);
+pub struct RunControl(Arc<Inner>);
 
-impl Orders {
-    /// No orders yet, for the run that tells what it does there.
+impl RunControl {
+    /// No run_control yet, for the run that tells what it does there.
     pub fn new(telemetry: Telemetry) -> Self {
         Self(Arc::new(Inner {
-            gate: Gate::default(),
+            gate: PauseGate::default(),
             stop: Mutex::default(),
             changed: Notify::new(),
             telemetry,
@@ -81,7 +81,7 @@ impl Orders {
     }
 
     /// The gate that payload passes.
-    pub fn gate(&self) -> &Gate {
+    pub fn gate(&self) -> &PauseGate {
         &self.0.gate
     }
 
@@ -167,32 +167,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_gate_holds_back_until_it_is_opened_again() {
-        let orders = Orders::new(Telemetry::default());
-        let gate = orders.gate().clone();
+        let run_control = RunControl::new(Telemetry::default());
+        let gate = run_control.gate().clone();
         assert!(gate.pass().now_or_never().is_some());
-        orders.pause();
-        assert_eq!(orders.0.telemetry.state(), State::Paused);
+        run_control.pause();
+        assert_eq!(run_control.0.telemetry.state(), State::Paused);
         let mut waits = Box::pin(gate.pass());
         assert!(waits.as_mut().now_or_never().is_none());
-        orders.resume();
+        run_control.resume();
         waits.await;
-        assert_eq!(orders.0.telemetry.state(), State::Running);
+        assert_eq!(run_control.0.telemetry.state(), State::Running);
     }
 
     #[tokio::test]
     async fn who_drains_can_be_cancelled_and_neither_is_taken_back() {
-        let orders = Orders::new(Telemetry::default());
-        let mut stopping = Box::pin(orders.stopping());
+        let run_control = RunControl::new(Telemetry::default());
+        let mut stopping = Box::pin(run_control.stopping());
         assert!(stopping.as_mut().now_or_never().is_none());
-        orders.pause();
-        orders.drain();
+        run_control.pause();
+        run_control.drain();
         stopping.await;
-        assert!(!orders.gate().is_closed(), "who is to finish may");
-        orders.pause();
-        orders.resume();
-        assert_eq!(orders.0.telemetry.state(), State::Draining);
-        assert!(orders.cancelled().now_or_never().is_none());
-        orders.cancel();
-        orders.cancelled().await;
+        assert!(!run_control.gate().is_closed(), "who is to finish may");
+        run_control.pause();
+        run_control.resume();
+        assert_eq!(run_control.0.telemetry.state(), State::Draining);
+        assert!(run_control.cancelled().now_or_never().is_none());
+        run_control.cancel();
+        run_control.cancelled().await;
     }
 }

@@ -7,12 +7,12 @@ const SEGMENT: usize = 1 << 12;
 
 /// A list in segments of 4,096 items.
 #[derive(Debug, Clone)]
-pub struct Segments<T> {
+pub struct SegmentedVec<T> {
     segments: Vec<Vec<T>>,
     len: usize,
 }
 
-impl<T> Default for Segments<T> {
+impl<T> Default for SegmentedVec<T> {
     fn default() -> Self {
         Self {
             segments: Vec::new(),
@@ -21,7 +21,7 @@ impl<T> Default for Segments<T> {
     }
 }
 
-impl<T> Segments<T> {
+impl<T> SegmentedVec<T> {
     /// How many items there are.
     pub fn len(&self) -> usize {
         self.len
@@ -44,7 +44,7 @@ impl<T> Segments<T> {
     }
 }
 
-impl<T> Index<usize> for Segments<T> {
+impl<T> Index<usize> for SegmentedVec<T> {
     type Output = T;
 
     fn index(&self, at: usize) -> &T {
@@ -52,13 +52,13 @@ impl<T> Index<usize> for Segments<T> {
     }
 }
 
-impl<T> IndexMut<usize> for Segments<T> {
+impl<T> IndexMut<usize> for SegmentedVec<T> {
     fn index_mut(&mut self, at: usize) -> &mut T {
         &mut self.segments[at / SEGMENT][at % SEGMENT]
     }
 }
 
-/// Where a text lies in [`Bytes`].
+/// Where a text lies in [`ByteArena`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     segment: u32,
@@ -66,16 +66,16 @@ pub struct Span {
     length: u32,
 }
 
-/// Bytes in a segment of [`Bytes`]; a longer text gets a segment of its own.
+/// ByteArena in a segment of [`ByteArena`]; a longer text gets a segment of its own.
 const BYTES_SEGMENT: usize = 1 << 18;
 
 /// Many short texts, one after the other.
 #[derive(Debug, Clone, Default)]
-pub struct Bytes {
+pub struct ByteArena {
     segments: Vec<Vec<u8>>,
 }
 
-impl Bytes {
+impl ByteArena {
     /// Appends a text of less than 4 GiB.
     pub fn push(&mut self, text: &[u8]) -> Span {
         let fits = self
@@ -109,8 +109,8 @@ mod tests {
 
     #[test]
     fn items_and_texts_are_found_again_across_segments() {
-        let mut items = Segments::default();
-        let mut bytes = Bytes::default();
+        let mut items = SegmentedVec::default();
+        let mut bytes = ByteArena::default();
         let mut spans = Vec::new();
         for i in 0..20_000u32 {
             items.push(i);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn only_the_first_segment_grows() {
-        let mut items = Segments::default();
+        let mut items = SegmentedVec::default();
         assert!(items.is_empty());
         items.push(0);
         assert!(!items.is_empty());
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn texts_share_a_segment_and_never_make_it_grow() {
-        let mut bytes = Bytes::default();
+        let mut bytes = ByteArena::default();
         let thousand = [b'x'; 1000];
         for _ in 0..262 {
             assert_eq!(bytes.push(&thousand).segment, 0);

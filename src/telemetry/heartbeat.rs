@@ -1,6 +1,6 @@
-//! A worker's pulse: how somebody outside sees that it makes progress.
+//! A worker's heartbeat: how somebody outside sees that it makes progress.
 //!
-//! The worker beats, the supervisor reads. A worker that hangs cannot say so; its pulse does.
+//! The worker beats, the supervisor reads. A worker that hangs cannot say so; its heartbeat does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -18,11 +18,11 @@ struct Inner {
     paused: AtomicU32,
 }
 
-/// The pulse of one worker.
+/// The heartbeat of one worker.
 #[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<Inner>);
+pub struct Heartbeat(Arc<Inner>);
 
-impl Pulse {
+impl Heartbeat {
     /// A sign of progress.
     pub fn beat(&self) {
         self.0.beats.fetch_add(1, Ordering::Relaxed);
@@ -53,7 +53,7 @@ impl Pulse {
         self.0.paused.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether both are the pulse of one worker.
+    /// Whether both are the heartbeat of one worker.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -71,7 +71,7 @@ impl Pulse {
 
 /// Somebody waits for the worker.
 #[derive(Debug)]
-pub struct Busy(Pulse);
+pub struct Busy(Heartbeat);
 
 impl Drop for Busy {
     fn drop(&mut self) {
@@ -83,7 +83,7 @@ impl Drop for Busy {
 
 /// The worker is made to wait.
 #[derive(Debug)]
-pub struct Paused(Pulse);
+pub struct Paused(Heartbeat);
 
 impl Drop for Paused {
     fn drop(&mut self) {
@@ -98,16 +98,16 @@ mod tests {
 
     #[test]
     fn who_is_made_to_wait_is_not_busy() {
-        let pulse = Pulse::default();
-        assert!(!pulse.read().busy);
-        let busy = pulse.busy();
-        let before = pulse.read();
+        let heartbeat = Heartbeat::default();
+        assert!(!heartbeat.read().busy);
+        let busy = heartbeat.busy();
+        let before = heartbeat.read();
         assert!(before.busy);
-        let paused = pulse.paused();
-        assert!(!pulse.read().busy);
+        let paused = heartbeat.paused();
+        assert!(!heartbeat.read().busy);
         drop(paused);
-        assert!(pulse.read().busy && pulse.read().beats > before.beats);
+        assert!(heartbeat.read().busy && heartbeat.read().beats > before.beats);
         drop(busy);
-        assert!(!pulse.read().busy);
+        assert!(!heartbeat.read().busy);
     }
 }

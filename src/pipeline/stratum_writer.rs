@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::messages::Validated;
 use crate::domain::manifest::Framing;
-use crate::domain::placement::Placement;
+use crate::domain::stratum_fill::StratumFill;
 use crate::domain::tokens::tokens;
 use crate::runtime::buffers::{Buffer, Buffers};
 use crate::sink::Block;
-use crate::telemetry::spread::{Spread, TOKENS_OF};
+use crate::telemetry::distributions::{Distributions, TOKENS_OF};
 
 /// A stratum's file. A clone of an empty one is another beginning of it.
 #[derive(Clone)]
@@ -22,9 +22,9 @@ pub struct StratumFile {
     bucket: String,
     framing: Framing,
     /// What has been decided.
-    pub placement: Placement,
-    /// How the records taken are spread.
-    pub spread: Spread,
+    pub placement: StratumFill,
+    /// How the records taken are distributions.
+    pub distributions: Distributions,
     hasher: Sha256,
     buffers: Buffers,
     block: Buffer,
@@ -40,7 +40,7 @@ pub struct FinishedFile {
     /// Its last block, if it is not empty.
     pub last: Option<Block>,
     /// What has been decided.
-    pub placement: Placement,
+    pub placement: StratumFill,
     /// Its length.
     pub bytes: u64,
     /// Its SHA-256, lower-case hexadecimal.
@@ -63,8 +63,8 @@ impl StratumFile {
             path,
             bucket,
             framing,
-            placement: Placement::new(target),
-            spread: Spread::default(),
+            placement: StratumFill::new(target),
+            distributions: Distributions::default(),
             hasher: Sha256::new(),
             buffers,
             block: Buffer::default(),
@@ -113,12 +113,12 @@ impl StratumFile {
 
     /// Counts a record that was taken.
     fn note(&mut self, record: &[u8], turns: u64) {
-        self.spread.turns.exact(turns);
-        self.spread.bytes.power_of_two(record.len() as u64);
+        self.distributions.turns.exact(turns);
+        self.distributions.bytes.power_of_two(record.len() as u64);
         if self.placement.records <= TOKENS_OF
             && let Some(tokens) = tokens(record)
         {
-            self.spread.tokens.power_of_two(tokens);
+            self.distributions.tokens.power_of_two(tokens);
         }
     }
 

@@ -28,7 +28,7 @@ pub struct Point {
 
 /// Points at an even pace.
 #[derive(Debug, Default)]
-pub struct Series(Mutex<Inner>);
+pub struct Timeline(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -37,7 +37,7 @@ struct Inner {
     halvings: u32,
 }
 
-impl Series {
+impl Timeline {
     /// Adds a point, if it is time for one.
     pub fn add(&self, point: Point) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn a_long_run_has_few_points_at_an_even_pace() {
-        let series = Series::default();
+        let timeline = Timeline::default();
         for t_ms in (0..10_000_000).step_by(250) {
-            series.add(Point {
+            timeline.add(Point {
                 t_ms,
                 rows: t_ms,
                 bytes: 0,
@@ -87,7 +87,7 @@ mod tests {
                 in_flight: 0,
             });
         }
-        let points = series.points();
+        let points = timeline.points();
         assert!(
             (POINTS / 4..POINTS).contains(&points.len()),
             "{}",

@@ -13,7 +13,7 @@ const PANICS: u32 = 2;
 
 /// Does some work on an item; `None` if it panicked twice. `panicked` hears of every panic, with
 /// how many have counted so far, and puts the state back to what it was before the item.
-pub(super) fn survive<S, T>(
+pub(super) fn retry_on_panic<S, T>(
     state: &mut S,
     mut work: impl FnMut(&mut S) -> T,
     mut panicked: impl FnMut(&mut S, u32),
@@ -37,7 +37,7 @@ mod tests {
 
     /// Work that appends and then panics so many times; what came of it, and what was told.
     fn after(panics: u32) -> (Option<u32>, Vec<u8>, Vec<u32>) {
-        let (mut done, mut told) = (0, Vec::new());
+        let (mut done, mut reported) = (0, Vec::new());
         let mut text = b"before".to_vec();
         let work = |text: &mut Vec<u8>| {
             text.extend_from_slice(b"record");
@@ -47,11 +47,11 @@ mod tests {
             }
             done
         };
-        let result = survive(&mut text, work, |text, time| {
+        let result = retry_on_panic(&mut text, work, |text, time| {
             text.truncate(6);
-            told.push(time);
+            reported.push(time);
         });
-        (result, text, told)
+        (result, text, reported)
     }
 
     #[test]
@@ -72,8 +72,11 @@ mod tests {
             }
             7
         };
-        let mut told = Vec::new();
-        assert_eq!(survive(&mut (), work, |_, time| told.push(time)), Some(7));
-        assert_eq!(told, [0; 5]);
+        let mut reported = Vec::new();
+        assert_eq!(
+            retry_on_panic(&mut (), work, |_, time| reported.push(time)),
+            Some(7)
+        );
+        assert_eq!(reported, [0; 5]);
     }
 }

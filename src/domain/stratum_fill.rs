@@ -20,7 +20,7 @@ pub struct InvalidRecord {
 
 /// What has been decided for one stratum. Verdicts must be placed in rank order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placement {
+pub struct StratumFill {
     target: u64,
     /// Records taken.
     pub records: u64,
@@ -30,7 +30,7 @@ pub struct Placement {
     pub warnings: BTreeMap<Code, u64>,
 }
 
-impl Placement {
+impl StratumFill {
     /// Nothing is placed yet.
     pub fn new(target: u64) -> Self {
         Self {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_lies_behind_the_last_record_taken_is_not_reported() {
-        let mut placement = Placement::new(2);
+        let mut placement = StratumFill::new(2);
         let taken: Vec<bool> = [true, false, true, false, true]
             .into_iter()
             .map(|valid| placement.place(verdict(valid), "short", 3))
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn only_records_taken_make_less_wanted() {
-        let mut placement = Placement::new(3);
+        let mut placement = StratumFill::new(3);
         let mut wanted = vec![placement.wanted()];
         for valid in [true, false, true, true, true] {
             placement.place(verdict(valid), "short", 3);

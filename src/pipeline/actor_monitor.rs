@@ -1,7 +1,7 @@
 //! Notices when an actor dies. actix does not: a panic ends the actor's task and nobody is told.
 //!
 //! So an actor's context is run as a task of our own and its end is awaited: a join error is a
-//! panic, a plain end is a stop. Whoever started it gets one [`Death`] for each actor.
+//! panic, a plain end is a stop. Whoever started it gets one [`ActorExit`] for each actor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use crate::domain::stratum::StratumId;
 pub use crate::domain::supervision::Cause;
 use crate::fault::Faults;
 use crate::telemetry::Telemetry;
-use crate::telemetry::pulse::Pulse;
+use crate::telemetry::heartbeat::Heartbeat;
 
 /// Tells an actor from every other of the run, those before it in the same role included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +54,7 @@ impl Role {
 
 /// An actor has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Death {
+pub struct ActorExit {
     /// Which.
     pub id: ActorId,
     /// What it was there for.
@@ -75,17 +75,17 @@ struct Living {
 
 /// Starts actors and hears of their ends.
 #[derive(Debug, Clone)]
-pub struct DeathWatch {
+pub struct ActorMonitor {
     /// One message for each actor's end: bounded by the number of actors.
-    deaths: mpsc::UnboundedSender<Death>,
+    deaths: mpsc::UnboundedSender<ActorExit>,
     living: Arc<Mutex<Living>>,
     faults: Faults,
     telemetry: Telemetry,
 }
 
-impl DeathWatch {
+impl ActorMonitor {
     /// A watch, and where it reports.
-    pub fn new(faults: Faults, telemetry: Telemetry) -> (Self, mpsc::UnboundedReceiver<Death>) {
+    pub fn new(faults: Faults, telemetry: Telemetry) -> (Self, mpsc::UnboundedReceiver<ActorExit>) {
         let (deaths, reports) = mpsc::unbounded_channel();
         let watch = Self {
             deaths,
@@ -96,12 +96,12 @@ impl DeathWatch {
         (watch, reports)
     }
 
-    /// Starts an actor on this arbiter. `pulse` is what others see of its work.
+    /// Starts an actor on this arbiter. `heartbeat` is what others see of its work.
     pub fn start<A: Actor<Context = Context<A>>>(
         &self,
         role: Role,
         name: impl Into<String>,
-        pulse: &Pulse,
+        heartbeat: &Heartbeat,
         make: impl FnOnce(ActorId, &mut Context<A>) -> A,
     ) -> (ActorId, Addr<A>) {
         let id = {
@@ -112,7 +112,7 @@ impl DeathWatch {
         let mut context = Context::new();
         let address = context.address();
         let actor = make(id, &mut context);
-        let (name, pulse) = (name.into(), pulse.clone());
+        let (name, heartbeat) = (name.into(), heartbeat.clone());
         let span = tracing::info_span!("actor", %name);
         let task = actix_rt::spawn(context.into_future(actor).instrument(span));
         self.faults.enlist(&task.abort_handle());
@@ -122,8 +122,8 @@ impl DeathWatch {
             Role::Deduper => role.name().to_owned(),
             _ => name.clone(),
         };
-        let told = &self.telemetry.actors;
-        told.started(&seat, role.name(), pulse.clone());
+        let reported = &self.telemetry.actors;
+        reported.started(&seat, role.name(), heartbeat.clone());
         let watch = self.clone();
         actix_rt::spawn(async move {
             let cause = match task.await {
@@ -136,9 +136,9 @@ impl DeathWatch {
                 living.tasks.remove(&id);
                 living.dismissed.remove(&id)
             };
-            let told = &watch.telemetry.actors;
-            told.ended(&seat, &pulse, cause != Cause::Stopped && !dismissed);
-            let death = Death {
+            let reported = &watch.telemetry.actors;
+            reported.ended(&seat, &heartbeat, cause != Cause::Stopped && !dismissed);
+            let death = ActorExit {
                 id,
                 role,
                 actor: name,
@@ -209,21 +209,25 @@ mod tests {
     #[test]
     fn a_panic_a_stop_and_a_cancel_are_told_apart() {
         actix_rt::System::new().block_on(async {
-            let (watch, mut deaths) = DeathWatch::new(Faults::default(), Telemetry::default());
-            let (_, neighbour) =
-                watch.start(Role::Fetcher(9), "neighbour", &Pulse::default(), |_, _| {
-                    Mortal
-                });
+            let (watch, mut deaths) = ActorMonitor::new(Faults::default(), Telemetry::default());
+            let (_, neighbour) = watch.start(
+                Role::Fetcher(9),
+                "neighbour",
+                &Heartbeat::default(),
+                |_, _| Mortal,
+            );
             for cause in [Cause::Panicked, Cause::Stopped, Cause::Cancelled] {
                 let (id, mortal) =
-                    watch.start(Role::Fetcher(1), "mortal", &Pulse::default(), |_, _| Mortal);
+                    watch.start(Role::Fetcher(1), "mortal", &Heartbeat::default(), |_, _| {
+                        Mortal
+                    });
                 match cause {
                     Cause::Cancelled => watch.end(id),
                     // The answer to a deadly message is an error or nothing; the watch is what
                     // counts.
                     _ => drop(mortal.send(Die(cause)).await),
                 }
-                let death = Death {
+                let death = ActorExit {
                     id,
                     role: Role::Fetcher(1),
                     actor: "mortal".to_owned(),

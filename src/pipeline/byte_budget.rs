@@ -8,39 +8,39 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::orders::Gate;
+use super::run_control::PauseGate;
 use crate::telemetry::Telemetry;
 
-/// Credits are counted in units of this many bytes.
+/// ByteBudget are counted in units of this many bytes.
 const UNIT: u64 = 1024;
 
 /// The budget.
 #[derive(Debug, Clone)]
-pub struct Credits {
+pub struct ByteBudget {
     units: Arc<Semaphore>,
     total: u32,
     telemetry: Telemetry,
-    gate: Gate,
+    gate: PauseGate,
 }
 
 /// Some of the budget; dropping it gives it back.
 #[derive(Debug)]
-pub struct Credit {
+pub struct BudgetPermit {
     bytes: u64,
     telemetry: Telemetry,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Credit {
+impl Drop for BudgetPermit {
     fn drop(&mut self) {
         self.telemetry.in_flight.fall(self.bytes);
     }
 }
 
-impl Credits {
+impl ByteBudget {
     /// A budget of so many bytes; what is taken of it shows in `Counters::in_flight`. Nobody gets any
     /// while the gate is closed.
-    pub fn new(bytes: u64, telemetry: Telemetry, gate: Gate) -> Self {
+    pub fn new(bytes: u64, telemetry: Telemetry, gate: PauseGate) -> Self {
         let units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS as u64 / 2);
         let total = u32::try_from(units).unwrap_or(u32::MAX);
         telemetry.budget.set(u64::from(total) * UNIT);
@@ -53,7 +53,7 @@ impl Credits {
     }
 
     /// Whether nobody gets any: the run is paused.
-    pub fn gate(&self) -> &Gate {
+    pub fn gate(&self) -> &PauseGate {
         &self.gate
     }
 
@@ -61,7 +61,7 @@ impl Credits {
     ///
     /// # Panics
     /// If more is in flight than the budget allows: a defect.
-    pub async fn acquire(&self, bytes: u64) -> Credit {
+    pub async fn acquire(&self, bytes: u64) -> BudgetPermit {
         let units = u32::try_from(bytes.div_ceil(UNIT))
             .unwrap_or(u32::MAX)
             .clamp(1, self.total);
@@ -75,7 +75,7 @@ impl Credits {
             "{held} bytes are in flight, {} are allowed",
             self.budget()
         );
-        Credit {
+        BudgetPermit {
             bytes,
             telemetry: Arc::clone(&self.telemetry),
             _permit: permit.ok(),
@@ -95,16 +95,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_giant_takes_everything_and_goes_alone() {
-        let credits = Credits::new(10 * UNIT, Telemetry::default(), Gate::default());
-        let small = credits.acquire(1).await;
-        assert!(credits.acquire(1 << 40).now_or_never().is_none());
+        let byte_budget = ByteBudget::new(10 * UNIT, Telemetry::default(), PauseGate::default());
+        let small = byte_budget.acquire(1).await;
+        assert!(byte_budget.acquire(1 << 40).now_or_never().is_none());
         drop(small);
-        let giant = credits.acquire(1 << 40).await;
-        assert_eq!(credits.units.available_permits(), 0);
-        assert!(credits.acquire(1).now_or_never().is_none());
+        let giant = byte_budget.acquire(1 << 40).await;
+        assert_eq!(byte_budget.units.available_permits(), 0);
+        assert!(byte_budget.acquire(1).now_or_never().is_none());
         drop(giant);
-        assert_eq!(credits.units.available_permits(), 10);
-        assert_eq!(credits.telemetry.in_flight.get(), 0);
-        assert_eq!(credits.telemetry.in_flight.most(), 1 << 40);
+        assert_eq!(byte_budget.units.available_permits(), 10);
+        assert_eq!(byte_budget.telemetry.in_flight.get(), 0);
+        assert_eq!(byte_budget.telemetry.in_flight.most(), 1 << 40);
     }
 }

@@ -13,8 +13,8 @@ use actix::{Actor, Context, Handler, Message, MessageResult, Recipient};
 use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 
-use super::orders::Orders;
-use crate::telemetry::{Telemetry, Told, View};
+use super::run_control::RunControl;
+use crate::telemetry::{RunEvent, Telemetry, View};
 
 /// How is the run? Answered with all that can be seen of it.
 #[derive(Debug, Clone, Copy)]
@@ -25,16 +25,16 @@ impl Message for GetStatus {
 }
 
 /// Tell me what happens from here on. A subscriber that handles its messages too slowly loses the
-/// oldest and is told how many ([`Told::lost`]); it never slows the run. The last notice is
+/// oldest and is told how many ([`RunEvent::lost`]); it never slows the run. The last notice is
 /// [`crate::telemetry::Notice::Ended`].
 #[derive(Debug)]
-pub struct Subscribe(pub Recipient<Told>);
+pub struct Subscribe(pub Recipient<RunEvent>);
 
 impl Message for Subscribe {
     type Result = ();
 }
 
-impl Message for Told {
+impl Message for RunEvent {
     type Result = ();
 }
 
@@ -56,9 +56,9 @@ pub struct Cancel;
 
 /// A run, as other actors see it. See the messages of this module.
 #[derive(Debug)]
-pub struct Reception {
+pub struct RunActor {
     telemetry: Telemetry,
-    orders: Orders,
+    run_control: RunControl,
     forwarders: Forwarders,
 }
 
@@ -74,21 +74,25 @@ impl Forwarders {
     }
 }
 
-impl Reception {
-    pub(super) fn new(telemetry: Telemetry, orders: Orders, forwarders: Forwarders) -> Self {
+impl RunActor {
+    pub(super) fn new(
+        telemetry: Telemetry,
+        run_control: RunControl,
+        forwarders: Forwarders,
+    ) -> Self {
         Self {
             telemetry,
-            orders,
+            run_control,
             forwarders,
         }
     }
 }
 
-impl Actor for Reception {
+impl Actor for RunActor {
     type Context = Context<Self>;
 }
 
-impl Handler<GetStatus> for Reception {
+impl Handler<GetStatus> for RunActor {
     type Result = MessageResult<GetStatus>;
 
     fn handle(&mut self, GetStatus: GetStatus, _: &mut Context<Self>) -> Self::Result {
@@ -96,7 +100,7 @@ impl Handler<GetStatus> for Reception {
     }
 }
 
-impl Handler<Subscribe> for Reception {
+impl Handler<Subscribe> for RunActor {
     type Result = ();
 
     fn handle(&mut self, Subscribe(to): Subscribe, _: &mut Context<Self>) {
@@ -111,11 +115,11 @@ macro_rules! order {
             type Result = ();
         }
 
-        impl Handler<$message> for Reception {
+        impl Handler<$message> for RunActor {
             type Result = ();
 
             fn handle(&mut self, $message: $message, _: &mut Context<Self>) {
-                self.orders.$order();
+                self.run_control.$order();
             }
         }
     };
@@ -128,24 +132,24 @@ order!(Cancel, cancel);
 
 /// Hands notices on, one at a time, as they are taken. What is left when the run has ended is put
 /// into the mailbox without waiting: nothing of a run outlives it.
-async fn forward(telemetry: Telemetry, to: Recipient<Told>) {
+async fn forward(telemetry: Telemetry, to: Recipient<RunEvent>) {
     let board = telemetry.board();
     let (mut notices, mut closed) = (board.stream(), pin!(board.closed()));
-    while let Some(told) = notices.next().await {
+    while let Some(event) = notices.next().await {
         tokio::select! {
             biased;
-            taken = to.send(told.clone()) => if taken.is_err() {
+            taken = to.send(event.clone()) => if taken.is_err() {
                 return;
             },
             // Not taken yet: a message whose sender has gone is passed over, so this is no second.
             () = &mut closed => {
-                to.do_send(told);
+                to.do_send(event);
                 break;
             }
         }
     }
     // The stream may be asked again after its end.
-    while let Some(Some(told)) = notices.next().now_or_never() {
-        to.do_send(told);
+    while let Some(Some(event)) = notices.next().now_or_never() {
+        to.do_send(event);
     }
 }
