@@ -166,7 +166,7 @@ fn source_error(message: String, error: &SourceError) -> CliError {
         SourceError::Kusto(error) => CliError::failure(message, kusto_hint(&error.failure)),
         SourceError::NotAsCensus { .. } => CliError::failure(
             message,
-            "the telemetry changes while it is read: let the window end earlier (window.settle), then start over with --fresh",
+            "the telemetry changes while it is read: let the window end earlier (window.ingestion_lag), then start over with --fresh",
         ),
         SourceError::Io { .. }
         | SourceError::Job(_)
@@ -194,7 +194,7 @@ fn kusto_hint(failure: &Failure) -> &'static str {
             "more and smaller chunks (--chunks) or a shorter window (--window-last) ask for less at once"
         }
         Failure::NotAsCertified { .. } | Failure::Foreign { .. } => {
-            "let the window end earlier (window.settle) so that late rows have arrived, or run the same command again"
+            "let the window end earlier (window.ingestion_lag) so that late rows have arrived, or run the same command again"
         }
         Failure::Connection(_) => {
             "check source.kusto.cluster and the network; then run the same command again: it goes on where it stopped"

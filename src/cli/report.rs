@@ -73,13 +73,13 @@ fn counts(report: &RunReport) -> String {
     let p = &report.manifest.population;
     let n = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |n| n.to_string());
     let mut out = format!(
-        "rows {} = malformed {} + filtered {} + collapsed {} + duplicates {} + kept {}\n\
+        "rows {} = malformed {} + filtered {} + duplicate turns {} + duplicate conversations {} + kept {}\n\
          conversations {} = incomplete {} + out of range {} + without target {} + in strata {}",
         n(p.rows_read),
         n(p.malformed),
         n(p.filtered),
-        n(p.collapsed),
-        n(p.duplicates),
+        n(p.duplicate_turns),
+        n(p.duplicate_conversations),
         n(p.kept_rows),
         p.conversations,
         n(p.incomplete),

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::settings::{Settings, SinkTarget, Source, Window};
+use super::settings::{Settings, SinkTarget, Source, Span};
 use crate::domain::manifest::{SelectionRecord, hex};
 
 /// The settings that the fingerprint covers, with sorted keys.
@@ -28,16 +28,18 @@ pub fn described(settings: &Settings) -> Value {
         }),
         Source::Own(described) => json!({"own": described}),
     };
-    let window = match &settings.window {
-        None => Value::Null,
-        Some(Window::Between { start, end }) => json!({
-            "start": start.map(|at| at.to_string()),
-            "end": end.map(|at| at.to_string()),
-        }),
-        Some(Window::Last { text, settle, .. }) => {
-            json!({"last": text, "settle_seconds": settle.as_secs()})
-        }
-    };
+    let window = settings.window.as_ref().map(|window| {
+        let mut written = match &window.span {
+            Span::Between { start, end } => json!({
+                "start": start.map(|at| at.to_string()),
+                "end": end.map(|at| at.to_string()),
+            }),
+            Span::Last { text, .. } => json!({"last": text}),
+        };
+        written["ingestion_lag_seconds"] = json!(window.ingestion_lag.as_secs());
+        written["slack_seconds"] = json!(window.slack.as_secs());
+        written
+    });
     let target = match &settings.sink.target {
         SinkTarget::Local(path) => json!({"local": path}),
         SinkTarget::AzureBlob(blob) => json!({
@@ -50,6 +52,7 @@ pub fn described(settings: &Settings) -> Value {
     };
     let mut selection = json!(SelectionRecord::from(&settings.selection));
     selection["seed"] = json!(settings.selection.seed());
+    selection["cut"] = json!(settings.cut);
     json!({
         "name": settings.name,
         "source": source,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::ConfigError;
-use super::settings::{Settings, Window};
+use super::settings::{Settings, Span};
 
 /// The name of a dataset whose run started at an instant.
 ///
@@ -15,10 +15,10 @@ pub fn dataset_name(settings: &Settings, started: Timestamp) -> Result<String, C
         0 if total > 0 => format!("{}k", total / 1000),
         _ => total.to_string(),
     };
-    let window = match &settings.window {
+    let window = match settings.window.as_ref().map(|window| &window.span) {
         None => "all".to_owned(),
-        Some(Window::Last { text, .. }) => text.replace(char::is_whitespace, ""),
-        Some(Window::Between { start, end }) => {
+        Some(Span::Last { text, .. }) => text.replace(char::is_whitespace, ""),
+        Some(Span::Between { start, end }) => {
             let side = |at: &Option<Timestamp>| at.map_or_else(|| "open".to_owned(), compact);
             format!("{}_{}", side(start), side(end))
         }

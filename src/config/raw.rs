@@ -139,7 +139,8 @@ tables! {
         last: Text,
         start: Text,
         end: Text,
-        settle: Text,
+        ingestion_lag: Text,
+        slack: Text,
     }
     /// `[chunks]`
     Chunks {
@@ -150,6 +151,7 @@ tables! {
     Selection {
         seed: Text,
         spare_percent: Number<f64>,
+        cut: Text,
         splits: Vec<Split>,
         buckets: Vec<Bucket>,
         targets: BTreeMap<String, BTreeMap<String, Number<u64>>>,

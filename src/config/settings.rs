@@ -28,6 +28,8 @@ pub struct Settings {
     pub chunks: Chunks,
     /// What is sampled.
     pub selection: Selection,
+    /// `selection.cut`
+    pub cut: Cut,
     /// Where the dataset goes.
     pub sink: Sink,
     /// How many actors of each kind.
@@ -100,7 +102,19 @@ pub enum Credential {
 
 /// `[window]` as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Window {
+pub struct Window {
+    /// Which timestamps are inside.
+    pub span: Span,
+    /// How late rows may arrive: a [`Span::Last`] ends this long before the run starts, and no row
+    /// that is younger exists for the run.
+    pub ingestion_lag: Duration,
+    /// Rows this far behind the end exist, only to see which conversations the end cuts.
+    pub slack: Duration,
+}
+
+/// The timestamps of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Span {
     /// Absolute: `start <= Timestamp < end`; one side may be open.
     Between {
         /// First instant inside.
@@ -114,9 +128,18 @@ pub enum Window {
         text: String,
         /// How long.
         length: Duration,
-        /// How long before now it ends: late rows have arrived by then.
-        settle: Duration,
     },
+}
+
+/// What becomes of a conversation that the window or the mode cuts: some of its turns are inside,
+/// some are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// It is counted, and left out.
+    Drop,
+    /// The turns outside are left out, before anything else is decided.
+    Keep,
 }
 
 /// `[chunks]`

@@ -6,13 +6,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::{SpanRelativeTo, Timestamp};
 
 use super::queries::QueryFile;
 use super::raw::{self, Number, Text};
 use super::settings::{
-    AzureBlob, BlobCredential, Chaos, Checksum, Chunks, Credential, Format, Kusto, Limits,
-    RowShape, Settings, Sink, SinkTarget, SortKeys, Source, Synthetic, Window, Workers,
+    AzureBlob, BlobCredential, Chaos, Checksum, Chunks, Credential, Cut, Format, Kusto, Limits,
+    RowShape, Settings, Sink, SinkTarget, SortKeys, Source, Span, Synthetic, Window, Workers,
 };
 use super::{ConfigError, DEFAULTS, Layers};
 use crate::domain::stratum::{Bucket, Selection, Split};
@@ -44,8 +44,11 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let limits = config.limits.unwrap_or_default();
     let chunks = config.chunks.unwrap_or_default();
     let workers = config.workers.unwrap_or_default();
+    let selection_table = config.selection.unwrap_or_default();
+    let cuts = [("drop", Cut::Drop), ("keep", Cut::Keep)];
+    let cut = choice("selection.cut", selection_table.cut.clone(), &cuts)?;
     let selection = selection(
-        config.selection.unwrap_or_default(),
+        selection_table,
         default_targets.unwrap_or_default(),
         written
             .selection
@@ -63,6 +66,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
             allow_missing: 0,
         },
         selection,
+        cut,
         sink: sink(config.sink.unwrap_or_default())?,
         workers: Workers {
             fetchers: workers_of("workers.fetchers", workers.fetchers)?,
@@ -202,10 +206,7 @@ fn bytes(key: &'static str, value: Option<Text>) -> Result<u64, ConfigError> {
 
 /// A duration such as `15d`, `1h` or `30m`; a day has 24 hours.
 fn duration(key: &'static str, value: &str) -> Result<Duration, ConfigError> {
-    let span = value.parse::<Span>().ok();
-    let exact = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
-    exact
-        .and_then(|exact| Duration::try_from(exact).ok())
+    exact_duration(value)
         .filter(|duration| !duration.is_zero())
         .ok_or_else(|| {
             bad(
@@ -214,6 +215,18 @@ fn duration(key: &'static str, value: &str) -> Result<Duration, ConfigError> {
                 "it must be a duration above zero, such as \"15d\", \"1h\" or \"30m\"",
             )
         })
+}
+
+/// The same, and `0s`.
+fn duration_or_zero(key: &'static str, value: &str) -> Result<Duration, ConfigError> {
+    let reason = "it must be a duration such as \"1d\", \"1h\" or \"0s\"";
+    exact_duration(value).ok_or_else(|| bad(key, value, reason))
+}
+
+fn exact_duration(value: &str) -> Option<Duration> {
+    let span = value.parse::<jiff::Span>().ok()?;
+    let exact = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(exact).ok()
 }
 
 fn instant(key: &'static str, value: Option<Text>) -> Result<Option<Timestamp>, ConfigError> {
@@ -227,7 +240,15 @@ fn instant(key: &'static str, value: Option<Text>) -> Result<Option<Timestamp>, 
 }
 
 fn window(window: raw::Window, source: &Source) -> Result<Option<Window>, ConfigError> {
-    let settle = duration("window.settle", &text(window.settle))?;
+    let ingestion_lag = duration("window.ingestion_lag", &text(window.ingestion_lag))?;
+    let slack = duration_or_zero("window.slack", &text(window.slack))?;
+    let of_span = |span| {
+        Some(Window {
+            span,
+            ingestion_lag,
+            slack,
+        })
+    };
     let start = instant("window.start", window.start)?;
     let end = instant("window.end", window.end)?;
     if let (Some(start), Some(end)) = (start, end)
@@ -240,17 +261,16 @@ fn window(window: raw::Window, source: &Source) -> Result<Option<Window>, Config
         ));
     }
     if start.is_some() || end.is_some() {
-        return Ok(Some(Window::Between { start, end }));
+        return Ok(of_span(Span::Between { start, end }));
     }
     let last = match (window.last, source) {
         (Some(Text(last)), _) => last,
         (None, Source::Kusto(_)) => KUSTO_WINDOW.to_owned(),
         (None, _) => return Ok(None),
     };
-    Ok(Some(Window::Last {
+    Ok(of_span(Span::Last {
         length: duration("window.last", &last)?,
         text: last,
-        settle,
     }))
 }
 

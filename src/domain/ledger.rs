@@ -1,8 +1,10 @@
-//! What happened to every row and every conversation (promise P4).
+//! What happened to every row and every conversation; the sums are checked before a run publishes.
 //!
-//! Rows: `rows_read = malformed + filtered + collapsed + duplicates + kept_rows`.
-//! Conversations: `conversations = incomplete + out_of_range + no_target + the strata's
-//! populations`. Strata: `population = records + invalid + not_sampled`.
+//! Rows: `rows_read = malformed + filtered + duplicate_turns + duplicate_conversations +
+//! duplicate_rows + shared_rows + kept_rows`.
+//! Conversations: `conversations = excluded + damaged + cut_by_mode + cut_by_window + incomplete +
+//! out_of_range + no_target + the strata's populations`; each counts once, by the first that holds.
+//! Strata: `population = records + invalid + not_sampled`.
 
 use std::collections::BTreeMap;
 
@@ -11,30 +13,74 @@ use thiserror::Error;
 
 use super::row::MalformedReason;
 
-/// The flat counts of `metadata.json`'s `population`; `None` where a source cannot know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The counts of `metadata.json`'s `population`; `None` where a source cannot know. Datasets of
+/// 0.1.0 have other names for two of them and lack some.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Population {
     /// All rows, malformed ones included; blank lines are not rows.
     pub rows_read: Option<u64>,
     /// Rows that cannot be read as telemetry.
     pub malformed: Option<u64>,
-    /// Rows left out by mode, window or ignored id.
+    /// Rows left out, for the reasons in `filtered_by`.
     pub filtered: Option<u64>,
     /// Turns that were delivered more than once, less the one that was kept.
-    pub collapsed: Option<u64>,
+    #[serde(alias = "collapsed")]
+    pub duplicate_turns: Option<u64>,
     /// Conversation rows that lost against another of the same id.
-    pub duplicates: Option<u64>,
-    /// The rest.
+    #[serde(alias = "duplicates")]
+    pub duplicate_conversations: Option<u64>,
+    /// Rows of Copilot Chat telemetry that were delivered again.
+    #[serde(default)]
+    pub duplicate_rows: Option<u64>,
+    /// Rows of Copilot Chat telemetry that several conversations name.
+    #[serde(default)]
+    pub shared_rows: Option<u64>,
+    /// The rest: the rows that conversations are made of, those that are not sampled included.
     pub kept_rows: Option<u64>,
-    /// Distinct ids among the kept rows.
+    /// Requests of Copilot Chat that an edit or a retry replaced; not part of a sum.
+    #[serde(default)]
+    pub superseded_turns: Option<u64>,
+    /// Distinct ids with a turn inside window and mode, or of which only malformed rows are there.
     pub conversations: u64,
+    /// Conversations that `selection.exclude` names.
+    #[serde(default)]
+    pub excluded: Option<u64>,
+    /// Conversations with a malformed row.
+    #[serde(default)]
+    pub damaged: Option<u64>,
+    /// Conversations some of whose turns are of another mode.
+    #[serde(default)]
+    pub cut_by_mode: Option<u64>,
+    /// Conversations some of whose turns are outside the window.
+    #[serde(default)]
+    pub cut_by_window: Option<u64>,
     /// Conversations that do not begin at turn 1 or have gaps.
     pub incomplete: Option<u64>,
     /// Complete conversations in no bucket.
     pub out_of_range: u64,
     /// Conversations in a split and bucket without a target.
     pub no_target: u64,
+    /// `filtered`, by reason.
+    #[serde(default)]
+    pub filtered_by: FilteredBy,
 }
+
+/// Why a row is left out that is no fault. The names are stable: `metadata.json` uses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilterReason {
+    /// Its turn is of another mode than `agent`.
+    Mode,
+    /// It does not exist for the run, or its turn is outside the window.
+    Window,
+    /// Its id is in `source.ignore_ids`.
+    IgnoredIds,
+    /// Telemetry of other events.
+    OtherEvents,
+}
+
+/// Rows left out, by reason.
+pub type FilteredBy = BTreeMap<FilterReason, u64>;
 
 /// A sum that does not come out: a defect in gleaner, never the input's fault.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -53,27 +99,34 @@ pub struct Imbalance {
 impl Population {
     /// Checks the sums of rows and of conversations. `strata` are the strata's populations.
     pub fn check(&self, strata: u64) -> Result<(), Imbalance> {
-        let known = |n: Option<u64>| n.unwrap_or(0);
+        let sum = |counts: &[Option<u64>]| counts.iter().flatten().sum::<u64>();
         if let Some(rows) = self.rows_read {
-            balance(
-                "rows_read",
-                rows,
-                [
-                    self.malformed,
-                    self.filtered,
-                    self.collapsed,
-                    self.duplicates,
-                    self.kept_rows,
-                ]
-                .map(known)
-                .iter()
-                .sum(),
-            )?;
+            let parts = [
+                self.malformed,
+                self.filtered,
+                self.duplicate_turns,
+                self.duplicate_conversations,
+                self.duplicate_rows,
+                self.shared_rows,
+                self.kept_rows,
+            ];
+            balance("rows_read", rows, sum(&parts))?;
         }
+        // Datasets of 0.1.0 do not say why.
+        if let Some(filtered) = self.filtered.filter(|_| !self.filtered_by.is_empty()) {
+            balance("filtered", filtered, self.filtered_by.values().sum())?;
+        }
+        let known = [
+            self.excluded,
+            self.damaged,
+            self.cut_by_mode,
+            self.cut_by_window,
+            self.incomplete,
+        ];
         balance(
             "conversations",
             self.conversations,
-            known(self.incomplete) + self.out_of_range + self.no_target + strata,
+            sum(&known) + self.out_of_range + self.no_target + strata,
         )
     }
 }
@@ -119,66 +172,86 @@ pub type MalformedReport = BTreeMap<MalformedReason, Malformed>;
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_row_that_nobody_accounts_for_is_noticed() {
-        let mut p = Population {
-            rows_read: Some(10),
+    /// Counts of which each is a power of two, so that no two errors cancel out.
+    fn population() -> Population {
+        Population {
+            rows_read: Some(127),
             malformed: Some(1),
             filtered: Some(2),
-            collapsed: Some(3),
-            duplicates: Some(0),
-            kept_rows: Some(4),
-            conversations: 3,
-            incomplete: Some(1),
-            out_of_range: 1,
-            no_target: 0,
-        };
-        assert_eq!(p.check(1), Ok(()));
-        p.kept_rows = Some(3);
-        assert_eq!(p.check(1).map_err(|e| e.name), Err("rows_read".to_owned()));
-        p.kept_rows = Some(4);
-        assert_eq!(
-            p.check(0).map_err(|e| e.name),
-            Err("conversations".to_owned())
-        );
+            duplicate_turns: Some(4),
+            duplicate_conversations: Some(8),
+            duplicate_rows: Some(16),
+            shared_rows: Some(32),
+            kept_rows: Some(64),
+            superseded_turns: Some(7),
+            conversations: 255,
+            excluded: Some(1),
+            damaged: Some(2),
+            cut_by_mode: Some(4),
+            cut_by_window: Some(8),
+            incomplete: Some(16),
+            out_of_range: 32,
+            no_target: 64,
+            filtered_by: [(FilterReason::Mode, 2)].into(),
+        }
     }
 
     #[test]
     fn every_part_of_a_sum_counts() {
-        let p = Population {
-            rows_read: Some(31),
-            malformed: Some(1),
-            filtered: Some(2),
-            collapsed: Some(4),
-            duplicates: Some(8),
-            kept_rows: Some(16),
-            conversations: 15,
-            incomplete: Some(1),
-            out_of_range: 2,
-            no_target: 4,
-        };
-        assert_eq!(p.check(8), Ok(()));
+        assert_eq!(population().check(128), Ok(()));
+        let changes: [(&str, fn(&mut Population)); 17] = [
+            ("rows_read", |p| p.rows_read = Some(126)),
+            ("rows_read", |p| p.malformed = None),
+            ("rows_read", |p| p.filtered = None),
+            ("rows_read", |p| p.duplicate_turns = None),
+            ("rows_read", |p| p.duplicate_conversations = None),
+            ("rows_read", |p| p.duplicate_rows = None),
+            ("rows_read", |p| p.shared_rows = None),
+            ("rows_read", |p| p.kept_rows = None),
+            ("filtered", |p| {
+                p.filtered_by.insert(FilterReason::Window, 1);
+            }),
+            ("conversations", |p| p.conversations = 254),
+            ("conversations", |p| p.excluded = None),
+            ("conversations", |p| p.damaged = None),
+            ("conversations", |p| p.cut_by_mode = None),
+            ("conversations", |p| p.cut_by_window = None),
+            ("conversations", |p| p.incomplete = None),
+            ("conversations", |p| p.out_of_range = 33),
+            ("conversations", |p| p.no_target = 65),
+        ];
+        for (number, (name, change)) in changes.into_iter().enumerate() {
+            let mut wrong = population();
+            change(&mut wrong);
+            let found = wrong.check(128).map_err(|imbalance| imbalance.name);
+            assert_eq!(found, Err(name.to_owned()), "change {number}");
+        }
+        assert!(population().check(127).is_err());
+    }
+
+    #[test]
+    fn what_a_source_cannot_know_is_no_part_of_a_sum() {
         let unknown = Population {
             rows_read: None,
             kept_rows: None,
-            ..p
+            ..population()
         };
-        assert_eq!(unknown.check(8), Ok(()), "what a source cannot know");
-        let changes: [fn(&mut Population); 9] = [
-            |p| p.rows_read = Some(30),
-            |p| p.malformed = None,
-            |p| p.filtered = None,
-            |p| p.collapsed = None,
-            |p| p.duplicates = None,
-            |p| p.kept_rows = None,
-            |p| p.incomplete = None,
-            |p| p.out_of_range = 3,
-            |p| p.no_target = 5,
-        ];
-        for (number, change) in changes.into_iter().enumerate() {
-            let mut wrong = p;
-            change(&mut wrong);
-            assert!(wrong.check(8).is_err(), "change {number}");
-        }
+        assert_eq!(unknown.check(128), Ok(()));
+    }
+
+    #[test]
+    fn the_counts_of_0_1_0_are_read() {
+        let text = r#"{"rows_read":15,"malformed":1,"filtered":2,"collapsed":3,"duplicates":4,
+            "kept_rows":5,"conversations":9,"incomplete":2,"out_of_range":3,"no_target":4}"#;
+        let old: Population = serde_json::from_str(text).expect("an old manifest's");
+        assert_eq!(
+            (
+                old.duplicate_turns,
+                old.duplicate_conversations,
+                old.damaged
+            ),
+            (Some(3), Some(4), None)
+        );
+        assert_eq!(old.check(0), Ok(()));
     }
 }

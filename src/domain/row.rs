@@ -55,6 +55,16 @@ impl From<JsonError> for MalformedReason {
     }
 }
 
+/// A row that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MalformedRow<'a> {
+    /// Why.
+    pub reason: MalformedReason,
+    /// Its top-level `conversationId`, decoded, if the scanner came that far: its string closed, and
+    /// the only one. That conversation is damaged.
+    pub id: Option<Cow<'a, [u8]>>,
+}
+
 /// The two shapes of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,13 +117,9 @@ pub enum RowKind {
 ///
 /// # Errors
 /// With the reason why it cannot be read.
-pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedReason> {
-    let mut scanner = Scanner::new(text);
+pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedRow<'_>> {
     let (mut id, mut turns, mut last) = (None, None, None);
-    scanner.open_object()?;
-    let mut first = true;
-    while let Some(key) = scanner.next_key(first)? {
-        first = false;
+    let scanned = each_member(text, |key, scanner| {
         let value = scanner.value()?;
         match key.text {
             b"\"conversationId\"" => id = decoded_id(&value),
@@ -121,15 +127,40 @@ pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedReason> {
             b"\"lastTimestamp\"" => last = value.string_body().and_then(timestamp::parse),
             _ => {}
         }
+        Ok(())
+    });
+    let reason = match (&scanned, &id, turns, last) {
+        (Err(error), ..) => MalformedReason::from(*error),
+        (_, _, None, _) => MalformedReason::TurnIndex,
+        (_, None, ..) => MalformedReason::ConversationId,
+        (_, _, _, None) => MalformedReason::Timestamp,
+        (Ok(_), Some(id), Some(turns), Some(last)) => {
+            return Ok(Row {
+                id: id.clone(),
+                kind: RowKind::Census {
+                    turns: turns.clamp(0, i64::from(i32::MAX)) as u32,
+                    last,
+                },
+            });
+        }
+    };
+    Err(MalformedRow { reason, id })
+}
+
+/// Visits the members of a row that is an object; says whether a string of it has a surrogate.
+fn each_member<'a>(
+    row: &'a [u8],
+    mut visit: impl FnMut(&Value<'a>, &mut Scanner<'a>) -> Result<(), JsonError>,
+) -> Result<bool, JsonError> {
+    let mut scanner = Scanner::new(row);
+    scanner.open_object()?;
+    let mut first = true;
+    while let Some(key) = scanner.next_key(first)? {
+        first = false;
+        visit(&key, &mut scanner)?;
     }
-    let turns = turns.ok_or(MalformedReason::TurnIndex)?;
-    Ok(Row {
-        id: id.ok_or(MalformedReason::ConversationId)?,
-        kind: RowKind::Census {
-            turns: turns.clamp(0, i64::from(i32::MAX)) as u32,
-            last: last.ok_or(MalformedReason::Timestamp)?,
-        },
-    })
+    scanner.end()?;
+    Ok(scanner.saw_surrogates())
 }
 
 /// The text of a line without the white space around it.
@@ -147,28 +178,42 @@ pub fn trim(line: &[u8]) -> &[u8] {
 ///
 /// # Errors
 /// If it is malformed.
-pub fn read<'a>(row: &'a [u8], selection: &Selection) -> Result<Row<'a>, MalformedReason> {
-    let mut scanner = Scanner::new(row);
+pub fn read<'a>(row: &'a [u8], selection: &Selection) -> Result<Row<'a>, MalformedRow<'a>> {
     if row.first() != Some(&b'{') {
-        scanner.value()?;
-        scanner.end()?;
-        return Err(MalformedReason::NotAnObject);
+        let mut scanner = Scanner::new(row);
+        let scanned = scanner.value().and_then(|_| scanner.end());
+        let reason = scanned.map_or_else(MalformedReason::from, |()| MalformedReason::NotAnObject);
+        return Err(MalformedRow { reason, id: None });
     }
     let mut fields = RowFields::default();
-    scanner.open_object()?;
-    let mut first = true;
-    while let Some(key) = scanner.next_key(first)? {
-        first = false;
-        fields.take(&key, &mut scanner)?;
-    }
-    scanner.end()?;
-    fields.judge(scanner.saw_surrogates(), selection)
+    let scanned = each_member(row, |key, scanner| fields.take(key, scanner));
+    let judged = scanned.map_err(MalformedReason::from);
+    judged
+        .and_then(|surrogates| fields.judge(surrogates, selection))
+        .map_err(|reason| MalformedRow {
+            reason,
+            id: fields.readable_id(),
+        })
+}
+
+/// The id of a row that is malformed for another reason than its JSON (too large, not UTF-8), or
+/// of the beginning of one: as far as the scanner comes.
+pub fn readable_id(row: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut fields = RowFields::default();
+    // What is wrong behind the id is of no interest here.
+    let _ = each_member(row, |key, scanner| match Field::named(key) {
+        Some(Field::ConversationId) => fields.take(key, scanner),
+        _ => scanner.value().map(drop),
+    });
+    fields.readable_id()
 }
 
 #[derive(Default)]
 struct RowFields<'a> {
     seen: Seen,
     duplicate: bool,
+    /// Whether `conversationId` was there twice: then none of them is its id.
+    id_twice: bool,
     timestamp: Option<Value<'a>>,
     turn_index: Option<Value<'a>>,
     agent: bool,
@@ -181,7 +226,9 @@ impl<'a> RowFields<'a> {
         let Some(field) = Field::named(key) else {
             return scanner.value().map(drop);
         };
-        self.duplicate |= !self.seen.note(field);
+        let again = !self.seen.note(field);
+        self.duplicate |= again;
+        self.id_twice |= again && field == Field::ConversationId;
         match field {
             Field::Timestamp => self.timestamp = Some(scanner.value()?),
             Field::TurnIndex => self.turn_index = Some(scanner.value()?),
@@ -194,7 +241,15 @@ impl<'a> RowFields<'a> {
         Ok(())
     }
 
-    fn judge(self, surrogates: bool, selection: &Selection) -> Result<Row<'a>, MalformedReason> {
+    /// The id, if there is exactly one that can be used.
+    fn readable_id(&self) -> Option<Cow<'a, [u8]>> {
+        let id = self.record.id.filter(|_| !self.id_twice)?;
+        // A row may be malformed for its bytes.
+        simdutf8::basic::from_utf8(id.text).ok()?;
+        decoded_id(&id)
+    }
+
+    fn judge(&self, surrogates: bool, selection: &Selection) -> Result<Row<'a>, MalformedReason> {
         let record = &self.record;
         let turns = record.turns.as_ref();
         if self.duplicate || turns.is_some_and(|turns| turns.duplicate) {
@@ -250,7 +305,58 @@ mod tests {
     use super::*;
 
     fn read(row: &[u8]) -> Result<Row<'_>, MalformedReason> {
-        super::read(row, &selection(1))
+        super::read(row, &selection(1)).map_err(|malformed| malformed.reason)
+    }
+
+    /// The id of a row that must be malformed, as both ways to it find it.
+    #[track_caller]
+    fn id_of(row: &[u8]) -> Option<String> {
+        let malformed = super::read(row, &selection(1)).expect_err("malformed");
+        assert_eq!(malformed.id, readable_id(row));
+        let id = malformed.id?;
+        Some(String::from_utf8(id.into_owned()).expect("UTF-8"))
+    }
+
+    #[test]
+    fn a_malformed_row_names_its_conversation() {
+        let a = Some("a".to_owned());
+        for text in [
+            event(r#","turnIndex":"3""#),
+            event(r#","turnIndex":1"#).replace("2025-01-01T", "1 January "),
+            event(r#","turnIndex":1,"turnIndex":1"#),
+            event(r#","turnsArray":[1]"#),
+            event(r#","turnIndex":1"#) + "x",
+            event("").replace(r#""a""#, r#""\u0061""#),
+            r#"{"conversation\u0049d":"a","turnIndex":1,"userMess"#.to_owned(),
+            r#"{"conversationId":"a""#.to_owned(),
+            r#"{"conversationId" : "a" , "x":[{"conversationId":"b"}],"y":nul"#.to_owned(),
+            format!(r#"{{"conversationId":"a","x":{}"#, "[".repeat(200)),
+        ] {
+            assert_eq!(id_of(text.as_bytes()), a, "{text}");
+        }
+        let bytes = b"{\"userName\":\"\xff\",\"conversationId\":\"a\"}";
+        assert_eq!(readable_id(bytes).as_deref(), Some(&b"a"[..]));
+    }
+
+    #[test]
+    fn a_row_whose_id_is_cut_doubled_nested_or_unusable_names_none() {
+        for text in [
+            "",
+            "nul",
+            r#"["conversationId","a"]"#,
+            r#"{"conversationId":"a"#,
+            r#"{"conversationId":5,"turnIndex":1}"#,
+            r#"{"conversationId":"","turnIndex":1}"#,
+            r#"{"conversationId":"\ud83d","turnIndex":1}"#,
+            r#"{"conversationId":"a","conversationId":"a"}"#,
+            r#"{"conversationId":"a","turnIndex":1,"conversationId":"b"#,
+            r#"{"conversationid":"a","x":{"conversationId":"b"}}"#,
+            r#"{"x":nul,"conversationId":"a"}"#,
+        ] {
+            assert_eq!(id_of(text.as_bytes()), None, "{text}");
+        }
+        let bytes = b"{\"conversationId\":\"\xff\",\"x\":1}";
+        assert_eq!(readable_id(bytes), None, "an id is UTF-8");
     }
 
     fn event(rest: &str) -> String {
@@ -416,7 +522,7 @@ mod tests {
             format!(r#"{{"conversationId":{id},"turnCount":{turns},"lastTimestamp":{last},"x":0}}"#)
         };
         let read = |text: &str| {
-            let row = read_census(text.as_bytes())?;
+            let row = read_census(text.as_bytes()).map_err(|malformed| malformed.reason)?;
             Ok((row.id.into_owned(), row.kind))
         };
         let (id, last) = (r#""\u0061""#, r#""1970-01-01T00:00:01Z""#);

@@ -18,7 +18,7 @@ use super::panic_retry::retry_on_panic;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::record::{Assembler, Nested};
-use crate::domain::row::{self, MalformedReason, Row, RowKind, RowShape};
+use crate::domain::row::{self, MalformedReason, MalformedRow, Row, RowKind, RowShape};
 use crate::domain::selector::ChunkChecksum;
 use crate::domain::stratum::Selection;
 use crate::domain::timestamp::Ticks;
@@ -78,7 +78,7 @@ pub enum Headers {
 }
 
 /// How a row is read in full.
-type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, MalformedReason>;
+type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, MalformedRow<'a>>;
 
 /// Reads the rows of one attempt at a chunk.
 pub struct ChunkReader {
@@ -219,10 +219,14 @@ impl ChunkReader {
                 });
             },
         );
-        let row = match read.unwrap_or(Err(MalformedReason::RowPanic)) {
+        let panicked = MalformedRow {
+            reason: MalformedReason::RowPanic,
+            id: None,
+        };
+        let row = match read.unwrap_or(Err(panicked)) {
             Ok(row) => row,
-            Err(reason) => {
-                self.tally.malformed(reason, line);
+            Err(malformed) => {
+                self.tally.malformed(malformed.reason, line);
                 return Ok(());
             }
         };
@@ -308,13 +312,22 @@ impl ChunkReader {
         row: &'a [u8],
         utf8: bool,
         known: Option<&'a KnownRow>,
-    ) -> Result<Row<'a>, MalformedReason> {
+    ) -> Result<Row<'a>, MalformedRow<'a>> {
         self.faults.enter_now(Site::Row).leave();
+        let unread = |reason, row: &'a [u8]| {
+            let id = match known {
+                Some(known) => Some(Cow::Borrowed(&*known.id)),
+                None => row::readable_id(row),
+            };
+            Err(MalformedRow { reason, id })
+        };
         if row.len() as u64 > self.rules.max_record {
-            return Err(MalformedReason::TooLarge);
+            // A reader that cannot hold it has no more of it than this either.
+            let beginning = &row[..self.rules.max_record as usize];
+            return unread(MalformedReason::TooLarge, beginning);
         }
         if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
-            return Err(MalformedReason::InvalidUtf8);
+            return unread(MalformedReason::InvalidUtf8, row);
         }
         let read = match known {
             Some(known) => Row {
@@ -332,7 +345,10 @@ impl ChunkReader {
                 if block.form == RowForm::Assembled
                     && self.is_record_too_large(row, i64::from(turns)) =>
             {
-                Err(MalformedReason::TooLarge)
+                Err(MalformedRow {
+                    reason: MalformedReason::TooLarge,
+                    id: Some(read.id),
+                })
             }
             _ => Ok(read),
         }

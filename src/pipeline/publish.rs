@@ -15,7 +15,7 @@ use super::supervisor::RunOutput;
 use super::work_dir::RunRecord;
 use crate::config::settings::Settings;
 use crate::domain::chunk::Chunk;
-use crate::domain::ledger::Population;
+use crate::domain::ledger::{FilteredBy, Population};
 use crate::domain::manifest::{
     self, ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
@@ -299,8 +299,16 @@ fn population(harvest: &RunOutput, only_complete: bool) -> Population {
         rows_read: Some(sum(|t| t.rows_read)),
         malformed: Some(malformed + tally.too_large.len() as u64),
         filtered: Some(sum(|t| t.filtered)),
-        collapsed: Some(tally.collapsed),
-        duplicates: Some(tally.duplicates),
+        filtered_by: FilteredBy::new(),
+        duplicate_turns: Some(tally.collapsed),
+        duplicate_conversations: Some(tally.duplicates),
+        duplicate_rows: Some(0),
+        shared_rows: Some(0),
+        superseded_turns: Some(0),
+        excluded: Some(0),
+        damaged: Some(0),
+        cut_by_mode: (!only_complete).then_some(0),
+        cut_by_window: (!only_complete).then_some(0),
         kept_rows: Some(tally.kept_rows - lost),
         conversations: tally.conversations - lost,
         incomplete: (!only_complete).then_some(tally.incomplete),

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::builder::BuildError;
 use super::work_dir::{RunRecord, RunState, WorkDir};
 use crate::config::name;
-use crate::config::settings::{Kusto, Settings, SinkTarget, Source, Window};
+use crate::config::settings::{Kusto, Settings, SinkTarget, Source, Span, Window};
 use crate::domain::manifest::{SelectionRecord, hex};
 use crate::sink::azure_blob::AzureBlob;
 use crate::sink::local_dir::LocalDir;
@@ -99,14 +99,16 @@ pub fn new_record(
     let now = Timestamp::now();
     // Whole seconds, as the name has them.
     let started = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let (window_start, window_end) = instants(settings.window.as_ref(), started);
+    let instants = instants(settings.window.as_ref(), started);
     Ok(RunRecord {
         run_id: run_id()?,
         fingerprint: fingerprint.to_owned(),
         settings: described.clone(),
         started,
-        window_start,
-        window_end,
+        window_start: instants.start,
+        window_end: instants.end,
+        look_start: instants.start,
+        look_end: instants.look_end,
         dataset: name::dataset_name(settings, started)?,
         location: location.to_owned(),
         inputs: None,
@@ -114,19 +116,38 @@ pub fn new_record(
     })
 }
 
-/// The instants of a window for a run that starts now.
-fn instants(window: Option<&Window>, started: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
-    match window {
-        None => (None, None),
-        Some(Window::Between { start, end }) => (*start, *end),
-        Some(Window::Last { length, settle, .. }) => {
-            let before = |at: Timestamp, by: Duration| {
-                let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-                at.checked_sub(by).unwrap_or(Timestamp::MIN)
-            };
-            let end = before(started, *settle);
-            (Some(before(end, *length)), Some(end))
-        }
+/// What a window means for one run; `None`: open.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Instants {
+    /// First instant inside.
+    start: Option<Timestamp>,
+    /// First instant outside.
+    end: Option<Timestamp>,
+    /// The end of the rows that exist.
+    look_end: Option<Timestamp>,
+}
+
+/// The instants of a window for a run that starts now. Rows exist up to `slack` behind its end,
+/// which shows the conversations that it cuts, but none that may still be arriving.
+fn instants(window: Option<&Window>, started: Timestamp) -> Instants {
+    let Some(window) = window else {
+        return Instants::default();
+    };
+    let before = |at: Timestamp, by: Duration| {
+        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        at.checked_sub(by).unwrap_or(Timestamp::MIN)
+    };
+    let arrived = before(started, window.ingestion_lag);
+    let (start, end) = match &window.span {
+        Span::Between { start, end } => (*start, *end),
+        Span::Last { length, .. } => (Some(before(arrived, *length)), Some(arrived)),
+    };
+    let slack = SignedDuration::try_from(window.slack).unwrap_or(SignedDuration::MAX);
+    let behind = end.map(|end| end.checked_add(slack).unwrap_or(Timestamp::MAX));
+    Instants {
+        start,
+        end,
+        look_end: Some(behind.map_or(arrived, |behind| behind.min(arrived))),
     }
 }
 
@@ -153,5 +174,55 @@ pub(super) fn info(
         resumed: work_dir.resumed,
         source: source.describe(),
         selection: json!(SelectionRecord::from(&settings.selection)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    fn look_end(span: Span) -> Option<Timestamp> {
+        let hour = Duration::from_secs(3600);
+        let window = Window {
+            span,
+            ingestion_lag: hour,
+            slack: 24 * hour,
+        };
+        instants(Some(&window), at("2025-01-10T12:00:00Z")).look_end
+    }
+
+    #[test]
+    fn rows_exist_up_to_the_slack_and_none_that_may_still_arrive() {
+        let between = |end: Option<&str>| {
+            look_end(Span::Between {
+                start: None,
+                end: end.map(at),
+            })
+        };
+        let arrived = Some(at("2025-01-10T11:00:00Z"));
+        for (end, expected) in [
+            (
+                Some("2025-01-02T00:00:00Z"),
+                Some(at("2025-01-03T00:00:00Z")),
+            ),
+            (Some("2025-01-10T00:00:00Z"), arrived),
+            (Some("2025-02-01T00:00:00Z"), arrived),
+            (None, arrived),
+        ] {
+            assert_eq!(between(end), expected, "{end:?}");
+        }
+        let last = Span::Last {
+            text: "2d".to_owned(),
+            length: Duration::from_secs(2 * 86_400),
+        };
+        assert_eq!(look_end(last), arrived, "where the window ends");
+        assert_eq!(
+            instants(None, at("2025-01-10T12:00:00Z")),
+            Instants::default()
+        );
     }
 }

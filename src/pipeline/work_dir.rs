@@ -74,6 +74,12 @@ pub struct RunRecord {
     pub window_start: Option<Timestamp>,
     /// First instant outside.
     pub window_end: Option<Timestamp>,
+    /// The first instant of the rows that exist; `None`: open.
+    #[serde(default)]
+    pub look_start: Option<Timestamp>,
+    /// The first instant behind them. Rows behind the window's end show which conversations it cuts.
+    #[serde(default)]
+    pub look_end: Option<Timestamp>,
     /// The dataset's name.
     pub dataset: String,
     /// Where it goes, for a person.
@@ -242,6 +248,8 @@ mod tests {
             started: Timestamp::UNIX_EPOCH,
             window_start: None,
             window_end: None,
+            look_start: None,
+            look_end: None,
             dataset: "d".to_owned(),
             location: "out".to_owned(),
             inputs: None,

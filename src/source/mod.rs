@@ -236,12 +236,14 @@ impl RowBlock {
 }
 
 /// A row that never became a line of a block (too large to hold, not convertible).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
     /// Its line, counted as `RowBlock::first_line`.
     pub line: u64,
     /// Why.
     pub reason: MalformedReason,
+    /// Its conversation's id, decoded, where that could be read: the conversation is damaged.
+    pub id: Option<Box<[u8]>>,
 }
 
 /// Where the bytes of a block's rows can be found again.

@@ -371,6 +371,8 @@ fn work_dir(setting: &Setting<'_>, seed: u64) -> WorkDir {
         started: Timestamp::from_second(seed as i64).expect("an instant"),
         window_start: None,
         window_end: None,
+        look_start: None,
+        look_end: None,
         dataset: "d".to_owned(),
         location: "memory".to_owned(),
         inputs: None,

@@ -254,9 +254,9 @@ fn assert_same_malformed(dataset: &Dataset, expected: &Outcome) {
 }
 
 const COUNTS: [&str; 10] = [
-    "collapsed",
+    "duplicate_turns",
     "conversations",
-    "duplicates",
+    "duplicate_conversations",
     "filtered",
     "incomplete",
     "kept_rows",

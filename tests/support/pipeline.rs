@@ -18,6 +18,8 @@ pub fn work_dir(folder: &Path, settings: &Settings) -> WorkDir {
         started: Timestamp::UNIX_EPOCH,
         window_start: None,
         window_end: None,
+        look_start: None,
+        look_end: None,
         dataset: "d".to_owned(),
         location: "out".to_owned(),
         inputs: None,

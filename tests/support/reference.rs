@@ -558,7 +558,7 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
         rows.sort_by_key(|(turns, line)| {
             (usize::MAX - turns, <[u8; 32]>::from(Sha256::digest(line)))
         });
-        count(&mut out, "duplicates", rows.len() as u64 - 1);
+        count(&mut out, "duplicate_conversations", rows.len() as u64 - 1);
         count(&mut out, "kept_rows", 1);
         records.insert(id, rows.swap_remove(0));
     }
@@ -567,7 +567,7 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
         let mut chosen = BTreeMap::new();
         for (turn, rows) in &mut turns {
             rows.sort_by_key(|(at, row, _, _)| order(row, *turn, *at));
-            count(&mut out, "collapsed", rows.len() as u64 - 1);
+            count(&mut out, "duplicate_turns", rows.len() as u64 - 1);
             places.push(rows[0].3.clone());
             chosen.insert(*turn, rows[0].1.clone());
         }

@@ -13,7 +13,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use super::super::{BLOCK_BYTES, BlockReader, Place, Reject, RowBlock, SourceError};
 use super::{LargeRow, take_large};
 use crate::domain::chunk::Piece;
-use crate::domain::row::MalformedReason;
+use crate::domain::row::{self, MalformedReason};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -197,9 +197,12 @@ impl<R: Read> LineReader<R> {
             guard.get_or_insert_with(|| take_large(&large));
             if bytes.len() as u64 > self.max_record + 2 {
                 self.offset += bytes.len() as u64;
+                let held = bytes.trim_ascii_start();
+                let held = &held[..held.len().min(self.max_record as usize)];
                 block.rejects.push(Reject {
                     line: self.line,
                     reason: MalformedReason::TooLarge,
+                    id: row::readable_id(held).map(|id| id.into()),
                 });
                 let mut rest = std::mem::take(&mut self.carry);
                 self.skip_line(&mut rest)?;

@@ -157,6 +157,17 @@ fn nanoseconds(metadata: &ParquetMetaData) -> Vec<bool> {
     root.get_fields().iter().map(is_nanoseconds).collect()
 }
 
+/// The id of a row that cannot be written.
+fn id_of(row: &Row) -> Option<Box<[u8]>> {
+    let mut ids = row
+        .get_column_iter()
+        .filter(|(name, _)| *name == "conversationId");
+    match (ids.next(), ids.next()) {
+        (Some((_, Field::Str(id))), None) if !id.is_empty() => Some(id.as_bytes().into()),
+        _ => None,
+    }
+}
+
 fn write_instant(at: Option<Timestamp>, out: &mut Vec<u8>) {
     match at {
         Some(at) => text::write_string(&at.to_string(), out),
@@ -246,7 +257,8 @@ impl BlockReader for ParquetReader {
             };
             if let Err(reason) = written {
                 block.bytes.truncate(start);
-                block.rejects.push(Reject { line, reason });
+                let id = id_of(&row);
+                block.rejects.push(Reject { line, reason, id });
                 // Lines of a block follow each other without a gap.
                 break;
             }
@@ -349,7 +361,11 @@ mod tests {
             )
         };
         assert_eq!(lines, [line("[1,  2]"), line("null")]);
-        let reject = |line, reason| Reject { line, reason };
+        let reject = |line, reason| Reject {
+            line,
+            reason,
+            id: Some("é\"x".as_bytes().into()),
+        };
         assert_eq!(
             rejects,
             [

@@ -375,10 +375,12 @@ impl TableSink for RowWriter {
                 self.line
             )));
         };
-        self.deliver(&decoded(id), cells);
+        let id = decoded(id);
+        self.deliver(&id, cells);
         self.block.rejects.push(Reject {
             line: self.line,
             reason,
+            id: (!id.is_empty()).then(|| id.as_ref().into()),
         });
         self.line += 1;
         Ok(())

@@ -571,7 +571,7 @@ fn redelivered_and_conflicting_turns_collapse_to_the_last_word() {
     // Across files, in any order.
     let rows: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
     let (_sandbox, dataset, _) = evaluated(&corpus::shuffled(&rows, 5, 1));
-    assert_eq!(dataset.count("collapsed"), 300);
+    assert_eq!(dataset.count("duplicate_turns"), 300);
     let records = dataset.records("train/short_3_to_5_turns.json");
     assert!(records.iter().all(|record| record.contains("\"later\"")));
 }
@@ -594,7 +594,7 @@ fn of_an_id_given_twice_the_row_with_more_turns_wins_also_into_another_bucket() 
         lines.push(conversation(id, if id % 2 == 0 { 6 } else { 4 }, "b"));
     }
     let (_sandbox, dataset, expected) = evaluated(&file(&lines));
-    assert_eq!(dataset.count("duplicates"), 200);
+    assert_eq!(dataset.count("duplicate_conversations"), 200);
     assert!(expected.strata[&("train", "medium")].population > 50);
 }
 

@@ -92,7 +92,7 @@ fn events_become_one_record_in_the_canonical_form() {
         assert_eq!(records, [expected.as_str()]);
         assert_eq!(found.rows["rows_read"], 5);
         assert_eq!(found.rows["malformed"], 1, "a known field twice");
-        assert_eq!(found.rows["collapsed"], 1);
+        assert_eq!(found.rows["duplicate_turns"], 1);
         assert_eq!(found.rows["kept_rows"], 3);
         assert_eq!(found.warnings["token_counts"], 1);
     }
