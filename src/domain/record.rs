@@ -4,6 +4,7 @@
 //! completionTokens, llmCallCount`, then unknown fields by name. Each turn: `turnIndex,
 //! userMessage, modelMessage, promptTokens, completionTokens, llmCallCount`, `trajectory` unless
 //! absent or null, then unknown fields by name unless null. Known fields that are absent are null.
+//! `turnCount` and `bucket` of a conversation row that lacks them come from its turns.
 //! Strings have the fewest escapes, numbers keep their digits, nested values keep their text, or
 //! are written compact with sorted keys where the order of keys means nothing.
 
@@ -203,14 +204,55 @@ impl<'s> Assembler<'s> {
             }
             None => out.extend_from_slice(b"null"),
         }
-        out.extend_from_slice(key(Field::TurnCount));
-        out.extend_from_slice(envelope.turns.to_string().as_bytes());
-        out.extend_from_slice(key(Field::Bucket));
-        match self.selection.bucket_of(envelope.turns) {
-            Some(bucket) => text::write_string(&bucket.name, out),
-            None => out.extend_from_slice(b"null"),
+        for field in [Field::TurnCount, Field::Bucket] {
+            self.write_from_turns(field, envelope.turns, out);
         }
         out.extend_from_slice(key(Field::TurnsArray));
+    }
+
+    /// Appends `turnCount` or `bucket` as the number of turns has it.
+    fn write_from_turns(&self, field: Field, turns: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(key(field));
+        match (field, self.selection.bucket_of(turns)) {
+            (Field::TurnCount, _) => out.extend_from_slice(turns.to_string().as_bytes()),
+            (_, Some(bucket)) => text::write_string(&bucket.name, out),
+            (_, None) => out.extend_from_slice(b"null"),
+        }
+    }
+
+    /// Completes a conversation row that `record` has from `start` on: what it lacks of `turnCount`
+    /// and `bucket` is written before its closing brace. Everything else stays byte for byte.
+    ///
+    /// # Errors
+    /// If the row is not one whose header could be read.
+    pub fn fill(&self, record: &mut Vec<u8>, start: usize) -> Result<(), JsonError> {
+        let row = &record[start..];
+        let (mut turns, mut has_count, mut has_bucket) = (&b"[]"[..], false, false);
+        let mut scanner = Scanner::of_checked(row);
+        scanner.open_object()?;
+        let mut first = true;
+        while let Some(key) = scanner.next_key(first)? {
+            first = false;
+            let value = scanner.value()?;
+            match Field::named(&key) {
+                Some(Field::TurnCount) => has_count = true,
+                Some(Field::Bucket) => has_bucket = true,
+                Some(Field::TurnsArray) => turns = value.text,
+                _ => {}
+            }
+        }
+        if has_count && has_bucket {
+            return Ok(());
+        }
+        let turns = count_elements(turns)?;
+        record.pop();
+        for (field, is_there) in [(Field::TurnCount, has_count), (Field::Bucket, has_bucket)] {
+            if !is_there {
+                self.write_from_turns(field, turns, record);
+            }
+        }
+        record.push(b'}');
+        Ok(())
     }
 
     /// Appends the record of a conversation row that was put together from columns.
@@ -220,20 +262,24 @@ impl<'s> Assembler<'s> {
     pub fn from_columns(&self, row: &[u8], out: &mut Vec<u8>) -> Result<(), JsonError> {
         let mut scanner = Scanner::of_checked(row);
         let members = Members::read(&mut scanner, Field::is_of_conversation, |_| false)?;
-        for field in [
-            Field::ConversationId,
-            Field::UserName,
-            Field::TurnCount,
-            Field::Bucket,
-        ] {
-            out.extend_from_slice(key(field));
-            self.write_or_null(members.get(field), out);
-        }
-        out.extend_from_slice(key(Field::TurnsArray));
         let array = members
             .get(Field::TurnsArray)
             .map_or(&b"[]"[..], |value| value.text);
         let mut turns = turn_members(array)?;
+        for field in [Field::ConversationId, Field::UserName] {
+            out.extend_from_slice(key(field));
+            self.write_or_null(members.get(field), out);
+        }
+        for field in [Field::TurnCount, Field::Bucket] {
+            match members.get(field) {
+                Some(value) => {
+                    out.extend_from_slice(key(field));
+                    self.write_value(value, out);
+                }
+                None => self.write_from_turns(field, turns.len() as u64, out),
+            }
+        }
+        out.extend_from_slice(key(Field::TurnsArray));
         // Turns without a usable index come last, as they stood.
         turns.sort_by_key(|turn| {
             let index = turn.integer(Field::TurnIndex);
@@ -438,6 +484,17 @@ fn turn_members(array: &[u8]) -> Result<Vec<Members<'_>>, JsonError> {
     Ok(turns)
 }
 
+fn count_elements(array: &[u8]) -> Result<u64, JsonError> {
+    let mut scanner = Scanner::of_checked(array);
+    let mut count = 0;
+    scanner.open_array()?;
+    while scanner.next_element(count == 0)? {
+        scanner.value()?;
+        count += 1;
+    }
+    Ok(count)
+}
+
 /// A user's name that is not blank; values that are no text are not blank.
 fn user_name<'t, 'a>(turn: &'t Members<'a>) -> Option<&'t Value<'a>> {
     turn.get(Field::UserName).filter(|value| {
@@ -621,12 +678,46 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).expect("UTF-8"),
             concat!(
-                r#"{"conversationId":"c","userName":null,"turnCount":null,"bucket":"short","turnsArray":["#,
+                r#"{"conversationId":"c","userName":null,"turnCount":2,"bucket":"short","turnsArray":["#,
                 r#"{"turnIndex":1,"userMessage":"u","modelMessage":null,"promptTokens":null,"completionTokens":null,"llmCallCount":null},"#,
                 r#"{"turnIndex":2,"userMessage":null,"modelMessage":null,"promptTokens":null,"completionTokens":null,"llmCallCount":null}],"#,
                 r#""promptTokens":null,"completionTokens":null,"llmCallCount":null,"extra":null}"#
             )
         );
+    }
+
+    #[test]
+    fn what_a_conversation_row_lacks_stands_before_its_closing_brace() {
+        let selection = selection(1);
+        let assembler = Assembler::new(&selection, Nested::AsIs);
+        let filled = |row: &str| {
+            let mut record = b"[\n".to_vec();
+            record.extend_from_slice(row.as_bytes());
+            assembler.fill(&mut record, 2).expect("a row");
+            String::from_utf8(record.split_off(2)).expect("UTF-8")
+        };
+        let turns = r#""turnsArray": [{"bucket":"x"}, {},{ "turnCount":1}]"#;
+        for (row, rest) in [
+            (
+                format!(r#"{{"conversationId":"c",{turns} "#),
+                r#","turnCount":3,"bucket":"short"}"#,
+            ),
+            (
+                format!(r#"{{"turnCount" : null,{turns}"#),
+                r#","bucket":"short"}"#,
+            ),
+            (
+                format!(r#"{{"buck\u0065t":"",{turns}"#),
+                r#","turnCount":3}"#,
+            ),
+            (format!(r#"{{"bucket":"","turnCount":"3",{turns} "#), "}"),
+            (
+                r#"{"turnsArray":[ ]"#.to_owned(),
+                r#","turnCount":0,"bucket":null}"#,
+            ),
+        ] {
+            assert_eq!(filled(&(row.clone() + "}")), row + rest);
+        }
     }
 
     #[test]

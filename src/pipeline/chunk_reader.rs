@@ -357,7 +357,10 @@ impl ChunkReader {
     /// Whether the record that a row of columns becomes is too large. It is put together only if
     /// that is in doubt: what is added are keys with null.
     fn is_record_too_large(&mut self, row: &[u8], turns: i64) -> bool {
-        let most = row.len() as u64 + NULLS + NULLS * turns.unsigned_abs();
+        let turns = turns.unsigned_abs();
+        let bucket = self.rules.selection.bucket_of(turns);
+        let bucket = bucket.map_or(0, |bucket| bucket.name.len() as u64);
+        let most = row.len() as u64 + bucket + NULLS + NULLS * turns;
         if most <= self.rules.max_record {
             return false;
         }

@@ -160,7 +160,7 @@ impl Reader<'_> {
         Ok(&self.last.insert(last).1)
     }
 
-    /// Appends the record of a conversation row.
+    /// Appends the record of a conversation row: complete, or put together.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -171,7 +171,9 @@ impl Reader<'_> {
         out: &mut Vec<u8>,
     ) -> Result<(), PayloadError> {
         if self.payloads.form(position.store) != RowForm::Assembled {
-            return self.read(position, out);
+            let start = out.len();
+            self.read(position, out)?;
+            return Ok(assembler.fill(out, start)?);
         }
         let mut row = Vec::new();
         self.read(position, &mut row)?;
@@ -315,7 +317,9 @@ mod tests {
             read.map(|()| out)
         };
         for position in [&input, &as_written] {
-            assert_eq!(record(position).expect("intact"), [b"[", &row[..]].concat());
+            let filled =
+                br#"[{"turnsArray": [], "conversationId": "c","turnCount":0,"bucket":null}"#;
+            assert_eq!(record(position).expect("intact"), filled);
         }
         let anew = record(&assembled).expect("intact");
         assert!(anew.starts_with(br#"[{"conversationId":"c","userName":null,"#));

@@ -214,10 +214,23 @@ pub fn conversations(seed: u64, conversations: usize) -> Vec<Vec<u8>> {
                 _ => "\"long\"",
             };
             let space = pick(rng, &["", "", " ", "\t"]);
+            let user = pick(rng, &["\"ann\"", "\"ann\"", "\"ann\"", "\" \"", "null"]);
+            let count = match rng.random_range(0..20u32) {
+                0 => "7".to_owned(),
+                _ => turns.to_string(),
+            };
+            // Some rows lack one, the other, or both.
+            let lacks = |every, at| rows.len() % every == at;
+            let count = match lacks(5, 1) {
+                true => String::new(),
+                false => format!(r#""turnCount":{count},"#),
+            };
+            let bucket = match lacks(4, 2) {
+                true => String::new(),
+                false => format!(r#""bucket":{bucket},"#),
+            };
             rows.push(format!(
-                r#"{space}{{"conversationId":{id}, "userName":{},"turnCount":{},"bucket":{bucket},"turnsArray":[{}],"promptTokens":{},"completionTokens":{},"other":[1, 2]}}{space}"#,
-                pick(rng, &["\"ann\"", "\"ann\"", "\"ann\"", "\" \"", "null"]),
-                if rng.random_range(0..20u32) == 0 { "7".to_owned() } else { turns.to_string() },
+                r#"{space}{{"conversationId":{id}, "userName":{user},{count}{bucket}"turnsArray":[{}],"promptTokens":{},"completionTokens":{},"other":[1, 2]}}{space}"#,
                 array.join(","),
                 pick(rng, &["1", "10", "0", "null"]), pick(rng, &["0", "3", "-1", "\"x\""]),
             ).into_bytes());

@@ -317,7 +317,7 @@ fn read(line: &[u8], asked: &Asked) -> Option<Row> {
         return Some(Row::Conversation {
             id,
             turns: turns.len(),
-            line: json.to_owned(),
+            line: filled(json, &object, turns.len()),
         });
     }
     let turn = integer(object.get("turnIndex"))?;
@@ -331,6 +331,20 @@ fn read(line: &[u8], asked: &Asked) -> Option<Row> {
         object,
         bytes: json.len(),
     })
+}
+
+/// A conversation row as it is written: what it lacks of the number of turns and the bucket stands
+/// before its closing brace.
+fn filled(json: &str, object: &Object, turns: usize) -> String {
+    let mut out = json[..json.len() - 1].to_owned();
+    if object.get("turnCount").is_none() {
+        out += &format!(",\"turnCount\":{turns}");
+    }
+    if object.get("bucket").is_none() {
+        let bucket = bucket_of(turns).map_or("null".to_owned(), |b| format!("\"{}\"", b.0));
+        out += &format!(",\"bucket\":{bucket}");
+    }
+    out + "}"
 }
 
 /// A value as it is written.

@@ -1,5 +1,6 @@
 //! Every row and every conversation is accounted for.
 
 mod bad_input;
+mod filled_rows;
 mod large_rows;
 mod parquet_input;
