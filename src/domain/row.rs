@@ -40,7 +40,8 @@ pub enum MalformedReason {
     TurnsArray,
     /// An element of `turnsArray` is not an object.
     TurnNotObject,
-    /// Larger than `limits.max_record`.
+    /// Larger than `limits.max_record`: looked at first, whatever else is wrong with the row,
+    /// because what is larger is not held.
     TooLarge,
     /// No fault of the row, but a defect: gleaner cannot read it.
     RowPanic,

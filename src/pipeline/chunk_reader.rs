@@ -164,6 +164,7 @@ impl ChunkReader {
         let mut line = block.first_line;
         let mut start = 0;
         let mut known = block.known.iter();
+        let mut rejects = block.rejects.iter().peekable();
         let mut spooled = Vec::new();
         // What follows the last newline is a line only if it is not empty.
         while let Some(rest) = block.bytes.get(start..).filter(|rest| !rest.is_empty()) {
@@ -173,6 +174,10 @@ impl ChunkReader {
                 None => memchr(b'\n', rest).unwrap_or(rest.len()),
             };
             let span = start..start + length;
+            while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
+                self.tally.malformed(reject.reason, reject.line);
+                line = line.max(reject.line + 1);
+            }
             self.line(block, span, line, all_utf8, known, &mut spooled)?;
             line += 1;
             start += length + 1;
@@ -180,7 +185,7 @@ impl ChunkReader {
         if let Some(writer) = &mut self.writer {
             writer.append(&spooled).map_err(spool_error)?;
         }
-        for reject in &block.rejects {
+        for reject in rejects {
             self.tally.malformed(reject.reason, reject.line);
             line = line.max(reject.line + 1);
         }
@@ -401,6 +406,7 @@ mod tests {
     use super::*;
     use crate::domain::chunk::{Chunk, Piece};
     use crate::domain::stratum::tests::selection;
+    use crate::source::Reject;
     use crate::telemetry::Counters;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -423,6 +429,35 @@ mod tests {
         let spool = Spool::open(folder.join("spool"), u64::MAX).expect("a folder");
         let faults = Faults::default();
         ChunkReader::new(part, Arc::new(rules), spool, telemetry, faults)
+    }
+
+    #[test]
+    fn rows_and_rejects_of_one_block_have_their_own_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut chunk_reader = chunk_reader(folder.path());
+        let reject = |line, reason| Reject {
+            line,
+            reason,
+            id: None,
+        };
+        let block = RowBlock {
+            bytes: b"{\n{\n\n{\n".to_vec(),
+            first_line: 11,
+            rejects: vec![
+                reject(10, MalformedReason::TooLarge),
+                reject(12, MalformedReason::NotJson),
+                reject(13, MalformedReason::TooDeep),
+                reject(17, MalformedReason::NotJson),
+            ],
+            ..RowBlock::default()
+        };
+        chunk_reader.absorb(&block).expect("rows");
+        let (tally, _) = chunk_reader.finish().expect("nothing to seal");
+        assert_eq!((tally.rows_read, tally.lines), (7, 17));
+        let lines = |reason| tally.malformed[&reason].lines.clone();
+        assert_eq!(lines(MalformedReason::NotJson), [11, 12, 14, 16, 17]);
+        assert_eq!(lines(MalformedReason::TooLarge), [10]);
+        assert_eq!(lines(MalformedReason::TooDeep), [13]);
     }
 
     #[test]

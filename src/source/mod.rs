@@ -187,9 +187,8 @@ pub struct RowBlock {
     /// for a source without files any number that helps to find the row. Behind all lines and
     /// rejects of the blocks before; of a block without lines it means nothing.
     pub first_line: u64,
-    /// Rows that the reader had to leave out, with the line that each stood at. The lines of
-    /// `bytes` are numbered one after the other as if they were not there, so a reader whose numbers
-    /// are a file's ends its block with a reject.
+    /// Rows that the reader had to leave out, with the line that each stood at, in order. The lines
+    /// of `bytes` are numbered one after the other and pass over the numbers of the rejects.
     pub rejects: Vec<Reject>,
     /// What the source has found out about each line while it made them, in their order; empty:
     /// nothing, and each line is read.

@@ -23,6 +23,9 @@ use crate::domain::text;
 /// Rows whose columns are decoded together: few, because a row may be large.
 const BATCH: usize = 32;
 
+/// Rejects in a block: a file of nothing else must not be read at one go.
+const MOST_REJECTS: usize = 1000;
+
 /// Columns whose text is JSON.
 const JSON_COLUMNS: [&str; 2] = ["turnsArray", "trajectory"];
 
@@ -242,7 +245,7 @@ impl BlockReader for ParquetReader {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
         block.form = RowForm::Assembled;
         block.first_line = self.line;
-        while block.bytes.len() < BLOCK_BYTES {
+        while block.bytes.len() < BLOCK_BYTES && block.rejects.len() < MOST_REJECTS {
             let Some(row) = self.next_row()? else {
                 return Ok(block.first_line < self.line);
             };
@@ -259,8 +262,7 @@ impl BlockReader for ParquetReader {
                 block.bytes.truncate(start);
                 let id = id_of(&row);
                 block.rejects.push(Reject { line, reason, id });
-                // Lines of a block follow each other without a gap.
-                break;
+                continue;
             }
             block.bytes.push(b'\n');
         }

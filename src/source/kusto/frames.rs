@@ -88,6 +88,8 @@ enum State {
     Frames { first: bool },
     /// In a frame, before a key or its end.
     Keys { first: bool },
+    /// Before the colon of the key read last.
+    Colon,
     /// Before the value of the key read last.
     Value,
     /// In a frame's rows, before a row or their end.
@@ -101,11 +103,34 @@ enum State {
 }
 
 /// How deep in a row that is passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Skip {
     depth: u64,
     string: bool,
     escape: bool,
+}
+
+impl Skip {
+    /// Passes bytes of the row; where it ends in them, if it does.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (index, byte) in bytes.iter().enumerate() {
+            match byte {
+                _ if self.escape => self.escape = false,
+                b'\\' if self.string => self.escape = true,
+                b'"' => self.string = !self.string,
+                _ if self.string => {}
+                b'[' | b'{' => self.depth += 1,
+                b']' | b'}' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        return Some(index + 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
 }
 
 /// Reads the frames of one answer.
@@ -187,6 +212,12 @@ impl FrameReader {
         Ok(self.at)
     }
 
+    /// Bytes that are kept until more has arrived.
+    #[cfg(test)]
+    pub fn held(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The body has ended: is it whole?
     ///
     /// # Errors
@@ -239,6 +270,8 @@ impl FrameReader {
             }
             (State::Keys { first: false }, b',') => self.pass(State::Keys { first: true }),
             (State::Keys { first: true }, b'"') => self.read_key(text),
+            (State::Colon, b':') => self.pass(State::Value),
+            (State::Colon, _) => Err(damaged("a key of a frame has no value")),
             (State::Value, b'[') if self.key == "Rows" => {
                 self.table.begin_rows(&mut self.frame, sink)?;
                 self.pass(State::Rows { first: true })
@@ -288,7 +321,7 @@ impl FrameReader {
             Err(error @ JsonError::TooDeep) => Err(error),
             Err(error @ JsonError::Syntax(at)) if at + TOKEN < text.len() => Err(error),
             _ => {
-                self.enough = self.at + text.len() + text.len().min(MOST_AHEAD);
+                self.wait(text.len());
                 Ok(None)
             }
         }
@@ -314,21 +347,12 @@ impl FrameReader {
         let Some(key) = self.whole_value(text, SMALLEST_VALUE)? else {
             return Ok(false);
         };
-        let end = key.end;
-        let rest = &text[end..];
-        let colon = rest.iter().position(|byte| !is_space(*byte));
-        match colon.map(|colon| (colon, text[end + colon])) {
-            None if rest.len() > SMALLEST_VALUE => Err(damaged("a key of a frame has no value")),
-            None => Ok(false),
-            Some((colon, b':')) => {
-                self.key = serde_json::from_slice(&text[key])
-                    .map_err(|_| damaged("a key of a frame is no text"))?;
-                self.at = end + colon + 1;
-                self.state = State::Value;
-                Ok(true)
-            }
-            Some(_) => Err(damaged("a key of a frame has no value")),
-        }
+        self.key = serde_json::from_slice(&text[key.clone()])
+            .map_err(|_| damaged("a key of a frame is no text"))?;
+        // Done with the key: white space behind it is passed as it arrives.
+        self.at = key.end;
+        self.state = State::Colon;
+        Ok(true)
     }
 
     fn read_value(&mut self, text: &[u8]) -> Result<bool, Failure> {
@@ -402,44 +426,53 @@ impl FrameReader {
             Ok(Some(_)) => MalformedReason::TooLarge,
             Ok(None) if text.len() - self.at <= max_row => return Ok(false),
             Ok(None) => MalformedReason::TooLarge,
-            Err(JsonError::TooDeep) => MalformedReason::TooDeep,
+            Err(JsonError::TooDeep) => match self.too_deep(text, max_row) {
+                Some(reason) => reason,
+                None => return Ok(false),
+            },
             Err(error) => return Err(self.syntax(error)),
         };
         let rest = &text[self.at..];
         let held = &rest[..rest.len().min(max_row)];
         self.table.reject(&mut self.frame, held, reason, sink)?;
         self.enough = 0;
-        self.state = State::Skip(Skip {
-            depth: 0,
-            string: false,
-            escape: false,
-        });
+        self.state = State::Skip(Skip::default());
         Ok(true)
+    }
+
+    /// A row is nested too deep: the reason is that, unless the row is also too large. That is
+    /// known once it has ended or is larger than it may be, however it arrives; `None` before.
+    fn too_deep(&mut self, text: &[u8], max_row: usize) -> Option<MalformedReason> {
+        let row = &text[self.at..];
+        match Skip::default().end(row) {
+            Some(length) if length <= max_row => Some(MalformedReason::TooDeep),
+            None if row.len() <= max_row => {
+                self.wait(row.len());
+                None
+            }
+            _ => Some(MalformedReason::TooLarge),
+        }
+    }
+
+    /// What begins at the position was not whole in this many bytes.
+    fn wait(&mut self, length: usize) {
+        self.enough = self.at + length + length.min(MOST_AHEAD);
     }
 
     /// Passes over the rest of a row.
     fn skip(&mut self, text: &[u8], mut skip: Skip) -> bool {
-        for (index, byte) in text[self.at..].iter().enumerate() {
-            match byte {
-                _ if skip.escape => skip.escape = false,
-                b'\\' if skip.string => skip.escape = true,
-                b'"' => skip.string = !skip.string,
-                _ if skip.string => {}
-                b'[' | b'{' => skip.depth += 1,
-                b']' | b'}' => {
-                    skip.depth -= 1;
-                    if skip.depth == 0 {
-                        self.at += index + 1;
-                        self.state = State::Rows { first: false };
-                        return true;
-                    }
-                }
-                _ => {}
+        match skip.end(&text[self.at..]) {
+            Some(length) => {
+                self.at += length;
+                self.state = State::Rows { first: false };
+                true
+            }
+            None => {
+                self.at = text.len();
+                self.state = State::Skip(skip);
+                false
             }
         }
-        self.at = text.len();
-        self.state = State::Skip(skip);
-        false
     }
 }
 

@@ -56,11 +56,18 @@ pub(super) fn hold(survey: &Survey, pass: &Pass, fetched: &Fetched, reading: &Re
             })?;
             next = first + lines(block).count() as u64;
         }
+        let mut before = 0;
         for reject in &block.rejects {
-            NUMBERED.check(reject.line > 0, || {
-                format!("block {number} has a reject at line 0")
+            NUMBERED.check(reject.line > before, || {
+                format!(
+                    "block {number} has a reject at line {} behind one at line {before}",
+                    reject.line
+                )
             })?;
-            next = next.max(reject.line + 1);
+            before = reject.line;
+            // Lines behind a reject come after its number.
+            let is_among = !block.bytes.is_empty() && (block.first_line..next).contains(&before);
+            next = (next + u64::from(is_among)).max(before + 1);
         }
     }
     Ok(())

@@ -301,7 +301,6 @@ fn what_never_ends_is_not_held() {
     let long = "x".repeat(1 << 16);
     for (begin, goes_on) in [
         ("[{\"", &*long),
-        ("[{\"FrameType\"", &" ".repeat(1 << 16)),
         ("{\"error\":\"", &long),
         ("[{\"FrameType\":\"", &long),
         ("[{\"FrameType\":\"DataTable\",\"Rows\":[{\"", &long),
@@ -398,6 +397,48 @@ fn a_row_too_large_or_too_deep_is_passed_over_and_the_rest_is_read() {
             "the id is known, in pieces of {piece}"
         );
         assert_eq!(rows.rejected[1].1, MalformedReason::TooLarge);
+    }
+}
+
+#[test]
+fn a_row_both_too_large_and_too_deep_is_too_large_however_it_arrives() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let large = "x".repeat(5_000);
+    let text = String::from_utf8(answer(&frames())).expect("text");
+    let text = text.replace(
+        "[null,-3]",
+        &format!("[\"a\",{deep},\"{large}\"],[\"b\",\"{large}\",{deep}],[\"c\",{deep}],[null,-3]"),
+    );
+    let text = text.replace("\"RowCount\":3", "\"RowCount\":6");
+    for piece in [1, 100, 4096, usize::MAX] {
+        let rows = read_in(text.as_bytes(), piece, 1000).expect("whole");
+        let reasons: Vec<_> = rows.rejected.iter().map(|(_, reason)| *reason).collect();
+        use MalformedReason::{TooDeep, TooLarge};
+        assert_eq!(
+            reasons,
+            [TooLarge, TooLarge, TooDeep],
+            "in pieces of {piece}"
+        );
+    }
+}
+
+#[test]
+fn white_space_that_arrives_byte_by_byte_is_passed_once() {
+    let space = " \n\t\r".repeat(1_000);
+    let text = String::from_utf8(answer(&frames())).expect("text");
+    for key in ["\"FrameType\"", "\"Rows\""] {
+        let text = text.replace(key, &format!("{space}{key}{space}"));
+        let text = text.replace(&format!("{space}:"), &format!("{space}:{space}"));
+        let mut rows = Rows::default();
+        let mut reader = FrameReader::new(1000);
+        // Whatever is held is looked at again with the next piece.
+        let mut held = 0;
+        for bytes in text.as_bytes().chunks(1) {
+            reader.push(bytes, &mut rows).expect("legal");
+            held += reader.held();
+        }
+        reader.finish(&mut rows).expect("whole");
+        assert!(held < 16 * text.len(), "{held} for {} bytes", text.len());
     }
 }
 
