@@ -95,7 +95,7 @@ pub struct ExportArgs {
     /// Chunks: hash chunks, or pieces of files [default: 40]
     #[arg(long, value_name = "N")]
     pub chunks: Option<String>,
-    /// Format of the files [default: json]
+    /// Format of the files [default: jsonl]
     #[arg(long, value_name = "json|jsonl")]
     pub format: Option<String>,
     /// Chunks fetched at once [default: 4]

@@ -36,7 +36,7 @@ pub fn table(report: &RunReport) -> String {
     for s in &manifest.strata {
         table.add_row([
             format!("{}/{}", s.split, s.bucket),
-            s.target.to_string(),
+            s.target.map_or_else(|| "all".to_owned(), |n| n.to_string()),
             s.population.to_string(),
             s.records.to_string(),
             s.invalid.to_string(),
@@ -55,7 +55,13 @@ pub fn table(report: &RunReport) -> String {
         let _ = write!(
             out,
             "\nshortfall: {}/{} has {} of {} records, {} are missing (population {}, {} invalid)",
-            s.split, s.bucket, s.records, s.target, s.shortfall, s.population, s.invalid
+            s.split,
+            s.bucket,
+            s.records,
+            s.records + s.shortfall,
+            s.shortfall,
+            s.population,
+            s.invalid
         );
     }
     let _ = write!(

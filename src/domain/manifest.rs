@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +18,13 @@ use super::text;
 /// The hash behind splits and ranks, as `metadata.json` names it.
 pub const HASH: &str = "xxHash64 seed 0 over UTF-8, signed (Kusto hash)";
 
-/// What stands around the records of a stratum file.
+/// The version of `metadata.json` that is written. Version 1, of gleaner 0.1.0, has no
+/// `format_version`, no digest of itself, and a file for a stratum without records; it can still be
+/// read.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// What stands around the records of a stratum file, of which there is at least one: a stratum
+/// without records has no file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Framing {
     /// Before the first record.
@@ -26,8 +33,6 @@ pub struct Framing {
     pub between: &'static str,
     /// After the last record.
     pub after: &'static str,
-    /// A file without records.
-    pub empty: &'static str,
     /// The file's ending.
     pub ending: &'static str,
 }
@@ -37,7 +42,6 @@ pub const JSON: Framing = Framing {
     before: "[\n",
     between: ",\n",
     after: "\n]\n",
-    empty: "[\n]\n",
     ending: "json",
 };
 
@@ -46,7 +50,6 @@ pub const JSONL: Framing = Framing {
     before: "",
     between: "\n",
     after: "\n",
-    empty: "",
     ending: "jsonl",
 };
 
@@ -60,6 +63,9 @@ impl Framing {
 /// `metadata.json`. The dataset is there if and only if it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// [`FORMAT_VERSION`]
+    #[serde(default = "first_version")]
+    pub format_version: u32,
     /// The dataset's name.
     pub dataset: String,
     /// RFC 3339.
@@ -76,6 +82,9 @@ pub struct Manifest {
     pub hash: String,
     /// The instants, null where the window is open.
     pub window: WindowInstants,
+    /// The instants between which rows were looked at, to see which conversations the window cuts.
+    #[serde(default)]
+    pub looked_at: WindowInstants,
     /// What the source says of itself.
     pub source: Value,
     /// Enough to check every rule again.
@@ -101,9 +110,16 @@ pub struct Manifest {
     pub invalid_files: Vec<FileRecord>,
     /// Equal for equal data, whatever the run: see [`content_sha256`].
     pub content_sha256: String,
+    /// SHA-256 of this file's own bytes with these 64 digits as zeros; empty in version 1.
+    #[serde(default)]
+    pub manifest_sha256: String,
     /// How the run went. Besides `created_at` and `run_id` the only part in which two runs over
     /// the same data may differ.
     pub statistics: BTreeMap<String, Value>,
+}
+
+fn first_version() -> u32 {
+    1
 }
 
 /// Who wrote a dataset.
@@ -149,8 +165,8 @@ pub struct StratumRecord {
     pub split: String,
     /// Its bucket.
     pub bucket: String,
-    /// Records wanted.
-    pub target: u64,
+    /// Records wanted; null: all that are valid.
+    pub target: Option<u64>,
     /// Conversations that belong to it.
     pub population: u64,
     /// Records written.
@@ -161,12 +177,18 @@ pub struct StratumRecord {
     pub not_sampled: u64,
     /// Records that are missing.
     pub shortfall: u64,
-    /// Its file.
-    pub file: String,
+    /// Conversations left out because another is nearly the same.
+    #[serde(default)]
+    pub near_duplicates: u64,
+    /// Conversations left out because a benchmark has their text.
+    #[serde(default)]
+    pub contaminated: u64,
+    /// Its file; null if it has no records.
+    pub file: Option<String>,
     /// The file's length.
     pub bytes: u64,
-    /// The file's SHA-256.
-    pub sha256: String,
+    /// The file's SHA-256; null if there is no file.
+    pub sha256: Option<String>,
 }
 
 /// A file of the dataset.
@@ -241,19 +263,21 @@ impl StratumRecord {
     /// Checks its sums.
     fn check(&self) -> Result<(), Imbalance> {
         let name = format!("{}/{}", self.split, self.bucket);
-        let parts = self.records + self.invalid + self.not_sampled;
+        let left_out = self.near_duplicates + self.contaminated;
+        let parts = self.records + self.invalid + left_out + self.not_sampled;
         balance(&format!("population of {name}"), self.population, parts)?;
         let wanted = self.records + self.shortfall;
-        balance(&format!("target of {name}"), self.target, wanted)
+        let target = self.target.unwrap_or(self.records);
+        balance(&format!("target of {name}"), target, wanted)
     }
 
-    /// Its file.
-    pub fn file_record(&self) -> FileRecord {
-        FileRecord {
-            path: self.file.clone(),
+    /// Its file, if it has one.
+    pub fn file_record(&self) -> Option<FileRecord> {
+        Some(FileRecord {
+            path: self.file.clone()?,
             bytes: self.bytes,
-            sha256: self.sha256.clone(),
-        }
+            sha256: self.sha256.clone().unwrap_or_default(),
+        })
     }
 }
 
@@ -270,7 +294,7 @@ impl Manifest {
 
     /// All files but `SHA256SUMS` and `metadata.json`.
     pub fn files(&self) -> Vec<FileRecord> {
-        let strata = self.strata.iter().map(StratumRecord::file_record);
+        let strata = self.strata.iter().filter_map(StratumRecord::file_record);
         strata.chain(self.invalid_files.iter().cloned()).collect()
     }
 
@@ -279,15 +303,42 @@ impl Manifest {
         self.strata.iter().map(|s| s.shortfall).sum()
     }
 
-    /// The bytes of `metadata.json`.
+    /// Computes `manifest_sha256`, and gives the bytes of `metadata.json`.
     ///
     /// # Errors
     /// Never for a manifest of this type; the serializer cannot know that.
-    pub fn to_bytes(&self) -> serde_json::Result<Vec<u8>> {
+    pub fn seal(&mut self) -> serde_json::Result<Vec<u8>> {
+        self.manifest_sha256 = "0".repeat(DIGITS);
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
+        if let Some((digits, sha256)) = own_digest(&bytes) {
+            bytes[digits].copy_from_slice(sha256.as_bytes());
+            self.manifest_sha256 = sha256;
+        }
         Ok(bytes)
     }
+}
+
+/// Hexadecimal digits of a SHA-256.
+const DIGITS: usize = 64;
+
+/// Where the digits of `manifest_sha256` are in the bytes of a manifest, and what they should be:
+/// the SHA-256 of these bytes with zeros for them. `None` if the bytes have no such digits.
+pub fn own_digest(manifest: &[u8]) -> Option<(Range<usize>, String)> {
+    // A line of its own, indented once: no text and no nested key can look like it.
+    const KEY: &[u8] = b"\n  \"manifest_sha256\": \"";
+    let start = memchr::memmem::find(manifest, KEY)? + KEY.len();
+    let digits = start..start + DIGITS;
+    let are_digits = manifest.get(digits.clone())?.iter();
+    let end = manifest.get(digits.end..)?;
+    if !are_digits.clone().all(u8::is_ascii_hexdigit) || !end.starts_with(b"\"") {
+        return None;
+    }
+    let mut hasher = Sha256::new();
+    hasher.update(&manifest[..start]);
+    hasher.update([b'0'; DIGITS]);
+    hasher.update(end);
+    Some((digits, hex(&hasher.finalize())))
 }
 
 /// The path of a stratum's file in the dataset.
@@ -295,9 +346,11 @@ pub fn stratum_path(split: &str, bucket: &Bucket, framing: Framing) -> String {
     format!("{split}/{}.{}", bucket.file, framing.ending)
 }
 
-/// SHA-256 over the lines `<sha256>  <path>\n` of the stratum files, in bytewise order of paths.
+/// SHA-256 over the lines `<sha256>  <path>\n` of the stratum files, in bytewise order of paths. A
+/// stratum without a file has no line.
 pub fn content_sha256(strata: &[StratumRecord]) -> String {
-    let files: Vec<FileRecord> = strata.iter().map(StratumRecord::file_record).collect();
+    let files = strata.iter().filter_map(StratumRecord::file_record);
+    let files: Vec<FileRecord> = files.collect();
     hex(&Sha256::digest(sha256sums(&files)))
 }
 
@@ -366,15 +419,17 @@ mod tests {
         StratumRecord {
             split: "train".into(),
             bucket: "short".into(),
-            target: 5,
+            target: Some(5),
             population: 10,
             records: 4,
             invalid: 1,
             not_sampled: 5,
             shortfall: 1,
-            file: file.into(),
+            near_duplicates: 0,
+            contaminated: 0,
+            file: Some(file.into()),
             bytes: 1,
-            sha256: sha256.into(),
+            sha256: Some(sha256.into()),
         }
     }
 
@@ -383,7 +438,10 @@ mod tests {
         assert_eq!(stratum("a", "").check(), Ok(()));
         for change in [
             |s: &mut StratumRecord| s.population += 1,
-            |s: &mut StratumRecord| s.target += 1,
+            |s: &mut StratumRecord| s.target = Some(6),
+            |s: &mut StratumRecord| s.target = None,
+            |s: &mut StratumRecord| s.near_duplicates += 1,
+            |s: &mut StratumRecord| s.contaminated += 1,
             |s: &mut StratumRecord| s.invalid += 1,
             |s: &mut StratumRecord| s.not_sampled -= 1,
             |s: &mut StratumRecord| (s.records, s.invalid) = (s.records + 1, s.invalid - 1),
@@ -392,6 +450,13 @@ mod tests {
             change(&mut wrong);
             assert!(wrong.check().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_stratum_that_takes_all_has_no_target_to_miss() {
+        let mut all = stratum("a", "");
+        (all.target, all.shortfall) = (None, 0);
+        assert_eq!(all.check(), Ok(()));
     }
 
     #[test]
@@ -404,7 +469,9 @@ mod tests {
 
     #[test]
     fn the_content_digest_is_over_sorted_lines() {
-        let strata = [stratum("b", "22"), stratum("a/z", "11")];
+        let mut empty = stratum("c", "");
+        (empty.file, empty.sha256) = (None, None);
+        let strata = [stratum("b", "22"), empty, stratum("a/z", "11")];
         let expected = hex(&Sha256::digest("11  a/z\n22  b\n"));
         assert_eq!(content_sha256(&strata), expected);
     }
@@ -448,6 +515,7 @@ mod tests {
         };
         let selection = selection(5);
         Manifest {
+            format_version: FORMAT_VERSION,
             dataset: "d".into(),
             created_at: "2025-01-01T00:00:00Z".into(),
             tool: Tool {
@@ -459,6 +527,7 @@ mod tests {
             seed: selection.seed().into(),
             hash: HASH.into(),
             window: WindowInstants::default(),
+            looked_at: WindowInstants::default(),
             source: Value::Null,
             selection: SelectionRecord::from(&selection),
             rules: BTreeMap::new(),
@@ -474,6 +543,7 @@ mod tests {
             warnings: BTreeMap::new(),
             invalid_files: vec![file("invalid")],
             content_sha256: String::new(),
+            manifest_sha256: String::new(),
             statistics: BTreeMap::new(),
         }
     }
@@ -507,10 +577,36 @@ mod tests {
 
     #[test]
     fn a_manifest_is_read_back_from_its_bytes() {
-        let bytes = manifest().to_bytes().expect("JSON");
+        let mut sealed = manifest();
+        let bytes = sealed.seal().expect("JSON");
         assert!(bytes.ends_with(b"\n}\n"));
         let again: Manifest = serde_json::from_slice(&bytes).expect("a manifest");
-        assert_eq!(again, manifest());
+        assert_eq!(again, sealed);
+    }
+
+    #[test]
+    fn the_digest_of_a_manifest_is_of_its_own_bytes() {
+        let mut sealed = manifest();
+        // What looks like the digest is none: a text has no line break in its bytes.
+        sealed.dataset = "\n  \"manifest_sha256\": \"".to_owned() + &"1".repeat(64);
+        let bytes = sealed.seal().expect("JSON");
+        let text = String::from_utf8(bytes.clone()).expect("text");
+        let zeros = text.replace(&sealed.manifest_sha256, &"0".repeat(64));
+        assert_eq!(sealed.manifest_sha256, hex(&Sha256::digest(zeros)));
+        let (digits, computed) = own_digest(&bytes).expect("it has one");
+        assert_eq!(&bytes[digits], computed.as_bytes());
+        assert_eq!(
+            sealed.seal().expect("JSON"),
+            bytes,
+            "sealing again changes nothing"
+        );
+        let mut changed = bytes;
+        let last = changed.len() - 4;
+        changed[last] ^= 1;
+        let (_, other) = own_digest(&changed).expect("it has one");
+        assert_ne!(other, sealed.manifest_sha256);
+        assert_eq!(own_digest(b"{\n  \"manifest_sha256\": \"12"), None);
+        assert_eq!(own_digest(b"{}"), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::error::RunError;
 use crate::domain::chunk::Chunk;
 use crate::domain::dedup::GroupTally;
 use crate::domain::lease::Lease;
+use crate::domain::manifest::FileRecord;
 use crate::domain::reservoir::Candidate;
 use crate::domain::selector::{RankRange, Selector};
 use crate::domain::stratum::StratumId;
@@ -157,12 +158,8 @@ pub struct StratumResult {
     pub invalid: Vec<InvalidRecord>,
     /// Warnings of the records written.
     pub warnings: BTreeMap<Code, u64>,
-    /// Its file in the dataset.
-    pub path: String,
-    /// The file's length.
-    pub bytes: u64,
-    /// The file's SHA-256.
-    pub sha256: String,
+    /// Its file in the dataset; none if there are no records.
+    pub file: Option<FileRecord>,
 }
 
 /// Sampler to validator: read these again, put them together, and hold them against the rules.

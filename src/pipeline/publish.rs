@@ -106,12 +106,12 @@ pub async fn publish(
     for (path, report) in invalid_reports(harvest, &parts) {
         invalid_files.push(put(sink, &dataset, path, report).await?);
     }
-    let manifest = manifest_of(harvest, parts, invalid_files);
+    let mut manifest = manifest_of(harvest, parts, invalid_files);
     manifest.check()?;
     let sums = manifest::sha256sums(&manifest.files());
     put(sink, &dataset, "SHA256SUMS".to_owned(), sums.into_bytes()).await?;
     let bytes = manifest
-        .to_bytes()
+        .seal()
         .map_err(|error| RunError::Settings(format!("cannot write the manifest: {error}")))?;
     fault::point("publish");
     let publishing = sink.sink.publish(&dataset, bytes);
@@ -199,21 +199,24 @@ fn manifest_of(
         .iter()
         .map(|result| {
             let target = selection.target(result.stratum).map_or(0, NonZeroU64::get);
+            let file = result.file.as_ref();
             let invalid = result.invalid.len() as u64;
             let lost = harvest.lost.get(&result.stratum).copied().unwrap_or(0);
             let population = result.population - lost;
             StratumRecord {
                 split: selection.split(result.stratum).name.clone(),
                 bucket: selection.bucket(result.stratum).name.clone(),
-                target,
+                target: Some(target),
                 population,
                 records: result.records,
                 invalid,
                 not_sampled: population.saturating_sub(result.records + invalid),
                 shortfall: target - result.records,
-                file: result.path.clone(),
-                bytes: result.bytes,
-                sha256: result.sha256.clone(),
+                near_duplicates: 0,
+                contaminated: 0,
+                file: file.map(|file| file.path.clone()),
+                bytes: file.map_or(0, |file| file.bytes),
+                sha256: file.map(|file| file.sha256.clone()),
             }
         })
         .collect();
@@ -235,6 +238,7 @@ fn manifest_of(
     let names = |chunks: &BTreeSet<Chunk>| chunks.iter().map(Chunk::to_string).collect();
     let chunks = parts.chunks as u64;
     Manifest {
+        format_version: manifest::FORMAT_VERSION,
         dataset: parts.record.dataset.clone(),
         created_at: parts.created_at,
         tool: Tool {
@@ -248,6 +252,10 @@ fn manifest_of(
         window: WindowInstants {
             start: parts.record.window_start.map(|at| at.to_string()),
             end: parts.record.window_end.map(|at| at.to_string()),
+        },
+        looked_at: WindowInstants {
+            start: parts.record.look_start.map(|at| at.to_string()),
+            end: parts.record.look_end.map(|at| at.to_string()),
         },
         source: parts.source,
         selection: SelectionRecord::from(selection),
@@ -283,6 +291,7 @@ fn manifest_of(
         strata,
         warnings,
         invalid_files,
+        manifest_sha256: String::new(),
         statistics: parts.statistics,
     }
 }

@@ -32,6 +32,7 @@ use super::stratum_writer::StratumFile;
 use super::turns::Turns;
 use super::uploader::Uploader;
 use super::validator::Validator;
+use crate::domain::manifest::FileRecord;
 use crate::domain::reservoir::{Candidate, Reservoir, ResumePoint};
 use crate::domain::selector::RankRange;
 use crate::domain::stratum::StratumId;
@@ -456,18 +457,14 @@ impl StratumWriter {
         blocks.extend(finished.last);
         self.stage(blocks, &mut staging).await?;
         staging.finish(&mut self.receipts).await?;
-        let mut blocks = std::mem::take(&mut self.receipts);
-        blocks.sort_by_key(|receipt| receipt.index);
-        let commit = FileCommit {
-            dataset: self.parts.dataset.clone(),
-            path: path.clone(),
-            blocks,
+        let file = (finished.placement.records > 0).then_some(FileRecord {
+            path,
             bytes: finished.bytes,
-            sha256: finished.sha256.clone(),
-        };
-        let turn = self.parts.turns.take().await;
-        let commit = move || Commit(commit.clone());
-        self.crew.uploaders.ask(turn.number, commit).await?;
+            sha256: finished.sha256,
+        });
+        if let Some(file) = &file {
+            self.commit(file).await?;
+        }
         let telemetry = &self.parts.telemetry;
         if let Some(counters) = telemetry.stratum(self.stratum) {
             telemetry.board().publish(Notice::Stratum {
@@ -481,10 +478,24 @@ impl StratumWriter {
             records: finished.placement.records,
             invalid: finished.placement.invalid,
             warnings: finished.placement.warnings,
-            path,
-            bytes: finished.bytes,
-            sha256: finished.sha256,
+            file,
         })
+    }
+
+    /// Commits the file of the blocks that were staged.
+    async fn commit(&mut self, file: &FileRecord) -> Result<(), RunError> {
+        let mut blocks = std::mem::take(&mut self.receipts);
+        blocks.sort_by_key(|receipt| receipt.index);
+        let commit = FileCommit {
+            dataset: self.parts.dataset.clone(),
+            path: file.path.clone(),
+            blocks,
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
+        };
+        let turn = self.parts.turns.take().await;
+        let commit = move || Commit(commit.clone());
+        Ok(self.crew.uploaders.ask(turn.number, commit).await?)
     }
 }
 

@@ -152,15 +152,13 @@ impl StratumFile {
         block
     }
 
-    /// Ends the file. Gives the blocks that became full by that, and the rest.
+    /// Ends the file. Gives the blocks that became full by that, and the rest. A file without
+    /// records has no bytes.
     pub fn finish(mut self) -> (Vec<Block>, FinishedFile) {
-        let end = if self.placement.records == 0 {
-            self.framing.empty
-        } else {
-            self.framing.after
-        };
         let mut full = Vec::new();
-        self.append(end.as_bytes(), &mut full);
+        if self.placement.records > 0 {
+            self.append(self.framing.after.as_bytes(), &mut full);
+        }
         let last = (!self.block.is_empty()).then(|| self.cut());
         let sha256 = crate::domain::manifest::hex(&self.hasher.finalize());
         let finished = FinishedFile {

@@ -132,7 +132,7 @@ pub fn verify(
     selection: Option<Selection>,
     quick: bool,
 ) -> Result<VerifyReport, VerifyError> {
-    let manifest = read_manifest(dataset)?;
+    let (manifest, bytes) = read_manifest(dataset)?;
     let own = manifest.selection.selection(&manifest.seed);
     let mut report = VerifyReport {
         location: dataset.location(),
@@ -144,7 +144,7 @@ pub fn verify(
         findings: Vec::new(),
         found: 0,
     };
-    check_manifest(&manifest, &mut report);
+    check_manifest(&manifest, &bytes, &mut report);
     let selection = match (selection, own) {
         (None, own) => {
             let own = own?;
@@ -216,7 +216,8 @@ fn read_all(dataset: &dyn DatasetReader, path: &str) -> Result<Vec<u8>, VerifyEr
     Ok(bytes)
 }
 
-fn read_manifest(dataset: &dyn DatasetReader) -> Result<Manifest, VerifyError> {
+/// The manifest, and its bytes.
+fn read_manifest(dataset: &dyn DatasetReader) -> Result<(Manifest, Vec<u8>), VerifyError> {
     if dataset
         .length(MANIFEST)
         .map_err(io_error(MANIFEST))?
@@ -224,14 +225,35 @@ fn read_manifest(dataset: &dyn DatasetReader) -> Result<Manifest, VerifyError> {
     {
         return Err(VerifyError::NoManifest(dataset.location()));
     }
-    serde_json::from_slice(&read_all(dataset, MANIFEST)?).map_err(|error| VerifyError::Manifest {
+    let unreadable = |reason| VerifyError::Manifest {
         location: dataset.location(),
-        reason: error.to_string(),
-    })
+        reason,
+    };
+    let bytes = read_all(dataset, MANIFEST)?;
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+    let version = manifest.format_version;
+    if !(1..=manifest::FORMAT_VERSION).contains(&version) {
+        let known = manifest::FORMAT_VERSION;
+        return Err(unreadable(format!(
+            "its format_version is {version}, this gleaner reads 1 to {known}"
+        )));
+    }
+    Ok((manifest, bytes))
 }
 
 /// The manifest's own sums and digests.
-fn check_manifest(manifest: &Manifest, report: &mut VerifyReport) {
+fn check_manifest(manifest: &Manifest, bytes: &[u8], report: &mut VerifyReport) {
+    let is_sealed = || match manifest::own_digest(bytes) {
+        Some((_, sha256)) => sha256 == manifest.manifest_sha256,
+        None => false,
+    };
+    if manifest.format_version > 1 && !is_sealed() {
+        report.find(
+            MANIFEST,
+            "was changed: manifest_sha256 does not fit its bytes",
+        );
+    }
     if manifest.hash != manifest::HASH {
         report.find(MANIFEST, format!("the hash is not {}", manifest::HASH));
     }
@@ -251,10 +273,17 @@ fn check_strata(manifest: &Manifest, own: &Selection, report: &mut VerifyReport)
     let mut listed = manifest.strata.iter();
     for stratum in own.strata() {
         let (split, bucket) = (&own.split(stratum).name, own.bucket(stratum));
-        let target = own.target(stratum).map_or(0, NonZeroU64::get);
+        let target = own.target(stratum).map(NonZeroU64::get);
         let path = manifest::stratum_path(split, bucket, framing);
+        let has_its_file = |s: &StratumRecord| match (&s.file, &s.sha256) {
+            (Some(file), Some(_)) => {
+                *file == path && (s.records > 0 || manifest.format_version == 1)
+            }
+            (None, None) => s.records == 0 && s.bytes == 0,
+            _ => false,
+        };
         let as_told = |s: &StratumRecord| {
-            s.split == *split && s.bucket == bucket.name && s.target == target && s.file == path
+            s.split == *split && s.bucket == bucket.name && s.target == target && has_its_file(s)
         };
         if !listed.next().is_some_and(as_told) {
             let what = format!(
@@ -330,7 +359,9 @@ fn check_records(
     };
     let mut warnings = BTreeMap::<String, u64>::new();
     for (index, record) in manifest.strata.iter().enumerate() {
-        let path = &record.file;
+        let Some(path) = &record.file else {
+            continue;
+        };
         if dataset.length(path).map_err(io_error(path))?.is_none() {
             continue;
         }
@@ -359,7 +390,7 @@ fn check_records(
             );
             report.find(path, what);
         }
-        if manifest::hex(&hashed.hasher.finalize()) != record.sha256 {
+        if Some(manifest::hex(&hashed.hasher.finalize())) != record.sha256 {
             report.find(path, "has another SHA-256 than metadata.json says");
         }
     }

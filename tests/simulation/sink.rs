@@ -96,7 +96,9 @@ impl State {
         let named = |list: &str, path: &str| -> Vec<(String, String)> {
             let text = |value: &Value| value.as_str().expect("text").to_owned();
             let files = manifest[list].as_array().expect("a list").iter();
+            // A stratum without records has no file.
             files
+                .filter(|f| !f[path].is_null())
                 .map(|f| (text(&f[path]), text(&f["sha256"])))
                 .collect()
         };

@@ -98,7 +98,7 @@ impl Sandbox {
 
     /// Exports `in` to `out/d` with small targets for every stratum.
     pub fn export_args(&self, asked: &Asked) -> Vec<String> {
-        let mut args: Vec<String> = "export --input in --out out --name d --work-dir work --progress none --json --max-malformed 100"
+        let mut args: Vec<String> = "export --input in --out out --name d --work-dir work --format json --progress none --json --max-malformed 100"
             .split(' ')
             .map(str::to_owned)
             .collect();
@@ -193,25 +193,24 @@ pub fn assert_same_records(dataset: &Dataset, expected: &Outcome) {
     for ((split, bucket), wanted) in &expected.strata {
         let same = |s: &&Value| s["split"] == *split && s["bucket"] == *bucket;
         let record = strata.iter().find(same).expect("the stratum");
+        let number = |key: &str| record[key].as_u64().expect("a count") as usize;
+        assert_eq!(number("population"), wanted.population, "{record}");
+        assert_eq!(number("records"), wanted.records.len(), "{record}");
+        assert_eq!(number("invalid"), wanted.invalid.len(), "{record}");
+        if wanted.records.is_empty() {
+            continue;
+        }
         let file = record["file"].as_str().expect("a path");
         let bytes = fs::read(dataset.folder.join(file)).expect("a stratum file");
         let mut framed = b"[\n".to_vec();
         framed.extend(wanted.records.join(&b",\n"[..]));
-        framed.extend_from_slice(if wanted.records.is_empty() {
-            b"]\n"
-        } else {
-            b"\n]\n"
-        });
+        framed.extend_from_slice(b"\n]\n");
         assert!(
             bytes == framed,
             "{file} differs:\n{}\n--- expected\n{}",
             String::from_utf8_lossy(&bytes),
             String::from_utf8_lossy(&framed)
         );
-        let number = |key: &str| record[key].as_u64().expect("a count") as usize;
-        assert_eq!(number("population"), wanted.population, "{file}");
-        assert_eq!(number("records"), wanted.records.len(), "{file}");
-        assert_eq!(number("invalid"), wanted.invalid.len(), "{file}");
     }
     for (code, found) in metadata["warnings"].as_object().expect("an object") {
         let wanted = expected.warnings.get(code.as_str()).copied().unwrap_or(0);
@@ -276,9 +275,15 @@ fn assert_is_consistent(dataset: &Dataset) {
     let mut files = BTreeMap::new();
     for s in metadata["strata"].as_array().expect("a list") {
         let number = |key: &str| s[key].as_u64().unwrap_or_else(|| panic!("no {key}: {s}"));
-        let parts = number("records") + number("invalid") + number("not_sampled");
+        let left_out = number("near_duplicates") + number("contaminated");
+        let parts = number("records") + number("invalid") + number("not_sampled") + left_out;
         assert_eq!(number("population"), parts, "{s}");
         assert_eq!(number("target"), number("records") + number("shortfall"));
+        if number("records") == 0 {
+            assert!(s["file"].is_null() && s["sha256"].is_null(), "{s}");
+            assert_eq!(number("bytes"), 0, "{s}");
+            continue;
+        }
         let path = s["file"].as_str().expect("a path");
         let bytes = fs::read(dataset.folder.join(path)).expect("a stratum file");
         assert_eq!(number("bytes"), bytes.len() as u64, "{path}");
@@ -297,6 +302,30 @@ fn assert_is_consistent(dataset: &Dataset) {
     }
     let written = fs::read_to_string(dataset.folder.join("SHA256SUMS")).expect("sums");
     assert_eq!(written, sums(&files));
+    let text = fs::read_to_string(dataset.folder.join("metadata.json")).expect("a manifest");
+    let own = metadata["manifest_sha256"].as_str().expect("a digest");
+    let zeros = text.replace(own, &"0".repeat(64));
+    assert_eq!(own, sha256(zeros.as_bytes()));
+    assert_eq!(metadata["format_version"], 2);
+    files.extend(["SHA256SUMS", "metadata.json"].map(|name| (name.to_owned(), String::new())));
+    let there = files_below(&dataset.folder);
+    assert_eq!(there, files.into_keys().collect(), "no other file is left");
+}
+
+/// The paths of all files below a folder, hidden ones too.
+fn files_below(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy();
+        if path.is_dir() {
+            let below = files_below(&path);
+            found.extend(below.iter().map(|below| format!("{name}/{below}")));
+        } else {
+            found.insert(name.into_owned());
+        }
+    }
+    found
 }
 
 fn sha256(bytes: &[u8]) -> String {

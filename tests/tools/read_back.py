@@ -56,6 +56,9 @@ FEATURES = datasets.Features(
 metadata = json.loads(blobs["metadata.json"].read_text())
 split_files, seen = {}, 0
 for stratum in metadata["strata"]:
+    if stratum["file"] is None:
+        assert (stratum["records"], stratum["bytes"]) == (0, 0), stratum
+        continue
     path = blobs[stratum["file"]]
     lines = path.suffix == ".jsonl"
     body = path.read_text()

@@ -74,13 +74,8 @@ fn record(id: &str, bucket: &str, turns: u64) -> Value {
 }
 
 fn framed(framing: Framing, records: &[String]) -> Vec<u8> {
-    match records.is_empty() {
-        true => framing.empty.as_bytes().to_vec(),
-        false => {
-            let body = records.join(framing.between);
-            format!("{}{body}{}", framing.before, framing.after).into_bytes()
-        }
-    }
+    let body = records.join(framing.between);
+    format!("{}{body}{}", framing.before, framing.after).into_bytes()
 }
 
 impl Memory {
@@ -122,22 +117,27 @@ impl Memory {
                 .iter()
                 .map(|id| record(id, &bucket.name, bucket.turns[0]).to_string())
                 .collect();
-            let bytes = framed(framing, &records);
-            let of_file = file_record(&file, &bytes);
-            files.insert(file.clone(), bytes);
+            let of_file = (!records.is_empty()).then(|| {
+                let bytes = framed(framing, &records);
+                let of_file = file_record(&file, &bytes);
+                files.insert(file.clone(), bytes);
+                of_file
+            });
             let records = records.len() as u64;
             strata.push(StratumRecord {
                 split: split.name.clone(),
                 bucket: bucket.name.clone(),
-                target: TARGET,
+                target: Some(TARGET),
                 population: records + invalid + 10,
                 records,
                 invalid,
                 not_sampled: 10,
                 shortfall: TARGET - records,
-                file,
-                bytes: of_file.bytes,
-                sha256: of_file.sha256,
+                near_duplicates: 0,
+                contaminated: 0,
+                bytes: of_file.as_ref().map_or(0, |file| file.bytes),
+                sha256: of_file.as_ref().map(|file| file.sha256.clone()),
+                file: of_file.map(|file| file.path),
             });
         }
         assert!(warned > 0, "there is a warning to be counted");
@@ -151,7 +151,7 @@ impl Memory {
     pub fn seal(&mut self) {
         let sums = manifest::sha256sums(&self.manifest.files());
         self.files.insert(SUMS.to_owned(), sums.into_bytes());
-        let bytes = self.manifest.to_bytes().expect("JSON");
+        let bytes = self.manifest.seal().expect("JSON");
         self.files.insert(MANIFEST.to_owned(), bytes);
     }
 
@@ -160,8 +160,9 @@ impl Memory {
         let text = String::from_utf8(self.files[path].clone()).expect("text");
         let bytes = change(text).into_bytes();
         let of_file = file_record(path, &bytes);
-        for stratum in self.manifest.strata.iter_mut().filter(|s| s.file == path) {
-            (stratum.bytes, stratum.sha256) = (of_file.bytes, of_file.sha256.clone());
+        let strata = self.manifest.strata.iter_mut();
+        for stratum in strata.filter(|s| s.file.as_deref() == Some(path)) {
+            (stratum.bytes, stratum.sha256) = (of_file.bytes, Some(of_file.sha256.clone()));
         }
         for report in &mut self.manifest.invalid_files {
             if report.path == path {
@@ -207,6 +208,7 @@ fn manifest(
     warned: u64,
 ) -> Manifest {
     Manifest {
+        format_version: manifest::FORMAT_VERSION,
         dataset: "d".to_owned(),
         created_at: "2025-01-01T00:00:00Z".to_owned(),
         tool: Tool {
@@ -218,6 +220,7 @@ fn manifest(
         seed: selection.seed().to_owned(),
         hash: manifest::HASH.to_owned(),
         window: WindowInstants::default(),
+        looked_at: WindowInstants::default(),
         source: json!({}),
         rules: Default::default(),
         selection: SelectionRecord::from(selection),
@@ -238,6 +241,7 @@ fn manifest(
         invalid_files,
         content_sha256: manifest::content_sha256(&strata),
         strata,
+        manifest_sha256: String::new(),
         statistics: BTreeMap::new(),
     }
 }

@@ -24,7 +24,11 @@ fn a_good_dataset_is_good_in_both_formats() {
         let report = Memory::good(framing).verify(false);
         assert!(report.is_good(), "{:?}", report.findings);
         assert_eq!(report.records, 8 * TARGET);
-        assert_eq!(report.files.len(), 10);
+        assert_eq!(
+            report.files.len(),
+            9,
+            "eight strata have a file, and one report"
+        );
         assert!(Memory::good(framing).verify(true).is_good());
     }
 }
@@ -175,7 +179,7 @@ fn findings_of_a_file_are_listed_up_to_a_limit_and_all_counted() {
 #[test]
 fn a_manifest_that_does_not_hold_together_is_found() {
     type Change = fn(&mut Manifest);
-    let cases: [(Change, &str); 12] = [
+    let cases: [(Change, &str); 16] = [
         (|m| m.content_sha256 = "0".repeat(64), "content_sha256"),
         (|m| m.hash = "md5".to_owned(), "the hash"),
         (|m| m.strata[0].not_sampled += 1, "train/short"),
@@ -184,9 +188,16 @@ fn a_manifest_that_does_not_hold_together_is_found() {
         (|m| m.population.rows_read = Some(1), "rows_read"),
         (|m| m.strata.swap(0, 1), "from train/short on"),
         (|m| drop(m.strata.pop()), "from test/long on"),
-        (|m| m.strata[2].target += 1, "from train/long on"),
+        (|m| m.strata[2].target = Some(9), "from train/long on"),
+        (|m| m.strata[2].target = None, "from train/long on"),
+        (|m| m.strata[8].bytes = 1, "from test/long on"),
         (
-            |m| m.strata[1].file = "train/x.json".to_owned(),
+            |m| m.strata[8].file = Some("test/long_11_to_20_turns.json".to_owned()),
+            "from test/long on",
+        ),
+        (|m| m.strata[1].sha256 = None, "from train/medium on"),
+        (
+            |m| m.strata[1].file = Some("train/x.json".to_owned()),
             "from train/medium on",
         ),
         (|m| m.warnings.clear(), "is counted 0 times"),
@@ -205,6 +216,50 @@ fn a_manifest_that_does_not_hold_together_is_found() {
         .push(dataset.manifest.strata[0].clone());
     dataset.seal();
     dataset.expect(MANIFEST, "more strata");
+}
+
+#[test]
+fn a_changed_manifest_is_found_by_its_own_digest_also_quickly() {
+    let good = Memory::good(JSON);
+    let text = String::from_utf8(good.files[MANIFEST].clone()).expect("text");
+    let changes = [
+        text.replacen("2025-01-01", "2026-01-01", 1),
+        text.replacen("  \"manifest_sha256\"", "   \"manifest_sha256\"", 1),
+        text.clone() + "\n",
+    ];
+    for changed in changes {
+        assert_ne!(changed, text);
+        let mut dataset = good.clone();
+        dataset
+            .files
+            .insert(MANIFEST.to_owned(), changed.into_bytes());
+        dataset.expect(MANIFEST, "manifest_sha256");
+        assert!(!dataset.verify(true).is_good());
+    }
+}
+
+#[test]
+fn a_manifest_of_a_later_version_is_not_guessed_at() {
+    let mut dataset = Memory::good(JSON);
+    dataset.manifest.format_version = 3;
+    dataset.seal();
+    let refused = verify(&dataset, None, true).expect_err("not known");
+    assert!(refused.to_string().contains("reads 1 to 2"), "{refused}");
+}
+
+/// Written by gleaner 0.1.0: no version, no digest of the manifest, a file for each stratum.
+#[test]
+fn a_dataset_of_the_first_version_still_verifies() {
+    for format in ["json", "jsonl"] {
+        let folder = format!(
+            "{}/tests/fixtures/0.1.0/{format}",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let dataset = crate::sink::reader::LocalDataset::new(folder.into());
+        let report = verify(&dataset, None, false).expect("a dataset");
+        assert!(report.is_good(), "{format}: {:?}", report.findings);
+        assert_eq!((report.records, report.files.len()), (16, 12), "{format}");
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl DatasetSink for Waiting {
         async move {
             let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
             self.most.fetch_max(now, Ordering::Relaxed);
-            if block.path.ends_with("turns.json") {
+            if block.path.ends_with("turns.jsonl") {
                 self.wait(block.index).await;
             }
             let receipt = self.inner.stage(block).await;
