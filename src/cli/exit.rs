@@ -163,6 +163,9 @@ fn source_error(message: String, error: &SourceError) -> CliError {
             message,
             "write it as https://NAME.REGION.kusto.windows.net, or as a proxy's address with its path",
         ),
+        SourceError::Kusto(error) if matches!(error.failure, Failure::Audience(_)) => {
+            CliError::usage(message, kusto_hint(&error.failure))
+        }
         SourceError::Kusto(error) => CliError::failure(message, kusto_hint(&error.failure)),
         SourceError::NotAsCensus { .. } => CliError::failure(
             message,
@@ -179,6 +182,9 @@ fn kusto_hint(failure: &Failure) -> &'static str {
     match failure {
         Failure::Login(_) | Failure::LoginAgain(_) | Failure::Unauthorized(_) => {
             "log in, or set source.kusto.credential; then run the same command again: it goes on where it stopped"
+        }
+        Failure::Audience(_) => {
+            "check source.kusto.cluster; if it is yours and that is the right audience, add the audience's host to source.kusto.trusted_hosts"
         }
         Failure::Permanent(_) => {
             "correct the cluster, the database, the query or your rights on them; what is sealed stays"

@@ -120,6 +120,7 @@ tables! {
         query: Text,
         census: Text,
         credential: Text,
+        trusted_hosts: Vec<Text>,
         passes: Number<u32>,
         server_timeout: Text,
         client_timeout: Text,

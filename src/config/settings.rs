@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::queries::QueryFile;
+use crate::domain::host_rule::HostRule;
 pub use crate::domain::row::RowShape;
 use crate::domain::stratum::Selection;
 use crate::fault::{Kind, Stage};
@@ -77,6 +78,8 @@ pub struct Kusto {
     pub census: QueryFile,
     /// How to log in; over plain http to this machine never.
     pub credential: Credential,
+    /// Hosts that may have a token beside Kusto's and Azure Monitor's own.
+    pub trusted_hosts: Vec<HostRule>,
     /// 1: payloads at once; 2: a census first.
     pub passes: u32,
     /// What the server is told.

@@ -15,6 +15,7 @@ use super::settings::{
     RowShape, Settings, Sink, SinkTarget, SortKeys, Source, Span, Synthetic, Window, Workers,
 };
 use super::{ConfigError, DEFAULTS, Layers};
+use crate::domain::host_rule::HostRule;
 use crate::domain::stratum::{Bucket, Selection, Split};
 use crate::domain::timestamp;
 use crate::fault::{Kind, Stage};
@@ -342,12 +343,21 @@ fn source(source: raw::Source) -> Result<Source, ConfigError> {
                 query: file("source.kusto.query", kusto.query)?,
                 census: file("source.kusto.census", kusto.census)?,
                 credential: choice("source.kusto.credential", kusto.credential, &credentials)?,
+                trusted_hosts: trusted_hosts(kusto.trusted_hosts)?,
                 passes,
                 server_timeout,
                 client_timeout,
             })
         }
     })
+}
+
+fn trusted_hosts(hosts: Option<Vec<Text>>) -> Result<Vec<HostRule>, ConfigError> {
+    let rule = |Text(host): Text| {
+        let parsed = host.parse::<HostRule>();
+        parsed.map_err(|error| bad("source.kusto.trusted_hosts", &host, error.to_string()))
+    };
+    hosts.unwrap_or_default().into_iter().map(rule).collect()
 }
 
 const SHAPES: [(&str, RowShape); 2] = [

@@ -12,6 +12,8 @@ pub mod fields;
 #[doc(hidden)]
 pub mod header;
 #[doc(hidden)]
+pub mod host_rule;
+#[doc(hidden)]
 pub mod json;
 #[doc(hidden)]
 pub mod kusto_hash;

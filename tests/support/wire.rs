@@ -188,6 +188,7 @@ pub fn settings(cluster: String) -> Kusto {
         census: query.clone(),
         query,
         credential: Credential::None,
+        trusted_hosts: Vec::new(),
         passes: 2,
         server_timeout: Duration::from_secs(60),
         client_timeout: Duration::from_secs(60),

@@ -21,17 +21,6 @@ pub fn without_secrets(address: &str) -> String {
     }
 }
 
-/// Whether a cluster is behind an Azure Monitor proxy.
-pub fn is_monitor_proxy(cluster: &Url) -> bool {
-    let host = cluster.host_str().unwrap_or_default();
-    [
-        "ade.loganalytics.io",
-        "ade.applicationinsights.io",
-        "adx.monitor.azure.com",
-    ]
-    .contains(&host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,8 @@
 //! Logging in to a cluster.
 //!
-//! Tokens are asked for in the name of the cluster's own resource, cached, and renewed before they
-//! end. A token is never sent over plain http; an endpoint on the loopback needs none.
+//! Tokens are requested for the resource that the cluster names, if that is one of Kusto's, cached,
+//! and renewed before they end. A token is never sent over plain http; an endpoint on the loopback
+//! needs none.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::error::{Failure, printable};
+use super::trust::scope_of;
 use crate::azure;
 use crate::config::settings::Credential;
+use crate::domain::host_rule::HostRule;
 
 /// The resource of public clusters.
 const DEFAULT_RESOURCE: &str = "https://kusto.kusto.windows.net";
@@ -29,6 +32,9 @@ const LAST_USE: Duration = Duration::from_secs(30);
 /// The longest that a tool or a service may take to give a token.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Bytes of the auth metadata; real ones have some hundred.
+const MOST_METADATA: usize = 64 << 10;
+
 /// Makes what gives tokens.
 type Maker = dyn Fn() -> Result<Arc<dyn TokenCredential>, String> + Send + Sync;
 
@@ -38,6 +44,7 @@ pub struct Login {
     kind: Option<Credential>,
     make: Box<Maker>,
     cluster: Url,
+    trusted: Vec<HostRule>,
     state: Mutex<State>,
 }
 
@@ -59,8 +66,9 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
-    /// For a cluster. Over plain http there is no login.
-    pub fn new(cluster: Url, kind: Credential) -> Self {
+    /// For a cluster that may have a token, as may an audience among the `trusted` hosts. Over plain
+    /// http there is no login.
+    pub fn new(cluster: Url, kind: Credential, trusted: Vec<HostRule>) -> Self {
         let needed = match (kind, cluster.scheme()) {
             (Credential::None, _) | (_, "http") => None,
             (kind, _) => Some(kind),
@@ -69,6 +77,7 @@ impl Login {
             kind: needed,
             make: Box::new(move || azure::credential(kind)),
             cluster,
+            trusted,
             state: Mutex::default(),
         }
     }
@@ -132,7 +141,8 @@ impl Login {
         let scope = match &state.scope {
             Some(scope) => scope.clone(),
             None => {
-                let scope = scope(client, &self.cluster).await?;
+                let resource = resource(client, &self.cluster).await?;
+                let scope = scope_of(&resource, &self.trusted).map_err(Failure::Audience)?;
                 state.scope.insert(scope).clone()
             }
         };
@@ -156,37 +166,42 @@ struct AzureAd {
     resource: String,
 }
 
-/// The scope that the cluster names; not every endpoint does.
-async fn scope(client: &Client, cluster: &Url) -> Result<String, Failure> {
+/// The resource that the cluster names; not every endpoint does.
+async fn resource(client: &Client, cluster: &Url) -> Result<String, Failure> {
     // At the root of the host, whatever path the cluster has.
     let mut address = cluster.clone();
     address.set_path("/v1/rest/auth/metadata");
     let reported =
         |error: reqwest::Error| Failure::Connection(super::client::describe_error(&error));
-    let answer = client
+    let mut answer = client
         .get(address)
         .timeout(Duration::from_secs(60))
         .send()
         .await
         .map_err(reported)?;
-    let resource = match answer.status().as_u16() {
+    match answer.status().as_u16() {
         200 => {
-            let body = answer.bytes().await.map_err(reported)?;
+            let mut body = Vec::new();
+            while let Some(more) = answer.chunk().await.map_err(reported)? {
+                body.extend_from_slice(&more);
+                if body.len() > MOST_METADATA {
+                    return Err(Failure::Damaged(
+                        "the cluster's auth metadata has more than 64 KB".to_owned(),
+                    ));
+                }
+            }
             serde_json::from_slice::<Metadata>(&body)
                 .map(|metadata| metadata.azure_ad.resource)
                 .map_err(|_| {
                     Failure::Damaged("the cluster's auth metadata cannot be read".to_owned())
-                })?
+                })
         }
-        status @ (408 | 429 | 500..) => {
-            return Err(Failure::Server(format!(
-                "HTTP {status} from the cluster's auth metadata"
-            )));
-        }
+        status @ (408 | 429 | 500..) => Err(Failure::Server(format!(
+            "HTTP {status} from the cluster's auth metadata"
+        ))),
         // There is none (404), or it is not for everyone.
-        _ => DEFAULT_RESOURCE.to_owned(),
-    };
-    Ok(format!("{}/.default", resource.trim_end_matches('/')))
+        _ => Ok(DEFAULT_RESOURCE.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -238,6 +253,8 @@ mod tests {
     struct Scene {
         login: Login,
         client: Client,
+        /// Tokens given.
+        given: Arc<AtomicU32>,
         seconds: Arc<AtomicU32>,
         made: Arc<AtomicU32>,
         /// Paths that were asked for.
@@ -276,6 +293,7 @@ mod tests {
             Default::default();
         seconds.store(3600, Ordering::Relaxed);
         let (lasting, making) = (Arc::clone(&seconds), Arc::clone(&made));
+        let counted = Arc::clone(&given);
         let login = Login {
             kind: Some(Credential::DeveloperTools),
             make: Box::new(move || {
@@ -286,11 +304,13 @@ mod tests {
                 }))
             }),
             cluster: cluster.parse().expect("an address"),
+            trusted: vec!["kusto.gov".parse().expect("a rule")],
             state: Mutex::default(),
         };
         Scene {
             login,
             client: Client::builder().no_proxy().build().expect("a client"),
+            given: counted,
             seconds,
             made,
             asked,
@@ -381,13 +401,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_cluster_that_names_another_audience_gets_no_token() {
+        for resource in [
+            "https://management.azure.com/",
+            "https://graph.microsoft.com",
+            "https://kusto.windows.net.example.com",
+        ] {
+            let metadata = format!(r#"{{"AzureAD":{{"KustoServiceResourceId":"{resource}"}}}}"#);
+            let scene = scene(&[(200, &metadata)]);
+            let failure = scene.token(false).await.expect_err("none of Kusto's");
+            assert_eq!(failure.action(), Action::Fail, "{failure}");
+            assert!(failure.to_string().contains(resource), "{failure}");
+            assert_eq!(scene.given.load(Ordering::Relaxed), 0, "{resource}");
+        }
+    }
+
+    #[tokio::test]
+    async fn metadata_without_an_end_are_not_held() {
+        let large = format!(
+            r#"{{"x":"{}","AzureAD":{{"KustoServiceResourceId":"https://kusto.gov"}}}}"#,
+            "x".repeat(MOST_METADATA)
+        );
+        let scene = scene(&[(200, &large)]);
+        let failure = scene.token(false).await.expect_err("too large");
+        assert!(failure.to_string().contains("64 KB"), "{failure}");
+        assert_eq!(scene.given.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
     async fn where_none_is_needed_none_is_had() {
         let client = Client::new();
         for (cluster, kind) in [
             ("http://127.0.0.1:9", Credential::DeveloperTools),
             ("https://localhost:9", Credential::None),
         ] {
-            let login = Login::new(cluster.parse().expect("an address"), kind);
+            let login = Login::new(cluster.parse().expect("an address"), kind, Vec::new());
             assert_eq!(login.token(&client, false).await, Ok(None));
         }
     }

@@ -3,6 +3,8 @@
 //! The body is read as it arrives and decoded on a blocking thread, some hundred kilobytes at a
 //! time: neither an answer nor a chunk is ever held. Dropping the future cancels the request.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName};
@@ -11,13 +13,14 @@ use reqwest::{Client, Response, Url};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::{holds_more, is_monitor_proxy, without_secrets};
+use super::address::{holds_more, without_secrets};
 use super::auth::Login;
 use super::decode::Decoder;
 use super::error::{self, Failure, KustoError, Purpose};
-use super::frames::{TableSink, damaged};
+use super::frames::{Column, FrameReader, TableSink, damaged};
+use super::trust::{is_monitor_proxy, is_trusted};
 use crate::azure::is_loopback;
-use crate::config::settings::Kusto;
+use crate::config::settings::{Credential, Kusto};
 use crate::domain::manifest::hex;
 use crate::runtime::blocking;
 use crate::source::SourceError;
@@ -43,6 +46,24 @@ pub struct KustoClient {
     database: String,
     server_timeout: Duration,
     client_timeout: Duration,
+    /// Columns of queries whose answers have them behind more rows than can be held.
+    late_columns: Mutex<BTreeMap<&'static str, Vec<Column>>>,
+}
+
+/// How an answer ended that is not the answer wanted.
+enum Ended<R> {
+    /// It failed.
+    Failed(Failure),
+    /// The receiver cannot go on.
+    Source(SourceError),
+    /// Its columns are known now, and the receiver has seen no row: the query is asked again.
+    ColumnsLate(R),
+}
+
+impl<R> From<Failure> for Ended<R> {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 /// Takes what a request brings, piece by piece.
@@ -118,6 +139,13 @@ impl KustoClient {
             }
             _ => return Err("it must begin with https://".to_owned()),
         };
+        let host = cluster.host_str().unwrap_or_default();
+        let sends_token = cluster.scheme() == "https" && settings.credential != Credential::None;
+        if sends_token && !is_trusted(host, &settings.trusted_hosts) {
+            return Err(format!(
+                "no token is sent to {host:?}: it is none of Kusto's or Azure Monitor's own hosts; if you trust it, add it to source.kusto.trusted_hosts, and if it needs no login, set source.kusto.credential to \"none\""
+            ));
+        }
         let http = http
             .build()
             .map_err(|error| format!("no client can be made: {}", describe_error(&error)))?;
@@ -133,11 +161,12 @@ impl KustoClient {
         let sooner = settings.server_timeout - server_timeout;
         Ok(Self {
             http,
-            login: Login::new(cluster, settings.credential),
+            login: Login::new(cluster, settings.credential, settings.trusted_hosts.clone()),
             address,
             database: settings.database.clone(),
             server_timeout,
             client_timeout: settings.client_timeout.saturating_sub(sooner),
+            late_columns: Mutex::default(),
         })
     }
 
@@ -168,30 +197,52 @@ impl KustoClient {
         purpose: Purpose,
         csl: &str,
         max_row: u64,
-        receiver: R,
+        mut receiver: R,
     ) -> Result<Answered<R>, Stop> {
+        // The second time the columns are known.
+        loop {
+            match self.query_once(purpose, csl, max_row, receiver).await {
+                Ok(answered) => return Ok(answered),
+                Err(Ok(stop)) => return Err(stop),
+                Err(Err(again)) => receiver = again,
+            }
+        }
+    }
+
+    async fn query_once<R: Receiver>(
+        &self,
+        purpose: Purpose,
+        csl: &str,
+        max_row: u64,
+        receiver: R,
+    ) -> Result<Answered<R>, Result<Stop, R>> {
         let mut trace = Trace {
             purpose,
             request_id: String::new(),
             activity_id: None,
             received: 0,
         };
-        trace.request_id = request_id().map_err(|failure| Stop::Failed(trace.error(failure)))?;
+        trace.request_id =
+            request_id().map_err(|failure| Ok(Stop::Failed(trace.error(failure))))?;
         let deadline = Instant::now() + self.client_timeout;
         let asked = self.ask(csl, max_row, receiver, &mut trace);
         let result = match timeout_at(deadline, asked).await {
             Ok(result) => result,
-            Err(_) if trace.received == 0 => Err(Err(Failure::Connection(format!(
+            Err(_) if trace.received == 0 => Err(Ended::Failed(Failure::Connection(format!(
                 "no answer within {} s (source.kusto.client_timeout)",
                 self.client_timeout.as_secs()
             )))),
-            Err(_) => Err(Err(Failure::ClientTimeout(self.client_timeout))),
+            Err(_) => Err(Ended::Failed(Failure::ClientTimeout(self.client_timeout))),
         };
         tracing::debug!(%purpose, request_id = %trace.request_id, activity_id = trace.activity_id, bytes = trace.received, whole = result.is_ok(), "answered");
         match result {
             Ok(receiver) => Ok(Answered { receiver, trace }),
-            Err(Ok(source)) => Err(Stop::Source(source)),
-            Err(Err(failure)) => Err(Stop::Failed(trace.error(failure))),
+            Err(Ended::Source(source)) => Err(Ok(Stop::Source(source))),
+            Err(Ended::Failed(failure)) => Err(Ok(Stop::Failed(trace.error(failure)))),
+            Err(Ended::ColumnsLate(receiver)) => {
+                tracing::debug!(%purpose, "the columns follow the rows: asked again, now that they are known");
+                Err(Err(receiver))
+            }
         }
     }
 
@@ -201,16 +252,38 @@ impl KustoClient {
         max_row: u64,
         receiver: R,
         trace: &mut Trace,
-    ) -> Result<R, Result<SourceError, Failure>> {
-        let response = self.answer(csl, trace).await.map_err(Err)?;
+    ) -> Result<R, Ended<R>> {
+        let response = self.answer(csl, trace).await?;
         let headers = response.headers();
         let encoding = header(headers, "content-encoding").unwrap_or_default();
         let packed = match encoding.to_ascii_lowercase().as_str() {
             "" | "identity" => false,
             "gzip" | "x-gzip" => true,
-            _ => return Err(Err(damaged(format!("it is encoded as {encoding:?}")))),
+            _ => return Err(damaged(format!("it is encoded as {encoding:?}")).into()),
         };
-        read(response, Decoder::new(packed, max_row), receiver, trace).await
+        let expected = self.late_columns().get(trace.purpose.query).cloned();
+        let is_expecting = expected.is_some();
+        let frames = FrameReader::new(max_row).expecting(expected);
+        let decoder = Decoder::new(packed, frames);
+        let (failure, late, receiver) = match read(response, decoder, receiver, trace).await? {
+            Read::Whole(receiver) => return Ok(receiver),
+            Read::Refused(failure, late, receiver) => (failure, late, receiver),
+        };
+        let Some(columns) = late else {
+            return Err(failure.into());
+        };
+        self.late_columns().insert(trace.purpose.query, columns);
+        match is_expecting {
+            // Rows were given away as rows of other columns.
+            true => Err(failure.into()),
+            false => Err(Ended::ColumnsLate(receiver)),
+        }
+    }
+
+    fn late_columns(&self) -> MutexGuard<'_, BTreeMap<&'static str, Vec<Column>>> {
+        // A poisoned lock guards a map that is whole all the same.
+        let locked = self.late_columns.lock();
+        locked.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends the query; an answer with another status than 200 is a failure.
@@ -338,12 +411,25 @@ async fn refusal(mut response: Response) -> Failure {
     error::of_status(status, retry_after, &body)
 }
 
+/// What came of an answer.
+enum Read<R> {
+    /// It is whole.
+    Whole(R),
+    /// It is not; with the columns that came too late, if that is why.
+    Refused(Failure, Option<Vec<Column>>, R),
+}
+
+fn refused<R>(failure: Failure, decoder: &Decoder, receiver: R) -> Read<R> {
+    let late = decoder.late_columns().map(<[_]>::to_vec);
+    Read::Refused(failure, late, receiver)
+}
+
 async fn read<R: Receiver>(
     mut response: Response,
     mut decoder: Decoder,
     mut receiver: R,
     trace: &mut Trace,
-) -> Result<R, Result<SourceError, Failure>> {
+) -> Result<Read<R>, Ended<R>> {
     let mut more = true;
     while more {
         let (mut gathered, mut length) = (Vec::new(), 0);
@@ -355,7 +441,7 @@ async fn read<R: Receiver>(
                     gathered.push(bytes);
                 }
                 Ok(None) => more = false,
-                Err(error) => return Err(Err(Failure::Connection(describe_error(&error)))),
+                Err(error) => return Err(Failure::Connection(describe_error(&error)).into()),
             }
         }
         let decoded;
@@ -364,22 +450,26 @@ async fn read<R: Receiver>(
             (decoder, receiver, decoded)
         })
         .await
-        .map_err(|error| Ok(error.into()))?;
-        decoded.map_err(Err)?;
+        .map_err(|error| Ended::Source(error.into()))?;
+        if let Err(failure) = decoded {
+            return Ok(refused(failure, &decoder, receiver));
+        }
         if more {
-            receiver.pass_on().await.map_err(Ok)?;
+            receiver.pass_on().await.map_err(Ended::Source)?;
         }
     }
     let finished;
-    (receiver, finished) = blocking(move || {
+    (decoder, receiver, finished) = blocking(move || {
         let finished = decoder.finish(receiver.sink());
-        (receiver, finished)
+        (decoder, receiver, finished)
     })
     .await
-    .map_err(|error| Ok(error.into()))?;
-    finished.map_err(Err)?;
-    receiver.pass_on().await.map_err(Ok)?;
-    Ok(receiver)
+    .map_err(|error| Ended::Source(error.into()))?;
+    if let Err(failure) = finished {
+        return Ok(refused(failure, &decoder, receiver));
+    }
+    receiver.pass_on().await.map_err(Ended::Source)?;
+    Ok(Read::Whole(receiver))
 }
 
 /// An error of the connection with its causes, without the address.

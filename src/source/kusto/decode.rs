@@ -5,7 +5,7 @@ use std::io::Write as _;
 use flate2::write::MultiGzDecoder;
 
 use super::error::Failure;
-use super::frames::{FrameReader, TableSink, damaged};
+use super::frames::{Column, FrameReader, TableSink, damaged};
 
 /// Compressed bytes that are unpacked at once; a thousandfold of them fits into memory.
 const UNPACK: usize = 16 * 1024;
@@ -52,15 +52,20 @@ impl Joined {
 }
 
 impl Decoder {
-    /// For a body that is packed with gzip, or is not; with rows of at most `max_row` bytes.
-    pub fn new(packed: bool, max_row: u64) -> Self {
+    /// For a body that is packed with gzip, or is not.
+    pub fn new(packed: bool, frames: FrameReader) -> Self {
         Self {
             unpack: packed.then(|| MultiGzDecoder::new(Vec::new())),
             joined: Joined {
                 bytes: Vec::new(),
-                frames: FrameReader::new(max_row),
+                frames,
             },
         }
+    }
+
+    /// What is [late](FrameReader::late_columns) in the answer.
+    pub fn late_columns(&self) -> Option<&[Column]> {
+        self.joined.frames.late_columns()
     }
 
     /// Reads what has arrived.
@@ -90,7 +95,7 @@ impl Decoder {
     ///
     /// # Errors
     /// If it is not whole.
-    pub fn finish(mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
+    pub fn finish(&mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
         if let Some(unpack) = &mut self.unpack {
             unpack.try_finish().map_err(unpacking)?;
             self.joined.frames.push(unpack.get_ref(), sink)?;

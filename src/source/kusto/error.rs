@@ -102,6 +102,9 @@ pub enum Failure {
     /// No token could be had.
     #[error("cannot log in: {0}")]
     Login(String),
+    /// The cluster names an audience that is none of Kusto's.
+    #[error("cannot log in: {0}")]
+    Audience(String),
     /// No other token could be had, though one was had before.
     #[error("cannot log in again: {0}")]
     LoginAgain(String),
@@ -167,6 +170,7 @@ impl Failure {
             | Self::Foreign { .. } => Action::Retry,
             Self::Unauthorized(_)
             | Self::Login(_)
+            | Self::Audience(_)
             | Self::Permanent(_)
             | Self::OtherHash(_)
             | Self::Columns(_) => Action::Fail,

@@ -1,5 +1,6 @@
 //! One frame: its small values, and what becomes of its rows.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::Failure;
@@ -17,6 +18,8 @@ pub enum RowDisposition {
     Held,
     /// Of no interest.
     Dropped,
+    /// Passed over: there are too many to hold, and their columns are not known yet.
+    Skipped,
 }
 
 /// The values of a frame, but for its rows.
@@ -40,6 +43,8 @@ pub struct Frame {
     pub held_bytes: usize,
     /// Whether rows were given away before it was known what they are.
     pub provisional: bool,
+    /// Whether they were given away as rows of the columns that were expected.
+    pub as_expected: bool,
 }
 
 impl Frame {
@@ -56,7 +61,6 @@ impl Frame {
             "TableId" => self.table_id.is_some(),
             "RowCount" => self.row_count.is_some(),
             "OneApiErrors" => self.errors.is_some(),
-            "Columns" => self.columns.is_some(),
             _ => false,
         };
         if is_again {
@@ -73,9 +77,29 @@ impl Frame {
             "HasErrors" => self.has_errors |= value.as_bool().ok_or_else(odd)?,
             "Cancelled" => self.cancelled |= value.as_bool().ok_or_else(odd)?,
             "OneApiErrors" => self.errors = Some(value).filter(|errors| *errors != Value::Null),
-            "Columns" => self.columns = Some(columns(&value).ok_or_else(odd)?),
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Takes the list of its columns.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn set_columns(&mut self, list: &[u8]) -> Result<(), Failure> {
+        if self.columns.is_some() {
+            return Err(damaged("a frame has Columns twice"));
+        }
+        let columns: Vec<ListedColumn> = serde_json::from_slice(list)
+            .map_err(|_| damaged("the frame's Columns is of another kind"))?;
+        let column = |column: ListedColumn| {
+            Some(Column {
+                name: column.name,
+                kind: column.kind.or(column.data_type)?,
+            })
+        };
+        let columns: Option<_> = columns.into_iter().map(column).collect();
+        self.columns = Some(columns.ok_or_else(|| damaged("a column has no type"))?);
         Ok(())
     }
 
@@ -96,17 +120,14 @@ impl Frame {
     }
 }
 
-fn columns(value: &Value) -> Option<Vec<Column>> {
-    let column = |column: &Value| {
-        Some(Column {
-            name: column.get("ColumnName")?.as_str()?.to_owned(),
-            // Older servers name the .NET type alone.
-            kind: column
-                .get("ColumnType")
-                .or_else(|| column.get("DataType"))?
-                .as_str()?
-                .to_owned(),
-        })
-    };
-    value.as_array()?.iter().map(column).collect()
+/// A column as servers list it.
+#[derive(Deserialize)]
+struct ListedColumn {
+    #[serde(rename = "ColumnName")]
+    name: String,
+    #[serde(rename = "ColumnType")]
+    kind: Option<String>,
+    /// Older servers name the .NET type alone.
+    #[serde(rename = "DataType")]
+    data_type: Option<String>,
 }

@@ -2,9 +2,12 @@
 //!
 //! An answer is one JSON array of frames. The rows of the primary result come in one `DataTable`,
 //! or in `TableFragment`s between a `TableHeader` and a `TableCompletion`; keys may come in any
-//! order. One row at a time is held, never an answer, unless a frame tells what its rows are only
-//! behind them; then as many as fit into 4 MiB, and if they can only be those of the result, no more
-//! than these.
+//! order. One row at a time is held, never an answer, unless a frame says what its rows are only
+//! behind them; then as many as fit into 4 MiB. If these can only be the result's, they are read as
+//! such and so is what follows, which is checked at the end of the frame. For that the columns must
+//! be known: where they follow more rows than can be held, the rows are passed over, and
+//! [`FrameReader::late_columns`] says with which columns another answer can be read
+//! ([`FrameReader::expecting`]).
 //!
 //! A status of 200 says nothing. An answer is whole only if the rows are as many as `RowCount`
 //! says, nothing reports an error, `DataSetCompletion` has come, and nothing but white space
@@ -20,7 +23,7 @@ use super::table::{Table, UNDECIDED_BYTES};
 use crate::domain::json::{JsonError, Scanner, Value};
 use crate::domain::row::MalformedReason;
 
-/// The largest value of a frame besides its rows: lists of columns, errors.
+/// The largest value of a frame besides its rows: errors, and lists of columns unless `max_row` is less.
 const SMALL_VALUE: usize = 16 << 20;
 
 /// The largest error that comes instead of an answer, and the longest key.
@@ -150,6 +153,8 @@ pub struct FrameReader {
     frame: Frame,
     table: Table,
     max_row: usize,
+    /// The largest list of columns.
+    max_columns: usize,
     /// The cells of the row at hand; kept for its memory.
     spans: Vec<Span>,
 }
@@ -157,6 +162,7 @@ pub struct FrameReader {
 impl FrameReader {
     /// A reader of rows of at most `max_row` bytes; larger ones are rejected.
     pub fn new(max_row: u64) -> Self {
+        let max_row = usize::try_from(max_row).unwrap_or(usize::MAX);
         Self {
             rest: Vec::new(),
             at: 0,
@@ -166,9 +172,23 @@ impl FrameReader {
             key: String::new(),
             frame: Frame::default(),
             table: Table::default(),
-            max_row: usize::try_from(max_row).unwrap_or(usize::MAX),
+            max_row,
+            max_columns: max_row.clamp(SMALLEST_VALUE, SMALL_VALUE),
             spans: Vec::new(),
         }
+    }
+
+    /// Reads rows that come before their columns as rows of these, if there are too many to hold;
+    /// the frame must then name the same columns.
+    pub fn expecting(mut self, columns: Option<Vec<Column>>) -> Self {
+        self.table.expected = columns;
+        self
+    }
+
+    /// The columns that followed more rows than could be held: the answer is refused for it, and
+    /// can be read by a reader that expects them.
+    pub fn late_columns(&self) -> Option<&[Column]> {
+        self.table.late.as_deref()
     }
 
     /// Reads what has arrived: a piece of the answer. What is whole in it is read where it is; only
@@ -222,7 +242,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// If not.
-    pub fn finish(mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
+    pub fn finish(&mut self, sink: &mut impl TableSink) -> Result<(), Failure> {
         let rest = std::mem::take(&mut self.rest);
         let bytes = self.done + rest.len() as u64;
         self.read(&rest, sink)?;
@@ -331,11 +351,20 @@ impl FrameReader {
     fn whole_value(&mut self, text: &[u8], most: usize) -> Result<Option<Range<usize>>, Failure> {
         let found = self.whole(text, |scanner| scanner.value().map(drop));
         match found.map_err(|error| self.syntax(error))? {
-            None if text.len() - self.at > most => Err(damaged(format!(
-                "what begins at byte {} is too large",
-                self.offset()
-            ))),
+            None if text.len() - self.at > most => Err(self.too_large()),
+            Some(value) if value.len() > most => Err(self.too_large()),
             found => Ok(found),
+        }
+    }
+
+    fn too_large(&self) -> Failure {
+        let at = self.offset();
+        match (self.state, self.key.as_str()) {
+            (State::Value, "Columns") => Failure::Columns(format!(
+                "its list of columns has more than {} bytes (limits.max_record)",
+                self.max_columns
+            )),
+            _ => damaged(format!("what begins at byte {at} is too large")),
         }
     }
 
@@ -356,12 +385,22 @@ impl FrameReader {
     }
 
     fn read_value(&mut self, text: &[u8]) -> Result<bool, Failure> {
-        let Some(value) = self.whole_value(text, SMALL_VALUE)? else {
+        let is_columns = self.key == "Columns";
+        let most = match is_columns {
+            true => self.max_columns,
+            false => SMALL_VALUE,
+        };
+        let Some(value) = self.whole_value(text, most)? else {
             return Ok(false);
         };
-        let parsed = serde_json::from_slice(&text[value.clone()])
-            .map_err(|_| damaged(format!("the frame's {} cannot be read", self.key)))?;
-        self.frame.set(&self.key, parsed)?;
+        let bytes = &text[value.clone()];
+        if is_columns {
+            self.frame.set_columns(bytes)?;
+        } else {
+            let parsed = serde_json::from_slice(bytes)
+                .map_err(|_| damaged(format!("the frame's {} cannot be read", self.key)))?;
+            self.frame.set(&self.key, parsed)?;
+        }
         self.at = value.end;
         self.state = State::Keys { first: false };
         Ok(true)

@@ -46,6 +46,7 @@ pub mod rows;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use client::{KustoClient, Receiver};
 use counts::Numbers;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::cells::cells;
 use super::error::{self, Failure};
 use super::frame::{Frame, RowDisposition};
-use super::frames::{TableSink, damaged};
+use super::frames::{Column, TableSink, damaged};
 use crate::domain::json;
 use crate::domain::row::MalformedReason;
 
@@ -37,6 +37,10 @@ pub struct Table {
     columns: usize,
     rows: u64,
     completed: bool,
+    /// The columns of rows that come before theirs.
+    pub expected: Option<Vec<Column>>,
+    /// Those that came behind more rows than can be held, and were not expected.
+    pub late: Option<Vec<Column>>,
 }
 
 impl Table {
@@ -54,7 +58,7 @@ impl Table {
         }
         frame.disposition = match (frame.kind.as_deref(), frame.table_kind.as_deref()) {
             (Some("DataTable"), Some("PrimaryResult")) if frame.columns.is_some() => {
-                self.give_columns(frame, sink)?;
+                self.give_columns(frame.columns.as_deref(), sink)?;
                 RowDisposition::Given
             }
             (Some("DataTable"), Some("PrimaryResult")) => RowDisposition::Undecided,
@@ -71,13 +75,17 @@ impl Table {
         Ok(())
     }
 
-    fn give_columns(&mut self, frame: &Frame, sink: &mut impl TableSink) -> Result<(), Failure> {
+    fn give_columns(
+        &mut self,
+        columns: Option<&[Column]>,
+        sink: &mut impl TableSink,
+    ) -> Result<(), Failure> {
         if self.primary != Primary::None {
             return Err(Failure::Columns(
                 "it has more than one table; a query must have one result".to_owned(),
             ));
         }
-        let columns = frame.columns.as_deref().unwrap_or_default();
+        let columns = columns.unwrap_or_default();
         self.columns = columns.len();
         sink.columns(columns)
     }
@@ -100,7 +108,7 @@ impl Table {
     ) -> Result<(), Failure> {
         match frame.disposition {
             RowDisposition::Given => self.give(cells, sink),
-            RowDisposition::Dropped => Ok(()),
+            RowDisposition::Dropped | RowDisposition::Skipped => Ok(()),
             RowDisposition::Undecided | RowDisposition::Held => {
                 frame.hold(text);
                 if frame.held_bytes > UNDECIDED_BYTES {
@@ -119,9 +127,10 @@ impl Table {
         )
     }
 
-    /// Rows cannot be held any longer. So many can only be those of the result, if it is open or, in
-    /// a table of its own, if its columns are known; whether they were is checked when the frame
-    /// ends, and nothing counts before.
+    /// Rows cannot be held any longer. So many can only be those of the result, if it is open or in
+    /// a table of its own; whether they were is checked when the frame ends, and nothing counts
+    /// before. Rows whose columns are neither known nor expected are passed over, to learn the
+    /// columns.
     fn assume_primary(
         &mut self,
         frame: &mut Frame,
@@ -135,13 +144,18 @@ impl Table {
         let is_table = self.primary == Primary::None
             && may_be(&frame.kind, "DataTable")
             && may_be(&frame.table_kind, "PrimaryResult")
-            && frame.columns.is_some()
             && frame.fragment.is_none();
         if frame.disposition != RowDisposition::Undecided || !(is_open || is_table) {
             return Err(damaged("a frame has its rows before what tells of them"));
         }
         if is_table {
-            self.give_columns(frame, sink)?;
+            let expected = self.expected.clone();
+            frame.as_expected = frame.columns.is_none();
+            let Some(columns) = frame.columns.as_deref().or(expected.as_deref()) else {
+                (frame.disposition, frame.held) = (RowDisposition::Skipped, Vec::new());
+                return Ok(());
+            };
+            self.give_columns(Some(columns), sink)?;
         }
         frame.disposition = RowDisposition::Given;
         frame.provisional = true;
@@ -199,7 +213,10 @@ impl Table {
         ) {
             self.assume_primary(frame, sink)?;
         }
-        if frame.disposition == RowDisposition::Dropped {
+        if matches!(
+            frame.disposition,
+            RowDisposition::Dropped | RowDisposition::Skipped
+        ) {
             return Ok(());
         }
         self.rows += 1;
@@ -264,11 +281,17 @@ impl Table {
         if !frame.is_primary() {
             return Ok(());
         }
+        if frame.columns.is_none() {
+            return Err(damaged("a table has no columns"));
+        }
+        let is_unexpected = frame.as_expected && self.expected != frame.columns;
+        if frame.disposition == RowDisposition::Skipped || is_unexpected {
+            self.late = frame.columns;
+            return Err(damaged("a table has its columns behind its rows"));
+        }
         if frame.disposition != RowDisposition::Given {
-            if frame.columns.is_none() {
-                return Err(damaged("a table has no columns"));
-            }
-            self.give_columns(&frame, sink)?;
+            let columns = frame.columns.take();
+            self.give_columns(columns.as_deref(), sink)?;
             self.give_held(&mut frame, sink)?;
         }
         self.primary = Primary::Done;
@@ -283,7 +306,7 @@ impl Table {
             self.others.push(id);
             return Ok(());
         }
-        self.give_columns(&frame, sink)?;
+        self.give_columns(frame.columns.as_deref(), sink)?;
         self.primary = Primary::Open(id);
         Ok(())
     }

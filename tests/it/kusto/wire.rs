@@ -279,10 +279,80 @@ fn a_token_never_goes_over_plain_http() {
 }
 
 #[test]
+fn a_token_goes_to_kusto_to_azure_monitor_and_to_trusted_hosts_alone() {
+    let client = |cluster: &str, credential, trusted: &[&str]| {
+        let rule = |rule: &&str| rule.parse().expect("a rule");
+        KustoClient::new(&Kusto {
+            credential,
+            trusted_hosts: trusted.iter().map(rule).collect(),
+            ..settings(cluster.to_owned())
+        })
+    };
+    let login = Credential::DeveloperTools;
+    for cluster in [
+        "https://a.westeurope.kusto.windows.net",
+        "https://A.Kusto.Windows.Net",
+        "https://ade.loganalytics.io/subscriptions/a",
+        "https://adx.monitor.azure.us/subscriptions/a",
+        // No token goes there.
+        "http://127.0.0.1:9",
+    ] {
+        assert!(client(cluster, login, &[]).is_ok(), "{cluster}");
+    }
+    for cluster in [
+        "https://a.kusto.windows.net.example.com",
+        "https://example.com",
+        "https://127.0.0.1:9",
+        "https://localhost:9",
+    ] {
+        let refused = client(cluster, login, &[]).expect_err(cluster);
+        assert!(refused.contains("source.kusto.trusted_hosts"), "{refused}");
+        assert!(client(cluster, Credential::None, &[]).is_ok(), "{cluster}");
+    }
+    let trusted = ["*.example.com", "127.0.0.1"];
+    assert!(client("https://a.example.com", login, &trusted).is_ok());
+    assert!(client("https://127.0.0.1:9", login, &trusted).is_ok());
+    assert!(client("https://example.com", login, &trusted).is_err());
+    assert!(client("http://a.example.com", login, &trusted).is_err());
+}
+
+#[test]
+fn a_table_whose_columns_follow_its_rows_is_read_at_any_size() {
+    let mut rows = String::new();
+    for number in 0..9000 {
+        let comma = if number == 0 { "" } else { "," };
+        rows += &format!("{comma}[\"{number} {}\"]", "x".repeat(1000));
+    }
+    let body = format!(
+        r#"[{{"FrameType":"DataSetHeader","Version":"v2.0"}},{{"FrameType":"DataTable","Rows":[{rows}],"Columns":[{{"ColumnName":"a","ColumnType":"string"}}],"TableKind":"PrimaryResult","TableId":1}},{{"FrameType":"DataSetCompletion","HasErrors":false,"Cancelled":false}}]"#
+    );
+    assert!(body.len() > 2 * (4 << 20));
+    // The columns are learned from the first answer and hold for the second.
+    for body in [body.clone().into_bytes(), gzip(body.as_bytes())] {
+        let headers = match body[0] {
+            b'[' => "",
+            _ => "content-encoding: gzip\r\n",
+        };
+        let reply = Reply::new(200, headers, &body);
+        let rows = ask_for(vec![reply.clone(), reply]).expect("whole");
+        assert_eq!(rows.columns, ["a"]);
+        assert_eq!(rows.rows.len(), 9000);
+        let number = |row: &Vec<String>| row[0][1..].split(' ').next().map(str::to_owned);
+        let in_order = rows.rows.iter().enumerate();
+        assert!(
+            in_order
+                .into_iter()
+                .all(|(at, row)| number(row) == Some(at.to_string()))
+        );
+    }
+}
+
+#[test]
 fn a_login_that_cannot_be_says_what_to_set() {
     // Nobody listens there, and nobody is asked before there is something to log in with.
     let settings = Kusto {
         credential: Credential::ClientSecret,
+        trusted_hosts: vec!["localhost".parse().expect("a host")],
         ..settings("https://localhost:9".to_owned())
     };
     for variable in ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"] {

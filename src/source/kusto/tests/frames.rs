@@ -506,7 +506,69 @@ fn many_rows_of_a_table_before_it_is_known_to_be_the_result_are_read() {
     assert!(failure.contains("before what tells of them"), "{failure}");
     let fragment = "\"FrameType\":\"TableFragment\",\"TableFragmentType\":\"DataAppend\"";
     assert!(ends(&columns, &format!("{primary},{fragment}")).is_err());
-    assert!(ends(&format!("{primary},{kind}"), &columns).is_err());
+}
+
+#[test]
+fn rows_before_their_columns_are_read_at_any_size_once_these_are_known() {
+    let row = json!(["x".repeat(1000), 1]);
+    let rows = Value::Array(vec![row; 6000]).to_string();
+    let text = |kind: &str, columns: &Value| {
+        let answer = String::from_utf8(answer(&plain(json!([])))).expect("text");
+        let table = plain(json!([]))[2].to_string();
+        let odd = format!(
+            "{{\"FrameType\":\"DataTable\",\"Rows\":{rows},\"Columns\":{columns},\"TableKind\":\"{kind}\",\"TableId\":1}}"
+        );
+        answer.replacen(&table, &odd, 1)
+    };
+    let read = |text: &str, expected: Option<Vec<Column>>| {
+        let mut reader = FrameReader::new(1 << 20).expecting(expected);
+        let mut rows = Rows::default();
+        let pieces = text.as_bytes().chunks(100_000);
+        let pushed = pieces
+            .map(|piece| reader.push(piece, &mut rows))
+            .find(Result::is_err);
+        let late = reader.late_columns().map(<[_]>::to_vec);
+        let read = pushed
+            .unwrap_or(Ok(()))
+            .and_then(|()| reader.finish(&mut rows));
+        (read.map(|()| rows.rows.len()), late, rows.rows.len())
+    };
+    let result = text("PrimaryResult", &columns());
+    let (first, late, given) = read(&result, None);
+    assert_eq!(first.expect_err("unknown").action(), Action::Retry);
+    assert_eq!(given, 0, "what takes the rows can take them anew");
+    let late = late.expect("they were seen");
+    let (second, ..) = read(&result, Some(late.clone()));
+    assert_eq!(second, Ok(6000));
+    // Others than expected void the answer, and are known from then on.
+    let mut others = columns();
+    others[1]["ColumnName"] = json!("other");
+    let (third, other, _) = read(&text("PrimaryResult", &others), Some(late.clone()));
+    assert!(third.is_err() && other.is_some_and(|other| other != late));
+    // A table that was not the result is no fault, but the result is missing then.
+    let (fourth, late, _) = read(&text("QueryProperties", &columns()), None);
+    let failure = fourth.expect_err("there is no result");
+    assert!(failure.to_string().contains("no result"), "{failure}");
+    assert_eq!(late, None);
+}
+
+#[test]
+fn a_list_of_columns_is_no_larger_than_a_record_may_be() {
+    let list = |count: usize| {
+        let column = json!({"ColumnName": "c".repeat(100), "ColumnType": "string"});
+        let mut frames = plain(json!([]));
+        frames[2]["Columns"] = Value::Array(vec![column; count]);
+        answer(&frames)
+    };
+    for piece in [1000, usize::MAX] {
+        let failure = read_in(&list(2000), piece, 100_000).expect_err("200 KB of columns");
+        assert_eq!(failure.action(), Action::Fail);
+        assert!(
+            failure.to_string().contains("limits.max_record"),
+            "{failure}"
+        );
+        assert!(read_in(&list(2000), piece, 1 << 20).is_ok());
+    }
 }
 
 /// Counts how often a row was begun.
@@ -565,7 +627,7 @@ fn what_a_piece_cuts_is_begun_twice_and_small_pieces_are_joined() {
     for (is_packed, body) in [(false, &answer), (true, &packed)] {
         let pieces: Vec<_> = body.chunks(16 << 10).collect();
         let mut found = Begun::default();
-        let mut decoder = Decoder::new(is_packed, 1 << 20);
+        let mut decoder = Decoder::new(is_packed, FrameReader::new(1 << 20));
         decoder.push(&pieces, &mut found).expect("good");
         decoder.finish(&mut found).expect("whole");
         assert_eq!(found.rows, ROWS);
