@@ -35,27 +35,27 @@ fn what_is_wrong_is_told_before_anything_is_fetched() {
             "there is no such container",
         ),
         (
-            missing("blob-access-probed", &made.endpoint, EXPIRED),
+            missing("it-probed", &made.endpoint, EXPIRED),
             "HTTP 403",
             "the signature must be valid",
         ),
         (
-            missing("blob-access-probed", &made.endpoint, READING),
-            "cannot write az://devstoreaccount1/blob-access-probed/some/prefix/d/.claim.json: HTTP 403",
+            missing("it-probed", &made.endpoint, READING),
+            "cannot write az://devstoreaccount1/it-probed/some/prefix/d/.claim.json: HTTP 403",
             "sp=rwdl",
         ),
         (
-            missing("blob-access-probed", &closed, SIGNATURE),
+            missing("it-probed", &closed, SIGNATURE),
             "onnection refused",
             "check the account's name",
         ),
         (
             missing(
-                "blob-access-probed",
+                "it-probed",
                 "https://nosuchaccount.invalid",
                 SIGNATURE,
             ),
-            "cannot read az://devstoreaccount1/blob-access-probed",
+            "cannot read az://devstoreaccount1/it-probed",
             "check the account's name",
         ),
     ];
@@ -181,7 +181,7 @@ fn no_signature_is_told_however_a_run_fails() {
             let run = traced(blob.command(
                 &[
                     "verify",
-                    &format!("az://devstoreaccount1/blob-access-{name}/some/prefix/d"),
+                    &format!("az://devstoreaccount1/it-{name}/some/prefix/d"),
                 ],
                 &impatient[..4],
             ));
@@ -326,7 +326,7 @@ fn the_commands_of_the_readme_work() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
     let readme = readme
         .expect("a README")
-        .replace("ACCOUNT/CONTAINER", "devstoreaccount1/blob-access-readme");
+        .replace("ACCOUNT/CONTAINER", "devstoreaccount1/it-readme");
     let commands = readme
         .lines()
         .filter(|line| line.starts_with("gleaner ") && line.contains("az://"));

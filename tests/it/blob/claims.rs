@@ -92,7 +92,7 @@ fn another_run_is_told_whose_it_is_and_since_when() {
         }
         assert!(
             reported
-                .contains("az://devstoreaccount1/blob-claims-claimed/some/prefix/d belongs to run"),
+                .contains("az://devstoreaccount1/it-claimed/some/prefix/d belongs to run"),
             "{reported}"
         );
         assert!(reported.contains("--name"), "{reported}");
@@ -231,7 +231,7 @@ fn blobs_that_were_tampered_with_are_found() {
     run(blob.command(
         &[
             "verify",
-            "az://devstoreaccount1/blob-claims-tampered/some/prefix",
+            "az://devstoreaccount1/it-tampered/some/prefix",
         ],
         &[],
     ))

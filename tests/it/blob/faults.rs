@@ -110,7 +110,7 @@ fn what_does_not_pass_ends_a_run_that_goes_on_later() {
             "down",
             On::Block,
             Fault::Reset(0),
-            "cannot write a block of az://devstoreaccount1/blob-faults-down/",
+            "cannot write a block of az://devstoreaccount1/it-down/",
             "sink.azure_blob.patience",
         ),
         (

@@ -132,7 +132,7 @@ fn a_stopped_run_says_what_did_not_go_as_planned() {
     assert_eq!(status["state"], "stopped");
     assert_eq!(status["last"]["events"]["deaths"], 1, "{status}");
     let events = status["last"]["recent"].as_array().expect("a list");
-    let death = events.iter().find(|event| event["event"] == "death");
+    let death = events.iter().find(|event| event["event"] == "actor_exit");
     assert_eq!(death.expect("told")["cause"], "panicked", "{status}");
     let text = sandbox.run(&["status", "work"]).stdout;
     assert!(

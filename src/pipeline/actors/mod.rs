@@ -1,0 +1,9 @@
+//! The actors, one trade a file, and the messages between them.
+
+pub(in crate::pipeline) mod deduper;
+pub(in crate::pipeline) mod fetcher;
+pub(in crate::pipeline) mod messages;
+pub(in crate::pipeline) mod sampler;
+pub(in crate::pipeline) mod stratum_writer;
+pub(in crate::pipeline) mod uploader;
+pub(in crate::pipeline) mod validator;

@@ -1,0 +1,6 @@
+//! How a program starts, follows and stops a run.
+
+pub(in crate::pipeline) mod builder;
+pub(in crate::pipeline) mod handle;
+pub mod run_actor;
+pub(crate) mod setup;

@@ -1,0 +1,8 @@
+//! What keeps actors alive and within bounds: exits, pools, budgets, pauses.
+
+pub(in crate::pipeline) mod actor_monitor;
+pub(in crate::pipeline) mod byte_budget;
+pub(in crate::pipeline) mod panic_retry;
+pub(in crate::pipeline) mod roster;
+pub(in crate::pipeline) mod run_control;
+pub(in crate::pipeline) mod turns;

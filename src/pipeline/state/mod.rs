@@ -1,0 +1,4 @@
+//! What a run leaves on disk: its work directory and its status.
+
+pub(crate) mod status_file;
+pub mod work_dir;
