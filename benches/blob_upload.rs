@@ -47,7 +47,7 @@ fn main() {
             _ => Checksum::Crc64,
         },
         timeout: Duration::from_secs(300),
-        patience: Duration::from_secs(60),
+        retry_timeout: Duration::from_secs(60),
     };
     let uploaders = uploaders.parse().expect("a number");
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use toml::{Table, Value};
 
 use super::exit::CliError;
-use crate::config::{Layers, insert};
+use crate::config::{Layers, insert, insert_sink};
 
 /// Exact, reproducible, stratified SFT datasets from agent-conversation telemetry.
 #[derive(Debug, Parser)]
@@ -68,13 +68,15 @@ pub struct ExportArgs {
     /// Read files: a file, a folder or a glob (.jsonl, .jsonl.gz, .jsonl.zst, .parquet); repeatable
     #[arg(long, value_name = "PATH")]
     pub input: Vec<PathBuf>,
-    /// Where the dataset's folder is made [default: out]
-    #[arg(long, value_name = "DIR|az://ACCOUNT/CONTAINER/PREFIX")]
+    /// Where the dataset's folder is made: a folder, az://ACCOUNT/CONTAINER/PREFIX,
+    /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX or
+    /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX [default: out]
+    #[arg(long, value_name = "DIR|ADDRESS")]
     pub out: Option<String>,
     /// Keep only this split's targets; repeatable
     #[arg(long, value_name = "NAME")]
     pub split: Vec<String>,
-    /// Small targets: 100 records
+    /// Small targets (100 records) and, on Kusto, the test query, where nothing else is set
     #[arg(long)]
     pub test: bool,
     /// With --test on Kusto: without trajectories
@@ -118,7 +120,7 @@ pub struct ExportArgs {
     pub name: Option<String>,
     /// Publish although this many hash chunks are missing [default: 0]
     #[arg(long, value_name = "N")]
-    pub allow_missing_chunks: Option<u32>,
+    pub allow_missing_chunks: Option<String>,
     /// Malformed rows that are allowed, in percent of all rows [default: 1]
     #[arg(long, value_name = "PERCENT")]
     pub max_malformed: Option<String>,
@@ -128,6 +130,9 @@ pub struct ExportArgs {
     pub chaos: Option<PathBuf>,
     /// With --chaos: also against a real cluster or storage account
     #[arg(long, requires = "chaos")]
+    pub allow_real_services: bool,
+    /// The old name of --allow-real-services, for one release
+    #[arg(long, requires = "chaos", hide = true)]
     pub i_know: bool,
     /// Show the run on a live page, and its metrics at /metrics; such as 127.0.0.1:8080 (port 0: any
     /// that is free)
@@ -266,6 +271,9 @@ impl ExportArgs {
         if let Some(path) = &self.config {
             layers = layers.file(path)?;
         }
+        if self.test {
+            layers = layers.preset(test_preset(self.lite));
+        }
         let layers = layers.env(std::env::vars())?.set(&self.set)?;
         Ok(layers.table("the command line", self.table()?)?)
     }
@@ -283,6 +291,7 @@ impl ExportArgs {
         put("window.end", self.window_end.as_ref());
         put("window.last", self.window_last.as_ref());
         put("chunks.count", self.chunks.as_ref());
+        put("chunks.allow_missing", self.allow_missing_chunks.as_ref());
         put("sink.format", self.format.as_ref());
         put("workers.fetchers", self.fetchers.as_ref());
         put("workers.validators", self.validators.as_ref());
@@ -296,48 +305,72 @@ impl ExportArgs {
             insert(&mut table, "source.files.paths", Value::Array(paths));
         }
         if let Some(out) = &self.out {
-            put_out(&mut table, "--out", out)?;
-        }
-        if self.test {
-            let query = match self.lite {
-                true => "queries/sft_test_100_lite.kql",
-                false => "queries/sft_test_100_with_trajectory.kql",
-            };
-            let query = Value::String(query.to_owned());
-            insert(&mut table, "source.kusto.query", query);
-            for (split, targets) in TEST_TARGETS {
-                for (bucket, target) in targets {
-                    let key = format!("selection.targets.{split}.{bucket}");
-                    insert(&mut table, &key, Value::Integer(target));
-                }
-            }
+            insert_sink(&mut table, out)
+                .map_err(|wrong| CliError::usage(format!("--out {wrong}"), wrong.hint))?;
         }
         Ok(table)
     }
 }
 
-/// `--out`: a folder, or `az://ACCOUNT/CONTAINER/PREFIX`.
-pub(super) fn put_out(table: &mut Table, flag: &str, out: &str) -> Result<(), CliError> {
-    let mut put = |key: &str, value: &str| insert(table, key, Value::String(value.to_owned()));
-    let Some(address) = out.strip_prefix("az://") else {
-        put("sink.kind", "local");
-        put("sink.local.path", out);
-        return Ok(());
+/// What `--test` sets, where nobody has set anything else.
+fn test_preset(lite: bool) -> Table {
+    let mut table = Table::new();
+    let query = match lite {
+        true => "queries/sft_test_100_lite.kql",
+        false => "queries/sft_test_100_with_trajectory.kql",
     };
-    let mut parts = address.splitn(3, '/');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(account), Some(container), prefix)
-            if !account.is_empty() && !container.is_empty() =>
-        {
-            put("sink.kind", "azure_blob");
-            put("sink.azure_blob.account", account);
-            put("sink.azure_blob.container", container);
-            put("sink.azure_blob.prefix", prefix.unwrap_or_default());
-            Ok(())
+    let query = Value::String(query.to_owned());
+    insert(&mut table, "source.kusto.query", query);
+    for (split, targets) in TEST_TARGETS {
+        for (bucket, target) in targets {
+            let key = format!("selection.targets.{split}.{bucket}");
+            insert(&mut table, &key, Value::Integer(target));
         }
-        _ => Err(CliError::usage(
-            format!("{flag} {out} names no container"),
-            "write it as az://ACCOUNT/CONTAINER/PREFIX",
-        )),
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, settings::Source};
+
+    /// The query of `export --test` with more settings.
+    fn query(file: Option<&str>, set: &[&str], lite: bool) -> String {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("c.toml");
+        std::fs::write(&path, file.unwrap_or_default()).expect("writable");
+        let cluster = "source.kusto.cluster=https://c.kusto.windows.net".to_owned();
+        let args = ExportArgs {
+            config: Some(path),
+            test: true,
+            lite,
+            set: (set.iter().map(|pair| (*pair).to_owned()))
+                .chain([cluster])
+                .collect(),
+            ..ExportArgs::default()
+        };
+        let layers = args.layers().expect("layers");
+        match config::validate(&layers, &[]).expect("settings").source {
+            Source::Kusto(kusto) => kusto.query.path.display().to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_own_query_beats_test_and_a_listed_default_does_not() {
+        let full = "queries/sft_candidates_hash_chunked.kql";
+        let (test, lite) = (
+            "queries/sft_test_100_with_trajectory.kql",
+            "queries/sft_test_100_lite.kql",
+        );
+        let own = format!("[source.kusto]\nquery = '{lite}'\n");
+        let listed = format!("[source.kusto]\nquery = '{full}'\n");
+        let set = format!("source.kusto.query={full}");
+        assert_eq!(query(None, &[], false), test);
+        assert_eq!(query(None, &[], true), lite);
+        assert_eq!(query(Some(&own), &[], false), lite);
+        assert_eq!(query(Some(&listed), &[], false), test);
+        assert_eq!(query(Some(&listed), &[&set], false), full);
     }
 }

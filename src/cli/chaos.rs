@@ -24,9 +24,9 @@ pub fn spare(args: &ExportArgs, settings: &Settings) -> Result<(), CliError> {
         _ => None,
     };
     match cluster.or(account) {
-        Some(real) if !args.i_know => Err(CliError::usage(
+        Some(real) if !(args.allow_real_services || args.i_know) => Err(CliError::usage(
             format!("--chaos would make requests to {real} fail on purpose"),
-            "try it with an emulator, files or a folder; or say --i-know",
+            "try it with an emulator, files or a folder; or add --allow-real-services",
         )),
         _ => Ok(()),
     }
@@ -156,10 +156,10 @@ mod with {
         let Settings {
             seed,
             faults,
-            passages,
+            max_hits,
             kinds,
             ..
         } = settings;
-        FaultPlan::draw(*seed, *faults, *passages, &sites, kinds)
+        FaultPlan::draw(*seed, *faults, *max_hits, &sites, kinds)
     }
 }

@@ -75,6 +75,7 @@ impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {
             ConfigError::Unreadable { .. } => "check the path given with --config",
+            ConfigError::Address(wrong) => wrong.hint,
             ConfigError::UnknownKey { .. } => {
                 "correct the key; README.md lists them all, and `gleaner export --help` the flags"
             }
@@ -233,7 +234,7 @@ pub fn sink_error(message: String, error: &SinkError) -> CliError {
         SinkError::Remote { hint, .. } => CliError::failure(message, *hint),
         SinkError::Timeout { .. } => CliError::failure(
             message,
-            "see what holds it up, or raise workers.patience; then run the same command again: it goes on where it stopped",
+            "see what holds it up, or raise workers.stall_timeout; then run the same command again: it goes on where it stopped",
         ),
         SinkError::Io { .. } | SinkError::Job(_) => CliError::failure(
             message,

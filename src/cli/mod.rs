@@ -2,7 +2,7 @@
 //!
 //! Standard output carries the result, standard error progress, logs and errors.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -60,7 +60,19 @@ fn start_logging() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(has_colors(&std::io::stderr()))
         .init();
+}
+
+/// Whether escape sequences mean something there.
+fn has_colors(stream: &impl IsTerminal) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !is_dumb() && !is_set("NO_COLOR")
+}
+
+/// Whether the terminal understands no escape sequences.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Prints a result. A reader that has gone away is no error of ours.

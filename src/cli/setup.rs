@@ -3,20 +3,17 @@
 use super::args::ExportArgs;
 use super::exit::CliError;
 use crate::config;
-use crate::config::settings::{Settings, Source};
+use crate::config::settings::Settings;
 
 /// The settings that the arguments mean.
 ///
 /// # Errors
 /// If they do not fit together.
 pub fn settings(args: &ExportArgs) -> Result<Settings, CliError> {
-    let mut settings = config::validate(&args.layers()?, &args.split)?;
-    settings.chunks.allow_missing = args.allow_missing_chunks.unwrap_or(0);
-    if settings.chunks.allow_missing > 0 && matches!(settings.source, Source::Files(_)) {
-        return Err(CliError::usage(
-            "--allow-missing-chunks does not go with files: every piece of a file is needed",
-            "leave it out, or leave the damaged file out of --input",
-        ));
+    if args.i_know {
+        tracing::warn!(
+            "--i-know is now --allow-real-services; the old name is read for one more release"
+        );
     }
-    Ok(settings)
+    Ok(config::validate(&args.layers()?, &args.split)?)
 }

@@ -1,18 +1,16 @@
 //! `gleaner verify`.
 
-use std::path::PathBuf;
-
 use bytesize::ByteSize;
 
 use super::args::VerifyArgs;
 use toml::{Table, Value};
 
-use super::args::put_out;
 use super::exit::{CliError, Exit, sink_error};
 use super::report::new_table;
 use super::{print, print_json};
+use crate::config::address::{Address, BlobAddress};
 use crate::config::settings::SinkTarget;
-use crate::config::{self, Layers};
+use crate::config::{self, Layers, insert, insert_blob};
 use crate::domain::stratum::Selection;
 use crate::sink::azure_blob::BlobDataset;
 use crate::sink::reader::{DatasetReader, LocalDataset};
@@ -23,11 +21,14 @@ use crate::verify::{self, VerifyError, VerifyReport};
 /// # Errors
 /// If it cannot be checked at all.
 pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
-    let dataset: Box<dyn DatasetReader> = match args.dataset.strip_prefix("az://") {
-        None => Box::new(LocalDataset::new(PathBuf::from(&args.dataset))),
-        Some(_) => Box::new(blob_dataset(args)?),
+    let selection = selection(args)?;
+    let address = Address::parse(&args.dataset)
+        .map_err(|wrong| CliError::usage(wrong.to_string(), wrong.hint))?;
+    let dataset: Box<dyn DatasetReader> = match address {
+        Address::Folder(folder) => Box::new(LocalDataset::new(folder)),
+        Address::Blob(address) => Box::new(blob_dataset(args, address)?),
     };
-    let report = verify::verify(&*dataset, selection(args)?, args.quick).map_err(cannot)?;
+    let report = verify::verify(&*dataset, selection, args.quick).map_err(cannot)?;
     if args.json {
         let mut value = serde_json::json!(report);
         value["good"] = serde_json::json!(report.is_good());
@@ -42,50 +43,52 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
     })
 }
 
-/// A selection to hold the records against, if one is told.
-fn selection(args: &VerifyArgs) -> Result<Option<Selection>, CliError> {
-    // How to reach a dataset says nothing about what should be in it.
-    let is_told = |pair: &String| !pair.trim_start().starts_with("sink.");
-    if args.config.is_none() && !args.set.iter().any(is_told) {
-        return Ok(None);
+/// What is set, with or without the environment. A dataset needs no source.
+fn layers(args: &VerifyArgs, with_environment: bool) -> Result<Layers, CliError> {
+    let mut layers = Layers::default();
+    if let Some(path) = &args.config {
+        layers = layers.file(path)?;
     }
-    Ok(Some(config::validate(&layers(args)?, &[])?.selection))
+    if with_environment {
+        layers = layers.env(std::env::vars())?;
+    }
+    let mut no_source = Table::new();
+    insert(
+        &mut no_source,
+        "source.kind",
+        Value::String("synthetic".to_owned()),
+    );
+    let layers = layers.set(&args.set)?;
+    Ok(layers.table("verify", no_source)?)
 }
 
-fn layers(args: &VerifyArgs) -> Result<Layers, CliError> {
-    let layers = args
-        .config
-        .iter()
-        .try_fold(Layers::default(), |l, path| l.file(path))?;
-    Ok(layers.set(&args.set)?)
+/// A selection to hold the records against, if one is told: how to reach a dataset says nothing
+/// about what should be in it.
+fn selection(args: &VerifyArgs) -> Result<Option<Selection>, CliError> {
+    let layers = layers(args, false)?;
+    if layers.merged()?.selection.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(config::validate(&layers, &[])?.selection))
 }
 
 /// A dataset in a container: the address says which, the configuration how to log in.
-fn blob_dataset(args: &VerifyArgs) -> Result<BlobDataset, CliError> {
-    let address = args.dataset.trim_end_matches('/');
-    let (out, dataset) = address.rsplit_once('/').unwrap_or((address, ""));
+fn blob_dataset(args: &VerifyArgs, address: BlobAddress) -> Result<BlobDataset, CliError> {
+    let no_dataset = || {
+        CliError::usage(
+            "the address is that of a container and names no dataset in it",
+            "write it as az://ACCOUNT/CONTAINER/PREFIX/DATASET",
+        )
+    };
+    let (place, dataset) = address.split_dataset().ok_or_else(no_dataset)?;
     let mut table = Table::new();
-    put_out(&mut table, "the dataset", out)?;
-    let source = [("kind".to_owned(), Value::String("synthetic".to_owned()))];
-    table.insert(
-        "source".to_owned(),
-        Value::Table(source.into_iter().collect()),
-    );
-    let layers = args
-        .config
-        .iter()
-        .try_fold(Layers::default(), |l, path| l.file(path))?
-        .env(std::env::vars())?
-        .set(&args.set)?
-        .table("the dataset's address", table)?;
+    insert_blob(&mut table, place);
+    let layers = layers(args, true)?.table("the dataset's address", table)?;
     match config::validate(&layers, &[])?.sink.target {
         SinkTarget::AzureBlob(blob) => {
-            BlobDataset::new(&blob, dataset).map_err(|error| sink_error(error.to_string(), &error))
+            BlobDataset::new(&blob, &dataset).map_err(|error| sink_error(error.to_string(), &error))
         }
-        SinkTarget::Local(_) | SinkTarget::Own(_) => Err(CliError::usage(
-            format!("{} names no dataset in a container", args.dataset),
-            "write it as az://ACCOUNT/CONTAINER/PREFIX/DATASET",
-        )),
+        SinkTarget::Local(_) | SinkTarget::Own(_) => Err(no_dataset()),
     }
 }
 

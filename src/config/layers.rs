@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::ConfigError;
 use super::raw;
+use super::renamed::{self, find, take};
 
 /// Environment variables that are keys: `GLEANER__SELECTION__SEED`.
 const PREFIX: &str = "GLEANER__";
@@ -19,6 +20,8 @@ const PREFIX: &str = "GLEANER__";
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
     layers: Vec<Layer>,
+    /// Stronger than the defaults and weaker than what anybody has set: what `--test` means.
+    preset: Table,
 }
 
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ struct Layer {
     /// As an error names it.
     name: String,
     table: Table,
+    /// Whether it is a file's: those name keys that nobody meant to change.
+    is_file: bool,
 }
 
 impl Provider for Layer {
@@ -48,7 +53,12 @@ impl Layers {
             path: path.to_owned(),
             error,
         })?;
-        self.text(&path.display().to_string(), &text)
+        let before = self.layers.len();
+        let mut layers = self.text(&path.display().to_string(), &text)?;
+        for layer in layers.layers.iter_mut().skip(before) {
+            layer.is_file = true;
+        }
+        Ok(layers)
     }
 
     /// Adds a configuration text.
@@ -75,15 +85,12 @@ impl Layers {
             .filter(|(name, _)| name.starts_with(PREFIX))
             .collect();
         ours.sort();
-        let mut merged = Self::default();
-        for (name, value) in ours {
-            let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-            merged = merged.key(&format!("environment variable {name}"), &key, &value)?;
-        }
         // One layer: two forms of a window in the environment are as wrong as in a file.
         let mut table = Table::new();
-        for layer in &merged.layers {
-            merge(&mut table, &layer.table);
+        for (name, value) in ours {
+            let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+            let variable = format!("environment variable {name}");
+            merge(&mut table, &one_key(&variable, &key, &value)?);
         }
         self.table("the environment", table)
     }
@@ -98,31 +105,21 @@ impl Layers {
             let (key, value) = pair
                 .split_once('=')
                 .ok_or_else(|| ConfigError::NoPair(pair.clone()))?;
-            let one = Self::default().key(&format!("--set {pair}"), key.trim(), value)?;
-            for layer in &one.layers {
-                merge(&mut table, &layer.table);
-            }
+            let one = one_key(&format!("--set {pair}"), key.trim(), value)?;
+            merge(&mut table, &one);
         }
         self.table("--set", table)
-    }
-
-    fn key(self, name: &str, key: &str, value: &str) -> Result<Self, ConfigError> {
-        let mut table = Table::new();
-        insert(&mut table, key, scalar(name, value)?);
-        self.table(name, table)
     }
 
     /// Adds a table and checks it.
     ///
     /// # Errors
     /// If it has a key that is not known, or both forms of a window.
-    pub fn table(mut self, name: &str, mut table: Table) -> Result<Self, ConfigError> {
-        datetimes_to_text(&mut table);
-        let layer = Layer {
-            name: name.to_owned(),
-            table,
-        };
-        extract(&Figment::from(&layer))?;
+    pub fn table(mut self, name: &str, table: Table) -> Result<Self, ConfigError> {
+        let (layer, warnings) = checked(name, table)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         let (last, between) = window_forms(&layer.table);
         if last && between {
             return Err(ConfigError::TwoWindows(layer.name));
@@ -134,6 +131,34 @@ impl Layers {
             self.layers.push(layer);
         }
         Ok(self)
+    }
+
+    /// Sets values that everything else beats but the defaults. A value in a file that is the
+    /// default does not: files often list every key.
+    #[must_use]
+    pub fn preset(mut self, preset: Table) -> Self {
+        self.preset = preset;
+        self
+    }
+
+    /// The defaults with the preset above, and these layers without what files say that is the
+    /// default anyway where the preset says something else.
+    pub(super) fn over(&self, defaults: Table) -> Result<(Self, Self), ConfigError> {
+        let mut above = self.clone();
+        let files = above.layers.iter_mut().filter(|layer| layer.is_file);
+        for layer in files {
+            for key in leaves(&self.preset, "") {
+                if find(&layer.table, &key)
+                    .is_some_and(|value| Some(value) == find(&defaults, &key))
+                {
+                    take(&mut layer.table, &key);
+                }
+            }
+        }
+        let below = Self::default()
+            .table("defaults", defaults)?
+            .table("--test", self.preset.clone())?;
+        Ok((below, above))
     }
 
     /// Puts stronger layers above these.
@@ -148,6 +173,29 @@ impl Layers {
     pub fn merged(&self) -> Result<raw::Config, ConfigError> {
         extract(&self.layers.iter().fold(Figment::new(), Figment::merge))
     }
+}
+
+/// A table as a layer, with the warnings about old names in it.
+fn checked(name: &str, mut table: Table) -> Result<(Layer, Vec<String>), ConfigError> {
+    datetimes_to_text(&mut table);
+    let warnings = renamed::rename(name, &mut table)?;
+    let layer = Layer {
+        name: name.to_owned(),
+        table,
+        is_file: false,
+    };
+    extract(&Figment::from(&layer))?;
+    Ok((layer, warnings))
+}
+
+/// A table with one key, checked by itself so that an error names where it was written; as it was
+/// written, because an old and a new name of one key must not both be in the layer that it becomes
+/// part of.
+fn one_key(name: &str, key: &str, value: &str) -> Result<Table, ConfigError> {
+    let mut table = Table::new();
+    insert(&mut table, key, scalar(name, value)?);
+    checked(name, table.clone())?;
+    Ok(table)
 }
 
 fn extract(figment: &Figment) -> Result<raw::Config, ConfigError> {
@@ -217,6 +265,15 @@ pub(crate) fn insert(table: &mut Table, key: &str, value: Value) {
             }
         }
     }
+}
+
+/// The dotted keys of all values.
+fn leaves(table: &Table, path: &str) -> Vec<String> {
+    let of_key = |(key, value): (&String, &Value)| match value {
+        Value::Table(inner) => leaves(inner, &format!("{path}{key}.")),
+        _ => vec![format!("{path}{key}")],
+    };
+    table.iter().flat_map(of_key).collect()
 }
 
 fn merge(into: &mut Table, from: &Table) {

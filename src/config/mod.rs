@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+pub mod address;
 mod fingerprint;
 mod layers;
 pub mod name;
 pub mod queries;
 mod raw;
+mod renamed;
 pub mod settings;
 mod validate;
 
@@ -16,6 +18,8 @@ pub use fingerprint::{described, diff, fingerprint};
 pub use layers::Layers;
 pub(crate) use layers::insert;
 pub use validate::validate;
+
+use address::{Address, BlobAddress, WrongAddress};
 
 use crate::domain::stratum::SelectionError;
 
@@ -79,7 +83,38 @@ pub enum ConfigError {
         /// What is wrong, and what would be right.
         reason: String,
     },
+    /// An address of a dataset that is none.
+    #[error(transparent)]
+    Address(#[from] WrongAddress),
     /// The selection does not make sense.
     #[error(transparent)]
     Selection(#[from] SelectionError),
+}
+
+/// Sets the keys of the sink that an address means.
+///
+/// # Errors
+/// If it is none.
+pub(crate) fn insert_sink(table: &mut toml::Table, text: &str) -> Result<(), WrongAddress> {
+    match Address::parse(text)? {
+        Address::Folder(_) => {
+            insert(table, "sink.kind", "local".into());
+            insert(table, "sink.local.path", text.into());
+        }
+        Address::Blob(blob) => insert_blob(table, blob),
+    }
+    Ok(())
+}
+
+/// Sets the keys of the sink that a place in a container means. An address without a host leaves the
+/// service to the configuration.
+pub(crate) fn insert_blob(table: &mut toml::Table, blob: BlobAddress) {
+    let mut put = |key: &str, value: String| insert(table, key, value.into());
+    put("sink.kind", "azure_blob".to_owned());
+    put("sink.azure_blob.account", blob.account);
+    put("sink.azure_blob.container", blob.container);
+    put("sink.azure_blob.prefix", blob.prefix);
+    if let Some(endpoint) = blob.endpoint {
+        put("sink.azure_blob.endpoint", endpoint);
+    }
 }

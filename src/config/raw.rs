@@ -147,6 +147,7 @@ tables! {
     Chunks {
         count: Number<u32>,
         max_attempts: Number<u32>,
+        allow_missing: Number<u32>,
     }
     /// `[selection]`
     Selection {
@@ -191,7 +192,7 @@ tables! {
         block: Text,
         checksum: Text,
         timeout: Text,
-        patience: Text,
+        retry_timeout: Text,
     }
     /// `[workers]`
     Workers {
@@ -200,13 +201,13 @@ tables! {
         uploaders: Number<usize>,
         restarts: Number<usize>,
         restart_window: Text,
-        patience: Text,
+        stall_timeout: Text,
     }
     /// `[chaos]`
     Chaos {
         seed: Number<u64>,
         faults: Number<usize>,
-        passages: Number<u64>,
+        max_hits: Number<u64>,
         stages: Vec<Text>,
         kinds: Vec<Text>,
         plan: Text,

@@ -198,7 +198,7 @@ pub struct AzureBlob {
     /// What one request may take, sending its block included.
     pub timeout: Duration,
     /// How long an outage may last before the run gives up.
-    pub patience: Duration,
+    pub retry_timeout: Duration,
 }
 
 /// How to log in to Azure Blob Storage.
@@ -252,8 +252,8 @@ pub struct Workers {
     pub restarts: usize,
     /// The window.
     pub restart_window: Duration,
-    /// How long a worker may be busy without a sign of progress before it is taken for dead.
-    pub patience: Duration,
+    /// How long a worker may be busy without progress before it is replaced.
+    pub stall_timeout: Duration,
 }
 
 /// `[chaos]`
@@ -263,8 +263,8 @@ pub struct Chaos {
     pub seed: u64,
     /// How many are drawn.
     pub faults: usize,
-    /// Each strikes at one of the first so many passages of its site.
-    pub passages: u64,
+    /// Each strikes at one of the first so many hits of its site.
+    pub max_hits: u64,
     /// Where; empty: everywhere.
     pub stages: Vec<Stage>,
     /// What; empty: everything.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::{SpanRelativeTo, Timestamp};
 
+use super::address::Address;
 use super::queries::QueryFile;
 use super::raw::{self, Number, Text};
 use super::settings::{
@@ -35,9 +36,13 @@ const LARGEST_RECORD: u64 = u32::MAX as u64;
 /// # Errors
 /// Names the key, the value, and what would be right.
 pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigError> {
-    let defaults = Layers::default().text("defaults", DEFAULTS)?;
+    let defaults = DEFAULTS.parse().map_err(|error| ConfigError::Toml {
+        path: PathBuf::from("defaults"),
+        error: format!("{error}"),
+    })?;
+    let (defaults, layers) = layers.over(defaults)?;
     let written = layers.merged()?;
-    let config = defaults.below(layers).merged()?;
+    let config = defaults.below(&layers).merged()?;
     let default_targets = defaults.merged()?.selection.and_then(|s| s.targets);
     let source_table = config.source.unwrap_or_default();
     let ignore_ids = texts(source_table.ignore_ids.clone());
@@ -64,7 +69,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         chunks: Chunks {
             count: at_least_one("chunks.count", chunks.count)?,
             max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,
-            allow_missing: 0,
+            allow_missing: allow_missing(chunks.allow_missing, &source)?,
         },
         selection,
         cut,
@@ -75,7 +80,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
             uploaders: workers_of("workers.uploaders", workers.uploaders)?,
             restarts: workers.restarts.map_or(0, |Number(n)| n),
             restart_window: duration("workers.restart_window", &text(workers.restart_window))?,
-            patience: patience(workers.patience)?,
+            stall_timeout: stall_timeout(workers.stall_timeout)?,
         },
         limits: Limits {
             in_flight: bytes("limits.in_flight", limits.in_flight)?,
@@ -95,7 +100,7 @@ fn chaos(chaos: raw::Chaos) -> Result<Chaos, ConfigError> {
     Ok(Chaos {
         seed: chaos.seed.map_or(0, |Number(n)| n),
         faults: chaos.faults.map_or(0, |Number(n)| n),
-        passages: chaos.passages.map_or(1, |Number(n)| n),
+        max_hits: chaos.max_hits.map_or(1, |Number(n)| n),
         stages: each("chaos.stages", chaos.stages)
             .map(|(key, value)| choice(key, Some(Text(value)), &stages))
             .collect::<Result<_, _>>()?,
@@ -172,13 +177,27 @@ fn workers_of(
 }
 
 /// Pulses are looked at four times in it.
-fn patience(value: Option<Text>) -> Result<Duration, ConfigError> {
+fn stall_timeout(value: Option<Text>) -> Result<Duration, ConfigError> {
     let value = text(value);
-    let patience = duration("workers.patience", &value)?;
-    if patience < Duration::from_secs(1) {
-        return Err(bad("workers.patience", value, "it must be at least 1 s"));
+    let timeout = duration("workers.stall_timeout", &value)?;
+    if timeout < Duration::from_secs(1) {
+        return Err(bad(
+            "workers.stall_timeout",
+            value,
+            "it must be at least 1 s",
+        ));
     }
-    Ok(patience)
+    Ok(timeout)
+}
+
+/// Every piece of a file is needed; only hash chunks can be missing.
+fn allow_missing(value: Option<Number<u32>>, source: &Source) -> Result<u32, ConfigError> {
+    let value = value.map_or(0, |Number(n)| n);
+    if value > 0 && matches!(source, Source::Files(_)) {
+        let reason = "it does not go with files: every piece of a file is needed; leave it out, or leave the damaged file out of the input";
+        return Err(bad("chunks.allow_missing", value, reason));
+    }
+    Ok(value)
 }
 
 fn percent(value: Option<Number<f64>>) -> Result<f64, ConfigError> {
@@ -374,7 +393,15 @@ fn sink(sink: raw::Sink) -> Result<Sink, ConfigError> {
         &[("local", true), ("azure_blob", false)],
     )?;
     let target = if local {
-        SinkTarget::Local(PathBuf::from(text(sink.local.unwrap_or_default().path)))
+        let path = text(sink.local.unwrap_or_default().path);
+        match Address::parse(&path)? {
+            Address::Folder(folder) => SinkTarget::Local(folder),
+            Address::Blob(_) => {
+                let reason =
+                    "it must be a folder; for a container set sink.azure_blob, or use --out";
+                return Err(bad("sink.local.path", path, reason));
+            }
+        }
     } else {
         SinkTarget::AzureBlob(azure_blob(sink.azure_blob.unwrap_or_default())?)
     };
@@ -420,7 +447,9 @@ fn azure_blob(blob: raw::AzureBlob) -> Result<AzureBlob, ConfigError> {
     if !prefix.is_empty() && prefix.split('/').any(odd) {
         let reason =
             "its parts between '/' must not be empty, end with a dot or have ? # \\ in them";
-        return Err(bad("sink.azure_blob.prefix", prefix, reason));
+        // What stands behind a ? may be a signature.
+        let shown = prefix.split(['?', '#']).next().unwrap_or_default();
+        return Err(bad("sink.azure_blob.prefix", shown, reason));
     }
     let block = bytes("sink.azure_blob.block", blob.block)?;
     if !BLOCK_BYTES.contains(&block) {
@@ -437,7 +466,7 @@ fn azure_blob(blob: raw::AzureBlob) -> Result<AzureBlob, ConfigError> {
         block: block as usize,
         checksum: choice("sink.azure_blob.checksum", blob.checksum, &checksums)?,
         timeout: duration("sink.azure_blob.timeout", &text(blob.timeout))?,
-        patience: duration("sink.azure_blob.patience", &text(blob.patience))?,
+        retry_timeout: duration("sink.azure_blob.retry_timeout", &text(blob.retry_timeout))?,
     })
 }
 

@@ -135,10 +135,13 @@ impl PipelineBuilder {
             .set("source.files.paths", Value::Array(paths.collect()))
     }
 
-    /// Writes datasets into a folder.
-    pub fn out(self, folder: &str) -> Self {
-        self.set("sink.kind", "local")
-            .set("sink.local.path", folder)
+    /// Writes datasets into a folder, or below an address of Azure Blob Storage in the forms of
+    /// [`crate::config::address`].
+    pub fn out(mut self, address: &str) -> Self {
+        if let Err(wrong) = config::insert_sink(&mut self.table, address) {
+            self.error = self.error.or(Some(wrong.into()));
+        }
+        self
     }
 
     /// The files' format.
@@ -155,6 +158,12 @@ impl PipelineBuilder {
     /// Hash chunks, or pieces of files.
     pub fn chunks(self, count: u32) -> Self {
         self.set("chunks.count", i64::from(count))
+    }
+
+    /// Publishes although up to so many hash chunks are missing; not for files. The manifest names
+    /// them.
+    pub fn allow_missing_chunks(self, count: u32) -> Self {
+        self.set("chunks.allow_missing", i64::from(count))
     }
 
     /// Chunks fetched at once.
@@ -443,7 +452,7 @@ impl Pipeline {
         let run = async move {
             let Some(parts) = parts else { return };
             let (pool, sink) = (Arc::clone(&parts.pool), Arc::clone(&parts.sink));
-            let own = parts.settings.workers.patience;
+            let own = parts.settings.workers.stall_timeout;
             let mut result = tokio::select! {
                 biased;
                 result = run_under(parts, &run_control, std::future::pending()) => result,

@@ -319,7 +319,7 @@ async fn begin(parts: &RunParts) -> Result<(Option<Survey>, Claim), RunError> {
 
 /// The sink, outside of the actors.
 fn patient(parts: &RunParts) -> SinkWithTimeout<'_> {
-    SinkWithTimeout::new(&*parts.sink, parts.settings.workers.patience)
+    SinkWithTimeout::new(&*parts.sink, parts.settings.workers.stall_timeout)
 }
 
 /// After publishing: the claim goes back.
@@ -514,7 +514,7 @@ impl Harvesting<'_> {
             samplers: samplers.collect(),
             write,
             restarts: (settings.workers.restarts, settings.workers.restart_window),
-            stall_timeout: settings.workers.patience,
+            stall_timeout: settings.workers.stall_timeout,
             max_record: settings.limits.max_record,
             telemetry: Arc::clone(&parts.telemetry),
             fetch: Arc::new(FetchParts {
@@ -585,8 +585,11 @@ fn statistics(harvest: &RunOutput, now: &Snapshot, elapsed: Duration) -> BTreeMa
         ("attempts_failed".to_owned(), json!(now.chunks_failed)),
         ("throttled".to_owned(), json!(now.events["throttles"])),
         ("events".to_owned(), json!(now.events)),
-        ("paused".to_owned(), json!(now.paused_times)),
-        ("in_flight_most".to_owned(), json!(now.in_flight_most)),
+        (
+            "backpressure_waits".to_owned(),
+            json!(now.backpressure_waits),
+        ),
+        ("in_flight_peak".to_owned(), json!(now.in_flight_peak)),
     ])
 }
 

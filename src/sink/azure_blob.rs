@@ -94,7 +94,7 @@ impl AzureBlob {
             container,
             block_bytes: settings.block,
             checksum: settings.checksum,
-            operation_timeout: 2 * (settings.timeout + settings.patience) + MARGIN,
+            operation_timeout: 2 * (settings.timeout + settings.retry_timeout) + MARGIN,
             found: Mutex::default(),
         })
     }

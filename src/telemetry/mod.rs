@@ -363,9 +363,9 @@ impl Counters {
             chunks_replayed: self.chunks_replayed.get(),
             chunks_failed: self.chunks_failed.get(),
             in_flight: self.in_flight.get(),
-            in_flight_most: self.in_flight.most(),
+            in_flight_peak: self.in_flight.most(),
             paused: self.paused.get(),
-            paused_times: self.paused.times(),
+            backpressure_waits: self.paused.times(),
             events: self.events.counts(),
             rows: self.rows.get(),
             bytes: self.bytes.get(),
@@ -403,11 +403,11 @@ pub struct Snapshot {
     /// Payload on its way between actors, in bytes.
     pub in_flight: u64,
     /// The most that it has been.
-    pub in_flight_most: u64,
+    pub in_flight_peak: u64,
     /// Fetchers that are made to wait because too much is on its way.
     pub paused: u64,
     /// How often one was.
-    pub paused_times: u64,
+    pub backpressure_waits: u64,
     /// How often what did not go as planned, by name.
     pub events: BTreeMap<&'static str, u64>,
     /// Rows read.

@@ -93,8 +93,8 @@ pub struct QueueView {
 pub struct InFlight {
     /// At this moment.
     pub now: u64,
-    /// The most so far.
-    pub most: u64,
+    /// The largest so far.
+    pub peak: u64,
     /// The most that is allowed.
     pub budget: u64,
 }
@@ -202,7 +202,7 @@ impl Counters {
             queues,
             in_flight: InFlight {
                 now: now.in_flight,
-                most: now.in_flight_most,
+                peak: now.in_flight_peak,
                 budget: self.budget.get(),
             },
             totals: Totals {

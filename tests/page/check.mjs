@@ -272,7 +272,7 @@ function manyChunks(view) {
 /** A view of which nothing is there, and one that says nothing. */
 const EMPTY = {
   version: '', run: { id: '', dataset: 'nothing yet', location: '', fingerprint: '', started_at: '' }, state: 'failed', error: null, phase: 'starting', elapsed_ms: 0, eta_ms: null,
-  chunks: [], actors: [], queues: [], in_flight: { now: 0, most: 0, budget: 0 }, totals: { rows: 0, bytes: 0, chunks_done: 0 }, strata: [], events: {}, recent: [],
+  chunks: [], actors: [], queues: [], in_flight: { now: 0, peak: 0, budget: 0 }, totals: { rows: 0, bytes: 0, chunks_done: 0 }, strata: [], events: {}, recent: [],
   invalid: {}, warnings: {}, timeline: [], provenance: null,
 };
 

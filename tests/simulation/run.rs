@@ -27,7 +27,7 @@ use crate::source::{Memory, SimSource, struck};
 use crate::support::{Dataset, assert_same_records};
 use crate::world::World;
 
-/// `workers.patience` of all runs: the time of a lease.
+/// `workers.stall_timeout` of all runs: the time of a lease.
 const LEASE: Duration = Duration::from_secs(600);
 
 /// After the last fault a run has so many times a lease.

@@ -20,6 +20,7 @@ use super::SHA256;
 use super::failure::{Meaning, meaning};
 use super::retry_policy::{DeadlineRetryPolicy, WholeAnswers};
 use crate::azure;
+use crate::config::address::display;
 use crate::config::settings::{AzureBlob, BlobCredential};
 
 /// Where a shared access signature comes from, if no file is named.
@@ -97,12 +98,11 @@ impl Container {
             "" => String::new(),
             prefix => format!("{prefix}/"),
         };
-        let location = format!("az://{}/{}/{prefix}", settings.account, settings.container);
         Ok(Self {
-            location: location.trim_end_matches('/').to_owned(),
+            location: location(settings),
             prefix,
-            patient: client(settings.patience)?,
-            probe: client(settings.patience.min(PROBE_TIMEOUT))?,
+            patient: client(settings.retry_timeout)?,
+            probe: client(settings.retry_timeout.min(PROBE_TIMEOUT))?,
         })
     }
 
@@ -183,6 +183,18 @@ impl Container {
     pub fn probe(&self, dataset: &str, path: &str) -> azure_storage_blob::BlobClient {
         self.probe.blob_client(&self.name(dataset, path))
     }
+}
+
+/// Where datasets are, for a person and for `gleaner verify`.
+fn location(settings: &AzureBlob) -> String {
+    let AzureBlob {
+        account,
+        container,
+        prefix,
+        endpoint,
+        ..
+    } = settings;
+    display(account, container, prefix, endpoint)
 }
 
 /// The address of the service, without any query.

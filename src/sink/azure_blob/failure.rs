@@ -89,7 +89,7 @@ fn hint(error: &azure_core::Error) -> &'static str {
             "give a slow line smaller blocks (sink.azure_blob.block) or more time (sink.azure_blob.timeout); then run the same command again"
         }
         _ => {
-            "run the same command again: it goes on where it stopped (sink.azure_blob.patience says how long an outage may last)"
+            "run the same command again: it goes on where it stopped (sink.azure_blob.retry_timeout says how long an outage may last)"
         }
     }
 }

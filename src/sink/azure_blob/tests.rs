@@ -26,7 +26,7 @@ fn settings(container: &str, folder: &tempfile::TempDir) -> Settings {
         block: 64 << 10,
         checksum: Checksum::Md5,
         timeout: Duration::from_secs(60),
-        patience: Duration::from_secs(60),
+        retry_timeout: Duration::from_secs(60),
     }
 }
 

@@ -73,7 +73,7 @@ fn what_is_wrong_is_told_before_anything_is_fetched() {
             "--set",
             "source.kusto.credential=none",
             "--set",
-            "sink.azure_blob.patience=1s",
+            "sink.azure_blob.retry_timeout=1s",
         ];
         let run = blob.export(&more);
         let reported = run.expect(1);
@@ -172,8 +172,7 @@ fn no_signature_is_told_however_a_run_fails() {
                 times: ALWAYS,
                 fault,
             }));
-            let impatient =
-                "--set sink.azure_blob.patience=300ms --set sink.azure_blob.timeout=300ms --test";
+            let impatient = "--set sink.azure_blob.retry_timeout=300ms --set sink.azure_blob.timeout=300ms --test";
             let impatient: Vec<&str> = impatient.split(' ').collect();
             let run = traced(blob.export_command(&impatient));
             run.expect(1);
@@ -450,7 +449,12 @@ fn every_login_works_over_https_and_its_secrets_are_not_told() {
             .map(|(name, value)| (*name, if *name == secret { "/nowhere" } else { value }))
             .collect();
         let refused = with(
-            blob.export_command(&["--set", &credential, "--set", "sink.azure_blob.patience=1s"]),
+            blob.export_command(&[
+                "--set",
+                &credential,
+                "--set",
+                "sink.azure_blob.retry_timeout=1s",
+            ]),
             &wrong,
         );
         assert!(

@@ -111,7 +111,7 @@ fn what_does_not_pass_ends_a_run_that_goes_on_later() {
             On::Block,
             Fault::Reset(0),
             "cannot write a block of az://devstoreaccount1/it-down/",
-            "sink.azure_blob.patience",
+            "sink.azure_blob.retry_timeout",
         ),
         (
             "hanging",
@@ -125,7 +125,7 @@ fn what_does_not_pass_ends_a_run_that_goes_on_later() {
         let sandbox = Sandbox::new();
         let blob = Blob::new(&sandbox, proxy.endpoint(), name);
         proxy.fail(Some(plan(on, 1, ALWAYS, fault)));
-        let impatient = "--set sink.azure_blob.patience=1s --set sink.azure_blob.timeout=1s";
+        let impatient = "--set sink.azure_blob.retry_timeout=1s --set sink.azure_blob.timeout=1s";
         let impatient: Vec<&str> = impatient.split(' ').collect();
         let run = blob.export(&impatient);
         let reported = run.expect(1);

@@ -2,3 +2,4 @@
 
 mod command_line;
 mod live_page;
+mod names_and_addresses;

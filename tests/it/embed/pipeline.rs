@@ -25,7 +25,7 @@ name = 'd'
 source.kind = 'synthetic'
 source.synthetic.conversations = 800
 chunks.count = 12
-workers = { fetchers = 2, patience = '20s' }
+workers = { fetchers = 2, stall_timeout = '20s' }
 [selection.targets]
 train = { short = 20, medium = 10, long = 10 }
 val = { short = 2, medium = 2, long = 2 }
@@ -276,7 +276,7 @@ fn a_run_that_hangs_anywhere_is_cancelled_at_once() {
         paused(async {
             let plan: FaultPlan = format!("{site}:1:hang").parse().expect("a plan");
             let injector = Arc::new(Injector::new(plan));
-            let patient = run_in(folder.path()).set("workers.patience", "30d");
+            let patient = run_in(folder.path()).set("workers.stall_timeout", "30d");
             let run = patient
                 .pool(inline())
                 .faults(Faults::from(Arc::clone(&injector)))
@@ -302,7 +302,7 @@ fn a_run_that_hangs_anywhere_is_cancelled_at_once() {
             );
             assert!(ended - at < Duration::from_secs(1), "{site}");
             let again = run_in(folder.path())
-                .set("workers.patience", "30d")
+                .set("workers.stall_timeout", "30d")
                 .pool(inline());
             let again = again.build().expect("free").spawn_local().join().await;
             assert_eq!(digest(again), expected, "{site}");

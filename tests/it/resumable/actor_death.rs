@@ -147,7 +147,7 @@ impl DatasetSink for Troubled<LocalDir> {
 
 const CONFIG: &str = "
 source.kind = 'synthetic'
-workers = { patience = '1s', fetchers = 1, uploaders = 1 }
+workers = { stall_timeout = '1s', fetchers = 1, uploaders = 1 }
 [selection.targets]
 train = { short = 20, medium = 20, long = 20 }
 val = { short = 2, medium = 2, long = 2 }

@@ -106,7 +106,11 @@ fn real_services_are_spared() {
     let sandbox = Sandbox::new();
     let account = ["--out", "az://account/container/prefix"];
     let refused = sandbox.run(&export(CHAOS, &account));
-    assert!(refused.expect(2).contains("--i-know"), "{}", refused.stderr);
+    assert!(
+        refused.expect(2).contains("--allow-real-services"),
+        "{}",
+        refused.stderr
+    );
     let cluster = [
         "--set",
         "source.kind=kusto",
