@@ -65,9 +65,13 @@ pub struct ExportArgs {
     /// Configuration file (TOML); everything in it is optional
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Read files: a file, a folder or a glob (.jsonl, .jsonl.gz, .jsonl.zst, .parquet); repeatable
+    /// Read files: a file, a folder or a glob (.jsonl, .ndjson, .json, each also with
+    /// .gz or .zst, and .parquet); repeatable
     #[arg(long, value_name = "PATH")]
     pub input: Vec<PathBuf>,
+    /// Refuse input with files that are not read, instead of naming them
+    #[arg(long)]
+    pub strict_input: bool,
     /// Where the dataset's folder is made: a folder, az://ACCOUNT/CONTAINER/PREFIX,
     /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX or
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX [default: out]
@@ -303,6 +307,9 @@ impl ExportArgs {
             let paths = paths.map(Value::String).collect();
             insert(&mut table, "source.kind", Value::String("files".to_owned()));
             insert(&mut table, "source.files.paths", Value::Array(paths));
+        }
+        if self.strict_input {
+            insert(&mut table, "source.strict_input", Value::Boolean(true));
         }
         if let Some(out) = &self.out {
             insert_sink(&mut table, out)

@@ -149,6 +149,14 @@ fn source_error(message: String, error: &SourceError) -> CliError {
             message,
             "get the file again from where it came, then start over with --fresh",
         ),
+        SourceError::Unsupported { hint, .. } => {
+            let hint = hint.clone();
+            CliError::failure(message, hint)
+        }
+        SourceError::SkippedInput { .. } => CliError::usage(
+            message,
+            "name the files to read with --input, move the others away, or leave out --strict-input",
+        ),
         SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
             CliError::failure(message, "give this user the right to read it")
         }

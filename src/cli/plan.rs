@@ -14,7 +14,6 @@ use crate::config::settings::{Settings, Source};
 use crate::pipeline::BuildError;
 use crate::pipeline::setup as parts;
 use crate::pipeline::work_dir::{self, RunState};
-use crate::source::files::{FileKind, kind_of};
 use crate::source::kusto::plan::KustoPlan;
 use crate::source::{ConversationSource, Survey};
 
@@ -72,7 +71,6 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         }
         _ => ("start a new run", fresh),
     };
-    let spooled = spooled_bytes(&survey);
     let plan = json!({
         "dataset": record.dataset,
         "location": sink.location(),
@@ -82,7 +80,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         "source": source.describe(),
         "chunks": survey.chunks.len(),
         "input_bytes": survey.bytes,
-        "spooled_input_bytes": spooled,
+        "spooled_input_bytes": survey.spooled_bytes,
         "window": {"start": record.window_start, "end": record.window_end},
         "seed": settings.selection.seed(),
         "records": settings.selection.total(),
@@ -101,16 +99,6 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         print(&text(&settings, &plan, &survey, counted.as_ref()));
     }
     Ok(Exit::Success)
-}
-
-/// Bytes of input that cannot be read by position, and are kept in sealed chunks.
-fn spooled_bytes(survey: &Survey) -> u64 {
-    let spooled = |path| !matches!(kind_of(path), Some(FileKind::Plain));
-    let inputs = survey
-        .input_fingerprints
-        .iter()
-        .filter(|input| spooled(&input.path));
-    inputs.map(|input| input.bytes).sum()
 }
 
 /// What fetching from a cluster takes.
@@ -177,14 +165,15 @@ fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&Kus
             "nothing is copied: rows are read again where they lie".to_owned()
         }
         (_, Some(bytes)) => format!(
-            "{} of compressed or Parquet input are kept decoded in sealed chunks until published (limit {})",
+            "{} of input (compressed, arrays, Parquet) are kept decoded in sealed chunks until published (limit {})",
             size(bytes),
             size(settings.limits.spool)
         ),
     };
+    let skipped = skipped(&plan["source"]["skipped"]);
     format!(
         "{table}\n\n\
-         input    {input} in {} chunks\n\
+         input    {input} in {} chunks\n{skipped}\
          window   {} to {}\n\
          output   {} records into {}/{}\n\
          disk     {spool}\n\
@@ -201,6 +190,22 @@ fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&Kus
         word(&plan["work_dir"]),
         word(&plan["work"]),
     )
+}
+
+/// The files that are not read, a line each.
+fn skipped(skipped: &Value) -> String {
+    let files = skipped["files"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut lines = String::new();
+    for (index, file) in files.iter().enumerate() {
+        let word = if index == 0 { "not read" } else { "" };
+        let text = |key: &str| file[key].as_str().unwrap_or_default().to_owned();
+        lines += &format!("{word:<8} {} ({})\n", text("path"), text("reason"));
+    }
+    let more = skipped["count"].as_u64().unwrap_or(0) - files.len() as u64;
+    if more > 0 {
+        lines += &format!("         and {more} more\n");
+    }
+    lines
 }
 
 fn input(source: &Source, survey: &Survey) -> String {

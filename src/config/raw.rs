@@ -79,6 +79,36 @@ impl<'de, T: FromStr> Deserialize<'de> for Number<T> {
     }
 }
 
+/// Yes or no, which may be written as a text, as environment variables are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag(pub bool);
+
+struct FlagVisitor;
+
+impl Visitor<'_> for FlagVisitor {
+    type Value = Flag;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true or false")
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Flag, E> {
+        Ok(Flag(flag))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Flag, E> {
+        let flag = text.trim().parse();
+        flag.map(Flag)
+            .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(FlagVisitor)
+    }
+}
+
 /// Declares the tables of the configuration: every key optional, unknown keys refused.
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)* })*) => {$(
@@ -109,6 +139,7 @@ tables! {
     Source {
         kind: Text,
         ignore_ids: Vec<Text>,
+        strict_input: Flag,
         kusto: Kusto,
         files: Files,
         synthetic: Synthetic,

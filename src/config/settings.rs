@@ -23,6 +23,8 @@ pub struct Settings {
     pub source: Source,
     /// Ids that stand for "no id".
     pub ignore_ids: Vec<String>,
+    /// Whether input with files that are not read (hidden, another ending, a dataset's own) is refused.
+    pub strict_input: bool,
     /// Which timestamps count, as written; `None`: all.
     pub window: Option<Window>,
     /// How the work is cut.

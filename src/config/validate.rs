@@ -10,7 +10,7 @@ use jiff::{SpanRelativeTo, Timestamp};
 
 use super::address::Address;
 use super::queries::QueryFile;
-use super::raw::{self, Number, Text};
+use super::raw::{self, Flag, Number, Text};
 use super::settings::{
     AzureBlob, BlobCredential, Chaos, Checksum, Chunks, Credential, Cut, Format, Kusto, Limits,
     RowShape, Settings, Sink, SinkTarget, SortKeys, Source, Span, Synthetic, Window, Workers,
@@ -46,6 +46,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let default_targets = defaults.merged()?.selection.and_then(|s| s.targets);
     let source_table = config.source.unwrap_or_default();
     let ignore_ids = texts(source_table.ignore_ids.clone());
+    let strict_input = source_table.strict_input.is_some_and(|Flag(is)| is);
     let source = source(source_table)?;
     let limits = config.limits.unwrap_or_default();
     let chunks = config.chunks.unwrap_or_default();
@@ -66,6 +67,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         name: text(config.name),
         window: window(config.window.unwrap_or_default(), &source)?,
         ignore_ids,
+        strict_input,
         chunks: Chunks {
             count: at_least_one("chunks.count", chunks.count)?,
             max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,

@@ -8,8 +8,10 @@
 
 use thiserror::Error;
 
+mod skip;
 mod strings;
 
+pub use skip::{NotAValue, Skip};
 use strings::Strings;
 
 /// A row's own object is depth 1; values nested deeper than this are refused.

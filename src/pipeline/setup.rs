@@ -36,11 +36,11 @@ pub fn source(
 ) -> Result<Arc<dyn ConversationSource>, SourceError> {
     let chunks = settings.chunks.count;
     Ok(match &settings.source {
-        Source::Files(paths) => Arc::new(FilesSource::new(
-            paths.clone(),
-            chunks,
-            settings.limits.max_record,
-        )),
+        Source::Files(paths) => Arc::new(
+            FilesSource::new(paths.clone(), chunks, settings.limits.max_record)
+                .max_window(settings.limits.in_flight)
+                .strict(settings.strict_input),
+        ),
         Source::Synthetic(synthetic) => Arc::new(SyntheticSource::new(*synthetic, chunks)),
         Source::Kusto(kusto) => Arc::new(kusto_source(kusto, settings, record)?),
         Source::Own(described) => return Err(own(described)),

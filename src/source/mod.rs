@@ -124,6 +124,8 @@ pub struct Survey {
     pub operation_timeout: Option<Duration>,
     /// How many bytes lie there, where the source knows.
     pub bytes: Option<u64>,
+    /// How many bytes of files cannot be read by position: they are kept decoded in sealed chunks.
+    pub spooled_bytes: u64,
     /// What must not change between two surveys of one run.
     pub input_fingerprints: Vec<InputFingerprint>,
 }
@@ -139,6 +141,7 @@ impl Survey {
             max_concurrency: None,
             operation_timeout: None,
             bytes: None,
+            spooled_bytes: 0,
             input_fingerprints: Vec::new(),
         }
     }
@@ -332,6 +335,24 @@ pub enum SourceError {
         path: PathBuf,
         /// What the decoder said.
         reason: String,
+    },
+    /// A file is whole, but uses what cannot be read.
+    #[error("{path} cannot be read: it uses {what}")]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// The feature, with what is supported.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// Files were left out, and the settings say that none may be.
+    #[error("source.strict_input: {count} files of the input are not read: {listed}")]
+    SkippedInput {
+        /// How many.
+        count: usize,
+        /// The first of them, each with its reason.
+        listed: String,
     },
     /// An input is no longer what it was when the run started.
     #[error("{path} has changed since the run started: {what}")]

@@ -524,7 +524,34 @@ type Delivered = (i64, Object, usize, (String, usize));
 /// A conversation of a stratum: its rank, its id, its number of turns, its record.
 type Ranked = (i64, String, usize, String);
 
-/// Evaluates files of lines.
+/// The rows of a file: its lines, or the elements of its one array. An element that spans lines
+/// is written without the white space between its tokens.
+fn rows_of(bytes: &[u8]) -> Vec<Vec<u8>> {
+    if !bytes.trim_ascii_start().starts_with(b"[") {
+        return bytes.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
+    }
+    let elements: Vec<Box<RawValue>> = serde_json::from_slice(bytes).expect("a whole array");
+    let mut rows = Vec::new();
+    for element in elements {
+        let text = element.get();
+        if !text.contains(['\n', '\r']) {
+            rows.push(text.as_bytes().to_vec());
+            continue;
+        }
+        let (mut row, mut in_string, mut escaped) = (String::new(), false, false);
+        for c in text.chars() {
+            if in_string || !c.is_ascii_whitespace() {
+                row.push(c);
+            }
+            in_string ^= c == '"' && !escaped;
+            escaped = in_string && c == '\\' && !escaped;
+        }
+        rows.push(row.into_bytes());
+    }
+    rows
+}
+
+/// Evaluates files of lines and of arrays.
 pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
     let mut out = Outcome::default();
     let count = |out: &mut Outcome, key, n: u64| *out.rows.entry(key).or_default() += n;
@@ -532,7 +559,8 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
     let mut whole: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
     for (name, bytes) in files {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        for (number, line) in (1..).zip(bytes.split(|&b| b == b'\n')) {
+        for (number, line) in (1..).zip(rows_of(bytes)) {
+            let line = &line[..];
             if line.trim_ascii().is_empty() {
                 continue;
             }

@@ -1,81 +1,161 @@
 //! From paths as written to files: single files, folders, globs.
 //!
-//! Nothing that may hold rows is left out silently: what is named like rows and is no regular file
-//! (reading a pipe would wait for a writer, and it cannot be read twice), and a link that leads
-//! nowhere, perhaps to a folder that is not mounted, end the search.
+//! Nothing that may hold rows is left out silently: what is left out is listed with the reason, and
+//! what is named like rows and is no regular file (reading a pipe would wait for a writer, and it
+//! cannot be read twice), and a link that leads nowhere, perhaps to a folder that is not mounted,
+//! end the search.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::super::SourceError;
 
 /// What can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// `.jsonl`
+    /// `.jsonl`, `.ndjson`, `.json`
     Plain,
-    /// `.jsonl.gz`
+    /// The same with `.gz`.
     Gzip,
-    /// `.jsonl.zst`
+    /// The same with `.zst`.
     Zstd,
     /// `.parquet`
     Parquet,
 }
 
-const ENDINGS: [(&str, FileKind); 4] = [
-    (".jsonl", FileKind::Plain),
-    (".jsonl.gz", FileKind::Gzip),
-    (".jsonl.zst", FileKind::Zstd),
-    (".parquet", FileKind::Parquet),
-];
+/// Endings of text, whose rows are lines or the elements of one array.
+const TEXTS: [&str; 3] = [".jsonl", ".ndjson", ".json"];
 
-/// The kind of a file, told by its ending.
+/// The known endings, for a person.
+const ENDINGS: &str = ".jsonl, .ndjson, .json (each also with .gz or .zst), .parquet";
+
+/// The kind of a file by its ending, in any case.
 pub fn kind_of(path: &Path) -> Option<FileKind> {
-    let name = path.file_name()?.as_bytes();
-    ENDINGS
-        .iter()
-        .find(|(ending, _)| name.ends_with(ending.as_bytes()))
-        .map(|&(_, kind)| kind)
+    let name = path.file_name()?.to_ascii_lowercase();
+    let name = name.as_bytes();
+    let (text, kind) = match (name.strip_suffix(b".gz"), name.strip_suffix(b".zst")) {
+        (Some(text), _) => (text, FileKind::Gzip),
+        (_, Some(text)) => (text, FileKind::Zstd),
+        _ if name.ends_with(b".parquet") => return Some(FileKind::Parquet),
+        _ => (name, FileKind::Plain),
+    };
+    let is_text = TEXTS.iter().any(|ending| text.ends_with(ending.as_bytes()));
+    is_text.then_some(kind)
 }
 
-/// All files that paths stand for, in bytewise order, each once.
+/// Why a file is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Its name, or its folder's, begins with a dot.
+    Hidden,
+    /// Its ending is none of those that are read.
+    OtherEnding,
+    /// gleaner writes such files beside the records of a dataset.
+    DatasetFile,
+}
+
+impl SkipReason {
+    /// For a person.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Hidden => "hidden",
+            Self::OtherEnding => "other ending",
+            Self::DatasetFile => "written by gleaner, no rows",
+        }
+    }
+}
+
+/// What gleaner writes beside the records.
+fn is_dataset_file(path: &Path) -> bool {
+    const NAMES: [&str; 5] = [
+        "metadata.json",
+        "croissant.json",
+        "dataset_info.json",
+        "SHA256SUMS",
+        "README.md",
+    ];
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    NAMES.iter().any(|known| name == known.as_bytes())
+        || name.starts_with(b"invalid_records_") && name.ends_with(b".json")
+}
+
+fn skip_reason(path: &Path) -> Option<SkipReason> {
+    let name = path.file_name().unwrap_or_default().as_bytes();
+    match kind_of(path) {
+        _ if name.starts_with(b".") => Some(SkipReason::Hidden),
+        _ if is_dataset_file(path) => Some(SkipReason::DatasetFile),
+        None => Some(SkipReason::OtherEnding),
+        Some(_) => None,
+    }
+}
+
+/// What paths stand for.
+#[derive(Debug, Default)]
+pub struct Discovered {
+    /// The files to read, in bytewise order, each once.
+    pub files: Vec<PathBuf>,
+    /// What lies there too and is not read, in the same order; a hidden folder as a whole.
+    pub skipped: BTreeMap<PathBuf, SkipReason>,
+}
+
+/// All files that paths stand for.
 ///
 /// # Errors
 /// If a path stands for nothing that can be read, naming it.
-pub fn discover(paths: &[PathBuf]) -> Result<Vec<PathBuf>, SourceError> {
-    let mut found = BTreeSet::new();
+pub fn discover(paths: &[PathBuf]) -> Result<Discovered, SourceError> {
+    let mut all = Found::default();
     for path in paths {
-        let mut of_path = BTreeSet::new();
-        expand(path, &mut of_path)?;
-        if of_path.is_empty() {
+        let mut found = Found::default();
+        expand(path, &mut found)?;
+        if found.files.is_empty() {
             return Err(SourceError::NoInput(format!(
-                "{} holds no file that ends in {}",
+                "{} holds no file that ends in {ENDINGS}{}",
                 path.display(),
-                endings()
+                left_out(&found)
             )));
         }
-        found.extend(of_path);
+        all.files.append(&mut found.files);
+        all.skipped.append(&mut found.skipped);
     }
-    if found.is_empty() {
+    if all.files.is_empty() {
         return Err(SourceError::NoInput(
             "no path is given; use --input PATH".to_owned(),
         ));
     }
-    let mut files: Vec<PathBuf> = found.into_iter().collect();
+    // A file that is also named itself is read.
+    all.skipped.retain(|path, _| !all.files.contains(path));
+    let mut files: Vec<PathBuf> = all.files.into_iter().collect();
     files.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
-    Ok(files)
+    Ok(Discovered {
+        files,
+        skipped: all.skipped,
+    })
 }
 
-fn endings() -> String {
-    ENDINGS.map(|(ending, _)| ending).join(", ")
+fn left_out(found: &Found) -> String {
+    let Some((path, reason)) = found.skipped.first_key_value() else {
+        return String::new();
+    };
+    let (n, path, reason) = (found.skipped.len(), path.display(), reason.text());
+    format!("; {n} left out, such as {path} ({reason})")
+}
+
+/// What a search has found so far.
+#[derive(Debug, Default)]
+struct Found {
+    files: BTreeSet<PathBuf>,
+    skipped: BTreeMap<PathBuf, SkipReason>,
 }
 
 /// What lies at a path, links followed.
-enum Found {
+enum Kind {
     Folder,
     File,
     /// Something else, for a person.
@@ -83,7 +163,7 @@ enum Found {
     Nothing,
 }
 
-fn look(path: &Path) -> Result<Found, SourceError> {
+fn look(path: &Path) -> Result<Kind, SourceError> {
     let kind = match fs::metadata(path) {
         Ok(metadata) => metadata.file_type(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -92,17 +172,17 @@ fn look(path: &Path) -> Result<Found, SourceError> {
                     path: path.to_owned(),
                     target,
                 }),
-                Err(_) => Ok(Found::Nothing),
+                Err(_) => Ok(Kind::Nothing),
             };
         }
         Err(error) => return Err(cannot_read(path)(error)),
     };
     Ok(match kind {
-        kind if kind.is_dir() => Found::Folder,
-        kind if kind.is_file() => Found::File,
-        kind if kind.is_fifo() => Found::Other("a pipe"),
-        kind if kind.is_socket() => Found::Other("a socket"),
-        _ => Found::Other("a device"),
+        kind if kind.is_dir() => Kind::Folder,
+        kind if kind.is_file() => Kind::File,
+        kind if kind.is_fifo() => Kind::Other("a pipe"),
+        kind if kind.is_socket() => Kind::Other("a socket"),
+        _ => Kind::Other("a device"),
     })
 }
 
@@ -121,20 +201,28 @@ fn no_file(path: &Path, what: &'static str) -> SourceError {
 }
 
 /// Finds what a path stands for that somebody wrote.
-fn expand(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), SourceError> {
+fn expand(path: &Path, found: &mut Found) -> Result<(), SourceError> {
     match look(path)? {
-        Found::File if kind_of(path).is_none() => Err(SourceError::NoInput(format!(
-            "{} has an unknown ending; known are {}",
+        Kind::File if kind_of(path).is_none() => Err(SourceError::NoInput(format!(
+            "{} has an unknown ending; known are {ENDINGS}",
             path.display(),
-            endings()
         ))),
-        Found::Other(what) => Err(no_file(path, what)),
-        Found::Nothing => expand_glob(path, found),
-        Found::File | Found::Folder => take(path, &mut BTreeSet::new(), found),
+        Kind::File if is_dataset_file(path) => Err(SourceError::NoInput(format!(
+            "{} describes a dataset and holds no rows",
+            path.display(),
+        ))),
+        Kind::File => {
+            // Somebody who names a hidden file wants it.
+            found.files.insert(path.to_owned());
+            Ok(())
+        }
+        Kind::Folder => walk(path, &mut BTreeSet::new(), found),
+        Kind::Other(what) => Err(no_file(path, what)),
+        Kind::Nothing => expand_glob(path, found),
     }
 }
 
-fn expand_glob(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), SourceError> {
+fn expand_glob(path: &Path, found: &mut Found) -> Result<(), SourceError> {
     let pattern = path.to_string_lossy();
     if !pattern.contains(['*', '?', '[']) {
         return Err(SourceError::NoInput(format!(
@@ -154,44 +242,39 @@ fn expand_glob(path: &Path, found: &mut BTreeSet<PathBuf>) -> Result<(), SourceE
     Ok(())
 }
 
-/// Takes what was found by a glob or in a folder: files with other endings are left out.
-fn take(
-    path: &Path,
-    seen: &mut BTreeSet<PathBuf>,
-    found: &mut BTreeSet<PathBuf>,
-) -> Result<(), SourceError> {
-    let is_rows = kind_of(path).is_some();
-    match look(path)? {
-        Found::Folder => return walk(path, seen, found),
-        Found::File if is_rows => {
-            found.insert(path.to_owned());
+/// Takes what was found by a glob or in a folder.
+fn take(path: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Result<(), SourceError> {
+    let reason = skip_reason(path);
+    if reason == Some(SkipReason::Hidden) {
+        // Not even looked at.
+        found.skipped.insert(path.to_owned(), SkipReason::Hidden);
+        return Ok(());
+    }
+    match (look(path)?, reason) {
+        (Kind::Folder, _) => return walk(path, seen, found),
+        (_, Some(reason)) => {
+            found.skipped.insert(path.to_owned(), reason);
         }
-        Found::Other(what) if is_rows => return Err(no_file(path, what)),
-        Found::Nothing if is_rows => {
+        (Kind::File, None) => {
+            found.files.insert(path.to_owned());
+        }
+        (Kind::Other(what), None) => return Err(no_file(path, what)),
+        (Kind::Nothing, None) => {
             return Err(cannot_read(path)(io::ErrorKind::NotFound.into()));
         }
-        Found::File | Found::Other(_) | Found::Nothing => {}
     }
     Ok(())
 }
 
-/// All readable files below a folder; hidden ones are left out. `seen` holds the folders on the
-/// way, so that links cannot lead in circles.
-fn walk(
-    folder: &Path,
-    seen: &mut BTreeSet<PathBuf>,
-    found: &mut BTreeSet<PathBuf>,
-) -> Result<(), SourceError> {
+/// All readable files below a folder. `seen` holds the folders on the way, so that links cannot
+/// lead in circles.
+fn walk(folder: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Result<(), SourceError> {
     let io = cannot_read(folder);
     if !seen.insert(folder.canonicalize().map_err(&io)?) {
         return Ok(());
     }
     for entry in fs::read_dir(folder).map_err(&io)? {
-        let entry = entry.map_err(&io)?;
-        if entry.file_name().as_bytes().starts_with(b".") {
-            continue;
-        }
-        take(&entry.path(), seen, found)?;
+        take(&entry.map_err(&io)?.path(), seen, found)?;
     }
     Ok(())
 }
@@ -209,16 +292,19 @@ mod tests {
             "b/2.jsonl",
             "b/.x.jsonl",
             "b/.hidden/3.jsonl",
-            "b/readme.md",
+            "b/readme.txt",
             "a.jsonl.zst",
             "c.parquet",
-            "d.jsonl.gz",
+            "d.JSONL.gz",
+            "e.json",
+            "f.Ndjson.ZST",
+            "README.md",
         ] {
             fs::write(at(name), b"").expect("writable");
         }
         std::os::unix::fs::symlink(root.path(), at("b/loop")).expect("a link");
         let names = |paths: &[PathBuf]| -> Vec<String> {
-            let found = discover(paths).expect("some");
+            let found = discover(paths).expect("some").files;
             let name = |p: &PathBuf| {
                 p.strip_prefix(root.path())
                     .expect("inside")
@@ -230,9 +316,33 @@ mod tests {
         assert_eq!(names(&[at("b"), at("b/2.jsonl")])[0], "b/2.jsonl");
         assert_eq!(
             names(&[at("*.*")]),
-            ["a.jsonl.zst", "c.parquet", "d.jsonl.gz"]
+            [
+                "a.jsonl.zst",
+                "c.parquet",
+                "d.JSONL.gz",
+                "e.json",
+                "f.Ndjson.ZST"
+            ]
         );
-        for nothing in ["none", "b/.hidden/none*", "b/readme.md"] {
+        let skipped = discover(&[at("b"), at("*.*")]).expect("some").skipped;
+        let skipped: Vec<_> = skipped
+            .iter()
+            .map(|(path, reason)| (path.strip_prefix(root.path()).expect("inside"), *reason))
+            .map(|(path, reason)| (path.display().to_string(), reason))
+            .collect();
+        let expected = [
+            ("README.md", SkipReason::DatasetFile),
+            ("b/.hidden", SkipReason::Hidden),
+            ("b/.x.jsonl", SkipReason::Hidden),
+            ("b/readme.txt", SkipReason::OtherEnding),
+        ];
+        assert!(
+            expected
+                .iter()
+                .all(|(name, reason)| skipped.contains(&((*name).to_owned(), *reason))),
+            "{skipped:?}"
+        );
+        for nothing in ["none", "b/.hidden/none*", "b/readme.txt"] {
             let error = discover(&[at(nothing)]).expect_err("nothing").to_string();
             assert!(error.contains(nothing.trim_end_matches('*')), "{error}");
         }

@@ -11,16 +11,14 @@ use std::path::PathBuf;
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::super::{BLOCK_BYTES, BlockReader, Place, Reject, RowBlock, SourceError};
+use super::reading::{BOM, Input, read_some};
 use super::{LargeRow, take_large};
 use crate::domain::chunk::Piece;
 use crate::domain::row::{self, MalformedReason};
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
 /// Reads lines from a stream.
 pub struct LineReader<R> {
-    input: R,
-    path: PathBuf,
+    input: Input<R>,
     max_record: u64,
     large: LargeRow,
     /// The input file's number, if rows stay in it.
@@ -61,8 +59,7 @@ pub fn plain(
         input.seek(SeekFrom::Start(offset)).map_err(io)?;
     }
     Ok(LineReader {
-        input,
-        path,
+        input: Input::new(input, path),
         max_record,
         large,
         file: Some(piece.file),
@@ -83,8 +80,7 @@ pub fn spooled<R: Read + Send>(
     large: LargeRow,
 ) -> LineReader<R> {
     LineReader {
-        input,
-        path,
+        input: Input::new(input, path),
         max_record,
         large,
         file: None,
@@ -114,53 +110,13 @@ fn next_line(file: &mut File, from: u64) -> io::Result<u64> {
     }
 }
 
-fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match input.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
-}
-
 impl<R: Read> LineReader<R> {
-    fn error(&self, error: io::Error) -> SourceError {
-        match error.kind() {
-            // What the decoders say of damaged input.
-            io::ErrorKind::InvalidData
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::Other
-                if self.file.is_none() =>
-            {
-                SourceError::Damaged {
-                    path: self.path.clone(),
-                    reason: error.to_string(),
-                }
-            }
-            _ => SourceError::Io {
-                path: self.path.clone(),
-                error,
-            },
-        }
-    }
-
-    /// Appends up to `wanted` bytes; fewer only at the end of the input.
-    fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> Result<bool, SourceError> {
-        // Read through `take` into the spare capacity: nothing is zeroed first.
-        let limit = wanted as u64;
-        let mut limited = (&mut self.input).take(limit);
-        let read = limited.read_to_end(bytes);
-        let read = read.map_err(|error| self.error(error))?;
-        Ok((read as u64) < limit)
-    }
-
     /// Passes the rest of a line that is too large, keeping what follows it.
     fn skip_line(&mut self, rest: &mut Vec<u8>) -> Result<(), SourceError> {
         let mut buffer = vec![0; 64 * 1024];
         rest.clear();
         loop {
-            let n = read_some(&mut self.input, &mut buffer).map_err(|error| self.error(error))?;
+            let n = self.input.read_some(&mut buffer)?;
             if n == 0 {
                 self.finished = true;
                 return Ok(());
@@ -178,7 +134,9 @@ impl<R: Read> LineReader<R> {
         let bytes = &mut block.bytes;
         bytes.reserve(BLOCK_BYTES);
         bytes.append(&mut self.carry);
-        let mut at_end = self.fill(bytes, BLOCK_BYTES.saturating_sub(bytes.len()).max(1))?;
+        let mut at_end = self
+            .input
+            .fill(bytes, BLOCK_BYTES.saturating_sub(bytes.len()).max(1))?;
         if std::mem::take(&mut self.at_start) && bytes.starts_with(BOM) {
             bytes.drain(..BOM.len());
             self.offset += BOM.len() as u64;
@@ -212,7 +170,7 @@ impl<R: Read> LineReader<R> {
                 bytes.shrink_to(BLOCK_BYTES);
                 return Ok(());
             }
-            at_end = self.fill(bytes, bytes.len().max(BLOCK_BYTES))?;
+            at_end = self.input.fill(bytes, bytes.len().max(BLOCK_BYTES))?;
         };
         self.carry.extend_from_slice(&bytes[whole..]);
         bytes.truncate(whole);

@@ -1,9 +1,10 @@
-//! Exports that already lie on disk: JSONL (plain, gz, zst) and Parquet.
+//! Exports that already lie on disk: lines or one array of JSON (plain, gz, zst) and Parquet.
 //!
-//! Plain files are cut into byte ranges and their rows stay where they are; compressed files are
-//! one piece each, Parquet files are cut by row groups, and their rows are spooled. No piece is
-//! closed: the rows of a conversation may lie anywhere.
+//! Plain files of lines are cut into byte ranges and their rows stay where they are; arrays and
+//! compressed files are one piece each, Parquet files are cut by row groups, and their rows are
+//! spooled. No piece is closed: the rows of a conversation may lie anywhere.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::UNIX_EPOCH;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use tracing::warn;
 
 use super::{
     BlockReader, ConversationSource, FetchOrder, InputFingerprint, RowSink, SourceError, Survey,
@@ -21,12 +23,15 @@ use crate::domain::chunk::{Chunk, Piece};
 use crate::domain::selector::ChunkChecksum;
 use crate::runtime::blocking;
 
+mod array;
 mod compressed;
 mod discover;
 mod lines;
 mod parquet;
+mod reading;
 
-pub use discover::{FileKind, discover, kind_of};
+use array::ArrayReader;
+pub use discover::{Discovered, FileKind, SkipReason, discover, kind_of};
 
 /// A piece of a plain file is at least this long: less is not worth a lease.
 const SMALLEST_PIECE: u64 = 1 << 20;
@@ -34,14 +39,23 @@ const SMALLEST_PIECE: u64 = 1 << 20;
 /// Files that the description lists by name.
 const DESCRIBED: usize = 1000;
 
+/// Files left out that the description lists by name.
+const SKIPPED_DESCRIBED: usize = 100;
+
+/// Files left out that a message names.
+const SKIPPED_NAMED: usize = 5;
+
 /// A source of files.
 #[derive(Debug, Clone)]
 pub struct FilesSource {
     paths: Vec<PathBuf>,
     pieces: NonZeroU32,
     max_record: u64,
+    max_window: u64,
+    is_strict: bool,
     /// Found by the survey, which comes before any fetch.
     inputs: Arc<OnceLock<Vec<InputFingerprint>>>,
+    skipped: Arc<OnceLock<BTreeMap<PathBuf, SkipReason>>>,
     large: LargeRow,
 }
 
@@ -57,52 +71,125 @@ impl FilesSource {
             paths,
             pieces,
             max_record,
+            max_window: compressed::LEAST_WINDOW,
+            is_strict: false,
             inputs: Arc::default(),
+            skipped: Arc::default(),
             large: LargeRow::default(),
         }
     }
 
+    /// Lets a zstd frame ask for a window of up to so many bytes; 128 MiB are allowed in any case.
+    /// Every fetch may take as much memory.
+    pub fn max_window(mut self, bytes: u64) -> Self {
+        self.max_window = bytes;
+        self
+    }
+
+    /// Refuses input with files that are not read, instead of naming them.
+    pub fn strict(mut self, is_strict: bool) -> Self {
+        self.is_strict = is_strict;
+        self
+    }
+
     fn survey_now(&self) -> Result<Survey, SourceError> {
+        let Discovered { files, skipped } = discover(&self.paths)?;
+        if !skipped.is_empty() {
+            self.report_skipped(&skipped)?;
+        }
         let mut inputs = Vec::new();
-        for path in discover(&self.paths)? {
+        for path in files {
             inputs.push(fingerprint(&path)?);
         }
         let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
         let piece = (bytes.div_ceil(u64::from(self.pieces.get()))).max(SMALLEST_PIECE);
         let mut chunks = Vec::new();
+        let mut spooled_bytes = 0;
         for (file, input) in (0..).zip(&inputs) {
-            for (start, end) in cuts(input, piece)? {
+            let (cuts, is_spooled) = self.cuts(input, piece)?;
+            spooled_bytes += if is_spooled { input.bytes } else { 0 };
+            for (start, end) in cuts {
                 chunks.push(Chunk::Piece(Piece { file, start, end }));
             }
         }
+        self.skipped.get_or_init(|| skipped);
         let input_fingerprints = self.inputs.get_or_init(|| inputs).clone();
         Ok(Survey {
             bytes: Some(bytes),
+            spooled_bytes,
             input_fingerprints,
             ..Survey::of(chunks, false)
         })
     }
 
+    fn report_skipped(&self, skipped: &BTreeMap<PathBuf, SkipReason>) -> Result<(), SourceError> {
+        let count = skipped.len();
+        let named = skipped.iter().take(SKIPPED_NAMED);
+        let mut named: Vec<String> = named
+            .map(|(path, reason)| format!("{} ({})", path.display(), reason.text()))
+            .collect();
+        if count > SKIPPED_NAMED {
+            named.push(format!("and {} more", count - SKIPPED_NAMED));
+        }
+        let listed = named.join(", ");
+        if self.is_strict {
+            return Err(SourceError::SkippedInput { count, listed });
+        }
+        let files = if count == 1 { "file" } else { "files" };
+        warn!("{count} {files} of the input not read: {listed}");
+        Ok(())
+    }
+
+    /// How a file is cut: units from and to; and whether its rows are spooled.
+    fn cuts(
+        &self,
+        input: &InputFingerprint,
+        piece: u64,
+    ) -> Result<(Vec<(u64, u64)>, bool), SourceError> {
+        Ok(match discover::kind_of(&input.path) {
+            Some(FileKind::Plain) if self.is_array(&input.path, FileKind::Plain)? => {
+                (vec![(0, input.bytes)], true)
+            }
+            Some(FileKind::Plain) => {
+                let pieces = input.bytes.div_ceil(piece).max(1);
+                let at =
+                    |i: u64| (u128::from(input.bytes) * u128::from(i) / u128::from(pieces)) as u64;
+                ((0..pieces).map(|i| (at(i), at(i + 1))).collect(), false)
+            }
+            Some(FileKind::Parquet) => (parquet::cuts(&input.path, input.bytes, piece)?, true),
+            _ => (vec![(0, 1)], true),
+        })
+    }
+
+    fn is_array(&self, path: &Path, kind: FileKind) -> Result<bool, SourceError> {
+        reading::is_array(path, kind, self.max_window)
+    }
+
     fn open(&self, piece: Piece) -> Result<Box<dyn BlockReader>, SourceError> {
         let input = self.input(piece)?;
         let path = input.path.clone();
-        Ok(match discover::kind_of(&input.path) {
-            Some(FileKind::Plain) => Box::new(lines::plain(
+        let large = Arc::clone(&self.large);
+        let kind = discover::kind_of(&path).ok_or_else(|| unknown(piece))?;
+        if kind == FileKind::Parquet {
+            let reader = parquet::ParquetReader::open(path, piece, self.max_record)?;
+            return Ok(Box::new(reader));
+        }
+        // An array is one piece, from the beginning.
+        if piece.start == 0 && self.is_array(&path, kind)? {
+            let text = reading::open(&path, kind, self.max_window)?;
+            return Ok(Box::new(ArrayReader::new(
+                text,
                 path,
-                piece,
                 self.max_record,
-                Arc::clone(&self.large),
-            )?),
-            Some(FileKind::Parquet) => {
-                Box::new(parquet::ParquetReader::open(path, piece, self.max_record)?)
+                large,
+            )));
+        }
+        Ok(match kind {
+            FileKind::Plain => Box::new(lines::plain(path, piece, self.max_record, large)?),
+            _ => {
+                let text = reading::open(&path, kind, self.max_window)?;
+                Box::new(lines::spooled(text, path, self.max_record, large))
             }
-            Some(kind) => Box::new(lines::spooled(
-                compressed::open(path.clone(), kind)?,
-                path,
-                self.max_record,
-                Arc::clone(&self.large),
-            )),
-            None => return Err(unknown(piece)),
         })
     }
 
@@ -138,19 +225,6 @@ fn unknown(piece: Piece) -> SourceError {
     SourceError::NoInput(format!("there is no input {}", piece.file))
 }
 
-/// How a file is cut: units from and to.
-fn cuts(input: &InputFingerprint, piece: u64) -> Result<Vec<(u64, u64)>, SourceError> {
-    Ok(match discover::kind_of(&input.path) {
-        Some(FileKind::Plain) => {
-            let pieces = input.bytes.div_ceil(piece).max(1);
-            let at = |i: u64| (u128::from(input.bytes) * u128::from(i) / u128::from(pieces)) as u64;
-            (0..pieces).map(|i| (at(i), at(i + 1))).collect()
-        }
-        Some(FileKind::Parquet) => parquet::cuts(&input.path, input.bytes, piece)?,
-        _ => vec![(0, 1)],
-    })
-}
-
 fn fingerprint(path: &Path) -> Result<InputFingerprint, SourceError> {
     let io = |error| SourceError::Io {
         path: path.to_owned(),
@@ -180,12 +254,20 @@ impl ConversationSource for FilesSource {
             .take(DESCRIBED)
             .map(|input| json!({"path": input.path, "bytes": input.bytes}))
             .collect();
+        let none = BTreeMap::new();
+        let skipped = self.skipped.get().unwrap_or(&none);
+        let listed: Vec<Value> = skipped
+            .iter()
+            .take(SKIPPED_DESCRIBED)
+            .map(|(path, reason)| json!({"path": path, "reason": reason}))
+            .collect();
         json!({
             "kind": "files",
             "paths": self.paths,
             "file_count": inputs.len(),
             "bytes": inputs.iter().map(|input| input.bytes).sum::<u64>(),
             "files": files,
+            "skipped": {"count": skipped.len(), "files": listed},
         })
     }
 

@@ -20,7 +20,7 @@ use super::cells::{Span, ends_itself, is_space, scan_row};
 use super::error::{self, Failure};
 use super::frame::Frame;
 use super::table::{Table, UNDECIDED_BYTES};
-use crate::domain::json::{JsonError, Scanner, Value};
+use crate::domain::json::{JsonError, NotAValue, Scanner, Skip, Value};
 use crate::domain::row::MalformedReason;
 
 /// The largest value of a frame besides its rows: errors, and lists of columns unless `max_row` is less.
@@ -103,37 +103,6 @@ enum State {
     Skip(Skip),
     /// Behind the array.
     End,
-}
-
-/// How deep in a row that is passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Skip {
-    depth: u64,
-    string: bool,
-    escape: bool,
-}
-
-impl Skip {
-    /// Passes bytes of the row; where it ends in them, if it does.
-    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (index, byte) in bytes.iter().enumerate() {
-            match byte {
-                _ if self.escape => self.escape = false,
-                b'\\' if self.string => self.escape = true,
-                b'"' => self.string = !self.string,
-                _ if self.string => {}
-                b'[' | b'{' => self.depth += 1,
-                b']' | b'}' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 {
-                        return Some(index + 1);
-                    }
-                }
-                _ => {}
-            }
-        }
-        None
-    }
 }
 
 /// Reads the frames of one answer.
@@ -264,7 +233,7 @@ impl FrameReader {
     /// Does the next thing; `false` if more bytes must arrive first.
     fn step(&mut self, text: &[u8], sink: &mut impl TableSink) -> Result<bool, Failure> {
         if let State::Skip(skip) = self.state {
-            return Ok(self.skip(text, skip));
+            return self.skip(text, skip);
         }
         let Some(byte) = self.peek(text) else {
             return Ok(false);
@@ -465,7 +434,7 @@ impl FrameReader {
             Ok(Some(_)) => MalformedReason::TooLarge,
             Ok(None) if text.len() - self.at <= max_row => return Ok(false),
             Ok(None) => MalformedReason::TooLarge,
-            Err(JsonError::TooDeep) => match self.too_deep(text, max_row) {
+            Err(JsonError::TooDeep) => match self.too_deep(text, max_row)? {
                 Some(reason) => reason,
                 None => return Ok(false),
             },
@@ -481,16 +450,28 @@ impl FrameReader {
 
     /// A row is nested too deep: the reason is that, unless the row is also too large. That is
     /// known once it has ended or is larger than it may be, however it arrives; `None` before.
-    fn too_deep(&mut self, text: &[u8], max_row: usize) -> Option<MalformedReason> {
+    fn too_deep(
+        &mut self,
+        text: &[u8],
+        max_row: usize,
+    ) -> Result<Option<MalformedReason>, Failure> {
         let row = &text[self.at..];
-        match Skip::default().end(row) {
+        let end = Skip::default().end(row);
+        Ok(match end.map_err(|error| self.broken(error))? {
             Some(length) if length <= max_row => Some(MalformedReason::TooDeep),
             None if row.len() <= max_row => {
                 self.wait(row.len());
                 None
             }
             _ => Some(MalformedReason::TooLarge),
-        }
+        })
+    }
+
+    fn broken(&self, error: NotAValue) -> Failure {
+        damaged(format!(
+            "not JSON at byte {}",
+            self.offset() + error.at as u64
+        ))
     }
 
     /// What begins at the position was not whole in this many bytes.
@@ -499,17 +480,18 @@ impl FrameReader {
     }
 
     /// Passes over the rest of a row.
-    fn skip(&mut self, text: &[u8], mut skip: Skip) -> bool {
-        match skip.end(&text[self.at..]) {
+    fn skip(&mut self, text: &[u8], mut skip: Skip) -> Result<bool, Failure> {
+        let end = skip.end(&text[self.at..]);
+        match end.map_err(|error| self.broken(error))? {
             Some(length) => {
                 self.at += length;
                 self.state = State::Rows { first: false };
-                true
+                Ok(true)
             }
             None => {
                 self.at = text.len();
                 self.state = State::Skip(skip);
-                false
+                Ok(false)
             }
         }
     }

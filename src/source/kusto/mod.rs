@@ -321,6 +321,7 @@ impl ConversationSource for KustoSource {
         async move {
             self.log_in().await?;
             Ok(Survey {
+                spooled_bytes: 0,
                 chunks: HashChunk::cover(self.chunks.get())
                     .map(Chunk::Hash)
                     .collect(),

@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod filled_rows;
+mod input_files;
 mod large_rows;
 mod parquet_input;

@@ -1,0 +1,290 @@
+//! Rows that are the elements of one JSON array, in any layout: pretty printed over lines, all on
+//! one line, several a line.
+//!
+//! The array is read as a stream. An element is held whole, and at most `limits.max_record` bytes
+//! of it: a larger one is a reject, and reading goes on behind it. An element that spans lines is
+//! written without the white space between its tokens, because a row is a line; any other stays
+//! byte for byte. Rows are numbered by their place in the array, from 1.
+//!
+//! What is no array any more (no `]`, something behind it, no comma between elements, an element
+//! that is no JSON) is damage and ends the run: nobody knows how many rows are lost. An element
+//! that is JSON but no row, that is not UTF-8 or nested too deep, is a malformed row as on a line.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use memchr::memchr2;
+
+use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, SourceError};
+use super::reading::{BOM, Input};
+use super::{LargeRow, take_large};
+use crate::domain::json::{JsonError, NotAValue, Scanner, Skip};
+use crate::domain::row::{self, MalformedReason};
+
+/// So close to the end of what was read an error may only mean that more must be read.
+const TOKEN: usize = 16;
+
+/// Rejects in a block.
+const MOST_REJECTS: usize = 1000;
+
+/// Where the reader stands.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// Before the array's `[`.
+    Start,
+    /// Behind `[`: an element or `]`.
+    First,
+    /// Behind a comma: an element.
+    Element,
+    /// Behind an element: a comma or `]`.
+    Next,
+    /// In an element that is too large to be held.
+    Skip(Skip),
+    /// Behind `]`.
+    End,
+}
+
+/// Reads the elements of an array.
+pub struct ArrayReader<R> {
+    input: Input<R>,
+    max_record: u64,
+    large: LargeRow,
+    state: State,
+    /// What the last block left over: a byte that is done with, and what follows. The byte makes
+    /// room for the newline of the row before.
+    carry: Vec<u8>,
+    /// The offset in the (decoded) file of the second byte of what is at hand.
+    offset: u64,
+    /// The number of the next element.
+    row: u64,
+    at_end: bool,
+    finished: bool,
+}
+
+/// What a stretch of an array is.
+enum Element {
+    /// A value of this length.
+    Whole(usize),
+    /// Its end is not there yet.
+    More,
+    /// Larger than a row may be.
+    TooLarge,
+}
+
+impl<R: Read> ArrayReader<R> {
+    /// Reads an array from its beginning.
+    pub fn new(input: R, path: PathBuf, max_record: u64, large: LargeRow) -> Self {
+        Self {
+            input: Input::new(input, path),
+            max_record,
+            large,
+            state: State::Start,
+            carry: vec![b' '],
+            offset: 0,
+            row: 1,
+            at_end: false,
+            finished: false,
+        }
+    }
+
+    fn damaged(&self, at: usize, what: &str) -> SourceError {
+        let byte = self.offset + at as u64 - 1;
+        self.input
+            .damaged(format!("{what} at byte {byte}, at element {}", self.row))
+    }
+
+    fn read(&mut self, block: &mut RowBlock) -> Result<(), SourceError> {
+        block.first_line = self.row;
+        let mut bytes = std::mem::take(&mut block.bytes);
+        bytes.clear();
+        bytes.reserve(BLOCK_BYTES);
+        bytes.append(&mut self.carry);
+        let large = LargeRow::clone(&self.large);
+        let mut guard = None;
+        loop {
+            if !self.at_end {
+                // Twice as much each time, so that an element is not scanned too often; not much
+                // more than the largest one.
+                let room = (self.max_record as usize).saturating_sub(bytes.len());
+                let wanted = bytes.len().min(room).max(BLOCK_BYTES);
+                self.at_end = self.input.fill(&mut bytes, wanted)?;
+            }
+            let (done, written) = self.split(&mut bytes, block)?;
+            self.offset += done as u64 - 1;
+            if written > 0 || !block.rejects.is_empty() {
+                self.carry.extend_from_slice(&bytes[done - 1..]);
+                bytes.truncate(written);
+                if written == 0 {
+                    bytes.shrink_to(BLOCK_BYTES);
+                }
+                break;
+            }
+            bytes.drain(..done - 1);
+            if self.at_end && bytes.len() == 1 {
+                if !matches!(self.state, State::End) {
+                    return Err(self.damaged(1, "the array is cut off: it has no ]"));
+                }
+                self.finished = true;
+                bytes.clear();
+                break;
+            }
+            if bytes.len() > BLOCK_BYTES {
+                guard.get_or_insert_with(|| take_large(&large));
+            }
+        }
+        block.bytes = bytes;
+        Ok(())
+    }
+
+    /// Takes what is whole: how many bytes are done with, and how many bytes of lines were written
+    /// to the beginning. Lines never reach what is not done with yet: each has a byte more than its
+    /// element, and at least one byte was before that.
+    fn split(
+        &mut self,
+        bytes: &mut [u8],
+        block: &mut RowBlock,
+    ) -> Result<(usize, usize), SourceError> {
+        let (mut at, mut written) = (1, 0);
+        if matches!(self.state, State::Start) && self.offset == 0 && bytes[1..].starts_with(BOM) {
+            at += BOM.len();
+        }
+        loop {
+            if let State::Skip(skip) = &mut self.state {
+                match skip.end(&bytes[at..]) {
+                    Ok(Some(end)) => {
+                        at += end;
+                        self.state = State::Next;
+                    }
+                    Ok(None) => return Ok((bytes.len(), written)),
+                    Err(NotAValue { at: wrong }) => {
+                        return Err(self.damaged(at + wrong, "not JSON"));
+                    }
+                }
+            }
+            let space = bytes[at..].iter().take_while(|byte| is_space(**byte));
+            at += space.count();
+            let Some(&byte) = bytes.get(at) else {
+                return Ok((at, written));
+            };
+            match (self.state, byte) {
+                (State::Start, b'[') => self.state = State::First,
+                (State::First | State::Next, b']') => self.state = State::End,
+                (State::Next, b',') => self.state = State::Element,
+                (State::First | State::Element, _) => {
+                    match self.element(bytes, at)? {
+                        Element::Whole(length) => {
+                            written = one_line(bytes, at..at + length, written);
+                            at += length;
+                            self.state = State::Next;
+                        }
+                        Element::More => return Ok((at, written)),
+                        Element::TooLarge => {
+                            let held = &bytes[at..];
+                            let most = held.len().min(self.max_record as usize);
+                            block.rejects.push(Reject {
+                                line: self.row,
+                                reason: MalformedReason::TooLarge,
+                                id: row::readable_id(&held[..most]).map(|id| id.into()),
+                            });
+                            self.state = State::Skip(Skip::default());
+                        }
+                    }
+                    self.row += 1;
+                    if block.rejects.len() == MOST_REJECTS {
+                        return Ok((at, written));
+                    }
+                    continue;
+                }
+                (State::Next, _) => return Err(self.damaged(at, "a comma or ] is missing")),
+                (State::End, _) => {
+                    return Err(self.damaged(at, "there is something behind the array's ]"));
+                }
+                (State::Start | State::Skip(_), _) => {
+                    return Err(self.damaged(at, "it is no array"));
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// What begins at a position.
+    fn element(&self, bytes: &[u8], at: usize) -> Result<Element, SourceError> {
+        let text = &bytes[at..];
+        let max_record = self.max_record;
+        let sized = |length: usize| match length as u64 > max_record {
+            true => Element::TooLarge,
+            false => Element::Whole(length),
+        };
+        let more = || match text.len() as u64 > max_record {
+            true => Element::TooLarge,
+            false => Element::More,
+        };
+        let mut scanner = Scanner::new(text);
+        match scanner.value() {
+            // A number that ends with what was read may go on.
+            Ok(value) if value.text.len() == text.len() && !self.at_end => Ok(more()),
+            Ok(value) => Ok(sized(value.text.len())),
+            Err(JsonError::TooDeep) => match Skip::default().end(text) {
+                Ok(Some(length)) => Ok(sized(length)),
+                Ok(None) if !self.at_end => Ok(more()),
+                Ok(None) => Err(self.damaged(bytes.len(), "the array is cut off")),
+                Err(NotAValue { at: wrong }) => Err(self.damaged(at + wrong, "not JSON")),
+            },
+            Err(JsonError::Syntax(wrong)) if wrong + TOKEN >= text.len() && !self.at_end => {
+                Ok(more())
+            }
+            Err(JsonError::Syntax(wrong)) if wrong >= text.len() => {
+                Err(self.damaged(bytes.len(), "the array is cut off"))
+            }
+            Err(JsonError::Syntax(wrong)) => Err(self.damaged(at + wrong, "not JSON")),
+        }
+    }
+}
+
+/// White space of JSON.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// Writes an element as a line to `to`, which lies before it: where the line ends. One that spans
+/// lines loses the white space between its tokens; its strings have no line breaks.
+fn one_line(bytes: &mut [u8], element: std::ops::Range<usize>, mut to: usize) -> usize {
+    if memchr2(b'\n', b'\r', &bytes[element.clone()]).is_none() {
+        let length = element.len();
+        bytes.copy_within(element, to);
+        to += length;
+    } else {
+        let (mut string, mut escape) = (false, false);
+        for from in element {
+            let byte = bytes[from];
+            match byte {
+                _ if escape => escape = false,
+                b'\\' if string => escape = true,
+                b'"' => string = !string,
+                _ => {}
+            }
+            if string || !is_space(byte) {
+                bytes[to] = byte;
+                to += 1;
+            }
+        }
+    }
+    bytes[to] = b'\n';
+    to + 1
+}
+
+impl<R: Read + Send> BlockReader for ArrayReader<R> {
+    fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
+        if block.bytes.capacity() > 4 * BLOCK_BYTES {
+            // A large row has passed: its memory goes back.
+            block.bytes = Vec::new();
+        }
+        if !self.finished {
+            self.read(block)?;
+        }
+        Ok(!block.bytes.is_empty() || !block.rejects.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;
