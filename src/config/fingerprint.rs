@@ -10,7 +10,13 @@ use crate::domain::manifest::{SelectionRecord, hex};
 /// The settings that the fingerprint covers, with sorted keys.
 pub fn described(settings: &Settings) -> Value {
     let source = match &settings.source {
-        Source::Files(paths) => json!({"kind": "files", "paths": paths}),
+        // Without renamed fields as before there were any: work directories go on.
+        Source::Files(paths) if settings.fields.is_empty() => {
+            json!({"kind": "files", "paths": paths})
+        }
+        Source::Files(paths) => {
+            json!({"kind": "files", "paths": paths, "fields": settings.fields.paths()})
+        }
         Source::Synthetic(synthetic) => json!({
             "kind": "synthetic",
             "conversations": synthetic.conversations,

@@ -140,6 +140,7 @@ tables! {
         kind: Text,
         ignore_ids: Vec<Text>,
         strict_input: Flag,
+        fields: BTreeMap<String, Text>,
         kusto: Kusto,
         files: Files,
         synthetic: Synthetic,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::queries::QueryFile;
 use crate::domain::host_rule::HostRule;
+use crate::domain::rename::Renames;
 pub use crate::domain::row::RowShape;
 use crate::domain::stratum::Selection;
 use crate::fault::{Kind, Stage};
@@ -21,6 +22,8 @@ pub struct Settings {
     pub name: String,
     /// Where rows come from.
     pub source: Source,
+    /// Fields that have other names in the input.
+    pub fields: Renames,
     /// Ids that stand for "no id".
     pub ignore_ids: Vec<String>,
     /// Whether input with files that are not read (hidden, another ending, a dataset's own) is refused.

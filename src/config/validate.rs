@@ -1,5 +1,6 @@
 //! From what is written to what it means.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use bytesize::ByteSize;
 use jiff::{SpanRelativeTo, Timestamp};
 
 use super::address::Address;
+use super::layers::nearest;
 use super::queries::QueryFile;
 use super::raw::{self, Flag, Number, Text};
 use super::settings::{
@@ -16,7 +18,9 @@ use super::settings::{
     RowShape, Settings, Sink, SinkTarget, SortKeys, Source, Span, Synthetic, Window, Workers,
 };
 use super::{ConfigError, DEFAULTS, Layers};
+use crate::domain::fields::Field;
 use crate::domain::host_rule::HostRule;
+use crate::domain::rename::{RenameError, Renames};
 use crate::domain::stratum::{Bucket, Selection, Split};
 use crate::domain::timestamp;
 use crate::fault::{Kind, Stage};
@@ -47,7 +51,9 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let source_table = config.source.unwrap_or_default();
     let ignore_ids = texts(source_table.ignore_ids.clone());
     let strict_input = source_table.strict_input.is_some_and(|Flag(is)| is);
+    let written_fields = source_table.fields.clone().unwrap_or_default();
     let source = source(source_table)?;
+    let fields = fields(written_fields, &source)?;
     let limits = config.limits.unwrap_or_default();
     let chunks = config.chunks.unwrap_or_default();
     let workers = config.workers.unwrap_or_default();
@@ -68,6 +74,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         window: window(config.window.unwrap_or_default(), &source)?,
         ignore_ids,
         strict_input,
+        fields,
         chunks: Chunks {
             count: at_least_one("chunks.count", chunks.count)?,
             max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,
@@ -379,6 +386,32 @@ fn trusted_hosts(hosts: Option<Vec<Text>>) -> Result<Vec<HostRule>, ConfigError>
         parsed.map_err(|error| bad("source.kusto.trusted_hosts", &host, error.to_string()))
     };
     hosts.unwrap_or_default().into_iter().map(rule).collect()
+}
+
+/// `[source.fields]`
+fn fields(written: BTreeMap<String, Text>, source: &Source) -> Result<Renames, ConfigError> {
+    let key = "source.fields";
+    if !written.is_empty() && !matches!(source, Source::Files(_)) {
+        let reason = "it renames fields of files; let the query of a cluster give them their names (project-rename)";
+        let names: Vec<String> = written.into_keys().collect();
+        return Err(bad(key, names.join(", "), reason));
+    }
+    let pairs = written.into_iter().map(|(name, Text(path))| (name, path));
+    Renames::new(pairs).map_err(|error| {
+        let known = Field::ALL.map(Field::name);
+        let (value, advice) = match &error {
+            RenameError::UnknownField(name) => {
+                let advice = match nearest(name, &known) {
+                    Some(nearest) => format!("; did you mean \"{nearest}\"?"),
+                    None => format!("; it reads {}", known.join(", ")),
+                };
+                (name.clone(), advice)
+            }
+            RenameError::EmptyPath(name) => (name.clone(), String::new()),
+            RenameError::TwoNames { path, .. } => (path.clone(), String::new()),
+        };
+        bad(key, value, format!("{error}{advice}"))
+    })
 }
 
 const SHAPES: [(&str, RowShape); 2] = [

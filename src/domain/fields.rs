@@ -61,6 +61,44 @@ impl Field {
         })
     }
 
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 14] = [
+        Self::Timestamp,
+        Self::ConversationId,
+        Self::UserName,
+        Self::Mode,
+        Self::TurnIndex,
+        Self::UserMessage,
+        Self::ModelMessage,
+        Self::PromptTokens,
+        Self::CompletionTokens,
+        Self::LlmCallCount,
+        Self::Trajectory,
+        Self::TurnCount,
+        Self::Bucket,
+        Self::TurnsArray,
+    ];
+
+    /// Its key.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Timestamp => "Timestamp",
+            Self::ConversationId => "conversationId",
+            Self::UserName => "userName",
+            Self::Mode => "mode",
+            Self::TurnIndex => "turnIndex",
+            Self::UserMessage => "userMessage",
+            Self::ModelMessage => "modelMessage",
+            Self::PromptTokens => "promptTokens",
+            Self::CompletionTokens => "completionTokens",
+            Self::LlmCallCount => "llmCallCount",
+            Self::Trajectory => "trajectory",
+            Self::TurnCount => "turnCount",
+            Self::Bucket => "bucket",
+            Self::TurnsArray => "turnsArray",
+        }
+    }
+
     /// The field that a key names.
     #[inline]
     pub fn named(key: &Value<'_>) -> Option<Self> {
@@ -149,6 +187,7 @@ mod tests {
         let mut seen = Seen::default();
         for (name, field, of_turn, of_conversation) in fields {
             assert_eq!(Field::of(name.as_bytes()), Some(field), "{name}");
+            assert_eq!((field.name(), Field::ALL[field as usize]), (name, field));
             assert_eq!(Field::of(name.to_uppercase().as_bytes()), None, "{name}");
             assert_eq!(field.is_of_turn(), of_turn, "{name}");
             assert_eq!(field.is_of_conversation(), of_conversation, "{name}");

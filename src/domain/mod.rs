@@ -28,6 +28,8 @@ pub mod rank;
 #[doc(hidden)]
 pub mod record;
 #[doc(hidden)]
+pub mod rename;
+#[doc(hidden)]
 pub mod reservoir;
 #[doc(hidden)]
 pub mod retry;

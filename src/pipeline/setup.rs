@@ -39,7 +39,8 @@ pub fn source(
         Source::Files(paths) => Arc::new(
             FilesSource::new(paths.clone(), chunks, settings.limits.max_record)
                 .max_window(settings.limits.in_flight)
-                .strict(settings.strict_input),
+                .strict(settings.strict_input)
+                .fields(settings.fields.clone()),
         ),
         Source::Synthetic(synthetic) => Arc::new(SyntheticSource::new(*synthetic, chunks)),
         Source::Kusto(kusto) => Arc::new(kusto_source(kusto, settings, record)?),

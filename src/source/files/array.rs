@@ -12,6 +12,7 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use memchr::memchr2;
 
@@ -19,7 +20,8 @@ use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, SourceError};
 use super::reading::{BOM, Input};
 use super::{LargeRow, take_large};
 use crate::domain::json::{JsonError, NotAValue, Scanner, Skip};
-use crate::domain::row::{self, MalformedReason};
+use crate::domain::rename::Renames;
+use crate::domain::row::MalformedReason;
 
 /// So close to the end of what was read an error may only mean that more must be read.
 const TOKEN: usize = 16;
@@ -49,6 +51,8 @@ pub struct ArrayReader<R> {
     input: Input<R>,
     max_record: u64,
     large: LargeRow,
+    /// What names fields have: an id is looked for in elements that are too large.
+    fields: Arc<Renames>,
     state: State,
     /// What the last block left over: a byte that is done with, and what follows. The byte makes
     /// room for the newline of the row before.
@@ -78,6 +82,7 @@ impl<R: Read> ArrayReader<R> {
             input: Input::new(input, path),
             max_record,
             large,
+            fields: Arc::default(),
             state: State::Start,
             carry: vec![b' '],
             offset: 0,
@@ -85,6 +90,11 @@ impl<R: Read> ArrayReader<R> {
             at_end: false,
             finished: false,
         }
+    }
+
+    /// Looks for the ids of elements that are too large under the names of the input.
+    pub fn with_fields(self, fields: Arc<Renames>) -> Self {
+        Self { fields, ..self }
     }
 
     fn damaged(&self, at: usize, what: &str) -> SourceError {
@@ -184,7 +194,7 @@ impl<R: Read> ArrayReader<R> {
                             block.rejects.push(Reject {
                                 line: self.row,
                                 reason: MalformedReason::TooLarge,
-                                id: row::readable_id(&held[..most]).map(|id| id.into()),
+                                id: self.fields.readable_id(&held[..most]),
                             });
                             self.state = State::Skip(Skip::default());
                         }

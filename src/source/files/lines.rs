@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
@@ -14,7 +15,8 @@ use super::super::{BLOCK_BYTES, BlockReader, Place, Reject, RowBlock, SourceErro
 use super::reading::{BOM, Input, read_some};
 use super::{LargeRow, take_large};
 use crate::domain::chunk::Piece;
-use crate::domain::row::{self, MalformedReason};
+use crate::domain::rename::Renames;
+use crate::domain::row::MalformedReason;
 
 /// Reads lines from a stream.
 pub struct LineReader<R> {
@@ -33,6 +35,8 @@ pub struct LineReader<R> {
     line: u64,
     at_start: bool,
     finished: bool,
+    /// What names fields have: an id is looked for in lines that are too long.
+    fields: Arc<Renames>,
 }
 
 /// The lines of a byte range of a plain file: those that begin in it.
@@ -69,6 +73,7 @@ pub fn plain(
         line: 1,
         at_start: piece.start == 0,
         finished: offset >= piece.end,
+        fields: Arc::default(),
     })
 }
 
@@ -90,6 +95,7 @@ pub fn spooled<R: Read + Send>(
         line: 1,
         at_start: true,
         finished: false,
+        fields: Arc::default(),
     }
 }
 
@@ -111,6 +117,11 @@ fn next_line(file: &mut File, from: u64) -> io::Result<u64> {
 }
 
 impl<R: Read> LineReader<R> {
+    /// Looks for the ids of lines that are too long under the names of the input.
+    pub fn with_fields(self, fields: Arc<Renames>) -> Self {
+        Self { fields, ..self }
+    }
+
     /// Passes the rest of a line that is too large, keeping what follows it.
     fn skip_line(&mut self, rest: &mut Vec<u8>) -> Result<(), SourceError> {
         let mut buffer = vec![0; 64 * 1024];
@@ -160,7 +171,7 @@ impl<R: Read> LineReader<R> {
                 block.rejects.push(Reject {
                     line: self.line,
                     reason: MalformedReason::TooLarge,
-                    id: row::readable_id(held).map(|id| id.into()),
+                    id: self.fields.readable_id(held),
                 });
                 let mut rest = std::mem::take(&mut self.carry);
                 self.skip_line(&mut rest)?;

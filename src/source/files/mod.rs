@@ -20,6 +20,7 @@ use super::{
     BlockReader, ConversationSource, FetchOrder, InputFingerprint, RowSink, SourceError, Survey,
 };
 use crate::domain::chunk::{Chunk, Piece};
+use crate::domain::rename::Renames;
 use crate::domain::selector::ChunkChecksum;
 use crate::runtime::blocking;
 
@@ -29,6 +30,7 @@ mod discover;
 mod lines;
 mod parquet;
 mod reading;
+mod renamed;
 
 use array::ArrayReader;
 pub use discover::{Discovered, FileKind, SkipReason, discover, kind_of};
@@ -53,6 +55,7 @@ pub struct FilesSource {
     max_record: u64,
     max_window: u64,
     is_strict: bool,
+    fields: Arc<Renames>,
     /// Found by the survey, which comes before any fetch.
     inputs: Arc<OnceLock<Vec<InputFingerprint>>>,
     skipped: Arc<OnceLock<BTreeMap<PathBuf, SkipReason>>>,
@@ -73,6 +76,7 @@ impl FilesSource {
             max_record,
             max_window: compressed::LEAST_WINDOW,
             is_strict: false,
+            fields: Arc::default(),
             inputs: Arc::default(),
             skipped: Arc::default(),
             large: LargeRow::default(),
@@ -92,6 +96,12 @@ impl FilesSource {
         self
     }
 
+    /// Reads fields that have other names in the files (`[source.fields]`).
+    pub fn fields(mut self, fields: Renames) -> Self {
+        self.fields = Arc::new(fields);
+        self
+    }
+
     fn survey_now(&self) -> Result<Survey, SourceError> {
         let Discovered { files, skipped } = discover(&self.paths)?;
         if !skipped.is_empty() {
@@ -107,6 +117,8 @@ impl FilesSource {
         let mut spooled_bytes = 0;
         for (file, input) in (0..).zip(&inputs) {
             let (cuts, is_spooled) = self.cuts(input, piece)?;
+            // What is renamed is no longer where it was.
+            let is_spooled = is_spooled || !self.fields.is_empty();
             spooled_bytes += if is_spooled { input.bytes } else { 0 };
             for (start, end) in cuts {
                 chunks.push(Chunk::Piece(Piece { file, start, end }));
@@ -166,29 +178,40 @@ impl FilesSource {
     }
 
     fn open(&self, piece: Piece) -> Result<Box<dyn BlockReader>, SourceError> {
+        let reader = self.open_as_named(piece)?;
+        Ok(match self.fields.is_empty() {
+            true => reader,
+            false => Box::new(renamed::RenamedReader::new(
+                reader,
+                Arc::clone(&self.fields),
+            )),
+        })
+    }
+
+    fn open_as_named(&self, piece: Piece) -> Result<Box<dyn BlockReader>, SourceError> {
         let input = self.input(piece)?;
         let path = input.path.clone();
-        let large = Arc::clone(&self.large);
+        let (large, fields) = (Arc::clone(&self.large), Arc::clone(&self.fields));
         let kind = discover::kind_of(&path).ok_or_else(|| unknown(piece))?;
         if kind == FileKind::Parquet {
             let reader = parquet::ParquetReader::open(path, piece, self.max_record)?;
-            return Ok(Box::new(reader));
+            return Ok(Box::new(reader.with_fields(fields)));
         }
         // An array is one piece, from the beginning.
         if piece.start == 0 && self.is_array(&path, kind)? {
             let text = reading::open(&path, kind, self.max_window)?;
-            return Ok(Box::new(ArrayReader::new(
-                text,
-                path,
-                self.max_record,
-                large,
-            )));
+            let array = ArrayReader::new(text, path, self.max_record, large);
+            return Ok(Box::new(array.with_fields(fields)));
         }
         Ok(match kind {
-            FileKind::Plain => Box::new(lines::plain(path, piece, self.max_record, large)?),
+            FileKind::Plain => {
+                let lines = lines::plain(path, piece, self.max_record, large)?;
+                Box::new(lines.with_fields(fields))
+            }
             _ => {
                 let text = reading::open(&path, kind, self.max_window)?;
-                Box::new(lines::spooled(text, path, self.max_record, large))
+                let lines = lines::spooled(text, path, self.max_record, large);
+                Box::new(lines.with_fields(fields))
             }
         })
     }
@@ -261,14 +284,18 @@ impl ConversationSource for FilesSource {
             .take(SKIPPED_DESCRIBED)
             .map(|(path, reason)| json!({"path": path, "reason": reason}))
             .collect();
-        json!({
+        let mut described = json!({
             "kind": "files",
             "paths": self.paths,
             "file_count": inputs.len(),
             "bytes": inputs.iter().map(|input| input.bytes).sum::<u64>(),
             "files": files,
             "skipped": {"count": skipped.len(), "files": listed},
-        })
+        });
+        if !self.fields.is_empty() {
+            described["fields"] = json!(self.fields.paths());
+        }
+        described
     }
 
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {

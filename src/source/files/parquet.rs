@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use parquet::errors::ParquetError;
@@ -17,6 +18,7 @@ use parquet::schema::types::Type;
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowForm, SourceError};
 use crate::domain::chunk::Piece;
 use crate::domain::json;
+use crate::domain::rename::Renames;
 use crate::domain::row::MalformedReason;
 use crate::domain::text;
 
@@ -76,6 +78,7 @@ pub struct ParquetReader {
     /// Logical nanoseconds, which the row reader does not know; by column.
     nanoseconds: Vec<bool>,
     max_record: u64,
+    fields: Arc<Renames>,
     line: u64,
 }
 
@@ -94,8 +97,14 @@ impl ParquetReader {
             end: piece.end,
             rows: None,
             max_record,
+            fields: Arc::default(),
             line: 1,
         })
+    }
+
+    /// Tells which columns hold JSON by what their names mean.
+    pub fn with_fields(self, fields: Arc<Renames>) -> Self {
+        Self { fields, ..self }
     }
 
     fn next_row(&mut self) -> Result<Option<Row>, SourceError> {
@@ -129,7 +138,7 @@ impl ParquetReader {
             text::write_string(name, out);
             out.push(b':');
             match field {
-                Field::Str(content) if JSON_COLUMNS.contains(&name.as_str()) => {
+                Field::Str(content) if JSON_COLUMNS.contains(&self.fields.name_of(name)) => {
                     json::check(content.as_bytes())?;
                     let one_line = content.bytes().map(|byte| match byte {
                         b'\n' | b'\r' => b' ',
@@ -161,10 +170,10 @@ fn nanoseconds(metadata: &ParquetMetaData) -> Vec<bool> {
 }
 
 /// The id of a row that cannot be written.
-fn id_of(row: &Row) -> Option<Box<[u8]>> {
+fn id_of(row: &Row, fields: &Renames) -> Option<Box<[u8]>> {
     let mut ids = row
         .get_column_iter()
-        .filter(|(name, _)| *name == "conversationId");
+        .filter(|(name, _)| fields.name_of(name) == "conversationId");
     match (ids.next(), ids.next()) {
         (Some((_, Field::Str(id))), None) if !id.is_empty() => Some(id.as_bytes().into()),
         _ => None,
@@ -260,7 +269,7 @@ impl BlockReader for ParquetReader {
             };
             if let Err(reason) = written {
                 block.bytes.truncate(start);
-                let id = id_of(&row);
+                let id = id_of(&row, &self.fields);
                 block.rejects.push(Reject { line, reason, id });
                 continue;
             }
@@ -278,7 +287,6 @@ mod tests {
     use parquet::file::properties::WriterProperties;
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
-    use std::sync::Arc;
 
     fn write(path: &Path, trajectories: &[Option<&str>]) {
         let schema = "message m {
@@ -377,6 +385,29 @@ mod tests {
         );
         assert_eq!(cuts(&path, 100, 50).expect("good"), [(0, 1), (1, 2)]);
         assert_eq!(read(&path, 1, 2).0, [line("null")]);
+    }
+
+    #[test]
+    fn what_a_column_is_called_says_whether_it_holds_json() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.parquet");
+        write(&path, &[Some("[1]"), Some("[2]")]);
+        let pairs = [("userMessage", "trajectory"), ("modelMessage", "x")];
+        let owned = pairs.map(|(name, path)| (name.to_owned(), path.to_owned()));
+        let fields = Arc::new(Renames::new(owned).expect("good"));
+        let piece = Piece {
+            file: 0,
+            start: 0,
+            end: 2,
+        };
+        let reader = ParquetReader::open(path, piece, 1000).expect("good");
+        let mut block = RowBlock::default();
+        reader
+            .with_fields(fields)
+            .read_block(&mut block)
+            .expect("good");
+        let text = String::from_utf8_lossy(&block.bytes);
+        assert!(text.contains(r#""trajectory":"[1]""#), "{text}");
     }
 
     #[test]

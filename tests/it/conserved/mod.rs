@@ -5,3 +5,4 @@ mod filled_rows;
 mod input_files;
 mod large_rows;
 mod parquet_input;
+mod renamed_fields;
