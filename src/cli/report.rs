@@ -100,7 +100,7 @@ fn counts(report: &RunReport) -> String {
     );
     for (reason, malformed) in &report.manifest.malformed {
         let first = malformed.examples.first();
-        let first = first.map_or_else(String::new, |p| format!(", first at {}:{}", p.file, p.line));
+        let first = first.map_or_else(String::new, |place| format!(", first at {place}"));
         // Writing to a string cannot fail.
         let _ = write!(
             out,

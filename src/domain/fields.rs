@@ -159,6 +159,11 @@ impl Seen {
         self.0 |= bit;
         new
     }
+
+    /// Whether it was there.
+    pub fn has(self, field: Field) -> bool {
+        self.0 & 1 << field as u8 != 0
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +196,8 @@ mod tests {
             assert_eq!(Field::of(name.to_uppercase().as_bytes()), None, "{name}");
             assert_eq!(field.is_of_turn(), of_turn, "{name}");
             assert_eq!(field.is_of_conversation(), of_conversation, "{name}");
-            assert!(seen.note(field) && !seen.note(field), "{name}");
+            assert!(!seen.has(field) && seen.note(field), "{name}");
+            assert!(seen.has(field) && !seen.note(field), "{name}");
         }
         assert_eq!(Field::of(b""), None);
     }

@@ -7,6 +7,7 @@
 //! Strata: `population = records + invalid + not_sampled`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -154,6 +155,20 @@ pub struct RowPlace {
     pub file: String,
     /// From 1.
     pub line: u64,
+    /// What is wrong with it: what was found and what is wanted. Key names and types; values only
+    /// of `Timestamp`, `turnIndex` and `mode`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<String>,
+}
+
+impl fmt::Display for RowPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)?;
+        match &self.what {
+            Some(what) => write!(f, ": {what}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Malformed rows of one reason.
@@ -163,6 +178,40 @@ pub struct Malformed {
     pub count: u64,
     /// The first ones in the order of (file, line), at most [`EXAMPLES_PER_REASON`].
     pub examples: Vec<RowPlace>,
+}
+
+/// The modes of rows that are not `agent`, by their JSON text; of [`MODES_SEEN`] each, the rest together.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ModesSeen {
+    /// How many rows have it, by its JSON text; by an empty one, those that have none.
+    pub rows: BTreeMap<String, u64>,
+    /// Rows with further modes.
+    pub others: u64,
+}
+
+/// How many modes are told apart.
+pub const MODES_SEEN: usize = 10;
+
+impl ModesSeen {
+    /// Counts rows of a mode, given as JSON.
+    pub fn add(&mut self, mode: &str, rows: u64) {
+        let has_room = self.rows.len() < MODES_SEEN;
+        match self.rows.get_mut(mode) {
+            Some(count) => *count += rows,
+            None if has_room => {
+                self.rows.insert(mode.to_owned(), rows);
+            }
+            None => self.others += rows,
+        }
+    }
+
+    /// Adds what was seen elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        for (mode, &rows) in &other.rows {
+            self.add(mode, rows);
+        }
+        self.others += other.others;
+    }
 }
 
 /// Malformed rows by reason: `metadata.json`'s `malformed`.
@@ -194,6 +243,25 @@ mod tests {
             no_target: 64,
             filtered_by: [(FilterReason::Mode, 2)].into(),
         }
+    }
+
+    #[test]
+    fn of_many_modes_the_first_are_told_apart() {
+        let mut seen = ModesSeen::default();
+        for number in 0..MODES_SEEN + 3 {
+            seen.add(&format!("{number:02}"), 2);
+        }
+        seen.add("00", 1);
+        let mut twice = seen.clone();
+        twice.merge(&seen);
+        assert_eq!(
+            (seen.rows.len(), seen.rows["00"], seen.others),
+            (MODES_SEEN, 3, 6)
+        );
+        assert_eq!(
+            (twice.rows.len(), twice.rows["00"], twice.others),
+            (MODES_SEEN, 6, 12)
+        );
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub mod reservoir;
 #[doc(hidden)]
 pub mod retry;
 pub mod row;
+#[doc(hidden)]
+pub mod row_fault;
 pub mod rule;
 #[doc(hidden)]
 pub mod segmented_vec;

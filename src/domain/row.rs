@@ -29,7 +29,8 @@ pub enum MalformedReason {
     /// A known field twice.
     DuplicateField,
     /// Neither `turnsArray` nor `turnIndex`.
-    NoShape,
+    #[serde(alias = "no_shape")]
+    NoSchema,
     /// `conversationId` absent, empty, not a string, or with a lone surrogate.
     ConversationId,
     /// An event's `turnIndex` is not an integer of 64 bits.
@@ -83,6 +84,17 @@ pub struct Row<'a> {
     pub id: Cow<'a, [u8]>,
     /// What the shape adds.
     pub kind: RowKind,
+    /// What is odd about a turn's row that can be read.
+    pub oddities: Oddities<'a>,
+}
+
+/// What is odd about a turn's row that can be read: worth a word to whoever wonders where it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Oddities<'a> {
+    /// A `mode` that is not `agent`.
+    pub mode: Option<Value<'a>>,
+    /// Whether there is no `userMessage`.
+    pub no_user_message: bool,
 }
 
 /// What the two shapes add.
@@ -142,6 +154,7 @@ pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedRow<'_>> {
                     turns: turns.clamp(0, i64::from(i32::MAX)) as u32,
                     last,
                 },
+                oddities: Oddities::default(),
             });
         }
     };
@@ -217,6 +230,7 @@ struct RowFields<'a> {
     id_twice: bool,
     timestamp: Option<Value<'a>>,
     turn_index: Option<Value<'a>>,
+    mode: Option<Value<'a>>,
     agent: bool,
     record: RecordFields<'a>,
 }
@@ -236,6 +250,7 @@ impl<'a> RowFields<'a> {
             Field::Mode => {
                 let value = scanner.value()?;
                 self.agent = value.kind == Kind::String && *key_text(&value) == *b"agent";
+                self.mode = Some(value);
             }
             field => self.record.take(field, scanner)?,
         }
@@ -257,7 +272,7 @@ impl<'a> RowFields<'a> {
             return Err(MalformedReason::DuplicateField);
         }
         if turns.is_none() && !record.no_array && self.turn_index.is_none() {
-            return Err(MalformedReason::NoShape);
+            return Err(MalformedReason::NoSchema);
         }
         let id = record
             .id
@@ -284,7 +299,12 @@ impl<'a> RowFields<'a> {
                 agent: self.agent,
             },
         };
-        Ok(Row { id, kind })
+        let is_turn = matches!(kind, RowKind::Event { .. });
+        let oddities = Oddities {
+            mode: self.mode.filter(|_| is_turn && !self.agent),
+            no_user_message: is_turn && !self.seen.has(Field::UserMessage),
+        };
+        Ok(Row { id, kind, oddities })
     }
 }
 
@@ -404,7 +424,7 @@ mod tests {
             ("[1]".to_owned(), NotAnObject),
             (event(r#","turnIndex":1"#) + "x", NotJson),
             (event(r#","turnIndex":1"#).replace('}', ""), NotJson),
-            (event(""), NoShape),
+            (event(""), NoSchema),
             (event(r#","turnIndex":1,"mode":"edit""#), DuplicateField),
             (
                 event(r#","turnIndex":1,"turn\u0049ndex":1"#),

@@ -18,7 +18,8 @@ use super::panic_retry::retry_on_panic;
 use crate::domain::header::{Header, HeaderBatch, Position};
 use crate::domain::kusto_hash;
 use crate::domain::record::{Assembler, Nested};
-use crate::domain::row::{self, MalformedReason, MalformedRow, Row, RowKind, RowShape};
+use crate::domain::row::{self, MalformedReason, MalformedRow, Oddities, Row, RowKind, RowShape};
+use crate::domain::row_fault;
 use crate::domain::selector::ChunkChecksum;
 use crate::domain::stratum::Selection;
 use crate::domain::timestamp::Ticks;
@@ -175,7 +176,7 @@ impl ChunkReader {
             };
             let span = start..start + length;
             while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
-                self.tally.malformed(reject.reason, reject.line);
+                self.tally.malformed(reject.reason, reject.line, || None);
                 line = line.max(reject.line + 1);
             }
             self.line(block, span, line, all_utf8, known, &mut spooled)?;
@@ -186,7 +187,7 @@ impl ChunkReader {
             writer.append(&spooled).map_err(spool_error)?;
         }
         for reject in rejects {
-            self.tally.malformed(reject.reason, reject.line);
+            self.tally.malformed(reject.reason, reject.line, || None);
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
@@ -231,7 +232,9 @@ impl ChunkReader {
         let row = match read.unwrap_or(Err(panicked)) {
             Ok(row) => row,
             Err(malformed) => {
-                self.tally.malformed(malformed.reason, line);
+                let reason = malformed.reason;
+                self.tally
+                    .malformed(reason, line, || describe(row_text, reason));
                 return Ok(());
             }
         };
@@ -254,6 +257,9 @@ impl ChunkReader {
         };
         self.tally.rows_read += 1;
         self.tally.shape(shape, line);
+        if let RowKind::Event { agent, .. } = row.kind {
+            self.tally.oddities(row_text, &row.oddities, agent, line);
+        }
         if !self.rules.wants(&row) {
             self.tally.filtered += 1;
             return Ok(());
@@ -341,6 +347,7 @@ impl ChunkReader {
                     turns: known.turns,
                     prevalidated: false,
                 },
+                oddities: Oddities::default(),
             },
             None if block.form == RowForm::Census => row::read_census(row)?,
             None => (self.read)(row, &self.rules.selection)?,
@@ -395,6 +402,12 @@ impl ChunkReader {
             None => Ok((self.tally, Headers::InMemory(self.batches))),
         }
     }
+}
+
+/// What is wrong with a malformed row. Should saying so panic, the reason must do.
+fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
+    let described = std::panic::catch_unwind(|| row_fault::describe(row, reason));
+    described.unwrap_or_default()
 }
 
 fn spool_error(error: SpoolError) -> SourceError {

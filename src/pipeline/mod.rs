@@ -287,6 +287,8 @@ async fn publish_all(
         "published"
     );
     let mut notes = notes(&parts.settings, &harvest, only_complete);
+    let is_empty = manifest.strata.iter().all(|stratum| stratum.records == 0);
+    notes.extend(rows.explain(&harvest.tallies, is_empty));
     let kept = parts.telemetry.kept.get();
     if kept > 0 {
         let size = bytesize::ByteSize::b(kept).display().si();

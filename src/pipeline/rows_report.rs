@@ -8,8 +8,10 @@ use std::path::Path;
 use super::error::RunError;
 use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::header::Position;
-use crate::domain::ledger::{EXAMPLES_PER_REASON, Malformed, MalformedReport, RowPlace};
+use crate::domain::json::Scanner;
+use crate::domain::ledger::{EXAMPLES_PER_REASON, Malformed, MalformedReport, ModesSeen, RowPlace};
 use crate::domain::row::{MalformedReason, RowShape};
+use crate::domain::row_fault;
 use crate::source::{InputFingerprint, SourceError};
 use crate::spool::payloads::{Payloads, Store};
 use crate::spool::tally::ChunkTally;
@@ -19,6 +21,9 @@ pub type Tallies = BTreeMap<Chunk, ChunkTally>;
 
 /// Examples named in an error message.
 const NAMED: usize = 3;
+
+/// Where a malformed row is, and what is wrong with it.
+type Example<'t> = (Origin, u64, Option<&'t str>);
 
 /// What lines count from, in the order of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,7 +94,7 @@ impl RowsReport {
             .filter_map(|(reason, of_reason)| {
                 let place = of_reason.examples.first()?;
                 let name = reason_name(*reason);
-                Some(format!("{name} at {}:{}", place.file, place.line))
+                Some(format!("{name} at {place}"))
             })
             .take(NAMED)
             .collect();
@@ -97,37 +102,39 @@ impl RowsReport {
             malformed,
             rows,
             percent: self.max_percent,
-            examples: format!("; the first: {}", named.join(", ")),
+            examples: format!("; the first: {}", named.join("; ")),
             report: Box::new(report),
         })
     }
 
     /// All malformed rows with their places in the files.
     pub fn malformed(&self, tallies: &Tallies, too_large: &[Position]) -> MalformedReport {
-        let mut found: BTreeMap<MalformedReason, (u64, Vec<(Origin, u64)>)> = BTreeMap::new();
+        let mut found: BTreeMap<MalformedReason, (u64, Vec<Example>)> = BTreeMap::new();
         for (origin, base, tally) in origins(tallies) {
             for (&reason, lines) in &tally.malformed {
                 let (count, examples) = found.entry(reason).or_default();
                 *count += lines.count;
                 let room = EXAMPLES_PER_REASON.saturating_sub(examples.len());
-                let first = lines.lines.iter().take(room);
-                examples.extend(first.map(|line| (origin, base + line)));
+                let first = lines.examples().take(room);
+                examples.extend(first.map(|(line, what)| (origin, base + line, what)));
             }
         }
         if !too_large.is_empty() {
             let (count, examples) = found.entry(MalformedReason::TooLarge).or_default();
             *count += too_large.len() as u64;
-            examples.extend(self.first_places(tallies, too_large));
+            let places = self.first_places(tallies, too_large).into_iter();
+            examples.extend(places.map(|(origin, line)| (origin, line, None)));
             examples.sort_unstable();
             examples.truncate(EXAMPLES_PER_REASON);
         }
-        let named = |(count, examples): (u64, Vec<(Origin, u64)>)| Malformed {
+        let named = |(count, examples): (u64, Vec<Example>)| Malformed {
             count,
             examples: examples
                 .into_iter()
-                .map(|(origin, line)| RowPlace {
+                .map(|(origin, line, what)| RowPlace {
                     file: self.name(origin),
                     line,
+                    what: what.map(str::to_owned),
                 })
                 .collect(),
         };
@@ -135,6 +142,35 @@ impl RowsReport {
             .into_iter()
             .map(|(reason, of_reason)| (reason, named(of_reason)))
             .collect()
+    }
+
+    /// Why turns that could be read do not come out, as far as their rows say: other modes, and no
+    /// `userMessage`. A sentence each. Other modes are as they should be unless they are nearly
+    /// `agent`, or `all` is asked for: if nothing came out.
+    pub fn explain(&self, tallies: &Tallies, all: bool) -> Vec<String> {
+        let mut modes = ModesSeen::default();
+        for tally in tallies.values() {
+            modes.merge(&tally.modes_seen);
+        }
+        if !all {
+            let nearly = |mode: &str| mode.trim_matches(['"', ' ']).eq_ignore_ascii_case("agent");
+            modes.rows.retain(|mode, _| nearly(mode));
+            modes.others = 0;
+        }
+        let mut sentences = sentences_of_modes(&modes);
+        let without = tallies.values().filter_map(|t| t.no_user_message.as_ref());
+        let count: u64 = without.map(|rows| rows.count).sum();
+        let first = self.places(tallies).find_map(|(file, base, tally)| {
+            let first = tally.no_user_message.as_ref()?;
+            Some(format!("{file}:{}: {}", base + first.line, first.what))
+        });
+        if let Some(first) = first {
+            sentences.push(format!(
+                "{} no userMessage, so their conversations are invalid; the first is {first}. A row must hold a whole turn: join rows of one message each, the user's and the model's, before",
+                rows_have(count)
+            ));
+        }
+        sentences
     }
 
     /// The places of the first of some rows that were kept, as many as are listed.
@@ -220,6 +256,37 @@ fn origins(tallies: &Tallies) -> impl Iterator<Item = (Origin, u64, &ChunkTally)
     })
 }
 
+/// Most rows first.
+fn sentences_of_modes(modes: &ModesSeen) -> Vec<String> {
+    let mut seen: Vec<_> = modes.rows.iter().collect();
+    seen.sort_by_key(|&(mode, &rows)| (std::cmp::Reverse(rows), mode));
+    let mut sentences: Vec<String> = seen
+        .into_iter()
+        .map(
+            |(mode, &rows)| match Scanner::new(mode.as_bytes()).value() {
+                _ if mode.is_empty() => format!("{} no mode, wanted \"agent\"", rows_have(rows)),
+                Ok(value) => {
+                    let mode = row_fault::shown_value(&value);
+                    format!("{} mode {mode}, wanted \"agent\"", rows_have(rows))
+                }
+                Err(_) => format!("{} a long mode, wanted \"agent\"", rows_have(rows)),
+            },
+        )
+        .collect();
+    if modes.others > 0 {
+        let rows = rows_have(modes.others);
+        sentences.push(format!("{rows} further modes, wanted \"agent\""));
+    }
+    sentences
+}
+
+fn rows_have(rows: u64) -> String {
+    match rows {
+        1 => "1 row has".to_owned(),
+        rows => format!("{rows} rows have"),
+    }
+}
+
 /// The stable name of a reason.
 pub fn reason_name(reason: MalformedReason) -> String {
     match serde_json::to_value(reason) {
@@ -257,6 +324,7 @@ fn lines_at(path: &Path, offsets: &[u64]) -> Vec<u64> {
 mod tests {
     use super::*;
     use crate::domain::chunk::Piece;
+    use crate::spool::tally::FirstOfMany;
 
     fn report() -> RowsReport {
         let input = |name: &str| InputFingerprint {
@@ -287,7 +355,7 @@ mod tests {
                 lines: 7,
                 ..ChunkTally::default()
             };
-            tally.malformed(MalformedReason::NotJson, 2);
+            tally.malformed(MalformedReason::NotJson, 2, || Some("not JSON".to_owned()));
             tallies.insert(chunk, tally);
         }
         let found = report().malformed(&tallies, &[]);
@@ -305,6 +373,58 @@ mod tests {
                 ..
             })
         ));
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong_with_the_first_rows() {
+        let mut tally = ChunkTally::default();
+        tally.malformed(MalformedReason::Timestamp, 2, || Some("no time".to_owned()));
+        tally.malformed(MalformedReason::RowPanic, 3, || None);
+        let tallies = Tallies::from([(piece(0, 0), tally)]);
+        let error = report().judge(&tallies).expect_err("too many").to_string();
+        assert!(
+            error.ends_with("; the first: timestamp at a:2: no time; row_panic at a:3"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_becomes_of_rows_that_can_be_read_is_explained() {
+        let mut tallies = Tallies::new();
+        assert_eq!(report().explain(&tallies, true), [""; 0]);
+        for chunk in [piece(1, 0), piece(1, 10)] {
+            let mut tally = ChunkTally {
+                lines: 7,
+                ..ChunkTally::default()
+            };
+            for (mode, rows) in [("\"Agent\"", 3), ("null", 1), ("", 2)] {
+                tally.modes_seen.add(mode, rows);
+            }
+            tally.modes_seen.others = 1;
+            if chunk == piece(1, 10) {
+                tally.modes_seen.add(&format!("\"{}", "x".repeat(9)), 1);
+                let (count, line) = (4, 2);
+                let what = "no \"userMessage\" (found no keys; see source.fields)".to_owned();
+                tally.no_user_message = Some(FirstOfMany { count, line, what });
+            }
+            tallies.insert(chunk, tally);
+        }
+        let all = report().explain(&tallies, true);
+        assert_eq!(
+            report().explain(&tallies, false),
+            [&all[..1], &all[5..]].concat()
+        );
+        assert_eq!(
+            all,
+            [
+                "6 rows have mode \"Agent\", wanted \"agent\"",
+                "4 rows have no mode, wanted \"agent\"",
+                "2 rows have mode null, wanted \"agent\"",
+                "1 row has a long mode, wanted \"agent\"",
+                "2 rows have further modes, wanted \"agent\"",
+                "4 rows have no userMessage, so their conversations are invalid; the first is b:9: no \"userMessage\" (found no keys; see source.fields). A row must hold a whole turn: join rows of one message each, the user's and the model's, before",
+            ]
+        );
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ledger::EXAMPLES_PER_REASON;
-use crate::domain::row::{MalformedReason, RowShape};
+use crate::domain::ledger::{EXAMPLES_PER_REASON, ModesSeen};
+use crate::domain::row::{MalformedReason, Oddities, RowShape};
+use crate::domain::row_fault;
 use crate::domain::selector::ChunkChecksum;
 
 /// The counts of one chunk's rows.
@@ -25,6 +26,12 @@ pub struct ChunkTally {
     pub first_conversation: Option<u64>,
     /// The line of the first event row.
     pub first_event: Option<u64>,
+    /// Modes of turns' rows that are not `agent`.
+    #[serde(default)]
+    pub modes_seen: ModesSeen,
+    /// Turns' rows without a `userMessage`.
+    #[serde(default)]
+    pub no_user_message: Option<FirstOfMany>,
     /// What the source counted, if it did.
     #[serde(default)]
     pub chunk_checksum: Option<ChunkChecksum>,
@@ -37,16 +44,69 @@ pub struct MalformedLines {
     pub count: u64,
     /// The first ones.
     pub lines: Vec<u64>,
+    /// What is wrong with each of these, where that can be said; empty: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub whats: Vec<String>,
 }
 
+impl MalformedLines {
+    /// The first ones, with what is wrong with them.
+    pub fn examples(&self) -> impl Iterator<Item = (u64, Option<&str>)> {
+        let what = |place: usize| self.whats.get(place).filter(|what| !what.is_empty());
+        let numbered = self.lines.iter().enumerate();
+        numbered.map(move |(place, &line)| (line, what(place).map(String::as_str)))
+    }
+}
+
+/// Rows of one kind: how many, and of the first its line and what is odd about it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FirstOfMany {
+    /// All of them.
+    pub count: u64,
+    /// The line of the first, counted from the chunk's beginning.
+    pub line: u64,
+    /// What was found in it.
+    pub what: String,
+}
+
+/// A mode's JSON text that is longer (in bytes) is cut: nobody means it.
+const LONGEST_MODE: usize = 160;
+
 impl ChunkTally {
-    /// Counts a malformed row.
-    pub fn malformed(&mut self, reason: MalformedReason, line: u64) {
+    /// Counts a malformed row. `what` is asked what is wrong with it, if it is to be listed.
+    pub fn malformed(
+        &mut self,
+        reason: MalformedReason,
+        line: u64,
+        what: impl FnOnce() -> Option<String>,
+    ) {
         self.rows_read += 1;
         let of_reason = self.malformed.entry(reason).or_default();
         of_reason.count += 1;
-        if of_reason.lines.len() < EXAMPLES_PER_REASON {
-            of_reason.lines.push(line);
+        if of_reason.lines.len() == EXAMPLES_PER_REASON {
+            return;
+        }
+        if let Some(what) = what() {
+            of_reason.whats.resize(of_reason.lines.len(), String::new());
+            of_reason.whats.push(what);
+        }
+        of_reason.lines.push(line);
+    }
+
+    /// Notes what is odd about the good row of a turn.
+    pub fn oddities(&mut self, row: &[u8], oddities: &Oddities<'_>, agent: bool, line: u64) {
+        if !agent {
+            let json = oddities.mode.map_or(&b""[..], |mode| mode.text);
+            let cut = &json[..json.len().min(LONGEST_MODE)];
+            self.modes_seen.add(&String::from_utf8_lossy(cut), 1);
+        }
+        if oddities.no_user_message {
+            let first = self.no_user_message.get_or_insert_with(|| FirstOfMany {
+                count: 0,
+                line,
+                what: row_fault::no_user_message(row),
+            });
+            first.count += 1;
         }
     }
 
@@ -69,15 +129,25 @@ mod tests {
         let mut tally = ChunkTally::default();
         let many = EXAMPLES_PER_REASON as u64 + 5;
         for line in 0..many {
-            tally.malformed(MalformedReason::NotJson, line);
+            let what = (line > 0).then(|| format!("fault {line}"));
+            tally.malformed(MalformedReason::NotJson, line, || {
+                assert!(line < EXAMPLES_PER_REASON as u64, "it is not listed");
+                what
+            });
         }
-        tally.malformed(MalformedReason::TooDeep, 7);
+        tally.malformed(MalformedReason::TooDeep, 7, || None);
         assert_eq!(tally.rows_read, many + 1);
         let [first, other] = [MalformedReason::NotJson, MalformedReason::TooDeep]
             .map(|reason| &tally.malformed[&reason]);
         assert_eq!(first.count, many);
         assert_eq!(first.lines, Vec::from_iter(0..EXAMPLES_PER_REASON as u64));
         assert_eq!((other.count, &other.lines[..]), (1, &[7][..]));
+        assert!(other.examples().eq([(7, None)]));
+        let examples: Vec<_> = first.examples().take(3).collect();
+        assert_eq!(
+            examples,
+            [(0, None), (1, Some("fault 1")), (2, Some("fault 2"))]
+        );
     }
 
     #[test]

@@ -322,7 +322,7 @@ fn lines_that_are_no_rows_are_malformed() {
     );
     assert_eq!(
         malformed(&["{}", "{\"conversationId\":\"x\"}"]),
-        ["no_shape"]
+        ["no_schema"]
     );
     let nested = event(
         "x",

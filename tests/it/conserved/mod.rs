@@ -6,3 +6,4 @@ mod input_files;
 mod large_rows;
 mod parquet_input;
 mod renamed_fields;
+mod row_faults;

@@ -211,7 +211,7 @@ fn columns_that_a_row_cannot_do_without_make_every_row_malformed() {
     let cases: [(&[Column], &str); 6] = [
         (&[MODE, AT, TURN, MESSAGE], "conversation_id"),
         (&[number, MODE, AT, TURN, MESSAGE], "conversation_id"),
-        (&[ID, MODE, AT, MESSAGE], "no_shape"),
+        (&[ID, MODE, AT, MESSAGE], "no_schema"),
         (&[ID, MODE, TURN, MESSAGE], "timestamp"),
         (&[ID, MODE, AT, retyped, MESSAGE], "turn_index"),
         (
