@@ -50,11 +50,7 @@ fn what_is_wrong_is_told_before_anything_is_fetched() {
             "check the account's name",
         ),
         (
-            missing(
-                "it-probed",
-                "https://nosuchaccount.invalid",
-                SIGNATURE,
-            ),
+            missing("it-probed", "https://nosuchaccount.invalid", SIGNATURE),
             "cannot read az://devstoreaccount1/it-probed",
             "check the account's name",
         ),

@@ -91,8 +91,7 @@ fn another_run_is_told_whose_it_is_and_since_when() {
             assert!(reported.contains(word), "{word}: {reported}");
         }
         assert!(
-            reported
-                .contains("az://devstoreaccount1/it-claimed/some/prefix/d belongs to run"),
+            reported.contains("az://devstoreaccount1/it-claimed/some/prefix/d belongs to run"),
             "{reported}"
         );
         assert!(reported.contains("--name"), "{reported}");
@@ -229,10 +228,7 @@ fn blobs_that_were_tampered_with_are_found() {
     crate::support::blob::ask("DELETE", &format!("{}?", blob.path(file)), &[], b"");
     verify("removed", 1, 1);
     run(blob.command(
-        &[
-            "verify",
-            "az://devstoreaccount1/it-tampered/some/prefix",
-        ],
+        &["verify", "az://devstoreaccount1/it-tampered/some/prefix"],
         &[],
     ))
     .expect(1);
