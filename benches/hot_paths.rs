@@ -4,7 +4,7 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use gleaner::config::settings::{RowShape, Synthetic};
 use gleaner::domain::dedup::Index;
-use gleaner::domain::header::{Header, HeaderBatch, Position};
+use gleaner::domain::header::{Header, HeaderBatch, Position, RowFlags};
 use gleaner::domain::json::Scanner;
 use gleaner::domain::kusto_hash;
 use gleaner::domain::row;
@@ -101,13 +101,13 @@ fn index_a_million_headers(bencher: Bencher) {
             id_hash: kusto_hash::hash(id.as_bytes()),
             turn: (number % 9) as i64 + 1,
             at: 0,
-            prevalidated: false,
+            flags: RowFlags::default(),
             position,
         };
         batch.push(id.as_bytes(), header);
     }
     bencher.bench(|| {
-        let mut index = Index::new(RowShape::Events);
+        let mut index = Index::default();
         index.observe(&batch);
         index.conversations()
     });

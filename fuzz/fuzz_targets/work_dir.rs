@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use gleaner::domain::chunk::{Chunk, HashChunk};
+use gleaner::domain::header::RowFlags;
 use gleaner::domain::row::RowShape;
 use gleaner::source::RowForm;
 use gleaner::spool::sealed::{RowFacts, SealedChunk, Spool};
@@ -32,7 +33,7 @@ fn seal(folder: &Path) -> Spool {
         let facts = RowFacts {
             turn,
             at: 7,
-            prevalidated: turn == 2,
+            flags: RowFlags::default().with(RowFlags::PREVALIDATED, turn == 2),
             line: turn as u64,
         };
         writer

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
+use crate::domain::ledger::FilterReason;
 use crate::pipeline::RunReport;
 use crate::pipeline::rows_report::reason_name;
 
@@ -77,27 +78,41 @@ pub fn table(report: &RunReport) -> String {
 
 fn counts(report: &RunReport) -> String {
     let p = &report.manifest.population;
-    let n = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let strata = report.manifest.strata.iter().map(|s| s.population).sum();
     let mut out = format!(
-        "rows {} = malformed {} + filtered {} + duplicate turns {} + duplicate conversations {} + kept {}\n\
-         conversations {} = incomplete {} + out of range {} + without target {} + in strata {}",
-        n(p.rows_read),
-        n(p.malformed),
-        n(p.filtered),
-        n(p.duplicate_turns),
-        n(p.duplicate_conversations),
-        n(p.kept_rows),
-        p.conversations,
-        n(p.incomplete),
-        p.out_of_range,
-        p.no_target,
-        report
-            .manifest
-            .strata
-            .iter()
-            .map(|s| s.population)
-            .sum::<u64>(),
+        "{}\n{}",
+        sum(
+            "rows",
+            p.rows_read,
+            &[
+                ("malformed", p.malformed),
+                ("filtered", p.filtered),
+                ("duplicate turns", p.duplicate_turns),
+                ("duplicate conversations", p.duplicate_conversations),
+                ("duplicate rows", p.duplicate_rows),
+                ("shared", p.shared_rows),
+                ("kept", p.kept_rows),
+            ]
+        ),
+        sum(
+            "conversations",
+            Some(p.conversations),
+            &[
+                ("excluded", p.excluded),
+                ("damaged by malformed rows", p.damaged),
+                ("cut by mode", p.cut_by_mode),
+                ("cut by window", p.cut_by_window),
+                ("incomplete", p.incomplete),
+                ("out of range", Some(p.out_of_range)),
+                ("without target", Some(p.no_target)),
+                ("in strata", Some(strata)),
+            ]
+        ),
     );
+    for (reason, rows) in &p.filtered_by {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "\nfiltered: {rows} {}", filtered_as(*reason));
+    }
     for (reason, malformed) in &report.manifest.malformed {
         let first = malformed.examples.first();
         let first = first.map_or_else(String::new, |place| format!(", first at {place}"));
@@ -110,6 +125,29 @@ fn counts(report: &RunReport) -> String {
         );
     }
     out
+}
+
+/// A sum with its parts, without those that are zero; `?` for what the source cannot know.
+fn sum(name: &str, total: Option<u64>, parts: &[(&str, Option<u64>)]) -> String {
+    let n = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |n| n.to_string());
+    let parts = parts.iter().filter(|(_, count)| *count != Some(0));
+    let parts: Vec<String> = parts
+        .map(|(part, count)| format!("{part} {}", n(*count)))
+        .collect();
+    match parts[..] {
+        [] => format!("{name} {}", n(total)),
+        _ => format!("{name} {} = {}", n(total), parts.join(" + ")),
+    }
+}
+
+/// What rows that are left out have in common, after their number.
+fn filtered_as(reason: FilterReason) -> &'static str {
+    match reason {
+        FilterReason::Mode => "of another mode than \"agent\"",
+        FilterReason::Window => "outside the window",
+        FilterReason::IgnoredIds => "with an id in source.ignore_ids",
+        FilterReason::OtherEvents => "of other events",
+    }
 }
 
 /// The result of an export for a machine.

@@ -1,5 +1,6 @@
 //! Headers: what is known of a row without its text.
 
+use super::kusto_hash;
 use super::row::RowShape;
 use super::timestamp::Ticks;
 
@@ -16,7 +17,43 @@ pub struct Position {
     pub checksum: u64,
 }
 
-/// The header of a row that was kept.
+/// What else is known of a row, in one byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RowFlags(u8);
+
+impl RowFlags {
+    /// A conversation row in which the rules will find nothing.
+    pub const PREVALIDATED: Self = Self(1);
+    /// A turn of another mode than the one that is wanted.
+    pub const OTHER_MODE: Self = Self(2);
+    /// A turn that exists for the run, but outside its window.
+    pub const OUTSIDE_WINDOW: Self = Self(4);
+    /// No row that is kept, but the id of one that is malformed: its conversation is damaged.
+    pub const MALFORMED: Self = Self(8);
+
+    /// The flags of a byte.
+    pub fn from_byte(byte: u8) -> Self {
+        Self(byte)
+    }
+
+    /// The byte.
+    pub fn byte(self) -> u8 {
+        self.0
+    }
+
+    /// These and another if it applies.
+    #[must_use]
+    pub fn with(self, flag: Self, applies: bool) -> Self {
+        Self(if applies { self.0 | flag.0 } else { self.0 })
+    }
+
+    /// Whether all of `flag` are set.
+    pub fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 == flag.0
+    }
+}
+
+/// The header of a row that was kept, or of one that damages its conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Bytes of the id, which stands in the batch.
@@ -27,8 +64,8 @@ pub struct Header {
     pub turn: i64,
     /// An event's `Timestamp`, else 0.
     pub at: Ticks,
-    /// Whether a conversation row was found prevalidated when it was read.
-    pub prevalidated: bool,
+    /// What else is known of it.
+    pub flags: RowFlags,
     /// Where the row is.
     pub position: Position,
 }
@@ -36,7 +73,7 @@ pub struct Header {
 /// Headers of one shape, as they travel: thousands at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderBatch {
-    /// Of all rows in the batch.
+    /// Of all rows in the batch; means nothing for malformed ones.
     pub shape: RowShape,
     /// The ids, one after the other.
     pub ids: Vec<u8>,
@@ -60,6 +97,24 @@ impl HeaderBatch {
         header.id_length = id.len() as u32;
         self.ids.extend_from_slice(id);
         self.headers.push(header);
+    }
+
+    /// Adds what is known of a malformed row: that it damages this conversation.
+    pub fn push_malformed(&mut self, id: &[u8]) {
+        let header = Header {
+            id_length: 0,
+            id_hash: kusto_hash::hash(id),
+            turn: 0,
+            at: 0,
+            flags: RowFlags::MALFORMED,
+            position: Position {
+                store: 0,
+                length: 0,
+                offset: 0,
+                checksum: 0,
+            },
+        };
+        self.push(id, header);
     }
 
     /// The headers with their ids.

@@ -502,9 +502,37 @@ fn user_name<'t, 'a>(turn: &'t Members<'a>) -> Option<&'t Value<'a>> {
     })
 }
 
+/// Whether the model has said something in a turn: a text that is not blank.
+fn has_reply(turn: &Members<'_>) -> bool {
+    let reply = turn.get(Field::ModelMessage).and_then(Value::string_body);
+    reply.is_some_and(|reply| !text::is_blank(reply))
+}
+
+/// In how many turns of a conversation the model has said something.
+///
+/// # Errors
+/// If it is not what it was when its header was read.
+pub fn count_replies(record: &[u8]) -> Result<u64, JsonError> {
+    let mut scanner = Scanner::new(record);
+    let mut replies = 0;
+    scanner.open_object()?;
+    let mut first = true;
+    while let Some(key) = scanner.next_key(first)? {
+        first = false;
+        let value = scanner.value()?;
+        if Field::named(&key) == Some(Field::TurnsArray) {
+            let turns = turn_members(value.text)?;
+            replies = turns.iter().filter(|turn| has_reply(turn)).count() as u64;
+        }
+    }
+    Ok(replies)
+}
+
 /// Decides between rows of one turn with equal timestamps: the smaller key wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TurnTieKey {
+    /// Whether there is no `modelMessage` with something in it: a turn that was in progress.
+    is_blank: bool,
     /// `hash(userMessage + "\u001f" + modelMessage)`, signed.
     messages: i64,
     /// SHA-256 of the turn as written with sorted keys, U+001F and the user's name.
@@ -547,6 +575,7 @@ impl TurnTieKey {
         as_written.push(0x1f);
         as_is.write_or_null(members.get(Field::UserName), &mut as_written);
         Ok(Self {
+            is_blank: !has_reply(&members),
             messages: kusto_hash::hash(&messages),
             digest: Sha256::digest(&written).into(),
             as_written: Sha256::digest(&as_written).into(),

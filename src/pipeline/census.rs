@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::chunk_reader::{Candidates, RowRules};
 use crate::domain::chunk::{Chunk, HashChunk};
-use crate::domain::header::HeaderBatch;
+use crate::domain::header::{Header, HeaderBatch, RowFlags};
 use crate::domain::kusto_hash;
 use crate::domain::rank::Ranker;
 use crate::domain::selector::Selector;
@@ -132,11 +132,16 @@ impl Expectation {
     ) -> Result<Option<UnusableCandidates>, SpoolError> {
         let mut kept = Vec::new();
         for_each_header(sealed, |batch| {
-            kept.extend(batch.headers.iter().map(|h| (h.id_hash, h.turn)));
+            let good = |header: &&Header| !header.flags.has(RowFlags::MALFORMED);
+            kept.extend(
+                batch
+                    .headers
+                    .iter()
+                    .filter(good)
+                    .map(|h| (h.id_hash, h.turn)),
+            );
         })?;
-        let tally = sealed.tally();
-        let left_out: u64 = tally.filtered + tally.malformed.values().map(|m| m.count).sum::<u64>();
-        if kept.len() as u64 + left_out != self.0.len() as u64 {
+        if kept.len() as u64 + sealed.tally().left_out() != self.0.len() as u64 {
             return Ok(None);
         }
         // What was delivered is not kept, only how many; that those kept are expected says the

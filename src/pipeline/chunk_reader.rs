@@ -5,18 +5,22 @@
 //! cost their header only.
 //!
 //! A row whose reading panics is read again; should that panic too, it is malformed. The rest of
-//! the chunk goes on. Reading has no effect, so nothing is done twice; a panic of what follows
+//! the chunk goes on. A malformed row whose id can be read damages its conversation: the id is kept
+//! among the headers, once a chunk. Reading has no effect, so nothing is done twice; a panic of what follows
 //! (keeping the row) fails the attempt.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::memchr;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::panic_retry::retry_on_panic;
-use crate::domain::header::{Header, HeaderBatch, Position};
+use crate::domain::header::{Header, HeaderBatch, Position, RowFlags};
 use crate::domain::kusto_hash;
+use crate::domain::ledger::FilterReason;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::row::{self, MalformedReason, MalformedRow, Oddities, Row, RowKind, RowShape};
 use crate::domain::row_fault;
@@ -41,10 +45,10 @@ const NULLS: u64 = 256;
 pub struct RowRules {
     /// Ids that stand for "no id".
     pub ignore_ids: Vec<Vec<u8>>,
-    /// First instant inside the window.
-    pub start: Option<Ticks>,
-    /// First instant outside.
-    pub end: Option<Ticks>,
+    /// The window: first instant inside, first instant outside.
+    pub window: Range<Option<Ticks>>,
+    /// The turns that exist for the run, in the same way.
+    pub look: Range<Option<Ticks>>,
     /// `limits.max_record`, in bytes.
     pub max_record: u64,
     /// For records that are put together from columns.
@@ -54,19 +58,29 @@ pub struct RowRules {
 }
 
 impl RowRules {
-    fn wants(&self, row: &row::Row<'_>) -> bool {
-        if self.ignore_ids.iter().any(|id| **id == *row.id) {
-            return false;
-        }
+    fn is_ignored(&self, id: &[u8]) -> bool {
+        self.ignore_ids.iter().any(|ignored| **ignored == *id)
+    }
+
+    /// Why a row is left out at once.
+    fn left_out(&self, row: &Row<'_>) -> Option<FilterReason> {
         match row.kind {
-            RowKind::Event { at, agent, .. } => {
-                agent
-                    && self.start.is_none_or(|start| start <= at)
-                    && self.end.is_none_or(|end| at < end)
-            }
-            RowKind::Conversation { .. } | RowKind::Census { .. } => true,
+            RowKind::Event { at, .. } if !is_within(&self.look, at) => Some(FilterReason::Window),
+            _ if self.is_ignored(&row.id) => Some(FilterReason::IgnoredIds),
+            _ => None,
         }
     }
+
+    /// What a turn is marked with: it counts as one of its conversation, also if it is outside.
+    fn flags_of_turn(&self, at: Ticks, agent: bool) -> RowFlags {
+        RowFlags::default()
+            .with(RowFlags::OTHER_MODE, !agent)
+            .with(RowFlags::OUTSIDE_WINDOW, !is_within(&self.window, at))
+    }
+}
+
+fn is_within(range: &Range<Option<Ticks>>, at: Ticks) -> bool {
+    range.start.is_none_or(|start| start <= at) && range.end.is_none_or(|end| at < end)
 }
 
 /// The headers of a chunk that was read.
@@ -90,6 +104,8 @@ pub struct ChunkReader {
     tally: ChunkTally,
     shape: Option<RowShape>,
     batches: Vec<HeaderBatch>,
+    /// The conversations of malformed rows.
+    damaged: BTreeSet<Box<[u8]>>,
     /// A record that is being put together.
     record: Vec<u8>,
     /// Of the candidates of a round: what the source says that it delivered.
@@ -127,6 +143,7 @@ impl ChunkReader {
             tally: ChunkTally::default(),
             shape: None,
             batches: Vec::new(),
+            damaged: BTreeSet::new(),
             record: Vec::new(),
             delivered: Vec::new(),
             kept: Vec::new(),
@@ -176,7 +193,7 @@ impl ChunkReader {
             };
             let span = start..start + length;
             while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
-                self.tally.malformed(reject.reason, reject.line, || None);
+                self.malformed(block.form, reject.reason, reject.line, reject.id.as_deref(), || None);
                 line = line.max(reject.line + 1);
             }
             self.line(block, span, line, all_utf8, known, &mut spooled)?;
@@ -187,7 +204,7 @@ impl ChunkReader {
             writer.append(&spooled).map_err(spool_error)?;
         }
         for reject in rejects {
-            self.tally.malformed(reject.reason, reject.line, || None);
+            self.malformed(block.form, reject.reason, reject.line, reject.id.as_deref(), || None);
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
@@ -225,31 +242,33 @@ impl ChunkReader {
                 });
             },
         );
-        let panicked = MalformedRow {
-            reason: MalformedReason::RowPanic,
-            id: None,
-        };
-        let row = match read.unwrap_or(Err(panicked)) {
+        let row = match read.unwrap_or_else(|| Err(self.panicked(row_text))) {
             Ok(row) => row,
-            Err(malformed) => {
-                let reason = malformed.reason;
-                self.tally
-                    .malformed(reason, line, || describe(row_text, reason));
+            Err(MalformedRow { reason, id }) => {
+                let what = || describe(row_text, reason);
+                self.malformed(block.form, reason, line, id.as_deref(), what);
                 return Ok(());
             }
         };
-        let (shape, turn, time, mut prevalidated) = match row.kind {
-            RowKind::Event { turn, at, .. } => (RowShape::Events, turn, at, false),
+        let (shape, turn, time, flags) = match row.kind {
+            RowKind::Event { turn, at, agent } => {
+                let flags = self.rules.flags_of_turn(at, agent);
+                (RowShape::Events, turn, at, flags)
+            }
             RowKind::Conversation {
                 turns,
                 prevalidated,
-            } => (RowShape::Conversations, i64::from(turns), 0, prevalidated),
+            } => {
+                // What was judged is not what will be written if it is put together.
+                let prevalidated = prevalidated && block.form != RowForm::Assembled;
+                let flags = RowFlags::default().with(RowFlags::PREVALIDATED, prevalidated);
+                (RowShape::Conversations, i64::from(turns), 0, flags)
+            }
             RowKind::Census { turns, last } => {
-                (RowShape::Conversations, i64::from(turns), last, false)
+                let flags = RowFlags::default();
+                (RowShape::Conversations, i64::from(turns), last, flags)
             }
         };
-        // What was judged is not what will be written.
-        prevalidated &= block.form != RowForm::Assembled;
         let payload = match block.form {
             // Its header is all there is.
             RowForm::Census => &row_text[..0],
@@ -260,8 +279,8 @@ impl ChunkReader {
         if let RowKind::Event { agent, .. } = row.kind {
             self.tally.oddities(row_text, &row.oddities, agent, line);
         }
-        if !self.rules.wants(&row) {
-            self.tally.filtered += 1;
+        if let Some(reason) = self.rules.left_out(&row) {
+            *self.tally.filtered.entry(reason).or_default() += 1;
             return Ok(());
         }
         if *self.shape.get_or_insert(shape) != shape {
@@ -275,7 +294,7 @@ impl ChunkReader {
                     id_hash: kusto_hash::hash(&row.id),
                     turn,
                     at: time,
-                    prevalidated,
+                    flags,
                     position: Position {
                         store: file,
                         // A row is at most `max_record`, which is below 4 GiB.
@@ -303,7 +322,7 @@ impl ChunkReader {
                 let facts = RowFacts {
                     turn,
                     at: time,
-                    prevalidated,
+                    flags,
                     line,
                 };
                 spooled.push(SpooledRow {
@@ -314,6 +333,31 @@ impl ChunkReader {
             }
         }
         Ok(())
+    }
+
+    /// Counts a malformed row, and keeps whose it is. (A row of a census is none of telemetry.)
+    fn malformed(
+        &mut self,
+        form: RowForm,
+        reason: MalformedReason,
+        line: u64,
+        id: Option<&[u8]>,
+        what: impl FnOnce() -> Option<String>,
+    ) {
+        self.tally.malformed(reason, line, what);
+        let id = id.filter(|_| form != RowForm::Census);
+        if let Some(id) = id.filter(|id| !self.rules.is_ignored(id)) {
+            self.damaged.insert(id.into());
+        }
+    }
+
+    /// A row whose reading has panicked twice. Its id is looked for on another way.
+    fn panicked<'a>(&mut self, row: &'a [u8]) -> MalformedRow<'a> {
+        let id = retry_on_panic(self, |_| row::readable_id(row), |_, _| {});
+        MalformedRow {
+            reason: MalformedReason::RowPanic,
+            id: id.flatten(),
+        }
     }
 
     /// What a row without white space around is. Changes nothing, so it can be done again.
@@ -395,11 +439,21 @@ impl ChunkReader {
             self.writer = Some(writer.map_err(spool_error)?);
         }
         match self.writer {
-            Some(writer) => {
+            Some(mut writer) => {
+                let damaged: Vec<_> = self.damaged.iter().map(|id| malformed_row(id)).collect();
+                writer.append(&damaged).map_err(spool_error)?;
                 let sealed = writer.seal(self.tally).map_err(spool_error)?;
                 Ok((sealed.tally().clone(), Headers::Sealed(Box::new(sealed))))
             }
-            None => Ok((self.tally, Headers::InMemory(self.batches))),
+            None => {
+                let shape = self.shape.unwrap_or(RowShape::Conversations);
+                for ids in self.damaged.iter().collect::<Vec<_>>().chunks(BATCH) {
+                    let mut batch = HeaderBatch::new(shape);
+                    ids.iter().for_each(|id| batch.push_malformed(id));
+                    self.batches.push(batch);
+                }
+                Ok((self.tally, Headers::InMemory(self.batches)))
+            }
         }
     }
 }
@@ -408,6 +462,20 @@ impl ChunkReader {
 fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
     let described = std::panic::catch_unwind(|| row_fault::describe(row, reason));
     described.unwrap_or_default()
+}
+
+/// The header of a malformed row, as it is spooled.
+fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
+    SpooledRow {
+        id: Cow::Borrowed(id),
+        facts: RowFacts {
+            turn: 0,
+            at: 0,
+            flags: RowFlags::MALFORMED,
+            line: 0,
+        },
+        payload: &[],
+    }
 }
 
 fn spool_error(error: SpoolError) -> SourceError {
@@ -428,8 +496,8 @@ mod tests {
         let telemetry = Counters::new(&selection);
         let rules = RowRules {
             ignore_ids: Vec::new(),
-            start: None,
-            end: None,
+            window: None..None,
+            look: None..None,
             max_record: 1000,
             selection: Arc::new(selection),
             nested: Nested::AsIs,

@@ -22,7 +22,7 @@ use super::error::RunError;
 use super::messages::{AddHeaders, Close, Grouped, Offer};
 use super::sampler::Sampler;
 use crate::domain::dedup::{Closing, Conversation, Index};
-use crate::domain::header::{HeaderBatch, Position};
+use crate::domain::header::Position;
 use crate::domain::rank::Ranker;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::reservoir::Candidate;
@@ -44,6 +44,8 @@ pub struct DedupParts {
     pub nested: Nested,
     /// `limits.max_record`
     pub max_record: u64,
+    /// `selection.cut = "keep"`
+    pub keep_cut: bool,
     /// For ties.
     pub payloads: Payloads,
     /// Where it is decided.
@@ -135,15 +137,9 @@ async fn absorb(
     index: &mut Option<Index>,
     headers: Headers,
 ) -> Result<(), RunError> {
-    let mut observe = |batch: HeaderBatch| {
-        let index = index.get_or_insert_with(|| Index::new(batch.shape));
-        // The supervisor ends a run of mixed shapes and names the rows.
-        if index.shape() == batch.shape {
-            index.observe(&batch);
-        }
-    };
+    let index = index.get_or_insert_default();
     match headers {
-        Headers::InMemory(batches) => batches.into_iter().for_each(observe),
+        Headers::InMemory(batches) => batches.iter().for_each(|batch| index.observe(batch)),
         Headers::Sealed(chunk) => {
             let store = parts.payloads.add_sealed(&chunk);
             let mut replay = chunk.replay(store)?;
@@ -158,7 +154,7 @@ async fn absorb(
                     .await?;
                 parts.heartbeat.beat();
                 match batch? {
-                    Some(batch) => observe(batch),
+                    Some(batch) => index.observe(&batch),
                     None => break,
                 }
             }
@@ -170,7 +166,7 @@ async fn absorb(
 /// Decides all conversations of an index and hands them to the samplers.
 async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunError> {
     let mut grouped = Grouped::default();
-    grouped.tally.duplicates = index.shorter_duplicates();
+    grouped.tally.duplicate_conversations = index.shorter_duplicates();
     let index = Arc::new(index);
     let ranges = (0..index.conversations())
         .step_by(RANGE as usize)
@@ -215,6 +211,7 @@ fn decide_range(
         assembler: Assembler::new(selection, parts.nested),
         selection,
         max_record: parts.max_record,
+        keep_cut: parts.keep_cut,
     };
     let mut ranker = Ranker::new(selection.seed());
     let mut by_stratum: Vec<Vec<Candidate>> = vec![Vec::new(); selection.stratum_count()];
@@ -235,8 +232,8 @@ fn decide_range(
     let mut reader = parts.payloads.reader();
     let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {
         match index.shape() {
-            RowShape::Events => reader.read(position, out),
-            RowShape::Conversations => {
+            Some(RowShape::Events) => reader.read(position, out),
+            Some(RowShape::Conversations) | None => {
                 let assembler = Assembler::new(selection, parts.nested);
                 reader.read_record(position, &assembler, out)
             }

@@ -74,7 +74,7 @@ use validator::ValidateParts;
 use work_dir::{RunState, WorkDir};
 
 use crate::azure::redact_sas;
-use crate::config::settings::{Format, Settings, SortKeys, Source};
+use crate::config::settings::{Cut, Format, Settings, SortKeys, Source};
 use crate::domain::chunk::Chunk;
 use crate::domain::manifest::{self, Framing, Manifest};
 use crate::domain::record::Nested;
@@ -465,8 +465,8 @@ impl Harvesting<'_> {
                 .iter()
                 .map(|id| id.clone().into_bytes())
                 .collect(),
-            start: record.window_start.map(ticks),
-            end: record.window_end.map(ticks),
+            window: record.window_start.map(ticks)..record.window_end.map(ticks),
+            look: record.look_start.map(ticks)..record.look_end.map(ticks),
             max_record: settings.limits.max_record,
             selection: Arc::clone(&selection),
             nested,
@@ -518,6 +518,7 @@ impl Harvesting<'_> {
             restarts: (settings.workers.restarts, settings.workers.restart_window),
             stall_timeout: settings.workers.stall_timeout,
             max_record: settings.limits.max_record,
+            keep_cut: settings.cut == Cut::Keep,
             telemetry: Arc::clone(&parts.telemetry),
             fetch: Arc::new(FetchParts {
                 source: Arc::clone(&parts.source),

@@ -15,7 +15,8 @@ use super::supervisor::RunOutput;
 use super::work_dir::RunRecord;
 use crate::config::settings::Settings;
 use crate::domain::chunk::Chunk;
-use crate::domain::ledger::{FilteredBy, Population};
+use crate::domain::dedup::Fault;
+use crate::domain::ledger::Population;
 use crate::domain::manifest::{
     self, ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
@@ -25,6 +26,7 @@ use crate::domain::stratum_fill::InvalidRecord;
 use crate::domain::validation::Code;
 use crate::fault;
 use crate::sink::{Block, DatasetSink, FileCommit, SinkError};
+use crate::spool::tally::ChunkTally;
 use crate::telemetry::serde_name;
 
 /// What the manifest says besides the harvest.
@@ -300,28 +302,32 @@ fn population(harvest: &RunOutput, only_complete: bool) -> Population {
     let tally = &harvest.grouped.tally;
     // A census counted them before their payloads turned out to be malformed.
     let lost: u64 = harvest.lost.values().sum();
-    let sum = |count: fn(&crate::spool::tally::ChunkTally) -> u64| {
-        harvest.tallies.values().map(count).sum::<u64>()
-    };
+    let sum = |count: fn(&ChunkTally) -> u64| harvest.tallies.values().map(count).sum::<u64>();
     let malformed = sum(|t| t.malformed.values().map(|m| m.count).sum());
+    let mut filtered_by = tally.filtered.clone();
+    for (&reason, rows) in harvest.tallies.values().flat_map(|tally| &tally.filtered) {
+        *filtered_by.entry(reason).or_default() += rows;
+    }
+    // What a query leaves out itself nobody can count.
+    let counted = |fault| (!only_complete).then(|| tally.of_fault(fault));
     Population {
         rows_read: Some(sum(|t| t.rows_read)),
         malformed: Some(malformed + tally.too_large.len() as u64),
-        filtered: Some(sum(|t| t.filtered)),
-        filtered_by: FilteredBy::new(),
-        duplicate_turns: Some(tally.collapsed),
-        duplicate_conversations: Some(tally.duplicates),
+        filtered: Some(filtered_by.values().sum()),
+        duplicate_turns: Some(tally.duplicate_turns),
+        duplicate_conversations: Some(tally.duplicate_conversations),
         duplicate_rows: Some(0),
         shared_rows: Some(0),
-        superseded_turns: Some(0),
-        excluded: Some(0),
-        damaged: Some(0),
-        cut_by_mode: (!only_complete).then_some(0),
-        cut_by_window: (!only_complete).then_some(0),
         kept_rows: Some(tally.kept_rows - lost),
-        conversations: tally.conversations - lost,
-        incomplete: (!only_complete).then_some(tally.incomplete),
+        superseded_turns: Some(0),
+        conversations: tally.conversations,
+        excluded: Some(0),
+        damaged: Some(tally.of_fault(Fault::Damaged) + lost),
+        cut_by_mode: counted(Fault::CutByMode),
+        cut_by_window: counted(Fault::CutByWindow),
+        incomplete: counted(Fault::Incomplete),
         out_of_range: harvest.grouped.out_of_range,
         no_target: harvest.grouped.no_target,
+        filtered_by,
     }
 }

@@ -97,6 +97,8 @@ pub struct SupervisorParts {
     pub stall_timeout: Duration,
     /// `limits.max_record`
     pub max_record: u64,
+    /// `selection.cut = "keep"`
+    pub keep_cut: bool,
     /// Judges what was read.
     pub rows: RowsReport,
     /// What is told.

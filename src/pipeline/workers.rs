@@ -179,6 +179,7 @@ impl Supervisor {
             selection: Arc::clone(&self.parts.validate.selection),
             nested: self.parts.validate.nested,
             max_record: self.parts.max_record,
+            keep_cut: self.parts.keep_cut,
             payloads: self.parts.validate.payloads.clone(),
             pool: Arc::clone(&self.parts.validate.pool),
             samplers: self.staff.samplers.iter().cloned().collect(),

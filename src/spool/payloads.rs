@@ -221,6 +221,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use crate::domain::chunk::{Chunk, Piece};
+    use crate::domain::header::RowFlags;
     use crate::domain::record::Nested;
     use crate::domain::row::RowShape;
     use crate::domain::stratum::tests::selection;
@@ -278,7 +279,7 @@ mod tests {
         let facts = RowFacts {
             turn: 1,
             at: 0,
-            prevalidated: false,
+            flags: RowFlags::default(),
             line: 1,
         };
         let row = SpooledRow {

@@ -5,8 +5,8 @@
 //! all before it (u64), and the magic. Numbers are little-endian.
 //!
 //! A header is: the lengths of the id and of the payload (u32 each), turn and time (i64 each), the
-//! payload's offset, its XXH3-64 and its line (u64 each), a byte that is 1 for a prevalidated row, and
-//! the id. The line stays on disk: it is asked for only when a row must be named.
+//! payload's offset, its XXH3-64 and its line (u64 each), a byte of flags ([`RowFlags`]), and the id. The line stays on disk: it is asked for only when a row must be named.
+//! Headers of malformed rows come last and have no payload.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::tally::ChunkTally;
 use super::{Part, Portion, SpoolError, stored};
 use crate::domain::chunk::Chunk;
-use crate::domain::header::{Header, HeaderBatch, Position};
+use crate::domain::header::{Header, HeaderBatch, Position, RowFlags};
 use crate::domain::kusto_hash;
 use crate::domain::row::RowShape;
 use crate::fault::{Faults, Kind, Site};
@@ -43,7 +43,7 @@ struct Settled {
     chunks: Vec<Chunk>,
 }
 
-const MAGIC: &[u8; 8] = b"glnseal2";
+const MAGIC: &[u8; 8] = b"glnseal3";
 const TRAILER: usize = 28;
 
 /// Bytes of a header before its id.
@@ -57,7 +57,7 @@ pub struct RowFacts {
     /// As in [`Header`].
     pub at: i64,
     /// As in [`Header`].
-    pub prevalidated: bool,
+    pub flags: RowFlags,
     /// Where the row stood, counted from the chunk's beginning.
     pub line: u64,
 }
@@ -563,7 +563,7 @@ impl Replay {
             id_hash: kusto_hash::hash(id),
             turn: field(8, 16) as i64,
             at: field(16, 24) as i64,
-            prevalidated: bytes[48] == 1,
+            flags: RowFlags::from_byte(bytes[48]),
             position: Position {
                 store: self.store,
                 length: field(4, 8) as u32,

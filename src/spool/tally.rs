@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ledger::{EXAMPLES_PER_REASON, ModesSeen};
+use crate::domain::ledger::{EXAMPLES_PER_REASON, FilteredBy, ModesSeen};
 use crate::domain::row::{MalformedReason, Oddities, RowShape};
 use crate::domain::row_fault;
 use crate::domain::selector::ChunkChecksum;
@@ -14,8 +14,8 @@ use crate::domain::selector::ChunkChecksum;
 pub struct ChunkTally {
     /// All rows.
     pub rows_read: u64,
-    /// Rows left out by mode, window or ignored id.
-    pub filtered: u64,
+    /// Rows left out when they were read: those that do not exist for the run, and ignored ids.
+    pub filtered: FilteredBy,
     /// Rows that cannot be read, by reason.
     pub malformed: BTreeMap<MalformedReason, MalformedLines>,
     /// Lines in the chunk, blank ones included.
@@ -108,6 +108,12 @@ impl ChunkTally {
             });
             first.count += 1;
         }
+    }
+
+    /// Rows that were delivered and not kept.
+    pub fn left_out(&self) -> u64 {
+        let malformed = self.malformed.values().map(|lines| lines.count);
+        malformed.sum::<u64>() + self.filtered.values().sum::<u64>()
     }
 
     /// Notes the shape of a good row.

@@ -364,15 +364,18 @@ async fn start(
 fn work_dir(setting: &Setting<'_>, seed: u64) -> WorkDir {
     let described = config::described(&setting.settings);
     let fingerprint = config::fingerprint(&described);
+    let (start, end) = setting.world.asked.window;
+    // The open ends of the oracle are no instants.
+    let at = |ticks: i64| Timestamp::from_nanosecond(i128::from(ticks) * 100).ok();
     let record = RunRecord {
         run_id: "run".to_owned(),
         fingerprint: fingerprint.clone(),
         settings: described.clone(),
         started: Timestamp::from_second(seed as i64).expect("an instant"),
-        window_start: None,
-        window_end: None,
-        look_start: None,
-        look_end: None,
+        window_start: at(start),
+        window_end: at(end),
+        look_start: at(start),
+        look_end: at(end.saturating_add(setting.world.asked.slack)),
         dataset: "d".to_owned(),
         location: "memory".to_owned(),
         inputs: None,

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::behaviour::draw;
 use crate::support::corpus;
-use crate::support::reference::{Asked, Outcome, evaluate, hash};
+use crate::support::reference::{Asked, Outcome, evaluate, hash, readable_id, ticks};
 
 /// How many populations there are.
 pub const WORLDS: u64 = 16;
@@ -60,13 +60,20 @@ impl World {
         let delivery = [Hash, Census, Files, Census][number as usize % 4];
         let scarce = number / 4 % 2 == 1;
         let target = if scarce { 3 } else { 1 + number as usize % 4 };
-        let asked = Asked::new(&format!("world {number}"), target);
+        let mut asked = Asked::new(&format!("world {number}"), target);
+        // Of each conversation the turn n is of the day n + 1.
+        if let 0 | 2 = number {
+            let at = |day| ticks(&format!("2025-01-{day}T00:00:00Z")).expect("an instant");
+            asked.window = (at("02"), at("12"));
+            asked.keep_cut = number == 2;
+        }
         let rows = match delivery {
             _ if scarce => corpus::conversations(number, 130),
             Hash | Files if number < 8 => corpus::events(number, 40),
             _ => corpus::conversations(number, 60),
         };
-        let rows = rows.into_iter().map(row).map(|row| match scarce {
+        let rows = rows.into_iter().map(|text| row(text, &asked));
+        let rows = rows.map(|row| match scarce {
             true if hash(&row.key) % 10 != 0 => nameless(row),
             _ => row,
         });
@@ -115,6 +122,10 @@ impl World {
             of(1, 5, 6),
             self.asked.seed,
         );
+        let text = match self.asked.keep_cut {
+            true => text + "cut = 'keep'\n",
+            false => text,
+        };
         let mut layers = Layers::default().text("simulation", &text).expect("TOML");
         for ((split, bucket), target) in &self.asked.targets {
             let line = format!("selection.targets.{split}.{bucket} = {target}");
@@ -124,7 +135,7 @@ impl World {
     }
 }
 
-fn row(text: Vec<u8>) -> SimRow {
+fn row(text: Vec<u8>, asked: &Asked) -> SimRow {
     // Raw, because messages may have half a character in them.
     let members: BTreeMap<String, Box<RawValue>> =
         serde_json::from_slice(&text).unwrap_or_default();
@@ -133,8 +144,9 @@ fn row(text: Vec<u8>) -> SimRow {
     let turns: Option<Vec<Box<RawValue>>> =
         serde_json::from_str(raw("turnsArray")).unwrap_or_default();
     SimRow {
-        // A row without an id must be somewhere too.
-        key: id.map_or_else(|| text.clone(), String::into_bytes),
+        // A row that is cut is where its conversation is, and one without an id somewhere.
+        key: (id.or_else(|| readable_id(&text, asked)))
+            .map_or_else(|| text.clone(), String::into_bytes),
         turns: turns.map_or(0, |turns| turns.len() as u64),
         text,
     }

@@ -119,6 +119,15 @@ const MALFORMED: [&str; 16] = [
     r#"{"conversationId":"x","turnsArray":[{"turnIndex":1,"turnIndex":2}]}"#,
 ];
 
+/// A malformed row, as often as not of this conversation.
+fn malformed(rng: &mut Pcg64Mcg, kinds: &[&str], id: &str) -> Vec<u8> {
+    let row = pick(rng, kinds);
+    match rng.random_range(0..2u32) {
+        0 => row.replace("\"x\"", id).into_bytes(),
+        _ => row.as_bytes().to_vec(),
+    }
+}
+
 /// Event rows of so many conversations.
 pub fn events(seed: u64, conversations: usize) -> Vec<Vec<u8>> {
     let rng = &mut rng(seed);
@@ -176,7 +185,7 @@ pub fn events(seed: u64, conversations: usize) -> Vec<Vec<u8>> {
             }
         }
         if rng.random_range(0..15u32) == 0 {
-            rows.push(pick(rng, &MALFORMED[..13]).as_bytes().to_vec());
+            rows.push(malformed(rng, &MALFORMED[..13], &id));
         }
     }
     rows
@@ -237,7 +246,7 @@ pub fn conversations(seed: u64, conversations: usize) -> Vec<Vec<u8>> {
         }
         if rng.random_range(0..15u32) == 0 {
             let kinds = [&MALFORMED[..6], &MALFORMED[13..]].concat();
-            rows.push(pick(rng, &kinds).as_bytes().to_vec());
+            rows.push(malformed(rng, &kinds, &id));
         }
     }
     rows

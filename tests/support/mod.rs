@@ -180,8 +180,11 @@ pub fn assert_equals_reference(dataset: &Dataset, expected: &Outcome) {
 pub fn assert_same_records(dataset: &Dataset, expected: &Outcome) {
     let metadata = &dataset.metadata;
     assert_is_consistent(dataset);
-    for (key, found) in metadata["population"].as_object().expect("an object") {
-        let wanted = expected.rows.get(key.as_str()).copied().unwrap_or(0);
+    let reasons = &metadata["population"]["filtered_by"];
+    assert_eq!(*reasons, serde_json::json!(expected.filtered_by));
+    for key in COUNTS {
+        let found = &metadata["population"][key];
+        let wanted = expected.rows.get(key).copied().unwrap_or(0);
         assert_eq!(
             found.as_u64(),
             Some(wanted),
@@ -252,17 +255,24 @@ fn assert_same_malformed(dataset: &Dataset, expected: &Outcome) {
     );
 }
 
-const COUNTS: [&str; 10] = [
-    "duplicate_turns",
-    "conversations",
-    "duplicate_conversations",
-    "filtered",
-    "incomplete",
-    "kept_rows",
-    "malformed",
-    "no_target",
-    "out_of_range",
+const COUNTS: [&str; 17] = [
     "rows_read",
+    "malformed",
+    "filtered",
+    "duplicate_turns",
+    "duplicate_conversations",
+    "duplicate_rows",
+    "shared_rows",
+    "kept_rows",
+    "superseded_turns",
+    "conversations",
+    "excluded",
+    "damaged",
+    "cut_by_mode",
+    "cut_by_window",
+    "incomplete",
+    "out_of_range",
+    "no_target",
 ];
 
 /// What a dataset says of itself is true: its keys, its files' digests, its sums.
@@ -271,7 +281,9 @@ fn assert_is_consistent(dataset: &Dataset) {
     let metadata = &dataset.metadata;
     let counts = metadata["population"].as_object().expect("an object");
     let keys: BTreeSet<&str> = counts.keys().map(String::as_str).collect();
-    assert_eq!(keys, BTreeSet::from(COUNTS));
+    let mut wanted = BTreeSet::from(COUNTS);
+    wanted.insert("filtered_by");
+    assert_eq!(keys, wanted);
     let mut files = BTreeMap::new();
     for s in metadata["strata"].as_array().expect("a list") {
         let number = |key: &str| s[key].as_u64().unwrap_or_else(|| panic!("no {key}: {s}"));

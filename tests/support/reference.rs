@@ -20,6 +20,10 @@ pub struct Asked {
     pub ignore: Vec<String>,
     /// Half open, in ticks.
     pub window: (i64, i64),
+    /// Rows so far behind the window's end exist, in ticks.
+    pub slack: i64,
+    /// `selection.cut = "keep"`
+    pub keep_cut: bool,
     pub max_record: usize,
     pub sort_keys: bool,
 }
@@ -41,6 +45,8 @@ impl Asked {
             targets: pairs.map(|pair| (pair, target)).collect(),
             ignore: vec!["unknown".to_owned()],
             window: (i64::MIN, i64::MAX),
+            slack: 86_400 * 10_000_000,
+            keep_cut: false,
             max_record: 64_000_000,
             sort_keys: false,
         }
@@ -51,6 +57,7 @@ impl Asked {
 #[derive(Default, Debug)]
 pub struct Outcome {
     pub rows: BTreeMap<&'static str, u64>,
+    pub filtered_by: BTreeMap<&'static str, u64>,
     pub strata: BTreeMap<(&'static str, &'static str), Stratum>,
     pub warnings: BTreeMap<&'static str, u64>,
     /// File and line of every malformed row.
@@ -281,7 +288,6 @@ enum Row {
         at: i64,
         agent: bool,
         object: Object,
-        bytes: usize,
     },
     Conversation {
         id: String,
@@ -329,7 +335,6 @@ fn read(line: &[u8], asked: &Asked) -> Option<Row> {
         at,
         agent,
         object,
-        bytes: json.len(),
     })
 }
 
@@ -345,6 +350,50 @@ fn filled(json: &str, object: &Object, turns: usize) -> String {
         out += &format!(",\"bucket\":{bucket}");
     }
     out + "}"
+}
+
+/// The top-level id of a malformed row, as far as a scanner comes: its string closed, and the only
+/// one. Of a row that is too large it sees the beginning.
+pub fn readable_id(line: &[u8], asked: &Asked) -> Option<String> {
+    let line = line.trim_ascii();
+    let held = String::from_utf8_lossy(&line[..line.len().min(asked.max_record)]);
+    let mut rest = held.strip_prefix('{')?.trim_start_matches(JSON_SPACE);
+    let (mut seen, mut id) = (0, None);
+    while let Some((key, after)) = one_value(rest).filter(|_| rest.starts_with('"')) {
+        let Some(after) = after.trim_start_matches(JSON_SPACE).strip_prefix(':') else {
+            break;
+        };
+        let is_id = text(&key) == "conversationId";
+        seen += u32::from(is_id);
+        let Some((value, after)) = one_value(after.trim_start_matches(JSON_SPACE)) else {
+            break;
+        };
+        if depth(value.get()) + 1 > 128 {
+            break;
+        }
+        if is_id {
+            id = Some(value);
+        }
+        let Some(after) = after.trim_start_matches(JSON_SPACE).strip_prefix(',') else {
+            break;
+        };
+        rest = after.trim_start_matches(JSON_SPACE);
+    }
+    let id = id.filter(|_| seen == 1)?;
+    let has_bad_bytes = std::str::from_utf8(line).is_err() && id.get().contains('\u{fffd}');
+    if has_bad_bytes || has_lone_surrogate(id.get()) {
+        return None;
+    }
+    as_text(Some(&id)).filter(|id| !id.is_empty())
+}
+
+const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The JSON value that a text begins with, and what follows it.
+fn one_value(text: &str) -> Option<(Box<RawValue>, &str)> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
+    let value = values.next()?.ok()?;
+    Some((value, &text[values.byte_offset()..]))
 }
 
 /// A value as it is written.
@@ -400,31 +449,45 @@ fn turn_text(row: &Object, turn: i64, sorted: bool) -> String {
     out + "}"
 }
 
-/// Which of two rows of one turn is the last word: the smaller of these.
-fn order(row: &Object, turn: i64, at: i64) -> (i64, i64, [u8; 32], [u8; 32]) {
+/// What decides between two rows of one turn: the smaller of these is the last word.
+type Order = (i64, bool, i64, [u8; 32], [u8; 32], bool);
+
+fn order(row: &Delivered, turn: i64) -> Order {
+    let (at, row, agent) = (row.at, &row.object, row.agent);
     let message = |name| as_text(row.get(name)).unwrap_or_default();
-    let messages = format!(
-        "{}\u{1f}{}",
-        message("userMessage"),
-        message("modelMessage")
-    );
+    let reply = message("modelMessage");
+    let messages = format!("{}\u{1f}{reply}", message("userMessage"));
     let user = match row.get("userName") {
         Some(name) if name.get().starts_with('"') => text(name),
         Some(name) if !is_null(name) => name.get().to_owned(),
         _ => String::new(),
     };
     let all = format!("{}\u{1f}{user}", turn_text(row, turn, true));
-    // Rows that are equal up to here may still be written differently.
+    // Rows that are equal up to here may still be written differently, or have another mode.
     let user = row
         .get("userName")
         .map_or("null".to_owned(), |v| written(v, false));
     let as_written = format!("{}\u{1f}{user}", turn_text(row, turn, false));
     (
         -at,
+        reply.chars().all(char::is_whitespace),
         hash(messages.as_bytes()),
         Sha256::digest(all).into(),
         Sha256::digest(as_written).into(),
+        !agent,
     )
+}
+
+/// How many turns of a conversation row have a reply that is not blank.
+fn replies(line: &str) -> usize {
+    let object: Object = serde_json::from_str(line).expect("checked");
+    let turns: Vec<Object> =
+        serde_json::from_str(object.get("turnsArray").expect("checked").get()).expect("checked");
+    let reply = |turn: &&Object| {
+        let reply = as_text(turn.get("modelMessage")).unwrap_or_default();
+        !reply.chars().all(char::is_whitespace)
+    };
+    turns.iter().filter(reply).count()
 }
 
 fn assembled(id: &str, turns: &BTreeMap<i64, Object>, sorted: bool) -> String {
@@ -518,8 +581,14 @@ pub fn judge(record: &str, split: &str) -> (Vec<&'static str>, Vec<&'static str>
     (errors, warnings)
 }
 
-/// A delivery of a turn: its instant, its row, its length, its file and line.
-type Delivered = (i64, Object, usize, (String, usize));
+/// A delivery of a turn.
+struct Delivered {
+    at: i64,
+    agent: bool,
+    object: Object,
+    /// File and line.
+    place: (String, usize),
+}
 
 /// A conversation of a stratum: its rank, its id, its number of turns, its record.
 type Ranked = (i64, String, usize, String);
@@ -555,8 +624,17 @@ fn rows_of(bytes: &[u8]) -> Vec<Vec<u8>> {
 pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
     let mut out = Outcome::default();
     let count = |out: &mut Outcome, key, n: u64| *out.rows.entry(key).or_default() += n;
+    let filter = |out: &mut Outcome, reason, n: u64| {
+        if n == 0 {
+            return;
+        }
+        count(out, "filtered", n);
+        *out.filtered_by.entry(reason).or_default() += n;
+    };
+    let (start, end) = asked.window;
     let mut events: BTreeMap<String, BTreeMap<i64, Vec<Delivered>>> = BTreeMap::new();
     let mut whole: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
+    let mut damaged: BTreeSet<String> = BTreeSet::new();
     for (name, bytes) in files {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         for (number, line) in (1..).zip(rows_of(bytes)) {
@@ -568,6 +646,8 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
             match read(line, asked) {
                 None => {
                     out.malformed.insert((name.clone(), number));
+                    let id = readable_id(line, asked);
+                    damaged.extend(id.filter(|id| !asked.ignore.contains(id)));
                 }
                 Some(Row::Event {
                     id,
@@ -575,19 +655,25 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
                     at,
                     agent,
                     object,
-                    bytes,
                 }) => {
-                    let (start, end) = asked.window;
-                    if !agent || at < start || at >= end || asked.ignore.contains(&id) {
-                        count(&mut out, "filtered", 1);
+                    let exists = start <= at && at < end.saturating_add(asked.slack);
+                    if !exists {
+                        filter(&mut out, "window", 1);
+                    } else if asked.ignore.contains(&id) {
+                        filter(&mut out, "ignored_ids", 1);
                     } else {
                         let rows = events.entry(id).or_default().entry(turn).or_default();
-                        rows.push((at, object, bytes, (name.clone(), number)));
+                        rows.push(Delivered {
+                            at,
+                            agent,
+                            object,
+                            place: (name.clone(), number),
+                        });
                     }
                 }
                 Some(Row::Conversation { id, turns, line }) => {
                     if asked.ignore.contains(&id) {
-                        count(&mut out, "filtered", 1);
+                        filter(&mut out, "ignored_ids", 1);
                     } else {
                         whole.entry(id).or_default().push((turns, line));
                     }
@@ -595,36 +681,88 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
             }
         }
     }
+    // All that is left of these are rows that cannot be read.
+    let known = |id: &&String| !events.contains_key(*id) && !whole.contains_key(*id);
+    let lost = damaged.iter().filter(known).count() as u64;
+    count(&mut out, "damaged", lost);
+    count(&mut out, "conversations", lost);
     let mut records: BTreeMap<String, (usize, String)> = BTreeMap::new();
     for (id, mut rows) in whole {
         rows.sort_by_key(|(turns, line)| {
-            (usize::MAX - turns, <[u8; 32]>::from(Sha256::digest(line)))
+            let digest = <[u8; 32]>::from(Sha256::digest(line));
+            (usize::MAX - turns, usize::MAX - replies(line), digest)
         });
         count(&mut out, "duplicate_conversations", rows.len() as u64 - 1);
         count(&mut out, "kept_rows", 1);
-        records.insert(id, rows.swap_remove(0));
-    }
-    for (id, mut turns) in events {
-        let mut places = Vec::new();
-        let mut chosen = BTreeMap::new();
-        for (turn, rows) in &mut turns {
-            rows.sort_by_key(|(at, row, _, _)| order(row, *turn, *at));
-            count(&mut out, "duplicate_turns", rows.len() as u64 - 1);
-            places.push(rows[0].3.clone());
-            chosen.insert(*turn, rows[0].1.clone());
+        if damaged.contains(&id) {
+            count(&mut out, "damaged", 1);
+            count(&mut out, "conversations", 1);
+        } else {
+            records.insert(id, rows.swap_remove(0));
         }
-        let complete = (1..).zip(chosen.keys()).all(|(i, turn)| i == *turn);
+    }
+    let in_window = |row: &Delivered| row.at < end;
+    for (id, mut turns) in events {
+        if asked.keep_cut {
+            // The rows outside are left out before the winner is chosen.
+            for rows in turns.values_mut() {
+                let modes = rows.iter().filter(|row| !row.agent).count() as u64;
+                let late = |row: &&Delivered| row.agent && !in_window(row);
+                let windows = rows.iter().filter(late).count() as u64;
+                filter(&mut out, "mode", modes);
+                filter(&mut out, "window", windows);
+                rows.retain(|row| row.agent && in_window(row));
+            }
+            turns.retain(|_, rows| !rows.is_empty());
+            if turns.is_empty() {
+                continue;
+            }
+        }
+        for (turn, rows) in &mut turns {
+            rows.sort_by_key(|row| order(row, *turn));
+        }
+        let winners: Vec<(i64, &Delivered)> =
+            turns.iter().map(|(n, rows)| (*n, &rows[0])).collect();
+        if !winners.iter().any(|(_, row)| row.agent && in_window(row)) {
+            // Not a conversation.
+            for rows in turns.values() {
+                let reason = if rows[0].agent { "window" } else { "mode" };
+                filter(&mut out, reason, rows.len() as u64);
+            }
+            continue;
+        }
+        let all: u64 = turns.values().map(|rows| rows.len() as u64).sum();
+        count(&mut out, "duplicate_turns", all - winners.len() as u64);
+        let fault = if damaged.contains(&id) {
+            Some("damaged")
+        } else if winners.iter().any(|(_, row)| !row.agent) {
+            Some("cut_by_mode")
+        } else if winners.iter().any(|(_, row)| !in_window(row)) {
+            Some("cut_by_window")
+        } else if !(1..).zip(&winners).all(|(i, (turn, _))| i == *turn) {
+            Some("incomplete")
+        } else {
+            None
+        };
+        let chosen = winners
+            .iter()
+            .map(|(turn, row)| (*turn, row.object.clone()));
+        let chosen: BTreeMap<i64, Object> = chosen.collect();
         let record = assembled(&id, &chosen, asked.sort_keys);
-        if complete && record.len() > asked.max_record {
+        if fault.is_none() && record.len() > asked.max_record {
+            let places = winners.iter().map(|(_, row)| row.place.clone());
             out.malformed.extend(places);
+            count(&mut out, "damaged", 1);
+            count(&mut out, "conversations", 1);
             continue;
         }
         count(&mut out, "kept_rows", chosen.len() as u64);
-        if complete {
-            records.insert(id, (chosen.len(), record));
-        } else {
-            count(&mut out, "incomplete", 1);
-            count(&mut out, "conversations", 1);
+        match fault {
+            None => drop(records.insert(id, (chosen.len(), record))),
+            Some(fault) => {
+                count(&mut out, fault, 1);
+                count(&mut out, "conversations", 1);
+            }
         }
     }
     let malformed = out.malformed.len() as u64;

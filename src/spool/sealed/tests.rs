@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::chunk::{Chunk, HashChunk};
+use crate::domain::ledger::FilterReason;
 use crate::spool::Portion;
 
 fn part() -> Part {
@@ -18,7 +19,7 @@ fn facts(i: i64) -> RowFacts {
     RowFacts {
         turn: i,
         at: -i,
-        prevalidated: i % 3 == 0,
+        flags: RowFlags::default().with(RowFlags::PREVALIDATED, i % 3 == 0),
         line: 2 * i as u64 + 1,
     }
 }
@@ -72,7 +73,7 @@ fn what_was_sealed_is_replayed() {
         for (id, header) in batch.iter() {
             assert_eq!(id, format!("id-{i}").as_bytes());
             assert_eq!((header.turn, header.at, header.position.store), (i, -i, 3));
-            assert_eq!(header.prevalidated, i % 3 == 0);
+            assert_eq!(header.flags.has(RowFlags::PREVALIDATED), i % 3 == 0);
             let start = header.position.offset as usize;
             let payload = &rows[start..start + header.position.length as usize];
             assert_eq!(payload, format!("payload {i}").as_bytes());
@@ -417,7 +418,7 @@ fn what_was_counted_and_the_form_are_sealed_too() {
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     let tally = ChunkTally {
         rows_read: 3,
-        filtered: 2,
+        filtered: [(FilterReason::Window, 2)].into(),
         first_event: Some(1),
         ..ChunkTally::default()
     };

@@ -133,7 +133,7 @@ impl ChunkWriter {
         header[24..32].copy_from_slice(&offset.to_le_bytes());
         header[32..40].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(payload).to_le_bytes());
         header[40..48].copy_from_slice(&facts.line.to_le_bytes());
-        header[48] = u8::from(facts.prevalidated);
+        header[48] = facts.flags.byte();
         self.headers
             .put(&header)
             .and_then(|()| self.headers.put(id))

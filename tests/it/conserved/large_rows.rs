@@ -39,7 +39,8 @@ fn a_line_above_64_megabytes_is_malformed_and_one_below_is_kept() {
     let too_large = &dataset.metadata["malformed"]["too_large"];
     assert_eq!(too_large["count"], 1);
     assert_eq!(too_large["examples"][0]["line"], 2);
-    assert_eq!(dataset.count("conversations"), 2);
+    assert_eq!(dataset.count("conversations"), 3);
+    assert_eq!(dataset.count("damaged"), 1);
     let records = ["train", "val", "test"]
         .map(|split| dataset.records(&format!("{split}/short_3_to_5_turns.json")))
         .concat();

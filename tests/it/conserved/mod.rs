@@ -7,3 +7,4 @@ mod large_rows;
 mod parquet_input;
 mod renamed_fields;
 mod row_faults;
+mod whole_conversations;

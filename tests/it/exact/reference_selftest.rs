@@ -59,7 +59,7 @@ fn events_become_one_record_in_the_canonical_form() {
             T,
             r#","promptTokens":1e1,"zz":[ 1 ],"aa":null"#,
         ),
-        event("World", "2", T, r#","mode":"agent""#),
+        event("other", "2", T, r#","mode":"agent""#),
         event("World", "1.0", T, r#","promptTokens":2,"trajectory":null"#),
         event("World", "2", T, r#","bucket":"b""#),
         event("World", "2", LATER, r#","trajectory":{"b": 1,"a":2}"#),
@@ -112,6 +112,159 @@ fn conversations_without_their_first_or_a_middle_turn_are_incomplete() {
     assert_eq!(found.rows["out_of_range"], 1);
     assert_eq!(found.rows["filtered"], 1);
     assert_eq!(found.rows["conversations"], 3);
+}
+
+/// What became of these rows: filtered by mode and by window, and each fault of a conversation.
+#[track_caller]
+fn comes_to(lines: &[String], asked: &Asked, expected: &[(&'static str, u64)]) {
+    let found = evaluate(&file(lines), asked);
+    let mut counted = std::collections::BTreeMap::new();
+    counted.extend(found.filtered_by.iter().map(|(k, n)| (*k, *n)));
+    let faults = [
+        "damaged",
+        "cut_by_mode",
+        "cut_by_window",
+        "incomplete",
+        "conversations",
+    ];
+    for key in faults {
+        counted.insert(key, found.rows.get(key).copied().unwrap_or(0));
+    }
+    counted.retain(|_, n| *n > 0);
+    let expected = expected.iter().copied().collect();
+    assert_eq!(counted, expected, "{lines:?}");
+}
+
+#[test]
+fn a_malformed_row_damages_its_conversation_and_no_other() {
+    let three = |id: &str| {
+        (1..=3)
+            .map(|t| event(id, &t.to_string(), T, ""))
+            .collect::<Vec<_>>()
+    };
+    let asked = Asked::new("s", 5);
+    let bad = event("World", "4", "n/a", "");
+    for bad in [
+        bad.clone(),
+        bad.replace("n/a", T)[..90].to_owned(),
+        event("World", "\"4\"", T, ""),
+        event("World", "2", T, r#","mode":"agent""#),
+        event("World", "4", "n/a", "").replace("agent", "edit"),
+        bad.replace(r#""mode""#, r#""conversationId ":"a","mode""#),
+    ] {
+        let lines = [three("World"), vec![bad], three("a")].concat();
+        comes_to(&lines, &asked, &[("damaged", 1), ("conversations", 2)]);
+    }
+    for bad in [
+        bad.replace(r#""mode""#, r#""conversationId":"a","mode""#),
+        bad.replace("World", "unknown"),
+        bad.replace("World", ""),
+        bad.replace(r#""World""#, r#"{"conversationId":"World"}"#),
+        bad[..41].to_owned(),
+    ] {
+        let lines = [three("World"), vec![bad], three("a")].concat();
+        comes_to(&lines, &asked, &[("conversations", 2)]);
+    }
+    // All that is left of it is malformed; and what is left of it is of another mode.
+    let lines = [event("b", "1", "n/a", ""), event("c", "1", "n/a", "")];
+    let edit = event("c", "2", T, "").replace("agent", "edit");
+    let lines = [lines.as_slice(), &[edit]].concat();
+    comes_to(
+        &lines,
+        &asked,
+        &[("damaged", 1), ("conversations", 1), ("mode", 1)],
+    );
+}
+
+#[test]
+fn a_conversation_is_cut_by_mode_before_it_is_cut_by_the_window() {
+    let mut asked = Asked::new("s", 5);
+    let second = 10_000_000;
+    let at = |s: u32| format!("2025-01-01T00:00:{s:02}Z");
+    asked.window = (
+        ticks(&at(1)).expect("an instant"),
+        ticks(&at(10)).expect("an instant"),
+    );
+    asked.slack = 10 * second;
+    let turn = |n: &str, s, mode: &str| event("a", n, &at(s), "").replace("agent", mode);
+    // Turn 2: inside; late; late and of another mode; too late to exist; before the window.
+    for (row, expected) in [
+        (turn("2", 9, "agent"), None),
+        (turn("2", 10, "agent"), Some("cut_by_window")),
+        (turn("2", 9, "edit"), Some("cut_by_mode")),
+        (turn("2", 12, "edit"), Some("cut_by_mode")),
+        (turn("2", 20, "agent"), Some("window")),
+        (turn("1", 0, "agent"), Some("window")),
+    ] {
+        let expected: Vec<_> = expected
+            .into_iter()
+            .chain(["conversations"])
+            .map(|key| (key, 1))
+            .collect();
+        comes_to(&[turn("1", 5, "agent"), row], &asked, &expected);
+    }
+    // The winner is chosen first: a later delivery of another mode is the turn.
+    let lines = [turn("1", 5, "agent"), turn("1", 6, "edit")];
+    comes_to(&lines, &asked, &[("mode", 2)]);
+    let lines = [turn("1", 5, "edit"), turn("1", 12, "agent")];
+    comes_to(&lines, &asked, &[("window", 2)]);
+    let lines = [turn("1", 5, "edit"), turn("1", 6, "agent")];
+    comes_to(&lines, &asked, &[("conversations", 1)]);
+    asked.keep_cut = true;
+    let lines = [
+        turn("1", 5, "agent"),
+        turn("1", 6, "edit"),
+        turn("2", 12, "agent"),
+    ];
+    comes_to(
+        &lines,
+        &asked,
+        &[("mode", 1), ("window", 1), ("conversations", 1)],
+    );
+}
+
+#[test]
+fn of_equal_deliveries_the_one_with_a_reply_is_the_last_word() {
+    let reply = |text: &str| {
+        let row = |n: &str, text: &str| event("World", n, T, "").replace(r#""m""#, text);
+        let lines = [
+            row("1", r#""m""#),
+            row("2", text),
+            row("2", r#""done""#),
+            row("3", r#""m""#),
+        ];
+        let found = evaluate(&file(&lines), &Asked::new("s", 1));
+        let record = &found.strata[&("train", "short")].records[0];
+        let record: serde_json::Value = serde_json::from_slice(record).expect("JSON");
+        record["turnsArray"][1]["modelMessage"].clone()
+    };
+    for blank in ["null", "7", r#""""#, r#"" \u2003""#, r#"[""]"#] {
+        assert_eq!(reply(blank), "done", "{blank}");
+    }
+}
+
+#[test]
+fn of_conversation_rows_with_as_many_turns_the_one_with_more_replies_wins() {
+    let row = |replies: [&str; 3]| {
+        let turn = |(n, reply)| {
+            format!(r#"{{"turnIndex":{n},"userMessage":"u","modelMessage":"{reply}"}}"#)
+        };
+        let turns: Vec<String> = (1..).zip(replies).map(turn).collect();
+        let turns = turns.join(",");
+        format!(r#"{{"conversationId":"World","userName":"n","turnsArray":[{turns}]}}"#)
+    };
+    for text in (0..20).map(|n| format!("text {n}")) {
+        let lines = [
+            row([&text, " ", ""]),
+            row(["m", "m", ""]),
+            row(["", "m", ""]),
+        ];
+        let found = evaluate(&file(&lines), &Asked::new("s", 1));
+        let record = &found.strata[&("train", "short")].records[0];
+        let record = String::from_utf8_lossy(record).into_owned();
+        assert!(record.contains(r#""m"},{"turnIndex":2,"userMessage":"u","modelMessage":"m""#));
+        assert_eq!(found.rows["duplicate_conversations"], 2);
+    }
 }
 
 #[test]
