@@ -41,6 +41,45 @@ pub fn parse(text: &[u8]) -> Option<Ticks> {
     Some(seconds * TICKS_PER_SECOND + fraction)
 }
 
+/// An instant in RFC 3339, in UTC, with as many digits as it needs, from nanoseconds since 1970. A
+/// year of more than four digits or before 0 has a sign and at least six (ISO 8601).
+pub fn to_text(nanoseconds: i128) -> String {
+    const SECOND: i128 = 1_000_000_000;
+    const DAY: i128 = 86_400 * SECOND;
+    let (days, of_day) = (nanoseconds.div_euclid(DAY), nanoseconds.rem_euclid(DAY));
+    let (year, month, day) = civil_from_days(days);
+    let (seconds, fraction) = (of_day / SECOND, of_day % SECOND);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let year = match year {
+        0..=9999 => format!("{year:04}"),
+        _ => format!("{year:+07}"),
+    };
+    let fraction = match fraction {
+        0 => String::new(),
+        fraction => format!(".{fraction:09}").trim_end_matches('0').to_owned(),
+    };
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// The inverse of [`days_from_civil`]: Howard Hinnant, "chrono-Compatible Low-Level Date
+/// Algorithms", `civil_from_days`.
+fn civil_from_days(days: i128) -> (i128, i128, i128) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + i128::from(month <= 2);
+    (year, month, day)
+}
+
 fn digits(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0, |value, byte| {
         byte.is_ascii_digit()
@@ -142,12 +181,36 @@ mod tests {
             let instant = jiff::Timestamp::new(second, 0).expect("in range");
             let text = instant.to_string().replace('Z', &format!(".{nanos:09}Z"));
             if text.starts_with(|c: char| c.is_ascii_digit()) {
+                let all = i128::from(second) * 1_000_000_000 + i128::from(nanos);
+                let trimmed = format!("{}Z", text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.'));
+                if nanos > 0 {
+                    prop_assert_eq!(to_text(all), trimmed);
+                }
                 prop_assert_eq!(
                     parse(text.as_bytes()),
                     Some(second * TICKS_PER_SECOND + i64::from(nanos) / 100),
                     "{}", text
                 );
             }
+        }
+    }
+
+    #[test]
+    fn instants_are_written_in_full_up_to_the_last_day_there_is() {
+        const SECOND: i128 = 1_000_000_000;
+        for (nanoseconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59.999999999Z"),
+            (
+                1_735_689_600 * SECOND + 120,
+                "2025-01-01T00:00:00.00000012Z",
+            ),
+            (253_402_300_799 * SECOND, "9999-12-31T23:59:59Z"),
+            (253_402_300_800 * SECOND, "+010000-01-01T00:00:00Z"),
+            (-62_167_219_200 * SECOND, "0000-01-01T00:00:00Z"),
+            (-62_167_219_201 * SECOND, "-000001-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(to_text(nanoseconds), text);
         }
     }
 

@@ -18,16 +18,13 @@ use memchr::memchr2;
 
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, SourceError};
 use super::reading::{BOM, Input};
-use super::{LargeRow, take_large};
+use super::{LargeRow, MOST_REJECTS, take_large};
 use crate::domain::json::{JsonError, NotAValue, Scanner, Skip};
 use crate::domain::rename::Renames;
 use crate::domain::row::MalformedReason;
 
 /// So close to the end of what was read an error may only mean that more must be read.
 const TOKEN: usize = 16;
-
-/// Rejects in a block.
-const MOST_REJECTS: usize = 1000;
 
 /// Where the reader stands.
 #[derive(Debug, Clone, Copy)]

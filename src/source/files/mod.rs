@@ -38,6 +38,9 @@ pub use discover::{Discovered, FileKind, SkipReason, discover, kind_of};
 /// A piece of a plain file is at least this long: less is not worth a lease.
 const SMALLEST_PIECE: u64 = 1 << 20;
 
+/// Rejects in a block: a file of nothing else must not be read at one go.
+const MOST_REJECTS: usize = 1000;
+
 /// Files that the description lists by name.
 const DESCRIBED: usize = 1000;
 

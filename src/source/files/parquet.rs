@@ -7,29 +7,26 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::{ReaderIter, TreeBuilder};
 use parquet::record::{Field, Row};
-use parquet::schema::types::Type;
+use tracing::warn;
 
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowForm, SourceError};
+use super::MOST_REJECTS;
 use crate::domain::chunk::Piece;
-use crate::domain::json;
 use crate::domain::rename::Renames;
 use crate::domain::row::MalformedReason;
-use crate::domain::text;
+
+mod shape;
+mod values;
+
+use shape::Shape;
+use values::{Int96Values, ValueWriter};
 
 /// Rows whose columns are decoded together: few, because a row may be large.
 const BATCH: usize = 32;
-
-/// Rejects in a block: a file of nothing else must not be read at one go.
-const MOST_REJECTS: usize = 1000;
-
-/// Columns whose text is JSON.
-const JSON_COLUMNS: [&str; 2] = ["turnsArray", "trajectory"];
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io {
@@ -39,11 +36,21 @@ fn open(path: &Path) -> Result<SerializedFileReader<File>, SourceError> {
     SerializedFileReader::new(file).map_err(|error| damaged(path, &error))
 }
 
-/// A decoder's message may quote the data; only its kind is told.
+/// What a decoder says of a file. Its message may quote the data; only its kind is told.
 fn damaged(path: &Path, error: &ParquetError) -> SourceError {
     let reason = match error {
+        ParquetError::NYI(what) => {
+            // Names a codec or an encoding, no data.
+            let what = what.split(['\n', ':']).next().unwrap_or_default();
+            return unsupported(
+                path,
+                format!("a feature of Parquet that is not read ({what})"),
+            );
+        }
+        ParquetError::General(what) if what.contains("encrypt") => {
+            return unsupported(path, "encryption".to_owned());
+        }
         ParquetError::EOF(_) => "it ends too early",
-        ParquetError::NYI(_) => "it uses a feature of Parquet that cannot be read",
         ParquetError::General(what) if what.contains("as String") => {
             "a text column holds bytes that are no UTF-8"
         }
@@ -55,6 +62,14 @@ fn damaged(path: &Path, error: &ParquetError) -> SourceError {
     SourceError::Damaged {
         path: path.to_owned(),
         reason: reason.to_owned(),
+    }
+}
+
+fn unsupported(path: &Path, what: String) -> SourceError {
+    SourceError::Unsupported {
+        path: path.to_owned(),
+        what,
+        hint: "write the file anew without it, for example with pyarrow or DuckDB (codecs that are read: snappy, gzip, brotli, lz4, zstd, none)".to_owned(),
     }
 }
 
@@ -75,8 +90,10 @@ pub struct ParquetReader {
     next_group: u64,
     end: u64,
     rows: Option<ReaderIter>,
-    /// Logical nanoseconds, which the row reader does not know; by column.
-    nanoseconds: Vec<bool>,
+    shape: Shape,
+    writer: ValueWriter,
+    /// Whether a column with bytes that are no text was named.
+    named: bool,
     max_record: u64,
     fields: Arc<Renames>,
     line: u64,
@@ -89,8 +106,12 @@ impl ParquetReader {
     /// If it cannot be opened or is no Parquet file.
     pub fn open(path: PathBuf, piece: Piece, max_record: u64) -> Result<Self, SourceError> {
         let file = open(&path)?;
+        let shape = shape::of_rows(file.metadata().file_metadata().schema())
+            .map_err(|column| unsupported(&path, format!("the column {column}")))?;
         Ok(Self {
-            nanoseconds: nanoseconds(file.metadata()),
+            shape,
+            writer: ValueWriter::default(),
+            named: false,
             path,
             file,
             next_group: piece.start,
@@ -124,49 +145,44 @@ impl ParquetReader {
                 .with_batch_size(BATCH)
                 .as_iter(schema, &*group);
             self.rows = Some(rows.map_err(|error| damaged(&self.path, &error))?);
+            let columns = 0..group.num_columns();
+            let is_int96 = |&column: &usize| {
+                let column = group.metadata().column(column);
+                column.column_type() == parquet::basic::Type::INT96
+            };
+            let int96 = columns.map(|column| match is_int96(&column) {
+                true => group.get_column_reader(column).map(Int96Values::of),
+                false => Ok(None),
+            });
+            let int96: Result<Vec<_>, _> = int96.collect();
+            self.writer.int96 = int96.map_err(|error| damaged(&self.path, &error))?;
             self.next_group += 1;
         }
     }
 
-    /// Writes a row as a JSON object; what it cannot be written for.
-    fn write_row(&self, row: &Row, out: &mut Vec<u8>) -> Result<(), MalformedReason> {
-        out.push(b'{');
-        for (index, (name, field)) in row.get_column_iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            text::write_string(name, out);
-            out.push(b':');
-            match field {
-                Field::Str(content) if JSON_COLUMNS.contains(&self.fields.name_of(name)) => {
-                    json::check(content.as_bytes())?;
-                    let one_line = content.bytes().map(|byte| match byte {
-                        b'\n' | b'\r' => b' ',
-                        other => other,
-                    });
-                    out.extend(one_line);
-                }
-                Field::Long(ns) if self.nanoseconds.get(index) == Some(&true) => {
-                    write_instant(Timestamp::from_nanosecond(i128::from(*ns)).ok(), out);
-                }
-                field => write_field(field, out)?,
-            }
+    /// Writes a row as a JSON object; what it cannot be written for. A row that is too large is
+    /// that, whatever else is wrong with it.
+    fn write_row(
+        &mut self,
+        row: &Row,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<MalformedReason>, SourceError> {
+        let start = out.len();
+        let malformed = self.writer.row(row, &self.shape, &self.fields, out);
+        let malformed = malformed.map_err(|error| damaged(&self.path, &error))?;
+        if let Some(column) = self.writer.no_text.take()
+            && !std::mem::replace(&mut self.named, true)
+        {
+            let path = self.path.display();
+            warn!(
+                "{path}: the column {column:?} holds bytes that are no UTF-8; such rows are malformed (invalid_utf8)"
+            );
         }
-        out.push(b'}');
-        Ok(())
+        Ok(match (out.len() - start) as u64 > self.max_record {
+            true => Some(MalformedReason::TooLarge),
+            false => malformed,
+        })
     }
-}
-
-fn nanoseconds(metadata: &ParquetMetaData) -> Vec<bool> {
-    use parquet::basic::{LogicalType, TimeUnit};
-    let is_nanoseconds = |column: &std::sync::Arc<Type>| {
-        matches!(
-            column.get_basic_info().logical_type_ref(),
-            Some(LogicalType::Timestamp(timestamp)) if timestamp.unit == TimeUnit::NANOS
-        )
-    };
-    let root = metadata.file_metadata().schema();
-    root.get_fields().iter().map(is_nanoseconds).collect()
 }
 
 /// The id of a row that cannot be written.
@@ -180,76 +196,6 @@ fn id_of(row: &Row, fields: &Renames) -> Option<Box<[u8]>> {
     }
 }
 
-fn write_instant(at: Option<Timestamp>, out: &mut Vec<u8>) {
-    match at {
-        Some(at) => text::write_string(&at.to_string(), out),
-        None => out.extend_from_slice(b"null"),
-    }
-}
-
-fn write_field(field: &Field, out: &mut Vec<u8>) -> Result<(), MalformedReason> {
-    // Numbers that JSON does not know are null, as serde_json writes them.
-    let number = |value: serde_json::Result<String>, out: &mut Vec<u8>| {
-        out.extend_from_slice(value.as_deref().unwrap_or("null").as_bytes());
-    };
-    match field {
-        Field::Null => out.extend_from_slice(b"null"),
-        Field::Str(content) => text::write_string(content, out),
-        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
-            Ok(content) => text::write_string(content, out),
-            Err(_) => return Err(MalformedReason::InvalidUtf8),
-        },
-        Field::Float(value) => number(serde_json::to_string(value), out),
-        Field::Double(value) => number(serde_json::to_string(value), out),
-        Field::Float16(value) => number(serde_json::to_string(&value.to_f32()), out),
-        Field::TimestampMillis(ms) => write_instant(Timestamp::from_millisecond(*ms).ok(), out),
-        Field::TimestampMicros(us) => write_instant(Timestamp::from_microsecond(*us).ok(), out),
-        Field::Group(row) => {
-            out.push(b'{');
-            for (index, (name, field)) in row.get_column_iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                text::write_string(name, out);
-                out.push(b':');
-                write_field(field, out)?;
-            }
-            out.push(b'}');
-        }
-        Field::ListInternal(list) => {
-            out.push(b'[');
-            for (index, field) in list.elements().iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_field(field, out)?;
-            }
-            out.push(b']');
-        }
-        Field::MapInternal(map) => {
-            out.push(b'{');
-            for (index, (key, value)) in map.entries().iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                match key {
-                    Field::Str(name) => text::write_string(name, out),
-                    other => text::write_string(&other.to_string(), out),
-                }
-                out.push(b':');
-                write_field(value, out)?;
-            }
-            out.push(b'}');
-        }
-        Field::Date(_) | Field::Decimal(_) | Field::TimeMillis(_) | Field::TimeMicros(_) => {
-            text::write_string(&field.to_string(), out);
-        }
-        // Booleans and integers are written as JSON writes them.
-        other => out.extend_from_slice(other.to_string().as_bytes()),
-    }
-    Ok(())
-}
-
 impl BlockReader for ParquetReader {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
         block.form = RowForm::Assembled;
@@ -261,13 +207,7 @@ impl BlockReader for ParquetReader {
             let line = self.line;
             self.line += 1;
             let start = block.bytes.len();
-            let written = self.write_row(&row, &mut block.bytes);
-            let length = (block.bytes.len() - start) as u64;
-            let written = match written {
-                Ok(()) if length > self.max_record => Err(MalformedReason::TooLarge),
-                other => other,
-            };
-            if let Err(reason) = written {
+            if let Some(reason) = self.write_row(&row, &mut block.bytes)? {
                 block.bytes.truncate(start);
                 let id = id_of(&row, &self.fields);
                 block.rejects.push(Reject { line, reason, id });
@@ -280,146 +220,4 @@ impl BlockReader for ParquetReader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use parquet::column::writer::ColumnWriter;
-    use parquet::data_type::ByteArray;
-    use parquet::file::properties::WriterProperties;
-    use parquet::file::writer::SerializedFileWriter;
-    use parquet::schema::parser::parse_message_type;
-
-    fn write(path: &Path, trajectories: &[Option<&str>]) {
-        let schema = "message m {
-            required binary conversationId (UTF8);
-            required int64 turnIndex;
-            required int64 Timestamp (TIMESTAMP(NANOS,true));
-            required double score;
-            optional binary trajectory (UTF8);
-        }";
-        let schema = Arc::new(parse_message_type(schema).expect("a schema"));
-        let file = File::create(path).expect("writable");
-        let properties = Arc::new(WriterProperties::builder().build());
-        let mut writer = SerializedFileWriter::new(file, schema, properties).expect("a file");
-        let n = trajectories.len();
-        for group in [&trajectories[..n / 2], &trajectories[n / 2..]] {
-            let mut rows = writer.next_row_group().expect("a group");
-            while let Some(mut column) = rows.next_column().expect("a column") {
-                let count = group.len();
-                match column.untyped() {
-                    ColumnWriter::Int64ColumnWriter(w) => {
-                        drop(w.write_batch(&vec![1_735_689_600_000_000_123; count], None, None));
-                    }
-                    ColumnWriter::DoubleColumnWriter(w) => {
-                        drop(w.write_batch(&vec![f64::NAN; count], None, None));
-                    }
-                    ColumnWriter::ByteArrayColumnWriter(w) => {
-                        let optional = w.get_descriptor().max_def_level() > 0;
-                        let texts: Vec<ByteArray> = if optional {
-                            group
-                                .iter()
-                                .flatten()
-                                .map(|t| ByteArray::from(*t))
-                                .collect()
-                        } else {
-                            vec![ByteArray::from("é\"x"); count]
-                        };
-                        let levels: Vec<i16> =
-                            group.iter().map(|t| i16::from(t.is_some())).collect();
-                        let levels = optional.then_some(&levels[..]);
-                        drop(w.write_batch(&texts, levels, None));
-                    }
-                    _ => unreachable!("the schema has no other columns"),
-                }
-                column.close().expect("written");
-            }
-            rows.close().expect("written");
-        }
-        writer.close().expect("written");
-    }
-
-    fn read(path: &Path, start: u64, end: u64) -> (Vec<String>, Vec<Reject>) {
-        let piece = Piece {
-            file: 0,
-            start,
-            end,
-        };
-        let mut reader = ParquetReader::open(path.to_owned(), piece, 1000).expect("good");
-        let mut block = RowBlock::default();
-        let (mut lines, mut rejects) = (Vec::new(), Vec::new());
-        while reader.read_block(&mut block).expect("good") {
-            let text = String::from_utf8(block.bytes.clone()).expect("UTF-8");
-            lines.extend(text.lines().map(str::to_owned));
-            rejects.append(&mut block.rejects);
-            block.clear();
-        }
-        (lines, rejects)
-    }
-
-    #[test]
-    fn rows_become_json_lines() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.parquet");
-        let long = format!("[\"{}\"]", "x".repeat(2000));
-        write(
-            &path,
-            &[Some("[1,\n 2]"), Some("[1] , 2"), None, Some(&long)],
-        );
-        let (lines, rejects) = read(&path, 0, 2);
-        let line = |trajectory: &str| {
-            format!(
-                r#"{{"conversationId":"é\"x","turnIndex":1735689600000000123,"Timestamp":"2025-01-01T00:00:00.000000123Z","score":null,"trajectory":{trajectory}}}"#
-            )
-        };
-        assert_eq!(lines, [line("[1,  2]"), line("null")]);
-        let reject = |line, reason| Reject {
-            line,
-            reason,
-            id: Some("é\"x".as_bytes().into()),
-        };
-        assert_eq!(
-            rejects,
-            [
-                reject(2, MalformedReason::NotJson),
-                reject(4, MalformedReason::TooLarge)
-            ]
-        );
-        assert_eq!(cuts(&path, 100, 50).expect("good"), [(0, 1), (1, 2)]);
-        assert_eq!(read(&path, 1, 2).0, [line("null")]);
-    }
-
-    #[test]
-    fn what_a_column_is_called_says_whether_it_holds_json() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.parquet");
-        write(&path, &[Some("[1]"), Some("[2]")]);
-        let pairs = [("userMessage", "trajectory"), ("modelMessage", "x")];
-        let owned = pairs.map(|(name, path)| (name.to_owned(), path.to_owned()));
-        let fields = Arc::new(Renames::new(owned).expect("good"));
-        let piece = Piece {
-            file: 0,
-            start: 0,
-            end: 2,
-        };
-        let reader = ParquetReader::open(path, piece, 1000).expect("good");
-        let mut block = RowBlock::default();
-        reader
-            .with_fields(fields)
-            .read_block(&mut block)
-            .expect("good");
-        let text = String::from_utf8_lossy(&block.bytes);
-        assert!(text.contains(r#""trajectory":"[1]""#), "{text}");
-    }
-
-    #[test]
-    fn damage_is_an_error_that_names_the_file() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.parquet");
-        write(&path, &[None; 4]);
-        let good = std::fs::read(&path).expect("a file");
-        for bad in [&good[..good.len() / 2], b"", b"PAR1"] {
-            std::fs::write(&path, bad).expect("writable");
-            let error = cuts(&path, 1, 1).expect_err("damaged").to_string();
-            assert!(error.contains("a.parquet is damaged"), "{error}");
-        }
-    }
-}
+mod tests;
