@@ -14,9 +14,9 @@ check:
     cargo clippy --all-targets --features fault-injection,kusto-emulator -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# Licences, bans, sources (advisories need a network)
+# Licences, bans, sources and advisories (needs `cargo install cargo-deny`, and a network for the advisories)
 deny:
-    cargo deny check licenses bans sources
+    cargo deny --all-features check licenses bans sources advisories
 
 # Hot paths, in process
 bench:

@@ -45,3 +45,12 @@ done
 [ -n "$port" ] || { echo "the storage emulator does not start:" >&2; cat "$log" >&2; exit 1; }
 export GLEANER_TEST_AZURITE="http://127.0.0.1:$port/devstoreaccount1"
 cargo test --locked --features fault-injection,kusto-emulator "$@"
+
+# A host with other features of serde_json gets the same. With all tests only: it compiles what stands on
+# serde_json once more. The lock file above gives the versions.
+if [ $# = 0 ]; then
+    target="${CARGO_TARGET_DIR:-$PWD/target}"
+    cp Cargo.lock tests/host/Cargo.lock
+    GLEANER_TEST_PROGRAM="$target/debug/gleaner" CARGO_TARGET_DIR="$target" \
+        cargo test --manifest-path tests/host/Cargo.toml
+fi

@@ -11,6 +11,7 @@ use azure_identity::{
 use reqwest::Url;
 
 use crate::config::settings::Credential;
+use crate::secrets::{self, Registering, redacted};
 
 /// Whether an address leads to this machine.
 pub fn is_loopback(url: &Url) -> bool {
@@ -20,7 +21,8 @@ pub fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.parse().is_ok_and(is_address)
 }
 
-/// A text with `...` for the signature of every address in it, wherever somebody has written one.
+/// A text with `...` for the signature of every address in it, also of one that is not known as a
+/// secret because it was written where none belongs.
 pub fn redact_sas(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -48,8 +50,9 @@ pub fn credential(kind: Credential) -> Result<Arc<dyn TokenCredential>, String> 
             .filter(|value| !value.is_empty())
             .ok_or_else(|| format!("the environment variable {name} is not set"))
     };
-    let describe = |error: azure_core::Error| error.to_string();
-    Ok(match kind {
+    secrets::register_environment();
+    let describe = |error: azure_core::Error| redacted(error.to_string());
+    let credential: Arc<dyn TokenCredential> = match kind {
         Credential::DeveloperTools | Credential::None => {
             DeveloperToolsCredential::new(None).map_err(describe)?
         }
@@ -72,7 +75,8 @@ pub fn credential(kind: Credential) -> Result<Arc<dyn TokenCredential>, String> 
             ClientSecretCredential::new(&tenant, client, Secret::new(secret), None)
                 .map_err(describe)?
         }
-    })
+    };
+    Ok(Arc::new(Registering(credential)))
 }
 
 /// What to run or set when a login fails.

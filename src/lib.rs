@@ -23,7 +23,11 @@
 //! - **Bounded**: peak memory is at most 64 MB, 96 bytes for each row of input, and three times what the
 //!   largest record has above 1 MB.
 //! - **Resumable**: after `kill -9` at any instant the same command goes on.
-//! - **Discreet**: no text of a conversation reaches a log, an error, a metric or progress.
+//! - **Discreet**: no text of a conversation reaches a log, an error, a metric or progress, and no secret
+//!   that the process knows (tokens, client secrets, shared access signatures, keys), also if a server
+//!   sends it back. That holds for gleaner's own events; what `azure_core`, `reqwest`, `hyper` and `h2` log
+//!   at `debug` and `trace` goes to the host's subscriber as they write it. The program replaces secrets in
+//!   those lines too.
 //!
 //! # A first program
 //! ```
@@ -76,6 +80,7 @@ pub mod domain;
 pub mod fault;
 pub mod pipeline;
 pub mod runtime;
+mod secrets;
 pub mod sink;
 pub mod source;
 #[doc(hidden)]

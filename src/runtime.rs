@@ -15,6 +15,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 #[doc(hidden)]
 pub mod buffers;
+pub(crate) mod files;
 
 type Queued = Box<dyn FnOnce() + Send>;
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use rustix::io::Errno;
+
 use crate::config::ConfigError;
 use crate::pipeline::work_dir::WorkDirError;
 use crate::pipeline::{BuildError, RunError};
@@ -67,6 +69,8 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What somebody typed in the wrong place is in the message.
         let message = crate::azure::redact_sas(&self.message);
+        // A name with a line feed in it does not begin a line of its own.
+        let message = message.replace('\n', "\n  ");
         write!(f, "error: {message}\n  hint: {}", self.hint)
     }
 }
@@ -101,10 +105,7 @@ impl From<RunError> for CliError {
             RunError::Sink(error) => sink_error(message, error),
             RunError::WorkDir(error) => work_dir_error(message, error),
             RunError::Payload(PayloadError::Changed { sealed: false, .. }) => changed(message),
-            RunError::Spool(SpoolError::Full { .. }) => Self::failure(
-                message,
-                "raise it with --set limits.spool=..., or export fewer files at once; then run the same command again",
-            ),
+            RunError::Spool(error) => spool_error(message, error),
             RunError::TooManyMalformed { .. } => Self::failure(
                 message,
                 "check that the input is what it should be, or allow more with --max-malformed PERCENT",
@@ -115,9 +116,7 @@ impl From<RunError> for CliError {
             | RunError::SupervisorDied
             | RunError::PartPanicked
             | RunError::NoAnswer(_) => Self::failure(message, AGAIN),
-            RunError::Payload(_) | RunError::Job(_) | RunError::Spool(_) => {
-                Self::failure(message, AGAIN)
-            }
+            RunError::Payload(_) | RunError::Job(_) => Self::failure(message, AGAIN),
         }
     }
 }
@@ -127,6 +126,24 @@ fn changed(message: String) -> CliError {
         message,
         "the input must not change during a run; once it is at rest, start over with --fresh",
     )
+}
+
+fn spool_error(message: String, error: &SpoolError) -> CliError {
+    let hint = match error {
+        SpoolError::Full { .. } => {
+            "raise it with --set limits.spool=..., or export fewer files at once; then run the same command again"
+        }
+        SpoolError::Io { error, .. }
+            if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) =>
+        {
+            "raise the limit of open files (`ulimit -n 4096`); then run the same command again"
+        }
+        SpoolError::Io { .. } => {
+            "make room, or choose another disk with --work-dir; then run the same command again"
+        }
+        SpoolError::Superseded { .. } | SpoolError::CensusGone { .. } => AGAIN,
+    };
+    CliError::failure(message, hint)
 }
 
 fn source_error(message: String, error: &SourceError) -> CliError {
@@ -160,10 +177,7 @@ fn source_error(message: String, error: &SourceError) -> CliError {
         SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
             CliError::failure(message, "give this user the right to read it")
         }
-        SourceError::Spool(_) => CliError::failure(
-            message,
-            "make room, or choose another disk with --work-dir; then run the same command again",
-        ),
+        SourceError::Spool(error) => spool_error(message, error),
         SourceError::Query { .. } => CliError::usage(
             message,
             "correct the query; `gleaner queries check FILE` says more, and queries/ has examples",

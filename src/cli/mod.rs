@@ -2,7 +2,7 @@
 //!
 //! Standard output carries the result, standard error progress, logs and errors.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -20,13 +20,17 @@ mod serve;
 mod setup;
 mod status;
 mod synth;
+mod terminal;
 mod verify;
 
 use args::{Cli, Command, QueriesCommand};
 use exit::{CliError, Exit};
 
+use crate::domain::canonical::sorted;
+
 /// Runs the program.
 pub fn main() -> ExitCode {
+    crate::secrets::register_environment();
     let cli = Cli::parse();
     start_logging();
     let result = match &cli.command {
@@ -47,42 +51,32 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("{error}");
+            terminal::error_line(&error.to_string());
             error.exit.into()
         }
     }
 }
 
-/// Logs go to standard error: warnings, or what `RUST_LOG` asks for.
+/// Logs go to standard error, without colours: warnings, or what `RUST_LOG` asks for.
 fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(terminal::Log)
         .with_target(false)
-        .with_ansi(has_colors(&std::io::stderr()))
         .init();
-}
-
-/// Whether escape sequences mean something there.
-fn has_colors(stream: &impl IsTerminal) -> bool {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    stream.is_terminal() && !is_dumb() && !is_set("NO_COLOR")
-}
-
-/// Whether the terminal understands no escape sequences.
-fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Prints a result. A reader that has gone away is no error of ours.
 fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}");
+    let _ = writeln!(out, "{}", terminal::clean(text));
 }
 
 /// Prints a result for machines.
 fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
-    print(&value.to_string());
+    let value = sorted(value.clone());
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", terminal::clean_json(&value.to_string()));
     Ok(())
 }

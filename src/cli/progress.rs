@@ -2,7 +2,7 @@
 //!
 //! A thread looks at the run's counters now and then; the run knows nothing of it.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use bytesize::ByteSize;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::ProgressMode;
+use super::terminal::{clean_json, error_line};
+use crate::domain::canonical::sorted;
 use crate::telemetry::{Phase, Snapshot, Telemetry};
 
 /// How often bars move.
@@ -98,19 +100,14 @@ impl View {
         let now = &telemetry.snapshot();
         match self {
             Self::Bars(bars) => bars.show(now, telemetry.left(now), last),
-            Self::Plain { started } => line(&plain(now, started.elapsed())),
+            Self::Plain { started } => error_line(&plain(now, started.elapsed())),
             Self::Json { started } => {
                 let mut value = serde_json::json!(now);
                 value["elapsed_seconds"] = serde_json::json!(started.elapsed().as_secs_f64());
-                line(&value.to_string());
+                error_line(&clean_json(&sorted(value).to_string()));
             }
         }
     }
-}
-
-/// Writes a line to standard error; a reader that has gone away is no error of ours.
-fn line(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 fn rates(now: &Snapshot, elapsed: Duration) -> String {

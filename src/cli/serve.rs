@@ -1,11 +1,13 @@
 //! `--serve`: the live page of a run, its state as JSON, and its metrics for Prometheus.
 //!
-//! It only reads. It runs on a thread of its own, so a slow reader cannot slow the run. A request
-//! must name a host that is this one: a page from elsewhere that has its own name point here (DNS
-//! rebinding) is refused.
+//! It only reads. It runs on a thread of its own, so a slow reader cannot slow the run, and holds at
+//! most 64 connections, so that it leaves the run its files; a peer has 5 s for the headers of a request.
+//! It speaks HTTP/1 alone. A request must name a host that is this one: a page from elsewhere that has
+//! its own name point here (DNS rebinding) is refused.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,9 +19,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream::{self, Stream};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::exit::CliError;
 use crate::pipeline::Controller;
@@ -30,6 +36,18 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// How long the server stays after the run, for pages to be told its end.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Connections at once; further ones wait in the system's queue. A browser opens six.
+const MAX_CONNECTIONS: usize = 64;
+
+/// How long a peer may take for the headers of a request, also for the first byte of the next one.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest head of a request that is read.
+const MAX_HEADERS: usize = 16 * 1024;
+
+/// A pause after the system has refused a connection (too many open files, say).
+const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
 /// Nothing from elsewhere is loaded by the page, and nobody frames it.
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
@@ -137,17 +155,43 @@ impl Server {
             .layer(middleware::from_fn_with_state(shown.clone(), guard))
             .with_state(shown);
         let listener = TcpListener::from_std(self.listener)?;
-        let (leave, left) = oneshot::channel::<()>();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
-            // Either way the run has ended.
-            let _ = stopped.await;
-            drop(leave);
-        });
+        let connections = GracefulShutdown::new();
         tokio::select! {
-            served = serving => served,
-            // A page that does not go away is not waited for.
-            () = async { let _ = left.await; tokio::time::sleep(LINGER).await } => Ok(()),
+            () = accept(listener, router, &connections) => {}
+            // Either way the run has ended.
+            _ = stopped => {}
         }
+        // A page that does not go away is not waited for.
+        let _ = tokio::time::timeout(LINGER, connections.shutdown()).await;
+        Ok(())
+    }
+}
+
+/// Takes connections, as many as may be open at once, for ever.
+async fn accept(listener: TcpListener, router: Router, connections: &GracefulShutdown) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEADERS);
+    // Nobody closes the semaphore.
+    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(router.clone());
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // How it ended is the peer's affair.
+            let _ = connection.await;
+            drop(slot);
+        });
     }
 }
 
@@ -221,7 +265,8 @@ async fn prometheus(State(shown): State<Shown>) -> impl IntoResponse {
 
 fn json(view: &View) -> String {
     // A view always serializes: its keys are strings and its numbers finite.
-    serde_json::to_string(view).unwrap_or_default()
+    let text = serde_json::to_string(view).unwrap_or_default();
+    crate::secrets::redacted(text)
 }
 
 /// A view now and then, and one more when the run has ended: then it is over.
@@ -255,7 +300,97 @@ async fn events(State(shown): State<Shown>) -> Sse<impl Stream<Item = Result<Eve
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+
     use super::*;
+
+    /// A server whose one page waits for a permission; gives its address.
+    async fn serving(router: Router) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("free");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            accept(listener, router, &GracefulShutdown::new()).await;
+        });
+        address
+    }
+
+    async fn send(address: SocketAddr, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.expect("a server");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        stream
+    }
+
+    const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_sends_its_headers_slowly_or_not_at_all_is_cut_off() {
+        let address = serving(Router::new().route("/", get(page))).await;
+        for sent in ["", "GET / HTTP/1.1\r\nHost: "] {
+            let began = tokio::time::Instant::now();
+            let mut stream = send(address, sent).await;
+            let mut answer = Vec::new();
+            // It may be reset.
+            let _ = stream.read_to_end(&mut answer).await;
+            assert!(!answer.starts_with(b"HTTP/1.1 200"), "{sent:?}");
+            let waited = began.elapsed();
+            assert!(waited <= 2 * HEADER_TIMEOUT, "{sent:?}: {waited:?}");
+        }
+        let mut answer = String::new();
+        let mut stream = send(address, REQUEST).await;
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn connections_are_limited_and_the_next_one_waits() {
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(0)));
+        let (go, full) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
+        let (counted, highest, permitted, filled) =
+            (now.clone(), most.clone(), go.clone(), full.clone());
+        let handler = move || async move {
+            let open = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            {
+                let mut highest = highest.lock().expect("no panic");
+                *highest = open.max(*highest);
+            }
+            if open == MAX_CONNECTIONS {
+                filled.notify_one();
+            }
+            permitted.acquire().await.expect("open").forget();
+            counted.fetch_sub(1, Ordering::SeqCst);
+        };
+        let address = serving(Router::new().route("/", get(handler))).await;
+        let mut streams = Vec::new();
+        for _ in 0..MAX_CONNECTIONS + 9 {
+            streams.push(send(address, REQUEST).await);
+        }
+        full.notified().await;
+        go.add_permits(MAX_CONNECTIONS + 9);
+        for mut stream in streams {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.expect("an answer");
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+        assert_eq!(*most.lock().expect("no panic"), MAX_CONNECTIONS);
+    }
+
+    #[tokio::test]
+    async fn only_http_1_is_spoken() {
+        let address = serving(Router::new().route("/", get(page))).await;
+        let mut stream = send(address, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        let mut answer = Vec::new();
+        // It may be reset.
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"),
+            "{answer:?}"
+        );
+    }
 
     #[test]
     fn only_addresses_and_localhost_with_the_port_are_this_host() {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::settings::{Settings, SinkTarget, Source, Span};
+use crate::domain::canonical::sorted;
 use crate::domain::manifest::{SelectionRecord, hex};
 
 /// The settings that the fingerprint covers, with sorted keys.
@@ -59,7 +60,7 @@ pub fn described(settings: &Settings) -> Value {
     let mut selection = json!(SelectionRecord::from(&settings.selection));
     selection["seed"] = json!(settings.selection.seed());
     selection["cut"] = json!(settings.cut);
-    json!({
+    let described = json!({
         "name": settings.name,
         "source": source,
         "ignore_ids": settings.ignore_ids,
@@ -71,12 +72,14 @@ pub fn described(settings: &Settings) -> Value {
             "format": settings.sink.format,
             "sort_keys": settings.sink.sort_keys,
         },
-    })
+    });
+    sorted(described)
 }
 
-/// SHA-256 over the canonical JSON, its first 16 digits. (`serde_json` keeps keys sorted.)
+/// SHA-256 over the canonical JSON, its first 16 digits. Keys are sorted here: a program that uses this
+/// library may have `serde_json` keep them in another order.
 pub fn fingerprint(described: &Value) -> String {
-    hex(&Sha256::digest(described.to_string()))[..16].to_owned()
+    hex(&Sha256::digest(sorted(described.clone()).to_string()))[..16].to_owned()
 }
 
 /// The keys whose values differ: `selection.seed: "a" -> "b"`.

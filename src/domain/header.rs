@@ -1,6 +1,7 @@
 //! Headers: what is known of a row without its text.
 
 use super::kusto_hash;
+use super::lengths::debug_lengths;
 use super::row::RowShape;
 use super::timestamp::Ticks;
 
@@ -71,7 +72,7 @@ pub struct Header {
 }
 
 /// Headers of one shape, as they travel: thousands at a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct HeaderBatch {
     /// Of all rows in the batch; means nothing for malformed ones.
     pub shape: RowShape,
@@ -80,6 +81,8 @@ pub struct HeaderBatch {
     /// The headers, in the order of the ids.
     pub headers: Vec<Header>,
 }
+
+debug_lengths!(HeaderBatch { shape } lengths { ids, headers });
 
 impl HeaderBatch {
     /// An empty batch.

@@ -6,6 +6,7 @@
 //! accepts, up to the depth limit and the range of numbers; a property test holds it against that.
 //! UTF-8 is not its business: callers check whole blocks with `simdutf8` first.
 
+use super::lengths::debug_lengths;
 use thiserror::Error;
 
 mod skip;
@@ -46,7 +47,7 @@ pub enum Kind {
 }
 
 /// A checked value: its text as it stands, without the white space around.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Value<'a> {
     /// What it is.
     pub kind: Kind,
@@ -56,6 +57,8 @@ pub struct Value<'a> {
     pub escaped: bool,
 }
 
+debug_lengths!(Value<'_> { kind, escaped } lengths { text });
+
 impl<'a> Value<'a> {
     /// A string's content between the quotes, escapes as they are; `None` for other kinds.
     pub fn string_body(&self) -> Option<&'a [u8]> {
@@ -64,7 +67,7 @@ impl<'a> Value<'a> {
 }
 
 /// A position in a text.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
@@ -76,6 +79,8 @@ pub struct Scanner<'a> {
     /// Whether the text was checked before.
     checked: bool,
 }
+
+debug_lengths!(Scanner<'_> { at, depth } lengths { text });
 
 impl<'a> Scanner<'a> {
     /// Starts before a text.

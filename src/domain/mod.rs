@@ -4,6 +4,7 @@
 //! as arguments, so every rule can be tested by a plain call. Modules that are hidden in the
 //! documentation are public for tests and fuzz targets only, and no part of the interface.
 
+pub(crate) mod canonical;
 pub mod chunk;
 #[doc(hidden)]
 pub mod dedup;
@@ -20,6 +21,7 @@ pub mod kusto_hash;
 #[doc(hidden)]
 pub mod lease;
 pub mod ledger;
+pub(crate) mod lengths;
 pub mod manifest;
 #[doc(hidden)]
 pub mod number;

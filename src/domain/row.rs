@@ -3,7 +3,9 @@
 //! Reading checks the whole row's JSON. Nothing is built and no text is copied, but an id that
 //! has escapes.
 
+use super::lengths::debug_lengths;
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,13 +60,22 @@ impl From<JsonError> for MalformedReason {
 }
 
 /// A row that cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MalformedRow<'a> {
     /// Why.
     pub reason: MalformedReason,
     /// Its top-level `conversationId`, decoded, if the scanner came that far: its string closed, and
     /// the only one. That conversation is damaged.
     pub id: Option<Cow<'a, [u8]>>,
+}
+
+impl fmt::Debug for MalformedRow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MalformedRow")
+            .field("reason", &self.reason)
+            .field("id.len", &self.id.as_ref().map(|id| id.len()))
+            .finish()
+    }
 }
 
 /// The two shapes of rows.
@@ -78,7 +89,7 @@ pub enum RowShape {
 }
 
 /// A row's header.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row<'a> {
     /// The decoded id.
     pub id: Cow<'a, [u8]>,
@@ -96,6 +107,8 @@ pub struct Oddities<'a> {
     /// Whether there is no `userMessage`.
     pub no_user_message: bool,
 }
+
+debug_lengths!(Row<'_> { kind } lengths { id });
 
 /// What the two shapes add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -230,7 +230,7 @@ impl FaultScope {
     pub fn error_before(&self) -> Option<io::Error> {
         match self.0? {
             Kind::NoSpace => Some(io::ErrorKind::StorageFull.into()),
-            Kind::Io => Some(io::ErrorKind::Other.into()),
+            Kind::Io => Some(rustix::io::Errno::IO.into()),
             _ => None,
         }
     }

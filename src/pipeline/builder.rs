@@ -25,6 +25,7 @@ use crate::config::{self, ConfigError, Layers};
 use crate::domain::rule::Rule;
 use crate::fault::Faults;
 use crate::runtime::CpuPool;
+use crate::secrets;
 use crate::sink::{DatasetSink, SinkError};
 use crate::source::{ConversationSource, SourceError};
 use crate::telemetry::{Counters, State, Telemetry, metrics, report};
@@ -460,7 +461,7 @@ impl Pipeline {
             };
             if let (true, Ok(published)) = (report, &mut result) {
                 let name = format!("{}.report.html", published.manifest.dataset);
-                let page = report::html(&telemetry.view()).into_bytes();
+                let page = secrets::redacted(report::html(&telemetry.view())).into_bytes();
                 let patient = SinkWithTimeout::new(&*sink, own);
                 let putting = patient.wait("write", &name, sink.put_sidecar(&name, page));
                 let put = tokio::select! {

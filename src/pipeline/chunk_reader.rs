@@ -31,7 +31,7 @@ use crate::fault::{Faults, Site};
 use crate::source::{Delivered, KnownRow, Place, RowBlock, RowForm, SourceError};
 use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow};
 use crate::spool::tally::ChunkTally;
-use crate::spool::{Part, Portion, SpoolError};
+use crate::spool::{Part, Portion};
 use crate::telemetry::{Event, Telemetry};
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
@@ -193,7 +193,13 @@ impl ChunkReader {
             };
             let span = start..start + length;
             while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
-                self.malformed(block.form, reject.reason, reject.line, reject.id.as_deref(), || None);
+                self.malformed(
+                    block.form,
+                    reject.reason,
+                    reject.line,
+                    reject.id.as_deref(),
+                    || None,
+                );
                 line = line.max(reject.line + 1);
             }
             self.line(block, span, line, all_utf8, known, &mut spooled)?;
@@ -201,10 +207,16 @@ impl ChunkReader {
             start += length + 1;
         }
         if let Some(writer) = &mut self.writer {
-            writer.append(&spooled).map_err(spool_error)?;
+            writer.append(&spooled)?;
         }
         for reject in rejects {
-            self.malformed(block.form, reject.reason, reject.line, reject.id.as_deref(), || None);
+            self.malformed(
+                block.form,
+                reject.reason,
+                reject.line,
+                reject.id.as_deref(),
+                || None,
+            );
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
@@ -314,7 +326,7 @@ impl ChunkReader {
             Place::Spool => {
                 if self.writer.is_none() {
                     let writer = self.spool.create(self.part, shape, block.form);
-                    self.writer = Some(writer.map_err(spool_error)?);
+                    self.writer = Some(writer?);
                 }
                 if matches!(self.part.portion, Portion::Round(_)) {
                     self.kept.push((kusto_hash::hash(&row.id), turn));
@@ -436,13 +448,13 @@ impl ChunkReader {
             // That there is nothing is worth knowing too.
             let shape = RowShape::Conversations;
             let writer = self.spool.create(self.part, shape, RowForm::AsWritten);
-            self.writer = Some(writer.map_err(spool_error)?);
+            self.writer = Some(writer?);
         }
         match self.writer {
             Some(mut writer) => {
                 let damaged: Vec<_> = self.damaged.iter().map(|id| malformed_row(id)).collect();
-                writer.append(&damaged).map_err(spool_error)?;
-                let sealed = writer.seal(self.tally).map_err(spool_error)?;
+                writer.append(&damaged)?;
+                let sealed = writer.seal(self.tally)?;
                 Ok((sealed.tally().clone(), Headers::Sealed(Box::new(sealed))))
             }
             None => {
@@ -476,10 +488,6 @@ fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
         },
         payload: &[],
     }
-}
-
-fn spool_error(error: SpoolError) -> SourceError {
-    SourceError::Spool(error.to_string())
 }
 
 #[cfg(test)]

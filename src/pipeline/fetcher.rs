@@ -180,7 +180,7 @@ impl Fetching<'_> {
                 let lost = expectation.check_sealed(&sealed)?;
                 Ok::<_, SpoolError>(lost.map(|lost| (sealed, lost)))
             });
-            if let Some((sealed, lost)) = checked.await?.map_err(spool_error)? {
+            if let Some((sealed, lost)) = checked.await?? {
                 return Ok(self.replay(sealed, lost));
             }
         }
@@ -190,7 +190,7 @@ impl Fetching<'_> {
     async fn sealed(&self, part: Part) -> Result<Option<SealedChunk>, SourceError> {
         let spool = self.spool.clone();
         let sealed = self.blocking(move || spool.sealed(part)).await?;
-        sealed.map_err(spool_error)
+        Ok(sealed?)
     }
 
     /// File work, and a sign of progress when it is done.
@@ -233,19 +233,18 @@ impl Fetching<'_> {
         }
         self.read_expectation()
             .await?
-            .ok_or_else(|| SourceError::Spool(format!("the census of chunk {chunk} is gone")))
+            .ok_or_else(|| SpoolError::CensusGone { chunk }.into())
     }
 
     async fn read_expectation(&self) -> Result<Option<Expectation>, SourceError> {
         let (parts, task, chunk) = (Arc::clone(self.parts), self.task.clone(), self.lease.chunk);
-        self.blocking(move || {
+        let read = self.blocking(move || {
             let Task {
                 censuses, selector, ..
             } = &task;
             Expectation::read(&parts.spool, censuses, chunk, selector, &parts.rules)
-        })
-        .await?
-        .map_err(spool_error)
+        });
+        Ok(read.await??)
     }
 
     async fn fetch(
@@ -294,10 +293,6 @@ impl Fetching<'_> {
             lost,
         })
     }
-}
-
-fn spool_error(error: SpoolError) -> SourceError {
-    SourceError::Spool(error.to_string())
 }
 
 /// Takes the rows of one attempt and has them read on the CPU pool.

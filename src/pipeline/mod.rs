@@ -75,6 +75,7 @@ use work_dir::{RunState, WorkDir};
 
 use crate::azure::redact_sas;
 use crate::config::settings::{Cut, Format, Settings, SortKeys, Source};
+use crate::domain::canonical::sorted;
 use crate::domain::chunk::Chunk;
 use crate::domain::manifest::{self, Framing, Manifest};
 use crate::domain::record::Nested;
@@ -272,7 +273,7 @@ async fn publish_all(
     let publish_parts = PublishParts {
         settings: &parts.settings,
         record: &parts.work_dir.record,
-        source: parts.source.describe(),
+        source: sorted(parts.source.describe()),
         rules: &parts.rules,
         only_complete,
         chunks,
@@ -339,7 +340,7 @@ async fn finish(
         notes.push(format!("its claim is left there: {error}"));
     }
     // Nobody has set it before.
-    let _ = parts.telemetry.provenance.set(json!(manifest));
+    let _ = parts.telemetry.provenance.set(sorted(json!(manifest)));
     parts.telemetry.enter(Phase::Done);
     let report = RunReport {
         location: format!("{}/{}", parts.sink.location(), manifest.dataset),

@@ -14,6 +14,7 @@ use super::rows_report::RowsReport;
 use super::supervisor::RunOutput;
 use super::work_dir::RunRecord;
 use crate::config::settings::Settings;
+use crate::domain::canonical::sorted;
 use crate::domain::chunk::Chunk;
 use crate::domain::dedup::Fault;
 use crate::domain::ledger::Population;
@@ -294,7 +295,9 @@ fn manifest_of(
         warnings,
         invalid_files,
         manifest_sha256: String::new(),
-        statistics: parts.statistics,
+        statistics: (parts.statistics.into_iter())
+            .map(|(name, value)| (name, sorted(value)))
+            .collect(),
     }
 }
 

@@ -118,7 +118,12 @@ impl Supervisor {
                     reason: error.to_string(),
                 });
             }
-            AfterFailure::Exhausted if action != Action::Fail && self.do_without(&lease) => {
+            // A disk of this machine that fails says nothing against the chunk.
+            AfterFailure::Exhausted
+                if action != Action::Fail
+                    && !matches!(error, SourceError::Spool(_))
+                    && self.do_without(&lease) =>
+            {
                 self.publish(Event::Missing {
                     chunk: chunk.to_string(),
                     reason: error.to_string(),

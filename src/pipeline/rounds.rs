@@ -24,7 +24,7 @@ use crate::domain::lease::LeaseTable;
 use crate::domain::row::RowShape;
 use crate::domain::selector::{ChunkChecksum, RankRange, Selector};
 use crate::domain::stratum::StratumId;
-use crate::spool::{Part, Portion, SpoolError};
+use crate::spool::{Part, Portion, SpoolError, disk};
 use crate::telemetry::Phase;
 
 impl Supervisor {
@@ -52,7 +52,10 @@ impl Supervisor {
             Arc::clone(&self.parts.fetch.pool),
         );
         let looking = async move {
-            let look = move || Ok((spool.parts()?, spool.settled_missing()?));
+            let look = move || {
+                let look = || Ok((spool.parts()?, spool.settled_missing()?));
+                disk::retry(look, SpoolError::is_transient)
+            };
             pool.blocking(look).await
         };
         self.follow(looking, context, |supervisor, found, context| {
@@ -181,7 +184,11 @@ impl Supervisor {
         );
         let round = self.round;
         let pinning = async move {
-            let pin = move || spool.pin(round, Selector::Ranks(ranges));
+            let selector = Selector::Ranks(ranges);
+            let pin = move || {
+                let pin = || spool.pin(round, selector.clone());
+                disk::retry(pin, SpoolError::is_transient)
+            };
             pool.blocking(pin).await
         };
         self.follow(pinning, context, |supervisor, pinned, context| {
@@ -228,7 +235,11 @@ impl Supervisor {
             self.recovery.missing.clone(),
         );
         let pool = Arc::clone(&self.parts.fetch.pool);
-        let settling = async move { pool.blocking(move || spool.record_missing(&missing)).await };
+        let settling = async move {
+            let record =
+                move || disk::retry(|| spool.record_missing(&missing), SpoolError::is_transient);
+            pool.blocking(record).await
+        };
         self.follow(settling, context, move |supervisor, settled, context| {
             if supervisor.filed(settled).is_some() {
                 supervisor.write_open_strata(shape, context);

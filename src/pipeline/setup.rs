@@ -11,6 +11,7 @@ use super::builder::BuildError;
 use super::work_dir::{RunRecord, RunState, WorkDir};
 use crate::config::name;
 use crate::config::settings::{Kusto, Settings, SinkTarget, Source, Span, Window};
+use crate::domain::canonical::sorted;
 use crate::domain::manifest::{SelectionRecord, hex};
 use crate::sink::azure_blob::AzureBlob;
 use crate::sink::local_dir::LocalDir;
@@ -173,8 +174,8 @@ pub(super) fn info(
         seed: settings.selection.seed().to_owned(),
         started_at: record.started.to_string(),
         resumed: work_dir.resumed,
-        source: source.describe(),
-        selection: json!(SelectionRecord::from(&settings.selection)),
+        source: sorted(source.describe()),
+        selection: sorted(json!(SelectionRecord::from(&settings.selection))),
     }
 }
 

@@ -11,7 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::domain::canonical::sorted;
 use crate::runtime::CpuPool;
+use crate::runtime::files::replace_private;
+use crate::secrets;
 use crate::telemetry::{Telemetry, report};
 
 /// The file's name.
@@ -69,17 +72,15 @@ impl StatusFile {
             last.clone_from(&status);
         }
         status["at"] = json!(Timestamp::now().to_string());
-        self.replace(self.path.clone(), status.to_string()).await;
+        self.replace(self.path.clone(), sorted(status).to_string())
+            .await;
     }
 
     /// Writes a file aside and renames it. Where the work directory is gone (a run that was refused
     /// before it began) there is nothing to be told.
     async fn replace(&self, path: PathBuf, text: String) {
         let name = path.clone();
-        let write = move || {
-            let aside = path.with_extension("part");
-            fs::write(&aside, text).and_then(|()| fs::rename(&aside, &path))
-        };
+        let write = move || replace_private(&path, secrets::redact(&text).as_bytes());
         match self.pool.blocking(write).await {
             Ok(Ok(())) => {}
             failed => tracing::debug!(?failed, path = %name.display(), "was not written"),

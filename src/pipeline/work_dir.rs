@@ -16,6 +16,7 @@ use thiserror::Error;
 
 use super::status_file::{REPORT, STATUS};
 use crate::config;
+use crate::runtime::files::{create_private, create_private_folder};
 use crate::source::InputFingerprint;
 use crate::spool::{SpoolError, stored};
 
@@ -115,7 +116,7 @@ impl WorkDir {
         fresh: bool,
         begin: impl FnOnce() -> RunRecord,
     ) -> Result<Self, WorkDirError> {
-        fs::create_dir_all(path).map_err(SpoolError::io("create", path))?;
+        create_private_folder(path).map_err(SpoolError::io("create", path))?;
         let lock = lock(path)?;
         let found = if fresh { None } else { read_record(path)? };
         if let Some(found) = &found
@@ -225,7 +226,7 @@ fn record_path(path: &Path) -> PathBuf {
 
 fn lock(path: &Path) -> Result<File, WorkDirError> {
     let lock_path = path.join("lock");
-    let lock = File::create(&lock_path).map_err(SpoolError::io("create", &lock_path))?;
+    let lock = create_private(&lock_path).map_err(SpoolError::io("create", &lock_path))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(WorkDirError::Busy {

@@ -4,6 +4,7 @@
 //! page that the system gives again is cleared by it first. What is kept is never more than what
 //! was in use at one time, which credits and the number of actors bound.
 
+use crate::domain::lengths::debug_lengths;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -55,11 +56,13 @@ impl Buffers {
 }
 
 /// Bytes whose memory goes back to where it came from.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,
     home: Option<Buffers>,
 }
+
+debug_lengths!(Buffer {} lengths { bytes });
 
 impl Deref for Buffer {
     type Target = Vec<u8>;

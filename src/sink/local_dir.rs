@@ -11,7 +11,7 @@
 //! with holes.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,7 @@ use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
 use crate::domain::manifest::hex;
+use crate::runtime::files::refuse_link;
 use crate::runtime::{Jobs, tracked};
 
 mod claim;
@@ -32,7 +33,9 @@ mod durable;
 mod part;
 
 use claim::{look, put_claim};
-use durable::{make_folder, put_new, remove_if_empty, remove_if_there, replace, sync_folder};
+use durable::{
+    make_folder, open_if_there, put_new, remove_if_empty, remove_if_there, replace, sync_folder,
+};
 use part::Part;
 
 /// A block: large enough that a write costs nothing beside its bytes, small enough for eight of
@@ -76,6 +79,7 @@ impl LocalDir {
             reason: error.to_string(),
         };
         make_folder(&self.root).map_err(unwritable)?;
+        refuse_link(&folder).map_err(unwritable)?;
         match make_folder(&folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(SinkError::Exists(folder.display().to_string()));
@@ -97,17 +101,31 @@ impl LocalDir {
         )))
     }
 
+    /// Makes the folders below the root that a file needs. None may be a symbolic link.
+    fn make_folders_of(&self, target: &Path) -> io::Result<()> {
+        let Some(folder) = target.parent() else {
+            return Ok(());
+        };
+        let below = folder.strip_prefix(&*self.root).unwrap_or(folder);
+        let mut path = self.root.to_path_buf();
+        for name in below {
+            path.push(name);
+            refuse_link(&path)?;
+        }
+        fs::create_dir_all(folder)
+    }
+
     /// The file that a block belongs to, opened once.
     fn part_of(&self, target: &Path) -> io::Result<Arc<Part>> {
         let mut parts = lock(&self.parts);
         if let Some(part) = parts.get(target) {
             return Ok(Arc::clone(part));
         }
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder)?;
-        }
+        self.make_folders_of(target)?;
         // What an earlier start has left is written anew.
-        let part = Arc::new(Part::create(&part_path(target))?);
+        let path = part_path(target);
+        refuse_link(&path)?;
+        let part = Arc::new(Part::create(&path)?);
         parts.insert(target.to_owned(), Arc::clone(&part));
         Ok(part)
     }
@@ -302,10 +320,8 @@ fn remove_parts(folder: &Path) -> io::Result<()> {
 
 /// Whether a commit has been carried out already: the file is there, whole.
 fn is_committed(target: &Path, commit: &FileCommit) -> io::Result<bool> {
-    let mut file = match File::open(target) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
+    let Some(mut file) = open_if_there(target)? else {
+        return Ok(false);
     };
     if file.metadata()?.len() != commit.bytes {
         return Ok(false);

@@ -9,6 +9,7 @@
 //! clause; the tests of `local_dir` and `azure_blob` do. [`testing::MemorySink`](crate::testing::MemorySink)
 //! is one in memory.
 
+use crate::domain::lengths::debug_lengths;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ pub enum Claim {
 }
 
 /// One block of a file. A clone shares the bytes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Block {
     /// The dataset's folder.
     pub dataset: String,
@@ -60,6 +61,8 @@ pub struct Block {
     /// Its bytes: every block but a file's last has `DatasetSink::block_bytes`.
     pub bytes: Bytes,
 }
+
+debug_lengths!(Block { dataset, path, index, offset } lengths { bytes });
 
 /// What a sink wants to know again at the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::chunk::Chunk;
+use crate::domain::lengths::debug_lengths;
 use crate::domain::row::MalformedReason;
 use crate::domain::selector::{ChunkChecksum, Selector};
 use crate::domain::timestamp::Ticks;
@@ -176,7 +177,7 @@ pub trait BlockReader: Send {
 /// Some rows: JSON objects, one a line, each with its `\n` (the last one of a fetch may lack it).
 /// CR before LF and blank lines are allowed. A row that is no JSON is delivered as it is: it is counted
 /// and listed.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct RowBlock {
     /// The lines.
     pub bytes: Vec<u8>,
@@ -201,8 +202,10 @@ pub struct RowBlock {
     pub delivered: Vec<Delivered>,
 }
 
+debug_lengths!(RowBlock { place, form, is_utf8, first_line, rejects, delivered } lengths { bytes, known });
+
 /// What reading a good conversation row would tell.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KnownRow {
     /// The bytes of its line, without the newline.
     pub length: u32,
@@ -211,6 +214,8 @@ pub struct KnownRow {
     /// How many turns its array has, each of them an object without a field twice.
     pub turns: u32,
 }
+
+debug_lengths!(KnownRow { length, turns } lengths { id });
 
 /// A conversation that was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -405,7 +410,7 @@ pub enum SourceError {
     },
     /// Writing a sealed chunk failed.
     #[error("cannot write to the work directory: {0}")]
-    Spool(String),
+    Spool(#[from] crate::spool::SpoolError),
     /// Work on the rows did not come to its end.
     #[error(transparent)]
     Job(#[from] crate::runtime::JobError),
@@ -437,6 +442,7 @@ impl SourceError {
             }
             // Of an attempt that panics nothing is kept, as of one that fails.
             Self::Job(crate::runtime::JobError::Panicked) => Action::Retry,
+            Self::Spool(error) if error.is_transient() => Action::Retry,
             _ => Action::Fail,
         }
     }

@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::domain::chunk::Chunk;
 
+pub mod disk;
 pub mod payloads;
 pub mod sealed;
 pub mod stored;
@@ -73,6 +74,12 @@ pub enum SpoolError {
         /// Of which chunk.
         part: Part,
     },
+    /// The census of a chunk was sealed and cannot be found any more.
+    #[error("the census of chunk {chunk} is gone")]
+    CensusGone {
+        /// Of which chunk.
+        chunk: Chunk,
+    },
     /// `limits.spool` is used up.
     #[error("the sealed chunks need more than limits.spool ({limit} bytes)")]
     Full {
@@ -82,6 +89,11 @@ pub enum SpoolError {
 }
 
 impl SpoolError {
+    /// Whether the same may succeed a moment later, see [`disk::is_transient`].
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Io { error, .. } if disk::is_transient(error))
+    }
+
     /// An `Io` error of an action on a path.
     pub fn io(
         action: &'static str,

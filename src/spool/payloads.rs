@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::io::Errno;
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -14,6 +15,7 @@ use crate::domain::json::JsonError;
 use crate::domain::record::Assembler;
 use crate::fault::{Faults, Kind, Site};
 use crate::source::RowForm;
+use crate::spool::disk;
 use crate::spool::sealed::SealedChunk;
 
 /// Files that are held open at once: well below the usual limit of 1,024.
@@ -128,8 +130,20 @@ impl Payloads {
         if let Some(file) = inner.open.get(&store) {
             return Ok(Arc::clone(file));
         }
-        let path = inner.stores[store as usize].path();
-        let file = File::open(path).map_err(|error| PayloadError::Io {
+        let Inner { stores, open } = &mut *inner;
+        let path = stores[store as usize].path();
+        let opened = disk::retry(
+            || {
+                let opened = File::open(path);
+                if opened.as_ref().is_err_and(disk::is_transient) {
+                    // The limit of open files may be reached because of these.
+                    open.clear();
+                }
+                opened
+            },
+            disk::is_transient,
+        );
+        let file = opened.map_err(|error| PayloadError::Io {
             path: path.to_owned(),
             error,
         })?;
@@ -190,14 +204,17 @@ impl Reader<'_> {
         let file = self.file(position.store)?;
         let start = out.len();
         out.resize(start + position.length as usize, 0);
-        let mut result = file.read_exact_at(&mut out[start..], position.offset);
-        match payloads.faults.due(Site::Payload) {
-            Some(Kind::Io) => result = Err(std::io::ErrorKind::Other.into()),
-            Some(Kind::Truncated) => result = Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Some(Kind::Corrupt) if position.length > 0 => out[start] ^= 1,
-            _ => {}
-        }
-        let intact = match result {
+        let read = || {
+            let result = file.read_exact_at(&mut out[start..], position.offset);
+            match payloads.faults.due(Site::Payload) {
+                Some(Kind::Io) => return Err(Errno::IO.into()),
+                Some(Kind::Truncated) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                Some(Kind::Corrupt) if position.length > 0 => out[start] ^= 1,
+                _ => {}
+            }
+            result
+        };
+        let intact = match disk::retry(read, disk::is_transient) {
             Ok(()) => xxh3_64(&out[start..]) == position.checksum,
             // The file has become shorter.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,

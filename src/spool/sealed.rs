@@ -16,17 +16,21 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::disk;
 use super::tally::ChunkTally;
 use super::{Part, Portion, SpoolError, stored};
 use crate::domain::chunk::Chunk;
 use crate::domain::header::{Header, HeaderBatch, Position, RowFlags};
 use crate::domain::kusto_hash;
+use crate::domain::lengths::debug_lengths;
 use crate::domain::row::RowShape;
 use crate::fault::{Faults, Kind, Site};
+use crate::runtime::files::{create_private, create_private_folder, refuse_link};
 use crate::source::RowForm;
 
 mod writer;
@@ -63,7 +67,6 @@ pub struct RowFacts {
 }
 
 /// A row that is to be kept.
-#[derive(Debug)]
 pub struct SpooledRow<'a> {
     /// Its id, decoded.
     pub id: Cow<'a, [u8]>,
@@ -72,6 +75,8 @@ pub struct SpooledRow<'a> {
     /// Its text, without white space around.
     pub payload: &'a [u8],
 }
+
+debug_lengths!(SpooledRow<'_> { facts } lengths { id, payload });
 
 /// Headers in a batch when a sealed chunk is read again.
 const REPLAY_BATCH: usize = 4096;
@@ -113,8 +118,12 @@ impl Spool {
     /// # Errors
     /// If it cannot be made.
     pub fn open(folder: PathBuf, limit: u64) -> Result<Self, SpoolError> {
-        fs::create_dir_all(&folder).map_err(SpoolError::io("create", &folder))?;
-        remove_parts(&folder).map_err(SpoolError::io("clean", &folder))?;
+        let open = || {
+            refuse_link(&folder)?;
+            create_private_folder(&folder)?;
+            remove_parts(&folder)
+        };
+        disk::retry(open, disk::is_transient).map_err(SpoolError::io("open", &folder))?;
         Ok(Self {
             folder,
             limit,
@@ -180,7 +189,7 @@ impl Spool {
         };
         let create = |ending: &str| {
             let path = aside.path(ending);
-            File::create(&path).map_err(SpoolError::io("create", path))
+            create_private(&path).map_err(SpoolError::io("create", path))
         };
         let headers = BufWriter::with_capacity(1 << 18, create("sealed")?);
         Ok(ChunkWriter {
@@ -209,7 +218,7 @@ impl Spool {
         let mut state = lock(&state);
         match self.faults.due(Site::Open) {
             Some(Kind::Io) => {
-                return Err(SpoolError::io("read", seal)(io::ErrorKind::Other.into()));
+                return Err(SpoolError::io("read", seal)(Errno::IO.into()));
             }
             // There may be nothing to damage.
             Some(kind) => drop(damage(&self.path(part, "rows"), kind)),
@@ -221,6 +230,8 @@ impl Spool {
                 Ok(Some(sealed))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && !seal.exists() => Ok(None),
+            // Says nothing about the chunk: it may be whole.
+            Err(error) if disk::is_transient(&error) => Err(SpoolError::io("read", seal)(error)),
             Err(error) => {
                 tracing::warn!(chunk = %part, %error, "a sealed chunk is damaged and will be fetched again");
                 match fs::remove_file(&seal) {
@@ -282,10 +293,14 @@ impl Spool {
         let mut parts = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(io)? {
             let path = entry.map_err(io)?.path();
-            if path.extension().is_some_and(|ending| ending == "sealed")
-                && let Ok(footer) = read_footer(&path)
-            {
-                parts.push(footer.part);
+            if path.extension().is_none_or(|ending| ending != "sealed") {
+                continue;
+            }
+            match read_footer(&path) {
+                Ok(footer) => parts.push(footer.part),
+                Err(error) if disk::is_transient(&error) => return Err(io(error)),
+                // A damaged seal: its chunk is fetched again.
+                Err(_) => {}
             }
         }
         parts.sort();
@@ -485,7 +500,7 @@ impl SealedChunk {
             return Ok(false);
         }
         let mut rows = BufReader::with_capacity(1 << 18, file);
-        let mut replay = self.replay(0).map_err(io::Error::other)?;
+        let mut replay = self.replayed(0)?;
         let (mut id, mut end) = (Vec::new(), 0);
         for _ in 0..self.footer.headers {
             let position = replay.read_header(&mut id)?.position;
@@ -504,7 +519,12 @@ impl SealedChunk {
     /// # Errors
     /// If the file cannot be opened.
     pub fn replay(&self, store: u32) -> Result<Replay, SpoolError> {
-        let file = File::open(&self.seal).map_err(SpoolError::io("open", &self.seal))?;
+        self.replayed(store)
+            .map_err(SpoolError::io("open", &self.seal))
+    }
+
+    fn replayed(&self, store: u32) -> io::Result<Replay> {
+        let file = File::open(&self.seal)?;
         Ok(Replay {
             reader: BufReader::with_capacity(1 << 18, file.take(self.headers_bytes)),
             left: self.footer.headers,

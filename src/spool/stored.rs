@@ -13,7 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::domain::canonical::sorted;
 use crate::domain::manifest::hex;
+use crate::runtime::files::create_private;
 
 const CHECKSUM: &str = "checksum";
 
@@ -22,13 +24,14 @@ const CHECKSUM: &str = "checksum";
 /// # Errors
 /// If the disk refuses.
 pub fn save(path: &Path, value: &impl Serialize) -> io::Result<()> {
-    let Value::Object(mut object) = serde_json::to_value(value)? else {
+    let Value::Object(mut object) = sorted(serde_json::to_value(value)?) else {
         let what = "only objects are stored";
         return Err(io::Error::new(ErrorKind::InvalidInput, what));
     };
     object.insert(CHECKSUM.to_owned(), checksum(&object)?.into());
+    object.sort_keys();
     let aside = path.with_extension("part");
-    let mut file = File::create(&aside)?;
+    let mut file = create_private(&aside)?;
     file.write_all(&serde_json::to_vec_pretty(&object)?)?;
     file.sync_all()?;
     fs::rename(&aside, path)?;
@@ -51,6 +54,8 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     let mut object: Map<String, Value> =
         serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
     let reported = object.remove(CHECKSUM);
+    object.values_mut().for_each(Value::sort_all_objects);
+    object.sort_keys();
     if reported != Some(checksum(&object)?.into()) {
         return Err(damaged("its checksum does not fit"));
     }
@@ -58,7 +63,7 @@ pub fn load<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     value.map(Some).map_err(|error| damaged(&error.to_string()))
 }
 
-/// Keys of a map are sorted, so the same object has the same text.
+/// Of an object with sorted keys, so that the same one has the same text.
 fn checksum(object: &Map<String, Value>) -> io::Result<String> {
     Ok(hex(&Sha256::digest(serde_json::to_vec(object)?)))
 }

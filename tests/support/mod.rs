@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod corpus;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
+pub mod leaks;
 pub mod pipeline;
 pub mod proxy;
 pub mod reference;

@@ -16,6 +16,9 @@ pub enum Fault {
     Reset(usize),
     /// This status, after the body, with a Retry-After of a second if told so.
     Status(u16, &'static str, bool),
+    /// This status, and what was asked is sent back: the address with its signature as the code of the
+    /// error, its message, an id and an address to go to.
+    Echo(u16),
     /// No answer.
     Hang,
     /// The service does it, its answer is lost.
@@ -166,6 +169,19 @@ fn exchange(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<()> 
     match fault {
         Some(Fault::Status(status, code, later)) => {
             return answer(&mut client, status, code, later);
+        }
+        Some(Fault::Echo(status)) => {
+            let asked = line.split(' ').nth(1).unwrap_or_default();
+            let (_, query) = asked.split_once('?').unwrap_or_default();
+            let plain = query.replace("%3D", "=").replace("%2B", "+");
+            let body = format!(
+                "<?xml version=\"1.0\"?><Error><Code>{plain}</Code><Message>{query}\n{plain}</Message></Error>"
+            );
+            let answer = format!(
+                "HTTP/1.1 {status} {plain}\r\nx-ms-error-code: {query} {plain}\r\nx-ms-request-id: {plain}\r\nlocation: http://127.0.0.1:1/?{query}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            return client.write_all(answer.as_bytes());
         }
         Some(Fault::Hang) => {
             // Until the client gives up.

@@ -2,7 +2,8 @@
 
 Writes a throw-away authority and a certificate of it (ca.pem, cert.pem, key.pem) into FOLDER, and serves
 tokens over https on a free port of this machine: to a client secret, to a federated token, to a managed
-identity. Prints one line: the port and the token. It ends with its standard input."""
+identity. What is refused is sent back in the error. Below /echo/STATUS it is a cluster that fails so and sends
+back the login it was sent. Prints one line: the port and the token. It ends with its standard input."""
 
 import base64
 import datetime
@@ -63,19 +64,46 @@ TOKEN = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims | {'sub': 'nobody 
 
 class Logins(BaseHTTPRequestHandler):
     def do_POST(self):
-        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.path.startswith("/echo/"):
+            return self.echo(self.path.split("/")[2])
+        form = parse_qs(sent)
         proofs = form.get("client_secret", []) + form.get("client_assertion", [])
         told = {"token_type": "Bearer", "expires_in": 86400, "ext_expires_in": 86400, "access_token": TOKEN}
         known = self.path == "/tenant/oauth2/v2.0/token" and proofs in (["the secret"], ["the federated token"])
-        self.answer(told if known and form["client_id"] == ["client"] else None)
+        self.answer(told if known and form["client_id"] == ["client"] else None, f"{sent} {proofs}")
 
     def do_GET(self):
         told = {"token_type": "Bearer", "expires_on": str(END), "resource": "", "access_token": TOKEN}
-        self.answer(told if self.headers["X-IDENTITY-HEADER"] == "the header" else None)
+        if self.path == "/v1/rest/auth/metadata":
+            return self.answer(None, "", 404)
+        known = self.headers["X-IDENTITY-HEADER"] == "the header" and "somebody" not in self.path
+        self.answer(told if known else None, str(self.headers["X-IDENTITY-HEADER"]))
 
-    def answer(self, told):
-        body = json.dumps(told or {"error": "invalid_client", "error_description": "who is that?"}).encode()
-        self.send_response(200 if told else 401)
+    def echo(self, kind):
+        login = self.headers["Authorization"]
+        token = login.removeprefix("Bearer ")
+        error = {"code": token, "message": login, "@message": f"no {login}", "@permanent": kind == "400"}
+        body = json.dumps({"error": error | {"innererror": {"code": token}}})
+        if kind == "html":
+            body = f"<html>{' ' * 380}{login}</html>"
+        elif kind == "columns":
+            columns = [{"ColumnName": token, "ColumnType": "string"}, {"ColumnName": login, "ColumnType": token}]
+            table = {"FrameType": "DataTable", "TableId": 1, "TableKind": "PrimaryResult", "TableName": "PrimaryResult"}
+            body = json.dumps([{"FrameType": "DataSetHeader", "IsProgressive": False, "Version": "v2.0"},
+                               table | {"Columns": columns, "Rows": []}])
+        elif kind == "partial":
+            body = json.dumps([{"FrameType": "DataSetCompletion", "HasErrors": True, "OneApiErrors": [{"error": error}]}])
+        self.send_response(int(kind) if kind.isdigit() else 200)
+        for name in ["x-ms-activity-id", "location", "content-encoding" if kind == "encoding" else "x-ms-other"]:
+            self.send_header(name, "x" * 80 + login)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def answer(self, told, sent, status=401):
+        body = json.dumps(told or {"error": "invalid_client", "error_description": f"who is that? {sent}"}).encode()
+        self.send_response(200 if told else status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -22,6 +22,7 @@ use super::retry_policy::{DeadlineRetryPolicy, WholeAnswers};
 use crate::azure;
 use crate::config::address::display;
 use crate::config::settings::{AzureBlob, BlobCredential};
+use crate::secrets;
 
 /// Where a shared access signature comes from, if no file is named.
 const SAS_VARIABLE: &str = "AZURE_STORAGE_SAS_TOKEN";
@@ -234,7 +235,10 @@ fn signature(settings: &AzureBlob) -> Result<String, String> {
     };
     let text = text.trim().trim_start_matches('?');
     match text.contains("sig=") && !text.contains(char::is_whitespace) {
-        true => Ok(text.to_owned()),
+        true => {
+            secrets::register_sas(text);
+            Ok(text.to_owned())
+        }
         false => Err(
             "the shared access signature is none: it is the part of an address behind the \"?\", with sv=, se= and sig= in it"
                 .to_owned(),

@@ -5,6 +5,7 @@ use std::error::Error;
 use azure_core::error::ErrorKind;
 
 use super::super::SinkError;
+use crate::secrets;
 
 /// What an error means for what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +118,7 @@ fn is_timeout(cause: &(dyn Error + 'static)) -> bool {
     cause.is_some_and(reqwest::Error::is_timeout)
 }
 
-/// A text without the query of any address in it, without line breaks, and not long.
+/// A text without secrets and without the query of any address in it, without line breaks, and not long.
 pub fn redacted(text: &str) -> String {
     let words = text
         .split_whitespace()
@@ -127,7 +128,9 @@ pub fn redacted(text: &str) -> String {
             _ => word.to_owned(),
         });
     let line = words.collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(500).collect()
+    let line: String = line.chars().filter(|c| !c.is_control()).collect();
+    // Before it is cut: of a secret not even the beginning is shown.
+    secrets::redact(&line).chars().take(500).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! File work that a power cut does not undo.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::runtime::files::{NO_FOLLOW, refuse_link};
 
 /// Makes what happened to the names in a folder durable.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -29,13 +32,25 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A file's bytes; `None` if it is not there.
-pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
+/// A file for reading; `None` if it is not there. A symbolic link is refused.
+pub fn open_if_there(path: &Path) -> io::Result<Option<File>> {
+    refuse_link(path)?;
+    let mut options = File::options();
+    match options.read(true).custom_flags(NO_FOLLOW).open(path) {
+        Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// A file's bytes; `None` if it is not there. A symbolic link is refused.
+pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = open_if_there(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// Removes a file; that there is none is no fault.
@@ -51,7 +66,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".part");
     let aside = PathBuf::from(aside);
-    fs::write(&aside, bytes)?;
+    remove_if_there(&aside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&aside)?;
+    file.write_all(bytes)?;
     fs::rename(&aside, path)
 }
 

@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::lock;
 use crate::runtime::buffers::PAGE;
+#[cfg(target_os = "linux")]
+use crate::runtime::files::NO_FOLLOW;
+use crate::runtime::files::create;
 use crate::sink::{Block, BlockReceipt};
 
 /// Bytes after which the write-back of what is in the page cache is begun, so that the sync at the
@@ -61,7 +64,7 @@ impl Part {
     /// # Errors
     /// If it cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = File::create(path)?;
+        let file = create(path, 0o666)?;
         let direct = direct(path);
         Ok(Self {
             file,
@@ -127,7 +130,7 @@ impl Part {
 /// The file, past the page cache. Not every file system can.
 #[cfg(target_os = "linux")]
 fn direct(path: &Path) -> Option<File> {
-    let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
+    let flag = NO_FOLLOW | rustix::fs::OFlags::DIRECT.bits() as i32;
     let mut options = File::options();
     options.write(true).custom_flags(flag).open(path).ok()
 }

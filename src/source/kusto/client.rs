@@ -23,6 +23,7 @@ use crate::azure::is_loopback;
 use crate::config::settings::{Credential, Kusto};
 use crate::domain::manifest::hex;
 use crate::runtime::blocking;
+use crate::secrets::redact;
 use crate::source::SourceError;
 
 /// Bytes that are gathered before they are decoded: changing threads then costs nothing.
@@ -185,7 +186,8 @@ impl KustoClient {
     /// # Errors
     /// If that fails.
     pub async fn log_in(&self) -> Result<(), Failure> {
-        self.login.token(&self.http, false).await.map(drop)
+        let token = self.login.token(&self.http, false).await;
+        token.map(drop).map_err(Failure::redacted)
     }
 
     /// Asks a query; its rows go to the receiver, which comes back when the answer was whole.
@@ -356,7 +358,7 @@ impl Trace {
             purpose: self.purpose,
             request_id: self.request_id.clone(),
             activity_id: self.activity_id.clone(),
-            failure,
+            failure: failure.redacted(),
         })
     }
 }
@@ -370,13 +372,9 @@ fn request_id() -> Result<String, Failure> {
 
 fn header(headers: &HeaderMap, name: &'static str) -> Option<String> {
     let value = headers.get(HeaderName::from_static(name))?.to_str().ok()?;
-    Some(
-        value
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(100)
-            .collect(),
-    )
+    let shown: String = value.chars().filter(|c| !c.is_control()).collect();
+    // Before it is cut: of a secret not even the beginning is shown.
+    Some(redact(&shown).chars().take(100).collect())
 }
 
 /// How long a server wishes to be left alone: in seconds, or until an instant by its own clock.

@@ -1,5 +1,6 @@
 //! From the bytes of a body, packed or not, to its frames.
 
+use crate::domain::lengths::debug_lengths;
 use std::io::Write as _;
 
 use flate2::write::MultiGzDecoder;
@@ -18,18 +19,20 @@ const LARGE: usize = 64 * 1024;
 const JOINED: usize = 512 * 1024;
 
 /// Unpacks and reads a body.
-#[derive(Debug)]
 pub struct Decoder {
     unpack: Option<MultiGzDecoder<Vec<u8>>>,
     joined: Joined,
 }
 
+debug_lengths!(Decoder { joined } lengths {});
+
 /// Small pieces, and what reads them.
-#[derive(Debug)]
 struct Joined {
     bytes: Vec<u8>,
     frames: FrameReader,
 }
+
+debug_lengths!(Joined { frames } lengths { bytes });
 
 impl Joined {
     fn push(&mut self, piece: &[u8], sink: &mut impl TableSink) -> Result<(), Failure> {

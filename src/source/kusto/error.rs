@@ -11,6 +11,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::domain::chunk::Chunk;
+use crate::secrets::redacted;
 use crate::source::Action;
 
 /// Characters of a server's message that are told.
@@ -153,6 +154,32 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The same without any secret that a server may have sent back.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        match &mut self {
+            Self::Throttled { message: text, .. }
+            | Self::ServerTimeout(text)
+            | Self::TooLarge(text)
+            | Self::Runaway(text)
+            | Self::LowMemory(text)
+            | Self::Unauthorized(text)
+            | Self::Login(text)
+            | Self::LoginAgain(text)
+            | Self::Permanent(text)
+            | Self::Server(text)
+            | Self::Connection(text)
+            | Self::Damaged(text)
+            | Self::Audience(text)
+            | Self::Columns(text) => *text = redacted(std::mem::take(text)),
+            Self::ClientTimeout(_)
+            | Self::NotAsCertified { .. }
+            | Self::Foreign { .. }
+            | Self::OtherHash(_) => {}
+        }
+        self
+    }
+
     /// What to do about it.
     pub fn action(&self) -> Action {
         match self {
@@ -276,6 +303,8 @@ pub fn printable(text: &[u8]) -> String {
         .chars()
         .filter(|c| !c.is_control())
         .collect();
+    // Before it is cut: of a secret not even the beginning is shown.
+    let line = redacted(line);
     match line.char_indices().nth(MESSAGE_CHARS) {
         Some((end, _)) => format!("{} ...", &line[..end]),
         None if line.is_empty() => "no message".to_owned(),

@@ -1,5 +1,6 @@
 //! One frame: its small values, and what becomes of its rows.
 
+use crate::domain::lengths::debug_lengths;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,7 +24,7 @@ pub enum RowDisposition {
 }
 
 /// The values of a frame, but for its rows.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Frame {
     pub kind: Option<String>,
     pub table_id: Option<i64>,
@@ -46,6 +47,8 @@ pub struct Frame {
     /// Whether they were given away as rows of the columns that were expected.
     pub as_expected: bool,
 }
+
+debug_lengths!(Frame { kind, table_id, table_kind, row_count } lengths { held });
 
 impl Frame {
     /// Takes a value.

@@ -21,6 +21,7 @@ use super::error::{self, Failure};
 use super::frame::Frame;
 use super::table::{Table, UNDECIDED_BYTES};
 use crate::domain::json::{JsonError, NotAValue, Scanner, Skip, Value};
+use crate::domain::lengths::debug_lengths;
 use crate::domain::row::MalformedReason;
 
 /// The largest value of a frame besides its rows: errors, and lists of columns unless `max_row` is less.
@@ -106,7 +107,6 @@ enum State {
 }
 
 /// Reads the frames of one answer.
-#[derive(Debug)]
 pub struct FrameReader {
     /// What the pieces so far have left: something that was not whole.
     rest: Vec<u8>,
@@ -127,6 +127,8 @@ pub struct FrameReader {
     /// The cells of the row at hand; kept for its memory.
     spans: Vec<Span>,
 }
+
+debug_lengths!(FrameReader { state, at } lengths { rest });
 
 impl FrameReader {
     /// A reader of rows of at most `max_row` bytes; larger ones are rejected.
@@ -243,7 +245,7 @@ impl FrameReader {
             (State::Start, b'{') => self.read_error(text),
             (State::Start, _) => {
                 // A proxy's page, an error as text.
-                let reported = error::printable(&text[..text.len().min(400)]);
+                let reported = error::printable(&text[..text.len().min(64 * 1024)]);
                 Err(damaged(format!("it is not a list of frames: {reported}")))
             }
             (State::Frames { .. }, b']') => self.pass(State::End),

@@ -14,6 +14,7 @@ use super::frames::{Column, TableSink, damaged};
 use crate::domain::chunk::HashChunk;
 use crate::domain::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use crate::domain::kusto_hash;
+use crate::domain::lengths::debug_lengths;
 use crate::domain::rank::Ranker;
 use crate::domain::row::MalformedReason;
 use crate::domain::selector::{ChunkChecksum, Selector};
@@ -105,7 +106,6 @@ pub struct FetchRequest {
 }
 
 /// Writes the rows of one answer.
-#[derive(Debug)]
 pub struct RowWriter {
     asked: FetchRequest,
     selection: Arc<Selection>,
@@ -125,6 +125,8 @@ pub struct RowWriter {
     /// Whether all rows of the block are known.
     all_known: bool,
 }
+
+debug_lengths!(RowWriter { line, foreign, block } lengths { scratch });
 
 const ID: &str = "conversationId";
 const TURNS: &str = "turnsArray";

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, IoSlice, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use rustix::io::Errno;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::super::tally::ChunkTally;
@@ -118,7 +119,7 @@ impl ChunkWriter {
                     half.map_err(self.io("write", "rows"))?;
                     io::ErrorKind::WriteZero
                 }
-                _ => io::ErrorKind::Other,
+                _ => return Err(self.io("write", "rows")(Errno::IO.into())),
             };
             return Err(self.io("write", "rows")(error.into()));
         }

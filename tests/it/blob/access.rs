@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::Command;
 
 use crate::support::blob::{Blob, EXPIRED, READING, SIGNATURE, ask, emulator, in_a_folder, run};
 use crate::support::cloud::Cloud;
+use crate::support::leaks::{forms, keeps, reported, traced};
 use crate::support::proxy::{ALWAYS, Fault, On, Plan, Proxy};
 use crate::support::{Run, Sandbox};
 
@@ -87,58 +87,6 @@ fn what_is_wrong_is_told_before_anything_is_fetched() {
     }
 }
 
-/// What a run of any command has told: on its outputs, and in files.
-fn reported(run: &Run, folder: &Path) -> String {
-    let mut all = format!("{}\n{}\n", run.stdout, run.stderr);
-    collect(folder, &mut all);
-    all
-}
-
-fn collect(folder: &Path, all: &mut String) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        match entry.file_type().expect("a type").is_dir() {
-            true => collect(&entry.path(), all),
-            false => {
-                let bytes = fs::read(entry.path()).expect("a file");
-                all.push_str(&String::from_utf8_lossy(&bytes));
-            }
-        }
-    }
-}
-
-/// A secret in the ways in which it could be told.
-fn forms(secret: &str) -> [String; 3] {
-    let plain = secret
-        .replace("%3D", "=")
-        .replace("%2B", "+")
-        .replace("%2F", "/");
-    let escaped = |text: &str| {
-        text.replace('%', "%25")
-            .replace('=', "%3D")
-            .replace('+', "%2B")
-            .replace('/', "%2F")
-    };
-    [escaped(&plain), escaped(secret), plain]
-}
-
-#[track_caller]
-fn keeps(run: &Run, folder: &Path, secrets: &[&str]) {
-    let reported = reported(run, folder);
-    // What is refused as a mistake of usage is refused before anything is done.
-    let all = run.code == Some(2) || reported.contains("TRACE");
-    assert!(all, "everything is told: {reported}");
-    for secret in secrets {
-        for form in forms(secret) {
-            assert!(!reported.contains(&form), "{form} was told: {reported}");
-        }
-    }
-}
-
-fn traced(mut command: Command) -> Run {
-    command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1");
-    command.output().expect("the binary runs").into()
-}
-
 #[test]
 fn no_signature_is_told_however_a_run_fails() {
     let proxy = Proxy::start();
@@ -152,11 +100,16 @@ fn no_signature_is_told_however_a_run_fails() {
         Fault::Status(403, "AuthenticationFailed", false),
         Fault::Status(500, "InternalError", true),
         Fault::Delete,
+        Fault::Echo(403),
+        Fault::Echo(400),
+        Fault::Echo(503),
     ];
     for on in [On::Any, On::Block, On::Commit, On::Manifest] {
         for (number, fault) in faults.into_iter().enumerate() {
             // A few of them at every place; all at once say the same.
-            if on != On::Any && number % 3 > 0 || on == On::Any && fault == Fault::Delete {
+            let echoes = matches!(fault, Fault::Echo(_));
+            if on != On::Any && number % 3 > 0 && !echoes || on == On::Any && fault == Fault::Delete
+            {
                 continue;
             }
             let sandbox = Sandbox::new();
@@ -465,6 +418,19 @@ fn every_login_works_over_https_and_its_secrets_are_not_told() {
             _ => "hint: log in, or set sink.azure_blob.credential",
         };
         assert!(refused.stderr.contains(hint), "{login}: {}", refused.stderr);
+        keeps(&refused, &sandbox.path("work"), &secrets);
+        // The right secret and a wrong name: the service sends back what it was sent.
+        let mut other = variables.clone();
+        for (name, value) in &mut other {
+            if *name == "AZURE_CLIENT_ID" {
+                *value = "somebody else";
+            }
+        }
+        other.extend([("AZURE_CLIENT_ID", "somebody else")]);
+        let refused = with(
+            blob.export_command(&["--set", &credential, "--set", "sink.azure_blob.patience=1s"]),
+            &other,
+        );
         keeps(&refused, &sandbox.path("work"), &secrets);
 
         command_line(&sandbox, &cloud.token);

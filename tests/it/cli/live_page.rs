@@ -38,12 +38,15 @@ fn export(folder: &Path) -> Command {
 }
 
 fn served(folder: &Path) -> Served {
-    let mut export = export(folder)
+    let mut command = export(folder);
+    command
         .args(["--serve", "127.0.0.1:0", "--report"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("started");
+        .stdout(Stdio::null());
+    spawn(command)
+}
+
+fn spawn(mut command: Command) -> Served {
+    let mut export = command.stderr(Stdio::piped()).spawn().expect("started");
     let mut line = String::new();
     let errors = export.stderr.as_mut().expect("piped");
     BufReader::new(errors).read_line(&mut line).expect("a line");
@@ -162,6 +165,72 @@ fn the_server_only_reads_and_only_for_its_own_name() {
     }
     assert!(get(address, "/../etc/passwd", &own).starts_with("HTTP/1.1 404"));
     assert!(export.wait().expect("ended").success());
+}
+
+/// More connections than the process may open files, each with half a request.
+#[test]
+fn slow_connections_do_not_disturb_the_run() {
+    const CONNECTIONS: usize = 1100;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).expect("allowed");
+    let undisturbed = tempfile::tempdir().expect("a folder");
+    let status = long_export(undisturbed.path(), &[]).status();
+    assert!(status.expect("ran").success());
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let command = long_export(folder.path(), &["--serve", "127.0.0.1:0"]);
+    let Served {
+        mut export,
+        address,
+    } = spawn(command);
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    for _ in 0..CONNECTIONS {
+        runtime.spawn(async move {
+            let connected = tokio::net::TcpStream::connect(address).await;
+            if let Ok(stream) = connected {
+                // Held until the run has ended; it may be cut off before.
+                let _ = stream.try_write(b"GET / HTTP/1.1\r\nHost: ");
+                std::future::pending::<()>().await;
+            }
+        });
+    }
+    let opened = format!("/proc/{}/fd", export.id());
+    let mut most = 0;
+    while export.try_wait().expect("ours").is_none() {
+        // It may end in between.
+        most = most.max(std::fs::read_dir(&opened).map_or(0, Iterator::count));
+        std::thread::yield_now();
+    }
+    let mut reported = String::new();
+    let errors = export.stderr.as_mut().expect("piped");
+    errors.read_to_string(&mut reported).expect("text");
+    assert!(export.wait().expect("ended").success(), "{reported}");
+    assert_eq!(reported, "");
+    assert!((64..300).contains(&most), "{most} files were open");
+    let read = |folder: &Path| {
+        let text = std::fs::read(folder.join("out/d/metadata.json")).expect("published");
+        let metadata: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        metadata["content_sha256"].clone()
+    };
+    assert_eq!(read(folder.path()), read(undisturbed.path()));
+}
+
+/// An export that takes some seconds and may open 1,024 files.
+fn long_export(folder: &Path, more: &[&str]) -> Command {
+    let export = export(folder);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 1024; exec \"$0\" \"$@\""])
+        .arg(export.get_program())
+        .args(export.get_args())
+        .args(["--set", "source.synthetic.conversations=12000"])
+        .args(more)
+        .stdout(Stdio::null());
+    command
 }
 
 #[test]

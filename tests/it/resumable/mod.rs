@@ -3,6 +3,7 @@
 mod actor_death;
 mod chaos;
 mod chunk_failures;
+mod disk_errors;
 mod fault_matrix;
 mod kill_loop;
 mod resume;

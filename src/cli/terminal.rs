@@ -1,0 +1,106 @@
+//! The one way for texts to the terminal: without secrets, and without control characters.
+//!
+//! Names of files, datasets and columns and the texts of servers may hold escape sequences that would
+//! move the cursor, hide text or set the window's title. They are shown as `\u{1b}`. Line feeds and tabs
+//! stay.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::secrets::redact;
+
+/// A text as it may be shown.
+pub fn clean(text: &str) -> String {
+    escape(&redact(text), |c| c.escape_unicode().to_string()).into_owned()
+}
+
+/// A JSON text as it may be shown: still JSON, and equal but for secrets.
+pub fn clean_json(text: &str) -> String {
+    let escaped = |c: char| {
+        let mut units = [0; 2];
+        let units = c.encode_utf16(&mut units).iter();
+        units.map(|unit| format!("\\u{unit:04x}")).collect()
+    };
+    escape(&redact(text), escaped).into_owned()
+}
+
+/// Whether a terminal would obey a character instead of showing it, or shows what follows in another
+/// order.
+fn is_unfit(c: char) -> bool {
+    let is_layout = matches!(c, '\n' | '\t');
+    let is_bidi =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() && !is_layout || is_bidi || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+fn escape(text: &str, written: impl Fn(char) -> String) -> Cow<'_, str> {
+    if !text.contains(is_unfit) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_unfit(c) {
+            true => out.push_str(&written(c)),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Writes a line to standard error; a reader that has gone away is no error of ours.
+pub fn error_line(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", clean(text));
+}
+
+/// Where log lines go.
+#[derive(Debug, Clone, Copy)]
+pub struct Log;
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        Self
+    }
+}
+
+impl Write for Log {
+    /// Takes a whole line: the subscriber writes each event at once.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        io::stderr().lock().write_all(clean(&text).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_layout_stays() {
+        for (text, shown) in [
+            ("plain é 漢\n\tb", "plain é 漢\n\tb"),
+            ("a\u{1b}[31mb\u{7}", "a\\u{1b}[31mb\\u{7}"),
+            ("a\rb\u{7f}\u{9b}0m", "a\\u{d}b\\u{7f}\\u{9b}0m"),
+            ("gpj.\u{202e}exe", "gpj.\\u{202e}exe"),
+        ] {
+            assert_eq!(clean(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_json_text_stays_the_same_value() {
+        let value = serde_json::json!({"a\u{9b}": "b\u{7f}\u{202e}\u{1b}\n"});
+        let text = clean_json(&value.to_string());
+        assert!(!text.contains(char::is_control), "{text}");
+        let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(read, value);
+    }
+}

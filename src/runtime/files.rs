@@ -1,0 +1,117 @@
+//! Creating files so that nobody else reads them and no symbolic link leads them elsewhere.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// The open flag that refuses a symbolic link in the last place of a path.
+pub const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
+
+/// Refuses a path that is a symbolic link: what is written through it would land elsewhere.
+///
+/// # Errors
+/// `InvalidInput` if it is one; else what the system says. That nothing is there is no error.
+pub fn refuse_link(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_symlink() => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            format!(
+                "{} is a symbolic link, and nothing is written through one",
+                path.display()
+            ),
+        )),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Creates a folder and those above it that are missing, for the owner alone. A folder that exists
+/// keeps its mode: it may have been made for more than this.
+///
+/// # Errors
+/// If it cannot be created.
+pub fn create_private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Creates or empties a file that its owner alone may read and write.
+///
+/// # Errors
+/// If it cannot be created, or is a symbolic link.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    refuse_link(path)?;
+    let file = create(path, 0o600)?;
+    // One that existed keeps its mode, as an older version created it.
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+/// Creates or empties a file with what the umask leaves of `mode`.
+///
+/// # Errors
+/// If it cannot be created, or is a symbolic link.
+pub fn create(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .custom_flags(NO_FOLLOW)
+        .open(path)
+}
+
+/// Replaces a file by a private one, through a `.part` file and a rename. Not synced.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("part");
+    io::Write::write_all(&mut create_private(&aside)?, bytes)?;
+    fs::rename(&aside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it exists").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn folders_and_files_are_private_also_those_of_an_older_version() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inner = folder.path().join("a/b");
+        create_private_folder(&inner).expect("created");
+        assert_eq!(
+            (mode(&inner), mode(&folder.path().join("a"))),
+            (0o700, 0o700)
+        );
+        let file = inner.join("c.rows");
+        create_private(&file).expect("created");
+        assert_eq!(mode(&file), 0o600);
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("changed");
+        create_private(&file).expect("emptied");
+        assert_eq!(mode(&file), 0o600);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (target, link) = (folder.path().join("target"), folder.path().join("a.part"));
+        fs::write(&target, "mine").expect("written");
+        symlink(&target, &link).expect("linked");
+        assert!(refuse_link(&link).is_err() && refuse_link(&target).is_ok());
+        assert!(create(&link, 0o666).is_err());
+        assert!(create_private(&link).is_err());
+        assert!(replace_private(&folder.path().join("a.json"), b"{}").is_err());
+        assert_eq!(fs::read(&target).expect("a file"), b"mine");
+    }
+}

@@ -1,0 +1,38 @@
+//! Control characters of names never reach the terminal raw.
+
+use crate::support::Sandbox;
+
+/// Sets the title, erases a line, moves the cursor back; and the same with one byte of C1.
+const NAME: &str = "\u{1b}]0;title\u{7}\u{1b}[2K\r\u{9b}2Jx";
+
+#[test]
+fn control_characters_in_names_are_escaped() {
+    let sandbox = Sandbox::new();
+    let input = format!("in/{NAME}.jsonl");
+    sandbox.write(&input, "{\"conversationId\": 1}\n");
+    sandbox.write(&format!("in/{NAME}.parquet"), "no Parquet");
+    let missing = format!("{NAME}.jsonl");
+    let out = format!("out{NAME}");
+    let key = format!("selection.{NAME}=1");
+    for args in [
+        &["export", "--input", "in", "--out", "out"][..],
+        &["export", "--input", &input, "--out", &out],
+        &["export", "--input", &input, "--out", &out, "--json"],
+        &["export", "--input", &missing, "--out", "out"],
+        &["export", "--input", "in", "--out", "out", "--set", &key],
+        &["export", "--input", "in", "--out", "out", "--name", NAME],
+        &["plan", "--input", "in", "--out", &out],
+        &["plan", "--input", "in", "--out", &out, "--json"],
+        &["verify", &out],
+        &["status", "--work-dir", NAME],
+        &["queries", "check", NAME],
+    ] {
+        let mut command = sandbox.command(args);
+        command.env("RUST_LOG", "trace");
+        let run = crate::support::Run::from(command.output().expect("it runs"));
+        for text in [&run.stdout, &run.stderr] {
+            let raw = text.find(|c: char| c.is_control() && !matches!(c, '\n' | '\t'));
+            assert_eq!(raw, None, "{args:?}: {text:?}");
+        }
+    }
+}
