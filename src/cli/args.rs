@@ -221,6 +221,13 @@ pub struct QueriesCheckArgs {
     /// {TABLE: "(column:type, ...)"}} [default: those of the shipped queries]
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,
+    /// The configuration of the run: its selection.cut decides whether a query must see what the
+    /// window cuts
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set a key of that configuration; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,

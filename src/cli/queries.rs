@@ -12,6 +12,8 @@ use super::args::QueriesCheckArgs;
 use super::exit::{CliError, Exit};
 use super::{print, print_json};
 use crate::config::queries::{QueryFile, SHIPPED};
+use crate::config::settings::Cut;
+use crate::config::{self, Layers};
 use crate::source::kusto::query::{Template, missing_columns};
 
 /// Talks to Microsoft's language service.
@@ -59,10 +61,11 @@ pub fn check(args: &QueriesCheckArgs) -> Result<Exit, CliError> {
         Ok(folder) => (Some(analyse(&folder, &schema, &files)?), None),
         Err(note) => (None, Some(note)),
     };
+    let cut = cut(args)?;
     let mut findings = Vec::new();
     for (at, file) in files.iter().enumerate() {
         let analysis = analyses.as_ref().and_then(|all| all.get(at));
-        findings.push(look_at(file, analysis));
+        findings.push(look_at(file, analysis, cut));
     }
     let good = findings.iter().all(|finding| finding.errors.is_empty());
     if args.json {
@@ -74,6 +77,17 @@ pub fn check(args: &QueriesCheckArgs) -> Result<Exit, CliError> {
         true => Exit::Success,
         false => Exit::Failure,
     })
+}
+
+/// What the run does with conversations that are cut.
+fn cut(args: &QueriesCheckArgs) -> Result<Cut, CliError> {
+    let layers = args
+        .config
+        .iter()
+        .try_fold(Layers::default(), |layers, path| layers.file(path))?
+        .env(std::env::vars())?
+        .set(&args.set)?;
+    Ok(config::cut(&layers)?)
 }
 
 fn files(args: &QueriesCheckArgs) -> Result<Vec<QueryFile>, CliError> {
@@ -117,7 +131,7 @@ fn parse_schema(name: &str, text: &str) -> Result<Value, CliError> {
 }
 
 /// Holds a file against what a run needs of it.
-fn look_at(file: &QueryFile, analysis: Option<&Analysis>) -> Finding {
+fn look_at(file: &QueryFile, analysis: Option<&Analysis>, cut: Cut) -> Finding {
     let mut errors = Vec::new();
     let mut columns = BTreeMap::new();
     for found in analysis.iter().flat_map(|analysis| &analysis.errors) {
@@ -129,6 +143,7 @@ fn look_at(file: &QueryFile, analysis: Option<&Analysis>) -> Finding {
     match Template::new(&file.text) {
         Err(error) => errors.push(error.to_string()),
         Ok(template) => {
+            errors.extend(template.handles(cut).err().map(|error| error.to_string()));
             let known = analysis.and_then(|analysis| analysis.columns.clone());
             columns = match known {
                 Some(known) => known.into_iter().map(|(n, kind)| (n, Some(kind))).collect(),

@@ -17,7 +17,7 @@ mod validate;
 pub use fingerprint::{described, diff, fingerprint};
 pub use layers::Layers;
 pub(crate) use layers::insert;
-pub use validate::validate;
+pub use validate::{cut, validate};
 
 use address::{Address, BlobAddress, WrongAddress};
 

@@ -58,8 +58,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let chunks = config.chunks.unwrap_or_default();
     let workers = config.workers.unwrap_or_default();
     let selection_table = config.selection.unwrap_or_default();
-    let cuts = [("drop", Cut::Drop), ("keep", Cut::Keep)];
-    let cut = choice("selection.cut", selection_table.cut.clone(), &cuts)?;
+    let cut = choice("selection.cut", selection_table.cut.clone(), &CUTS)?;
     let selection = selection(
         selection_table,
         default_targets.unwrap_or_default(),
@@ -132,6 +131,19 @@ impl Layers {
         all
     }
 }
+
+/// `selection.cut` alone, of layers that need not be a whole configuration.
+///
+/// # Errors
+/// Names the key and what would be right.
+pub fn cut(layers: &Layers) -> Result<Cut, ConfigError> {
+    let defaults = Layers::default().text("defaults", DEFAULTS)?;
+    let config = defaults.below(layers).merged()?;
+    let written = config.selection.unwrap_or_default().cut;
+    choice("selection.cut", written, &CUTS)
+}
+
+const CUTS: [(&str, Cut); 2] = [("drop", Cut::Drop), ("keep", Cut::Keep)];
 
 fn bad(key: &'static str, value: impl ToString, reason: impl Into<String>) -> ConfigError {
     ConfigError::Bad {

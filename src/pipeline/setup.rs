@@ -66,6 +66,8 @@ pub fn kusto_source(
         chunks: settings.chunks.count,
         start: record.window_start,
         end: record.window_end,
+        look_end: record.look_end,
+        cut: settings.cut,
         ignored: settings.ignore_ids.clone(),
         selection: Arc::new(settings.selection.clone()),
         max_record: settings.limits.max_record,

@@ -70,8 +70,16 @@ pub struct Asked {
     pub seed: String,
     /// `_ignored_ids`
     pub ignored: BTreeSet<String>,
-    start: Option<Ticks>,
-    end: Option<Ticks>,
+    /// `_window_start`
+    pub start: Option<Ticks>,
+    /// `_window_end`
+    pub end: Option<Ticks>,
+    /// `_look_end`
+    pub look_end: Option<Ticks>,
+    /// `_keep_cut`
+    pub keeps_cut: bool,
+    /// When the rows were written that have arrived since the first request; `None`: none have.
+    pub arrived: Option<Ticks>,
     selected: Vec<Clause>,
 }
 
@@ -115,20 +123,32 @@ impl Asked {
             ignored,
             start: instant(value("_window_start")?),
             end: instant(value("_window_end")?),
+            look_end: instant(value("_look_end")?),
+            keeps_cut: value("_keep_cut")?
+                .parse()
+                .map_err(|_| "_keep_cut is no bool")?,
+            arrived: None,
             selected,
         })
     }
 
-    /// Whether a row belongs to the window.
-    pub fn is_in_window(&self, at: Ticks) -> bool {
-        self.start.is_none_or(|start| start <= at) && self.end.is_none_or(|end| at < end)
+    /// Whether a row exists for the run.
+    pub fn sees(&self, at: Ticks) -> bool {
+        self.start.is_none_or(|start| start <= at) && self.look_end.is_none_or(|end| at < end)
     }
 
-    /// How much of what was written from one time to another, both included, is in the window.
+    /// Whether a row that exists is not behind the window.
+    pub fn is_in_window(&self, at: Ticks) -> bool {
+        self.end.is_none_or(|end| at < end)
+    }
+
+    /// How much of what was written from one time to another, both included, is in the window, and
+    /// whether any of it exists.
     pub fn holds_of(&self, first: Ticks, last: Ticks) -> Share {
+        let is_inside = |at| self.sees(at) && self.is_in_window(at);
         let is_before = self.start.is_some_and(|start| last < start);
-        let is_after = self.end.is_some_and(|end| end <= first);
-        match self.is_in_window(first) && self.is_in_window(last) {
+        let is_after = self.look_end.is_some_and(|end| end <= first);
+        match is_inside(first) && is_inside(last) {
             true => Share::All,
             false if is_before || is_after => Share::None,
             false => Share::Some,

@@ -36,6 +36,10 @@ struct Arguments {
     /// Pack answers, if the client takes that
     #[arg(long)]
     gzip: bool,
+    /// After the first request every conversation has another turn, written at the first instant
+    /// that the request did not ask for
+    #[arg(long)]
+    arriving: bool,
     /// Requests that fail, and how: a TOML file of rules such as
     ///
     /// [[fault]]
@@ -81,6 +85,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
             faults,
             database: arguments.database.clone(),
             gzip: arguments.gzip,
+            arriving: arguments.arriving,
+            arrival: std::sync::OnceLock::new(),
         };
         axum::serve(listener, server::routes(server)).await?;
         Ok(())

@@ -1,7 +1,7 @@
 //! The routes, and what goes wrong below the frames.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream;
+use gleaner::domain::timestamp::Ticks;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -31,6 +32,21 @@ pub struct Server {
     pub database: String,
     /// Whether answers are packed.
     pub gzip: bool,
+    /// Whether every conversation gets another turn after the first request.
+    pub arriving: bool,
+    /// When that turn is written: where the rows of the first request end.
+    pub arrival: OnceLock<Ticks>,
+}
+
+impl Server {
+    /// When the rows were written that have arrived before a request.
+    fn arrived(&self, asked: &Asked) -> Option<Ticks> {
+        let end = asked.look_end.filter(|_| self.arriving)?;
+        match self.arrival.set(end) {
+            Ok(()) => None,
+            Err(_) => self.arrival.get().copied(),
+        }
+    }
 }
 
 /// The service. A cluster's address may have a path before the route, so that is looked at here.
@@ -87,10 +103,11 @@ async fn answer(server: &Arc<Server>, headers: &HeaderMap, request: &Value) -> R
         let message = format!("Database '{database}' not found");
         return refuse(400, "BadRequest_DatabaseNotExist", &message, true);
     }
-    let asked = match Asked::parse(request["csl"].as_str().unwrap_or_default()) {
+    let mut asked = match Asked::parse(request["csl"].as_str().unwrap_or_default()) {
         Ok(asked) => asked,
         Err(message) => return refuse(400, "General_BadRequest", &message, true),
     };
+    asked.arrived = server.arrived(&asked);
     let fault = server.faults.strike(&asked);
     if let Some(fault) = fault
         && let Some(response) = instead(fault).await

@@ -28,7 +28,7 @@ pub struct Header {
     pub last: String,
 }
 
-/// A conversation, and when its rows were written.
+/// A conversation with a row of agent mode, and when its rows were written.
 #[derive(Debug)]
 struct Known {
     /// Its number in the generator.
@@ -37,11 +37,13 @@ struct Known {
     hash: i64,
     first: Ticks,
     last: Ticks,
-    /// What a query over all time finds of it, if it is complete.
+    /// What a query over all time finds of it, if it is complete and not cut.
     header: Option<Header>,
+    /// Whether all of its rows are of agent mode.
+    is_agent: bool,
 }
 
-/// All conversations of agent mode, by header.
+/// All conversations with rows of agent mode, by header.
 #[derive(Debug)]
 pub struct Telemetry {
     settings: Synthetic,
@@ -51,8 +53,16 @@ pub struct Telemetry {
 /// A row's fields as they stand.
 type Fields = BTreeMap<String, Vec<u8>>;
 
-/// A row, and its time.
-type Turn = (Ticks, Fields);
+/// A row, and what decides about it.
+#[derive(Debug, Clone)]
+struct Row {
+    at: Ticks,
+    turn: i64,
+    is_agent: bool,
+    /// Whether the reply is more than white space.
+    has_reply: bool,
+    fields: Fields,
+}
 
 impl Telemetry {
     /// Makes the telemetry up, and forgets all but the headers.
@@ -64,15 +74,20 @@ impl Telemetry {
         };
         let known = (0..conversations)
             .filter_map(|number| {
-                let rows = agent_rows(settings, number);
-                let times = || rows.iter().map(|(at, _)| *at);
-                let id = string(&rows.first()?.1, "conversationId")?;
+                let rows = rows(settings, number)?;
+                let times = || rows.iter().map(|row| row.at);
+                let id = string(&rows.first()?.fields, "conversationId")?;
+                if !rows.iter().any(|row| row.is_agent) {
+                    return None;
+                }
                 Some(Known {
                     number,
                     hash: kusto_hash::hash(id.as_bytes()),
                     first: times().min()?,
                     last: times().max()?,
-                    header: complete(rows.clone()).and_then(|turns| header(number, &turns)),
+                    is_agent: rows.iter().all(|row| row.is_agent),
+                    header: whole(rows, |row| row.is_agent)
+                        .and_then(|turns| header(number, &turns)),
                 })
             })
             .collect();
@@ -84,11 +99,14 @@ impl Telemetry {
         let mut ranker = Ranker::new(&asked.seed);
         let in_chunk = |known: &&Known| kusto_hash::modulo(known.hash, asked.chunks) == asked.chunk;
         let in_window = move |known: &'a Known| {
-            match asked.holds_of(known.first, known.last) {
-                Share::All => known.header.as_ref().map(Cow::Borrowed),
+            let last = asked.arrived.map_or(known.last, |at| at.max(known.last));
+            match asked.holds_of(known.first, last) {
+                Share::All if asked.arrived.is_none() && (known.is_agent || !asked.keeps_cut) => {
+                    known.header.as_ref().map(Cow::Borrowed)
+                }
                 Share::None => None,
                 // It is what these rows make it.
-                Share::Some => {
+                Share::All | Share::Some => {
                     header(known.number, &self.turns(known.number, asked)?).map(Cow::Owned)
                 }
             }
@@ -100,18 +118,18 @@ impl Telemetry {
         })
     }
 
-    /// The turns of a conversation in the window, if they are complete.
-    fn turns(&self, number: u64, asked: &Asked) -> Option<Vec<Turn>> {
-        let mut rows = agent_rows(self.settings, number);
-        rows.retain(|(at, _)| asked.is_in_window(*at));
-        complete(rows)
+    /// The turns of a conversation, if a query finds it.
+    fn turns(&self, number: u64, asked: &Asked) -> Option<Vec<Row>> {
+        let mut rows = rows(self.settings, number)?;
+        rows.extend(asked.arrived.and_then(|at| another(&rows, at)));
+        chosen(rows, asked)
     }
 
     /// A conversation's row in a payload. Keys and turns come in another order than gleaner's:
     /// Kusto keeps none.
     pub fn payload(&self, header: &Header, asked: &Asked, trajectory: bool) -> String {
         let turns = self.turns(header.number, asked).unwrap_or_default();
-        let mut turns: Vec<_> = turns.into_iter().map(|(_, turn)| turn).collect();
+        let mut turns: Vec<_> = turns.into_iter().map(|row| row.fields).collect();
         let name = turns.iter().find_map(|turn| {
             let raw = turn.get("userName")?;
             let body = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
@@ -175,36 +193,62 @@ fn bag(turn: &Fields, trajectory: bool) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// The rows of a conversation that are of mode agent.
-fn agent_rows(settings: Synthetic, number: u64) -> Vec<Turn> {
+/// The rows of a conversation; nothing if one cannot be read: a cluster would have it without what
+/// is missing, as a turn without a number, which no complete conversation has.
+fn rows(settings: Synthetic, number: u64) -> Option<Vec<Row>> {
     let rows = conversation_rows(settings, number).into_iter();
-    let agent = rows.filter_map(|row| {
+    rows.map(|row| {
         let fields = members(&row)?;
-        let at = timestamp::parse(string(&fields, "Timestamp")?.as_bytes())?;
-        (string(&fields, "mode").as_deref() == Some("agent")).then_some((at, fields))
-    });
-    agent.collect()
+        let reply = fields.get("modelMessage")?;
+        let reply = reply.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        Some(Row {
+            at: timestamp::parse(string(&fields, "Timestamp")?.as_bytes())?,
+            turn: std::str::from_utf8(fields.get("turnIndex")?)
+                .ok()?
+                .parse()
+                .ok()?,
+            is_agent: string(&fields, "mode").as_deref() == Some("agent"),
+            has_reply: !text::is_blank(reply),
+            fields,
+        })
+    })
+    .collect()
 }
 
-/// Of each turn the latest row, in order; nothing if a turn is missing.
-fn complete(rows: Vec<Turn>) -> Option<Vec<Turn>> {
-    let mut latest = BTreeMap::<i64, Turn>::new();
+/// One more turn, written at this time.
+fn another(rows: &[Row], at: Ticks) -> Option<Row> {
+    let mut row = rows.iter().max_by_key(|row| row.turn)?.clone();
+    (row.turn, row.at) = (row.turn + 1, at);
+    let turn = row.turn.to_string().into_bytes();
+    row.fields.insert("turnIndex".to_owned(), turn);
+    Some(row)
+}
+
+/// The turns that a query chooses of these rows, if the conversation is complete and not cut.
+fn chosen(mut rows: Vec<Row>, asked: &Asked) -> Option<Vec<Row>> {
+    let is_inside = |row: &Row| row.is_agent && asked.is_in_window(row.at);
+    rows.retain(|row| asked.sees(row.at) && (!asked.keeps_cut || is_inside(row)));
+    whole(rows, is_inside)
+}
+
+/// Of each turn the row that wins, in order; nothing if one of them is outside or a turn is missing.
+fn whole(rows: Vec<Row>, is_inside: impl Fn(&Row) -> bool) -> Option<Vec<Row>> {
+    let precedence = |row: &Row| (row.at, row.has_reply, row.is_agent);
+    let mut winners = BTreeMap::<i64, Row>::new();
     for row in rows {
-        let index = std::str::from_utf8(row.1.get("turnIndex")?).ok()?;
-        let slot = latest
-            .entry(index.parse().ok()?)
-            .or_insert_with(|| row.clone());
-        if row.0 > slot.0 {
+        let slot = winners.entry(row.turn).or_insert_with(|| row.clone());
+        if precedence(&row) > precedence(slot) {
             *slot = row;
         }
     }
-    let complete = latest.keys().copied().eq(1..=latest.len() as i64);
-    (complete && !latest.is_empty()).then(|| latest.into_values().collect())
+    let is_complete = winners.keys().copied().eq(1..=winners.len() as i64);
+    let is_cut = !winners.values().all(is_inside);
+    (is_complete && !is_cut && !winners.is_empty()).then(|| winners.into_values().collect())
 }
 
-fn header(number: u64, turns: &[Turn]) -> Option<Header> {
-    let id = string(&turns.first()?.1, "conversationId")?;
-    let (_, last) = turns.iter().max_by_key(|(at, _)| *at)?;
+fn header(number: u64, turns: &[Row]) -> Option<Header> {
+    let id = string(&turns.first()?.fields, "conversationId")?;
+    let last = &turns.iter().max_by_key(|row| row.at)?.fields;
     Some(Header {
         number,
         hash: kusto_hash::hash(id.as_bytes()),
@@ -231,4 +275,97 @@ fn members(row: &[u8]) -> Option<Fields> {
 
 fn string(fields: &Fields, field: &str) -> Option<String> {
     serde_json::from_slice(fields.get(field)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CENSUS: &str = include_str!("../../../queries/sft_census_hash_chunked.kql");
+
+    /// What is asked of a window of 100 ticks, with 10 more to look at.
+    fn asked(keeps_cut: bool) -> Asked {
+        let mut asked = Asked::parse(CENSUS).expect("shipped");
+        (asked.start, asked.end, asked.look_end) = (Some(100), Some(200), Some(210));
+        asked.keeps_cut = keeps_cut;
+        asked
+    }
+
+    fn row(turn: i64, at: Ticks, is_agent: bool, has_reply: bool) -> Row {
+        Row {
+            at,
+            turn,
+            is_agent,
+            has_reply,
+            fields: Fields::new(),
+        }
+    }
+
+    /// The times of the turns that are chosen.
+    fn times(rows: &[Row], keeps_cut: bool) -> Option<Vec<Ticks>> {
+        let turns = chosen(rows.to_vec(), &asked(keeps_cut))?;
+        Some(turns.iter().map(|row| row.at).collect())
+    }
+
+    #[test]
+    fn a_conversation_is_chosen_whole_or_cut() {
+        let (first, second) = (row(1, 100, true, true), row(2, 150, true, true));
+        for (more, drop, keep) in [
+            (None, Some(vec![100, 150]), Some(vec![100, 150])),
+            // Behind the window, behind what is looked at, before both.
+            (Some(row(3, 200, true, true)), None, Some(vec![100, 150])),
+            (Some(row(3, 209, true, true)), None, Some(vec![100, 150])),
+            (
+                Some(row(3, 210, true, true)),
+                Some(vec![100, 150]),
+                Some(vec![100, 150]),
+            ),
+            (
+                Some(row(1, 99, true, true)),
+                Some(vec![100, 150]),
+                Some(vec![100, 150]),
+            ),
+            // A later row of another mode wins its turn, an earlier one does not.
+            (Some(row(2, 160, false, true)), None, Some(vec![100, 150])),
+            (
+                Some(row(2, 140, false, true)),
+                Some(vec![100, 150]),
+                Some(vec![100, 150]),
+            ),
+            (Some(row(3, 160, false, true)), None, Some(vec![100, 150])),
+            // The same turn again behind the window.
+            (Some(row(2, 205, true, true)), None, Some(vec![100, 150])),
+            // A turn is missing.
+            (Some(row(4, 160, true, true)), None, None),
+        ] {
+            let rows: Vec<Row> = [first.clone(), second.clone()]
+                .into_iter()
+                .chain(more.clone())
+                .collect();
+            assert_eq!(times(&rows, false), drop, "{more:?}");
+            assert_eq!(times(&rows, true), keep, "{more:?}");
+        }
+        assert_eq!(times(&[row(1, 205, true, true)], false), None);
+    }
+
+    #[test]
+    fn of_equal_times_a_reply_wins_and_then_agent_mode() {
+        for (one, other, found) in [
+            (row(1, 150, true, false), row(1, 150, false, true), None),
+            (
+                row(1, 150, false, false),
+                row(1, 150, true, true),
+                Some(vec![150]),
+            ),
+            (
+                row(1, 150, false, true),
+                row(1, 150, true, true),
+                Some(vec![150]),
+            ),
+        ] {
+            for rows in [[one.clone(), other.clone()], [other, one]] {
+                assert_eq!(times(&rows, false), found, "{rows:?}");
+            }
+        }
+    }
 }

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Action, ConversationSource, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError, Survey,
 };
-use crate::config::settings::Kusto;
+use crate::config::settings::{Cut, Kusto};
 use crate::domain::chunk::{Chunk, HashChunk};
 use crate::domain::retry::Backoff;
 use crate::domain::selector::{ChunkChecksum, Selector};
@@ -77,6 +77,8 @@ pub struct KustoSource {
     chunks: NonZeroU32,
     start: Option<Timestamp>,
     end: Option<Timestamp>,
+    look_end: Option<Timestamp>,
+    cut: Cut,
     ignored: Vec<String>,
     selection: Arc<Selection>,
     max_record: u64,
@@ -94,6 +96,10 @@ pub struct Population {
     pub start: Option<Timestamp>,
     /// First instant outside.
     pub end: Option<Timestamp>,
+    /// The end of the rows that exist for the run.
+    pub look_end: Option<Timestamp>,
+    /// What becomes of conversations that the window or the mode cuts.
+    pub cut: Cut,
     /// Ids that stand for "no id".
     pub ignored: Vec<String>,
     /// What is sampled.
@@ -109,7 +115,11 @@ impl KustoSource {
     /// If the address or a query file cannot be used.
     pub fn new(settings: Kusto, population: Population) -> Result<Self, SourceError> {
         let template = |file: &crate::config::queries::QueryFile| {
-            Template::new(&file.text).map_err(|error| SourceError::Query {
+            let fitting = Template::new(&file.text).and_then(|template| {
+                template.handles(population.cut)?;
+                Ok(template)
+            });
+            fitting.map_err(|error| SourceError::Query {
                 path: file.path.clone(),
                 error,
             })
@@ -138,6 +148,8 @@ impl KustoSource {
             chunks: population.chunks,
             start: population.start,
             end: population.end,
+            look_end: population.look_end,
+            cut: population.cut,
             ignored: population.ignored,
             selection: population.selection,
             max_record: population.max_record,
@@ -151,6 +163,8 @@ impl KustoSource {
         Values {
             start: self.start,
             end: self.end,
+            look_end: self.look_end,
+            cut: self.cut,
             chunk,
             ignored: &self.ignored,
             selection: &self.selection,

@@ -6,6 +6,8 @@
 //! | name | value |
 //! |---|---|
 //! | `_window_start`, `_window_end` | datetime; `start <= Timestamp < end` |
+//! | `_look_end` | datetime; the rows `_window_start <= Timestamp < _look_end` exist for the run: those behind the window only show which conversations its end cuts |
+//! | `_keep_cut` | bool; rows outside the window and the mode are left out before anything is decided (`selection.cut = "keep"`) |
 //! | `_chunks`, `_chunk` | the chunk: `hash(conversationId) % _chunks == _chunk` |
 //! | `_ignored_ids` | dynamic array of ids that stand for "no id" |
 //! | `_seed` | of the ranks: `hash_xxhash64(strcat(_seed, "/", conversationId))` |
@@ -20,6 +22,7 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
+use crate::config::settings::Cut;
 use crate::domain::chunk::HashChunk;
 use crate::domain::selector::Selector;
 use crate::domain::stratum::Selection;
@@ -98,6 +101,27 @@ impl Template {
             defaults: defaults.to_owned(),
             body: body.trim_end().trim_end_matches(';').trim_end().to_owned(),
         })
+    }
+
+    /// Whether the query does with conversations that are cut what `selection.cut` says.
+    ///
+    /// # Errors
+    /// If it does not use the value that it needs for that.
+    pub fn handles(&self, cut: Cut) -> Result<(), QueryError> {
+        let code = without_comments(&self.body);
+        let is_used = |name| uses(&code, name);
+        match cut {
+            Cut::Drop if !is_used("_look_end") => Err(QueryError::Unused {
+                name: "_look_end",
+                why: "conversations that go on behind the window would be taken as complete; read the rows up to it and leave out the conversations that the window cuts, as the shipped queries do, or set selection.cut = \"keep\"",
+            }),
+            // One that sees no row behind the window drops nothing for it.
+            Cut::Keep if is_used("_look_end") && !is_used("_keep_cut") => Err(QueryError::Unused {
+                name: "_keep_cut",
+                why: "conversations that the window or the mode cuts would be left out in spite of selection.cut = \"keep\"",
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the query can be asked for some ranks only.
@@ -199,6 +223,10 @@ pub struct Values<'a> {
     pub start: Option<Timestamp>,
     /// First instant outside.
     pub end: Option<Timestamp>,
+    /// The end of the rows that exist for the run.
+    pub look_end: Option<Timestamp>,
+    /// What becomes of conversations that are cut.
+    pub cut: Cut,
     /// Which chunk.
     pub chunk: HashChunk,
     /// Ids that stand for "no id".
@@ -214,15 +242,19 @@ impl Values<'_> {
         let ignored: Vec<String> = self.ignored.iter().map(|id| literal(id)).collect();
         let start = instant(self.start, FIRST);
         let end = instant(self.end, LAST);
+        let look_end = instant(self.look_end, LAST);
         format!(
             "let _window_start = datetime({start});\n\
              let _window_end = datetime({end});\n\
+             let _look_end = datetime({look_end});\n\
+             let _keep_cut = {};\n\
              let _chunks = {};\n\
              let _chunk = {};\n\
              let _ignored_ids = dynamic([{}]);\n\
              let _seed = {};\n\
              let _bucket = (turns:long) {{ {} }};\n\
              let _selected = (residue:long, turns:long, rank:long) {{ {} }};\n",
+            self.cut == Cut::Keep,
             self.chunk.count,
             self.chunk.index,
             ignored.join(", "),
@@ -341,6 +373,8 @@ mod tests {
         Values {
             start: Some("2025-01-01T00:00:00Z".parse().expect("an instant")),
             end: None,
+            look_end: Some("2025-02-02T00:00:00Z".parse().expect("an instant")),
+            cut: Cut::Drop,
             chunk: HashChunk {
                 count: 80,
                 index: 47,
@@ -360,6 +394,12 @@ mod tests {
         assert!(
             text.starts_with(
                 "// what\n// gleaner:values\nlet _window_start = datetime(2025-01-01T00:00:00Z);\n"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "let _look_end = datetime(2025-02-02T00:00:00Z);\nlet _keep_cut = false;\n"
             ),
             "{text}"
         );
@@ -423,6 +463,25 @@ mod tests {
     }
 
     #[test]
+    fn a_query_that_cannot_see_what_the_window_cuts_may_only_keep_it() {
+        let with = |names: &str| Template::new(&format!("{FILE}| where {names}")).expect("whole");
+        for (names, drop, keep) in [
+            ("true", Some("_look_end"), None),
+            ("true // _look_end", Some("_look_end"), None),
+            ("_look_end", None, Some("_keep_cut")),
+            ("_look_end or _keep_cut", None, None),
+        ] {
+            for (cut, missing) in [(Cut::Drop, drop), (Cut::Keep, keep)] {
+                let found = match with(names).handles(cut) {
+                    Err(QueryError::Unused { name, .. }) => Some(name),
+                    _ => None,
+                };
+                assert_eq!(found, missing, "{names} {cut:?}");
+            }
+        }
+    }
+
+    #[test]
     fn ranks_are_asked_for_stratum_by_stratum() {
         let selection = selection(1);
         let stratum = selection.strata().next().expect("one");
@@ -465,7 +524,7 @@ mod tests {
             let ignored = [text];
             let wanted = Selector::All;
             let prelude = values(&selection, &ignored, &wanted).prelude();
-            prop_assert_eq!(prelude.lines().count(), 8);
+            prop_assert_eq!(prelude.lines().count(), 10);
             prop_assert!(prelude.lines().all(|line| line.starts_with("let _") && line.ends_with(';')));
         }
     }

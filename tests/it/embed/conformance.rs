@@ -320,6 +320,8 @@ mod cluster {
             chunks: n(2),
             start: at("2025-01-01T00:00:00Z"),
             end: at("2025-01-05T00:00:00Z"),
+            look_end: at("2025-01-06T00:00:00Z"),
+            cut: gleaner::config::settings::Cut::Drop,
             ignored: Vec::new(),
             selection: Arc::new(selection()),
             max_record,

@@ -1,5 +1,6 @@
 //! Rows from a cluster.
 
+mod cut;
 mod export;
 mod recorded;
 mod tools;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use gleaner::config::queries::SHIPPED;
+use gleaner::config::settings::{Cut, RowShape, Synthetic};
 use gleaner::domain::chunk::HashChunk;
 use gleaner::domain::rank::Rank;
 use gleaner::domain::selector::{RankRange, Selector};
@@ -107,6 +108,8 @@ fn nor_with_the_values_of_any_run() {
                 start: (at > 0)
                     .then(|| "2025-01-01T00:00:00.1234567Z".parse().expect("an instant")),
                 end: None,
+                look_end: None,
+                cut: [Cut::Drop, Cut::Keep][at % 2],
                 chunk: HashChunk {
                     count: 80,
                     index: 47,
@@ -133,6 +136,8 @@ fn nor_with_the_values_of_any_run() {
         let values = Values {
             start: None,
             end: None,
+            look_end: None,
+            cut: Cut::Drop,
             chunk: HashChunk {
                 count: 1,
                 index: 0,
@@ -157,8 +162,8 @@ fn faults_of_a_query_are_named_with_and_without_the_language_service() {
     sandbox.write(
         "typo.kql",
         census.replace(
-            "summarize at = max(Timestamp)",
-            "summarise at = max(Timestamp)",
+            "summarize arg_max(precedence",
+            "summarise arg_max(precedence",
         ),
     );
     sandbox.write(
@@ -182,7 +187,7 @@ fn faults_of_a_query_are_named_with_and_without_the_language_service() {
     let errors = |run: &Run| run.json()["files"][0]["errors"].to_string();
     let typo = check(&sandbox, &["typo.kql"]);
     typo.expect(1);
-    assert!(errors(&typo).contains("\"18:3: KS"), "{}", errors(&typo));
+    assert!(errors(&typo).contains("\"26:3: KS"), "{}", errors(&typo));
     let kind = check(&sandbox, &["type.kql"]);
     kind.expect(1);
     assert!(
@@ -250,17 +255,20 @@ print(json.dumps({
     }
 }
 
-/// Ends with the test.
-struct Endpoint(Child);
+/// A third party's engine with a table of rows, which ends with the test.
+struct Endpoint {
+    process: Child,
+    cluster: String,
+}
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
-/// Loads the real telemetry as a table.
+/// Loads rows of turns as a table.
 const LOAD: &str = "
 import duckdb, sys
 connection = duckdb.connect()
@@ -270,55 +278,92 @@ number = ['turnIndex', 'promptTokens', 'completionTokens', 'llmCallCount']
 columns = {'Timestamp': 'VARCHAR', 'trajectory': 'JSON', **{c: 'VARCHAR' for c in text}, **{c: 'BIGINT' for c in number}}
 spec = ', '.join(f\"{name}: '{kind}'\" for name, kind in columns.items())
 kept = ', '.join(text + number)
-connection.execute(f\"\"\"copy (select strptime(Timestamp, '%Y-%m-%dT%H:%M:%S.%fZ')::TIMESTAMP as Timestamp, {kept}, trajectory::VARCHAR as trajectory
+connection.execute(f\"\"\"copy (select Timestamp::TIMESTAMPTZ::TIMESTAMP as Timestamp, {kept}, trajectory::VARCHAR as trajectory
     from read_json('{sys.argv[1]}', columns={{{spec}}}, format='newline_delimited')) to 'events.parquet' (format parquet)\"\"\")
 ";
 
+impl Endpoint {
+    /// Serves the rows of these files.
+    fn start(sandbox: &Sandbox, shared: &str, input: &str) -> Self {
+        let python = tool("GLEANER_TEST_PYTHON");
+        let loaded = Command::new(&python)
+            .args(["-c", LOAD, input])
+            .current_dir(sandbox.path(""))
+            .status();
+        assert!(loaded.expect("Python runs").success());
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port")
+            .port();
+        let mut process = Command::new(&python)
+            .arg(format!("{shared}/kusto/standin/standin.py"))
+            .args(["--port", &port.to_string(), "--gzip"])
+            .args(["--table", "AgentTurnEvents=events.parquet:trajectory"])
+            .current_dir(sandbox.path(""))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python runs");
+        let out = process.stdout.take().expect("its output");
+        let endpoint = Self {
+            process,
+            cluster: format!("source.kusto.cluster=http://127.0.0.1:{port}"),
+        };
+        let mut line = String::new();
+        BufReader::new(out).read_line(&mut line).expect("a line");
+        assert!(line.starts_with("listening"), "{line}");
+        endpoint
+    }
+
+    /// The digest of what two passes and one give, which must be what the files give.
+    fn agrees_with_files(&self, sandbox: &Sandbox, name: &str, input: &str, more: &[&str]) -> Run {
+        let export = |suffix: &str, source: &[&str]| {
+            let name = format!("{name}-{suffix}");
+            let mut args = vec!["export", "--name", &name, "--out", "out"];
+            args.extend(["--progress", "none", "--json"]);
+            args.extend(["--set", "sink.sort_keys=always"]);
+            args.extend(more);
+            args.extend(source);
+            sandbox.run(&args)
+        };
+        let files = export("files", &["--input", input]);
+        let kusto = ["--set", "source.kind=kusto", "--set", &self.cluster];
+        for (suffix, more) in [
+            ("two", &["--chunks", "6"][..]),
+            ("one", &["--chunks", "4", "--set", "source.kusto.passes=1"]),
+        ] {
+            let args: Vec<&str> = kusto.iter().chain(more).copied().collect();
+            let run = export(suffix, &args);
+            assert_eq!(run.code, files.code, "{name}-{suffix}: {}", run.stderr);
+            if files.code != Some(1) {
+                let digest = |run: &Run| run.json()["content_sha256"].clone();
+                assert_eq!(digest(&run), digest(&files), "{name}-{suffix}");
+            }
+        }
+        files
+    }
+}
+
+fn shared() -> Option<String> {
+    let shared = std::env::var("GLEANER_SHARED").ok();
+    if shared.is_none() {
+        eprintln!("GLEANER_SHARED is not set: the queries were not run on an engine");
+    }
+    shared
+}
+
 #[test]
 fn the_queries_really_run_and_give_what_the_files_give() {
-    let Ok(shared) = std::env::var("GLEANER_SHARED") else {
-        eprintln!("GLEANER_SHARED is not set: the queries were not run over real telemetry");
-        return;
-    };
-    let python = tool("GLEANER_TEST_PYTHON");
+    let Some(shared) = shared() else { return };
     let sandbox = Sandbox::new();
     let input = format!("{shared}/data/sgd/*.jsonl.zst");
-    let loaded = Command::new(&python)
-        .args(["-c", LOAD, &input])
-        .current_dir(sandbox.path(""))
-        .status();
-    assert!(loaded.expect("Python runs").success());
-    let port = TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port();
-    let mut endpoint = Command::new(&python)
-        .arg(format!("{shared}/kusto/standin/standin.py"))
-        .args(["--port", &port.to_string(), "--gzip"])
-        .args(["--table", "AgentTurnEvents=events.parquet:trajectory"])
-        .current_dir(sandbox.path(""))
-        .stdout(Stdio::piped())
-        .spawn()
-        .map(Endpoint)
-        .expect("Python runs");
-    let out = endpoint.0.stdout.take().expect("its output");
-    let mut line = String::new();
-    BufReader::new(out).read_line(&mut line).expect("a line");
-    assert!(line.starts_with("listening"), "{line}");
-    let common = [
+    let endpoint = Endpoint::start(&sandbox, &shared, &input);
+    let more = [
         "--window-start",
         "2025-01-01T00:00:00Z",
         "--window-end",
         "2025-05-01T00:00:00Z",
         "--seed",
         "s1",
-        "--out",
-        "out",
-        "--progress",
-        "none",
-        "--json",
-        "--set",
-        "sink.sort_keys=always",
         "--set",
         "selection.targets.train={short=1500,medium=6000,long=4000}",
         "--set",
@@ -326,25 +371,107 @@ fn the_queries_really_run_and_give_what_the_files_give() {
         "--set",
         "selection.targets.test={short=150,medium=750,long=440}",
     ];
-    let export = |name: &str, more: &[&str]| {
-        let mut args = vec!["export", "--name", name];
-        args.extend(common);
-        args.extend(more);
-        let run = sandbox.run(&args);
-        run.expect(0);
-        run.json()["content_sha256"].clone()
-    };
-    let files = export("files", &["--input", &input]);
-    let cluster = format!("source.kusto.cluster=http://127.0.0.1:{port}");
-    let kusto = ["--set", "source.kind=kusto", "--set", &cluster];
-    for (name, more) in [
-        ("two-passes", &["--chunks", "6"][..]),
+    let files = endpoint.agrees_with_files(&sandbox, "d", &input, &more);
+    files.expect(0);
+}
+
+/// Targets that take a few records of each stratum.
+const FEW: [&str; 6] = [
+    "--set",
+    "selection.targets.train={short=20,medium=20,long=20}",
+    "--set",
+    "selection.targets.val={short=2,medium=2,long=2}",
+    "--set",
+    "selection.targets.test={short=2,medium=2,long=2}",
+];
+
+#[test]
+fn they_drop_what_the_window_cuts_and_prefer_finished_replies_as_with_files() {
+    let Some(shared) = shared() else { return };
+    for (case, window) in [
         (
-            "one-pass",
-            &["--chunks", "4", "--set", "source.kusto.passes=1"],
+            "cut-by-window",
+            ["2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z"],
+        ),
+        (
+            "cut-by-window",
+            ["2025-01-01T00:00:00Z", "2025-01-03T00:00:00Z"],
+        ),
+        (
+            "same-turn-in-progress-and-done",
+            ["2025-01-01T00:00:00Z", "2025-01-03T00:00:00Z"],
         ),
     ] {
-        let args: Vec<&str> = kusto.iter().chain(more).copied().collect();
-        assert_eq!(export(name, &args), files, "{name}");
+        let sandbox = Sandbox::new();
+        let input = format!("{shared}/cases/{case}.jsonl");
+        let endpoint = Endpoint::start(&sandbox, &shared, &input);
+        for cut in ["drop", "keep"] {
+            let mut more = vec!["--window-start", window[0], "--window-end", window[1]];
+            let setting = format!("selection.cut={cut}");
+            more.extend(["--set", &setting]);
+            more.extend(FEW);
+            endpoint.agrees_with_files(&sandbox, cut, &input, &more);
+        }
+    }
+}
+
+/// Made-up rows that a cluster has as they are: none malformed. Every seventh conversation ends in
+/// another mode, and of every fifth the first turn is there twice at one time, once without a reply.
+fn rows() -> Vec<String> {
+    let synthetic = Synthetic {
+        conversations: 600,
+        seed: 7,
+        shape: RowShape::Events,
+    };
+    let mut rows = Vec::new();
+    for number in 0..synthetic.conversations {
+        let lines = gleaner::source::synthetic::conversation_rows(synthetic, number);
+        let parsed: Option<Vec<Value>> = lines
+            .iter()
+            .map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        let Some(mut parsed) = parsed else { continue };
+        if number % 7 == 0
+            && let Some(last) = parsed.last_mut()
+        {
+            last["mode"] = "ask".into();
+        }
+        if number % 5 == 0 {
+            let mut unfinished = parsed[0].clone();
+            unfinished["modelMessage"] = "\u{a0}\u{85}\u{b}\u{3000} \n".into();
+            parsed.insert(usize::from(number % 2 == 0), unfinished);
+        }
+        rows.extend(parsed.iter().map(Value::to_string));
+    }
+    rows
+}
+
+#[test]
+fn they_find_of_made_up_rows_what_the_files_have() {
+    let Some(shared) = shared() else { return };
+    let sandbox = Sandbox::new();
+    let rows = rows();
+    sandbox.write("rows.jsonl", rows.join("\n"));
+    let endpoint = Endpoint::start(&sandbox, &shared, "rows.jsonl");
+    // The window ends at the second last row of some conversation, which it cuts.
+    let at = |row: &String| -> String {
+        let row: Value = serde_json::from_str(row).expect("JSON");
+        row["Timestamp"].as_str().expect("a time").to_owned()
+    };
+    let mut times: Vec<String> = rows.iter().map(at).collect();
+    times.sort();
+    let (start, end) = (&times[times.len() / 10], &times[times.len() * 2 / 3]);
+    for cut in ["drop", "keep"] {
+        let setting = format!("selection.cut={cut}");
+        let mut more = vec![
+            "--window-start",
+            start,
+            "--window-end",
+            end,
+            "--set",
+            &setting,
+        ];
+        more.extend(FEW);
+        endpoint.agrees_with_files(&sandbox, cut, "rows.jsonl", &more);
     }
 }
