@@ -45,7 +45,10 @@ pub fn register(secret: &str) {
     if secret.len() < SHORTEST {
         return;
     }
-    let decoded: Arc<[u8]> = percent_decoded(secret.as_bytes()).into();
+    let mut decoded = percent_decoded(secret.as_bytes());
+    // In a text any number of backslashes may stand for one.
+    decoded.dedup_by(|a, b| *a == b'\\' && a == b);
+    let decoded: Arc<[u8]> = decoded.into();
     let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
     if !secrets.contains(&decoded) {
         if secrets.len() == MOST {
@@ -158,9 +161,13 @@ fn length_at(secret: &[u8], text: &[u8]) -> Option<usize> {
 
 /// How many bytes a byte of a secret has at the beginning of a text.
 fn character_at(byte: u8, text: &[u8]) -> Option<usize> {
-    let &first = text.first()?;
-    match first {
-        _ if first == byte => Some(1),
+    // Encoded first: what `&amp;` begins with is no plain `&`.
+    encoded_at(byte, text).or_else(|| (text.first() == Some(&byte)).then_some(1))
+}
+
+/// As [`character_at`], of one that is not written as it is.
+fn encoded_at(byte: u8, text: &[u8]) -> Option<usize> {
+    match text.first()? {
         b'%' => {
             // `%2B`, or encoded twice, `%252B`.
             let twice = text[1..].chunks(2).take_while(|two| two == b"25").count();
@@ -177,8 +184,11 @@ fn character_at(byte: u8, text: &[u8]) -> Option<usize> {
             if rest.first() == Some(&byte) {
                 return Some(slashes + 1);
             }
-            let hex = rest.strip_prefix(b"u")?.get(..4)?;
-            (number(hex, 16)? == u32::from(byte)).then_some(slashes + 5)
+            let hex = rest.strip_prefix(b"u").and_then(|rest| rest.get(..4));
+            match hex.and_then(|hex| number(hex, 16)) {
+                Some(code) if code == u32::from(byte) => Some(slashes + 5),
+                _ => (byte == b'\\').then_some(slashes),
+            }
         }
         b'&' => {
             let end = text.iter().take(8).position(|&byte| byte == b';')?;
