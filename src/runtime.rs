@@ -16,6 +16,8 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 #[doc(hidden)]
 pub mod buffers;
 pub(crate) mod files;
+#[doc(hidden)]
+pub mod storage;
 
 type Queued = Box<dyn FnOnce() + Send>;
 

@@ -41,6 +41,13 @@ pub enum Command {
     ///
     /// Example: gleaner synth --conversations 1000 --out made-up
     Synth(SynthArgs),
+    /// Remove the claim that a run which is gone has left on a dataset
+    ///
+    /// Shows whose the claim is; with --yes it is removed, and what that run has written without
+    /// publishing it. gleaner never decides that a run is gone.
+    ///
+    /// Example: gleaner unlock out/my_dataset --run 0123456789abcdef --yes
+    Unlock(UnlockArgs),
     /// Look at query files
     ///
     /// Example: gleaner queries check queries/mine.kql
@@ -197,6 +204,28 @@ pub struct VerifyArgs {
 pub struct StatusArgs {
     /// A work directory [default: all below .gleaner]
     pub work_dir: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `unlock`.
+#[derive(Debug, Clone, Args)]
+pub struct UnlockArgs {
+    /// The dataset's folder, or its address in a container
+    pub dataset: String,
+    /// The run that is gone, as the refused export named it
+    #[arg(long, value_name = "ID")]
+    pub run: String,
+    /// Remove the claim; without it nothing is removed
+    #[arg(long)]
+    pub yes: bool,
+    /// Configuration file that says how to reach the dataset
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set a key of that configuration; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,

@@ -241,7 +241,11 @@ pub fn sink_error(message: String, error: &SinkError) -> CliError {
         ),
         SinkError::Claimed { .. } => CliError::usage(
             message,
-            "let that run finish, or choose another name with --name; if that run is gone for good, remove the folder with its .claim.json",
+            "let that run finish, or choose another name with --name; if that run is gone for good: gleaner unlock DATASET --run ID",
+        ),
+        SinkError::ClaimLost { .. } => CliError::usage(
+            message,
+            "somebody removed it with `gleaner unlock` or by hand: ask them, then run the same command again",
         ),
         SinkError::Unwritable { .. } => {
             CliError::failure(message, "choose a place that can be written with --out")
@@ -270,6 +274,10 @@ fn work_dir_error(message: String, error: &WorkDirError) -> CliError {
         WorkDirError::OtherSettings { .. } => CliError::usage(
             message,
             "choose another --work-dir, or start over in this one with --fresh",
+        ),
+        WorkDirError::OtherWindow { .. } => CliError::usage(
+            message,
+            "put {timestamp} into the name, choose another --name, or give the window that was published",
         ),
         WorkDirError::Busy { .. } => {
             CliError::usage(message, "wait for it, or choose another --work-dir")

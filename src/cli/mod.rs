@@ -21,6 +21,7 @@ mod setup;
 mod status;
 mod synth;
 mod terminal;
+mod unlock;
 mod verify;
 
 use args::{Cli, Command, QueriesCommand};
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args),
         Command::Status(args) => status::run(args),
         Command::Synth(args) => synth::run(args),
+        Command::Unlock(args) => unlock::run(args),
         Command::Queries {
             command: QueriesCommand::Check(args),
         } => queries::check(args),

@@ -13,7 +13,8 @@ use crate::config;
 use crate::config::settings::{Settings, Source};
 use crate::pipeline::BuildError;
 use crate::pipeline::setup as parts;
-use crate::pipeline::work_dir::{self, RunState};
+use crate::pipeline::start::{self, Start, StartOptions};
+use crate::pipeline::work_dir;
 use crate::source::kusto::plan::KustoPlan;
 use crate::source::{ConversationSource, Survey};
 
@@ -62,15 +63,19 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         .map_err(crate::pipeline::RunError::from)?;
     let path = (args.work_dir.clone()).unwrap_or_else(|| parts::default_work_dir(&fingerprint));
     let found = work_dir::read_record(&path)?;
-    let (work, record) = match found {
-        Some(record) if record.fingerprint != fingerprint => {
-            ("refused: it belongs to a run with other settings", fresh)
-        }
-        Some(record) if record.state == RunState::Running && !args.fresh => {
-            ("resume the run that is there", record)
-        }
-        _ => ("start a new run", fresh),
+    let options = StartOptions {
+        fresh: args.fresh,
+        fixed_name: config::name::is_fixed(&settings),
     };
+    let start = start::decide(found.as_ref(), &fresh, options);
+    let work = match start {
+        Start::Begin => "start a new run",
+        Start::Resume => "resume the run that is there",
+        Start::AlreadyPublished => "nothing: it is published already",
+        Start::OtherWindow => "refused: its dataset was published with another window",
+        Start::OtherSettings => "refused: it belongs to a run with other settings",
+    };
+    let record = found.filter(|_| start == Start::Resume).unwrap_or(fresh);
     let plan = json!({
         "dataset": record.dataset,
         "location": sink.location(),

@@ -165,6 +165,7 @@ pub fn json(report: &RunReport) -> Value {
         "shortfall": manifest.shortfall(),
         "elapsed_seconds": report.elapsed.as_secs_f64(),
         "resumed": report.resumed,
+        "already_published": report.already_published,
         "chunks_replayed": report.chunks_replayed,
         "notes": report.notes,
     })

@@ -1,5 +1,7 @@
 //! `gleaner verify`.
 
+use std::path::Path;
+
 use bytesize::ByteSize;
 
 use super::args::VerifyArgs;
@@ -9,8 +11,8 @@ use super::exit::{CliError, Exit, sink_error};
 use super::report::new_table;
 use super::{print, print_json};
 use crate::config::address::{Address, BlobAddress};
-use crate::config::settings::SinkTarget;
-use crate::config::{self, Layers, insert, insert_blob};
+use crate::config::settings::{AzureBlob, SinkTarget};
+use crate::config::{Layers, insert, insert_blob};
 use crate::domain::stratum::Selection;
 use crate::sink::azure_blob::BlobDataset;
 use crate::sink::reader::{DatasetReader, LocalDataset};
@@ -26,7 +28,11 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
         .map_err(|wrong| CliError::usage(wrong.to_string(), wrong.hint))?;
     let dataset: Box<dyn DatasetReader> = match address {
         Address::Folder(folder) => Box::new(LocalDataset::new(folder)),
-        Address::Blob(address) => Box::new(blob_dataset(args, address)?),
+        Address::Blob(address) => {
+            let (blob, name) = in_container(args.config.as_deref(), &args.set, address)?;
+            let dataset = BlobDataset::new(&blob, &name);
+            Box::new(dataset.map_err(|error| sink_error(error.to_string(), &error))?)
+        }
     };
     let report = verify::verify(&*dataset, selection, args.quick).map_err(cannot)?;
     if args.json {
@@ -44,9 +50,13 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
 }
 
 /// What is set, with or without the environment. A dataset needs no source.
-fn layers(args: &VerifyArgs, with_environment: bool) -> Result<Layers, CliError> {
+fn layers(
+    config: Option<&Path>,
+    set: &[String],
+    with_environment: bool,
+) -> Result<Layers, CliError> {
     let mut layers = Layers::default();
-    if let Some(path) = &args.config {
+    if let Some(path) = config {
         layers = layers.file(path)?;
     }
     if with_environment {
@@ -58,22 +68,26 @@ fn layers(args: &VerifyArgs, with_environment: bool) -> Result<Layers, CliError>
         "source.kind",
         Value::String("synthetic".to_owned()),
     );
-    let layers = layers.set(&args.set)?;
-    Ok(layers.table("verify", no_source)?)
+    let layers = layers.set(set)?;
+    Ok(layers.table("a dataset needs no source", no_source)?)
 }
 
 /// A selection to hold the records against, if one is told: how to reach a dataset says nothing
 /// about what should be in it.
 fn selection(args: &VerifyArgs) -> Result<Option<Selection>, CliError> {
-    let layers = layers(args, false)?;
+    let layers = layers(args.config.as_deref(), &args.set, false)?;
     if layers.merged()?.selection.is_none() {
         return Ok(None);
     }
-    Ok(Some(config::validate(&layers, &[])?.selection))
+    Ok(Some(crate::config::validate(&layers, &[])?.selection))
 }
 
 /// A dataset in a container: the address says which, the configuration how to log in.
-fn blob_dataset(args: &VerifyArgs, address: BlobAddress) -> Result<BlobDataset, CliError> {
+pub(super) fn in_container(
+    config: Option<&Path>,
+    set: &[String],
+    address: BlobAddress,
+) -> Result<(AzureBlob, String), CliError> {
     let no_dataset = || {
         CliError::usage(
             "the address is that of a container and names no dataset in it",
@@ -83,11 +97,9 @@ fn blob_dataset(args: &VerifyArgs, address: BlobAddress) -> Result<BlobDataset, 
     let (place, dataset) = address.split_dataset().ok_or_else(no_dataset)?;
     let mut table = Table::new();
     insert_blob(&mut table, place);
-    let layers = layers(args, true)?.table("the dataset's address", table)?;
-    match config::validate(&layers, &[])?.sink.target {
-        SinkTarget::AzureBlob(blob) => {
-            BlobDataset::new(&blob, &dataset).map_err(|error| sink_error(error.to_string(), &error))
-        }
+    let layers = layers(config, set, true)?.table("the dataset's address", table)?;
+    match crate::config::validate(&layers, &[])?.sink.target {
+        SinkTarget::AzureBlob(blob) => Ok((blob, dataset)),
         SinkTarget::Local(_) | SinkTarget::Own(_) => Err(no_dataset()),
     }
 }

@@ -44,6 +44,11 @@ pub fn dataset_name(settings: &Settings, started: Timestamp) -> Result<String, C
     })
 }
 
+/// Whether every run of these settings has the same name.
+pub fn is_fixed(settings: &Settings) -> bool {
+    !settings.name.contains("{timestamp}")
+}
+
 /// `20250101`, or `20250101T120000Z` if it is not midnight.
 fn compact(at: Timestamp) -> String {
     let midnight = at.as_nanosecond() % 86_400_000_000_000 == 0;

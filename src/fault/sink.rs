@@ -126,6 +126,21 @@ impl DatasetSink for FaultySink {
         self.inner.release(dataset)
     }
 
+    fn read_claim<'a>(
+        &'a self,
+        dataset: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+        self.inner.read_claim(dataset)
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        dataset: &'a str,
+        run_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.inner.revoke(dataset, run_id)
+    }
+
     fn settled(&self) -> BoxFuture<'_, ()> {
         self.inner.settled()
     }

@@ -18,6 +18,7 @@ use super::publish::SinkWithTimeout;
 use super::run_actor::{Forwarders, RunActor};
 use super::run_control::RunControl;
 use super::setup;
+use super::start::StartOptions;
 use super::work_dir::{WorkDir, WorkDirError};
 use super::{RunError, RunParts, run_under};
 use crate::config::settings::{Format, Settings, SinkTarget, Source};
@@ -286,8 +287,11 @@ impl PipelineBuilder {
             None => setup::default_work_dir(&fingerprint),
         };
         let record = setup::new_record(&settings, &described, &fingerprint, &sink.location())?;
-        let begin = || record;
-        let work_dir = WorkDir::open(&path, &fingerprint, &described, self.fresh, begin)?;
+        let options = StartOptions {
+            fresh: self.fresh,
+            fixed_name: config::name::is_fixed(&settings),
+        };
+        let work_dir = WorkDir::open(&path, record, options)?;
         let source = match self.source {
             Some(source) => Ok(source),
             None => setup::source(&settings, &work_dir.record),
@@ -459,7 +463,10 @@ impl Pipeline {
                 result = run_under(parts, &run_control, std::future::pending()) => result,
                 result = publish_metrics(&telemetry) => result,
             };
-            if let (true, Ok(published)) = (report, &mut result) {
+            // The report of a run that had published before is there already.
+            if let (true, Ok(published)) = (report, &mut result)
+                && !published.already_published
+            {
                 let name = format!("{}.report.html", published.manifest.dataset);
                 let page = secrets::redacted(report::html(&telemetry.view())).into_bytes();
                 let patient = SinkWithTimeout::new(&*sink, own);

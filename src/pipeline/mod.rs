@@ -44,6 +44,7 @@ pub mod run_actor;
 mod run_control;
 mod sampler;
 pub(crate) mod setup;
+pub mod start;
 pub(crate) mod status_file;
 mod stratum_writer;
 mod supervisor;
@@ -71,7 +72,7 @@ use stratum_writer::StratumFile;
 use supervisor::{RunOutput, SamplerPlan, Supervisor, SupervisorParts};
 use turns::Turns;
 use validator::ValidateParts;
-use work_dir::{RunState, WorkDir};
+use work_dir::{RunRecord, RunState, WorkDir};
 
 use crate::azure::redact_sas;
 use crate::config::settings::{Cut, Format, Settings, SortKeys, Source};
@@ -84,7 +85,7 @@ use crate::domain::timestamp::Ticks;
 use crate::fault::Faults;
 use crate::runtime::CpuPool;
 use crate::runtime::buffers::{Buffers, PAGE};
-use crate::sink::{Claim, ClaimRecord, DatasetSink};
+use crate::sink::{Claim, ClaimRecord, DatasetSink, SinkError};
 use crate::source::{ConversationSource, SourceError, Survey};
 use crate::spool::payloads::{PayloadError, Payloads};
 use crate::spool::sealed::Spool;
@@ -122,6 +123,8 @@ pub struct RunReport {
     pub elapsed: Duration,
     /// Whether an earlier start was continued.
     pub resumed: bool,
+    /// Whether an earlier start had published it, and nothing was done now.
+    pub already_published: bool,
     /// Chunks that were not read again.
     pub chunks_replayed: u64,
     /// What a person should know.
@@ -147,13 +150,26 @@ pub(crate) async fn run_under(
     run_control: &RunControl,
     interrupt: impl Future<Output = ()>,
 ) -> Result<RunReport, RunError> {
+    if parts.work_dir.is_published() {
+        let finished = tokio::select! {
+            biased;
+            () = run_control.cancelled() => Err(RunError::Cancelled),
+            finished = survive_parts(finished_before(&mut parts)) => finished,
+        };
+        if let Some(report) = finished? {
+            parts.telemetry.ended(State::Published, None);
+            return Ok(report);
+        }
+    }
     let (telemetry, sink) = (Arc::clone(&parts.telemetry), Arc::clone(&parts.sink));
     let pool = Arc::new(parts.pool.for_run());
     parts.pool = Arc::clone(&pool);
     // Given back when nothing of this run writes any more.
     let lock = parts.work_dir.lock();
     let own = Arc::clone(&pool);
-    let status = StatusFile::new(parts.work_dir.path(), Arc::clone(&telemetry), own);
+    let begun = Arc::new(AtomicBool::new(parts.work_dir.resumed));
+    let path = parts.work_dir.path();
+    let status = StatusFile::new(path, Arc::clone(&telemetry), own, Arc::clone(&begun));
     let (watch, mut deaths) = ActorMonitor::new(parts.faults.clone(), Arc::clone(&telemetry));
     // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
     // run itself is dropped.
@@ -162,7 +178,7 @@ pub(crate) async fn run_under(
         biased;
         () = run_control.cancelled() => Err(RunError::Cancelled),
         () = interrupt => Err(RunError::Interrupted),
-        result = survive_parts(publish_all(parts, run_control, &everybody.0, &mut deaths)) => result,
+        result = survive_parts(publish_all(parts, run_control, &everybody.0, &mut deaths, &begun)) => result,
         result = status.keep() => result,
         result = sample(&telemetry) => result,
     };
@@ -189,11 +205,15 @@ pub(crate) async fn run_under(
     status.close().await;
     // Last: killed before, the next start finds its own dataset and finishes; killed after, it would
     // begin anew.
-    let result = result.and_then(|(report, mut work_dir)| {
+    let result = result.map(|(mut report, mut work_dir)| {
         work_dir.record.state = RunState::Published;
-        work_dir.save()?;
-        work_dir.clear()?;
-        Ok(report)
+        // The dataset is there whatever happens now; the next start tidies up.
+        if let Err(error) = work_dir.save().and_then(|()| work_dir.clear()) {
+            tracing::warn!(%error, "published; the work directory could not be cleaned up");
+            let note = format!("the work directory could not be cleaned up: {error}");
+            report.notes.push(note);
+        }
+        report
     });
     drop(lock);
     result
@@ -218,21 +238,22 @@ async fn publish_all(
     run_control: &RunControl,
     watch: &ActorMonitor,
     deaths: &mut mpsc::UnboundedReceiver<ActorExit>,
+    has_begun: &AtomicBool,
 ) -> Result<(RunReport, WorkDir), RunError> {
     let begun = Instant::now();
     parts.telemetry.enter(Phase::Starting);
-    let (survey, claimed) = match begin(&parts).await {
+    let (survey, claimed) = match begin(&mut parts).await {
         Ok(begun) => begun,
         Err(error) => {
             if !parts.work_dir.resumed {
-                parts.work_dir.forget();
+                abandon(parts, &error).await;
             }
             return Err(error);
         }
     };
+    has_begun.store(true, Ordering::Relaxed);
     if let Claim::Published(bytes) = claimed {
-        let manifest = serde_json::from_slice(&bytes)
-            .map_err(|error| RunError::Settings(format!("the published manifest: {error}")))?;
+        let manifest = read_manifest(&bytes)?;
         let note = "the dataset had been published already; the run was finished".to_owned();
         return finish(parts, manifest, begun, 0, vec![note]).await;
     }
@@ -303,11 +324,22 @@ async fn publish_all(
 /// Looks the input over and claims the output. A new run first sees that there is something to
 /// read: a wrong path must not leave a claim. A resumed one may have published already, and then
 /// needs no input any more: its survey comes later.
-async fn begin(parts: &RunParts) -> Result<(Option<Survey>, Claim), RunError> {
+async fn begin(parts: &mut RunParts) -> Result<(Option<Survey>, Claim), RunError> {
     let survey = match parts.work_dir.resumed {
         true => None,
         false => Some(parts.source.survey().await?),
     };
+    for before in parts.work_dir.record.replaced() {
+        take_over(parts, before).await?;
+    }
+    let claimed = claim(parts).await?;
+    if !parts.work_dir.resumed {
+        parts.work_dir.begin()?;
+    }
+    Ok((survey, claimed))
+}
+
+async fn claim(parts: &RunParts) -> Result<Claim, RunError> {
     let record = &parts.work_dir.record;
     let claim = ClaimRecord {
         run_id: record.run_id.clone(),
@@ -315,9 +347,81 @@ async fn begin(parts: &RunParts) -> Result<(Option<Survey>, Claim), RunError> {
         since: record.started.to_string(),
     };
     let claiming = parts.sink.claim(&record.dataset, &claim);
-    let sink = patient(parts);
-    let claimed = sink.wait("claim", &record.dataset, claiming).await?;
-    Ok((survey, claimed))
+    Ok(patient(parts)
+        .wait("claim", &record.dataset, claiming)
+        .await?)
+}
+
+/// Takes the claim away of a run whose place this one takes: with its work directory it cannot be
+/// continued any more.
+async fn take_over(parts: &RunParts, before: &RunRecord) -> Result<(), RunError> {
+    if before.state == RunState::Published {
+        return Ok(());
+    }
+    let revoking = parts.sink.revoke(&before.dataset, &before.run_id);
+    match patient(parts)
+        .wait("clear", &before.dataset, revoking)
+        .await
+    {
+        // Not its own, or not to be taken away: this run's own claim says what follows.
+        Err(SinkError::Claimed { .. } | SinkError::Exists(_) | SinkError::Unusable { .. }) => {
+            Ok(())
+        }
+        done => Ok(done?),
+    }
+}
+
+/// A run that ended before it began leaves no claim and no work directory. Where its claim may be
+/// there and cannot be given back the work directory stays: it alone knows whose the claim is.
+async fn abandon(parts: RunParts, error: &RunError) {
+    let record = &parts.work_dir.record;
+    let before_its_claim = matches!(
+        error,
+        RunError::Source(_)
+            | RunError::Sink(
+                SinkError::Exists(_) | SinkError::Claimed { .. } | SinkError::Unusable { .. }
+            )
+    );
+    if !before_its_claim || record.replaces.is_some() {
+        let revoking = parts.sink.revoke(&record.dataset, &record.run_id);
+        let revoked = patient(&parts)
+            .wait("give back", &record.dataset, revoking)
+            .await;
+        match revoked {
+            Ok(()) | Err(SinkError::Claimed { .. } | SinkError::Exists(_)) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the claim may be left; run the same command again");
+                return;
+            }
+        }
+    }
+    parts.work_dir.forget();
+}
+
+/// The dataset that this run has published before, if it is still there; else the run starts again.
+async fn finished_before(parts: &mut RunParts) -> Result<Option<RunReport>, RunError> {
+    let begun = Instant::now();
+    let Claim::Published(bytes) = claim(parts).await? else {
+        parts.work_dir.start_again()?;
+        return Ok(None);
+    };
+    let manifest = read_manifest(&bytes)?;
+    let note = format!(
+        "published already at {}; nothing was done",
+        manifest.created_at
+    );
+    parts.telemetry.enter(Phase::Done);
+    // Nobody has set it before.
+    let _ = parts.telemetry.provenance.set(json!(manifest));
+    Ok(Some(RunReport {
+        already_published: true,
+        ..report_of(parts, manifest, begun, 0, vec![note])
+    }))
+}
+
+fn read_manifest(bytes: &[u8]) -> Result<Manifest, RunError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| RunError::Settings(format!("the published manifest: {error}")))
 }
 
 /// The sink, outside of the actors.
@@ -342,15 +446,26 @@ async fn finish(
     // Nobody has set it before.
     let _ = parts.telemetry.provenance.set(sorted(json!(manifest)));
     parts.telemetry.enter(Phase::Done);
-    let report = RunReport {
+    let report = report_of(&parts, manifest, begun, chunks_replayed, notes);
+    Ok((report, parts.work_dir))
+}
+
+fn report_of(
+    parts: &RunParts,
+    manifest: Manifest,
+    begun: Instant,
+    chunks_replayed: u64,
+    notes: Vec<String>,
+) -> RunReport {
+    RunReport {
         location: format!("{}/{}", parts.sink.location(), manifest.dataset),
         manifest,
         elapsed: begun.elapsed(),
         resumed: parts.work_dir.resumed,
+        already_published: false,
         chunks_replayed,
         notes,
-    };
-    Ok((report, parts.work_dir))
+    }
 }
 
 /// Pins the inputs of a new run, or holds them against those of the start before.

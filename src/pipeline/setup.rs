@@ -117,6 +117,7 @@ pub fn new_record(
         location: location.to_owned(),
         inputs: None,
         state: RunState::Running,
+        replaces: None,
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::domain::canonical::sorted;
 use crate::runtime::CpuPool;
-use crate::runtime::files::replace_private;
+use crate::runtime::storage::replace_private;
 use crate::secrets;
 use crate::telemetry::{Telemetry, report};
 
@@ -31,13 +32,22 @@ pub struct StatusFile {
     path: PathBuf,
     telemetry: Telemetry,
     pool: Arc<CpuPool>,
+    /// Whether the work directory is this run's: until it has its claim, what lies there may be a
+    /// run's before.
+    begun: Arc<AtomicBool>,
     last: Mutex<Value>,
 }
 
 impl StatusFile {
     /// In a work directory.
-    pub fn new(work_dir: &Path, telemetry: Telemetry, pool: Arc<CpuPool>) -> Self {
+    pub fn new(
+        work_dir: &Path,
+        telemetry: Telemetry,
+        pool: Arc<CpuPool>,
+        begun: Arc<AtomicBool>,
+    ) -> Self {
         Self {
+            begun,
             path: work_dir.join(STATUS),
             telemetry,
             pool,
@@ -79,6 +89,9 @@ impl StatusFile {
     /// Writes a file aside and renames it. Where the work directory is gone (a run that was refused
     /// before it began) there is nothing to be told.
     async fn replace(&self, path: PathBuf, text: String) {
+        if !self.begun.load(Ordering::Relaxed) {
+            return;
+        }
         let name = path.clone();
         let write = move || replace_private(&path, secrets::redact(&text).as_bytes());
         match self.pool.blocking(write).await {

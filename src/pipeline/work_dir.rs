@@ -5,7 +5,7 @@
 //! says how it went a moment ago, for people. Everything else is recomputed. `run.json` has a
 //! checksum and is replaced by writing aside, syncing and renaming.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::start::{self, Start, StartOptions};
 use super::status_file::{REPORT, STATUS};
 use crate::config;
-use crate::runtime::files::{create_private, create_private_folder};
+use crate::runtime::storage::{self, DiskFile};
 use crate::source::InputFingerprint;
 use crate::spool::{SpoolError, stored};
 
@@ -30,6 +31,18 @@ pub enum WorkDirError {
         path: PathBuf,
         /// Lines like `  selection.seed: "a" -> "b"`.
         diff: Vec<String>,
+    },
+    /// Its run has published a dataset of this name, of another window.
+    #[error(
+        "{dataset} was published by this command with the window {published}; the window now is {asked}"
+    )]
+    OtherWindow {
+        /// The dataset.
+        dataset: String,
+        /// The window that was published.
+        published: String,
+        /// The window that the command would pin now.
+        asked: String,
     },
     /// Another process works in it.
     #[error("another gleaner process is working in {path}")]
@@ -56,7 +69,7 @@ pub enum WorkDirError {
 pub enum RunState {
     /// Not published, as far as is known here.
     Running,
-    /// Published: the next start begins a new run.
+    /// Published: nothing is left to do, and another start of the command changes nothing.
     Published,
 }
 
@@ -89,6 +102,19 @@ pub struct RunRecord {
     pub inputs: Option<Vec<InputFingerprint>>,
     /// How far it has come.
     pub state: RunState,
+    /// The run that this one takes the place of, until this one has its claim: what lies in the
+    /// directory is still that run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Box<RunRecord>>,
+}
+
+impl RunRecord {
+    /// The runs that this one takes the place of, the latest first.
+    pub fn replaced(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(self.replaces.as_deref(), |record| {
+            record.replaces.as_deref()
+        })
+    }
 }
 
 /// A work directory that this process holds.
@@ -96,7 +122,7 @@ pub struct RunRecord {
 pub struct WorkDir {
     path: PathBuf,
     /// Held until the process ends, or the last of these is dropped.
-    lock: Arc<File>,
+    lock: Arc<DiskFile>,
     /// What is pinned.
     pub record: RunRecord,
     /// Whether an earlier start of the run is continued.
@@ -104,48 +130,88 @@ pub struct WorkDir {
 }
 
 impl WorkDir {
-    /// Takes a work directory for a run: goes on with the one that is there, or starts the one
-    /// that `begin` describes (also after a published one, and always if `fresh`).
+    /// Takes a work directory for a run: goes on with the one that is there, or starts `new`. What
+    /// belongs to a run before stays until [`Self::begin`].
     ///
     /// # Errors
-    /// If it belongs to other settings or another process, or cannot be used.
-    pub fn open(
-        path: &Path,
-        fingerprint: &str,
-        settings: &Value,
-        fresh: bool,
-        begin: impl FnOnce() -> RunRecord,
-    ) -> Result<Self, WorkDirError> {
-        create_private_folder(path).map_err(SpoolError::io("create", path))?;
-        let lock = lock(path)?;
-        let found = if fresh { None } else { read_record(path)? };
-        if let Some(found) = &found
-            && found.fingerprint != fingerprint
-        {
-            return Err(WorkDirError::OtherSettings {
+    /// If it belongs to other settings or another process, has published another window, or cannot
+    /// be used.
+    pub fn open(path: &Path, new: RunRecord, options: StartOptions) -> Result<Self, WorkDirError> {
+        storage::make_private_folder(path).map_err(SpoolError::io("create", path))?;
+        let lock = Arc::new(lock(path)?);
+        let found = match read_record(path) {
+            // It is started over.
+            Err(WorkDirError::Damaged { .. }) if options.fresh => None,
+            found => found?,
+        };
+        let start = start::decide(found.as_ref(), &new, options);
+        let with = |record, resumed| Self {
+            path: path.to_owned(),
+            lock,
+            record,
+            resumed,
+        };
+        match (start, found) {
+            (Start::OtherSettings, Some(found)) => Err(WorkDirError::OtherSettings {
                 path: path.to_owned(),
-                diff: config::diff(&found.settings, settings)
+                diff: config::diff(&found.settings, &new.settings)
                     .into_iter()
                     .map(|line| format!("  {line}"))
                     .collect(),
-            });
+            }),
+            (Start::OtherWindow, Some(found)) => Err(WorkDirError::OtherWindow {
+                published: start::window_text(&found),
+                asked: start::window_text(&new),
+                dataset: found.dataset,
+            }),
+            (Start::Resume | Start::AlreadyPublished, Some(found)) => {
+                // What took the place of another run, and did not get as far as its claim.
+                let begun = found.replaces.is_none();
+                Ok(with(found, begun))
+            }
+            (_, found) => {
+                let mut work_dir = with(new, false);
+                work_dir.record.replaces = found.map(Box::new);
+                work_dir.save()?;
+                Ok(work_dir)
+            }
         }
-        let found = found.filter(|record| record.state == RunState::Running);
-        let resumed = found.is_some();
-        let work_dir = Self {
-            path: path.to_owned(),
-            lock: Arc::new(lock),
-            record: found.unwrap_or_else(begin),
-            resumed,
-        };
-        if !resumed {
-            // Of a run before.
-            let _ = fs::remove_file(path.join(STATUS));
-            let _ = fs::remove_file(path.join(REPORT));
-            work_dir.clear()?;
-            work_dir.save()?;
+    }
+
+    /// The run has its claim: what a run before has left is cleared away. The report of a run that
+    /// has published is kept under its dataset's name.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn begin(&mut self) -> Result<(), WorkDirError> {
+        let published = |record: &&RunRecord| record.state == RunState::Published;
+        if let Some(before) = self.record.replaced().find(published) {
+            let kept = self.path.join(format!("{}.{REPORT}", before.dataset));
+            // It may have been removed by somebody.
+            let _ = storage::rename(&self.path.join(REPORT), &kept);
         }
-        Ok(work_dir)
+        let _ = storage::remove_file(&self.path.join(STATUS));
+        let _ = storage::remove_file(&self.path.join(REPORT));
+        self.clear()?;
+        if self.record.replaces.take().is_some() {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the run has published already.
+    pub fn is_published(&self) -> bool {
+        self.record.state == RunState::Published
+    }
+
+    /// The dataset that the run has published is gone: it is made once more.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn start_again(&mut self) -> Result<(), WorkDirError> {
+        self.record.state = RunState::Running;
+        self.record.inputs = None;
+        self.save()
     }
 
     /// The directory.
@@ -154,7 +220,7 @@ impl WorkDir {
     }
 
     /// Keeps others out, as long as somebody has it.
-    pub(super) fn lock(&self) -> Arc<File> {
+    pub(super) fn lock(&self) -> Arc<DiskFile> {
         Arc::clone(&self.lock)
     }
 
@@ -173,13 +239,20 @@ impl WorkDir {
         Ok(())
     }
 
-    /// Forgets a run that was refused before it began: nothing is left to go on with. What cannot
-    /// be removed is harmless.
-    pub fn forget(self) {
-        for file in ["run.json", STATUS, REPORT, "lock"] {
-            let _ = fs::remove_file(self.path.join(file));
+    /// Forgets a run that was refused before it began: nothing is left to go on with. The run whose
+    /// place it was to take has its directory back, as it was. What cannot be removed is harmless.
+    pub fn forget(mut self) {
+        if let Some(before) = self.record.replaces.take() {
+            self.record = *before;
+            if let Err(error) = self.save() {
+                tracing::warn!(%error, "the run before could not be brought back");
+            }
+            return;
         }
-        let _ = fs::remove_dir(&self.path);
+        for file in ["run.json", STATUS, REPORT, "lock"] {
+            let _ = storage::remove_file(&self.path.join(file));
+        }
+        let _ = storage::remove_dir(&self.path);
     }
 
     /// Removes the sealed chunks.
@@ -188,7 +261,7 @@ impl WorkDir {
     /// If the disk refuses.
     pub fn clear(&self) -> Result<(), WorkDirError> {
         let chunks = self.chunks();
-        match fs::remove_dir_all(&chunks) {
+        match storage::remove_dir_all(&chunks) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(SpoolError::io("remove", chunks)(error).into())
             }
@@ -224,10 +297,11 @@ fn record_path(path: &Path) -> PathBuf {
     path.join("run.json")
 }
 
-fn lock(path: &Path) -> Result<File, WorkDirError> {
+fn lock(path: &Path) -> Result<DiskFile, WorkDirError> {
     let lock_path = path.join("lock");
-    let lock = create_private(&lock_path).map_err(SpoolError::io("create", &lock_path))?;
-    match lock.try_lock() {
+    let lock =
+        DiskFile::create_private(&lock_path).map_err(SpoolError::io("create", &lock_path))?;
+    match lock.get().try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(WorkDirError::Busy {
             path: path.to_owned(),
@@ -237,15 +311,17 @@ fn lock(path: &Path) -> Result<File, WorkDirError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::fs;
+
     use super::*;
 
-    fn open(path: &Path, fingerprint: &str, fresh: bool) -> Result<WorkDir, WorkDirError> {
-        let settings = serde_json::json!({"selection": {"seed": fingerprint}});
-        let record = RunRecord {
+    /// A run of other settings for each fingerprint.
+    pub fn record(fingerprint: &str) -> RunRecord {
+        RunRecord {
             run_id: format!("run of {fingerprint}"),
             fingerprint: fingerprint.to_owned(),
-            settings: settings.clone(),
+            settings: serde_json::json!({"selection": {"seed": fingerprint}}),
             started: Timestamp::UNIX_EPOCH,
             window_start: None,
             window_end: None,
@@ -255,8 +331,16 @@ mod tests {
             location: "out".to_owned(),
             inputs: None,
             state: RunState::Running,
+            replaces: None,
+        }
+    }
+
+    fn open(path: &Path, fingerprint: &str, fresh: bool) -> Result<WorkDir, WorkDirError> {
+        let options = StartOptions {
+            fresh,
+            fixed_name: true,
         };
-        WorkDir::open(path, fingerprint, &settings, fresh, || record)
+        WorkDir::open(path, record(fingerprint), options)
     }
 
     #[test]
@@ -293,12 +377,62 @@ mod tests {
     }
 
     #[test]
-    fn after_a_published_run_a_new_one_begins() {
+    fn after_a_published_run_nothing_is_touched() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut first = open(folder.path(), "a", false).expect("free");
         first.record.state = RunState::Published;
         first.save().expect("room");
         drop(first);
-        assert!(!open(folder.path(), "a", false).expect("free").resumed);
+        fs::write(folder.path().join(REPORT), b"of the first").expect("writable");
+        let again = open(folder.path(), "a", false).expect("free");
+        assert!(again.is_published() && again.resumed);
+        drop(again);
+        let later = RunRecord {
+            window_end: Some(Timestamp::UNIX_EPOCH),
+            ..record("a")
+        };
+        let fixed = StartOptions {
+            fresh: false,
+            fixed_name: true,
+        };
+        let refused = WorkDir::open(folder.path(), later.clone(), fixed)
+            .expect_err("another window")
+            .to_string();
+        for window in ["open to open", "open to 1970-01-01T00:00:00Z"] {
+            assert!(refused.contains(window), "{refused}");
+        }
+        // With a timestamp in its name it is another run, and the report stays.
+        let stamped = StartOptions::default();
+        let mut next = WorkDir::open(folder.path(), later, stamped).expect("a new run");
+        assert!(!next.resumed && !next.is_published());
+        next.begin().expect("room");
+        let kept = fs::read(folder.path().join("d.report.html")).expect("kept");
+        assert_eq!(kept, b"of the first");
+    }
+
+    #[test]
+    fn a_run_that_is_refused_gives_the_directory_back_to_the_one_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = open(folder.path(), "a", false).expect("free");
+        fs::create_dir_all(first.chunks()).expect("writable");
+        let chunk = first.chunks().join("0.sealed");
+        fs::write(&chunk, b"x").expect("writable");
+        drop(first);
+        open(folder.path(), "b", true).expect("fresh").forget();
+        assert!(open(folder.path(), "a", false).expect("ours").resumed);
+        // Killed before it had its claim, it is started again, and still gives it back.
+        drop(open(folder.path(), "b", true).expect("fresh"));
+        let again = open(folder.path(), "b", false).expect("the same");
+        assert!(!again.resumed, "the chunks are not its own");
+        let names: Vec<&str> = again.record.replaced().map(|r| r.run_id.as_str()).collect();
+        assert_eq!(names, ["run of a"]);
+        again.forget();
+        assert!(chunk.exists() && open(folder.path(), "a", false).expect("ours").resumed);
+        // Once it has begun it is the only one.
+        let mut fresh = open(folder.path(), "b", true).expect("fresh");
+        fresh.begin().expect("room");
+        drop(fresh);
+        assert!(!chunk.exists());
+        assert!(open(folder.path(), "b", false).expect("ours").resumed);
     }
 }

@@ -1,8 +1,8 @@
 //! Creating files so that nobody else reads them and no symbolic link leads them elsewhere.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -26,15 +26,6 @@ pub fn refuse_link(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Creates a folder and those above it that are missing, for the owner alone. A folder that exists
-/// keeps its mode: it may have been made for more than this.
-///
-/// # Errors
-/// If it cannot be created.
-pub fn create_private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Creates or empties a file that its owner alone may read and write.
@@ -65,20 +56,11 @@ pub fn create(path: &Path, mode: u32) -> io::Result<File> {
         .open(path)
 }
 
-/// Replaces a file by a private one, through a `.part` file and a rename. Not synced.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let aside = path.with_extension("part");
-    io::Write::write_all(&mut create_private(&aside)?, bytes)?;
-    fs::rename(&aside, path)
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use super::super::storage::{make_private_folder, replace_private};
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -89,7 +71,7 @@ mod tests {
     fn folders_and_files_are_private_also_those_of_an_older_version() {
         let folder = tempfile::tempdir().expect("a folder");
         let inner = folder.path().join("a/b");
-        create_private_folder(&inner).expect("created");
+        make_private_folder(&inner).expect("created");
         assert_eq!(
             (mode(&inner), mode(&folder.path().join("a"))),
             (0o700, 0o700)

@@ -22,7 +22,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use super::claim::{self, CLAIM};
+use super::claim::{self, CLAIM, Granted};
 use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
@@ -67,6 +67,8 @@ pub struct AzureBlob {
     operation_timeout: Duration,
     /// What lay there when a file was begun, by dataset and path.
     found: Mutex<BTreeMap<(String, String), Look>>,
+    /// What commits hold against the container.
+    granted: Granted,
 }
 
 /// What an earlier start has left of a file; asked once.
@@ -96,11 +98,12 @@ impl AzureBlob {
             checksum: settings.checksum,
             operation_timeout: 2 * (settings.timeout + settings.retry_timeout) + MARGIN,
             found: Mutex::default(),
+            granted: Granted::default(),
         })
     }
 
     async fn claim_now(&self, dataset: &str, mine: &ClaimRecord) -> Result<Claim, SinkError> {
-        let name = format!("{}/{dataset}", self.container.location);
+        let name = self.name(dataset);
         // The first request is the probe: it tells soon if nothing can be reached.
         if let Some(manifest) = self.read(dataset, MANIFEST, true).await? {
             return claim::published(&name, manifest, mine);
@@ -186,6 +189,36 @@ impl AzureBlob {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The dataset still belongs to the run that this sink was claimed for.
+    async fn check_claim(&self, dataset: &str) -> Result<(), SinkError> {
+        let Some(mine) = self.granted.of(dataset) else {
+            return Ok(());
+        };
+        let there = self.read(dataset, CLAIM, false).await?;
+        claim::still_held(&self.name(dataset), there.as_deref(), &mine)
+    }
+
+    /// A dataset's address, for a person.
+    fn name(&self, dataset: &str) -> String {
+        format!("{}/{dataset}", self.container.location)
+    }
+
+    async fn revoke_now(&self, dataset: &str, run_id: &str) -> Result<(), SinkError> {
+        let there = self.read(dataset, CLAIM, false).await?;
+        if !claim::may_revoke(&self.name(dataset), there.as_deref(), run_id)? {
+            return Ok(());
+        }
+        if self.read(dataset, MANIFEST, false).await?.is_none() {
+            let names = self.container.list(&self.container.name(dataset, "")).await;
+            let names = names.map_err(|error| self.failed("list", dataset, "", &error))?;
+            for name in names.iter().filter(|name| *name != CLAIM) {
+                self.remove(dataset, name).await?;
+            }
+        }
+        // Last: while it is there, the folder is nobody else's.
+        self.remove(dataset, CLAIM).await
     }
 
     /// What an earlier start has left of a file; asked once.
@@ -356,10 +389,7 @@ impl AzureBlob {
         // These very bytes, with the run's id in them: they came from here, and the answer was lost.
         match self.read(dataset, MANIFEST, false).await? {
             Some(found) if found == manifest => Ok(()),
-            _ => Err(SinkError::Exists(format!(
-                "{}/{dataset}",
-                self.container.location
-            ))),
+            _ => Err(SinkError::Exists(self.name(dataset))),
         }
     }
 
@@ -392,7 +422,12 @@ impl DatasetSink for AzureBlob {
         dataset: &'a str,
         claim: &'a ClaimRecord,
     ) -> BoxFuture<'a, Result<Claim, SinkError>> {
-        self.claim_now(dataset, claim).boxed()
+        async move {
+            let answer = self.claim_now(dataset, claim).await;
+            self.granted.note(dataset, claim, &answer);
+            answer
+        }
+        .boxed()
     }
 
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
@@ -400,7 +435,11 @@ impl DatasetSink for AzureBlob {
     }
 
     fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
-        async move { self.commit_now(&file).await }.boxed()
+        async move {
+            self.check_claim(&file.dataset).await?;
+            self.commit_now(&file).await
+        }
+        .boxed()
     }
 
     fn publish<'a>(
@@ -408,11 +447,40 @@ impl DatasetSink for AzureBlob {
         dataset: &'a str,
         manifest: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.publish_now(dataset, manifest).boxed()
+        async move {
+            self.check_claim(dataset).await?;
+            self.publish_now(dataset, manifest).await
+        }
+        .boxed()
     }
 
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.remove(dataset, CLAIM).boxed()
+        async move {
+            self.remove(dataset, CLAIM).await?;
+            self.granted.forget(dataset);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn read_claim<'a>(
+        &'a self,
+        dataset: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+        async move {
+            let text = self.read(dataset, CLAIM, true).await?;
+            text.map(|text| claim::parse(&self.name(dataset), &text))
+                .transpose()
+        }
+        .boxed()
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        dataset: &'a str,
+        run_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.revoke_now(dataset, run_id).boxed()
     }
 
     fn put_sidecar<'a>(

@@ -20,12 +20,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
-use super::claim::CLAIM;
+use super::claim::{self as claims, CLAIM, Granted};
 use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
 use crate::domain::manifest::hex;
 use crate::runtime::files::refuse_link;
+use crate::runtime::storage::{self, make_folder, sync_folder};
 use crate::runtime::{Jobs, tracked};
 
 mod claim;
@@ -33,9 +34,7 @@ mod durable;
 mod part;
 
 use claim::{look, put_claim};
-use durable::{
-    make_folder, open_if_there, put_new, remove_if_empty, remove_if_there, replace, sync_folder,
-};
+use durable::{open_if_there, put_new, read_if_there, remove_if_empty, remove_if_there, replace};
 use part::Part;
 
 /// A block: large enough that a write costs nothing beside its bytes, small enough for eight of
@@ -54,6 +53,8 @@ pub struct LocalDir {
     /// The files that are being written, by final path. As many are open as the pipeline writes at
     /// once; a commit closes its file.
     parts: Arc<Mutex<BTreeMap<PathBuf, Arc<Part>>>>,
+    /// What commits hold against the folders.
+    granted: Arc<Granted>,
     /// Work on files.
     jobs: Jobs,
 }
@@ -64,6 +65,7 @@ impl LocalDir {
         Self {
             root: Arc::new(root),
             parts: Arc::default(),
+            granted: Arc::default(),
             jobs: Jobs::default(),
         }
     }
@@ -112,7 +114,26 @@ impl LocalDir {
             path.push(name);
             refuse_link(&path)?;
         }
-        fs::create_dir_all(folder)
+        make_folder(folder)
+    }
+
+    /// The dataset still belongs to the run that this sink was claimed for.
+    fn check_claim(&self, dataset: &str) -> Result<(), SinkError> {
+        let Some(mine) = self.granted.of(dataset) else {
+            return Ok(());
+        };
+        let folder = self.root.join(dataset);
+        let path = folder.join(CLAIM);
+        let there = read_if_there(&path).map_err(|error| failed("read", &path, error))?;
+        claims::still_held(&folder.display().to_string(), there.as_deref(), &mine)
+    }
+
+    /// Where the claim was taken away meanwhile, that is why something failed.
+    fn or_lost<T>(&self, dataset: &str, done: Result<T, SinkError>) -> Result<T, SinkError> {
+        if done.is_err() {
+            self.check_claim(dataset)?;
+        }
+        done
     }
 
     /// The file that a block belongs to, opened once.
@@ -130,9 +151,15 @@ impl LocalDir {
         Ok(part)
     }
 
-    fn stage_now(&self, block: &Block) -> io::Result<BlockReceipt> {
-        let part = self.part_of(&self.path(&block.dataset, &block.path))?;
-        part.write(block)?;
+    fn stage_now(&self, block: &Block) -> Result<BlockReceipt, SinkError> {
+        let path = self.path(&block.dataset, &block.path);
+        // A file is not begun in a folder that may be another run's by now.
+        if !lock(&self.parts).contains_key(&path) {
+            self.check_claim(&block.dataset)?;
+        }
+        let write = || self.part_of(&path)?.write(block);
+        let written = write().map_err(|error| failed("write", &path, error));
+        self.or_lost(&block.dataset, written)?;
         Ok(BlockReceipt {
             index: block.index,
             bytes: block.bytes.len() as u64,
@@ -166,7 +193,7 @@ impl LocalDir {
         state.over = true;
         let result = part
             .finish(commit.bytes)
-            .and_then(|()| fs::rename(part_path(&target), &target))
+            .and_then(|()| storage::rename(&part_path(&target), &target))
             .and_then(|()| target.parent().map_or(Ok(()), sync_folder));
         lock(&self.parts).remove(&target);
         result
@@ -178,7 +205,27 @@ impl LocalDir {
         remove_parts(&folder)?;
         // Last: while it is there, a crash is followed by another release.
         remove_if_there(&folder.join(CLAIM))?;
+        self.granted.forget(dataset);
         sync_folder(&folder)
+    }
+
+    fn revoke_now(&self, dataset: &str, run_id: &str) -> Result<(), SinkError> {
+        let folder = self.root.join(dataset);
+        let io = |error| failed("clear", &folder, error);
+        let there = read_if_there(&folder.join(CLAIM)).map_err(io)?;
+        if !claims::may_revoke(&folder.display().to_string(), there.as_deref(), run_id)? {
+            return Ok(());
+        }
+        let clear = || -> io::Result<()> {
+            if read_if_there(&folder.join(MANIFEST))?.is_none() {
+                clear_folder(&folder)?;
+                sync_folder(&folder)?;
+            }
+            // Last: while it is there, the folder is nobody else's.
+            remove_if_there(&folder.join(CLAIM))?;
+            sync_folder(&folder)
+        };
+        clear().map_err(io)
     }
 }
 
@@ -197,20 +244,20 @@ impl DatasetSink for LocalDir {
         claim: &'a ClaimRecord,
     ) -> BoxFuture<'a, Result<Claim, SinkError>> {
         let (sink, dataset, claim) = (self.clone(), dataset.to_owned(), claim.clone());
-        async move { tracked(&self.jobs, move || sink.claim_now(&dataset, &claim)).await? }.boxed()
-    }
-
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
-        let sink = self.clone();
         async move {
             tracked(&self.jobs, move || {
-                let path = sink.path(&block.dataset, &block.path);
-                sink.stage_now(&block)
-                    .map_err(|error| failed("write", &path, error))
+                let answer = sink.claim_now(&dataset, &claim);
+                sink.granted.note(&dataset, &claim, &answer);
+                answer
             })
             .await?
         }
         .boxed()
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        let sink = self.clone();
+        async move { tracked(&self.jobs, move || sink.stage_now(&block)).await? }.boxed()
     }
 
     fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
@@ -218,8 +265,10 @@ impl DatasetSink for LocalDir {
         async move {
             tracked(&self.jobs, move || {
                 let path = sink.path(&file.dataset, &file.path);
-                sink.commit_now(&file)
-                    .map_err(|error| failed("commit", &path, error))
+                sink.check_claim(&file.dataset)?;
+                let committed = sink.commit_now(&file);
+                let committed = committed.map_err(|error| failed("commit", &path, error));
+                sink.or_lost(&file.dataset, committed)
             })
             .await?
         }
@@ -231,10 +280,15 @@ impl DatasetSink for LocalDir {
         dataset: &'a str,
         manifest: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), SinkError>> {
-        let path = self.path(dataset, MANIFEST);
+        let (sink, dataset, path) = (
+            self.clone(),
+            dataset.to_owned(),
+            self.path(dataset, MANIFEST),
+        );
         async move {
-            let folder = self.root.join(dataset).display().to_string();
+            let folder = self.root.join(&dataset).display().to_string();
             tracked(&self.jobs, move || {
+                sink.check_claim(&dataset)?;
                 match put_new(&path, "publish", &manifest) {
                     Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                         Err(SinkError::Exists(folder))
@@ -257,6 +311,33 @@ impl DatasetSink for LocalDir {
             .await?
         }
         .boxed()
+    }
+
+    fn read_claim<'a>(
+        &'a self,
+        dataset: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+        let folder = self.root.join(dataset);
+        async move {
+            tracked(&self.jobs, move || {
+                let path = folder.join(CLAIM);
+                let text = read_if_there(&path).map_err(|error| failed("read", &path, error))?;
+                let name = folder.display().to_string();
+                text.map(|text| claims::parse(&name, &text)).transpose()
+            })
+            .await?
+        }
+        .boxed()
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        dataset: &'a str,
+        run_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        let (sink, dataset, run_id) = (self.clone(), dataset.to_owned(), run_id.to_owned());
+        async move { tracked(&self.jobs, move || sink.revoke_now(&dataset, &run_id)).await? }
+            .boxed()
     }
 
     fn settled(&self) -> BoxFuture<'_, ()> {
@@ -313,6 +394,22 @@ fn remove_parts(folder: &Path) -> io::Result<()> {
             remove_if_empty(&entry.path())?;
         } else if entry.file_name().to_string_lossy().ends_with(".part") {
             remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a run has written into a dataset's folder, all but its claim. A link is removed and
+/// not followed.
+fn clear_folder(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() == CLAIM {
+            continue;
+        }
+        match entry.file_type()?.is_dir() {
+            true => storage::remove_dir_all(&entry.path())?,
+            false => remove_if_there(&entry.path())?,
         }
     }
     Ok(())

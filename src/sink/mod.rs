@@ -172,6 +172,40 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// If the claim cannot be removed. Of a dataset that was never claimed it is harmless, or refused.
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>>;
 
+    /// Whose a dataset is; `None` if nobody claims it. A sink that keeps its claims to itself says
+    /// so always.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn read_claim<'a>(
+        &'a self,
+        _dataset: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Takes the claim of a run away that somebody has given up, and before it all that the run has
+    /// staged and committed; of a published dataset only the claim. Then the dataset is free. If
+    /// nobody claims it that is harmless, and nothing is removed.
+    ///
+    /// Should that run still be going on, it finds its claim gone: every commit and publish looks,
+    /// and is refused with [`SinkError::ClaimLost`].
+    ///
+    /// # Errors
+    /// [`SinkError::Claimed`] if it is another run's; if something cannot be removed; if the sink
+    /// cannot do it.
+    fn revoke<'a>(
+        &'a self,
+        dataset: &'a str,
+        _run_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        let refused = SinkError::Unusable {
+            location: format!("{}/{dataset}", self.location()),
+            reason: "this sink cannot take a claim away".to_owned(),
+        };
+        Box::pin(std::future::ready(Err(refused)))
+    }
+
     /// Waits until nothing is going on any more of what was asked for and then dropped: a run that is
     /// cancelled must not write after it has said that it is over. For sinks that work on threads of
     /// their own; where dropping a future stops the work there is nothing to wait for.
@@ -235,6 +269,21 @@ impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
         (**self).release(dataset)
     }
 
+    fn read_claim<'a>(
+        &'a self,
+        dataset: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+        (**self).read_claim(dataset)
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        dataset: &'a str,
+        run_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        (**self).revoke(dataset, run_id)
+    }
+
     fn settled(&self) -> BoxFuture<'_, ()> {
         (**self).settled()
     }
@@ -264,6 +313,14 @@ pub enum SinkError {
         run_id: String,
         /// When it claimed.
         since: String,
+    },
+    /// The run's own claim is gone: somebody took it away.
+    #[error("the claim of run {run_id} on {dataset} was taken away, nothing more is written there")]
+    ClaimLost {
+        /// Where.
+        dataset: String,
+        /// The run that had it.
+        run_id: String,
     },
     /// The sink cannot be written at all.
     #[error("cannot write to {location}: {reason}")]

@@ -30,7 +30,8 @@ use crate::domain::kusto_hash;
 use crate::domain::lengths::debug_lengths;
 use crate::domain::row::RowShape;
 use crate::fault::{Faults, Kind, Site};
-use crate::runtime::files::{create_private, create_private_folder, refuse_link};
+use crate::runtime::files::refuse_link;
+use crate::runtime::storage::{self, DiskFile};
 use crate::source::RowForm;
 
 mod writer;
@@ -120,7 +121,7 @@ impl Spool {
     pub fn open(folder: PathBuf, limit: u64) -> Result<Self, SpoolError> {
         let open = || {
             refuse_link(&folder)?;
-            create_private_folder(&folder)?;
+            storage::make_private_folder(&folder)?;
             remove_parts(&folder)
         };
         disk::retry(open, disk::is_transient).map_err(SpoolError::io("open", &folder))?;
@@ -189,7 +190,7 @@ impl Spool {
         };
         let create = |ending: &str| {
             let path = aside.path(ending);
-            create_private(&path).map_err(SpoolError::io("create", path))
+            DiskFile::create_private(&path).map_err(SpoolError::io("create", path))
         };
         let headers = BufWriter::with_capacity(1 << 18, create("sealed")?);
         Ok(ChunkWriter {
@@ -234,7 +235,7 @@ impl Spool {
             Err(error) if disk::is_transient(&error) => Err(SpoolError::io("read", seal)(error)),
             Err(error) => {
                 tracing::warn!(chunk = %part, %error, "a sealed chunk is damaged and will be fetched again");
-                match fs::remove_file(&seal) {
+                match storage::remove_file(&seal) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(SpoolError::io("remove", seal)(error));
                     }
@@ -371,13 +372,13 @@ impl Spool {
     /// # Errors
     /// If the folder cannot be removed.
     pub fn clear(&self) -> Result<(), SpoolError> {
-        fs::remove_dir_all(&self.folder).map_err(SpoolError::io("remove", &self.folder))
+        storage::remove_dir_all(&self.folder).map_err(SpoolError::io("remove", &self.folder))
     }
 
     /// Removes the seal of a chunk that turned out to be damaged.
     pub fn invalidate(&self, rows: &Path) {
         // Should that fail, the check at the next start finds the damage again.
-        let _ = fs::remove_file(rows.with_extension("sealed"));
+        let _ = storage::remove_file(&rows.with_extension("sealed"));
     }
 }
 
@@ -402,7 +403,7 @@ fn remove_parts(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|ending| ending == "part") {
-            fs::remove_file(path)?;
+            storage::remove_file(&path)?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! compact and with sorted keys. It is written aside, synced and renamed: what a crash leaves is the
 //! old file or the new one. A file that was damaged otherwise is never taken for one that was not.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::canonical::sorted;
 use crate::domain::manifest::hex;
-use crate::runtime::files::create_private;
+use crate::runtime::storage::{self, DiskFile};
 
 const CHECKSUM: &str = "checksum";
 
@@ -31,13 +31,13 @@ pub fn save(path: &Path, value: &impl Serialize) -> io::Result<()> {
     object.insert(CHECKSUM.to_owned(), checksum(&object)?.into());
     object.sort_keys();
     let aside = path.with_extension("part");
-    let mut file = create_private(&aside)?;
+    let mut file = DiskFile::create_private(&aside)?;
     file.write_all(&serde_json::to_vec_pretty(&object)?)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
+    file.sync()?;
+    storage::rename(&aside, path)?;
     match path.parent() {
-        Some(folder) if folder != Path::new("") => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
+        Some(folder) if folder != Path::new("") => storage::sync_folder(folder),
+        _ => storage::sync_folder(Path::new(".")),
     }
 }
 

@@ -38,6 +38,7 @@ const READER: Clause = Clause("a reader finds what was committed, and nothing el
 /// | claims | a dataset belongs to one run, and others are told whose it is |
 /// | | of claims at the same moment one is granted |
 /// | | a later start of the run goes on where the last one was killed |
+/// | taking a claim away | where claims can be read: the run whose claim it was commits and publishes nothing more, what it has written goes, and the dataset is free; of another run's claim it is refused, of no claim harmless; what is published stays |
 /// | publishing | the manifest is there as it was given, and is never overwritten |
 /// | | a claim of the same run gets the manifest, of another run `Exists` |
 /// | | release takes the claim away, and nothing else; doing it again is harmless |

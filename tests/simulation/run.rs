@@ -13,6 +13,7 @@ use gleaner::domain::chunk::HashChunk;
 use gleaner::fault::{
     FaultPlan, FaultySink, FaultySource, FiredFault, Injected, Injector, Kind, Site, Stage,
 };
+use gleaner::pipeline::start::StartOptions;
 use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{self, RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
@@ -380,9 +381,10 @@ fn work_dir(setting: &Setting<'_>, seed: u64) -> WorkDir {
         location: "memory".to_owned(),
         inputs: None,
         state: RunState::Running,
+        replaces: None,
     };
     let path = setting.folder.path().join("work");
-    WorkDir::open(&path, &fingerprint, &described, false, || record).expect("free")
+    WorkDir::open(&path, record, StartOptions::default()).expect("free")
 }
 
 /// The dataset is that of the oracle, to the byte and to the count.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use gleaner::config;
 use gleaner::config::settings::Settings;
+use gleaner::pipeline::start::StartOptions;
 use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
 use jiff::Timestamp;
 
@@ -24,13 +25,7 @@ pub fn work_dir(folder: &Path, settings: &Settings) -> WorkDir {
         location: "out".to_owned(),
         inputs: None,
         state: RunState::Running,
+        replaces: None,
     };
-    WorkDir::open(
-        &folder.join("work"),
-        &fingerprint,
-        &described,
-        false,
-        || record,
-    )
-    .expect("free")
+    WorkDir::open(&folder.join("work"), record, StartOptions::default()).expect("free")
 }

@@ -1,44 +1,23 @@
 //! File work that a power cut does not undo.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::runtime::files::{NO_FOLLOW, refuse_link};
-
-/// Makes what happened to the names in a folder durable.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Makes a folder and those above it, durably. `AlreadyExists` if something else has its name.
-pub fn make_folder(folder: &Path) -> io::Result<()> {
-    let above = match folder.parent() {
-        Some(above) if !above.as_os_str().is_empty() => above,
-        _ => Path::new("."),
-    };
-    match fs::create_dir(folder) {
-        Ok(()) => sync_folder(above),
-        Err(_) if folder.is_dir() => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotFound && above != Path::new(".") => {
-            make_folder(above)?;
-            match fs::create_dir(folder) {
-                Err(error) if !folder.is_dir() => Err(error),
-                _ => sync_folder(above),
-            }
-        }
-        Err(error) => Err(error),
-    }
-}
+use crate::runtime::storage::{self, DiskFile, sync_folder};
 
 /// A file for reading; `None` if it is not there. A symbolic link is refused.
 pub fn open_if_there(path: &Path) -> io::Result<Option<File>> {
-    refuse_link(path)?;
+    match refuse_link(path) {
+        Err(error) if is_absent(error.kind()) => return Ok(None),
+        refused => refused?,
+    }
     let mut options = File::options();
     match options.read(true).custom_flags(NO_FOLLOW).open(path) {
         Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if is_absent(error.kind()) => Ok(None),
         Err(error) => Err(error),
     }
 }
@@ -53,9 +32,14 @@ pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Also where something that is no folder stands in the path.
+fn is_absent(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
 /// Removes a file; that there is none is no fault.
 pub fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
+    match storage::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -67,17 +51,13 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     aside.push(".part");
     let aside = PathBuf::from(aside);
     remove_if_there(&aside)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&aside)?;
-    file.write_all(bytes)?;
-    fs::rename(&aside, path)
+    DiskFile::create_new(&aside)?.write_all(bytes)?;
+    storage::rename(&aside, path)
 }
 
 /// Removes a folder, unless something is in it.
 pub fn remove_if_empty(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir(folder) {
+    match storage::remove_dir(folder) {
         Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => Err(error),
         _ => Ok(()),
     }
@@ -90,15 +70,13 @@ pub fn put_new(path: &Path, tag: &str, bytes: &[u8]) -> io::Result<()> {
     let aside = PathBuf::from(aside);
     // After a crash it may be another name of the file in place: never written into.
     remove_if_there(&aside)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&aside)?;
+    let mut file = DiskFile::create_new(&aside)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
+    file.sync()?;
     // A link, unlike a rename, does not replace what is there.
-    let linked = fs::hard_link(&aside, path);
-    fs::remove_file(&aside)?;
-    linked?;
-    path.parent().map_or(Ok(()), sync_folder)
+    let linked = storage::hard_link(&aside, path);
+    let synced = linked.and_then(|()| path.parent().map_or(Ok(()), sync_folder));
+    // What is in place is in place, whether its other name can be removed or not.
+    let _ = storage::remove_file(&aside);
+    synced
 }

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
 #[cfg(target_os = "linux")]
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -19,7 +18,7 @@ use super::lock;
 use crate::runtime::buffers::PAGE;
 #[cfg(target_os = "linux")]
 use crate::runtime::files::NO_FOLLOW;
-use crate::runtime::files::create;
+use crate::runtime::storage::DiskFile;
 use crate::sink::{Block, BlockReceipt};
 
 /// Bytes after which the write-back of what is in the page cache is begun, so that the sync at the
@@ -29,7 +28,7 @@ const WRITE_BACK_BYTES: u64 = 32 << 20;
 /// A file that is being written.
 #[derive(Debug)]
 pub struct Part {
-    file: File,
+    file: DiskFile,
     /// The same file, for whole pages; absent where there is no such thing.
     direct: Option<File>,
     turned_down: AtomicBool,
@@ -64,7 +63,7 @@ impl Part {
     /// # Errors
     /// If it cannot be made.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let file = create(path, 0o666)?;
+        let file = DiskFile::create(path)?;
         let direct = direct(path);
         Ok(Self {
             file,
@@ -82,7 +81,7 @@ impl Part {
         let (bytes, offset) = (&block.bytes, block.offset);
         let direct = self.write_pages(bytes, offset)?;
         let (rest, at) = (&bytes[direct..], offset + direct as u64);
-        self.file.write_all_at(rest, at)?;
+        self.file.write_all_at(self.file.get(), rest, at)?;
         let end = at + rest.len() as u64;
         if at / WRITE_BACK_BYTES != end / WRITE_BACK_BYTES {
             self.file.sync_data()?;
@@ -101,7 +100,7 @@ impl Part {
         let Some(direct) = self.direct.as_ref().filter(|_| wanted) else {
             return Ok(0);
         };
-        match direct.write_all_at(&bytes[..pages], offset) {
+        match self.file.write_all_at(direct, &bytes[..pages], offset) {
             Ok(()) => Ok(pages),
             // Its pages are larger, or what was written first ended within one: it is written again.
             Err(error) if error.kind() == ErrorKind::InvalidInput => {
@@ -123,7 +122,7 @@ impl Part {
     /// If they are not: nobody knows then what is there, and there is no second try.
     pub fn finish(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)?;
-        self.file.sync_all()
+        self.file.sync()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Writing one attempt at a chunk aside, and sealing it.
 
-use std::fs::{self, File};
 use std::io::{self, BufWriter, IoSlice, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -12,6 +11,7 @@ use super::super::tally::ChunkTally;
 use super::super::{Part, SpoolError};
 use super::{Footer, HEADER, MAGIC, SealedChunk, Spool, SpooledRow, lock};
 use crate::fault::{self, Kind, Site};
+use crate::runtime::storage::{self, DiskFile};
 
 /// A writer that sums up what it writes.
 pub(super) struct Checked<W> {
@@ -68,15 +68,15 @@ impl Drop for TempFiles {
         self.spool.used.fetch_sub(self.bytes, Ordering::Relaxed);
         for ending in ["rows", "sealed"] {
             // After sealing they are not there; else the next start removes what stays.
-            let _ = fs::remove_file(self.path(ending));
+            let _ = storage::remove_file(&self.path(ending));
         }
     }
 }
 
 /// The rows of one attempt at a chunk. Dropped without [`Self::seal`], it leaves nothing.
 pub struct ChunkWriter {
-    pub(super) rows: File,
-    pub(super) headers: Checked<BufWriter<File>>,
+    pub(super) rows: DiskFile,
+    pub(super) headers: Checked<BufWriter<DiskFile>>,
     pub(super) footer: Footer,
     /// Last: its files are removed after they are closed.
     pub(super) aside: TempFiles,
@@ -165,7 +165,7 @@ impl ChunkWriter {
         let rows = spool.path(part, "rows");
         let seal = spool.path(part, "sealed");
         let rename = |ending: &'static str, to: &Path| {
-            fs::rename(self.aside.path(ending), to).map_err(self.io("rename", ending))
+            storage::rename(&self.aside.path(ending), to).map_err(self.io("rename", ending))
         };
         let state = spool.state(part);
         let mut state = lock(&state);
@@ -181,9 +181,7 @@ impl ChunkWriter {
             return Err(self.io("rename", "sealed")(error));
         }
         rename("sealed", &seal)?;
-        File::open(&spool.folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(SpoolError::io("sync", &spool.folder))?;
+        storage::sync_folder(&spool.folder).map_err(SpoolError::io("sync", &spool.folder))?;
         // Its room is the sealed part's from here on.
         let bytes = std::mem::take(&mut self.aside.bytes);
         let before = std::mem::replace(&mut state.sealed_bytes, bytes);

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
 use crate::domain::manifest::hex;
-use crate::sink::claim::{published, stray};
+use crate::sink::claim::{Granted, published, stray};
 use crate::sink::reader::DatasetReader;
 use crate::sink::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
@@ -24,10 +24,22 @@ const BLOCK_BYTES: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// later start of a process would have.
 ///
 /// Files are held against their length and SHA-256 when they are committed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct MemorySink {
     datasets: Datasets,
     block_bytes: NonZeroUsize,
+    granted: Granted,
+}
+
+impl Clone for MemorySink {
+    fn clone(&self) -> Self {
+        Self {
+            datasets: Arc::clone(&self.datasets),
+            block_bytes: self.block_bytes,
+            // Another start was granted nothing yet.
+            granted: Granted::default(),
+        }
+    }
 }
 
 type Datasets = Arc<Mutex<BTreeMap<String, Dataset>>>;
@@ -53,6 +65,7 @@ impl MemorySink {
         Self {
             datasets: Arc::default(),
             block_bytes: BLOCK_BYTES,
+            granted: Granted::default(),
         }
     }
 
@@ -103,6 +116,37 @@ impl Dataset {
                 }
             },
         }
+    }
+
+    fn still_held(&self, name: &str, mine: Option<ClaimRecord>) -> Result<(), SinkError> {
+        match (&self.claim, mine) {
+            (_, None) => Ok(()),
+            (Some(found), Some(mine)) if found.run_id == mine.run_id => Ok(()),
+            (_, Some(mine)) => Err(SinkError::ClaimLost {
+                dataset: name.to_owned(),
+                run_id: mine.run_id,
+            }),
+        }
+    }
+
+    fn revoke(&mut self, name: &str, run_id: &str) -> Result<(), SinkError> {
+        match &self.claim {
+            None => return Ok(()),
+            Some(found) if found.run_id == run_id => {}
+            Some(found) => {
+                return Err(SinkError::Claimed {
+                    dataset: name.to_owned(),
+                    run_id: found.run_id.clone(),
+                    since: found.since.clone(),
+                });
+            }
+        }
+        if !self.files.contains_key(MANIFEST) {
+            self.files.clear();
+        }
+        self.staged.clear();
+        self.claim = None;
+        Ok(())
     }
 
     fn stage(&mut self, block: Block) -> BlockReceipt {
@@ -163,11 +207,12 @@ impl DatasetSink for MemorySink {
         claim: &'a ClaimRecord,
     ) -> BoxFuture<'a, Result<Claim, SinkError>> {
         async move {
-            let mut datasets = lock(&self.datasets);
-            datasets
+            let answer = lock(&self.datasets)
                 .entry(dataset.to_owned())
                 .or_default()
-                .claim(dataset, claim)
+                .claim(dataset, claim);
+            self.granted.note(dataset, claim, &answer);
+            answer
         }
         .boxed()
     }
@@ -186,10 +231,9 @@ impl DatasetSink for MemorySink {
     fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
         async move {
             let mut datasets = lock(&self.datasets);
-            datasets
-                .entry(file.dataset.clone())
-                .or_default()
-                .commit(file)
+            let dataset = datasets.entry(file.dataset.clone()).or_default();
+            dataset.still_held(&file.dataset, self.granted.of(&file.dataset))?;
+            dataset.commit(file)
         }
         .boxed()
     }
@@ -201,7 +245,9 @@ impl DatasetSink for MemorySink {
     ) -> BoxFuture<'a, Result<(), SinkError>> {
         async move {
             let mut datasets = lock(&self.datasets);
-            let files = &mut datasets.entry(dataset.to_owned()).or_default().files;
+            let found = datasets.entry(dataset.to_owned()).or_default();
+            found.still_held(dataset, self.granted.of(dataset))?;
+            let files = &mut found.files;
             if files.contains_key(MANIFEST) {
                 return Err(SinkError::Exists(dataset.to_owned()));
             }
@@ -217,7 +263,33 @@ impl DatasetSink for MemorySink {
                 dataset.claim = None;
                 dataset.staged.clear();
             }
+            self.granted.forget(dataset);
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn read_claim<'a>(
+        &'a self,
+        dataset: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+        async move {
+            let datasets = lock(&self.datasets);
+            Ok(datasets.get(dataset).and_then(|found| found.claim.clone()))
+        }
+        .boxed()
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        dataset: &'a str,
+        run_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        async move {
+            match lock(&self.datasets).get_mut(dataset) {
+                Some(found) => found.revoke(dataset, run_id),
+                None => Ok(()),
+            }
         }
         .boxed()
     }

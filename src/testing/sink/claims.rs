@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use super::super::clause::{Clause, Verdict};
 use super::cut::SINCE;
 use super::{Cut, Place, claim_of, granted, manifest_of};
-use crate::sink::{MANIFEST, SinkError};
+use crate::sink::{DatasetSink, MANIFEST, SinkError};
 
 const ONE_RUN: Clause = Clause("a dataset belongs to one run, and others are told whose it is");
 const RACE: Clause = Clause("of claims at the same moment one is granted");
@@ -13,6 +13,7 @@ const GOES_ON: Clause = Clause("a later start of the run goes on where the last 
 const GIVEN_UP: Clause = Clause("release before publishing gives up what was only staged");
 const NOBODYS: Clause =
     Clause("release before publishing keeps what was committed, and nobody may claim it");
+const REVOKED: Clause = Clause("a claim that is taken away frees the dataset, and ends the run");
 const UNKNOWN: Clause = Clause("release of what was never claimed is harmless, or refused");
 
 pub(super) async fn all(place: Place<'_>) -> Verdict {
@@ -21,6 +22,8 @@ pub(super) async fn all(place: Place<'_>) -> Verdict {
     later_start(place).await?;
     given_up(place).await?;
     nobodys(place).await?;
+    revoked(place).await?;
+    revoked_when_published(place).await?;
     never_claimed(place).await
 }
 
@@ -112,6 +115,73 @@ async fn nobodys(place: Place<'_>) -> Verdict {
     }
     place
         .holds(NOBODYS, &cut, "nobodys", "after its release")
+        .await
+}
+
+/// Whose claim a sink says it is; `None` if it keeps that to itself.
+async fn reads_claims(sink: &dyn DatasetSink, dataset: &str) -> Verdict<bool> {
+    let found = REVOKED.succeeds("reading the claim", sink.read_claim(dataset).await)?;
+    let Some(found) = found else {
+        return Ok(false);
+    };
+    REVOKED.check(found == claim_of("1"), || {
+        format!("the claim of {dataset} is read as {found:?}")
+    })?;
+    Ok(true)
+}
+
+async fn revoked(place: Place<'_>) -> Verdict {
+    let old = place.claimed(REVOKED, "revoked").await?;
+    if !reads_claims(&*old, "revoked").await? {
+        return Ok(());
+    }
+    let cut = Cut::new(&*old, "revoked", "train/a.json", 2, 36);
+    let commit = REVOKED.succeeds("staging", cut.stage(&*old, &[0, 1]).await)?;
+    REVOKED.succeeds("the commit", old.commit(commit.clone()).await)?;
+    let half = Cut::new(&*old, "revoked", "val/b.json", 2, 37);
+    let late = REVOKED.succeeds("staging", half.stage(&*old, &[0, 1]).await)?;
+    let other = place.make().revoke("revoked", "2").await;
+    REVOKED.check(matches!(other, Err(SinkError::Claimed { .. })), || {
+        format!("run 2's claim is taken away where run 1 has one, and the answer is {other:?}")
+    })?;
+    let when = "after another run's claim was to be taken away";
+    place.holds(REVOKED, &cut, "revoked", when).await?;
+    let taken = place.make().revoke("revoked", "1").await;
+    REVOKED.succeeds("revoke", taken)?;
+    REVOKED.succeeds("revoke again", place.make().revoke("revoked", "1").await)?;
+    place.has_files(REVOKED, "revoked", &[]).await?;
+    for claimed in [false, true] {
+        if claimed {
+            let answer = place.make().claim("revoked", &claim_of("2")).await;
+            REVOKED.succeeds("another run's claim afterwards", answer)?;
+        }
+        let lost = old.commit(late.clone()).await;
+        REVOKED.check(matches!(lost, Err(SinkError::ClaimLost { .. })), || {
+            format!("the old run commits (another claimed: {claimed}), and is answered {lost:?}")
+        })?;
+        let lost = old.publish("revoked", manifest_of("1")).await;
+        REVOKED.check(matches!(lost, Err(SinkError::ClaimLost { .. })), || {
+            format!("the old run publishes (another claimed: {claimed}), and is answered {lost:?}")
+        })?;
+    }
+    place.has_files(REVOKED, "revoked", &[]).await
+}
+
+async fn revoked_when_published(place: Place<'_>) -> Verdict {
+    let sink = place.claimed(REVOKED, "kept").await?;
+    if !reads_claims(&*sink, "kept").await? {
+        return Ok(());
+    }
+    let cut = Cut::new(&*sink, "kept", "train/a.json", 1, 38);
+    let commit = REVOKED.succeeds("staging", cut.stage(&*sink, &[0]).await)?;
+    REVOKED.succeeds("the commit", sink.commit(commit).await)?;
+    let published = sink.publish("kept", manifest_of("1")).await;
+    REVOKED.succeeds("publishing", published)?;
+    REVOKED.succeeds("revoke", place.make().revoke("kept", "1").await)?;
+    let left = REVOKED.succeeds("reading the claim", sink.read_claim("kept").await)?;
+    REVOKED.check(left.is_none(), || "the claim is left".to_owned())?;
+    place
+        .has_files(REVOKED, "kept", &[MANIFEST, "train/a.json"])
         .await
 }
 

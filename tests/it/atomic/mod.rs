@@ -1,3 +1,5 @@
 //! A dataset is there if and only if its manifest is.
 
 mod access;
+mod claims;
+mod meddled;

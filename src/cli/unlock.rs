@@ -1,0 +1,103 @@
+//! `gleaner unlock`: takes the claim of a run away that is gone.
+//!
+//! Whether a run is gone is for a person to know: a claim has no lifetime and is never taken for
+//! abandoned. A run that is still going on finds its claim gone at its next commit, and ends.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::args::UnlockArgs;
+use super::exit::{CliError, Exit, sink_error};
+use super::verify::in_container;
+use super::{print, print_json};
+use crate::config::address::Address;
+use crate::sink::DatasetSink;
+use crate::sink::azure_blob::AzureBlob;
+use crate::sink::local_dir::LocalDir;
+use serde_json::json;
+
+/// Shows the claim of a dataset, and takes it away if that is confirmed.
+///
+/// # Errors
+/// If there is none, if it is another run's, if it cannot be removed, and without `--yes`.
+pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        CliError::failure(
+            format!("cannot start: {error}"),
+            "check the system's limits",
+        )
+    })?;
+    let (sink, dataset) = {
+        let _inside = runtime.enter();
+        place(args)?
+    };
+    let claim = runtime.block_on(sink.read_claim(&dataset));
+    let claim = claim.map_err(|error| sink_error(error.to_string(), &error))?;
+    let Some(claim) = claim else {
+        return Err(CliError::usage(
+            format!("no run claims {}", args.dataset),
+            "check the dataset's name; `gleaner status` shows the runs of this folder",
+        ));
+    };
+    let told = format!(
+        "{} belongs to run {}, which claimed it at {}",
+        args.dataset, claim.run_id, claim.since
+    );
+    if claim.run_id != args.run {
+        return Err(CliError::usage(
+            told,
+            "give that run's id with --run, if it is the one that is gone",
+        ));
+    }
+    if !args.yes {
+        return Err(CliError::usage(
+            told,
+            "if that run is gone for good, run the command again with --yes: the claim is removed, and with it what the run has written there without publishing it",
+        ));
+    }
+    let revoked = runtime.block_on(sink.revoke(&dataset, &args.run));
+    revoked.map_err(|error| sink_error(error.to_string(), &error))?;
+    if args.json {
+        print_json(&json!({
+            "dataset": args.dataset,
+            "run_id": claim.run_id,
+            "since": claim.since,
+            "removed": true,
+        }))?;
+    } else {
+        print(&format!(
+            "removed the claim of run {} on {}",
+            claim.run_id, args.dataset
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+/// The sink that a dataset lies in, and its name there.
+fn place(args: &UnlockArgs) -> Result<(Arc<dyn DatasetSink>, String), CliError> {
+    let address = Address::parse(args.dataset.trim_end_matches('/'))
+        .map_err(|wrong| CliError::usage(wrong.to_string(), wrong.hint))?;
+    match address {
+        Address::Folder(folder) => {
+            let no_name = || {
+                CliError::usage(
+                    format!("{} is no dataset's folder", args.dataset),
+                    "name the dataset's own folder",
+                )
+            };
+            let name = folder.file_name().ok_or_else(no_name)?;
+            let name = name.to_string_lossy().into_owned();
+            let out = folder.parent().unwrap_or(Path::new("")).to_owned();
+            Ok((Arc::new(LocalDir::new(out)), name))
+        }
+        Address::Blob(address) => {
+            let (blob, name) = in_container(args.config.as_deref(), &args.set, address)?;
+            let sink = AzureBlob::new(&blob);
+            let sink = sink.map_err(|error| sink_error(error.to_string(), &error))?;
+            Ok((Arc::new(sink), name))
+        }
+    }
+}
