@@ -33,9 +33,7 @@ const FILE_WORK: Duration = Duration::from_millis(40);
 pub enum JobError {
     /// It panicked; its message is in the log of the panic hook, not here, because it may hold
     /// conversation text.
-    #[error(
-        "a job of the CPU pool panicked: this is a defect in gleaner or in a part of yours, please report it"
-    )]
+    #[error("a job of the CPU pool panicked")]
     Panicked,
     /// The pool is gone.
     #[error("the CPU pool was shut down")]

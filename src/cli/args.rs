@@ -93,6 +93,9 @@ pub struct ExportArgs {
     /// With --test on Kusto: without trajectories
     #[arg(long, requires = "test")]
     pub lite: bool,
+    /// Take everything that is valid, whatever targets are set
+    #[arg(long, value_name = "all")]
+    pub targets: Option<String>,
     /// Seed of the sample: any text [default: gleaner]
     #[arg(long, value_name = "TEXT")]
     pub seed: Option<String>,
@@ -327,6 +330,7 @@ impl ExportArgs {
             }
         };
         put("selection.seed", self.seed.as_ref());
+        put("selection.targets", self.targets.as_ref());
         put("window.start", self.window_start.as_ref());
         put("window.end", self.window_end.as_ref());
         put("window.last", self.window_last.as_ref());

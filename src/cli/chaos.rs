@@ -42,8 +42,9 @@ pub use with::Chaos;
 mod without {
     use std::future::pending;
 
+    use super::super::args::ExportArgs;
     use super::super::exit::CliError;
-    use crate::config::settings::Chaos as Settings;
+    use crate::config::settings::Settings;
     use crate::fault::Faults;
 
     /// Nothing: this build has no faults.
@@ -54,8 +55,8 @@ mod without {
         ///
         /// # Errors
         /// If faults are asked for.
-        pub fn new(settings: Option<&Settings>) -> Result<Self, CliError> {
-            match settings {
+        pub fn new(args: &ExportArgs, _: &Settings) -> Result<Self, CliError> {
+            match args.chaos {
                 None => Ok(Self),
                 Some(_) => Err(CliError::usage(
                     "this gleaner was built without faults",
@@ -67,6 +68,14 @@ mod without {
         /// None.
         pub fn faults(&self) -> Faults {
             Faults::default()
+        }
+
+        /// Nothing to remember.
+        pub fn started(&self) {}
+
+        /// Never.
+        pub fn starts_again(&self, _: &CliError) -> bool {
+            false
         }
 
         /// Never.
@@ -82,56 +91,106 @@ mod without {
 #[cfg(feature = "fault-injection")]
 mod with {
     use std::future::pending;
-    use std::sync::Arc;
+    use std::path::PathBuf;
+    use std::sync::{Arc, Once, OnceLock};
 
-    use super::super::exit::CliError;
-    use crate::config::settings::Chaos as Settings;
+    use super::super::args::ExportArgs;
+    use super::super::exit::{CliError, Exit};
+    use super::super::words::count;
+    use crate::config;
+    use crate::config::settings::{Chaos as ChaosSettings, Settings};
     use crate::fault::{self, FaultPlan, Faults, Injected, Injector, Site};
+    use crate::pipeline::setup::default_work_dir;
 
-    /// What goes wrong in this run.
-    pub struct Chaos(Option<Arc<Injector>>);
+    /// In the work directory: how many starts of the run had faults drawn for them.
+    const STARTS: &str = "chaos-starts";
+
+    /// What goes wrong in one start of a run. Faults that are drawn differ from start to start and
+    /// become half as many each time, so that the same command comes through in the end.
+    pub struct Chaos(Option<Planned>);
+
+    struct Planned {
+        plan: FaultPlan,
+        /// Whether the plan was drawn: a given one strikes in every start.
+        drawn: bool,
+        /// Starts before this one.
+        starts: u32,
+        remembered: PathBuf,
+        /// Made on the run's runtime.
+        injector: OnceLock<Arc<Injector>>,
+    }
 
     impl Chaos {
-        /// The faults that are asked for. To be made on the run's runtime.
+        /// The faults that are asked for.
         ///
         /// # Errors
         /// If their plan cannot be read.
-        pub fn new(settings: Option<&Settings>) -> Result<Self, CliError> {
-            let Some(settings) = settings else {
+        pub fn new(args: &ExportArgs, settings: &Settings) -> Result<Self, CliError> {
+            if args.chaos.is_none() {
                 return Ok(Self(None));
-            };
-            let plan = match settings.plan.as_str() {
-                "" => draw(settings),
-                plan => plan.parse().map_err(|wrong: fault::WrongPlan| {
-                    CliError::usage(
-                        wrong.to_string(),
-                        "correct chaos.plan; docs/faults.md has the sites and what can happen there",
-                    )
-                })?,
+            }
+            let work_dir = args.work_dir.clone().unwrap_or_else(|| {
+                default_work_dir(&config::fingerprint(&config::described(settings)))
+            });
+            let remembered = work_dir.join(STARTS);
+            let starts = std::fs::read_to_string(&remembered).ok();
+            let starts = starts
+                .and_then(|text| text.trim().parse().ok())
+                .unwrap_or(0);
+            let (plan, drawn) = match settings.chaos.plan.as_str() {
+                "" => (draw(&settings.chaos, starts), true),
+                plan => (parse(plan)?, false),
             };
             eprintln!("chaos.plan = \"{plan}\"");
-            let usual = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |panic| {
-                // The others are worth a look.
-                if !panic.payload().is::<Injected>() {
-                    usual(panic);
-                }
-            }));
-            Ok(Self(Some(Arc::new(Injector::new(plan)))))
+            quiet_injected_panics();
+            Ok(Self(Some(Planned {
+                plan,
+                drawn,
+                starts,
+                remembered,
+                injector: OnceLock::new(),
+            })))
         }
 
-        /// For the parts of the run.
+        /// For the parts of the run. To be called on the run's runtime.
         pub fn faults(&self) -> Faults {
-            self.0.clone().map_or_else(Faults::default, Faults::from)
+            let made = self.0.as_ref().map(|planned| {
+                let make = || Arc::new(Injector::new(planned.plan.clone()));
+                Arc::clone(planned.injector.get_or_init(make))
+            });
+            made.map_or_else(Faults::default, Faults::from)
+        }
+
+        /// Remembers that this start had its faults: the work directory is there now.
+        pub fn started(&self) {
+            if let Some(planned) = &self.0 {
+                // Where it cannot be written the next start has the same faults again.
+                let _ = std::fs::write(&planned.remembered, (planned.starts + 1).to_string());
+            }
+        }
+
+        /// Whether a start that ended like this is followed by another one of the same command.
+        pub fn starts_again(&self, error: &CliError) -> bool {
+            let drawn = self.0.as_ref().is_some_and(|planned| planned.drawn);
+            drawn && error.exit == Exit::Failure && self.any_struck()
+        }
+
+        fn any_struck(&self) -> bool {
+            let injector = self.injector();
+            injector.is_some_and(|injector| !injector.struck().is_empty())
+        }
+
+        fn injector(&self) -> Option<&Arc<Injector>> {
+            self.0.as_ref().and_then(|planned| planned.injector.get())
         }
 
         /// Ends the process as `kill -9` does, if that is planned; else never completes.
         pub async fn crash(&self) {
-            match &self.0 {
+            match self.injector() {
                 Some(injector) => {
                     injector.crashed().await;
                     eprintln!(
-                        "chaos: killed; run the same command again with another chaos.seed, or without --chaos"
+                        "chaos: killed; run the same command again: it goes on where it stopped"
                     );
                     fault::kill();
                 }
@@ -141,25 +200,72 @@ mod with {
 
         /// Says what has struck.
         pub fn report(&self) {
-            if let Some(injector) = &self.0 {
+            if let Some(injector) = self.injector() {
                 let struck = injector.struck();
                 let words: Vec<String> = struck.iter().map(|s| s.fault.to_string()).collect();
-                eprintln!("chaos: {} faults struck: {}", words.len(), words.join(" "));
+                let struck = count(words.len() as u64, "fault");
+                eprintln!("chaos: {struck} struck: {}", words.join(" "));
             }
         }
     }
 
-    fn draw(settings: &Settings) -> FaultPlan {
+    fn parse(plan: &str) -> Result<FaultPlan, CliError> {
+        plan.parse().map_err(|wrong: fault::WrongPlan| {
+            CliError::usage(
+                wrong.to_string(),
+                "correct chaos.plan; docs/faults.md has the sites and what can happen there",
+            )
+        })
+    }
+
+    /// The faults of a start: other ones than of those before, and half as many each time.
+    fn draw(settings: &ChaosSettings, starts: u32) -> FaultPlan {
         let meant =
             |site: &&Site| settings.stages.is_empty() || settings.stages.contains(&site.stage());
         let sites: Vec<Site> = Site::ALL.iter().filter(meant).copied().collect();
-        let Settings {
-            seed,
-            faults,
-            max_hits,
-            kinds,
-            ..
-        } = settings;
-        FaultPlan::draw(*seed, *faults, *max_hits, &sites, kinds)
+        let seed = settings.seed.wrapping_add(u64::from(starts) << 32);
+        let faults = settings.faults.checked_shr(starts).unwrap_or(0);
+        FaultPlan::draw(seed, faults, settings.max_hits, &sites, &settings.kinds)
+    }
+
+    /// Injected panics are reported by who survives them; the others are worth a look.
+    fn quiet_injected_panics() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let usual = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                if !panic.payload().is::<Injected>() {
+                    usual(panic);
+                }
+            }));
+        });
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_start_has_other_and_fewer_faults_than_the_one_before() {
+            let settings = ChaosSettings {
+                seed: 1,
+                faults: 20,
+                max_hits: 20,
+                stages: Vec::new(),
+                kinds: Vec::new(),
+                plan: String::new(),
+            };
+            let plans = [0, 1, 2].map(|starts| draw(&settings, starts));
+            assert!(plans[0] != plans[1] && plans[1] != plans[2]);
+            assert!(plans[1].faults().len() <= 10 && plans[2].faults().len() <= 5);
+            assert_eq!(
+                draw(&settings, 0),
+                plans[0],
+                "the same start, the same faults"
+            );
+            for last in [5, 64, 1000] {
+                assert_eq!(draw(&settings, last), FaultPlan::default(), "{last}");
+            }
+        }
     }
 }

@@ -8,7 +8,9 @@ use rustix::io::Errno;
 use crate::config::ConfigError;
 use crate::pipeline::work_dir::WorkDirError;
 use crate::pipeline::{BuildError, RunError};
+use crate::runtime::JobError;
 use crate::sink::SinkError;
+use crate::sink::azure_blob::NO_CONTAINER;
 use crate::source::SourceError;
 use crate::source::kusto::error::Failure;
 use crate::spool::SpoolError;
@@ -92,6 +94,9 @@ impl From<ConfigError> for CliError {
 /// What to do about an error that leaves the work directory resumable.
 const AGAIN: &str = "run the same command again: it goes on where it stopped";
 
+/// The same after something that should never happen.
+const DEFECT: &str = "run the same command again: it goes on where it stopped; unless --chaos asked for it this is a defect in gleaner, please report it";
+
 impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
@@ -110,10 +115,15 @@ impl From<RunError> for CliError {
                 message,
                 "check that the input is what it should be, or allow more with --max-malformed PERCENT",
             ),
+            RunError::NothingToPublish { .. } => Self::failure(
+                message,
+                "nothing was published; change the selection or the input, and run the command again",
+            ),
+            RunError::ActorDied { .. }
+            | RunError::SupervisorDied
+            | RunError::Job(JobError::Panicked) => Self::failure(message, DEFECT),
             RunError::Settings(_)
             | RunError::Imbalance(_)
-            | RunError::ActorDied { .. }
-            | RunError::SupervisorDied
             | RunError::PartPanicked
             | RunError::NoAnswer(_) => Self::failure(message, AGAIN),
             RunError::Payload(_) | RunError::Job(_) => Self::failure(message, AGAIN),
@@ -257,6 +267,7 @@ pub fn sink_error(message: String, error: &SinkError) -> CliError {
             message,
             "see who put it there, and remove it; or choose another name with --name",
         ),
+        SinkError::Remote { hint, .. } if *hint == NO_CONTAINER => CliError::usage(message, *hint),
         SinkError::Remote { hint, .. } => CliError::failure(message, *hint),
         SinkError::Timeout { .. } => CliError::failure(
             message,

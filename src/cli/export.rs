@@ -2,10 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::args::ExportArgs;
@@ -13,41 +11,84 @@ use super::chaos::{self, Chaos};
 use super::exit::{CliError, Exit};
 use super::progress::Progress;
 use super::serve::Server;
+use super::signals::{self, GRACE};
+use super::terminal::error_line;
 use super::{print, print_json, report, setup};
+use crate::config::settings::Settings;
 use crate::pipeline::{Handle, Pipeline, RunError, RunReport};
-
-/// How long what is begun may take to its end when somebody has asked the run to stop. A chunk of a
-/// cluster can take half an hour.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs an export.
 ///
 /// # Errors
 /// Says what happened and what to do.
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
-    let settings = setup::settings(args)?;
+    let (settings, default_targets) = setup::settings(args)?;
     if args.chaos.is_some() {
         chaos::spare(args, &settings)?;
     }
-    let server = args.serve.map(Server::bind).transpose()?;
+    let mut server = args.serve.map(Server::bind).transpose()?;
+    let interrupt = Arc::new(Notify::new());
+    signals::watch(Arc::clone(&interrupt)).map_err(cannot_start)?;
+    let mut fresh = args.fresh;
+    let report = loop {
+        let chaos = Chaos::new(args, &settings)?;
+        let result = start(args, &settings, fresh, &chaos, server.take(), &interrupt);
+        chaos.report();
+        match result {
+            Err(error) if chaos.starts_again(&error) => {
+                error_line(&error.to_string());
+                eprintln!("chaos: the same run is started again, with fewer faults");
+                fresh = false;
+            }
+            result => break result?,
+        }
+    };
+    let shortfall = report.manifest.shortfall() > 0;
+    let printed = if args.json {
+        print_json(&report::json(&report))
+    } else {
+        print(&report::table(&report, default_targets))
+    };
+    printed.map_err(|error| CliError {
+        hint: format!(
+            "the dataset is published at {}; see its metadata.json",
+            report.location
+        ),
+        ..error
+    })?;
+    Ok(if shortfall {
+        Exit::Shortfall
+    } else {
+        Exit::Success
+    })
+}
+
+/// One start of the run, from its work directory to its end.
+fn start(
+    args: &ExportArgs,
+    settings: &Settings,
+    fresh: bool,
+    chaos: &Chaos,
+    server: Option<Server>,
+    interrupt: &Notify,
+) -> Result<RunReport, CliError> {
     let runtime = runtime().map_err(cannot_start)?;
-    let chaos = {
+    let faults = {
         let _inside = runtime.enter();
-        Chaos::new(args.chaos.is_some().then_some(&settings.chaos))?
+        chaos.faults()
     };
     let mut builder = Pipeline::builder()
-        .settings(settings)
-        .fresh(args.fresh)
+        .settings(settings.clone())
+        .fresh(fresh)
         .report(args.report)
-        .faults(chaos.faults());
+        .faults(faults);
     if let Some(work_dir) = &args.work_dir {
         builder = builder.work_dir(work_dir);
     }
     let pipeline = builder.build()?;
-    let interrupt = Arc::new(Notify::new());
-    watch_signals(Arc::clone(&interrupt)).map_err(cannot_start)?;
+    chaos.started();
     let system = actix_rt::System::with_tokio_rt(move || runtime);
-    let result = system.block_on(async {
+    system.block_on(async {
         let run = pipeline.spawn_local();
         let progress = Progress::start(args.progress, Arc::clone(run.telemetry()));
         let served = match server {
@@ -57,26 +98,13 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         let result = tokio::select! {
             biased;
             () = chaos.crash() => Err(RunError::Interrupted),
-            result = to_its_end(run, &interrupt) => result,
+            result = to_its_end(run, interrupt) => result,
         };
         progress.finish();
         if let Some(served) = served {
             served.finish();
         }
         result.map_err(CliError::from)
-    });
-    chaos.report();
-    let report = result?;
-    let shortfall = report.manifest.shortfall() > 0;
-    if args.json {
-        print_json(&report::json(&report))?;
-    } else {
-        print(&report::table(&report));
-    }
-    Ok(if shortfall {
-        Exit::Shortfall
-    } else {
-        Exit::Success
     })
 }
 
@@ -108,34 +136,4 @@ fn cannot_start(error: io::Error) -> CliError {
         format!("cannot start: {error}"),
         "check the system's limits",
     )
-}
-
-/// The first Ctrl-C (or SIGTERM) asks the run to stop; the second ends the process at once. On a
-/// thread of its own: the second is for a run that cannot even stop, because a disk does not answer.
-fn watch_signals(interrupt: Arc<Notify>) -> io::Result<()> {
-    let runtime = runtime()?;
-    let (mut int, mut term) = {
-        let _inside = runtime.enter();
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
-    };
-    let watch = async move {
-        for asked in [false, true] {
-            tokio::select! {
-                _ = int.recv() => {}
-                _ = term.recv() => {}
-            }
-            if asked {
-                std::process::exit(Exit::Interrupted as i32);
-            }
-            eprintln!("stopping; press Ctrl-C again to stop at once");
-            interrupt.notify_one();
-        }
-    };
-    std::thread::Builder::new()
-        .name("gleaner-signals".to_owned())
-        .spawn(move || runtime.block_on(watch))?;
-    Ok(())
 }

@@ -18,11 +18,14 @@ mod queries;
 mod report;
 mod serve;
 mod setup;
+mod signals;
 mod status;
 mod synth;
+mod table;
 mod terminal;
 mod unlock;
 mod verify;
+mod words;
 
 use args::{Cli, Command, QueriesCommand};
 use exit::{CliError, Exit};
@@ -46,8 +49,9 @@ pub fn main() -> ExitCode {
         } => queries::check(args),
         Command::Completions { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(*shell, &mut command, "gleaner", &mut std::io::stdout());
-            Ok(Exit::Success)
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut command, "gleaner", &mut script);
+            print(String::from_utf8_lossy(&script).trim_end()).map(|()| Exit::Success)
         }
     };
     match result {
@@ -69,16 +73,32 @@ fn start_logging() {
         .init();
 }
 
-/// Prints a result. A reader that has gone away is no error of ours.
-fn print(text: &str) {
+/// Whether the terminal understands no escape sequences.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Prints a result.
+///
+/// # Errors
+/// If it cannot be written. A reader that has gone away on its own is no error.
+fn print(text: &str) -> Result<(), CliError> {
+    write_out(&terminal::clean(text))
+}
+
+fn write_out(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", terminal::clean(text));
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::failure(
+            format!("cannot write the result to standard output: {error}"),
+            "the command itself has done its work; send standard output somewhere else and run it again to see the result",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Prints a result for machines.
 fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
     let value = sorted(value.clone());
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", terminal::clean_json(&value.to_string()));
-    Ok(())
+    write_out(&terminal::clean_json(&value.to_string()))
 }

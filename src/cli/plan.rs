@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::args::ExportArgs;
 use super::exit::{CliError, Exit};
-use super::report::new_table;
+use super::table::TextTable;
+use super::words::count;
 use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
@@ -29,7 +30,7 @@ const MEMORY_PER_ROW: u64 = 96;
 /// # Errors
 /// If the settings are wrong or the input cannot be looked at.
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
-    let settings = setup::settings(args)?;
+    let (settings, _) = setup::settings(args)?;
     let sink = parts::sink(&settings).map_err(BuildError::from)?;
     let described = config::described(&settings);
     let fingerprint = config::fingerprint(&described);
@@ -101,7 +102,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&plan)?;
     } else {
-        print(&text(&settings, &plan, &survey, counted.as_ref()));
+        print(&text(&settings, &plan, &survey, counted.as_ref()))?;
     }
     Ok(Exit::Success)
 }
@@ -124,11 +125,12 @@ fn strata(settings: &Settings, counted: Option<&KustoPlan>) -> Vec<Value> {
         .strata()
         .filter_map(|stratum| {
             let target = selection.target(stratum)?;
+            let wanted = selection.wanted(stratum);
             Some(json!({
                 "split": selection.split(stratum).name,
                 "bucket": selection.bucket(stratum).name,
-                "target": target,
-                "candidates": selection.candidates_for(target),
+                "target": wanted,
+                "candidates": wanted.map(|_| selection.candidates_for(target)),
                 "population": counted.and_then(|counted| counted.population.get(&stratum)),
             }))
         })
@@ -137,13 +139,13 @@ fn strata(settings: &Settings, counted: Option<&KustoPlan>) -> Vec<Value> {
 
 fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&KustoPlan>) -> String {
     let size = |bytes: u64| ByteSize::b(bytes).display().si().to_string();
-    let mut table = new_table(&["stratum", "target", "candidates held", "population"]);
+    let mut table = TextTable::new(&["stratum", "target", "candidates held", "population"]);
     for stratum in strata(settings, counted) {
         let name = |key: &str| stratum[key].as_str().unwrap_or_default().to_owned();
-        table.add_row([
+        table.row([
             format!("{}/{}", name("split"), name("bucket")),
-            stratum["target"].to_string(),
-            stratum["candidates"].to_string(),
+            or_all(&stratum["target"]),
+            or_all(&stratum["candidates"]),
             match &stratum["population"] {
                 Value::Null => "not known yet".to_owned(),
                 population => population.to_string(),
@@ -177,18 +179,21 @@ fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&Kus
     };
     let skipped = skipped(&plan["source"]["skipped"]);
     format!(
-        "{table}\n\n\
-         input    {input} in {} chunks\n{skipped}\
-         window   {} to {}\n\
-         output   {} records into {}/{}\n\
+        "{}\n\n\
+         input    {input} in {}\n{skipped}\
+         window   {}\n\
+         output   {} into {}/{}\n\
          disk     {spool}\n\
          memory   at most {} and {MEMORY_PER_ROW} bytes for each row of input\n\
          work     {}: {}\n\
          next     the same with `export`",
-        survey.chunks.len(),
-        word(&plan["window"]["start"]),
-        word(&plan["window"]["end"]),
-        settings.selection.total(),
+        table.for_stdout(),
+        count(survey.chunks.len() as u64, "chunk"),
+        window(&plan["window"]),
+        match settings.selection.total() {
+            Some(total) => count(total, "record"),
+            None => "all valid records".to_owned(),
+        },
         word(&plan["location"]),
         word(&plan["dataset"]),
         size(BASE_MEMORY),
@@ -213,14 +218,30 @@ fn skipped(skipped: &Value) -> String {
     lines
 }
 
+/// A number, or `all` where there is no limit.
+fn or_all(number: &Value) -> String {
+    match number {
+        Value::Null => "all".to_owned(),
+        number => number.to_string(),
+    }
+}
+
+/// A window for a person.
+fn window(window: &Value) -> String {
+    match (window["start"].as_str(), window["end"].as_str()) {
+        (None, None) => "no time window: all rows count".to_owned(),
+        (Some(start), None) => format!("from {start}"),
+        (None, Some(end)) => format!("before {end}"),
+        (Some(start), Some(end)) => format!("{start} to {end}"),
+    }
+}
+
 fn input(source: &Source, survey: &Survey) -> String {
     match source {
-        Source::Synthetic(synthetic) => {
-            format!("{} made-up conversations", synthetic.conversations)
-        }
+        Source::Synthetic(synthetic) => count(synthetic.conversations, "synthetic conversation"),
         Source::Files(_) | Source::Kusto(_) | Source::Own(_) => format!(
-            "{} files, {}",
-            survey.input_fingerprints.len(),
+            "{}, {}",
+            count(survey.input_fingerprints.len() as u64, "file"),
             ByteSize::b(survey.bytes.unwrap_or(0)).display().si()
         ),
     }

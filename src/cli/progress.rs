@@ -12,6 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::ProgressMode;
 use super::terminal::{clean_json, error_line};
+use super::words;
 use crate::domain::canonical::sorted;
 use crate::telemetry::{Phase, Snapshot, Telemetry};
 
@@ -31,8 +32,9 @@ impl Progress {
     /// Starts to show a run's progress.
     pub fn start(mode: ProgressMode, telemetry: Telemetry) -> Self {
         let mode = match mode {
-            ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Bars,
-            ProgressMode::Auto => ProgressMode::Plain,
+            // Bars need a terminal that moves its cursor.
+            ProgressMode::Auto | ProgressMode::Bars if moves_cursor() => ProgressMode::Bars,
+            ProgressMode::Auto | ProgressMode::Bars => ProgressMode::Plain,
             other => other,
         };
         let (stop, stopped) = mpsc::channel();
@@ -80,6 +82,10 @@ impl Drop for Progress {
     }
 }
 
+fn moves_cursor() -> bool {
+    std::io::stderr().is_terminal() && !super::is_dumb()
+}
+
 enum View {
     Bars(Box<Bars>),
     Plain { started: Instant },
@@ -121,12 +127,17 @@ fn rates(now: &Snapshot, elapsed: Duration) -> String {
     )
 }
 
-/// What does not go as planned, for a person: `, 2 restarts, 1 lease losses, 3 fetchers paused`.
+/// What does not go as planned, for a person: `, 2 restarts, 1 lease loss, 3 fetchers paused`.
 pub fn incidents<'a>(events: impl Iterator<Item = (&'a str, u64)>, paused: u64) -> String {
     let reported = events
         .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| format!(", {count} {}", kind.replace('_', " ")));
-    let paused = (paused > 0).then(|| format!(", {paused} fetchers paused: too much in flight"));
+        .map(|(kind, count)| format!(", {}", words::of_kind(count, kind)));
+    let paused = (paused > 0).then(|| {
+        format!(
+            ", {} paused: too much in flight",
+            words::count(paused, "fetcher")
+        )
+    });
     reported.chain(paused).collect()
 }
 
@@ -143,16 +154,16 @@ fn course(now: &Snapshot, elapsed: Duration) -> String {
     match now.phase {
         Phase::Starting => "starting".to_owned(),
         Phase::Census | Phase::Reading => format!(
-            "reading: chunk {}/{} ({} replayed, {} failed), {} rows, {}, {}",
+            "reading: chunk {}/{} ({} replayed, {} failed), {}, {}, {}",
             now.chunks_done,
             now.chunks_total,
             now.chunks_replayed,
             now.chunks_failed,
-            now.rows,
+            words::count(now.rows, "row"),
             ByteSize::b(now.bytes).display().si(),
             rates(now, elapsed),
         ),
-        Phase::Grouping => format!("grouping: {} rows", now.rows),
+        Phase::Grouping => format!("grouping: {}", words::count(now.rows, "row")),
         Phase::Writing => format!(
             "writing: {}/{} records, {} validated, {}",
             sum(|s| s.written),
@@ -162,8 +173,8 @@ fn course(now: &Snapshot, elapsed: Duration) -> String {
         ),
         Phase::Publishing => "publishing".to_owned(),
         Phase::Done => format!(
-            "done: {} records, {}",
-            sum(|s| s.written),
+            "done: {}, {}",
+            words::count(sum(|s| s.written), "record"),
             ByteSize::b(now.bytes_written).display().si(),
         ),
     }
@@ -181,7 +192,7 @@ impl Bars {
     fn new() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         let chunks = all.add(ProgressBar::new(0));
-        chunks.set_style(style("{prefix:16} [{bar:30}] {pos}/{len} chunks  {msg}"));
+        chunks.set_style(style("{prefix:14} [{bar:16}] {wide_msg}"));
         Self {
             all,
             chunks,
@@ -194,20 +205,29 @@ impl Bars {
         let elapsed = self.started.elapsed();
         self.chunks
             .set_prefix(format!("{:?}", now.phase).to_lowercase());
-        self.chunks.set_length(now.chunks_total);
-        self.chunks.set_position(now.chunks_done);
+        // Chunks are of very different lengths: bytes move more evenly, where they are known.
+        let (done, all) = match (now.phase, now.bytes_total) {
+            (Phase::Reading, 1..) => (now.input_bytes.min(now.bytes_total), now.bytes_total),
+            _ => (now.chunks_done, now.chunks_total),
+        };
+        self.chunks.set_length(all);
+        self.chunks.set_position(done);
         let events = now.events.iter().map(|(kind, count)| (*kind, *count));
         let incidents = incidents(events, now.paused);
         let rates = rates(now, elapsed);
-        self.chunks
-            .set_message(format!("{rates}{}{incidents}", eta(left)));
+        self.chunks.set_message(format!(
+            "{}/{} chunks, {rates}{}{incidents}",
+            now.chunks_done,
+            now.chunks_total,
+            eta(left)
+        ));
         if self.strata.is_empty() {
             self.strata = now
                 .strata
                 .iter()
                 .map(|stratum| {
                     let bar = self.all.add(ProgressBar::new(stratum.target));
-                    bar.set_style(style("{prefix:16} [{bar:30}] {pos}/{len}  {msg}"));
+                    bar.set_style(style("{prefix:14} [{bar:16}] {wide_msg}"));
                     bar.set_prefix(stratum.stratum.clone());
                     bar
                 })
@@ -222,8 +242,8 @@ impl Bars {
             };
             bar.set_position(filled);
             bar.set_message(format!(
-                "population {}, validated {}, written {}",
-                stratum.population, stratum.validated, stratum.written
+                "{filled}/{}, population {}, validated {}",
+                stratum.target, stratum.population, stratum.validated
             ));
             if last {
                 bar.abandon();
@@ -258,7 +278,7 @@ mod tests {
         assert_eq!(incidents(events.into_iter(), 0), ", 2 lease losses");
         assert_eq!(
             incidents([("deaths", 1)].into_iter(), 3),
-            ", 1 deaths, 3 fetchers paused: too much in flight"
+            ", 1 death, 3 fetchers paused: too much in flight"
         );
         assert_eq!(incidents(std::iter::empty(), 0), "");
     }

@@ -71,7 +71,7 @@ pub fn check(args: &QueriesCheckArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&json!({"good": good, "language_service": note.is_none(), "files": findings}))?;
     } else {
-        print(&text(&findings, note.as_deref()));
+        print(&text(&findings, note.as_deref()))?;
     }
     Ok(match good {
         true => Exit::Success,

@@ -3,67 +3,57 @@
 use std::fmt::Write as _;
 
 use bytesize::ByteSize;
-use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
+use super::table::TextTable;
+use super::words::count;
 use crate::domain::ledger::FilterReason;
+use crate::domain::manifest::Manifest;
 use crate::pipeline::RunReport;
 use crate::pipeline::rows_report::reason_name;
 
-/// A table with a header, numbers to the right.
-pub fn new_table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_HORIZONTAL_ONLY);
-    table.set_header(header.iter().copied());
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
-/// The closing table of an export, and what to do next.
-pub fn table(report: &RunReport) -> String {
+/// The closing table of an export, and what to do next. `default_targets`: nobody has set any.
+pub fn table(report: &RunReport, default_targets: bool) -> String {
     let manifest = &report.manifest;
-    let mut table = new_table(&[
+    let mut table = TextTable::new(&[
         "stratum",
         "target",
-        "population",
-        "valid",
-        "invalid",
         "written",
         "short by",
+        "invalid",
+        "population",
         "size",
     ]);
     for s in &manifest.strata {
-        table.add_row([
+        table.row([
             format!("{}/{}", s.split, s.bucket),
             s.target.map_or_else(|| "all".to_owned(), |n| n.to_string()),
-            s.population.to_string(),
-            s.records.to_string(),
-            s.invalid.to_string(),
             s.records.to_string(),
             s.shortfall.to_string(),
+            s.invalid.to_string(),
+            s.population.to_string(),
             ByteSize::b(s.bytes).display().si().to_string(),
         ]);
     }
-    let mut out = table.to_string();
+    let mut out = table.for_stdout();
     // Writing to a string cannot fail.
     let _ = write!(out, "\n\n{}", counts(report));
+    for (code, records) in &report.invalid_codes {
+        let _ = write!(out, "\ninvalid: {} {code}", count(*records, "record"));
+    }
+    for (code, records) in manifest
+        .warnings
+        .iter()
+        .filter(|(_, records)| **records > 0)
+    {
+        let _ = write!(out, "\nwarning: {} {code}", count(*records, "record"));
+    }
     for note in &report.notes {
         let _ = write!(out, "\nnote: {note}");
     }
-    for s in manifest.strata.iter().filter(|s| s.shortfall > 0) {
-        let _ = write!(
-            out,
-            "\nshortfall: {}/{} has {} of {} records, {} are missing (population {}, {} invalid)",
-            s.split,
-            s.bucket,
-            s.records,
-            s.records + s.shortfall,
-            s.shortfall,
-            s.population,
-            s.invalid
-        );
+    match default_targets {
+        true => out.push_str(&less_than_default(manifest)),
+        false => out.push_str(&shortfalls(manifest)),
     }
     let _ = write!(
         out,
@@ -73,6 +63,40 @@ pub fn table(report: &RunReport) -> String {
         manifest.content_sha256,
         report.location
     );
+    out
+}
+
+/// What nobody asked for in so many words, and is not there.
+fn less_than_default(manifest: &Manifest) -> String {
+    let short = manifest.strata.iter().filter(|s| s.shortfall > 0).count() as u64;
+    if short == 0 {
+        return String::new();
+    }
+    let written: u64 = manifest.strata.iter().map(|s| s.records).sum();
+    format!(
+        "\nno targets were set: the input has fewer valid records than the default targets want in {} of {}; {} written. \
+         Ask for all that is valid with --targets all, or for so many with --set selection.targets.train.short=100",
+        short,
+        count(manifest.strata.len() as u64, "stratum"),
+        count(written, "record"),
+    )
+}
+
+fn shortfalls(manifest: &Manifest) -> String {
+    let mut out = String::new();
+    for s in manifest.strata.iter().filter(|s| s.shortfall > 0) {
+        let _ = write!(
+            out,
+            "\nshortfall: {}/{} has {} of {} records, {} missing (population {}, {} invalid)",
+            s.split,
+            s.bucket,
+            s.records,
+            s.records + s.shortfall,
+            s.shortfall,
+            s.population,
+            s.invalid
+        );
+    }
     out
 }
 
@@ -161,6 +185,7 @@ pub fn json(report: &RunReport) -> Value {
         "content_sha256": manifest.content_sha256,
         "population": manifest.population,
         "strata": manifest.strata,
+        "invalid_codes": report.invalid_codes,
         "warnings": manifest.warnings,
         "shortfall": manifest.shortfall(),
         "elapsed_seconds": report.elapsed.as_secs_f64(),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::args::StatusArgs;
 use super::exit::{CliError, Exit};
 use super::progress::incidents;
+use super::words::count;
 use super::{print, print_json};
 use crate::pipeline::status_file;
 use crate::pipeline::work_dir::{self, RunRecord, RunState};
@@ -36,10 +37,10 @@ pub fn run(args: &StatusArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&json!({ "runs": runs }))?;
     } else if runs.is_empty() {
-        print("no runs below .gleaner");
+        print("no runs below .gleaner")?;
     } else {
         let texts: Vec<String> = runs.iter().map(text).collect();
-        print(&texts.join("\n\n"));
+        print(&texts.join("\n\n"))?;
     }
     Ok(Exit::Success)
 }
@@ -105,14 +106,14 @@ fn text(run: &Value) -> String {
         }
     };
     format!(
-        "{}: {}\n  dataset  {}/{}\n  run      {} since {}\n  sealed   {} chunks, {}\n  last     {last}\n  next     {left}",
+        "{}: {}\n  dataset  {}/{}\n  run      {} since {}\n  sealed   {}, {}\n  last     {last}\n  next     {left}",
         word("work_dir"),
         word("state"),
         word("location"),
         word("dataset"),
         word("run_id"),
         word("started"),
-        run["sealed_chunks"],
+        count(run["sealed_chunks"].as_u64().unwrap_or(0), "chunk"),
         ByteSize::b(run["work_dir_bytes"].as_u64().unwrap_or(0))
             .display()
             .si(),

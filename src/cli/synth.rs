@@ -2,6 +2,7 @@
 
 use super::args::{Shape, SynthArgs};
 use super::exit::{CliError, Exit};
+use super::words::count;
 use super::{print, print_json};
 use crate::config::settings::{RowShape, Synthetic};
 use crate::source::synthetic;
@@ -32,13 +33,13 @@ pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
         print_json(&serde_json::json!(written))?;
     } else {
         print(&format!(
-            "{} rows of {} conversations in {} files ({} bytes)\nnext: gleaner export --input {}",
-            written.rows,
-            args.conversations,
-            written.files,
-            written.bytes,
+            "{} of {} in {} ({})\nnext: gleaner export --input {}",
+            count(written.rows, "row"),
+            count(args.conversations, "conversation"),
+            count(written.files as u64, "file"),
+            count(written.bytes, "byte"),
             args.out.display()
-        ));
+        ))?;
     }
     Ok(Exit::Success)
 }

@@ -38,13 +38,17 @@ impl TextTable {
     /// The table, at most so many characters wide; two columns are always there.
     pub fn within(&self, width: usize) -> String {
         let lines = || std::iter::once(&self.header).chain(&self.rows);
-        let cell = |line: &Vec<String>, column: usize| line.get(column).cloned().unwrap_or_default();
+        let cell =
+            |line: &Vec<String>, column: usize| line.get(column).cloned().unwrap_or_default();
         let widest = |column| lines().map(|line| cell(line, column).chars().count()).max();
         let widths: Vec<usize> = (0..self.header.len())
             .map(|column| widest(column).unwrap_or(0))
             .collect();
-        let total = |columns: usize| widths[..columns].iter().sum::<usize>() + GAP * (columns.max(1) - 1);
-        let fitting = (2..=widths.len()).rev().find(|&columns| total(columns) <= width);
+        let total =
+            |columns: usize| widths[..columns].iter().sum::<usize>() + GAP * (columns.max(1) - 1);
+        let fitting = (2..=widths.len())
+            .rev()
+            .find(|&columns| total(columns) <= width);
         let columns = fitting.unwrap_or(2).min(widths.len());
         let written = lines().map(|line| {
             let cells = (0..columns).map(|column| match column {
@@ -92,7 +96,12 @@ test/long          2        2       1 B";
     fn columns_that_do_not_fit_are_left_out_from_the_last() {
         let widest = |width| {
             let text = table().within(width);
-            let columns = text.lines().next().expect("a header").split_whitespace().count();
+            let columns = text
+                .lines()
+                .next()
+                .expect("a header")
+                .split_whitespace()
+                .count();
             (columns, text.lines().map(|line| line.chars().count()).max())
         };
         assert_eq!(widest(39), (4, Some(39)));

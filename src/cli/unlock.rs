@@ -71,7 +71,7 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
         print(&format!(
             "removed the claim of run {} on {}",
             claim.run_id, args.dataset
-        ));
+        ))?;
     }
     Ok(Exit::Success)
 }

@@ -8,13 +8,14 @@ use super::args::VerifyArgs;
 use toml::{Table, Value};
 
 use super::exit::{CliError, Exit, sink_error};
-use super::report::new_table;
+use super::table::TextTable;
+use super::words::count;
 use super::{print, print_json};
 use crate::config::address::{Address, BlobAddress};
 use crate::config::settings::{AzureBlob, SinkTarget};
 use crate::config::{Layers, insert, insert_blob};
 use crate::domain::stratum::Selection;
-use crate::sink::azure_blob::BlobDataset;
+use crate::sink::azure_blob::{BlobDataset, NO_CONTAINER};
 use crate::sink::reader::{DatasetReader, LocalDataset};
 use crate::verify::{self, VerifyError, VerifyReport};
 
@@ -40,7 +41,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
         value["good"] = serde_json::json!(report.is_good());
         print_json(&value)?;
     } else {
-        print(&text(&report));
+        print(&text(&report))?;
     }
     Ok(if report.is_good() {
         Exit::Success
@@ -115,6 +116,9 @@ fn cannot(error: VerifyError) -> CliError {
             message,
             "the manifest was damaged or changed; export the dataset again",
         ),
+        VerifyError::Io { .. } if message.contains(NO_CONTAINER) => {
+            CliError::usage(message, "correct the address, or have the container made")
+        }
         VerifyError::Io { .. } => {
             CliError::failure(message, "check the place, the connection and the rights")
         }
@@ -122,27 +126,26 @@ fn cannot(error: VerifyError) -> CliError {
 }
 
 fn text(report: &VerifyReport) -> String {
-    let mut table = new_table(&["file", "records", "size", "findings"]);
+    let mut table = TextTable::new(&["file", "records", "size", "findings"]);
     for file in &report.files {
-        table.add_row([
+        table.row([
             file.path.clone(),
             file.records.to_string(),
             ByteSize::b(file.bytes).display().si().to_string(),
             file.findings.to_string(),
         ]);
     }
-    let mut out = table.to_string();
+    let mut out = table.for_stdout();
     for finding in &report.findings {
         out.push_str(&format!("\n{}: {}", finding.path, finding.what));
     }
     let depth = match report.quick {
         true => "lengths and recorded digests".to_owned(),
-        false => format!("{} records, every rule and digest", report.records),
+        false => format!("{}, every rule and digest", count(report.records, "record")),
     };
     let verdict = match report.found {
         0 => "all good".to_owned(),
-        1 => "1 difference found".to_owned(),
-        n => format!("{n} differences found"),
+        n => format!("{} found", count(n, "difference")),
     };
     let unlisted = report.found.saturating_sub(report.findings.len() as u64);
     if unlisted > 0 {

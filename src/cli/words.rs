@@ -13,6 +13,7 @@ fn plural(noun: &str) -> String {
     let before_y = noun.strip_suffix('y');
     match before_y {
         Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if noun == "stratum" => "strata".to_owned(),
         _ if noun.ends_with('s') || noun.ends_with("ch") || noun.ends_with('x') => {
             format!("{noun}es")
         }

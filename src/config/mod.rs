@@ -12,6 +12,7 @@ pub mod queries;
 mod raw;
 mod renamed;
 pub mod settings;
+mod targets;
 mod validate;
 
 pub use fingerprint::{described, diff, fingerprint};

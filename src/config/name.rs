@@ -11,9 +11,10 @@ use super::settings::{Settings, Span};
 /// If the pattern has another placeholder, or the name is not one safe folder name.
 pub fn dataset_name(settings: &Settings, started: Timestamp) -> Result<String, ConfigError> {
     let total = settings.selection.total();
-    let total = match total % 1000 {
-        0 if total > 0 => format!("{}k", total / 1000),
-        _ => total.to_string(),
+    let total = match total {
+        None => "all".to_owned(),
+        Some(total) if total > 0 && total % 1000 == 0 => format!("{}k", total / 1000),
+        Some(total) => total.to_string(),
     };
     let window = match settings.window.as_ref().map(|window| &window.span) {
         None => "all".to_owned(),

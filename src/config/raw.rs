@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use super::targets::Targets;
+
 /// A text that may be written without quotes: `seed = 42` is the text `42`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(pub String);
@@ -188,7 +190,7 @@ tables! {
         cut: Text,
         splits: Vec<Split>,
         buckets: Vec<Bucket>,
-        targets: BTreeMap<String, BTreeMap<String, Number<u64>>>,
+        targets: Targets,
     }
     /// `[[selection.splits]]`
     Split {

@@ -17,11 +17,12 @@ use super::settings::{
     AzureBlob, BlobCredential, Chaos, Checksum, Chunks, Credential, Cut, Format, Kusto, Limits,
     RowShape, Settings, Sink, SinkTarget, SortKeys, Source, Span, Synthetic, Window, Workers,
 };
+use super::targets::{Target, Targets};
 use super::{ConfigError, DEFAULTS, Layers};
 use crate::domain::fields::Field;
 use crate::domain::host_rule::HostRule;
 use crate::domain::rename::{RenameError, Renames};
-use crate::domain::stratum::{Bucket, Selection, Split};
+use crate::domain::stratum::{ALL, Bucket, Selection, Split};
 use crate::domain::timestamp;
 use crate::fault::{Kind, Stage};
 
@@ -517,8 +518,6 @@ fn azure_blob(blob: raw::AzureBlob) -> Result<AzureBlob, ConfigError> {
     })
 }
 
-type Targets = std::collections::BTreeMap<String, std::collections::BTreeMap<String, Number<u64>>>;
-
 fn selection(
     selection: raw::Selection,
     defaults: Targets,
@@ -565,14 +564,29 @@ fn selection(
     }
     // Default targets of names that are not there any more are not meant.
     let meant = |split: &String, bucket: &String| split_is_known(split) && bucket_is_known(bucket);
-    let flat = |targets: Targets| {
-        targets.into_iter().flat_map(|(split, of_split)| {
+    let flat = |targets: Targets| -> Vec<(String, String, u64)> {
+        let each = match targets {
+            Targets::Each(each) => each,
+            Targets::All => {
+                let buckets: BTreeMap<_, _> = (buckets.iter())
+                    .map(|bucket| (bucket.name.clone(), Target(ALL)))
+                    .collect();
+                let all = splits.iter().filter(|split| split.percent > 0);
+                all.map(|split| (split.name.clone(), buckets.clone()))
+                    .collect()
+            }
+        };
+        let of_split = |(split, of_split): (String, BTreeMap<String, Target>)| {
             of_split
                 .into_iter()
-                .map(move |(bucket, Number(target))| (split.clone(), bucket, target))
-        })
+                .map(move |(bucket, Target(target))| (split.clone(), bucket, target))
+        };
+        each.into_iter().flat_map(of_split).collect()
     };
-    let mut targets: Vec<_> = flat(defaults).filter(|(s, b, _)| meant(s, b)).collect();
+    let mut targets: Vec<_> = flat(defaults)
+        .into_iter()
+        .filter(|(s, b, _)| meant(s, b))
+        .collect();
     targets.extend(flat(written));
     if !only.is_empty() {
         targets.retain(|(split, bucket, _)| only.contains(split) || !meant(split, bucket));

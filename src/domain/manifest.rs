@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::ledger::{Imbalance, MalformedReport, Population, balance};
 use super::selector::ChunkChecksum;
-use super::stratum::{Bucket, Selection, SelectionError, Split};
+use super::stratum::{ALL, Bucket, Selection, SelectionError, Split};
 use super::stratum_fill::InvalidRecord;
 use super::text;
 
@@ -211,15 +211,15 @@ pub struct SelectionRecord {
     pub splits: Vec<Split>,
     /// All buckets.
     pub buckets: Vec<Bucket>,
-    /// Targets above 0, by split and bucket.
-    pub targets: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Targets above 0, by split and bucket; null: all that is valid.
+    pub targets: BTreeMap<String, BTreeMap<String, Option<u64>>>,
 }
 
 impl From<&Selection> for SelectionRecord {
     fn from(selection: &Selection) -> Self {
-        let mut targets = BTreeMap::<String, BTreeMap<String, u64>>::new();
+        let mut targets = BTreeMap::<String, BTreeMap<String, Option<u64>>>::new();
         for stratum in selection.strata() {
-            let target = selection.target(stratum).map_or(0, |target| target.get());
+            let target = selection.wanted(stratum);
             targets
                 .entry(selection.split(stratum).name.clone())
                 .or_default()
@@ -246,7 +246,7 @@ impl SelectionRecord {
             .flat_map(|(split, of_split)| {
                 of_split
                     .iter()
-                    .map(|(bucket, &target)| (split.clone(), bucket.clone(), target))
+                    .map(|(bucket, target)| (split.clone(), bucket.clone(), target.unwrap_or(ALL)))
             })
             .collect();
         Selection::new(

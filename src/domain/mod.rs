@@ -26,6 +26,7 @@ pub mod manifest;
 #[doc(hidden)]
 pub mod number;
 #[doc(hidden)]
+pub mod publishable;
 pub mod rank;
 #[doc(hidden)]
 pub mod record;

@@ -124,8 +124,12 @@ pub struct Selection {
     split_of_residue: [u16; 100],
 }
 
+/// The target of a stratum that takes all its valid records.
+pub const ALL: u64 = u64::MAX;
+
 impl Selection {
-    /// Checks and builds a selection. `targets` are (split, bucket, target).
+    /// Checks and builds a selection. `targets` are (split, bucket, target);
+    /// [`ALL`] takes whatever is valid.
     pub fn new(
         seed: &str,
         spare_percent: f64,
@@ -194,9 +198,22 @@ impl Selection {
         &self.buckets
     }
 
-    /// How many conversations the dataset should have.
-    pub fn total(&self) -> u64 {
-        self.targets.iter().sum()
+    /// How many conversations the dataset should have; `None` if a stratum takes all.
+    pub fn total(&self) -> Option<u64> {
+        if self.targets.contains(&ALL) {
+            return None;
+        }
+        Some(
+            self.targets
+                .iter()
+                .fold(0, |sum, target| sum.saturating_add(*target)),
+        )
+    }
+
+    /// The target of a stratum as people see it; `None` if it takes all that is valid.
+    pub fn wanted(&self, stratum: StratumId) -> Option<u64> {
+        let target = self.target(stratum).map_or(0, NonZeroU64::get);
+        (target != ALL).then_some(target)
     }
 
     /// The strata with a target above 0, in order.
@@ -484,7 +501,7 @@ pub(crate) mod tests {
         let s = gappy();
         let strata: Vec<u16> = s.strata().map(|stratum| stratum.0).collect();
         assert_eq!(strata, [1, 2, 4]);
-        assert_eq!((s.stratum_count(), s.total()), (6, 23));
+        assert_eq!((s.stratum_count(), s.total()), (6, Some(23)));
         let targets = (0..6).map(|i| s.target(StratumId(i)).map_or(0, NonZeroU64::get));
         assert_eq!(targets.collect::<Vec<_>>(), [0, 5, 7, 0, 11, 0]);
     }

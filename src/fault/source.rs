@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -169,5 +170,9 @@ impl BlockReader for FaultyReader {
             return Ok(true);
         }
         Ok(more)
+    }
+
+    fn stop_with(&mut self, stop: Arc<AtomicBool>) {
+        self.inner.stop_with(stop);
     }
 }

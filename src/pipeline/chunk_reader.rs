@@ -166,9 +166,15 @@ impl ChunkReader {
         }
     }
 
-    /// Rows and bytes read so far.
-    pub fn progress(&self) -> (u64, u64) {
-        (self.tally.rows_read, self.tally.bytes)
+    /// Rows, bytes, and bytes of the input read so far.
+    pub fn progress(&self) -> (u64, u64, u64) {
+        let ChunkTally {
+            rows_read,
+            bytes,
+            input_bytes,
+            ..
+        } = self.tally;
+        (rows_read, bytes, input_bytes)
     }
 
     /// Reads all rows of a block.
@@ -176,7 +182,9 @@ impl ChunkReader {
     /// # Errors
     /// If a row cannot be spooled.
     pub fn absorb(&mut self, block: &RowBlock) -> Result<(), SourceError> {
-        self.tally.bytes += block.bytes.len() as u64;
+        let bytes = block.bytes.len() as u64;
+        self.tally.bytes += bytes;
+        self.tally.input_bytes += block.input_bytes.unwrap_or(bytes);
         // Nearly always the whole block is UTF-8, and asking once is much cheaper.
         let all_utf8 = block.is_utf8 || simdutf8::basic::from_utf8(&block.bytes).is_ok();
         let mut line = block.first_line;
@@ -246,11 +254,12 @@ impl ChunkReader {
         let read = retry_on_panic(
             self,
             |chunk_reader| chunk_reader.read(block, row_text, utf8, known),
-            |chunk_reader, time| {
+            |chunk_reader, panic| {
                 chunk_reader.telemetry.events.publish(Event::RowPanic {
                     chunk: chunk_reader.part.chunk.to_string(),
                     line,
-                    time,
+                    time: panic.time,
+                    injected: panic.injected,
                 });
             },
         );
@@ -585,7 +594,9 @@ mod tests {
         assert_eq!(ids, [&b"a"[..], b"once", b"b", b"c"]);
         let reported = telemetry.events.recent();
         let times = reported.iter().map(|event| match event {
-            Event::RowPanic { chunk, line, time } => (chunk.as_str(), *line, *time),
+            Event::RowPanic {
+                chunk, line, time, ..
+            } => (chunk.as_str(), *line, *time),
             event => panic!("{event:?}"),
         });
         let chunk = "f0-0-1";

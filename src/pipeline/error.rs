@@ -63,7 +63,7 @@ pub enum RunError {
     },
     /// An actor died, and more had died in a short time than may be started again.
     #[error(
-        "the {actor} {cause}, and more actors have died in {} s than workers.restarts allows: this is a defect in gleaner or in a part of yours, please report it", .within.as_secs()
+        "the {actor} {cause}, and more actors have ended in {} s than workers.restarts allows", .within.as_secs()
     )]
     ActorDied {
         /// Which.
@@ -74,7 +74,7 @@ pub enum RunError {
         within: Duration,
     },
     /// The supervisor died: nobody is left to start it again.
-    #[error("the supervisor died: this is a defect in gleaner, please report it")]
+    #[error("the supervisor ended early")]
     SupervisorDied,
     /// A neighbour's mailbox was closed. The death watch says why, and the supervisor what follows.
     #[error("the {0} did not answer")]
@@ -82,6 +82,12 @@ pub enum RunError {
     /// A job of the CPU pool did not end.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// No record is valid: there is nothing to publish.
+    #[error("nothing to publish: no record is valid{}", listed(.reasons))]
+    NothingToPublish {
+        /// Why, a line each.
+        reasons: Vec<String>,
+    },
     /// The counts do not add up.
     #[error(transparent)]
     Imbalance(#[from] Imbalance),
@@ -100,4 +106,11 @@ pub enum RunError {
     /// The actor system or the runtime that the run lived in was stopped.
     #[error("the actor system that the run lived in was stopped")]
     HostStopped,
+}
+
+fn listed(reasons: &[String]) -> String {
+    reasons
+        .iter()
+        .map(|reason| format!("\n  {reason}"))
+        .collect()
 }

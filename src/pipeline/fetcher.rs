@@ -206,6 +206,7 @@ impl Fetching<'_> {
     fn replay(&self, sealed: SealedChunk, lost: UnusableCandidates) -> Fetched {
         self.parts.telemetry.rows.add(sealed.tally().rows_read);
         self.parts.telemetry.bytes.add(sealed.tally().bytes);
+        (self.parts.telemetry.input_bytes).add(sealed.tally().input_bytes);
         Fetched {
             tally: sealed.tally().clone(),
             headers: Headers::Sealed(Box::new(sealed)),
@@ -344,6 +345,7 @@ impl Rows {
         let after = chunk_reader.progress();
         self.parts.telemetry.rows.add(after.0 - before.0);
         self.parts.telemetry.bytes.add(after.1 - before.1);
+        self.parts.telemetry.input_bytes.add(after.2 - before.2);
         self.chunk_reader = Some(chunk_reader);
         self.heartbeat.beat();
         result
@@ -392,6 +394,7 @@ impl RowSink for Rows {
     ) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
             let _credit = self.pay(BLOCK_BYTES as u64).await;
+            reader.stop_with(Arc::clone(&self.parts.stop));
             let mut block = RowBlock::default();
             loop {
                 self.pass().await;

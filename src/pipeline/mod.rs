@@ -129,6 +129,9 @@ pub struct RunReport {
     pub chunks_replayed: u64,
     /// What a person should know.
     pub notes: Vec<String>,
+    /// The invalid records by code, each counted once a record; empty if an earlier start had
+    /// published.
+    pub invalid_codes: BTreeMap<String, u64>,
 }
 
 /// Takes a run to its dataset. `interrupt` completes when somebody wants it to stop; the run then
@@ -287,6 +290,10 @@ async fn publish_all(
     };
     let harvest = harvesting.harvest(survey, rows.clone(), &spool).await;
     let harvest = harvest.inspect_err(|error| invalidate(&spool, error))?;
+    if let Err(nothing) = publish::check_something(&harvest, &rows, only_complete) {
+        give_back(&parts).await;
+        return Err(nothing);
+    }
     // A paused run begins nothing.
     run_control.gate().pass().await;
     parts.telemetry.enter(Phase::Publishing);
@@ -318,7 +325,22 @@ async fn publish_all(
             "{size} had been uploaded by an earlier start and were not sent again"
         ));
     }
-    finish(parts, manifest, begun, harvest.replayed, notes).await
+    let (mut report, work_dir) = finish(parts, manifest, begun, harvest.replayed, notes).await?;
+    let codes = publish::codes(&harvest).into_iter();
+    report.invalid_codes = codes
+        .map(|(code, count)| (code.to_owned(), count))
+        .collect();
+    Ok((report, work_dir))
+}
+
+/// Gives the claim of a run back that has nothing to publish. Another run may have the name then; a
+/// claim that stays says whose it is.
+async fn give_back(parts: &RunParts) {
+    let dataset = &parts.work_dir.record.dataset;
+    let releasing = parts.sink.release(dataset);
+    if let Err(error) = patient(parts).wait("give back", dataset, releasing).await {
+        tracing::warn!(%error, "the claim is left there");
+    }
 }
 
 /// Looks the input over and claims the output. A new run first sees that there is something to
@@ -332,11 +354,35 @@ async fn begin(parts: &mut RunParts) -> Result<(Option<Survey>, Claim), RunError
     for before in parts.work_dir.record.replaced() {
         take_over(parts, before).await?;
     }
-    let claimed = claim(parts).await?;
+    let claimed = claim_free_name(parts).await?;
     if !parts.work_dir.resumed {
         parts.work_dir.begin()?;
     }
     Ok((survey, claimed))
+}
+
+/// Claims the dataset. A name with a timestamp that another run took within the same second gets the
+/// next free suffix.
+async fn claim_free_name(parts: &mut RunParts) -> Result<Claim, RunError> {
+    let first_name = parts.work_dir.record.dataset.clone();
+    let mut suffix = 2;
+    loop {
+        let claimed = claim(parts).await;
+        let record = &mut parts.work_dir.record;
+        // Inputs are pinned behind this: before that nothing is claimed for good.
+        let may_differ = parts.settings.name.contains("{timestamp}") && record.inputs.is_none();
+        match claimed {
+            Err(RunError::Sink(SinkError::Exists(_) | SinkError::Claimed { .. }))
+                if may_differ && suffix <= LAST_SUFFIX =>
+            {
+                record.dataset = format!("{first_name}_{suffix}");
+                parts.telemetry.rename(&record.dataset);
+                parts.work_dir.save()?;
+                suffix += 1;
+            }
+            claimed => return claimed,
+        }
+    }
 }
 
 async fn claim(parts: &RunParts) -> Result<Claim, RunError> {
@@ -424,6 +470,9 @@ fn read_manifest(bytes: &[u8]) -> Result<Manifest, RunError> {
         .map_err(|error| RunError::Settings(format!("the published manifest: {error}")))
 }
 
+/// Runs that may start within one second and take the same name but for a suffix.
+const LAST_SUFFIX: u32 = 100;
+
 /// The sink, outside of the actors.
 fn patient(parts: &RunParts) -> SinkWithTimeout<'_> {
     SinkWithTimeout::new(&*parts.sink, parts.settings.workers.stall_timeout)
@@ -465,6 +514,7 @@ fn report_of(
         already_published: false,
         chunks_replayed,
         notes,
+        invalid_codes: BTreeMap::new(),
     }
 }
 

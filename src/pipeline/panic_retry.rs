@@ -8,6 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::fault::Faults;
 
+/// A panic that was survived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Survived {
+    /// How many have counted so far.
+    pub time: u32,
+    /// Whether it was injected, and does not count.
+    pub injected: bool,
+}
+
 /// Panics after which an item is given up.
 const PANICS: u32 = 2;
 
@@ -16,15 +25,17 @@ const PANICS: u32 = 2;
 pub(super) fn retry_on_panic<S, T>(
     state: &mut S,
     mut work: impl FnMut(&mut S) -> T,
-    mut panicked: impl FnMut(&mut S, u32),
+    mut panicked: impl FnMut(&mut S, Survived),
 ) -> Option<T> {
     let mut panics = 0;
     while panics < PANICS {
         match catch_unwind(AssertUnwindSafe(|| work(state))) {
             Ok(result) => return Some(result),
             Err(panic) => {
-                panics += u32::from(!Faults::is_injected(&*panic));
-                panicked(state, panics);
+                let injected = Faults::is_injected(&*panic);
+                panics += u32::from(!injected);
+                let time = panics;
+                panicked(state, Survived { time, injected });
             }
         }
     }
@@ -47,9 +58,10 @@ mod tests {
             }
             done
         };
-        let result = retry_on_panic(&mut text, work, |text, time| {
+        let result = retry_on_panic(&mut text, work, |text, panic| {
             text.truncate(6);
-            reported.push(time);
+            assert!(!panic.injected);
+            reported.push(panic.time);
         });
         (result, text, reported)
     }
@@ -74,9 +86,10 @@ mod tests {
         };
         let mut reported = Vec::new();
         assert_eq!(
-            retry_on_panic(&mut (), work, |_, time| reported.push(time)),
+            retry_on_panic(&mut (), work, |_, panic| reported
+                .push((panic.time, panic.injected))),
             Some(7)
         );
-        assert_eq!(reported, [0; 5]);
+        assert_eq!(reported, [(0, true); 5]);
     }
 }

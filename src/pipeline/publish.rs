@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +9,18 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::RunError;
-use super::rows_report::RowsReport;
+use super::rows_report::{RowsReport, reason_name};
 use super::supervisor::RunOutput;
 use super::work_dir::RunRecord;
 use crate::config::settings::Settings;
 use crate::domain::canonical::sorted;
 use crate::domain::chunk::Chunk;
 use crate::domain::dedup::Fault;
-use crate::domain::ledger::Population;
+use crate::domain::ledger::{ModesSeen, Population};
 use crate::domain::manifest::{
     self, ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
+use crate::domain::publishable::{Gathered, why_nothing};
 use crate::domain::rank::Ranker;
 use crate::domain::rule::Rule;
 use crate::domain::stratum_fill::InvalidRecord;
@@ -201,7 +201,7 @@ fn manifest_of(
         .strata
         .iter()
         .map(|result| {
-            let target = selection.target(result.stratum).map_or(0, NonZeroU64::get);
+            let target = selection.wanted(result.stratum);
             let file = result.file.as_ref();
             let invalid = result.invalid.len() as u64;
             let lost = harvest.lost.get(&result.stratum).copied().unwrap_or(0);
@@ -209,12 +209,12 @@ fn manifest_of(
             StratumRecord {
                 split: selection.split(result.stratum).name.clone(),
                 bucket: selection.bucket(result.stratum).name.clone(),
-                target: Some(target),
+                target,
                 population,
                 records: result.records,
                 invalid,
                 not_sampled: population.saturating_sub(result.records + invalid),
-                shortfall: target - result.records,
+                shortfall: target.map_or(0, |target| target - result.records),
                 near_duplicates: 0,
                 contaminated: 0,
                 file: file.map(|file| file.path.clone()),
@@ -299,6 +299,59 @@ fn manifest_of(
             .map(|(name, value)| (name, sorted(value)))
             .collect(),
     }
+}
+
+/// Why there is nothing to publish, if no record is valid.
+///
+/// # Errors
+/// If so.
+pub fn check_something(
+    harvest: &RunOutput,
+    rows: &RowsReport,
+    only_complete: bool,
+) -> Result<(), RunError> {
+    let strata = harvest.strata.iter();
+    let gathered = Gathered {
+        records: strata.map(|result| result.records).sum(),
+        population: population(harvest, only_complete),
+        malformed: (rows.malformed(&harvest.tallies, &harvest.grouped.tally.too_large))
+            .into_iter()
+            .map(|(reason, of_reason)| (reason_name(reason), of_reason.count))
+            .collect(),
+        modes: modes(harvest),
+        invalid: invalid(harvest).count() as u64,
+        codes: codes(harvest),
+        ..Gathered::default()
+    };
+    match why_nothing(&gathered) {
+        Some(reasons) => Err(RunError::NothingToPublish { reasons }),
+        None => Ok(()),
+    }
+}
+
+/// The modes of rows that are not `agent`.
+fn modes(harvest: &RunOutput) -> BTreeMap<String, u64> {
+    let mut seen = ModesSeen::default();
+    for tally in harvest.tallies.values() {
+        seen.merge(&tally.modes_seen);
+    }
+    seen.rows
+}
+
+fn invalid(harvest: &RunOutput) -> impl Iterator<Item = &InvalidRecord> {
+    harvest.strata.iter().flat_map(|result| &result.invalid)
+}
+
+/// The codes of the invalid records; each counts once a record.
+pub fn codes(harvest: &RunOutput) -> BTreeMap<&str, u64> {
+    let mut codes = BTreeMap::new();
+    for record in invalid(harvest) {
+        let of_record: BTreeSet<&str> = record.errors.iter().map(|(code, _)| code.name()).collect();
+        for code in of_record {
+            *codes.entry(code).or_default() += 1;
+        }
+    }
+    codes
 }
 
 fn population(harvest: &RunOutput, only_complete: bool) -> Population {

@@ -13,7 +13,7 @@ use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::error::RunError;
 use super::messages::{Entry, Validate, Validated};
-use super::panic_retry::retry_on_panic;
+use super::panic_retry::{Survived, retry_on_panic};
 use crate::domain::manifest::Framing;
 use crate::domain::record::{Assembler, Nested};
 use crate::domain::reservoir::Candidate;
@@ -121,12 +121,13 @@ fn validate_batch(
             judge(parts, &mut rows, candidate, split, text)
         };
         let start = text.len();
-        let panicked = |text: &mut Vec<u8>, time| {
+        let panicked = |text: &mut Vec<u8>, panic: Survived| {
             text.truncate(start);
             let stratum = parts.telemetry.stratum(batch.stratum);
             parts.telemetry.events.publish(Event::RecordPanic {
                 stratum: stratum.map_or_else(String::new, |stratum| stratum.name.clone()),
-                time,
+                time: panic.time,
+                injected: panic.injected,
             });
         };
         let verdict = retry_on_panic(&mut *text, judge, panicked).transpose()?;

@@ -37,6 +37,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use failure::NO_CONTAINER;
 pub use reader::BlobDataset;
 
 use connect::Container;

@@ -13,6 +13,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -172,6 +173,10 @@ pub trait RowSink: Send {
 pub trait BlockReader: Send {
     /// Fills the cleared `block`; `false` when there are no more rows (the block is then empty).
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError>;
+
+    /// Is called once before the first block. A reader that may work long on one block looks at this
+    /// now and then, and ends with [`SourceError::Stopped`] once it is set.
+    fn stop_with(&mut self, _stop: Arc<AtomicBool>) {}
 }
 
 /// Some rows: JSON objects, one a line, each with its `\n` (the last one of a fetch may lack it).
@@ -191,6 +196,9 @@ pub struct RowBlock {
     /// for a source without files any number that helps to find the row. Behind all lines and
     /// rejects of the blocks before; of a block without lines it means nothing.
     pub first_line: u64,
+    /// How many bytes of the input the block took, where that is another number than its length
+    /// (compressed input). For progress alone.
+    pub input_bytes: Option<u64>,
     /// Rows that the reader had to leave out, with the line that each stood at, in order. The lines
     /// of `bytes` are numbered one after the other and pass over the numbers of the rejects.
     pub rejects: Vec<Reject>,
@@ -238,6 +246,7 @@ impl RowBlock {
         self.place = Place::Spool;
         self.form = RowForm::AsWritten;
         self.is_utf8 = false;
+        self.input_bytes = None;
         self.first_line = 1;
     }
 }

@@ -20,8 +20,11 @@ pub struct ChunkTally {
     pub malformed: BTreeMap<MalformedReason, MalformedLines>,
     /// Lines in the chunk, blank ones included.
     pub lines: u64,
-    /// Bytes that were read.
+    /// Bytes that were read, decoded.
     pub bytes: u64,
+    /// Bytes of the input that this took: fewer for compressed files.
+    #[serde(default)]
+    pub input_bytes: u64,
     /// The line of the first conversation row.
     pub first_conversation: Option<u64>,
     /// The line of the first event row.

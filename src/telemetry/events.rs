@@ -100,6 +100,8 @@ pub enum Event {
         stratum: String,
         /// How often now; at the second time the record is invalid.
         time: u32,
+        /// Whether the panic was injected, on purpose, and does not count.
+        injected: bool,
     },
     /// Reading a row panicked.
     RowPanic {
@@ -109,6 +111,8 @@ pub enum Event {
         line: u64,
         /// How often now; at the second time the row is malformed.
         time: u32,
+        /// Whether the panic was injected, on purpose, and does not count.
+        injected: bool,
     },
 }
 
@@ -173,7 +177,7 @@ impl fmt::Display for Event {
             Self::Restart { actor } => write!(f, "{actor} was started again"),
             Self::Rebuild { reason } => write!(
                 f,
-                "dedup and the samplers start again from what is sealed: {reason}"
+                "dedup and the samplers start again from the sealed chunks: {reason}"
             ),
             Self::Requeue {
                 chunk,
@@ -181,7 +185,7 @@ impl fmt::Display for Event {
                 reason,
             } => write!(
                 f,
-                "attempt {attempt} at chunk {chunk} came to nothing, it is tried again: {reason}"
+                "chunk {chunk}: attempt {attempt} failed, retrying: {reason}"
             ),
             Self::Split {
                 chunk,
@@ -192,7 +196,7 @@ impl fmt::Display for Event {
                 "chunk {chunk} was split into {first} and {second}: {reason}"
             ),
             Self::LeaseLoss { actor, chunk, .. } => {
-                write!(f, "{actor} gave no sign of progress and is taken for dead")?;
+                write!(f, "{actor} stalled (no progress) and is replaced")?;
                 match chunk {
                     Some(chunk) => write!(f, "; it had chunk {chunk}"),
                     None => Ok(()),
@@ -208,7 +212,7 @@ impl fmt::Display for Event {
                 at_once,
             } => write!(
                 f,
-                "the source refused chunk {chunk} for now: nothing is asked for {seconds:.1} s, then {at_once} at once"
+                "throttled at chunk {chunk}: waiting {seconds:.1} s, then at most {at_once} concurrent requests"
             ),
             Self::CensusRefetch { chunk, reason } => {
                 write!(f, "the census of chunk {chunk} is taken again: {reason}")
@@ -216,11 +220,30 @@ impl fmt::Display for Event {
             Self::Missing { chunk, reason } => {
                 write!(f, "the dataset goes without chunk {chunk}: {reason}")
             }
-            Self::RecordPanic { stratum, time } => write!(
+            Self::RecordPanic {
+                stratum,
+                injected: true,
+                ..
+            } => write!(
+                f,
+                "work on a record of {stratum} panicked on purpose (injected), it is done again"
+            ),
+            Self::RecordPanic { stratum, time, .. } => write!(
                 f,
                 "work on a record of {stratum} panicked (time {time}): a defect in gleaner or in a rule of yours"
             ),
-            Self::RowPanic { chunk, line, time } => write!(
+            Self::RowPanic {
+                chunk,
+                line,
+                injected: true,
+                ..
+            } => write!(
+                f,
+                "reading line {line} of chunk {chunk} panicked on purpose (injected), it is read again"
+            ),
+            Self::RowPanic {
+                chunk, line, time, ..
+            } => write!(
                 f,
                 "reading line {line} of chunk {chunk} panicked (time {time}): a defect in gleaner, please report it"
             ),
@@ -291,6 +314,32 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_injected_panic_is_never_called_a_defect() {
+        for injected in [true, false] {
+            let stratum = "train/short".to_owned();
+            let chunk = "h40-7".to_owned();
+            let (line, time) = (3, u32::from(!injected));
+            for event in [
+                Event::RecordPanic {
+                    stratum,
+                    time,
+                    injected,
+                },
+                Event::RowPanic {
+                    chunk,
+                    line,
+                    time,
+                    injected,
+                },
+            ] {
+                let text = event.to_string();
+                assert_eq!(text.contains("defect"), !injected, "{text}");
+                assert_eq!(text.contains("on purpose"), injected, "{text}");
+            }
+        }
+    }
 
     #[test]
     fn all_are_counted_and_the_last_few_kept() {

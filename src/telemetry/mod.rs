@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::stratum::{Selection, StratumId};
+use crate::domain::stratum::{ALL, Selection, StratumId};
 use crate::domain::validation::Code;
 
 pub mod actors;
@@ -184,6 +184,8 @@ pub struct Counters {
     findings: Mutex<BTreeMap<StratumId, Findings>>,
     /// Which run it is, once that is known.
     pub info: OnceLock<RunInfo>,
+    /// The dataset's name, if it is another one than that.
+    pub(super) renamed: Mutex<Option<String>>,
     /// The manifest, once it is published.
     pub provenance: OnceLock<Value>,
     /// Who works.
@@ -212,6 +214,8 @@ pub struct Counters {
     pub rows: Counter,
     /// Bytes read.
     pub bytes: Counter,
+    /// Bytes of the input that these are made of: fewer for compressed files.
+    pub input_bytes: Counter,
     /// Bytes there are to read, if the source knows; else 0.
     pub bytes_total: Counter,
     /// Bytes written to the dataset.
@@ -369,6 +373,7 @@ impl Counters {
             events: self.events.counts(),
             rows: self.rows.get(),
             bytes: self.bytes.get(),
+            input_bytes: self.input_bytes.get(),
             bytes_total: self.bytes_total.get(),
             bytes_written: self.written.get(),
             strata: self
@@ -376,7 +381,11 @@ impl Counters {
                 .iter()
                 .map(|s| StratumSnapshot {
                     stratum: s.name.clone(),
-                    target: s.target,
+                    // What takes all has as its target what there is.
+                    target: match s.target {
+                        ALL => s.population.get(),
+                        target => target,
+                    },
                     population: s.population.get(),
                     candidates: s.candidates.get(),
                     validated: s.validated.get(),
@@ -414,6 +423,8 @@ pub struct Snapshot {
     pub rows: u64,
     /// Bytes read.
     pub bytes: u64,
+    /// Bytes of the input that these are made of, out of `bytes_total`.
+    pub input_bytes: u64,
     /// Bytes there are to read; 0 if unknown.
     pub bytes_total: u64,
     /// Bytes written to the dataset.

@@ -1,6 +1,7 @@
 //! A run at one moment, whole: what the live page, the report, `status()` and metrics show.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -106,7 +107,9 @@ pub struct Totals {
     pub rows: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// Bytes there are to read; 0 if unknown.
+    /// Bytes of the input that these are made of: fewer for compressed files.
+    pub input_bytes: u64,
+    /// Bytes of the input there are to read; 0 if unknown.
     pub bytes_total: u64,
     /// Bytes written to the dataset.
     pub bytes_written: u64,
@@ -156,6 +159,22 @@ pub struct Recent {
 }
 
 impl Counters {
+    /// Which run it is, by its dataset's name of now.
+    fn run_info(&self) -> Option<RunInfo> {
+        let mut info = self.info.get().cloned()?;
+        let renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dataset) = &*renamed {
+            info.dataset.clone_from(dataset);
+        }
+        Some(info)
+    }
+
+    /// Says that the dataset has another name: that of before was taken.
+    pub fn rename(&self, dataset: &str) {
+        let mut renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
+        *renamed = Some(dataset.to_owned());
+    }
+
     /// The run at this moment.
     pub fn view(&self) -> View {
         let now = self.snapshot();
@@ -191,7 +210,7 @@ impl Counters {
             });
         View {
             version: env!("CARGO_PKG_VERSION"),
-            run: self.info.get().cloned(),
+            run: self.run_info(),
             state: self.state(),
             error: self.error(),
             phase: now.phase,
@@ -208,6 +227,7 @@ impl Counters {
             totals: Totals {
                 rows: now.rows,
                 bytes: now.bytes,
+                input_bytes: now.input_bytes,
                 bytes_total: now.bytes_total,
                 bytes_written: now.bytes_written,
                 bytes_kept: self.kept.get(),
@@ -231,7 +251,7 @@ impl Counters {
         let sum =
             |count: fn(&super::StratumSnapshot) -> u64| now.strata.iter().map(count).sum::<u64>();
         let (done, all) = match now.phase {
-            Phase::Reading if now.bytes_total > 0 => (now.bytes, now.bytes_total),
+            Phase::Reading if now.bytes_total > 0 => (now.input_bytes, now.bytes_total),
             Phase::Census | Phase::Reading => (now.chunks_done, now.chunks_total),
             Phase::Writing => (sum(|s| s.written), sum(|s| s.target.min(s.population))),
             _ => return None,

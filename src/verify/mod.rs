@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
-use std::num::NonZeroU64;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -138,9 +137,13 @@ pub fn verify(
         location: dataset.location(),
         dataset: manifest.dataset.clone(),
         quick,
-        records: 0,
+        records: if quick {
+            recorded(&manifest).values().sum()
+        } else {
+            0
+        },
         bytes: 0,
-        files: manifest.files().iter().map(file_report).collect(),
+        files: files(&manifest, quick),
         findings: Vec::new(),
         found: 0,
     };
@@ -193,13 +196,28 @@ pub fn verify(
     Ok(report)
 }
 
-fn file_report(file: &FileRecord) -> FileReport {
-    FileReport {
+/// The files with nothing found yet; with their records as the manifest has them if nobody counts.
+fn files(manifest: &Manifest, quick: bool) -> Vec<FileReport> {
+    let recorded = recorded(manifest);
+    let records = |file: &FileRecord| match quick {
+        true => recorded.get(file.path.as_str()).copied().unwrap_or(0),
+        false => 0,
+    };
+    let report = |file: &FileRecord| FileReport {
         path: file.path.clone(),
-        records: 0,
+        records: records(file),
         bytes: file.bytes,
         findings: 0,
-    }
+    };
+    manifest.files().iter().map(report).collect()
+}
+
+/// The records of the stratum files, as the manifest has them.
+fn recorded(manifest: &Manifest) -> BTreeMap<&str, u64> {
+    let strata = manifest.strata.iter();
+    strata
+        .filter_map(|s| Some((s.file.as_deref()?, s.records)))
+        .collect()
 }
 
 fn io_error(path: &str) -> impl FnOnce(io::Error) -> VerifyError {
@@ -273,7 +291,7 @@ fn check_strata(manifest: &Manifest, own: &Selection, report: &mut VerifyReport)
     let mut listed = manifest.strata.iter();
     for stratum in own.strata() {
         let (split, bucket) = (&own.split(stratum).name, own.bucket(stratum));
-        let target = own.target(stratum).map(NonZeroU64::get);
+        let target = own.wanted(stratum);
         let path = manifest::stratum_path(split, bucket, framing);
         let has_its_file = |s: &StratumRecord| match (&s.file, &s.sha256) {
             (Some(file), Some(_)) => {

@@ -85,7 +85,7 @@ impl Container {
             let options = BlobServiceClientOptions {
                 client_options: ClientOptions {
                     retry: RetryOptions::custom(Arc::new(DeadlineRetryPolicy::new(timeout))),
-                    per_try_policies: vec![Arc::new(WholeAnswers)],
+                    per_try_policies: vec![Arc::new(WholeAnswers::new(timeout))],
                     transport: Some(Transport::new(Arc::new(http.clone()))),
                     ..ClientOptions::default()
                 },

@@ -7,6 +7,9 @@ use azure_core::error::ErrorKind;
 use super::super::SinkError;
 use crate::secrets;
 
+/// What to do where the container is missing.
+pub const NO_CONTAINER: &str = "there is no such container: correct --out az://ACCOUNT/CONTAINER/PREFIX, or have it made; then run the same command again";
+
 /// What an error means for what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
@@ -54,6 +57,11 @@ pub fn failed(action: &'static str, path: String, error: &azure_core::Error) -> 
     }
 }
 
+/// What a failed try is reported as, in a line.
+pub fn describe_try(error: &azure_core::Error) -> String {
+    connection(error)
+}
+
 fn answer(error: &azure_core::Error) -> (Option<u16>, Option<&str>) {
     match error.kind() {
         ErrorKind::HttpResponse {
@@ -68,9 +76,7 @@ fn hint(error: &azure_core::Error) -> &'static str {
         (
             (Some(404), Some("ContainerNotFound" | "ContainerBeingDeleted" | "ResourceNotFound")),
             _,
-        ) => {
-            "there is no such container: correct --out az://ACCOUNT/CONTAINER/PREFIX, or have it made; then run the same command again"
-        }
+        ) => NO_CONTAINER,
         ((Some(401 | 403), _), _) => {
             "the login or the signature must be valid and may read, write, list and delete there (Storage Blob Data Contributor, or sp=rwdl); then run the same command again"
         }

@@ -1,6 +1,7 @@
 //! How the client of a container tries again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use azure_core::http::headers::{HeaderName, RETRY_AFTER};
@@ -10,6 +11,7 @@ use azure_core::time::Duration as Span;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::failure::describe_try;
 use crate::domain::retry::Backoff;
 
 /// Pauses between tries. The client's own ones overflow after some ten minutes.
@@ -61,9 +63,41 @@ impl RetryPolicy for DeadlineRetryPolicy {
 }
 
 /// Takes an answer only whole: one that breaks off has failed, and is asked for again like others.
-/// No answer is longer than what is asked for at once.
+/// No answer is longer than what is asked for at once. The first failed try after a good one is logged,
+/// so that nobody waits for an outage without knowing of it.
 #[derive(Debug)]
-pub struct WholeAnswers;
+pub struct WholeAnswers {
+    limit: Duration,
+    /// Whether the last try failed.
+    failing: AtomicBool,
+}
+
+impl WholeAnswers {
+    /// For requests that are tried again for so long.
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            failing: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes how a try ended: `None` if it was answered.
+    fn tried(&self, failure: Option<String>) {
+        let Some(reason) = failure else {
+            self.failing.store(false, Ordering::Relaxed);
+            return;
+        };
+        if !self.failing.swap(true, Ordering::Relaxed) {
+            let limit = self.limit.as_secs_f64();
+            tracing::warn!("Azure Storage: {reason}; retrying for up to {limit} s");
+        }
+    }
+}
+
+/// Whether a status is one that is tried again.
+fn is_transient(status: StatusCode) -> bool {
+    matches!(u16::from(status), 408 | 429 | 500 | 502 | 503 | 504)
+}
 
 impl Policy for WholeAnswers {
     // As `#[async_trait]` would write it.
@@ -80,9 +114,20 @@ impl Policy for WholeAnswers {
         'd: 'f,
     {
         async move {
-            let answer = next[0].send(context, request, &next[1..]).await?;
-            let (status, headers, body) = answer.deconstruct();
-            let bytes = body.collect().await?;
+            let whole = async {
+                let answer = next[0].send(context, request, &next[1..]).await?;
+                let (status, headers, body) = answer.deconstruct();
+                Ok((status, headers, body.collect().await?))
+            };
+            let whole: azure_core::Result<_> = whole.await;
+            self.tried(match &whole {
+                Err(error) => Some(describe_try(error)),
+                Ok((status, ..)) if is_transient(*status) => {
+                    Some(format!("HTTP {}", u16::from(*status)))
+                }
+                Ok(_) => None,
+            });
+            let (status, headers, bytes) = whole?;
             Ok(AsyncRawResponse::from_bytes(status, headers, bytes))
         }
         .boxed()

@@ -11,8 +11,8 @@
 //! that is JSON but no row, that is not UTF-8 or nested too deep, is a malformed row as on a line.
 
 use std::io::Read;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use memchr::memchr2;
 
@@ -74,9 +74,9 @@ enum Element {
 
 impl<R: Read> ArrayReader<R> {
     /// Reads an array from its beginning.
-    pub fn new(input: R, path: PathBuf, max_record: u64, large: LargeRow) -> Self {
+    pub fn new(input: Input<R>, max_record: u64, large: LargeRow) -> Self {
         Self {
-            input: Input::new(input, path),
+            input,
             max_record,
             large,
             fields: Arc::default(),
@@ -288,8 +288,13 @@ impl<R: Read + Send> BlockReader for ArrayReader<R> {
         }
         if !self.finished {
             self.read(block)?;
+            block.input_bytes = self.input.newly_consumed();
         }
         Ok(!block.bytes.is_empty() || !block.rejects.is_empty())
+    }
+
+    fn stop_with(&mut self, stop: Arc<AtomicBool>) {
+        self.input.stop_with(stop);
     }
 }
 

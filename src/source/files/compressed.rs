@@ -3,7 +3,6 @@
 //! Members and frames may follow each other. What the decoders refuse reaches the reader as a
 //! [`SourceError`] within the system's error; see [`cannot_read`](super::reading::cannot_read).
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use std::path::PathBuf;
 
@@ -12,34 +11,32 @@ use flate2::bufread::GzDecoder;
 
 use super::super::SourceError;
 use super::FileKind;
+use super::reading::cannot_read;
 
 /// The window that a zstd frame may ask for in any case: what `--long` and `--ultra -22` ask for.
 pub const LEAST_WINDOW: u64 = 128 << 20;
 
 const BUFFER: usize = 256 * 1024;
 
-/// Opens a compressed file for reading. A zstd frame may ask for a window of `max_window` bytes,
+/// Decodes a compressed file. A zstd frame may ask for a window of `max_window` bytes,
 /// and in any case of [`LEAST_WINDOW`].
 ///
 /// # Errors
-/// If it cannot be opened, or is empty: even no lines make some bytes.
+/// If it cannot be read, or is empty: even no lines make some bytes.
 pub fn open(
     path: PathBuf,
+    file: impl Read + Send + 'static,
     kind: FileKind,
     max_window: u64,
 ) -> Result<Box<dyn Read + Send>, SourceError> {
-    let io = |error| SourceError::Io {
-        path: path.clone(),
-        error,
-    };
-    let file = File::open(&path).map_err(io)?;
-    if file.metadata().map_err(io)?.len() == 0 {
+    let mut input = BufReader::with_capacity(BUFFER, file);
+    let is_empty = input.fill_buf().map(<[u8]>::is_empty);
+    if is_empty.map_err(|error| cannot_read(&path, error))? {
         return Err(SourceError::Damaged {
             path,
             reason: "the file is empty".to_owned(),
         });
     }
-    let input = BufReader::with_capacity(BUFFER, file);
     Ok(match kind {
         FileKind::Gzip => Box::new(Decoded {
             path,
@@ -235,6 +232,7 @@ fn window(head: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Write;
 
     fn gz(text: &[u8]) -> Vec<u8> {
@@ -248,7 +246,8 @@ mod tests {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).expect("writable");
         let mut out = Vec::new();
-        let mut input = open(path, kind, 0).map_err(io::Error::other)?;
+        let file = File::open(&path)?;
+        let mut input = open(path, file, kind, 0).map_err(io::Error::other)?;
         input.read_to_end(&mut out).map(|_| out)
     }
 
@@ -286,7 +285,8 @@ mod tests {
         let path = folder.path().join("x.jsonl.zst");
         let read = |max_window| {
             let mut out = Vec::new();
-            open(path.clone(), FileKind::Zstd, max_window)
+            let file = File::open(&path).expect("there");
+            open(path.clone(), file, FileKind::Zstd, max_window)
                 .expect("there")
                 .read_to_end(&mut out)
                 .map(|_| out)

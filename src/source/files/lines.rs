@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
@@ -78,14 +79,9 @@ pub fn plain(
 }
 
 /// The lines of a stream that cannot be read again by position.
-pub fn spooled<R: Read + Send>(
-    input: R,
-    path: PathBuf,
-    max_record: u64,
-    large: LargeRow,
-) -> LineReader<R> {
+pub fn spooled<R: Read + Send>(input: Input<R>, max_record: u64, large: LargeRow) -> LineReader<R> {
     LineReader {
-        input: Input::new(input, path),
+        input,
         max_record,
         large,
         file: None,
@@ -234,7 +230,12 @@ impl<R: Read + Send> BlockReader for LineReader<R> {
             return Ok(false);
         }
         self.read(block)?;
+        block.input_bytes = self.input.newly_consumed();
         Ok(true)
+    }
+
+    fn stop_with(&mut self, stop: Arc<AtomicBool>) {
+        self.input.stop_with(stop);
     }
 }
 
@@ -329,7 +330,11 @@ mod tests {
             found.iter().map(|l| l.1.len()).collect::<Vec<_>>(),
             [1, long.len(), 1, 1]
         );
-        let mut reader = spooled(&content[..], PathBuf::new(), 1000, LargeRow::default());
+        let mut reader = spooled(
+            Input::new(&content[..], PathBuf::new()),
+            1000,
+            LargeRow::default(),
+        );
         let (lines, rejects) = lines_of(&mut reader);
         let numbered: Vec<_> = lines
             .iter()

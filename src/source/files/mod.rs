@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
+use std::io::Read;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -34,6 +35,7 @@ mod renamed;
 
 use array::ArrayReader;
 pub use discover::{Discovered, FileKind, SkipReason, discover, kind_of};
+use reading::Input;
 
 /// A piece of a plain file is at least this long: less is not worth a lease.
 const SMALLEST_PIECE: u64 = 1 << 20;
@@ -202,8 +204,8 @@ impl FilesSource {
         }
         // An array is one piece, from the beginning.
         if piece.start == 0 && self.is_array(&path, kind)? {
-            let text = reading::open(&path, kind, self.max_window)?;
-            let array = ArrayReader::new(text, path, self.max_record, large);
+            let text = self.text(&path, kind)?;
+            let array = ArrayReader::new(text, self.max_record, large);
             return Ok(Box::new(array.with_fields(fields)));
         }
         Ok(match kind {
@@ -212,11 +214,21 @@ impl FilesSource {
                 Box::new(lines.with_fields(fields))
             }
             _ => {
-                let text = reading::open(&path, kind, self.max_window)?;
-                let lines = lines::spooled(text, path, self.max_record, large);
+                let text = self.text(&path, kind)?;
+                let lines = lines::spooled(text, self.max_record, large);
                 Box::new(lines.with_fields(fields))
             }
         })
+    }
+
+    /// A file's text from its beginning, decoded.
+    fn text(
+        &self,
+        path: &Path,
+        kind: FileKind,
+    ) -> Result<Input<Box<dyn Read + Send>>, SourceError> {
+        let (text, consumed) = reading::open(path, kind, self.max_window)?;
+        Ok(Input::new(text, path.to_owned()).counting(consumed))
     }
 
     fn input(&self, piece: Piece) -> Result<&InputFingerprint, SourceError> {

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::super::SourceError;
 use super::{FileKind, compressed};
@@ -14,12 +16,51 @@ pub const BOM: &[u8] = b"\xef\xbb\xbf";
 pub struct Input<R> {
     input: R,
     path: PathBuf,
+    /// Set when nobody wants the bytes any more: a small file may decompress to terabytes.
+    stop: Arc<AtomicBool>,
+    /// Bytes of the file that were read so far, where they are not those that come out.
+    consumed: Option<Arc<AtomicU64>>,
+    /// How many of them were told of.
+    counted: u64,
 }
 
 impl<R: Read> Input<R> {
     /// The bytes of a file.
     pub fn new(input: R, path: PathBuf) -> Self {
-        Self { input, path }
+        Self {
+            input,
+            path,
+            stop: Arc::default(),
+            consumed: None,
+            counted: 0,
+        }
+    }
+
+    /// Has reading end with [`SourceError::Stopped`] once this is set.
+    pub fn stop_with(&mut self, stop: Arc<AtomicBool>) {
+        self.stop = stop;
+    }
+
+    /// Counts by what was read of the file itself.
+    #[must_use]
+    pub fn counting(self, consumed: Arc<AtomicU64>) -> Self {
+        Self {
+            consumed: Some(consumed),
+            ..self
+        }
+    }
+
+    /// Bytes of the file that were read since this was asked last; `None`: as many as came out.
+    pub fn newly_consumed(&mut self) -> Option<u64> {
+        let now = self.consumed.as_ref()?.load(Ordering::Relaxed);
+        Some(now - std::mem::replace(&mut self.counted, now))
+    }
+
+    fn check_stop(&self) -> Result<(), SourceError> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(SourceError::Stopped),
+            false => Ok(()),
+        }
     }
 
     /// Appends up to `wanted` bytes; `true` at the end of the input, where they may be fewer.
@@ -27,6 +68,7 @@ impl<R: Read> Input<R> {
     /// # Errors
     /// If they cannot be read or decoded.
     pub fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> Result<bool, SourceError> {
+        self.check_stop()?;
         // Read through `take` into the spare capacity: nothing is zeroed first.
         let limit = wanted as u64;
         let read = (&mut self.input).take(limit).read_to_end(bytes);
@@ -39,6 +81,7 @@ impl<R: Read> Input<R> {
     /// # Errors
     /// If it cannot be read or decoded.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, SourceError> {
+        self.check_stop()?;
         read_some(&mut self.input, buffer).map_err(|error| cannot_read(&self.path, error))
     }
 
@@ -72,21 +115,40 @@ pub fn cannot_read(path: &Path, error: io::Error) -> SourceError {
     }
 }
 
-/// Opens a file of text from its beginning, decoded.
+/// Opens a file of text from its beginning, decoded, and a count of the bytes that were read of it.
 ///
 /// # Errors
 /// If it cannot be opened.
-pub fn open(
-    path: &Path,
-    kind: FileKind,
-    max_window: u64,
-) -> Result<Box<dyn Read + Send>, SourceError> {
-    match kind {
-        FileKind::Gzip | FileKind::Zstd => compressed::open(path.to_owned(), kind, max_window),
-        FileKind::Plain | FileKind::Parquet => {
-            let file = File::open(path).map_err(|error| cannot_read(path, error))?;
-            Ok(Box::new(file))
+pub fn open(path: &Path, kind: FileKind, max_window: u64) -> Result<Opened, SourceError> {
+    let file = File::open(path).map_err(|error| cannot_read(path, error))?;
+    let consumed = Arc::new(AtomicU64::new(0));
+    let counted = Counted {
+        file,
+        bytes: Arc::clone(&consumed),
+    };
+    let text: Box<dyn Read + Send> = match kind {
+        FileKind::Gzip | FileKind::Zstd => {
+            compressed::open(path.to_owned(), counted, kind, max_window)?
         }
+        FileKind::Plain | FileKind::Parquet => Box::new(counted),
+    };
+    Ok((text, consumed))
+}
+
+/// A text, and how many bytes of its file were read so far.
+pub type Opened = (Box<dyn Read + Send>, Arc<AtomicU64>);
+
+/// A file that counts what is read of it.
+struct Counted {
+    file: File,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.bytes.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
     }
 }
 
@@ -98,7 +160,7 @@ pub fn is_array(path: &Path, kind: FileKind, max_window: u64) -> Result<bool, So
     if kind == FileKind::Parquet {
         return Ok(false);
     }
-    let mut input = Input::new(open(path, kind, max_window)?, path.to_owned());
+    let mut input = Input::new(open(path, kind, max_window)?.0, path.to_owned());
     let mut buffer = Vec::new();
     let mut at_start = true;
     loop {

@@ -3,3 +3,6 @@
 mod command_line;
 mod live_page;
 mod names_and_addresses;
+mod nothing_to_publish;
+mod output;
+mod signals;

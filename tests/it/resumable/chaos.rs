@@ -140,7 +140,7 @@ fn a_stopped_run_says_what_did_not_go_as_planned() {
     assert_eq!(death.expect("told")["cause"], "panicked", "{status}");
     let text = sandbox.run(&["status", "work"]).stdout;
     assert!(
-        text.contains("1 deaths") && text.contains("1 requeues"),
+        text.contains("1 death,") && text.contains("1 requeue"),
         "{text}"
     );
 }

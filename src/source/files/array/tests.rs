@@ -29,7 +29,11 @@ fn read_up_to(text: &[u8], max_record: u64) -> Result<Found, String> {
         bytes: text,
         piece: 1000,
     };
-    let mut reader = ArrayReader::new(input, "a.json".into(), max_record, LargeRow::default());
+    let mut reader = ArrayReader::new(
+        Input::new(input, "a.json".into()),
+        max_record,
+        LargeRow::default(),
+    );
     let mut block = RowBlock::default();
     let (mut rows, mut rejects) = (Vec::new(), Vec::new());
     loop {

@@ -1,0 +1,149 @@
+//! Without a valid record there is no dataset, and the run says why.
+
+use crate::support::{Sandbox, shared};
+
+/// Turns of some conversations.
+fn turns(conversations: usize, first_turn: usize, mode: &str) -> String {
+    let mut rows = String::new();
+    for conversation in 0..conversations {
+        for turn in first_turn..first_turn + 4 {
+            rows += &format!(
+                r#"{{"Timestamp":"2025-01-01T00:00:00Z","conversationId":"c{conversation}","userName":"u","mode":"{mode}","turnIndex":{turn},"userMessage":"hi","modelMessage":"ho"}}"#
+            );
+            rows.push('\n');
+        }
+    }
+    rows
+}
+
+const EXPORT: [&str; 9] = [
+    "export",
+    "--input",
+    "in",
+    "--name",
+    "d",
+    "--work-dir",
+    "work",
+    "--progress",
+    "none",
+];
+
+#[track_caller]
+fn assert_nothing(sandbox: &Sandbox, reasons: &[&str]) {
+    // The same command says the same again: nothing is claimed and nothing is there.
+    for _ in 0..2 {
+        let run = sandbox.run(&EXPORT);
+        let reported = run.expect(1);
+        assert!(
+            reported.contains("nothing to publish: no record is valid"),
+            "{reported}"
+        );
+        for reason in reasons {
+            assert!(reported.contains(reason), "{reason}: {reported}");
+        }
+        assert!(run.stdout.is_empty(), "{}", run.stdout);
+        assert!(!sandbox.path("out/d").exists(), "nothing is left");
+    }
+}
+
+#[test]
+fn an_input_without_rows_is_no_dataset() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jsonl", "");
+    assert_nothing(&sandbox, &["the input has no rows"]);
+}
+
+#[test]
+fn another_mode_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jsonl", turns(60, 1, "Agent"));
+    assert_nothing(
+        &sandbox,
+        &["240 rows have mode \"Agent\", wanted \"agent\""],
+    );
+}
+
+#[test]
+fn another_first_turn_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jsonl", turns(60, 0, "agent"));
+    assert_nothing(
+        &sandbox,
+        &["60 conversations are incomplete: they do not start at turn 1"],
+    );
+}
+
+#[test]
+fn the_codes_of_invalid_records_are_named() {
+    let sandbox = Sandbox::new();
+    let rows = turns(200, 1, "agent").replace("\"u\"", "\" \"");
+    sandbox.write("in/a.jsonl", rows);
+    assert_nothing(
+        &sandbox,
+        &["200 records invalid: missing_field:userName 200"],
+    );
+}
+
+#[test]
+fn a_changed_selection_is_another_run() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jsonl", turns(60, 1, "Agent"));
+    sandbox.run(&EXPORT).expect(1);
+    let refused = sandbox.run(&[&EXPORT[..], &["--seed", "other"]].concat());
+    assert!(
+        refused.expect(2).contains("selection.seed"),
+        "{}",
+        refused.stderr
+    );
+    let fresh = sandbox.run(&[&EXPORT[..], &["--seed", "other", "--fresh"]].concat());
+    fresh.expect(1);
+}
+
+#[test]
+fn one_valid_record_is_a_dataset_and_the_codes_stand_at_its_end() {
+    let sandbox = Sandbox::new();
+    let blank = turns(5, 1, "agent").replace("\"u\"", "\" \"");
+    let good = turns(9, 1, "agent")
+        .replace("\"conversationId\":\"c", "\"conversationId\":\"good")
+        .replace("\"ho\"", "\"\"");
+    sandbox.write("in/a.jsonl", blank + &good);
+    let all = ["--targets", "all", "--json"];
+    let run = sandbox.run(&[&EXPORT[..], &all].concat());
+    run.expect(0);
+    let json = run.json();
+    assert_eq!(json["invalid_codes"]["missing_field:userName"], 5, "{json}");
+    assert_eq!(json["warnings"]["empty_model_message"], 9, "{json}");
+    let sandbox = Sandbox::new();
+    let blank = turns(5, 1, "agent").replace("\"u\"", "\" \"");
+    sandbox.write("in/a.jsonl", blank + &good);
+    let run = sandbox.run(&[&EXPORT[..], &all[..2]].concat());
+    run.expect(0);
+    for words in [
+        "invalid: 5 records missing_field:userName",
+        "warning: 9 records empty_model_message",
+    ] {
+        assert!(run.stdout.contains(words), "{words}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn the_cases_say_what_is_wrong_with_them() {
+    let Some(shared) = shared() else {
+        return;
+    };
+    for (case, reason) in [
+        (
+            "rows-without-bucket.jsonl",
+            "records invalid: missing_field:userName",
+        ),
+        (
+            "mode_capital.jsonl",
+            "240 rows have mode \"Agent\", wanted \"agent\"",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let text = std::fs::read(shared.join("cases").join(case)).expect("the case");
+        sandbox.write("in/a.jsonl", text);
+        assert_nothing(&sandbox, &[reason]);
+    }
+}

@@ -1,0 +1,158 @@
+//! A run that is asked to stop ends in order, whatever it is doing.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::support::Sandbox;
+
+/// Far longer than it takes, and far shorter than reading the input would.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A file of some kilobytes that is terabytes long: one line that never ends, in many frames.
+fn endless_zst() -> Vec<u8> {
+    let frame = zstd::encode_all(&vec![b'a'; 64 << 20][..], 1).expect("memory");
+    frame.repeat(20_000)
+}
+
+/// The same in lines, none of which is a row.
+fn endless_gz() -> Vec<u8> {
+    let text = b"no row at all\n".repeat(1 << 20);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &text).expect("memory");
+    encoder.finish().expect("memory").repeat(5_000)
+}
+
+fn lines_of(child: &mut Child) -> Receiver<String> {
+    let (sender, lines) = channel();
+    let stderr = BufReader::new(child.stderr.take().expect("piped"));
+    std::thread::spawn(move || {
+        let mut lines = stderr.lines().map_while(Result::ok);
+        lines.try_for_each(|line| sender.send(line))
+    });
+    lines
+}
+
+/// Waits for a line; gives all up to it.
+fn wait_for(lines: &Receiver<String>, words: &str) -> String {
+    let mut all = String::new();
+    loop {
+        let line = lines
+            .recv_timeout(LIMIT)
+            .unwrap_or_else(|e| panic!("{e}: {all}"));
+        all += &line;
+        all.push('\n');
+        if line.contains(words) {
+            return all;
+        }
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([name, &pid]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+#[test]
+fn a_run_in_the_middle_of_a_large_compressed_file_ends_at_every_signal() {
+    let inputs = [("a.jsonl.zst", endless_zst()), ("a.jsonl.gz", endless_gz())];
+    for (name, input) in inputs {
+        let sandbox = Sandbox::new();
+        sandbox.write(name, input);
+        for word in ["-INT", "-TERM", "-HUP"] {
+            let mut child = sandbox
+                .command(&[
+                    "export",
+                    "--input",
+                    name,
+                    "--work-dir",
+                    "work",
+                    "--progress",
+                    "json",
+                ])
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("it runs");
+            let lines = lines_of(&mut child);
+            wait_for(&lines, "\"phase\":\"reading\"");
+            signal(&child, word);
+            let reported = wait_for(&lines, "hint: run the same command again");
+            assert!(
+                reported.contains("interrupted; nothing was published"),
+                "in order, {name} {word}: {reported}"
+            );
+            let ended = child.wait().expect("a child");
+            assert_eq!(ended.code(), Some(130), "{name} {word}: {reported}");
+        }
+    }
+}
+
+#[test]
+fn under_nohup_a_closed_terminal_is_no_reason_to_stop() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.jsonl.zst", endless_zst());
+    let program = sandbox.command(&[]).get_program().to_owned();
+    let mut child = Command::new("nohup")
+        .arg(program)
+        .args([
+            "export",
+            "--input",
+            "a.jsonl.zst",
+            "--work-dir",
+            "work",
+            "--progress",
+            "json",
+        ])
+        .current_dir(sandbox.path(""))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let lines = lines_of(&mut child);
+    wait_for(&lines, "\"phase\":\"reading\"");
+    signal(&child, "-HUP");
+    // Signals are taken in order: had the first one stopped it, the second would have ended it at once.
+    wait_for(&lines, "\"phase\":\"reading\"");
+    signal(&child, "-TERM");
+    let reported = wait_for(&lines, "hint: run the same command again");
+    assert!(reported.contains("nothing was published"), "{reported}");
+    assert_eq!(child.wait().expect("a child").code(), Some(130));
+}
+
+#[cfg(feature = "fault-injection")]
+#[test]
+fn a_run_that_cannot_end_is_ended() {
+    for site in ["seal:1", "stage:1"] {
+        let sandbox = Sandbox::new();
+        let synthetic = "source.synthetic.conversations=3000";
+        let mut child = sandbox
+            .command(&[
+                "export",
+                "--test",
+                "--set",
+                "source.kind=synthetic",
+                "--set",
+                synthetic,
+                "--work-dir",
+                "work",
+                "--name",
+                "d",
+                "--progress",
+                "none",
+            ])
+            .env("GLEANER_HANG_AT", site)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let lines = lines_of(&mut child);
+        wait_for(&lines, "hanging at");
+        signal(&child, "-TERM");
+        wait_for(&lines, "before all parts of the run had ended");
+        assert_eq!(child.wait().expect("a child").code(), Some(130), "{site}");
+        assert!(!sandbox.path("out/d/metadata.json").exists());
+    }
+}
