@@ -190,6 +190,26 @@ pub struct Closing<'a> {
 /// names and nulls of fields that a row may lack.
 const GROWTH_PER_TURN: u64 = 256;
 
+/// What became of a conversation: its number of turns and whether it is prevalidated, or its fault.
+type Decision = Result<(u64, bool), Fault>;
+
+/// Of conversation rows with equally many turns the smallest key wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ConversationTieKey {
+    /// Turns with a `modelMessage` that is not blank.
+    replies: Reverse<u64>,
+    /// SHA-256 of the record as it would be written.
+    digest: [u8; 32],
+}
+
+impl ConversationTieKey {
+    /// No key is larger.
+    const WORST: Self = Self {
+        replies: Reverse(0),
+        digest: [u8::MAX; 32],
+    };
+}
+
 impl Index {
     /// The shape of its rows; `None` before the first.
     pub fn shape(&self) -> Option<RowShape> {
@@ -359,7 +379,7 @@ impl Index {
         is_damaged: bool,
         read: &mut ReadPayload<'_, E>,
         tally: &mut GroupTally,
-    ) -> Result<Result<(u64, bool), Fault>, E> {
+    ) -> Result<Decision, E> {
         tally.duplicate_conversations += rows.len() as u64 - 1;
         if is_damaged {
             // Whichever it is, it is not taken.
@@ -383,15 +403,18 @@ impl Index {
             return Ok(*only);
         }
         let mut payload = Vec::new();
-        let mut best: Option<((Reverse<u64>, [u8; 32]), u32)> = None;
+        let mut best = (ConversationTieKey::WORST, END);
         for &row in rows {
             let digest = self.digest(row, &mut payload, read)?;
-            let key = (Reverse(record::count_replies(&payload)?), digest);
-            if best.is_none_or(|(smallest, _)| key < smallest) {
-                best = Some((key, row));
+            let key = ConversationTieKey {
+                replies: Reverse(record::count_replies(&payload)?),
+                digest,
+            };
+            if best.1 == END || key < best.0 {
+                best = (key, row);
             }
         }
-        Ok(best.map_or(END, |(_, row)| row))
+        Ok(best.1)
     }
 
     /// Reduces rows to the last word on each turn, in the order of turns. The last word is chosen
@@ -404,7 +427,7 @@ impl Index {
         closing: &Closing<'_>,
         read: &mut ReadPayload<'_, E>,
         tally: &mut GroupTally,
-    ) -> Result<Option<Result<(u64, bool), Fault>>, E> {
+    ) -> Result<Option<Decision>, E> {
         let outside = |row: u32| self.rows[row as usize].outside();
         if closing.keep_cut {
             rows.retain(|&row| match outside(row) {

@@ -267,7 +267,8 @@ mod tests {
     #[test]
     fn every_part_of_a_sum_counts() {
         assert_eq!(population().check(128), Ok(()));
-        let changes: [(&str, fn(&mut Population)); 17] = [
+        type Change = (&'static str, fn(&mut Population));
+        let changes: [Change; 17] = [
             ("rows_read", |p| p.rows_read = Some(126)),
             ("rows_read", |p| p.malformed = None),
             ("rows_read", |p| p.filtered = None),

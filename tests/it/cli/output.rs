@@ -141,8 +141,7 @@ fn targets_that_nobody_has_set_are_no_failures() {
 fn a_name_that_is_taken_within_the_second_gets_a_suffix() {
     let sandbox = Sandbox::new();
     // Every second of the next minutes is taken, so the clock does not matter.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = i64::try_from(now.expect("after 1970").as_secs()).expect("before 292277026596");
+    let now = jiff::Timestamp::now().as_second();
     for second in now..now + 600 {
         let at = jiff::Timestamp::from_second(second).expect("an instant");
         let name = at.strftime("out/d_%Y%m%d_%H%M%S/metadata.json").to_string();

@@ -65,8 +65,7 @@ fn has(dataset: &Dataset, id: &str) -> bool {
     let files = strata.iter().filter_map(|s| s["file"].as_str());
     let id = format!(r#""conversationId":"{id}""#);
     files
-        .map(|file| dataset.records(file))
-        .flatten()
+        .flat_map(|file| dataset.records(file))
         .any(|record| record.contains(&id))
 }
 

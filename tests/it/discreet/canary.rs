@@ -42,7 +42,7 @@ fn events() -> String {
             4 => format!(
                 r#"{{"conversationId":"x","turnIndex":1,"userMessage":"{CANARY}","userMessage":"{CANARY}"}}"#
             ),
-            5 => format!(r#"{CANARY}"#),
+            5 => CANARY.to_owned(),
             _ => continue,
         };
         lines += &malformed;
@@ -81,8 +81,9 @@ fn assert_silent(run: &Run, sandbox: &Sandbox, what: &str) {
     };
     collect(&sandbox.path(""), &is_text, &mut all);
     let found = all.find(&CANARY[..5]).map(|at| {
-        let from = all.floor_char_boundary(at.saturating_sub(300));
-        &all[from..all.ceil_char_boundary(at + 40)]
+        let before = all[..at].chars().rev().take(300).map(char::len_utf8);
+        let from = at - before.sum::<usize>();
+        all[from..].chars().take(340).collect::<String>()
     });
     assert_eq!(found, None, "{what}");
 }

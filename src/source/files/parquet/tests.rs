@@ -296,12 +296,7 @@ fn what_is_not_supported_is_not_called_damaged() {
 
 /// Writes one column of each of some types, the same values for every row.
 #[allow(clippy::type_complexity, reason = "a test's table of writers")]
-fn write_values(
-    path: &Path,
-    schema: &str,
-    rows: usize,
-    mut values: Vec<Box<dyn Fn(&mut ColumnWriter<'_>, usize)>>,
-) {
+fn write_values(path: &Path, schema: &str, rows: usize, mut values: Vec<WriteColumn>) {
     let schema = Arc::new(parse_message_type(schema).expect("a schema"));
     let file = File::create(path).expect("writable");
     let mut writer = SerializedFileWriter::new(file, schema, Default::default()).expect("a file");
@@ -315,7 +310,10 @@ fn write_values(
     writer.close().expect("written");
 }
 
-fn long(value: i64) -> Box<dyn Fn(&mut ColumnWriter<'_>, usize)> {
+/// Writes a column of so many rows.
+type WriteColumn = Box<dyn Fn(&mut ColumnWriter<'_>, usize)>;
+
+fn long(value: i64) -> WriteColumn {
     Box::new(move |column, rows| match column {
         ColumnWriter::Int64ColumnWriter(w) => {
             w.write_batch(&vec![value; rows], None, None)
@@ -325,7 +323,7 @@ fn long(value: i64) -> Box<dyn Fn(&mut ColumnWriter<'_>, usize)> {
     })
 }
 
-fn fixed(bytes: &'static [u8]) -> Box<dyn Fn(&mut ColumnWriter<'_>, usize)> {
+fn fixed(bytes: &'static [u8]) -> WriteColumn {
     Box::new(move |column, rows| match column {
         ColumnWriter::FixedLenByteArrayColumnWriter(w) => {
             let value = FixedLenByteArray::from(ByteArray::from(bytes));
@@ -348,7 +346,7 @@ fn timestamps_keep_their_day_and_digits_wherever_they_are() {
     }";
     const LAST: i64 = 253_402_300_799;
     // 2025-01-01 is the Julian day 2460677; more rows than are read at once, each another one.
-    let old: Box<dyn Fn(&mut ColumnWriter<'_>, usize)> = Box::new(|column, rows| match column {
+    let old: WriteColumn = Box::new(|column, rows| match column {
         ColumnWriter::Int96ColumnWriter(w) => {
             let value = |row: usize| Int96::from(vec![row as u32, 0, 2_460_677]);
             let values: Vec<Int96> = (0..rows).map(value).collect();
