@@ -145,22 +145,26 @@ impl Write for DiskFile {
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let n = self.file.write_vectored(slices)?;
-        let mut left = n;
-        for slice in slices {
-            let now = slice.len().min(left);
-            if now == 0 {
-                break;
-            }
-            self.written(self.end, &slice[..now]);
-            self.end += now as u64;
-            left -= now;
-        }
+        #[cfg(feature = "fault-injection")]
+        self.written(self.end, &joined(slices, n));
+        self.end += n as u64;
         Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// The first bytes of slices, as one.
+#[cfg(feature = "fault-injection")]
+fn joined(slices: &[IoSlice<'_>], length: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = slices
+        .iter()
+        .flat_map(|slice| slice.iter().copied())
+        .collect();
+    bytes.truncate(length);
+    bytes
 }
 
 /// Replaces a file by a private one, through a `.part` file and a rename. Not synced.

@@ -148,6 +148,8 @@ fn run(folder: &Path, meddling: Option<Meddling>) -> Result<RunReport, RunError>
         .input([folder.join("in").display().to_string()])
         .work_dir(folder.join("work"))
         .set("name", "d")
+        // What is on its way at the moment of the meddling is known.
+        .set("workers.uploaders", 1)
         .set("limits.max_malformed_percent", 100)
         .sink(sink);
     for split in ["train", "val", "test"] {

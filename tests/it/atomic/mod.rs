@@ -2,4 +2,5 @@
 
 mod access;
 mod claims;
+mod crash;
 mod meddled;
