@@ -117,6 +117,9 @@ pub enum Fault {
     Incomplete,
 }
 
+/// First turns that are told apart.
+const FIRST_TURNS: usize = 16;
+
 /// What became of the rows of some conversations.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GroupTally {
@@ -132,6 +135,9 @@ pub struct GroupTally {
     pub conversations: u64,
     /// The faulty ones; each counts once, by the first fault.
     pub faulty: BTreeMap<Fault, u64>,
+    /// Conversations that do not begin at turn 1, by their first turn: of the first
+    /// [`FIRST_TURNS`] that were seen.
+    pub first_turns: BTreeMap<i64, u64>,
     /// Rows of conversations that would be larger than `limits.max_record`.
     pub too_large: Vec<Position>,
 }
@@ -149,7 +155,19 @@ impl GroupTally {
         for (fault, conversations) in other.faulty {
             *self.faulty.entry(fault).or_default() += conversations;
         }
+        for (turn, conversations) in other.first_turns {
+            self.begins_at(turn, conversations);
+        }
         self.too_large.extend(other.too_large);
+    }
+
+    /// Notes with which turn conversations begin.
+    fn begins_at(&mut self, turn: i64, conversations: u64) {
+        if turn != 1
+            && (self.first_turns.len() < FIRST_TURNS || self.first_turns.contains_key(&turn))
+        {
+            *self.first_turns.entry(turn).or_default() += conversations;
+        }
     }
 
     /// How many conversations have a fault.
@@ -448,14 +466,17 @@ impl Index {
         }
         tally.duplicate_turns += (deliveries - rows.len()) as u64;
         let is_cut = |reason| by_reason.contains_key(&reason);
-        let turns = rows.iter().map(|&row| self.events[row as usize].turn);
+        let mut turns = rows.iter().map(|&row| self.events[row as usize].turn);
         Ok(Some(if is_damaged {
             Err(Fault::Damaged)
         } else if is_cut(FilterReason::Mode) {
             Err(Fault::CutByMode)
         } else if is_cut(FilterReason::Window) {
             Err(Fault::CutByWindow)
-        } else if !turns.eq(1..=rows.len() as i64) {
+        } else if !turns.clone().eq(1..=rows.len() as i64) {
+            if let Some(first) = turns.next() {
+                tally.begins_at(first, 1);
+            }
             Err(Fault::Incomplete)
         } else {
             Ok((rows.len() as u64, false))

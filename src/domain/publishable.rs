@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::ledger::{FilterReason, Population};
 
-/// Modes and first turns that are named at most; the others are summed up by the counts themselves.
+/// First turns that are named at most; the others are summed up by the counts themselves.
 const NAMED: usize = 3;
 
 /// What a decision is made from.
@@ -17,8 +17,10 @@ pub struct Gathered<'a> {
     pub population: Population,
     /// Malformed rows by the name of their reason.
     pub malformed: BTreeMap<String, u64>,
-    /// Rows of other modes than `agent`, by the mode as it is written (JSON).
-    pub modes: BTreeMap<String, u64>,
+    /// The first malformed row: where it is and what is wrong with it.
+    pub first_malformed: Option<String>,
+    /// What the rows themselves say, a sentence each: other modes, no user message.
+    pub explained: Vec<String>,
     /// Conversations that do not begin at turn 1, by their first turn.
     pub first_turns: BTreeMap<i64, u64>,
     /// Invalid records.
@@ -63,14 +65,19 @@ fn rows(gathered: &Gathered<'_>, reasons: &mut Vec<String>) {
             number(malformed, "row is", "rows are"),
             of_reason.collect::<Vec<_>>().join(", ")
         ));
+        if let Some(first) = &gathered.first_malformed {
+            reasons.push(format!("the first malformed row is {first}"));
+        }
     }
-    let by_reason = &gathered.population.filtered_by;
-    if !by_reason.contains_key(&FilterReason::Mode) && !gathered.modes.is_empty() {
-        modes(gathered, 0, reasons);
-    }
-    for (reason, &count) in by_reason {
+    reasons.extend(gathered.explained.iter().cloned());
+    for (reason, &count) in &gathered.population.filtered_by {
         match reason {
-            FilterReason::Mode => modes(gathered, count, reasons),
+            // The rows have said which.
+            FilterReason::Mode if !gathered.explained.is_empty() => {}
+            FilterReason::Mode => reasons.push(format!(
+                "{} another mode than \"agent\"",
+                number(count, "row has", "rows have")
+            )),
             FilterReason::Window => {
                 reasons.push(format!(
                     "{} outside the window",
@@ -88,30 +95,6 @@ fn rows(gathered: &Gathered<'_>, reasons: &mut Vec<String>) {
                 ));
             }
         }
-    }
-}
-
-/// The most frequent modes that were seen, or how many rows have another one.
-fn modes(gathered: &Gathered<'_>, count: u64, reasons: &mut Vec<String>) {
-    let mut seen: Vec<_> = gathered.modes.iter().collect();
-    seen.sort_by_key(|&(mode, &rows)| (std::cmp::Reverse(rows), mode));
-    for &(mode, &rows) in seen.iter().take(NAMED) {
-        reasons.push(match mode.as_str() {
-            "" => format!(
-                "{} no mode, wanted \"agent\"",
-                number(rows, "row has", "rows have")
-            ),
-            mode => format!(
-                "{} mode {mode}, wanted \"agent\"",
-                number(rows, "row has", "rows have")
-            ),
-        });
-    }
-    if seen.is_empty() {
-        reasons.push(format!(
-            "{} another mode than \"agent\"",
-            number(count, "row has", "rows have")
-        ));
     }
 }
 
@@ -184,21 +167,15 @@ mod tests {
     }
 
     #[test]
-    fn the_modes_that_were_seen_are_named_the_most_frequent_first() {
+    fn what_the_rows_say_stands_for_the_count() {
         let mut gathered = Gathered::default();
         gathered.population.filtered_by = BTreeMap::from([(FilterReason::Mode, 240)]);
         assert_eq!(
             why(&gathered),
             ["240 rows have another mode than \"agent\""]
         );
-        gathered.modes = BTreeMap::from([(String::new(), 2), ("\"Agent\"".to_owned(), 238)]);
-        assert_eq!(
-            why(&gathered),
-            [
-                "238 rows have mode \"Agent\", wanted \"agent\"",
-                "2 rows have no mode, wanted \"agent\"",
-            ]
-        );
+        gathered.explained = vec!["240 rows have mode \"Agent\", wanted \"agent\"".to_owned()];
+        assert_eq!(why(&gathered), gathered.explained);
     }
 
     #[test]

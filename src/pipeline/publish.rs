@@ -16,7 +16,7 @@ use crate::config::settings::Settings;
 use crate::domain::canonical::sorted;
 use crate::domain::chunk::Chunk;
 use crate::domain::dedup::Fault;
-use crate::domain::ledger::{ModesSeen, Population};
+use crate::domain::ledger::Population;
 use crate::domain::manifest::{
     self, ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
@@ -311,31 +311,25 @@ pub fn check_something(
     only_complete: bool,
 ) -> Result<(), RunError> {
     let strata = harvest.strata.iter();
+    let tally = &harvest.grouped.tally;
+    let malformed = rows.malformed(&harvest.tallies, &tally.too_large);
+    let first = malformed.values().find_map(|m| m.examples.first());
     let gathered = Gathered {
         records: strata.map(|result| result.records).sum(),
         population: population(harvest, only_complete),
-        malformed: (rows.malformed(&harvest.tallies, &harvest.grouped.tally.too_large))
-            .into_iter()
-            .map(|(reason, of_reason)| (reason_name(reason), of_reason.count))
+        first_malformed: first.map(ToString::to_string),
+        malformed: (malformed.iter())
+            .map(|(reason, of_reason)| (reason_name(*reason), of_reason.count))
             .collect(),
-        modes: modes(harvest),
+        explained: rows.explain(&harvest.tallies, true),
+        first_turns: tally.first_turns.clone(),
         invalid: invalid(harvest).count() as u64,
         codes: codes(harvest),
-        ..Gathered::default()
     };
     match why_nothing(&gathered) {
         Some(reasons) => Err(RunError::NothingToPublish { reasons }),
         None => Ok(()),
     }
-}
-
-/// The modes of rows that are not `agent`.
-fn modes(harvest: &RunOutput) -> BTreeMap<String, u64> {
-    let mut seen = ModesSeen::default();
-    for tally in harvest.tallies.values() {
-        seen.merge(&tally.modes_seen);
-    }
-    seen.rows
 }
 
 fn invalid(harvest: &RunOutput) -> impl Iterator<Item = &InvalidRecord> {

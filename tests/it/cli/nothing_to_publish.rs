@@ -67,10 +67,7 @@ fn another_mode_is_named() {
 fn another_first_turn_is_named() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a.jsonl", turns(60, 0, "agent"));
-    assert_nothing(
-        &sandbox,
-        &["60 conversations are incomplete: they do not start at turn 1"],
-    );
+    assert_nothing(&sandbox, &["60 conversations start at turn 0, wanted 1"]);
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn a_mode_with_a_capital() {
         );
         row.replace(r#""agent""#, r#""Agent""#)
     });
-    says(&run, r#"240 rows have mode \"Agent\", wanted \"agent\""#);
+    says(&run, r#"240 rows have mode "Agent", wanted "agent""#);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_row_a_message() {
     });
     says(
         &run,
-        r#"240 rows have no userMessage, so their conversations are invalid; the first is in/a.jsonl:1: no \"userMessage\" (found \"Timestamp\", \"conversationId\", \"mode\", \"turnIndex\", \"source\", \"messageText\"; see source.fields). A row must hold a whole turn: join rows of one message each, the user's and the model's, before"#,
+        r#"240 rows have no userMessage, so their conversations are invalid; the first is in/a.jsonl:1: no "userMessage" (found "Timestamp", "conversationId", "mode", "turnIndex", "source", "messageText"; see source.fields). A row must hold a whole turn: join rows of one message each, the user's and the model's, before"#,
     );
 }
 
