@@ -310,6 +310,7 @@ fn tallies_add_up() {
         kept_rows: 4 * factor,
         conversations: 5 * factor,
         faulty: [(Fault::Damaged, 6 * factor), (Fault::CutByMode, 7 * factor)].into(),
+        first_turns: [(0, 8 * factor)].into(),
         too_large: Vec::new(),
     };
     let mut sum = GroupTally::default();
