@@ -200,7 +200,7 @@ fn whether_rows_come_from_json_lines_or_from_parquet() {
 #[test]
 fn made_up_telemetry_is_the_same_from_the_source_and_from_its_files() {
     let sandbox = Sandbox::new();
-    let common = "export --work-dir w --out out --progress none --json --test --set source.synthetic.conversations=3000";
+    let common = "export --work-dir w --out out --format json --progress none --json --test --set source.synthetic.conversations=3000";
     let run = |more: &str| {
         let all = format!("{common} {more}");
         let run = sandbox.run(&all.split(' ').collect::<Vec<_>>());
