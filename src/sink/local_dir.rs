@@ -206,10 +206,7 @@ impl LocalDir {
         // Last: while it is there, a crash is followed by another release.
         remove_if_there(&folder.join(CLAIM))?;
         self.granted.forget(dataset);
-        sync_folder(&folder)?;
-        // Of a run that published nothing nothing is left.
-        let _ = std::fs::remove_dir(&folder);
-        Ok(())
+        sync_folder(&folder)
     }
 
     fn revoke_now(&self, dataset: &str, run_id: &str) -> Result<(), SinkError> {

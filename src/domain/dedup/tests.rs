@@ -184,6 +184,9 @@ fn plainly(deliveries: &[Delivery], damaged: &[u8], keep_cut: bool) -> Outcome {
         } else if is_cut(FilterReason::Window) {
             Fault::CutByWindow
         } else if !turns.keys().copied().eq(1..=winners.len() as i64) {
+            if let Some((&first, _)) = turns.first_key_value().filter(|(first, _)| **first != 1) {
+                *tally.first_turns.entry(first).or_default() += 1;
+            }
             Fault::Incomplete
         } else {
             tally.conversations += 1;

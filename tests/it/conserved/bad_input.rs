@@ -97,7 +97,7 @@ fn an_empty_file_gives_no_dataset() {
         "{}",
         run.stderr
     );
-    assert!(!sandbox.path("out/d").exists());
+    assert!(!sandbox.path("out/d/metadata.json").exists());
 }
 
 #[test]
