@@ -36,7 +36,8 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         chaos.report();
         match result {
             Err(error) if chaos.starts_again(&error) => {
-                error_line(&error.to_string());
+                // What to do is being done.
+                error_line(&format!("chaos: {}", error.message));
                 eprintln!("chaos: the same run is started again, with fewer faults");
                 fresh = false;
             }
