@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use gleaner::config::settings::{AzureBlob as Settings, BlobCredential, Checksum};
-use gleaner::domain::manifest::hex;
+use gleaner::domain::dataset::manifest::hex;
 use gleaner::sink::azure_blob::AzureBlob;
+use gleaner::sink::azure_blob::settings::{AzureBlob as Settings, BlobCredential, Checksum};
 use gleaner::sink::{Block, ClaimRecord, DatasetSink, FileCommit};
 use sha2::{Digest, Sha256};
 

@@ -2,15 +2,16 @@
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use gleaner::config::settings::{RowShape, Synthetic};
-use gleaner::domain::dedup::Index;
-use gleaner::domain::header::{Header, HeaderBatch, Position, RowFlags};
+use gleaner::domain::grouping::dedup::Index;
 use gleaner::domain::json::Scanner;
-use gleaner::domain::kusto_hash;
-use gleaner::domain::row;
-use gleaner::domain::stratum::{Bucket, Selection, Split};
-use gleaner::domain::validation::validate;
+use gleaner::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
+use gleaner::domain::record::row;
+use gleaner::domain::record::row::RowShape;
+use gleaner::domain::record::validation::validate;
+use gleaner::domain::selection::kusto_hash;
+use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use gleaner::source::synthetic;
+use gleaner::source::synthetic::settings::Synthetic;
 
 fn main() {
     divan::main();

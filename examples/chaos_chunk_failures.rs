@@ -16,14 +16,16 @@ use std::sync::{Arc, LazyLock, Mutex};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::Pipeline;
-use gleaner::config::settings::{RowShape, Synthetic};
-use gleaner::config::{self, Layers};
-use gleaner::domain::chunk::{Chunk, HashChunk};
-use gleaner::domain::selector::ChunkChecksum;
+use gleaner::config;
+use gleaner::config::Layers;
+use gleaner::domain::record::row::RowShape;
+use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::pipeline::{RunError, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::source::synthetic::conversation_rows;
+use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::source::{ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey};
 
 /// Chunks of the telemetry.

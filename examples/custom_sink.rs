@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::Pipeline;
-use gleaner::domain::rule::{Candidate, Rule};
+use gleaner::domain::record::rule::{Candidate, Rule};
 use gleaner::sink::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };

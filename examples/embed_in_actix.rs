@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use actix::{
     Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture,
 };
-use gleaner::pipeline::run_actor::{Drain, GetStatus, Subscribe};
+use gleaner::pipeline::host::run_actor::{Drain, GetStatus, Subscribe};
 use gleaner::pipeline::{BuildError, RunError, RunReport};
 use gleaner::telemetry::{Notice, RunEvent};
 use gleaner::{Controller, Pipeline};

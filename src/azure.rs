@@ -10,8 +10,22 @@ use azure_identity::{
 };
 use reqwest::Url;
 
-use crate::config::settings::Credential;
 use crate::secrets::{self, Registering, redacted};
+
+/// How to log in to Azure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// `az login` or `azd auth login`.
+    DeveloperTools,
+    /// Of the machine that this runs on.
+    ManagedIdentity,
+    /// Of a Kubernetes pod.
+    WorkloadIdentity,
+    /// A service principal, from the environment.
+    ClientSecret,
+    /// Not at all.
+    None,
+}
 
 /// Whether an address leads to this machine.
 pub fn is_loopback(url: &Url) -> bool {

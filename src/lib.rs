@@ -72,11 +72,10 @@
 //! The library installs no signal handler, panic hook, subscriber or runtime, and never ends the process;
 //! only [`cli`] does.
 
-mod azure;
+pub mod azure;
 #[doc(hidden)]
 pub mod cli;
 pub mod config;
-pub mod domain;
 pub mod fault;
 pub mod pipeline;
 pub mod runtime;
@@ -89,6 +88,7 @@ pub mod telemetry;
 pub mod testing;
 pub mod verify;
 
+pub use gleaner_domain as domain;
 pub use pipeline::{Controller, Handle, Pipeline, PipelineBuilder};
 
 /// The README's program compiles.

@@ -5,10 +5,11 @@
 use std::sync::LazyLock;
 
 use gleaner::config::{Layers, validate as settings_of};
-use gleaner::domain::record::{Assembler, Nested};
-use gleaner::domain::row::{self, RowKind};
-use gleaner::domain::stratum::Selection;
-use gleaner::domain::validation::validate;
+use gleaner::domain::record::assembler::{Assembler, Nested};
+use gleaner::domain::record::row;
+use gleaner::domain::record::row::RowKind;
+use gleaner::domain::selection::stratum::Selection;
+use gleaner::domain::record::validation::validate;
 use libfuzzer_sys::fuzz_target;
 
 static SELECTION: LazyLock<Selection> = LazyLock::new(|| {

@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 
 use gleaner::config::{Layers, validate as settings_of};
 use gleaner::domain::json;
-use gleaner::domain::record::{Assembler, Nested};
-use gleaner::domain::row::{self, MalformedReason, RowKind};
-use gleaner::domain::stratum::Selection;
-use gleaner::domain::validation::validate;
+use gleaner::domain::record::assembler::{Assembler, Nested};
+use gleaner::domain::record::row;
+use gleaner::domain::record::row::{MalformedReason, RowKind};
+use gleaner::domain::selection::stratum::Selection;
+use gleaner::domain::record::validation::validate;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 

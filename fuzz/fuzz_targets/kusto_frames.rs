@@ -3,7 +3,7 @@
 #![no_main]
 
 use gleaner::domain::json::Value;
-use gleaner::domain::row::MalformedReason;
+use gleaner::domain::record::row::MalformedReason;
 use gleaner::source::kusto::error::Failure;
 use gleaner::source::kusto::frames::{Column, FrameReader, TableSink};
 use libfuzzer_sys::fuzz_target;

@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::Path;
 
-use gleaner::domain::chunk::{Chunk, HashChunk};
-use gleaner::domain::header::RowFlags;
-use gleaner::domain::row::RowShape;
+use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
+use gleaner::domain::record::header::RowFlags;
+use gleaner::domain::record::row::RowShape;
 use gleaner::source::RowForm;
 use gleaner::spool::sealed::{RowFacts, SealedChunk, Spool};
 use gleaner::spool::tally::ChunkTally;

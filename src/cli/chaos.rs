@@ -100,7 +100,7 @@ mod with {
     use crate::config;
     use crate::config::settings::{Chaos as ChaosSettings, Settings};
     use crate::fault::{self, FaultPlan, Faults, Injected, Injector, Site};
-    use crate::pipeline::setup::default_work_dir;
+    use crate::pipeline::host::setup::default_work_dir;
 
     /// In the work directory: how many starts of the run had faults drawn for them.
     const STARTS: &str = "chaos-starts";

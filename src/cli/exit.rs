@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use rustix::io::Errno;
 
 use crate::config::ConfigError;
-use crate::pipeline::work_dir::WorkDirError;
+use crate::pipeline::state::work_dir::WorkDirError;
 use crate::pipeline::{BuildError, RunError};
 use crate::runtime::JobError;
 use crate::sink::SinkError;
@@ -187,7 +187,10 @@ fn source_error(message: String, error: &SourceError) -> CliError {
         SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => {
             CliError::failure(message, "give this user the right to read it")
         }
-        SourceError::Spool(error) => spool_error(message, error),
+        SourceError::Spool { source, .. } => match source.downcast_ref() {
+            Some(error) => spool_error(message, error),
+            None => CliError::failure(message, AGAIN),
+        },
         SourceError::Query { .. } => CliError::usage(
             message,
             "correct the query; `gleaner queries check FILE` says more, and queries/ has examples",

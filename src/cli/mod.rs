@@ -30,7 +30,7 @@ mod words;
 use args::{Cli, Command, QueriesCommand};
 use exit::{CliError, Exit};
 
-use crate::domain::canonical::sorted;
+use crate::domain::json::canonical::sorted;
 
 /// Runs the program.
 pub fn main() -> ExitCode {

@@ -13,9 +13,10 @@ use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
 use crate::pipeline::BuildError;
-use crate::pipeline::setup as parts;
-use crate::pipeline::start::{self, Start, StartOptions};
-use crate::pipeline::work_dir;
+use crate::pipeline::host::setup as parts;
+use crate::pipeline::state::start;
+use crate::pipeline::state::start::{Start, StartOptions};
+use crate::pipeline::state::work_dir;
 use crate::source::kusto::plan::KustoPlan;
 use crate::source::{ConversationSource, Survey};
 

@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::args::ProgressMode;
 use super::terminal::{clean_json, error_line};
 use super::words;
-use crate::domain::canonical::sorted;
+use crate::domain::json::canonical::sorted;
 use crate::telemetry::{Phase, Snapshot, Telemetry};
 
 /// How often bars move.

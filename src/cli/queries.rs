@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::args::QueriesCheckArgs;
 use super::exit::{CliError, Exit};
 use super::{print, print_json};
-use crate::config::queries::{QueryFile, SHIPPED};
-use crate::config::settings::Cut;
 use crate::config::{self, Layers};
+use crate::domain::selection::cut::Cut;
 use crate::source::kusto::query::{Template, missing_columns};
+use crate::source::kusto::query_file::{QueryFile, SHIPPED};
 
 /// Talks to Microsoft's language service.
 const SCRIPT: &str = include_str!("../../queries/check.mjs");

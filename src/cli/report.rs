@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::table::TextTable;
 use super::words::count;
-use crate::domain::ledger::FilterReason;
-use crate::domain::manifest::Manifest;
+use crate::domain::dataset::accounting::FilterReason;
+use crate::domain::dataset::manifest::Manifest;
 use crate::pipeline::RunReport;
-use crate::pipeline::rows_report::reason_name;
+use crate::pipeline::ingest::rows_report::reason_name;
 
 /// The closing table of an export, and what to do next. `default_targets`: nobody has set any.
 pub fn table(report: &RunReport, default_targets: bool) -> String {

@@ -11,8 +11,9 @@ use super::exit::{CliError, Exit};
 use super::progress::incidents;
 use super::words::count;
 use super::{print, print_json};
-use crate::pipeline::status_file;
-use crate::pipeline::work_dir::{self, RunRecord, RunState};
+use crate::pipeline::state::status_file;
+use crate::pipeline::state::work_dir;
+use crate::pipeline::state::work_dir::{RunRecord, RunState};
 
 /// Shows one work directory, or all below `.gleaner`.
 ///

@@ -4,8 +4,9 @@ use super::args::{Shape, SynthArgs};
 use super::exit::{CliError, Exit};
 use super::words::count;
 use super::{print, print_json};
-use crate::config::settings::{RowShape, Synthetic};
+use crate::domain::record::row::RowShape;
 use crate::source::synthetic;
+use crate::source::synthetic::settings::Synthetic;
 
 /// Writes made-up telemetry.
 ///

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::settings::{Settings, SinkTarget, Source, Span};
-use crate::domain::canonical::sorted;
-use crate::domain::manifest::{SelectionRecord, hex};
+use crate::domain::dataset::manifest::{SelectionRecord, hex};
+use crate::domain::json::canonical::sorted;
 
 /// The settings that the fingerprint covers, with sorted keys.
 pub fn described(settings: &Settings) -> Value {

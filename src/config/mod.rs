@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub mod address;
 mod fingerprint;
 mod layers;
 pub mod name;
-pub mod queries;
 mod raw;
 mod renamed;
 pub mod settings;
@@ -20,9 +18,9 @@ pub use layers::Layers;
 pub(crate) use layers::insert;
 pub use validate::{cut, validate};
 
-use address::{Address, BlobAddress, WrongAddress};
+use crate::sink::address::{Address, BlobAddress, WrongAddress};
 
-use crate::domain::stratum::SelectionError;
+use crate::domain::selection::stratum::SelectionError;
 
 /// What holds where nothing else is said.
 pub const DEFAULTS: &str = include_str!("defaults.toml");

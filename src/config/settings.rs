@@ -8,12 +8,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::queries::QueryFile;
-use crate::domain::host_rule::HostRule;
-use crate::domain::rename::Renames;
-pub use crate::domain::row::RowShape;
-use crate::domain::stratum::Selection;
-use crate::fault::{Kind, Stage};
+use crate::domain::record::rename::Renames;
+use crate::domain::scheduling::fault_names::{Kind, Stage};
+use crate::domain::selection::cut::Cut;
+use crate::domain::selection::stratum::Selection;
+use crate::sink::azure_blob::settings::AzureBlob;
+use crate::source::kusto::settings::Kusto;
+use crate::source::synthetic::settings::Synthetic;
 
 /// The settings of a run.
 #[derive(Debug, Clone)]
@@ -59,55 +60,6 @@ pub enum Source {
     Own(serde_json::Value),
 }
 
-/// `[source.synthetic]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Synthetic {
-    /// How many conversations, the faulty ones included.
-    pub conversations: u64,
-    /// Of the generator; has nothing to do with the seed of the sample.
-    pub seed: u64,
-    /// One row per turn, or one per conversation.
-    pub shape: RowShape,
-}
-
-/// `[source.kusto]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kusto {
-    /// `https://<cluster>.kusto.windows.net`, or a proxy with its path.
-    pub cluster: String,
-    /// The database.
-    pub database: String,
-    /// The query of the payloads.
-    pub query: QueryFile,
-    /// The query of the census.
-    pub census: QueryFile,
-    /// How to log in; over plain http to this machine never.
-    pub credential: Credential,
-    /// Hosts that may have a token beside Kusto's and Azure Monitor's own.
-    pub trusted_hosts: Vec<HostRule>,
-    /// 1: payloads at once; 2: a census first.
-    pub passes: u32,
-    /// What the server is told.
-    pub server_timeout: Duration,
-    /// What the client waits.
-    pub client_timeout: Duration,
-}
-
-/// How to log in to Azure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential {
-    /// `az login` or `azd auth login`.
-    DeveloperTools,
-    /// Of the machine that this runs on.
-    ManagedIdentity,
-    /// Of a Kubernetes pod.
-    WorkloadIdentity,
-    /// A service principal, from the environment.
-    ClientSecret,
-    /// Not at all.
-    None,
-}
-
 /// `[window]` as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
@@ -137,17 +89,6 @@ pub enum Span {
         /// How long.
         length: Duration,
     },
-}
-
-/// What becomes of a conversation that the window or the mode cuts: some of its turns are inside,
-/// some are not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cut {
-    /// It is counted, and left out.
-    Drop,
-    /// The turns outside are left out, before anything else is decided.
-    Keep,
 }
 
 /// `[chunks]`
@@ -181,47 +122,6 @@ pub enum SinkTarget {
     AzureBlob(AzureBlob),
     /// A sink of the host's own, by its location.
     Own(String),
-}
-
-/// `[sink.azure_blob]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AzureBlob {
-    /// The storage account.
-    pub account: String,
-    /// The container.
-    pub container: String,
-    /// Before the dataset's name; empty, or without `/` at its ends.
-    pub prefix: String,
-    /// Of a sovereign cloud or an emulator; empty: the public cloud.
-    pub endpoint: String,
-    /// How to log in.
-    pub credential: BlobCredential,
-    /// The length of a block, in bytes.
-    pub block: usize,
-    /// What every block is sent with, for the service to check.
-    pub checksum: Checksum,
-    /// What one request may take, sending its block included.
-    pub timeout: Duration,
-    /// How long an outage may last before the run gives up.
-    pub retry_timeout: Duration,
-}
-
-/// How to log in to Azure Blob Storage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BlobCredential {
-    /// With tokens; they need https.
-    Login(Credential),
-    /// With a shared access signature from this file, or else from `AZURE_STORAGE_SAS_TOKEN`.
-    Sas(Option<PathBuf>),
-}
-
-/// A checksum of a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checksum {
-    /// CRC-64/NVME: nearly free. Emulators do not check it.
-    Crc64,
-    /// MD5: 1.4 core-seconds for a gigabyte.
-    Md5,
 }
 
 /// The format of the stratum files; also their ending.

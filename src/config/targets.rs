@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use crate::domain::stratum::ALL;
+use crate::domain::selection::stratum::ALL;
 
 /// How many records are wanted, by split and bucket.
 #[derive(Debug, Clone, PartialEq)]

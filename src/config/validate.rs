@@ -9,22 +9,28 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::{SpanRelativeTo, Timestamp};
 
-use super::address::Address;
 use super::layers::nearest;
-use super::queries::QueryFile;
 use super::raw::{self, Flag, Number, Text};
 use super::settings::{
-    AzureBlob, BlobCredential, Chaos, Checksum, Chunks, Credential, Cut, Format, Kusto, Limits,
-    RowShape, Settings, Sink, SinkTarget, SortKeys, Source, Span, Synthetic, Window, Workers,
+    Chaos, Chunks, Format, Limits, Settings, Sink, SinkTarget, SortKeys, Source, Span, Window,
+    Workers,
 };
 use super::targets::{Target, Targets};
 use super::{ConfigError, DEFAULTS, Layers};
-use crate::domain::fields::Field;
-use crate::domain::host_rule::HostRule;
-use crate::domain::rename::{RenameError, Renames};
-use crate::domain::stratum::{ALL, Bucket, Selection, Split};
-use crate::domain::timestamp;
-use crate::fault::{Kind, Stage};
+use crate::azure::Credential;
+use crate::domain::record::fields::Field;
+use crate::domain::record::rename::{RenameError, Renames};
+use crate::domain::record::row::RowShape;
+use crate::domain::record::timestamp;
+use crate::domain::scheduling::fault_names::{Kind, Stage};
+use crate::domain::selection::cut::Cut;
+use crate::domain::selection::stratum::{ALL, Bucket, Selection, Split};
+use crate::sink::address::Address;
+use crate::sink::azure_blob::settings::{AzureBlob, BlobCredential, Checksum};
+use crate::source::kusto::host_rule::HostRule;
+use crate::source::kusto::query_file::QueryFile;
+use crate::source::kusto::settings::Kusto;
+use crate::source::synthetic::settings::Synthetic;
 
 /// What a configuration without a window means for Kusto.
 const KUSTO_WINDOW: &str = "15d";

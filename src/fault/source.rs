@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Faults, Kind, Site};
-use crate::domain::selector::ChunkChecksum;
+use crate::domain::sampling::selector::ChunkChecksum;
 use crate::source::kusto::error::{Attempt, Failure, KustoError, Purpose};
 use crate::source::{
     BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,

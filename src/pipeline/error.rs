@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::actor_monitor::Cause;
-use crate::domain::chunk::Chunk;
-use crate::domain::ledger::{Imbalance, MalformedReport};
+use crate::domain::dataset::accounting::{Imbalance, MalformedReport};
+use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::scheduling::supervision::Cause;
 use crate::runtime::JobError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
 use crate::spool::SpoolError;
 use crate::spool::payloads::PayloadError;
 
-use super::work_dir::WorkDirError;
+use crate::pipeline::state::work_dir::WorkDirError;
 
 /// Why a run ended without a dataset. The work directory is resumable after each of them, unless
 /// it says otherwise.

@@ -4,7 +4,7 @@
 //! page that the system gives again is cleared by it first. What is kept is never more than what
 //! was in use at one time, which credits and the number of actors bound.
 
-use crate::domain::lengths::debug_lengths;
+use crate::domain::debug_lengths;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -26,13 +26,14 @@ use super::claim::{self, CLAIM, Granted};
 use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
-use crate::config::settings::{AzureBlob as Settings, Checksum};
 use crate::runtime::blocking;
+use crate::sink::azure_blob::settings::{AzureBlob as Settings, Checksum};
 
 mod connect;
 mod failure;
 mod reader;
 mod retry_policy;
+pub mod settings;
 mod sums;
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ use super::claim::{self as claims, CLAIM, Granted};
 use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
-use crate::domain::manifest::hex;
+use crate::domain::dataset::manifest::hex;
 use crate::runtime::files::refuse_link;
 use crate::runtime::storage::{self, make_folder, sync_folder};
 use crate::runtime::{Jobs, tracked};

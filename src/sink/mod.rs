@@ -9,7 +9,7 @@
 //! clause; the tests of `local_dir` and `azure_blob` do. [`testing::MemorySink`](crate::testing::MemorySink)
 //! is one in memory.
 
-use crate::domain::lengths::debug_lengths;
+use crate::domain::debug_lengths;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub mod address;
 pub mod azure_blob;
 #[doc(hidden)]
 pub mod claim;

@@ -20,11 +20,11 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::domain::chunk::Chunk;
-use crate::domain::lengths::debug_lengths;
-use crate::domain::row::MalformedReason;
-use crate::domain::selector::{ChunkChecksum, Selector};
-use crate::domain::timestamp::Ticks;
+use crate::domain::debug_lengths;
+use crate::domain::record::row::MalformedReason;
+use crate::domain::record::timestamp::Ticks;
+use crate::domain::sampling::selector::{ChunkChecksum, Selector};
+use crate::domain::scheduling::chunk::Chunk;
 
 pub mod files;
 pub mod kusto;
@@ -52,7 +52,7 @@ pub trait ConversationSource: Send + Sync + 'static {
     /// kept. A source that has counted what it delivered says so.
     ///
     /// Any chunk of the survey may be asked for, and of a hash chunk its halves
-    /// ([`HashChunk::split`](crate::domain::chunk::HashChunk::split)), again after a failure or a
+    /// ([`HashChunk::split`](crate::domain::scheduling::chunk::HashChunk::split)), again after a failure or a
     /// restart, and several at once. Each brings the same rows every time, in any order. What `rows`
     /// refuses is passed on, and ends the fetch; a fetch may also be dropped wherever it waits, and
     /// must leave nothing behind then.
@@ -418,8 +418,13 @@ pub enum SourceError {
         changed: u64,
     },
     /// Writing a sealed chunk failed.
-    #[error("cannot write to the work directory: {0}")]
-    Spool(#[from] crate::spool::SpoolError),
+    #[error("cannot write to the work directory: {source}")]
+    Spool {
+        /// What the spool said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// Whether the same may succeed a moment later.
+        is_transient: bool,
+    },
     /// Work on the rows did not come to its end.
     #[error(transparent)]
     Job(#[from] crate::runtime::JobError),
@@ -451,7 +456,9 @@ impl SourceError {
             }
             // Of an attempt that panics nothing is kept, as of one that fails.
             Self::Job(crate::runtime::JobError::Panicked) => Action::Retry,
-            Self::Spool(error) if error.is_transient() => Action::Retry,
+            Self::Spool {
+                is_transient: true, ..
+            } => Action::Retry,
             _ => Action::Fail,
         }
     }

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::domain::chunk::Chunk;
+use crate::domain::scheduling::chunk::Chunk;
+use crate::source::SourceError;
 
 pub mod disk;
 pub mod payloads;
@@ -88,6 +89,15 @@ pub enum SpoolError {
     },
 }
 
+impl From<SpoolError> for SourceError {
+    fn from(error: SpoolError) -> Self {
+        Self::Spool {
+            is_transient: error.is_transient(),
+            source: Box::new(error),
+        }
+    }
+}
+
 impl SpoolError {
     /// Whether the same may succeed a moment later, see [`disk::is_transient`].
     pub fn is_transient(&self) -> bool {
@@ -111,7 +121,7 @@ impl SpoolError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::chunk::{HashChunk, Piece};
+    use crate::domain::scheduling::chunk::{HashChunk, Piece};
 
     #[test]
     fn a_part_has_a_name_that_no_other_part_has() {

@@ -10,9 +10,9 @@ use rustix::io::Errno;
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::domain::header::Position;
 use crate::domain::json::JsonError;
-use crate::domain::record::Assembler;
+use crate::domain::record::assembler::Assembler;
+use crate::domain::record::header::Position;
 use crate::fault::{Faults, Kind, Site};
 use crate::source::RowForm;
 use crate::spool::disk;
@@ -237,11 +237,11 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::chunk::{Chunk, Piece};
-    use crate::domain::header::RowFlags;
-    use crate::domain::record::Nested;
-    use crate::domain::row::RowShape;
-    use crate::domain::stratum::tests::selection;
+    use crate::domain::record::assembler::Nested;
+    use crate::domain::record::header::RowFlags;
+    use crate::domain::record::row::RowShape;
+    use crate::domain::scheduling::chunk::{Chunk, Piece};
+    use crate::domain::selection::stratum::fixtures::selection;
     use crate::spool::sealed::{RowFacts, Spool, SpooledRow};
     use crate::spool::tally::ChunkTally;
     use crate::spool::{Part, Portion};

@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::domain::canonical::sorted;
-use crate::domain::manifest::hex;
+use crate::domain::dataset::manifest::hex;
+use crate::domain::json::canonical::sorted;
 use crate::runtime::storage::{self, DiskFile};
 
 const CHECKSUM: &str = "checksum";

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ledger::{EXAMPLES_PER_REASON, FilteredBy, ModesSeen};
-use crate::domain::row::{MalformedReason, Oddities, RowShape};
-use crate::domain::row_fault;
-use crate::domain::selector::ChunkChecksum;
+use crate::domain::dataset::accounting::{EXAMPLES_PER_REASON, FilteredBy, ModesSeen};
+use crate::domain::record::row::{MalformedReason, Oddities, RowShape};
+use crate::domain::record::row_fault;
+use crate::domain::sampling::selector::ChunkChecksum;
 
 /// The counts of one chunk's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
-use crate::domain::chunk::Chunk;
+use crate::domain::scheduling::chunk::Chunk;
 
 /// How far a chunk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -149,7 +149,7 @@ impl ChunkMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::chunk::HashChunk;
+    use crate::domain::scheduling::chunk::HashChunk;
 
     #[test]
     fn halves_take_the_place_of_a_chunk_and_stay_in_the_next_pass() {

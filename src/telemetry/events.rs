@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Counter;
 use super::notices::{EventBus, Notice};
 use super::view::Recent;
-use crate::domain::supervision::Cause;
+use crate::domain::scheduling::supervision::Cause;
 
 /// Events that are kept to be shown.
 const KEPT: usize = 20;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::domain::supervision::Reading;
+use crate::domain::scheduling::supervision::Reading;
 
 #[derive(Debug, Default)]
 struct Inner {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::stratum::{ALL, Selection, StratumId};
-use crate::domain::validation::Code;
+use crate::domain::record::validation::Code;
+use crate::domain::selection::stratum::{ALL, Selection, StratumId};
 
 pub mod actors;
 pub mod chunks;

@@ -1,7 +1,7 @@
 //! What every source owes, wherever its rows come from.
 
 use super::clause::held;
-use crate::domain::stratum::Selection;
+use crate::domain::selection::stratum::Selection;
 use crate::source::ConversationSource;
 
 mod blocks;

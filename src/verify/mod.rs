@@ -11,8 +11,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::domain::manifest::{self, FileRecord, Framing, Manifest, StratumRecord};
-use crate::domain::stratum::{Selection, SelectionError};
+use crate::domain::dataset::manifest;
+use crate::domain::dataset::manifest::{FileRecord, Framing, Manifest, StratumRecord};
+use crate::domain::selection::stratum::{Selection, SelectionError};
 use crate::sink::MANIFEST;
 use crate::sink::reader::DatasetReader;
 

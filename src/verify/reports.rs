@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::stratum::{Ids, id_hash};
 use super::{VerifyError, VerifyReport, io_error, read_all};
-use crate::domain::manifest::{self, FileRecord, Manifest};
-use crate::domain::rank::Ranker;
-use crate::domain::stratum::Selection;
-use crate::domain::validation::Code;
+use crate::domain::dataset::manifest;
+use crate::domain::dataset::manifest::{FileRecord, Manifest};
+use crate::domain::record::validation::Code;
+use crate::domain::selection::rank::Ranker;
+use crate::domain::selection::stratum::Selection;
 use crate::sink::MANIFEST;
 use crate::sink::reader::DatasetReader;
 

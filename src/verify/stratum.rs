@@ -5,10 +5,10 @@ use std::io::{self, BufRead, Read};
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::domain::manifest::{Framing, JSON, StratumRecord};
-use crate::domain::rank::{Rank, Ranker};
-use crate::domain::stratum::Selection;
-use crate::domain::validation::{Code, validate};
+use crate::domain::dataset::manifest::{Framing, JSON, StratumRecord};
+use crate::domain::record::validation::{Code, validate};
+use crate::domain::selection::rank::{Rank, Ranker};
+use crate::domain::selection::stratum::Selection;
 
 /// A line longer than this (1 GiB) is no record: a file without newlines must not fill the memory.
 const LONGEST: u64 = 1 << 30;

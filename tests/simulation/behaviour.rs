@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use gleaner::domain::chunk::HashChunk;
-use gleaner::domain::rank::Ranker;
-use gleaner::domain::stratum::{Membership, Selection, StratumId};
+use gleaner::domain::scheduling::chunk::HashChunk;
+use gleaner::domain::selection::rank::Ranker;
+use gleaner::domain::selection::stratum::{Membership, Selection, StratumId};
 
 use crate::support::reference::hash;
 use crate::world::{Delivery, World};

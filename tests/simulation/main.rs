@@ -20,7 +20,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gleaner::fault::{self, FaultPlan};
+use gleaner::fault;
+use gleaner::fault::FaultPlan;
 
 use run::{Seen, simulate};
 use world::{WORLDS, World};

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use gleaner::config;
 use gleaner::config::settings::Settings;
-use gleaner::domain::chunk::HashChunk;
+use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::fault::{
     FaultPlan, FaultySink, FaultySource, FiredFault, Injected, Injector, Kind, Site, Stage,
 };
-use gleaner::pipeline::start::StartOptions;
-use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
-use gleaner::pipeline::{self, RunError, RunParts, RunReport};
+use gleaner::pipeline;
+use gleaner::pipeline::state::start::StartOptions;
+use gleaner::pipeline::state::work_dir::{RunRecord, RunState, WorkDir};
+use gleaner::pipeline::{RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::source::Action;
 use gleaner::telemetry::{Counters, Telemetry};

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gleaner::domain::chunk::{Chunk, HashChunk, Piece};
-use gleaner::domain::rank::Ranker;
-use gleaner::domain::selector::ChunkChecksum;
-use gleaner::domain::stratum::Selection;
-use gleaner::domain::timestamp;
+use gleaner::domain::record::timestamp;
+use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::scheduling::chunk::{Chunk, HashChunk, Piece};
+use gleaner::domain::selection::rank::Ranker;
+use gleaner::domain::selection::stratum::Selection;
 use gleaner::fault::{Injector, Kind, Site};
 use gleaner::source::kusto::error::{Failure, KustoError, Purpose};
 use gleaner::source::{

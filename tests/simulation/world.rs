@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use gleaner::config::{self, Layers, settings::Settings};
-use gleaner::domain::chunk::HashChunk;
+use gleaner::config;
+use gleaner::config::Layers;
+use gleaner::config::settings::Settings;
+use gleaner::domain::scheduling::chunk::HashChunk;
 use serde_json::value::RawValue;
 
 use crate::behaviour::draw;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use gleaner::config;
 use gleaner::config::settings::Settings;
-use gleaner::pipeline::start::StartOptions;
-use gleaner::pipeline::work_dir::{RunRecord, RunState, WorkDir};
+use gleaner::pipeline::state::start::StartOptions;
+use gleaner::pipeline::state::work_dir::{RunRecord, RunState, WorkDir};
 use jiff::Timestamp;
 
 /// A work directory in `folder` for a run of these settings that writes the dataset `d`.

@@ -5,15 +5,16 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver as Requests, channel};
 use std::time::Duration;
 
-use gleaner::config::queries::QueryFile;
-use gleaner::config::settings::{Credential, Kusto};
-use gleaner::domain::chunk::{Chunk, HashChunk};
+use gleaner::azure::Credential;
 use gleaner::domain::json::Value;
-use gleaner::domain::row::MalformedReason;
+use gleaner::domain::record::row::MalformedReason;
+use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::source::SourceError;
 use gleaner::source::kusto::client::{KustoClient, Receiver, Stop};
 use gleaner::source::kusto::error::{Attempt, Failure, Purpose};
 use gleaner::source::kusto::frames::{Column, TableSink};
+use gleaner::source::kusto::query_file::QueryFile;
+use gleaner::source::kusto::settings::Kusto;
 
 /// What the requests are for.
 pub const PURPOSE: Purpose = Purpose {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use gleaner::config::queries::SHIPPED;
-use gleaner::domain::timestamp::{self, Ticks};
+use gleaner::domain::record::timestamp;
+use gleaner::domain::record::timestamp::Ticks;
 use gleaner::source::kusto::query::{CERTIFICATE, COUNTS, Template};
+use gleaner::source::kusto::query_file::SHIPPED;
 
 use crate::telemetry::Header;
 

@@ -290,8 +290,9 @@ impl Writer<'_> {
                 let foreign = (0u32..)
                     .map(|n| format!("foreign-{n}"))
                     .find(|id| {
-                        let hash = gleaner::domain::kusto_hash::hash(id.as_bytes());
-                        gleaner::domain::kusto_hash::modulo(hash, asked.chunks) != asked.chunk
+                        let hash = gleaner::domain::selection::kusto_hash::hash(id.as_bytes());
+                        gleaner::domain::selection::kusto_hash::modulo(hash, asked.chunks)
+                            != asked.chunk
                             || asked.chunks == 1
                     })
                     .unwrap_or_default();

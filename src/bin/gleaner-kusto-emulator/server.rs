@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::stream;
-use gleaner::domain::timestamp::Ticks;
+use gleaner::domain::record::timestamp::Ticks;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 

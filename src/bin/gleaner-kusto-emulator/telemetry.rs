@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use gleaner::config::settings::{RowShape, Synthetic};
+use gleaner::domain::json::text;
 use gleaner::domain::json::{Scanner, Value};
-use gleaner::domain::kusto_hash;
-use gleaner::domain::rank::Ranker;
-use gleaner::domain::text;
-use gleaner::domain::timestamp::{self, Ticks};
+use gleaner::domain::record::row::RowShape;
+use gleaner::domain::record::timestamp;
+use gleaner::domain::record::timestamp::Ticks;
+use gleaner::domain::selection::kusto_hash;
+use gleaner::domain::selection::rank::Ranker;
 use gleaner::source::synthetic::conversation_rows;
+use gleaner::source::synthetic::settings::Synthetic;
 
 use crate::answer::{Asked, Share};
 

@@ -1,4 +1,5 @@
 //! What a run leaves on disk: its work directory and its status.
 
+pub mod start;
 pub(crate) mod status_file;
 pub mod work_dir;

@@ -20,9 +20,9 @@ use super::SHA256;
 use super::failure::{Meaning, meaning};
 use super::retry_policy::{DeadlineRetryPolicy, WholeAnswers};
 use crate::azure;
-use crate::config::address::display;
-use crate::config::settings::{AzureBlob, BlobCredential};
 use crate::secrets;
+use crate::sink::address::display;
+use crate::sink::azure_blob::settings::{AzureBlob, BlobCredential};
 
 /// Where a shared access signature comes from, if no file is named.
 const SAS_VARIABLE: &str = "AZURE_STORAGE_SAS_TOKEN";

@@ -15,7 +15,7 @@ use super::super::SinkError;
 use super::super::reader::DatasetReader;
 use super::connect::Container;
 use super::failure::failed;
-use crate::config::settings::AzureBlob as Settings;
+use crate::sink::azure_blob::settings::AzureBlob as Settings;
 
 /// What is asked for at once. Two pieces are in memory.
 const PIECE: NonZeroUsize = NonZeroUsize::new(4 << 20).expect("not zero");

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::failure::describe_try;
-use crate::domain::retry::Backoff;
+use crate::domain::scheduling::retry::Backoff;
 
 /// Pauses between tries. The client's own ones overflow after some ten minutes.
 const PAUSES: Backoff = Backoff {

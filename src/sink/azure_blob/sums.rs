@@ -2,7 +2,7 @@
 
 use md5::{Digest, Md5};
 
-use crate::config::settings::Checksum;
+use crate::sink::azure_blob::settings::Checksum;
 
 /// Checksums of a block.
 pub struct Sums {
@@ -39,7 +39,10 @@ mod tests {
         let sums = Sums::of(b"123456789", Checksum::Md5);
         // The check value of CRC-64/NVME, its last byte first.
         assert_eq!(sums.crc64, 0xae8b_1486_0a79_9888_u64.to_le_bytes());
-        let md5 = sums.md5.as_deref().map(crate::domain::manifest::hex);
+        let md5 = sums
+            .md5
+            .as_deref()
+            .map(crate::domain::dataset::manifest::hex);
         assert_eq!(md5.as_deref(), Some("25f9e794323b453885f5181f1b624d0b"));
         assert_eq!(Sums::of(b"1", Checksum::Crc64).md5, None);
     }

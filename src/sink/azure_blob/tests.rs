@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::config::settings::BlobCredential;
+use crate::sink::azure_blob::settings::BlobCredential;
 use crate::testing::sink::{Cut, claim_of, manifest_of};
 use crate::testing::sink_conformance;
 

@@ -20,8 +20,8 @@ use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, SourceError};
 use super::reading::{BOM, Input};
 use super::{LargeRow, MOST_REJECTS, take_large};
 use crate::domain::json::{JsonError, NotAValue, Scanner, Skip};
-use crate::domain::rename::Renames;
-use crate::domain::row::MalformedReason;
+use crate::domain::record::rename::Renames;
+use crate::domain::record::row::MalformedReason;
 
 /// So close to the end of what was read an error may only mean that more must be read.
 const TOKEN: usize = 16;

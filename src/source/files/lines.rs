@@ -15,9 +15,9 @@ use memchr::{memchr, memchr_iter, memrchr};
 use super::super::{BLOCK_BYTES, BlockReader, Place, Reject, RowBlock, SourceError};
 use super::reading::{BOM, Input, read_some};
 use super::{LargeRow, take_large};
-use crate::domain::chunk::Piece;
-use crate::domain::rename::Renames;
-use crate::domain::row::MalformedReason;
+use crate::domain::record::rename::Renames;
+use crate::domain::record::row::MalformedReason;
+use crate::domain::scheduling::chunk::Piece;
 
 /// Reads lines from a stream.
 pub struct LineReader<R> {

@@ -20,9 +20,9 @@ use tracing::warn;
 use super::{
     BlockReader, ConversationSource, FetchOrder, InputFingerprint, RowSink, SourceError, Survey,
 };
-use crate::domain::chunk::{Chunk, Piece};
-use crate::domain::rename::Renames;
-use crate::domain::selector::ChunkChecksum;
+use crate::domain::record::rename::Renames;
+use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::scheduling::chunk::{Chunk, Piece};
 use crate::runtime::blocking;
 
 mod array;

@@ -15,9 +15,9 @@ use tracing::warn;
 
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowForm, SourceError};
 use super::MOST_REJECTS;
-use crate::domain::chunk::Piece;
-use crate::domain::rename::Renames;
-use crate::domain::row::MalformedReason;
+use crate::domain::record::rename::Renames;
+use crate::domain::record::row::MalformedReason;
+use crate::domain::scheduling::chunk::Piece;
 
 mod shape;
 mod values;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use memchr::memchr;
 
 use super::super::{BlockReader, Place, RowBlock, RowForm, SourceError};
-use crate::domain::rename::Renames;
-use crate::domain::row;
+use crate::domain::record::rename::Renames;
+use crate::domain::record::row;
 
 /// Renames the fields of what another reader reads.
 pub struct RenamedReader {
@@ -65,7 +65,7 @@ impl BlockReader for RenamedReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::row::MalformedReason;
+    use crate::domain::record::row::MalformedReason;
     use crate::source::{KnownRow, Reject};
 
     struct Once(Option<RowBlock>);

@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use super::error::{Failure, printable};
 use super::trust::scope_of;
 use crate::azure;
-use crate::config::settings::Credential;
-use crate::domain::host_rule::HostRule;
+use crate::azure::Credential;
+use crate::source::kusto::host_rule::HostRule;
 
 /// The resource of public clusters.
 const DEFAULT_RESOURCE: &str = "https://kusto.kusto.windows.net";

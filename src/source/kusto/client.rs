@@ -19,12 +19,13 @@ use super::decode::Decoder;
 use super::error::{self, Failure, KustoError, Purpose};
 use super::frames::{Column, FrameReader, TableSink, damaged};
 use super::trust::{is_monitor_proxy, is_trusted};
+use crate::azure::Credential;
 use crate::azure::is_loopback;
-use crate::config::settings::{Credential, Kusto};
-use crate::domain::manifest::hex;
+use crate::domain::dataset::manifest::hex;
 use crate::runtime::blocking;
 use crate::secrets::redact;
 use crate::source::SourceError;
+use crate::source::kusto::settings::Kusto;
 
 /// Bytes that are gathered before they are decoded: changing threads then costs nothing.
 const GATHER: usize = 512 * 1024;

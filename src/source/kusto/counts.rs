@@ -3,9 +3,9 @@
 use super::client::Receiver;
 use super::error::Failure;
 use super::frames::{Column, TableSink, damaged};
+use crate::domain::json::number;
 use crate::domain::json::{Kind, Value};
-use crate::domain::number;
-use crate::domain::row::MalformedReason;
+use crate::domain::record::row::MalformedReason;
 use crate::source::SourceError;
 
 /// Rows that a plan may have: residues times numbers of turns, and far more.

@@ -1,6 +1,6 @@
 //! From the bytes of a body, packed or not, to its frames.
 
-use crate::domain::lengths::debug_lengths;
+use crate::domain::debug_lengths;
 use std::io::Write as _;
 
 use flate2::write::MultiGzDecoder;

@@ -1,6 +1,6 @@
 //! One frame: its small values, and what becomes of its rows.
 
-use crate::domain::lengths::debug_lengths;
+use crate::domain::debug_lengths;
 use serde::Deserialize;
 use serde_json::Value;
 

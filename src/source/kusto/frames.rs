@@ -20,9 +20,9 @@ use super::cells::{Span, ends_itself, is_space, scan_row};
 use super::error::{self, Failure};
 use super::frame::Frame;
 use super::table::{Table, UNDECIDED_BYTES};
+use crate::domain::debug_lengths;
 use crate::domain::json::{JsonError, NotAValue, Scanner, Skip, Value};
-use crate::domain::lengths::debug_lengths;
-use crate::domain::row::MalformedReason;
+use crate::domain::record::row::MalformedReason;
 
 /// The largest value of a frame besides its rows: errors, and lists of columns unless `max_row` is less.
 const SMALL_VALUE: usize = 16 << 20;

@@ -18,11 +18,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Action, ConversationSource, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError, Survey,
 };
-use crate::config::settings::{Cut, Kusto};
-use crate::domain::chunk::{Chunk, HashChunk};
-use crate::domain::retry::Backoff;
-use crate::domain::selector::{ChunkChecksum, Selector};
-use crate::domain::stratum::Selection;
+use crate::domain::sampling::selector::{ChunkChecksum, Selector};
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::scheduling::retry::Backoff;
+use crate::domain::selection::cut::Cut;
+use crate::domain::selection::stratum::Selection;
+use crate::source::kusto::settings::Kusto;
 
 mod address;
 #[doc(hidden)]
@@ -38,11 +39,15 @@ mod frame;
 #[doc(hidden)]
 pub mod frames;
 #[doc(hidden)]
+pub mod host_rule;
+#[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
 pub mod query;
+pub mod query_file;
 #[doc(hidden)]
 pub mod rows;
+pub mod settings;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -114,7 +119,7 @@ impl KustoSource {
     /// # Errors
     /// If the address or a query file cannot be used.
     pub fn new(settings: Kusto, population: Population) -> Result<Self, SourceError> {
-        let template = |file: &crate::config::queries::QueryFile| {
+        let template = |file: &crate::source::kusto::query_file::QueryFile| {
             let fitting = Template::new(&file.text).and_then(|template| {
                 template.handles(population.cut)?;
                 Ok(template)

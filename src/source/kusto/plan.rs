@@ -10,11 +10,11 @@ use super::error::{Failure, Purpose};
 use super::frames::{Column, TableSink};
 use super::query::COUNTS;
 use super::{KustoSource, SourceError};
-use crate::domain::chunk::HashChunk;
 use crate::domain::json::Value;
-use crate::domain::row::MalformedReason;
-use crate::domain::selector::Selector;
-use crate::domain::stratum::StratumId;
+use crate::domain::record::row::MalformedReason;
+use crate::domain::sampling::selector::Selector;
+use crate::domain::scheduling::chunk::HashChunk;
+use crate::domain::selection::stratum::StratumId;
 
 /// Conversations whose size is looked at.
 const SAMPLE: u64 = 100;

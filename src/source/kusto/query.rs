@@ -22,10 +22,10 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use crate::config::settings::Cut;
-use crate::domain::chunk::HashChunk;
-use crate::domain::selector::Selector;
-use crate::domain::stratum::Selection;
+use crate::domain::sampling::selector::Selector;
+use crate::domain::scheduling::chunk::HashChunk;
+use crate::domain::selection::cut::Cut;
+use crate::domain::selection::stratum::Selection;
 
 /// The line before the values.
 pub const VALUES: &str = "// gleaner:values";
@@ -358,9 +358,9 @@ pub fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::rank::Rank;
-    use crate::domain::selector::RankRange;
-    use crate::domain::stratum::tests::selection;
+    use crate::domain::sampling::selector::RankRange;
+    use crate::domain::selection::rank::Rank;
+    use crate::domain::selection::stratum::fixtures::selection;
     use proptest::prelude::*;
 
     const FILE: &str = "// what\n// gleaner:values\nlet _chunk = 0;\n// gleaner:query\nT | where _chunk < _chunks and _window_start < t and t < _window_end // _selected\n";

@@ -11,16 +11,17 @@ use memchr::memchr2;
 
 use super::error::Failure;
 use super::frames::{Column, TableSink, damaged};
-use crate::domain::chunk::HashChunk;
+use crate::domain::debug_lengths;
 use crate::domain::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
-use crate::domain::kusto_hash;
-use crate::domain::lengths::debug_lengths;
-use crate::domain::rank::Ranker;
-use crate::domain::row::MalformedReason;
-use crate::domain::selector::{ChunkChecksum, Selector};
-use crate::domain::stratum::Selection;
-use crate::domain::validation::Turns;
-use crate::domain::{number, text, timestamp};
+use crate::domain::json::{number, text};
+use crate::domain::record::row::MalformedReason;
+use crate::domain::record::timestamp;
+use crate::domain::record::validation::Turns;
+use crate::domain::sampling::selector::{ChunkChecksum, Selector};
+use crate::domain::scheduling::chunk::HashChunk;
+use crate::domain::selection::kusto_hash;
+use crate::domain::selection::rank::Ranker;
+use crate::domain::selection::stratum::Selection;
 use crate::source::{Delivered, KnownRow, Reject, RowBlock};
 
 /// What a column may hold.

@@ -7,7 +7,7 @@ use super::error::{self, Failure};
 use super::frame::{Frame, RowDisposition};
 use super::frames::{Column, TableSink, damaged};
 use crate::domain::json;
-use crate::domain::row::MalformedReason;
+use crate::domain::record::row::MalformedReason;
 
 /// Bytes of rows that are held while it is not known what they are rows of.
 pub const UNDECIDED_BYTES: usize = 4 << 20;

@@ -12,7 +12,7 @@
 use reqwest::Url;
 
 use super::error::printable;
-use crate::domain::host_rule::{HostRule, is_below};
+use crate::source::kusto::host_rule::{HostRule, is_below};
 
 /// Domains of Kusto, with what each client appends a cluster's name to.
 const KUSTO_DOMAINS: [&str; 18] = [

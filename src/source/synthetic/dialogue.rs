@@ -6,8 +6,8 @@
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
-use crate::config::settings::RowShape;
-use crate::domain::text;
+use crate::domain::json::text;
+use crate::domain::record::row::RowShape;
 
 /// 2025-01-01T00:00:00Z in milliseconds since 1970.
 const START_MS: i64 = 1_735_689_600_000;

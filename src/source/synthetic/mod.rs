@@ -18,11 +18,13 @@ use super::{
     BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError,
     Survey,
 };
-use crate::config::settings::{RowShape, Synthetic};
-use crate::domain::chunk::{Chunk, HashChunk};
-use crate::domain::selector::ChunkChecksum;
+use crate::domain::record::row::RowShape;
+use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::source::synthetic::settings::Synthetic;
 
 mod dialogue;
+pub mod settings;
 
 use dialogue::Conversation;
 
@@ -193,8 +195,9 @@ fn interleaved(settings: Synthetic, conversations: std::ops::Range<u64>) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::row::{self, RowKind};
-    use crate::domain::stratum::tests::selection;
+    use crate::domain::record::row;
+    use crate::domain::record::row::RowKind;
+    use crate::domain::selection::stratum::fixtures::selection;
     use std::collections::BTreeMap;
 
     fn settings(shape: RowShape) -> Synthetic {

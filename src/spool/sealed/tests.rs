@@ -1,6 +1,6 @@
 use super::*;
-use crate::domain::chunk::{Chunk, HashChunk};
-use crate::domain::ledger::FilterReason;
+use crate::domain::dataset::accounting::FilterReason;
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::spool::Portion;
 
 fn part() -> Part {

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
-use crate::domain::manifest::hex;
+use crate::domain::dataset::manifest::hex;
 use crate::sink::claim::{Granted, published, stray};
 use crate::sink::reader::DatasetReader;
 use crate::sink::{

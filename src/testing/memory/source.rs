@@ -7,12 +7,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::domain::chunk::{Chunk, HashChunk};
-use crate::domain::kusto_hash;
-use crate::domain::rank::Ranker;
-use crate::domain::row::trim;
-use crate::domain::selector::ChunkChecksum;
-use crate::domain::stratum::Selection;
+use crate::domain::record::row::trim;
+use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::selection::kusto_hash;
+use crate::domain::selection::rank::Ranker;
+use crate::domain::selection::stratum::Selection;
 use crate::source::{
     ConversationSource, Delivered, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError,
     Survey,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::manifest::hex;
+use crate::domain::dataset::manifest::hex;
 use crate::sink::{Block, BlockReceipt, ClaimRecord, DatasetSink, FileCommit, SinkError};
 
 /// When every claim of the kit was made.

@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use super::super::clause::{Clause, Verdict};
 use super::fetching::{Fetched, lines};
 use super::rows::Reading;
-use crate::domain::row::{RowKind, trim};
+use crate::domain::record::row::{RowKind, trim};
 use crate::source::{Pass, Place, RowBlock, RowForm, Survey};
 
 const NEWLINE: Clause = Clause("every line ends with a newline, but for the last of a fetch");

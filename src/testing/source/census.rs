@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::super::clause::{Clause, Verdict};
 use super::chunks::{Chunks, Fetching};
 use super::rows::{Header, RunOutput, difference};
-use crate::domain::kusto_hash;
-use crate::domain::rank::{Rank, Ranker};
-use crate::domain::selector::{RankRange, Selector};
-use crate::domain::stratum::{Membership, Selection, StratumId};
+use crate::domain::sampling::selector::{RankRange, Selector};
+use crate::domain::selection::kusto_hash;
+use crate::domain::selection::rank::{Rank, Ranker};
+use crate::domain::selection::stratum::{Membership, Selection, StratumId};
 use crate::source::Pass;
 
 const CENSUS: Clause = Clause("a census has every conversation once, as its row says");

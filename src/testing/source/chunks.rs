@@ -9,8 +9,8 @@ use super::super::clause::{Clause, Verdict};
 use super::fetching::{self, Ended, Fetched};
 use super::rows::{Reading, RunOutput};
 use super::{blocks, census, survey};
-use crate::domain::chunk::{Chunk, HashChunk};
-use crate::domain::stratum::Selection;
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::selection::stratum::Selection;
 use crate::runtime::blocking;
 use crate::source::{ConversationSource, FetchOrder, Pass, SourceError, Survey};
 

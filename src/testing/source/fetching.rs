@@ -4,8 +4,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, pending, select};
 use tokio::sync::oneshot;
 
-use crate::domain::row;
-use crate::domain::selector::ChunkChecksum;
+use crate::domain::record::row;
+use crate::domain::sampling::selector::ChunkChecksum;
 use crate::runtime::blocking;
 use crate::source::{BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError};
 

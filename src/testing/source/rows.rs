@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::fetching::{Fetched, lines};
-use crate::domain::row::{self, MalformedReason, Row, RowKind, trim};
-use crate::domain::selector::ChunkChecksum;
-use crate::domain::stratum::{Bucket, Selection, Split};
-use crate::domain::{kusto_hash, timestamp::Ticks};
+use crate::domain::record::row;
+use crate::domain::record::row::{MalformedReason, Row, RowKind, trim};
+use crate::domain::record::timestamp::Ticks;
+use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::selection::kusto_hash;
+use crate::domain::selection::stratum::{Bucket, Selection, Split};
 use crate::source::RowForm;
 
 /// Reads rows for their headers.

@@ -1,7 +1,7 @@
 //! What a source says of itself.
 
 use super::super::clause::{Clause, Verdict};
-use crate::domain::chunk::Chunk;
+use crate::domain::scheduling::chunk::Chunk;
 use crate::source::{ConversationSource, Survey};
 
 const DESCRIBED: Clause = Clause("describe() is an object with a kind, always the same");

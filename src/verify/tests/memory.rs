@@ -7,16 +7,17 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::super::{Finding, SUMS, VerifyReport, verify};
-use crate::domain::ledger::Population;
-use crate::domain::manifest::{
-    self, ChunksRecord, FileRecord, Framing, Manifest, SelectionRecord, StratumRecord, Tool,
+use crate::domain::dataset::accounting::Population;
+use crate::domain::dataset::manifest;
+use crate::domain::dataset::manifest::{
+    ChunksRecord, FileRecord, Framing, Manifest, SelectionRecord, StratumRecord, Tool,
     WindowInstants, invalid_report,
 };
-use crate::domain::rank::Ranker;
-use crate::domain::stratum::Selection;
-use crate::domain::stratum::tests::selection;
-use crate::domain::stratum_fill::InvalidRecord;
-use crate::domain::validation::Code;
+use crate::domain::record::validation::Code;
+use crate::domain::sampling::stratum_fill::InvalidRecord;
+use crate::domain::selection::rank::Ranker;
+use crate::domain::selection::stratum::Selection;
+use crate::domain::selection::stratum::fixtures::selection;
 use crate::sink::MANIFEST;
 use crate::sink::reader::DatasetReader;
 

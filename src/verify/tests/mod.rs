@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::manifest::{JSON, JSONL};
-use crate::domain::stratum::tests::selection;
+use crate::domain::dataset::manifest::{JSON, JSONL};
+use crate::domain::selection::stratum::fixtures::selection;
 
 mod memory;
 

@@ -7,14 +7,18 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gleaner::config::settings::{RowShape, Settings, Synthetic};
-use gleaner::config::{self, Layers};
+use gleaner::config;
+use gleaner::config::Layers;
+use gleaner::config::settings::Settings;
+use gleaner::domain::record::row::RowShape;
 use gleaner::fault::Faults;
-use gleaner::pipeline::{self, RunParts};
+use gleaner::pipeline;
+use gleaner::pipeline::RunParts;
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
+use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::telemetry::{Counters, Telemetry};
 
 /// One file, many times as long as a block and as a batch of records.

@@ -159,8 +159,8 @@ fn what_a_conversation_says_is_not_served() {
 
 #[test]
 fn what_holds_bytes_of_conversations_shows_their_length_alone() {
-    use gleaner::domain::header::HeaderBatch;
-    use gleaner::domain::row::RowShape;
+    use gleaner::domain::record::header::HeaderBatch;
+    use gleaner::domain::record::row::RowShape;
     use gleaner::sink::Block;
     use gleaner::source::{KnownRow, RowBlock};
 

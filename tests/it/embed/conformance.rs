@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gleaner::config::settings::{RowShape, Synthetic};
-use gleaner::domain::stratum::{Bucket, Selection, Split};
+use gleaner::domain::record::row::RowShape;
+use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use gleaner::source::files::FilesSource;
 use gleaner::source::synthetic::SyntheticSource;
+use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::source::{ConversationSource, FetchOrder, Pass};
 use gleaner::testing::{
     MemorySink, MemorySource, census_conformance, collect, sink_conformance, source_conformance,
@@ -302,8 +303,8 @@ mod cluster {
     use super::*;
     use crate::support::Sandbox;
     use crate::support::kusto::Emulator;
-    use gleaner::config::queries::QueryFile;
-    use gleaner::config::settings::Kusto;
+    use gleaner::source::kusto::query_file::QueryFile;
+    use gleaner::source::kusto::settings::Kusto;
     use gleaner::source::kusto::{KustoSource, Population};
 
     fn source(cluster: &str, passes: u32, max_record: u64) -> KustoSource {
@@ -321,7 +322,7 @@ mod cluster {
             start: at("2025-01-01T00:00:00Z"),
             end: at("2025-01-05T00:00:00Z"),
             look_end: at("2025-01-06T00:00:00Z"),
-            cut: gleaner::config::settings::Cut::Drop,
+            cut: gleaner::domain::selection::cut::Cut::Drop,
             ignored: Vec::new(),
             selection: Arc::new(selection()),
             max_record,

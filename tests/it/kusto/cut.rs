@@ -2,9 +2,10 @@
 //! whatever arrives meanwhile.
 #![cfg(feature = "kusto-emulator")]
 
-use gleaner::config::queries::SHIPPED;
-use gleaner::config::settings::{RowShape, Synthetic};
+use gleaner::domain::record::row::RowShape;
+use gleaner::source::kusto::query_file::SHIPPED;
 use gleaner::source::synthetic::conversation_rows;
+use gleaner::source::synthetic::settings::Synthetic;
 use serde_json::Value;
 
 use crate::support::kusto::{CONVERSATIONS, Emulator, export_synthetic};

@@ -7,13 +7,15 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use gleaner::config::queries::SHIPPED;
-use gleaner::config::settings::{Cut, RowShape, Synthetic};
-use gleaner::domain::chunk::HashChunk;
-use gleaner::domain::rank::Rank;
-use gleaner::domain::selector::{RankRange, Selector};
-use gleaner::domain::stratum::{Bucket, Selection, Split};
+use gleaner::domain::record::row::RowShape;
+use gleaner::domain::sampling::selector::{RankRange, Selector};
+use gleaner::domain::scheduling::chunk::HashChunk;
+use gleaner::domain::selection::cut::Cut;
+use gleaner::domain::selection::rank::Rank;
+use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use gleaner::source::kusto::query::{CERTIFICATE, COUNTS, Template, Values};
+use gleaner::source::kusto::query_file::SHIPPED;
+use gleaner::source::synthetic::settings::Synthetic;
 use serde_json::Value;
 
 use crate::support::kusto::{CONVERSATIONS, Emulator};

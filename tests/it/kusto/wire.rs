@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gleaner::config::settings::{Credential, Kusto};
+use gleaner::azure::Credential;
 use gleaner::source::Action;
 use gleaner::source::kusto::client::KustoClient;
+use gleaner::source::kusto::settings::Kusto;
 
 use crate::support::wire::{
     PURPOSE, Reply, Rows, Then, ask, ask_for, read_request, runtime, serve, settings,

@@ -6,9 +6,11 @@ use parquet::errors::{ParquetError, Result};
 use parquet::record::{Field, Row};
 
 use super::shape::{Leaf, Shape};
-use crate::domain::rename::Renames;
-use crate::domain::row::MalformedReason;
-use crate::domain::{json, text, timestamp};
+use crate::domain::json;
+use crate::domain::json::text;
+use crate::domain::record::rename::Renames;
+use crate::domain::record::row::MalformedReason;
+use crate::domain::record::timestamp;
 
 /// Columns whose text is JSON.
 const JSON_COLUMNS: [&str; 2] = ["turnsArray", "trajectory"];

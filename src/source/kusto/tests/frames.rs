@@ -9,7 +9,7 @@ use super::super::decode::Decoder;
 use super::super::error::Failure;
 use super::super::frames::{Column, FrameReader, TableSink};
 use crate::domain::json;
-use crate::domain::row::MalformedReason;
+use crate::domain::record::row::MalformedReason;
 use crate::source::Action;
 
 /// Keeps the cells as they stand.

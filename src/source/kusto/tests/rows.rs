@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::super::frames::FrameReader;
 use super::super::rows::{FetchRequest, RowWriter};
-use crate::domain::chunk::HashChunk;
 use crate::domain::json::MAX_DEPTH;
-use crate::domain::row::{self, MalformedReason, RowKind};
-use crate::domain::selector::Selector;
-use crate::domain::stratum::tests::selection;
+use crate::domain::record::row;
+use crate::domain::record::row::{MalformedReason, RowKind};
+use crate::domain::sampling::selector::Selector;
+use crate::domain::scheduling::chunk::HashChunk;
+use crate::domain::selection::stratum::fixtures::selection;
 
 /// The block that an answer with these rows of a payload makes.
 fn payload_block(rows: &str) -> crate::source::RowBlock {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use gleaner::domain::selector::Selector;
-use gleaner::domain::stratum::{Bucket, Selection, Split};
+use gleaner::domain::sampling::selector::Selector;
+use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use gleaner::source::{ConversationSource, Pass};
 use gleaner::testing::{census_conformance, source_conformance};
 

@@ -1,7 +1,7 @@
 //! Sources that break their contract.
 
-use gleaner::domain::chunk::Chunk;
-use gleaner::domain::selector::ChunkChecksum;
+use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::scheduling::chunk::Chunk;
 use gleaner::source::files::FilesSource;
 use gleaner::source::{InputFingerprint, KnownRow, Place, RowForm, Survey};
 use gleaner::testing::source_conformance;

@@ -1,0 +1,618 @@
+//! `metadata.json`, `SHA256SUMS`, the reports of invalid records, and the framing of stratum files:
+//! every byte of a dataset that is not a record.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance};
+use crate::json::text;
+use crate::sampling::selector::ChunkChecksum;
+use crate::sampling::stratum_fill::InvalidRecord;
+use crate::selection::stratum::{ALL, Bucket, Selection, SelectionError, Split};
+
+/// The hash behind splits and ranks, as `metadata.json` names it.
+pub const HASH: &str = "xxHash64 seed 0 over UTF-8, signed (Kusto hash)";
+
+/// The version of `metadata.json` that is written. Version 1, of gleaner 0.1.0, has no
+/// `format_version`, no digest of itself, and a file for a stratum without records; it can still be
+/// read.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// What stands around the records of a stratum file, of which there is at least one: a stratum
+/// without records has no file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Framing {
+    /// Before the first record.
+    pub before: &'static str,
+    /// Between two records.
+    pub between: &'static str,
+    /// After the last record.
+    pub after: &'static str,
+    /// The file's ending.
+    pub ending: &'static str,
+}
+
+/// One JSON array, a record a line.
+pub const JSON: Framing = Framing {
+    before: "[\n",
+    between: ",\n",
+    after: "\n]\n",
+    ending: "json",
+};
+
+/// A record a line.
+pub const JSONL: Framing = Framing {
+    before: "",
+    between: "\n",
+    after: "\n",
+    ending: "jsonl",
+};
+
+impl Framing {
+    /// The framing of files with this ending.
+    pub fn of(ending: &str) -> Option<Self> {
+        [JSON, JSONL].into_iter().find(|f| f.ending == ending)
+    }
+}
+
+/// `metadata.json`. The dataset is there if and only if it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT_VERSION`]
+    #[serde(default = "first_version")]
+    pub format_version: u32,
+    /// The dataset's name.
+    pub dataset: String,
+    /// RFC 3339.
+    pub created_at: String,
+    /// Who wrote it.
+    pub tool: Tool,
+    /// Random, made once for the run.
+    pub run_id: String,
+    /// Of the settings.
+    pub fingerprint: String,
+    /// Of the ranks.
+    pub seed: String,
+    /// [`HASH`]
+    pub hash: String,
+    /// The instants, null where the window is open.
+    pub window: WindowInstants,
+    /// The instants between which rows were looked at, to see which conversations the window cuts.
+    #[serde(default)]
+    pub looked_at: WindowInstants,
+    /// What the source says of itself.
+    pub source: Value,
+    /// Enough to check every rule again.
+    pub selection: SelectionRecord,
+    /// Rules of the host's own that records were held against besides, with their versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, u32>,
+    /// `json` or `jsonl`
+    pub format: String,
+    /// `auto` or `always`
+    pub sort_keys: String,
+    /// How the work was cut.
+    pub chunks: ChunksRecord,
+    /// What became of rows and conversations.
+    pub population: Population,
+    /// Rows that cannot be read, by reason.
+    pub malformed: MalformedReport,
+    /// Those with a target above 0, in order.
+    pub strata: Vec<StratumRecord>,
+    /// Of the records written, once per record and code.
+    pub warnings: BTreeMap<String, u64>,
+    /// The reports of invalid records.
+    pub invalid_files: Vec<FileRecord>,
+    /// Equal for equal data, whatever the run: see [`content_sha256`].
+    pub content_sha256: String,
+    /// SHA-256 of this file's own bytes with these 64 digits as zeros; empty in version 1.
+    #[serde(default)]
+    pub manifest_sha256: String,
+    /// How the run went. Besides `created_at` and `run_id` the only part in which two runs over
+    /// the same data may differ.
+    pub statistics: BTreeMap<String, Value>,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+/// Who wrote a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// `gleaner`
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A window as instants, RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WindowInstants {
+    /// First instant inside.
+    pub start: Option<String>,
+    /// First instant outside.
+    pub end: Option<String>,
+}
+
+/// How the work was cut.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChunksRecord {
+    /// How many chunks.
+    pub count: u64,
+    /// Which are not in the dataset.
+    pub missing: Vec<String>,
+    /// Which were split, and into what.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub splits: BTreeMap<String, [String; 2]>,
+    /// What the source counted of each, where it does; what was delivered is the same.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, ChunkChecksum>,
+    /// What was delivered of the payloads of each, in all rounds after a census.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub payloads: BTreeMap<String, ChunkChecksum>,
+}
+
+/// A stratum of the dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StratumRecord {
+    /// Its split.
+    pub split: String,
+    /// Its bucket.
+    pub bucket: String,
+    /// Records wanted; null: all that are valid.
+    pub target: Option<u64>,
+    /// Conversations that belong to it.
+    pub population: u64,
+    /// Records written.
+    pub records: u64,
+    /// Records that failed, up to the last one written.
+    pub invalid: u64,
+    /// The others.
+    pub not_sampled: u64,
+    /// Records that are missing.
+    pub shortfall: u64,
+    /// Conversations left out because another is nearly the same.
+    #[serde(default)]
+    pub near_duplicates: u64,
+    /// Conversations left out because a benchmark has their text.
+    #[serde(default)]
+    pub contaminated: u64,
+    /// Its file; null if it has no records.
+    pub file: Option<String>,
+    /// The file's length.
+    pub bytes: u64,
+    /// The file's SHA-256; null if there is no file.
+    pub sha256: Option<String>,
+}
+
+/// A file of the dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its path in the dataset.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+}
+
+/// A selection, as written into the manifest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SelectionRecord {
+    /// Spare candidates in percent.
+    pub spare_percent: f64,
+    /// All splits.
+    pub splits: Vec<Split>,
+    /// All buckets.
+    pub buckets: Vec<Bucket>,
+    /// Targets above 0, by split and bucket; null: all that is valid.
+    pub targets: BTreeMap<String, BTreeMap<String, Option<u64>>>,
+}
+
+impl From<&Selection> for SelectionRecord {
+    fn from(selection: &Selection) -> Self {
+        let mut targets = BTreeMap::<String, BTreeMap<String, Option<u64>>>::new();
+        for stratum in selection.strata() {
+            let target = selection.wanted(stratum);
+            targets
+                .entry(selection.split(stratum).name.clone())
+                .or_default()
+                .insert(selection.bucket(stratum).name.clone(), target);
+        }
+        Self {
+            spare_percent: selection.spare_percent(),
+            splits: selection.splits().to_vec(),
+            buckets: selection.buckets().to_vec(),
+            targets,
+        }
+    }
+}
+
+impl SelectionRecord {
+    /// The selection again.
+    ///
+    /// # Errors
+    /// If the manifest was tampered with.
+    pub fn selection(&self, seed: &str) -> Result<Selection, SelectionError> {
+        let targets: Vec<_> = self
+            .targets
+            .iter()
+            .flat_map(|(split, of_split)| {
+                of_split
+                    .iter()
+                    .map(|(bucket, target)| (split.clone(), bucket.clone(), target.unwrap_or(ALL)))
+            })
+            .collect();
+        Selection::new(
+            seed,
+            self.spare_percent,
+            self.splits.clone(),
+            self.buckets.clone(),
+            &targets,
+        )
+    }
+}
+
+impl StratumRecord {
+    /// Checks its sums.
+    fn check(&self) -> Result<(), Imbalance> {
+        let name = format!("{}/{}", self.split, self.bucket);
+        let left_out = self.near_duplicates + self.contaminated;
+        let parts = self.records + self.invalid + left_out + self.not_sampled;
+        balance(&format!("population of {name}"), self.population, parts)?;
+        let wanted = self.records + self.shortfall;
+        let target = self.target.unwrap_or(self.records);
+        balance(&format!("target of {name}"), target, wanted)
+    }
+
+    /// Its file, if it has one.
+    pub fn file_record(&self) -> Option<FileRecord> {
+        Some(FileRecord {
+            path: self.file.clone()?,
+            bytes: self.bytes,
+            sha256: self.sha256.clone().unwrap_or_default(),
+        })
+    }
+}
+
+impl Manifest {
+    /// Checks every sum: rows, conversations, and each stratum.
+    ///
+    /// # Errors
+    /// Names the sum that does not come out.
+    pub fn check(&self) -> Result<(), Imbalance> {
+        self.population
+            .check(self.strata.iter().map(|s| s.population).sum())?;
+        self.strata.iter().try_for_each(StratumRecord::check)
+    }
+
+    /// All files but `SHA256SUMS` and `metadata.json`.
+    pub fn files(&self) -> Vec<FileRecord> {
+        let strata = self.strata.iter().filter_map(StratumRecord::file_record);
+        strata.chain(self.invalid_files.iter().cloned()).collect()
+    }
+
+    /// Records that are missing over all strata.
+    pub fn shortfall(&self) -> u64 {
+        self.strata.iter().map(|s| s.shortfall).sum()
+    }
+
+    /// Computes `manifest_sha256`, and gives the bytes of `metadata.json`.
+    ///
+    /// # Errors
+    /// Never for a manifest of this type; the serializer cannot know that.
+    pub fn seal(&mut self) -> serde_json::Result<Vec<u8>> {
+        self.manifest_sha256 = "0".repeat(DIGITS);
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        if let Some((digits, sha256)) = own_digest(&bytes) {
+            bytes[digits].copy_from_slice(sha256.as_bytes());
+            self.manifest_sha256 = sha256;
+        }
+        Ok(bytes)
+    }
+}
+
+/// Hexadecimal digits of a SHA-256.
+const DIGITS: usize = 64;
+
+/// Where the digits of `manifest_sha256` are in the bytes of a manifest, and what they should be:
+/// the SHA-256 of these bytes with zeros for them. `None` if the bytes have no such digits.
+pub fn own_digest(manifest: &[u8]) -> Option<(Range<usize>, String)> {
+    // A line of its own, indented once: no text and no nested key can look like it.
+    const KEY: &[u8] = b"\n  \"manifest_sha256\": \"";
+    let start = memchr::memmem::find(manifest, KEY)? + KEY.len();
+    let digits = start..start + DIGITS;
+    let are_digits = manifest.get(digits.clone())?.iter();
+    let end = manifest.get(digits.end..)?;
+    if !are_digits.clone().all(u8::is_ascii_hexdigit) || !end.starts_with(b"\"") {
+        return None;
+    }
+    let mut hasher = Sha256::new();
+    hasher.update(&manifest[..start]);
+    hasher.update([b'0'; DIGITS]);
+    hasher.update(end);
+    Some((digits, hex(&hasher.finalize())))
+}
+
+/// The path of a stratum's file in the dataset.
+pub fn stratum_path(split: &str, bucket: &Bucket, framing: Framing) -> String {
+    format!("{split}/{}.{}", bucket.file, framing.ending)
+}
+
+/// SHA-256 over the lines `<sha256>  <path>\n` of the stratum files, in bytewise order of paths. A
+/// stratum without a file has no line.
+pub fn content_sha256(strata: &[StratumRecord]) -> String {
+    let files = strata.iter().filter_map(StratumRecord::file_record);
+    let files: Vec<FileRecord> = files.collect();
+    hex(&Sha256::digest(sha256sums(&files)))
+}
+
+/// The text of `SHA256SUMS`, in bytewise order of paths; `sha256sum -c` accepts it.
+pub fn sha256sums(files: &[FileRecord]) -> String {
+    let mut sorted: Vec<_> = files.iter().collect();
+    sorted.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
+    sorted.iter().fold(String::new(), |mut text, file| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}  {}", file.sha256, file.path);
+        text
+    })
+}
+
+/// The report of a split's invalid records, which are given in rank order. No message text.
+pub fn invalid_report(records: &[&InvalidRecord]) -> Vec<u8> {
+    let mut summary = BTreeMap::<&str, u64>::new();
+    for (code, _) in records.iter().flat_map(|record| &record.errors) {
+        *summary.entry(code.name()).or_default() += 1;
+    }
+    let mut out = format!(
+        "{{\"summary\": {{\"total_invalid\": {}, \"error_summary\": {{",
+        records.len()
+    )
+    .into_bytes();
+    for (index, (code, count)) in summary.iter().enumerate() {
+        let comma = if index > 0 { ", " } else { "" };
+        out.extend_from_slice(format!("{comma}\"{code}\": {count}").as_bytes());
+    }
+    out.extend_from_slice(b"}},\n\"invalid_records\": [");
+    for (index, record) in records.iter().enumerate() {
+        out.extend_from_slice(if index > 0 { b",\n" } else { b"\n" });
+        out.extend_from_slice(b"{\"conversationId\": ");
+        text::write_string(&record.conversation_id, &mut out);
+        out.extend_from_slice(b", \"bucket\": ");
+        text::write_string(&record.bucket, &mut out);
+        out.extend_from_slice(
+            format!(", \"turnCount\": {}, \"errors\": [", record.turns).as_bytes(),
+        );
+        for (index, (code, what)) in record.errors.iter().enumerate() {
+            out.extend_from_slice(if index > 0 { b", " } else { b"" });
+            text::write_string(&format!("{code}: {what}"), &mut out);
+        }
+        out.extend_from_slice(b"]}");
+    }
+    out.extend_from_slice(b"\n]}\n");
+    out
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::validation::Code;
+    use crate::selection::stratum::fixtures::selection;
+
+    fn stratum(file: &str, sha256: &str) -> StratumRecord {
+        StratumRecord {
+            split: "train".into(),
+            bucket: "short".into(),
+            target: Some(5),
+            population: 10,
+            records: 4,
+            invalid: 1,
+            not_sampled: 5,
+            shortfall: 1,
+            near_duplicates: 0,
+            contaminated: 0,
+            file: Some(file.into()),
+            bytes: 1,
+            sha256: Some(sha256.into()),
+        }
+    }
+
+    #[test]
+    fn a_stratum_is_the_sum_of_its_parts() {
+        assert_eq!(stratum("a", "").check(), Ok(()));
+        for change in [
+            |s: &mut StratumRecord| s.population += 1,
+            |s: &mut StratumRecord| s.target = Some(6),
+            |s: &mut StratumRecord| s.target = None,
+            |s: &mut StratumRecord| s.near_duplicates += 1,
+            |s: &mut StratumRecord| s.contaminated += 1,
+            |s: &mut StratumRecord| s.invalid += 1,
+            |s: &mut StratumRecord| s.not_sampled -= 1,
+            |s: &mut StratumRecord| (s.records, s.invalid) = (s.records + 1, s.invalid - 1),
+        ] {
+            let mut wrong = stratum("a", "");
+            change(&mut wrong);
+            assert!(wrong.check().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_stratum_that_takes_all_has_no_target_to_miss() {
+        let mut all = stratum("a", "");
+        (all.target, all.shortfall) = (None, 0);
+        assert_eq!(all.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_framing_is_known_by_its_ending() {
+        for framing in [JSON, JSONL] {
+            assert_eq!(Framing::of(framing.ending), Some(framing));
+        }
+        assert_eq!(Framing::of("csv"), None);
+    }
+
+    #[test]
+    fn the_content_digest_is_over_sorted_lines() {
+        let mut empty = stratum("c", "");
+        (empty.file, empty.sha256) = (None, None);
+        let strata = [stratum("b", "22"), empty, stratum("a/z", "11")];
+        let expected = hex(&Sha256::digest("11  a/z\n22  b\n"));
+        assert_eq!(content_sha256(&strata), expected);
+    }
+
+    #[test]
+    fn an_invalid_report_is_json_with_a_summary() {
+        let record = InvalidRecord {
+            conversation_id: "a\"\n".into(),
+            bucket: "short".into(),
+            turns: 6,
+            errors: vec![
+                (Code::FirstTurn, "what, at turn 1".into()),
+                (Code::LoneSurrogate, "x".into()),
+            ],
+        };
+        let report: Value =
+            serde_json::from_slice(&invalid_report(&[&record, &record])).expect("JSON");
+        assert_eq!(report["summary"]["total_invalid"], 2);
+        assert_eq!(report["summary"]["error_summary"]["first_turn"], 2);
+        assert_eq!(report["invalid_records"][1]["conversationId"], "a\"\n");
+        assert_eq!(
+            report["invalid_records"][0]["errors"][0],
+            "first_turn: what, at turn 1"
+        );
+        let empty: Value = serde_json::from_slice(&invalid_report(&[])).expect("JSON");
+        assert_eq!(empty["invalid_records"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn a_selection_survives_the_manifest() {
+        let selection = selection(7);
+        let record = SelectionRecord::from(&selection);
+        assert_eq!(record.selection(selection.seed()), Ok(selection));
+    }
+
+    fn manifest() -> Manifest {
+        let file = |path: &str| FileRecord {
+            path: path.into(),
+            bytes: 3,
+            sha256: "33".into(),
+        };
+        let selection = selection(5);
+        Manifest {
+            format_version: FORMAT_VERSION,
+            dataset: "d".into(),
+            created_at: "2025-01-01T00:00:00Z".into(),
+            tool: Tool {
+                name: "gleaner".into(),
+                version: "0".into(),
+            },
+            run_id: "r".into(),
+            fingerprint: "f".into(),
+            seed: selection.seed().into(),
+            hash: HASH.into(),
+            window: WindowInstants::default(),
+            looked_at: WindowInstants::default(),
+            source: Value::Null,
+            selection: SelectionRecord::from(&selection),
+            rules: BTreeMap::new(),
+            format: "json".into(),
+            sort_keys: "auto".into(),
+            chunks: ChunksRecord::default(),
+            population: Population {
+                conversations: 20,
+                ..Population::default()
+            },
+            malformed: MalformedReport::new(),
+            strata: vec![stratum("b", "22"), stratum("a", "11")],
+            warnings: BTreeMap::new(),
+            invalid_files: vec![file("invalid")],
+            content_sha256: String::new(),
+            manifest_sha256: String::new(),
+            statistics: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_manifest_whose_sums_do_not_come_out_is_refused() {
+        assert_eq!(manifest().check(), Ok(()));
+        let changes: [fn(&mut Manifest); 3] = [
+            |m| m.population.conversations += 1,
+            |m| m.population.rows_read = Some(1),
+            // Of one stratum, and not the first: its own sums, not that of all populations.
+            |m| m.strata[1].not_sampled += 1,
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut wrong = manifest();
+            change(&mut wrong);
+            assert!(wrong.check().is_err(), "change {number}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_names_its_files_and_what_is_missing() {
+        let manifest = manifest();
+        let files = manifest.files();
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["b", "a", "invalid"]);
+        let stratum = (files[1].bytes, files[1].sha256.as_str());
+        assert_eq!(stratum, (1, "11"));
+        assert_eq!(manifest.shortfall(), 2);
+    }
+
+    #[test]
+    fn a_manifest_is_read_back_from_its_bytes() {
+        let mut sealed = manifest();
+        let bytes = sealed.seal().expect("JSON");
+        assert!(bytes.ends_with(b"\n}\n"));
+        let again: Manifest = serde_json::from_slice(&bytes).expect("a manifest");
+        assert_eq!(again, sealed);
+    }
+
+    #[test]
+    fn the_digest_of_a_manifest_is_of_its_own_bytes() {
+        let mut sealed = manifest();
+        // What looks like the digest is none: a text has no line break in its bytes.
+        sealed.dataset = "\n  \"manifest_sha256\": \"".to_owned() + &"1".repeat(64);
+        let bytes = sealed.seal().expect("JSON");
+        let text = String::from_utf8(bytes.clone()).expect("text");
+        let zeros = text.replace(&sealed.manifest_sha256, &"0".repeat(64));
+        assert_eq!(sealed.manifest_sha256, hex(&Sha256::digest(zeros)));
+        let (digits, computed) = own_digest(&bytes).expect("it has one");
+        assert_eq!(&bytes[digits], computed.as_bytes());
+        assert_eq!(
+            sealed.seal().expect("JSON"),
+            bytes,
+            "sealing again changes nothing"
+        );
+        let mut changed = bytes;
+        let last = changed.len() - 4;
+        changed[last] ^= 1;
+        let (_, other) = own_digest(&changed).expect("it has one");
+        assert_ne!(other, sealed.manifest_sha256);
+        assert_eq!(own_digest(b"{\n  \"manifest_sha256\": \"12"), None);
+        assert_eq!(own_digest(b"{}"), None);
+    }
+
+    #[test]
+    fn a_stratum_file_lies_in_the_folder_of_its_split() {
+        let selection = selection(1);
+        let path = stratum_path("val", &selection.buckets()[1], JSONL);
+        assert_eq!(path, "val/medium_6_to_10_turns.jsonl");
+    }
+}

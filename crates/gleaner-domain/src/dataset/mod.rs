@@ -1,0 +1,6 @@
+//! What is published: the manifest, and the accounts of every row and conversation.
+
+pub mod accounting;
+pub mod manifest;
+#[doc(hidden)]
+pub mod publishable;

@@ -1,0 +1,616 @@
+//! One conversation per id: grouping and deduplication on headers alone.
+//!
+//! The index holds headers, never text: 32 bytes a row (48 for events), 16 bytes and the id a
+//! conversation, and up to 12 bytes for finding the id. Rows come in any order; the outcome does
+//! not depend on it. Only ties look at payloads, through a reader that is passed in.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use hashbrown::HashTable;
+use sha2::{Digest, Sha256};
+
+use super::segmented_vec::{ByteArena, SegmentedVec, Span};
+use crate::dataset::accounting::{FilterReason, FilteredBy};
+use crate::json::JsonError;
+use crate::record::assembler;
+use crate::record::assembler::{Assembler, TurnTieKey};
+use crate::record::header::{Header, HeaderBatch, Position, RowFlags};
+use crate::record::row::RowShape;
+use crate::record::timestamp::Ticks;
+use crate::selection::kusto_hash;
+use crate::selection::stratum::Selection;
+
+/// No further row of a conversation.
+const END: u32 = u32::MAX;
+
+#[derive(Debug, Clone, Copy)]
+struct StoredRow {
+    offset: u64,
+    checksum: u64,
+    length: u32,
+    store: u32,
+    /// A conversation's number of turns, doubled, and 1 if it is prevalidated; a turn's
+    /// [`RowFlags`]. So a row keeps its 32 bytes.
+    detail: u32,
+    /// The next row of the same conversation, or [`END`].
+    next: u32,
+}
+
+impl StoredRow {
+    /// The number of turns of a conversation row.
+    fn turns(&self) -> u32 {
+        self.detail >> 1
+    }
+
+    /// Whether a conversation row is.
+    fn is_prevalidated(&self) -> bool {
+        self.detail & 1 == 1
+    }
+
+    /// Why a turn is outside; `None` if it is inside window and mode.
+    fn outside(&self) -> Option<FilterReason> {
+        let flags = RowFlags::from_byte(self.detail as u8);
+        if flags.has(RowFlags::OTHER_MODE) {
+            Some(FilterReason::Mode)
+        } else if flags.has(RowFlags::OUTSIDE_WINDOW) {
+            Some(FilterReason::Window)
+        } else {
+            None
+        }
+    }
+}
+
+/// What only events have.
+#[derive(Debug, Clone, Copy)]
+struct StoredEvent {
+    turn: i64,
+    at: Ticks,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    id: Span,
+    head: u32,
+}
+
+/// All rows seen so far, grouped by conversation.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Of the first rows that were taken.
+    shape: Option<RowShape>,
+    ids: ByteArena,
+    groups: SegmentedVec<Group>,
+    rows: SegmentedVec<StoredRow>,
+    events: SegmentedVec<StoredEvent>,
+    by_id: HashTable<u32>,
+    /// Groups that a malformed row names.
+    damaged: BTreeSet<u32>,
+    /// Conversation rows that lost against one with more turns.
+    shorter_duplicates: u64,
+}
+
+/// A conversation that came out of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversation<'a> {
+    /// Its id, decoded.
+    pub id: &'a [u8],
+    /// How many turns it has.
+    pub turns: u64,
+    /// Its rows in the order of turns, or its one row.
+    pub rows: &'a [Position],
+    /// Whether its one row was found prevalidated when it was read.
+    pub prevalidated: bool,
+}
+
+/// Why a conversation is left out, whatever its number of turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// A row of it is malformed, or it is too large.
+    Damaged,
+    /// Some of its turns are of another mode.
+    CutByMode,
+    /// Some of its turns are outside the window.
+    CutByWindow,
+    /// It does not begin at turn 1 or has gaps.
+    Incomplete,
+}
+
+/// First turns that are told apart.
+const FIRST_TURNS: usize = 16;
+
+/// What became of the rows of some conversations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupTally {
+    /// Rows left out: what they belong to has no turn inside, or (`keep_cut`) they are outside.
+    pub filtered: FilteredBy,
+    /// Re-delivered turns that were not the last word.
+    pub duplicate_turns: u64,
+    /// Conversation rows that lost against another of the same id.
+    pub duplicate_conversations: u64,
+    /// Rows that make up the conversations.
+    pub kept_rows: u64,
+    /// Conversations, faulty ones included.
+    pub conversations: u64,
+    /// The faulty ones; each counts once, by the first fault.
+    pub faulty: BTreeMap<Fault, u64>,
+    /// Conversations that do not begin at turn 1, by their first turn: of the first
+    /// [`FIRST_TURNS`] that were seen.
+    pub first_turns: BTreeMap<i64, u64>,
+    /// Rows of conversations that would be larger than `limits.max_record`.
+    pub too_large: Vec<Position>,
+}
+
+impl GroupTally {
+    /// Adds the tally of other conversations.
+    pub fn add(&mut self, other: Self) {
+        for (reason, rows) in other.filtered {
+            self.filter(reason, rows);
+        }
+        self.duplicate_turns += other.duplicate_turns;
+        self.duplicate_conversations += other.duplicate_conversations;
+        self.kept_rows += other.kept_rows;
+        self.conversations += other.conversations;
+        for (fault, conversations) in other.faulty {
+            *self.faulty.entry(fault).or_default() += conversations;
+        }
+        for (turn, conversations) in other.first_turns {
+            self.begins_at(turn, conversations);
+        }
+        self.too_large.extend(other.too_large);
+    }
+
+    /// Notes with which turn conversations begin.
+    fn begins_at(&mut self, turn: i64, conversations: u64) {
+        if turn != 1
+            && (self.first_turns.len() < FIRST_TURNS || self.first_turns.contains_key(&turn))
+        {
+            *self.first_turns.entry(turn).or_default() += conversations;
+        }
+    }
+
+    /// How many conversations have a fault.
+    pub fn of_fault(&self, fault: Fault) -> u64 {
+        self.faulty.get(&fault).copied().unwrap_or(0)
+    }
+
+    fn filter(&mut self, reason: FilterReason, rows: u64) {
+        if rows > 0 {
+            *self.filtered.entry(reason).or_default() += rows;
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.conversations += 1;
+        *self.faulty.entry(fault).or_default() += 1;
+    }
+}
+
+/// Reads a payload again: fills the cleared buffer.
+pub type ReadPayload<'a, E> = dyn FnMut(&Position, &mut Vec<u8>) -> Result<(), E> + 'a;
+
+/// What closing needs to know.
+#[derive(Debug)]
+pub struct Closing<'a> {
+    /// For the records' bytes.
+    pub assembler: Assembler<'a>,
+    /// For the keys of ties.
+    pub selection: &'a Selection,
+    /// `limits.max_record`, in bytes.
+    pub max_record: u64,
+    /// Whether turns outside are left out before the winner is chosen, so that no conversation is
+    /// cut (`selection.cut = "keep"`).
+    pub keep_cut: bool,
+}
+
+/// An assembled record is at most this much longer than the rows of its turns, per turn: the
+/// names and nulls of fields that a row may lack.
+const GROWTH_PER_TURN: u64 = 256;
+
+/// What became of a conversation: its number of turns and whether it is prevalidated, or its fault.
+type Decision = Result<(u64, bool), Fault>;
+
+/// Of conversation rows with equally many turns the smallest key wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct ConversationTieKey {
+    /// Turns with a `modelMessage` that is not blank.
+    replies: Reverse<u64>,
+    /// SHA-256 of the record as it would be written.
+    digest: [u8; 32],
+}
+
+impl ConversationTieKey {
+    /// No key is larger.
+    const WORST: Self = Self {
+        replies: Reverse(0),
+        digest: [u8::MAX; 32],
+    };
+}
+
+impl Index {
+    /// The shape of its rows; `None` before the first.
+    pub fn shape(&self) -> Option<RowShape> {
+        self.shape
+    }
+
+    /// How many conversations there are: the bound of [`Self::close`]'s range.
+    pub fn conversations(&self) -> u32 {
+        self.groups.len() as u32
+    }
+
+    /// Conversation rows that lost because another row of the same id has more turns. (Those that
+    /// lose a tie are found by [`Self::close`].)
+    pub fn shorter_duplicates(&self) -> u64 {
+        self.shorter_duplicates
+    }
+
+    /// Takes the headers of some rows. Those of another shape than the first are left out: a run
+    /// of mixed shapes is ended by its supervisor, who names the rows.
+    ///
+    /// # Panics
+    /// After 4 billion rows.
+    pub fn observe(&mut self, batch: &HeaderBatch) {
+        for (id, header) in batch.iter() {
+            if header.flags.has(RowFlags::MALFORMED) {
+                let group = self.group_of(id, header.id_hash);
+                self.damaged.insert(group);
+            } else if *self.shape.get_or_insert(batch.shape) == batch.shape {
+                self.observe_row(batch.shape, id, header);
+            }
+        }
+    }
+
+    fn observe_row(&mut self, shape: RowShape, id: &[u8], header: &Header) {
+        let row = u32::try_from(self.rows.len()).expect("fewer than 2^32 rows");
+        let group = self.group_of(id, header.id_hash);
+        let mut next = self.groups[group as usize].head;
+        let detail = match shape {
+            RowShape::Events => u32::from(header.flags.byte()),
+            RowShape::Conversations => {
+                // A row of 4 GiB has fewer than 2^31 turns.
+                let turns = header.turn as u32;
+                // All rows in a chain have equally many turns: the most so far.
+                let most = (next != END).then(|| self.rows[next as usize].turns());
+                if most.is_some_and(|most| turns < most) {
+                    self.shorter_duplicates += 1;
+                    return;
+                }
+                if most.is_some_and(|most| turns > most) {
+                    self.shorter_duplicates += self.chain(next).count() as u64;
+                    next = END;
+                }
+                turns << 1 | u32::from(header.flags.has(RowFlags::PREVALIDATED))
+            }
+        };
+        self.rows.push(StoredRow {
+            offset: header.position.offset,
+            checksum: header.position.checksum,
+            length: header.position.length,
+            store: header.position.store,
+            detail,
+            next,
+        });
+        if shape == RowShape::Events {
+            self.events.push(StoredEvent {
+                turn: header.turn,
+                at: header.at,
+            });
+        }
+        self.groups[group as usize].head = row;
+    }
+
+    fn group_of(&mut self, id: &[u8], hash: i64) -> u32 {
+        let (ids, groups) = (&self.ids, &self.groups);
+        let same = |&group: &u32| ids.get(groups[group as usize].id) == id;
+        if let Some(&group) = self.by_id.find(hash as u64, same) {
+            return group;
+        }
+        let group = self.groups.len() as u32;
+        let id = self.ids.push(id);
+        self.groups.push(Group { id, head: END });
+        let (ids, groups) = (&self.ids, &self.groups);
+        self.by_id.insert_unique(hash as u64, group, |&group| {
+            kusto_hash::hash(ids.get(groups[group as usize].id)) as u64
+        });
+        group
+    }
+
+    fn chain(&self, head: u32) -> impl Iterator<Item = u32> + '_ {
+        let row = |at: u32| (at != END).then_some(at);
+        std::iter::successors(row(head), move |&at| row(self.rows[at as usize].next))
+    }
+
+    fn position(&self, row: u32) -> Position {
+        let row = &self.rows[row as usize];
+        Position {
+            store: row.store,
+            length: row.length,
+            offset: row.offset,
+            checksum: row.checksum,
+        }
+    }
+
+    /// Decides the conversations of a range, once all rows are in: who wins, who is whole.
+    /// `emit` gets the whole ones. The order means nothing.
+    ///
+    /// # Errors
+    /// What `read` fails with, or a payload that is not what it was.
+    pub fn close<E: From<JsonError>>(
+        &self,
+        range: Range<u32>,
+        closing: &Closing<'_>,
+        read: &mut ReadPayload<'_, E>,
+        emit: &mut dyn FnMut(Conversation<'_>),
+    ) -> Result<GroupTally, E> {
+        let mut tally = GroupTally::default();
+        let mut rows = Vec::new();
+        let mut positions = Vec::new();
+        for number in range {
+            let group = &self.groups[number as usize];
+            rows.clear();
+            rows.extend(self.chain(group.head));
+            if rows.is_empty() {
+                // All that is left of it are rows that cannot be read.
+                tally.fault(Fault::Damaged);
+                continue;
+            }
+            let is_damaged = self.damaged.contains(&number);
+            let whole = match self.shape {
+                Some(RowShape::Events) => {
+                    match self.decide_turns(&mut rows, is_damaged, closing, read, &mut tally)? {
+                        Some(whole) => whole,
+                        None => continue,
+                    }
+                }
+                _ => self.decide_rows(&mut rows, is_damaged, read, &mut tally)?,
+            };
+            positions.clear();
+            positions.extend(rows.iter().map(|&row| self.position(row)));
+            let id = self.ids.get(group.id);
+            if whole.is_ok() && self.is_too_large(id, &positions, closing, read)? {
+                tally.too_large.extend_from_slice(&positions);
+                tally.fault(Fault::Damaged);
+                continue;
+            }
+            tally.kept_rows += positions.len() as u64;
+            match whole {
+                Ok((turns, prevalidated)) => {
+                    tally.conversations += 1;
+                    emit(Conversation {
+                        id,
+                        turns,
+                        rows: &positions,
+                        prevalidated,
+                    });
+                }
+                Err(fault) => tally.fault(fault),
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Reduces conversation rows to the one that wins.
+    fn decide_rows<E: From<JsonError>>(
+        &self,
+        rows: &mut Vec<u32>,
+        is_damaged: bool,
+        read: &mut ReadPayload<'_, E>,
+        tally: &mut GroupTally,
+    ) -> Result<Decision, E> {
+        tally.duplicate_conversations += rows.len() as u64 - 1;
+        if is_damaged {
+            // Whichever it is, it is not taken.
+            rows.truncate(1);
+            return Ok(Err(Fault::Damaged));
+        }
+        let winner = self.pick_conversation(rows, read)?;
+        *rows = vec![winner];
+        let winner = &self.rows[winner as usize];
+        Ok(Ok((u64::from(winner.turns()), winner.is_prevalidated())))
+    }
+
+    /// Of conversation rows with equally many turns, the one with more replies, then the smaller
+    /// SHA-256.
+    fn pick_conversation<E: From<JsonError>>(
+        &self,
+        rows: &[u32],
+        read: &mut ReadPayload<'_, E>,
+    ) -> Result<u32, E> {
+        if let [only] = rows {
+            return Ok(*only);
+        }
+        let mut payload = Vec::new();
+        let mut best = (ConversationTieKey::WORST, END);
+        for &row in rows {
+            let digest = self.digest(row, &mut payload, read)?;
+            let key = ConversationTieKey {
+                replies: Reverse(assembler::count_replies(&payload)?),
+                digest,
+            };
+            if best.1 == END || key < best.0 {
+                best = (key, row);
+            }
+        }
+        Ok(best.1)
+    }
+
+    /// Reduces rows to the last word on each turn, in the order of turns. The last word is chosen
+    /// among all of them, whatever their mode; then those that are outside say whether the
+    /// conversation is cut. `None` if no turn is inside: it is no conversation.
+    fn decide_turns<E: From<JsonError>>(
+        &self,
+        rows: &mut Vec<u32>,
+        is_damaged: bool,
+        closing: &Closing<'_>,
+        read: &mut ReadPayload<'_, E>,
+        tally: &mut GroupTally,
+    ) -> Result<Option<Decision>, E> {
+        let outside = |row: u32| self.rows[row as usize].outside();
+        if closing.keep_cut {
+            rows.retain(|&row| match outside(row) {
+                Some(reason) => {
+                    tally.filter(reason, 1);
+                    false
+                }
+                None => true,
+            });
+        }
+        let deliveries = rows.len();
+        let by_reason = self.pick_turns(rows, closing.selection, read)?;
+        if rows.iter().all(|&row| outside(row).is_some()) {
+            for (reason, deliveries) in by_reason {
+                tally.filter(reason, deliveries);
+            }
+            return Ok(None);
+        }
+        tally.duplicate_turns += (deliveries - rows.len()) as u64;
+        let is_cut = |reason| by_reason.contains_key(&reason);
+        let mut turns = rows.iter().map(|&row| self.events[row as usize].turn);
+        Ok(Some(if is_damaged {
+            Err(Fault::Damaged)
+        } else if is_cut(FilterReason::Mode) {
+            Err(Fault::CutByMode)
+        } else if is_cut(FilterReason::Window) {
+            Err(Fault::CutByWindow)
+        } else if !turns.clone().eq(1..=rows.len() as i64) {
+            if let Some(first) = turns.next() {
+                tally.begins_at(first, 1);
+            }
+            Err(Fault::Incomplete)
+        } else {
+            Ok((rows.len() as u64, false))
+        }))
+    }
+
+    /// Reduces rows to the last word on each turn, in the order of turns; counts the deliveries of
+    /// turns whose last word is outside, by its reason.
+    fn pick_turns<E: From<JsonError>>(
+        &self,
+        rows: &mut Vec<u32>,
+        selection: &Selection,
+        read: &mut ReadPayload<'_, E>,
+    ) -> Result<FilteredBy, E> {
+        let event = |row: u32| self.events[row as usize];
+        let mut by_reason = FilteredBy::new();
+        // Of a turn the latest first.
+        rows.sort_unstable_by_key(|&row| (event(row).turn, Reverse(event(row).at)));
+        let mut kept = 0;
+        let mut at = 0;
+        while at < rows.len() {
+            let first = event(rows[at]);
+            let of_turn = rows[at..]
+                .iter()
+                .take_while(|&&row| event(row).turn == first.turn)
+                .count();
+            let tied = rows[at..at + of_turn]
+                .iter()
+                .take_while(|&&row| event(row).at == first.at)
+                .count();
+            let winner = self.pick_event(&rows[at..at + tied], selection, read)?;
+            if let Some(reason) = self.rows[winner as usize].outside() {
+                *by_reason.entry(reason).or_default() += of_turn as u64;
+            }
+            rows[kept] = winner;
+            kept += 1;
+            at += of_turn;
+        }
+        rows.truncate(kept);
+        Ok(by_reason)
+    }
+
+    /// Of rows of one turn with equal timestamps, the one with the smaller key.
+    fn pick_event<E: From<JsonError>>(
+        &self,
+        tied: &[u32],
+        selection: &Selection,
+        read: &mut ReadPayload<'_, E>,
+    ) -> Result<u32, E> {
+        if let [only] = tied {
+            return Ok(*only);
+        }
+        let mut payload = Vec::new();
+        if self.are_equal(tied, &mut payload, read)? {
+            return Ok(tied[0]);
+        }
+        let mut best: Option<((TurnTieKey, bool), u32)> = None;
+        for &row in tied {
+            payload.clear();
+            read(&self.position(row), &mut payload)?;
+            let key = TurnTieKey::of_event(&payload, selection)?;
+            // Rows that differ in their mode alone: the one of the wanted mode.
+            let is_other_mode = self.rows[row as usize].outside() == Some(FilterReason::Mode);
+            let key = (key, is_other_mode);
+            if best.is_none_or(|(smallest, _)| key < smallest) {
+                best = Some((key, row));
+            }
+        }
+        Ok(best.map_or(END, |(_, row)| row))
+    }
+
+    /// The SHA-256 of a row's bytes, which are left in the buffer.
+    fn digest<E>(
+        &self,
+        row: u32,
+        payload: &mut Vec<u8>,
+        read: &mut ReadPayload<'_, E>,
+    ) -> Result<[u8; 32], E> {
+        payload.clear();
+        read(&self.position(row), payload)?;
+        Ok(Sha256::digest(&payload).into())
+    }
+
+    /// Whether rows have the same bytes, as re-deliveries mostly have. Holds one at a time.
+    fn are_equal<E>(
+        &self,
+        rows: &[u32],
+        payload: &mut Vec<u8>,
+        read: &mut ReadPayload<'_, E>,
+    ) -> Result<bool, E> {
+        let summary = |&row: &u32| (self.position(row).length, self.position(row).checksum);
+        if rows.iter().any(|row| summary(row) != summary(&rows[0])) {
+            return Ok(false);
+        }
+        let mut first: Option<[u8; 32]> = None;
+        for &row in rows {
+            let digest = self.digest(row, payload, read)?;
+            if *first.get_or_insert(digest) != digest {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether an assembled conversation would be larger than a record may be. Rows of
+    /// conversations were measured when they were read.
+    fn is_too_large<E: From<JsonError>>(
+        &self,
+        id: &[u8],
+        rows: &[Position],
+        closing: &Closing<'_>,
+        read: &mut ReadPayload<'_, E>,
+    ) -> Result<bool, E> {
+        if self.shape == Some(RowShape::Conversations) {
+            return Ok(false);
+        }
+        let lengths: u64 = rows.iter().map(|row| u64::from(row.length)).sum();
+        let growth = GROWTH_PER_TURN * (rows.len() as u64 + 1);
+        let bucket = closing.selection.bucket_of(rows.len() as u64);
+        let names = id.len() + bucket.map_or(0, |bucket| bucket.name.len());
+        if lengths + growth + names as u64 <= closing.max_record {
+            return Ok(false);
+        }
+        let payloads = rows.iter().map(|row| {
+            let mut payload = Vec::new();
+            read(row, &mut payload)?;
+            Ok(Cow::Owned(payload))
+        });
+        let id = String::from_utf8_lossy(id);
+        let length = closing.assembler.length_of_events::<E>(&id, payloads)?;
+        Ok(length > closing.max_record)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! From rows to conversations: one for each id.
+
+#[doc(hidden)]
+pub mod dedup;
+#[doc(hidden)]
+pub mod segmented_vec;

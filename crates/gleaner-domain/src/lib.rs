@@ -1,0 +1,16 @@
+//! The pure core: what is sampled, what is valid, what is counted.
+//!
+//! Nothing here touches a file, a socket, a clock or a source of chance: time and chance come in
+//! as arguments, so every rule can be tested by a plain call. Modules that are hidden in the
+//! documentation are public for tests and fuzz targets only, and no part of the interface.
+
+pub mod dataset;
+#[doc(hidden)]
+pub mod grouping;
+#[doc(hidden)]
+pub mod json;
+mod lengths;
+pub mod record;
+pub mod sampling;
+pub mod scheduling;
+pub mod selection;

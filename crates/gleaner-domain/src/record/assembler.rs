@@ -1,0 +1,804 @@
+//! The bytes of a record that is put together (SPEC "The bytes of a record").
+//!
+//! Compact JSON. Keys: `conversationId, userName, turnCount, bucket, turnsArray, promptTokens,
+//! completionTokens, llmCallCount`, then unknown fields by name. Each turn: `turnIndex,
+//! userMessage, modelMessage, promptTokens, completionTokens, llmCallCount`, `trajectory` unless
+//! absent or null, then unknown fields by name unless null. Known fields that are absent are null.
+//! `turnCount` and `bucket` of a conversation row that lacks them come from its turns.
+//! Strings have the fewest escapes, numbers keep their digits, nested values keep their text, or
+//! are written compact with sorted keys where the order of keys means nothing.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+use super::fields::{Field, key_text};
+use crate::json::{JsonError, Kind, Scanner, Value};
+use crate::json::{number, text};
+use crate::selection::kusto_hash;
+use crate::selection::stratum::Selection;
+
+/// How nested values are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nested {
+    /// As they stand.
+    AsIs,
+    /// Compact, keys sorted by bytes at every level.
+    Sorted,
+}
+
+/// An object's members by field, values unread.
+#[derive(Default)]
+struct Members<'a> {
+    known: [Option<Value<'a>>; 14],
+    /// By decoded name; a later duplicate replaces an earlier one.
+    unknown: Vec<(Cow<'a, [u8]>, Value<'a>)>,
+    /// Whether a string up to here may have half a surrogate pair.
+    surrogates: bool,
+}
+
+impl<'a> Members<'a> {
+    /// Reads an object that was checked before. `is_known` says which fields have a place of
+    /// their own; the others are unknown, but for those that `drop_field` leaves out.
+    fn read(
+        scanner: &mut Scanner<'a>,
+        is_known: fn(Field) -> bool,
+        drop_field: fn(Field) -> bool,
+    ) -> Result<Self, JsonError> {
+        let mut members = Self::default();
+        scanner.open_object()?;
+        let mut first = true;
+        while let Some(key) = scanner.next_key(first)? {
+            first = false;
+            let value = scanner.value()?;
+            match Field::named(&key) {
+                Some(field) if is_known(field) => members.known[field as usize] = Some(value),
+                Some(field) if drop_field(field) => {}
+                _ => members.unknown.push((key_text(&key), value)),
+            }
+        }
+        // Stable, so that of equal names the last one ends up last and is kept.
+        members.unknown.sort_by(|a, b| a.0.cmp(&b.0));
+        members.unknown.reverse();
+        members
+            .unknown
+            .dedup_by(|earlier, kept| earlier.0 == kept.0);
+        members.unknown.reverse();
+        members.surrogates = scanner.saw_surrogates();
+        Ok(members)
+    }
+
+    fn get(&self, field: Field) -> Option<&Value<'a>> {
+        self.known[field as usize].as_ref()
+    }
+
+    /// The value of a field that is an integer.
+    fn integer(&self, field: Field) -> Option<i64> {
+        self.get(field)
+            .filter(|value| value.kind == Kind::Number)
+            .and_then(|value| number::integer(value.text))
+    }
+}
+
+const TOKEN_FIELDS: [Field; 3] = [
+    Field::PromptTokens,
+    Field::CompletionTokens,
+    Field::LlmCallCount,
+];
+
+fn key(field: Field) -> &'static [u8] {
+    match field {
+        Field::PromptTokens => b",\"promptTokens\":",
+        Field::CompletionTokens => b",\"completionTokens\":",
+        Field::LlmCallCount => b",\"llmCallCount\":",
+        Field::UserMessage => b",\"userMessage\":",
+        Field::ModelMessage => b",\"modelMessage\":",
+        Field::UserName => b",\"userName\":",
+        Field::TurnCount => b",\"turnCount\":",
+        Field::Bucket => b",\"bucket\":",
+        Field::TurnsArray => b",\"turnsArray\":",
+        Field::Trajectory => b",\"trajectory\":",
+        Field::TurnIndex => b"{\"turnIndex\":",
+        Field::ConversationId => b"{\"conversationId\":",
+        Field::Timestamp | Field::Mode => b"",
+    }
+}
+
+/// Writes conversations from the rows of their turns.
+#[derive(Debug)]
+pub struct Assembler<'s> {
+    selection: &'s Selection,
+    nested: Nested,
+}
+
+impl<'s> Assembler<'s> {
+    /// For records of this selection.
+    pub fn new(selection: &'s Selection, nested: Nested) -> Self {
+        Self { selection, nested }
+    }
+
+    /// Appends the record of a conversation whose event rows are given in the order of turns. Says
+    /// whether it is prevalidated: the rules will find nothing in it, not even a warning, in the split
+    /// that the id hashes to.
+    ///
+    /// # Errors
+    /// If a row is not what it was when its header was read.
+    pub fn from_events<'r>(
+        &self,
+        id: &str,
+        rows: impl Iterator<Item = &'r [u8]>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, JsonError> {
+        let turns = rows.map(event_members).collect::<Result<Vec<_>, _>>()?;
+        let mut envelope = Envelope::default();
+        for turn in &turns {
+            envelope.absorb(turn);
+        }
+        self.write_head(id, &envelope, out);
+        self.write_turns(&turns, out);
+        write_tail(&envelope, out);
+        Ok(self.is_prevalidated(id, &turns, &envelope))
+    }
+
+    /// What [`validate`](super::validation::validate) would find, told from the parts: they are in
+    /// hand, and reading the record again to find nothing would double the work.
+    fn is_prevalidated(&self, id: &str, turns: &[Members<'_>], envelope: &Envelope) -> bool {
+        let is_text = |turn: &Members<'_>, field| {
+            let body = turn.get(field).and_then(Value::string_body);
+            body.is_some_and(|body| !text::is_blank(body))
+        };
+        let [prompt, completion, _] = envelope.tokens;
+        let bucket = self.selection.bucket_of(envelope.turns);
+        (1..).zip(turns).all(|(place, turn)| {
+            turn.integer(Field::TurnIndex) == Some(place)
+                && is_text(turn, Field::UserMessage)
+                && is_text(turn, Field::ModelMessage)
+                && !turn.surrogates
+        }) && envelope.user_name.is_some()
+            && prompt.is_some_and(|tokens| tokens > 0)
+            && completion.is_some_and(|tokens| tokens >= 0)
+            && bucket.is_some_and(|bucket| !text::is_blank(bucket.name.as_bytes()))
+            && !text::is_blank(id.as_bytes())
+    }
+
+    /// The length of the record that [`Self::from_events`] would write, holding one row at a
+    /// time: `next` gives the rows in the order of turns.
+    ///
+    /// # Errors
+    /// What `next` fails with, or a row that is not what it was.
+    pub fn length_of_events<'r, E: From<JsonError>>(
+        &self,
+        id: &str,
+        rows: impl Iterator<Item = Result<Cow<'r, [u8]>, E>>,
+    ) -> Result<u64, E> {
+        let mut envelope = Envelope::default();
+        let mut scratch = Vec::new();
+        let mut length = 0;
+        for row in rows {
+            let row = row?;
+            let turn = event_members(&row)?;
+            envelope.absorb(&turn);
+            scratch.clear();
+            self.write_turn(&turn, &mut scratch);
+            length += scratch.len() as u64 + 1;
+        }
+        scratch.clear();
+        self.write_head(id, &envelope, &mut scratch);
+        write_tail(&envelope, &mut scratch);
+        // The brackets, and one comma fewer than there are turns.
+        Ok(length + scratch.len() as u64 + 2 - u64::from(envelope.turns > 0))
+    }
+
+    fn write_head(&self, id: &str, envelope: &Envelope, out: &mut Vec<u8>) {
+        out.extend_from_slice(key(Field::ConversationId));
+        text::write_string(id, out);
+        out.extend_from_slice(key(Field::UserName));
+        match &envelope.user_name {
+            Some((kind, name)) => {
+                let name = Value {
+                    kind: *kind,
+                    text: name,
+                    escaped: true,
+                };
+                self.write_value(&name, out);
+            }
+            None => out.extend_from_slice(b"null"),
+        }
+        for field in [Field::TurnCount, Field::Bucket] {
+            self.write_from_turns(field, envelope.turns, out);
+        }
+        out.extend_from_slice(key(Field::TurnsArray));
+    }
+
+    /// Appends `turnCount` or `bucket` as the number of turns has it.
+    fn write_from_turns(&self, field: Field, turns: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(key(field));
+        match (field, self.selection.bucket_of(turns)) {
+            (Field::TurnCount, _) => out.extend_from_slice(turns.to_string().as_bytes()),
+            (_, Some(bucket)) => text::write_string(&bucket.name, out),
+            (_, None) => out.extend_from_slice(b"null"),
+        }
+    }
+
+    /// Completes a conversation row that `record` has from `start` on: what it lacks of `turnCount`
+    /// and `bucket` is written before its closing brace. Everything else stays byte for byte.
+    ///
+    /// # Errors
+    /// If the row is not one whose header could be read.
+    pub fn fill(&self, record: &mut Vec<u8>, start: usize) -> Result<(), JsonError> {
+        let row = &record[start..];
+        let (mut turns, mut has_count, mut has_bucket) = (&b"[]"[..], false, false);
+        let mut scanner = Scanner::of_checked(row);
+        scanner.open_object()?;
+        let mut first = true;
+        while let Some(key) = scanner.next_key(first)? {
+            first = false;
+            let value = scanner.value()?;
+            match Field::named(&key) {
+                Some(Field::TurnCount) => has_count = true,
+                Some(Field::Bucket) => has_bucket = true,
+                Some(Field::TurnsArray) => turns = value.text,
+                _ => {}
+            }
+        }
+        if has_count && has_bucket {
+            return Ok(());
+        }
+        let turns = count_elements(turns)?;
+        record.pop();
+        for (field, is_there) in [(Field::TurnCount, has_count), (Field::Bucket, has_bucket)] {
+            if !is_there {
+                self.write_from_turns(field, turns, record);
+            }
+        }
+        record.push(b'}');
+        Ok(())
+    }
+
+    /// Appends the record of a conversation row that was put together from columns.
+    ///
+    /// # Errors
+    /// If the row is not one whose header could be read.
+    pub fn from_columns(&self, row: &[u8], out: &mut Vec<u8>) -> Result<(), JsonError> {
+        let mut scanner = Scanner::of_checked(row);
+        let members = Members::read(&mut scanner, Field::is_of_conversation, |_| false)?;
+        let array = members
+            .get(Field::TurnsArray)
+            .map_or(&b"[]"[..], |value| value.text);
+        let mut turns = turn_members(array)?;
+        for field in [Field::ConversationId, Field::UserName] {
+            out.extend_from_slice(key(field));
+            self.write_or_null(members.get(field), out);
+        }
+        for field in [Field::TurnCount, Field::Bucket] {
+            match members.get(field) {
+                Some(value) => {
+                    out.extend_from_slice(key(field));
+                    self.write_value(value, out);
+                }
+                None => self.write_from_turns(field, turns.len() as u64, out),
+            }
+        }
+        out.extend_from_slice(key(Field::TurnsArray));
+        // Turns without a usable index come last, as they stood.
+        turns.sort_by_key(|turn| {
+            let index = turn.integer(Field::TurnIndex);
+            (index.is_none(), index)
+        });
+        self.write_turns(&turns, out);
+        for field in TOKEN_FIELDS {
+            out.extend_from_slice(key(field));
+            self.write_or_null(members.get(field), out);
+        }
+        self.write_unknown(&members, out, |_| true);
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn write_turns(&self, turns: &[Members<'_>], out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (index, turn) in turns.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            self.write_turn(turn, out);
+        }
+        out.push(b']');
+    }
+
+    fn write_turn(&self, turn: &Members<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(key(Field::TurnIndex));
+        let index = turn.get(Field::TurnIndex);
+        match turn.integer(Field::TurnIndex) {
+            // Digits are written as they stand, `3.0` is written as 3.
+            Some(integer) if !index.is_some_and(|index| number::is_digits(index.text)) => {
+                out.extend_from_slice(integer.to_string().as_bytes());
+            }
+            _ => self.write_or_null(index, out),
+        }
+        for field in [Field::UserMessage, Field::ModelMessage]
+            .into_iter()
+            .chain(TOKEN_FIELDS)
+        {
+            out.extend_from_slice(key(field));
+            self.write_or_null(turn.get(field), out);
+        }
+        let is_null = |value: &Value<'_>| value.kind == Kind::Null;
+        if let Some(trajectory) = turn.get(Field::Trajectory).filter(|value| !is_null(value)) {
+            out.extend_from_slice(key(Field::Trajectory));
+            self.write_value(trajectory, out);
+        }
+        self.write_unknown(turn, out, |value| value.kind != Kind::Null);
+        out.push(b'}');
+    }
+
+    fn write_unknown(
+        &self,
+        members: &Members<'_>,
+        out: &mut Vec<u8>,
+        wanted: fn(&Value<'_>) -> bool,
+    ) {
+        for (name, value) in members.unknown.iter().filter(|(_, value)| wanted(value)) {
+            out.push(b',');
+            // A name with half a character is written with U+FFFD; such a record is never valid.
+            text::write_string(&String::from_utf8_lossy(name), out);
+            out.push(b':');
+            self.write_value(value, out);
+        }
+    }
+
+    fn write_or_null(&self, value: Option<&Value<'_>>, out: &mut Vec<u8>) {
+        match value {
+            Some(value) => self.write_value(value, out),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+
+    fn write_value(&self, value: &Value<'_>, out: &mut Vec<u8>) {
+        match value.kind {
+            Kind::Object | Kind::Array if self.nested == Nested::Sorted => {
+                write_sorted(value.text, out);
+            }
+            _ => write_plain(value, out),
+        }
+    }
+}
+
+/// What a record says of all its turns together.
+#[derive(Default)]
+struct Envelope {
+    turns: u64,
+    /// The first name that is not blank: its kind and its text.
+    user_name: Option<(Kind, Vec<u8>)>,
+    /// The sums of the integers there are, by [`TOKEN_FIELDS`].
+    tokens: [Option<i128>; 3],
+}
+
+impl Envelope {
+    fn absorb(&mut self, turn: &Members<'_>) {
+        self.turns += 1;
+        if self.user_name.is_none() {
+            self.user_name = user_name(turn).map(|name| (name.kind, name.text.to_vec()));
+        }
+        for (sum, field) in self.tokens.iter_mut().zip(TOKEN_FIELDS) {
+            if let Some(count) = turn.integer(field) {
+                *sum = Some(sum.unwrap_or(0) + i128::from(count));
+            }
+        }
+    }
+}
+
+fn write_tail(envelope: &Envelope, out: &mut Vec<u8>) {
+    for (sum, field) in envelope.tokens.iter().zip(TOKEN_FIELDS) {
+        out.extend_from_slice(key(field));
+        match sum {
+            Some(sum) => out.extend_from_slice(sum.to_string().as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
+}
+
+/// A string with the fewest escapes, anything else as it stands.
+fn write_plain(value: &Value<'_>, out: &mut Vec<u8>) {
+    match value.string_body() {
+        Some(body) if value.escaped => {
+            out.push(b'"');
+            text::write_body(body, out);
+            out.push(b'"');
+        }
+        _ => out.extend_from_slice(value.text),
+    }
+}
+
+/// Writes checked JSON compact, keys sorted by their decoded bytes at every level.
+fn write_sorted(json: &[u8], out: &mut Vec<u8>) {
+    // The text was checked when its row was read; should that be untrue, it stays as it is.
+    let mut scanner = Scanner::of_checked(json);
+    let start = out.len();
+    if sorted(&mut scanner, out).is_err() {
+        out.truncate(start);
+        out.extend_from_slice(json);
+    }
+}
+
+/// Recursion is bounded by the depth that rows may have.
+fn sorted(scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
+    match scanner.kind()? {
+        Kind::Object => {
+            let mut members = Vec::new();
+            scanner.open_object()?;
+            while let Some(key) = scanner.next_key(members.is_empty())? {
+                members.push((key_text(&key), key, scanner.value()?));
+            }
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            out.push(b'{');
+            for (index, (_, key, value)) in members.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_plain(key, out);
+                out.push(b':');
+                sorted(&mut Scanner::of_checked(value.text), out)?;
+            }
+            out.push(b'}');
+        }
+        Kind::Array => {
+            scanner.open_array()?;
+            out.push(b'[');
+            let mut first = true;
+            while scanner.next_element(first)? {
+                if !first {
+                    out.push(b',');
+                }
+                first = false;
+                sorted(scanner, out)?;
+            }
+            out.push(b']');
+        }
+        _ => write_plain(&scanner.value()?, out),
+    }
+    Ok(())
+}
+
+fn event_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
+    Members::read(
+        &mut Scanner::of_checked(row),
+        |field| field.is_of_turn() || field == Field::UserName,
+        |field| {
+            matches!(
+                field,
+                Field::Timestamp | Field::ConversationId | Field::Mode
+            )
+        },
+    )
+}
+
+fn turn_members(array: &[u8]) -> Result<Vec<Members<'_>>, JsonError> {
+    let mut scanner = Scanner::of_checked(array);
+    let mut turns = Vec::new();
+    scanner.open_array()?;
+    while scanner.next_element(turns.is_empty())? {
+        turns.push(Members::read(&mut scanner, Field::is_of_turn, |_| false)?);
+    }
+    Ok(turns)
+}
+
+fn count_elements(array: &[u8]) -> Result<u64, JsonError> {
+    let mut scanner = Scanner::of_checked(array);
+    let mut count = 0;
+    scanner.open_array()?;
+    while scanner.next_element(count == 0)? {
+        scanner.value()?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// A user's name that is not blank; values that are no text are not blank.
+fn user_name<'t, 'a>(turn: &'t Members<'a>) -> Option<&'t Value<'a>> {
+    turn.get(Field::UserName).filter(|value| {
+        value.kind != Kind::Null && !value.string_body().is_some_and(text::is_blank)
+    })
+}
+
+/// Whether the model has said something in a turn: a text that is not blank.
+fn has_reply(turn: &Members<'_>) -> bool {
+    let reply = turn.get(Field::ModelMessage).and_then(Value::string_body);
+    reply.is_some_and(|reply| !text::is_blank(reply))
+}
+
+/// In how many turns of a conversation the model has said something.
+///
+/// # Errors
+/// If it is not what it was when its header was read.
+pub fn count_replies(record: &[u8]) -> Result<u64, JsonError> {
+    let mut scanner = Scanner::new(record);
+    let mut replies = 0;
+    scanner.open_object()?;
+    let mut first = true;
+    while let Some(key) = scanner.next_key(first)? {
+        first = false;
+        let value = scanner.value()?;
+        if Field::named(&key) == Some(Field::TurnsArray) {
+            let turns = turn_members(value.text)?;
+            replies = turns.iter().filter(|turn| has_reply(turn)).count() as u64;
+        }
+    }
+    Ok(replies)
+}
+
+/// Decides between rows of one turn with equal timestamps: the smaller key wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TurnTieKey {
+    /// Whether there is no `modelMessage` with something in it: a turn that was in progress.
+    is_blank: bool,
+    /// `hash(userMessage + "\u001f" + modelMessage)`, signed.
+    messages: i64,
+    /// SHA-256 of the turn as written with sorted keys, U+001F and the user's name.
+    digest: [u8; 32],
+    /// The same of the turn and the name as they stand: rows that are equal up to here may still
+    /// be written differently, and the choice must not depend on which came first.
+    as_written: [u8; 32],
+}
+
+impl TurnTieKey {
+    /// The key of an event row.
+    ///
+    /// # Errors
+    /// If the row is not what it was when its header was read.
+    pub fn of_event(row: &[u8], selection: &Selection) -> Result<Self, JsonError> {
+        let members = event_members(row)?;
+        let decoded = |field: Field| {
+            let mut content = Vec::new();
+            if let Some(body) = members.get(field).and_then(Value::string_body) {
+                text::decode(body, &mut content);
+            }
+            content
+        };
+        let mut messages = decoded(Field::UserMessage);
+        messages.push(0x1f);
+        messages.extend(decoded(Field::ModelMessage));
+        let mut written = Vec::new();
+        Assembler::new(selection, Nested::Sorted).write_turn(&members, &mut written);
+        written.push(0x1f);
+        match members.get(Field::UserName) {
+            Some(value) if value.kind == Kind::String => {
+                written.extend(decoded(Field::UserName));
+            }
+            Some(value) if value.kind != Kind::Null => written.extend_from_slice(value.text),
+            _ => {}
+        }
+        let mut as_written = Vec::new();
+        let as_is = Assembler::new(selection, Nested::AsIs);
+        as_is.write_turn(&members, &mut as_written);
+        as_written.push(0x1f);
+        as_is.write_or_null(members.get(Field::UserName), &mut as_written);
+        Ok(Self {
+            is_blank: !has_reply(&members),
+            messages: kusto_hash::hash(&messages),
+            digest: Sha256::digest(&written).into(),
+            as_written: Sha256::digest(&as_written).into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::validation::validate;
+    use super::*;
+    use crate::json::MAX_DEPTH;
+    use crate::selection::stratum::fixtures::selection;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+        #[test]
+        fn a_record_is_flawless_if_and_only_if_the_rules_find_nothing(
+            id in prop_oneof![9 => Just("a"), 1 => Just(" ")],
+            turns in prop::collection::vec(
+                (
+                    prop_oneof![20 => Just(0), 1 => Just(1)],
+                    prop::sample::select(vec![r#""u""#, r#""u\"""#, r#"" ""#, "null", "5", r#""\u0020""#]),
+                    prop::sample::select(vec![r#""m""#, r#""m""#, r#""""#, "null", r#""\ude42""#]),
+                    prop::sample::select(vec!["1", "1", "0", "-9", "null"]),
+                    prop::sample::select(vec![r#""n""#, "null", r#"" ""#]),
+                ),
+                2..8,
+            ),
+            good in any::<bool>(),
+        ) {
+            let row = |(place, &(skip, user, model, tokens, name)): (i64, &(i64, _, _, _, _))| {
+                let (user, model) = if good { (r#""u""#, r#""m""#) } else { (user, model) };
+                let index = place + skip;
+                format!(
+                    r#"{{"turnIndex":{index},"userName":{name},"userMessage":{user},"modelMessage":{model},"promptTokens":{tokens},"completionTokens":{tokens}}}"#
+                )
+            };
+            let rows: Vec<String> = (1..).zip(&turns).map(row).collect();
+            let rows = rows.iter().map(|row| row.as_bytes());
+            let selection = selection(1);
+            let mut record = Vec::new();
+            let prevalidated = Assembler::new(&selection, Nested::AsIs)
+                .from_events(id, rows, &mut record)
+                .expect("checked rows");
+            let split = &selection.split_of(id.as_bytes()).name;
+            let verdict = validate(&record, split, &selection).expect("an object");
+            prop_assert_eq!(prevalidated, verdict.is_valid() && verdict.warnings.is_empty());
+        }
+    }
+
+    fn assembled(nested: Nested, rows: &[&str]) -> String {
+        let selection = selection(1);
+        let rows = rows.iter().map(|row| row.as_bytes());
+        let mut out = Vec::new();
+        Assembler::new(&selection, nested)
+            .from_events("a\"b", rows, &mut out)
+            .expect("checked rows");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn events_become_the_canonical_record() {
+        let rows = [
+            r#"{"turnIndex":1.0,"userName":" ","userMessage":"\u00e9\/","zz":1.50,"aa":{"b": 1,"a":2},"n":null,"promptTokens":3.0}"#,
+            r#"{"turnIndex":2,"userName":"n","modelMessage":"m","trajectory":[ 1 ],"promptTokens":4,"completionTokens":"x","mode":"agent"}"#,
+            r#"{"turnIndex":3,"userName":"late","trajectory":null,"Timestamp":"t","conversationId":"c"}"#,
+        ];
+        assert_eq!(
+            assembled(Nested::AsIs, &rows),
+            concat!(
+                r#"{"conversationId":"a\"b","userName":"n","turnCount":3,"bucket":"short","turnsArray":["#,
+                r#"{"turnIndex":1,"userMessage":"é/","modelMessage":null,"promptTokens":3.0,"completionTokens":null,"llmCallCount":null,"aa":{"b": 1,"a":2},"zz":1.50},"#,
+                r#"{"turnIndex":2,"userMessage":null,"modelMessage":"m","promptTokens":4,"completionTokens":"x","llmCallCount":null,"trajectory":[ 1 ]},"#,
+                r#"{"turnIndex":3,"userMessage":null,"modelMessage":null,"promptTokens":null,"completionTokens":null,"llmCallCount":null}],"#,
+                r#""promptTokens":7,"completionTokens":null,"llmCallCount":null}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_length_is_known_without_the_record() {
+        let selection = selection(1);
+        let rows: [&[u8]; 2] = [
+            br#"{"turnIndex":1,"userName":"\u00e9","promptTokens":5,"x":[1]}"#,
+            br#"{"turnIndex":2,"userMessage":"\/"}"#,
+        ];
+        let assembler = Assembler::new(&selection, Nested::AsIs);
+        for rows in [&rows[..], &rows[..1], &[]] {
+            let mut record = Vec::new();
+            assembler
+                .from_events("id", rows.iter().copied(), &mut record)
+                .expect("checked");
+            let each = rows
+                .iter()
+                .map(|row| Ok::<_, JsonError>(Cow::Borrowed(*row)));
+            assert_eq!(
+                assembler.length_of_events("id", each),
+                Ok(record.len() as u64)
+            );
+        }
+    }
+
+    #[test]
+    fn sorted_values_are_compact_and_sorted_at_every_level() {
+        let row =
+            r#"{"turnIndex":1,"trajectory":[ {"b": [1.0 ,{"z":1,"y":"\u0041\/"}], "a":null} ]}"#;
+        assert!(
+            assembled(Nested::Sorted, &[row])
+                .contains(r#""trajectory":[{"a":null,"b":[1.0,{"y":"A/","z":1}]}]"#)
+        );
+    }
+
+    #[test]
+    fn of_an_unknown_field_given_twice_the_last_one_counts() {
+        let record = assembled(Nested::AsIs, &[r#"{"turnIndex":1,"x":1,"w":0,"x":2}"#]);
+        assert!(record.contains(r#""w":0,"x":2}"#), "{record}");
+    }
+
+    #[test]
+    fn column_rows_are_written_in_order() {
+        let selection = selection(1);
+        let row = r#"{"extra":null,"turnsArray":[{"turnIndex":2},{"userMessage":"u","turnIndex":1}],"conversationId":"c","bucket":"short"}"#;
+        let mut out = Vec::new();
+        Assembler::new(&selection, Nested::AsIs)
+            .from_columns(row.as_bytes(), &mut out)
+            .expect("good");
+        assert_eq!(
+            String::from_utf8(out).expect("UTF-8"),
+            concat!(
+                r#"{"conversationId":"c","userName":null,"turnCount":2,"bucket":"short","turnsArray":["#,
+                r#"{"turnIndex":1,"userMessage":"u","modelMessage":null,"promptTokens":null,"completionTokens":null,"llmCallCount":null},"#,
+                r#"{"turnIndex":2,"userMessage":null,"modelMessage":null,"promptTokens":null,"completionTokens":null,"llmCallCount":null}],"#,
+                r#""promptTokens":null,"completionTokens":null,"llmCallCount":null,"extra":null}"#
+            )
+        );
+    }
+
+    #[test]
+    fn what_a_conversation_row_lacks_stands_before_its_closing_brace() {
+        let selection = selection(1);
+        let assembler = Assembler::new(&selection, Nested::AsIs);
+        let filled = |row: &str| {
+            let mut record = b"[\n".to_vec();
+            record.extend_from_slice(row.as_bytes());
+            assembler.fill(&mut record, 2).expect("a row");
+            String::from_utf8(record.split_off(2)).expect("UTF-8")
+        };
+        let turns = r#""turnsArray": [{"bucket":"x"}, {},{ "turnCount":1}]"#;
+        for (row, rest) in [
+            (
+                format!(r#"{{"conversationId":"c",{turns} "#),
+                r#","turnCount":3,"bucket":"short"}"#,
+            ),
+            (
+                format!(r#"{{"turnCount" : null,{turns}"#),
+                r#","bucket":"short"}"#,
+            ),
+            (
+                format!(r#"{{"buck\u0065t":"",{turns}"#),
+                r#","turnCount":3}"#,
+            ),
+            (format!(r#"{{"bucket":"","turnCount":"3",{turns} "#), "}"),
+            (
+                r#"{"turnsArray":[ ]"#.to_owned(),
+                r#","turnCount":0,"bucket":null}"#,
+            ),
+        ] {
+            assert_eq!(filled(&(row.clone() + "}")), row + rest);
+        }
+    }
+
+    #[test]
+    fn ties_look_at_a_user_name_that_is_no_text_as_it_stands() {
+        let digest = |name: &str| {
+            let row = format!(r#"{{"turnIndex":1,"userName":{name}}}"#);
+            let key = TurnTieKey::of_event(row.as_bytes(), &selection(1));
+            key.expect("good").digest
+        };
+        assert_eq!(digest("7"), digest(r#""7""#));
+        assert_ne!(digest("7"), digest("null"));
+        assert_eq!(digest("null"), digest(r#""""#));
+    }
+
+    #[test]
+    fn ties_look_at_messages_first_and_at_everything_else_then() {
+        let key = |row: &str| TurnTieKey::of_event(row.as_bytes(), &selection(1)).expect("good");
+        let base = key(r#"{"turnIndex":1,"userMessage":"a","modelMessage":"b"}"#);
+        assert_eq!(base.messages, kusto_hash::hash("a\u{1f}b".as_bytes()));
+        let other_tokens =
+            key(r#"{"turnIndex":1,"userMessage":"a","modelMessage":"b","promptTokens":1}"#);
+        assert_eq!(base.messages, other_tokens.messages);
+        assert_ne!(base.digest, other_tokens.digest);
+        let other_user =
+            key(r#"{"turnIndex":1,"userMessage":"a","modelMessage":"b","userName":"u"}"#);
+        assert_ne!(base.digest, other_user.digest);
+        let reordered = key(r#"{"modelMessage":"\u0062","turnIndex":1.0,"userMessage":"a"}"#);
+        assert_eq!(base, reordered);
+    }
+
+    #[test]
+    fn a_field_that_has_no_place_in_a_turn_is_an_unknown_one() {
+        let row = r#"{"turnIndex":1,"turnCount":9,"bucket":"b","turnsArray":[],"mode":"agent"}"#;
+        let record = assembled(Nested::AsIs, &[row]);
+        let unknown = r#""llmCallCount":null,"bucket":"b","turnCount":9,"turnsArray":[]}],"#;
+        assert!(record.contains(unknown), "{record}");
+    }
+
+    #[test]
+    fn the_deepest_value_that_a_row_may_have_is_sorted_too() {
+        // The row itself is one level, the innermost object another.
+        let around = MAX_DEPTH as usize - 2;
+        let nested = |inner| {
+            format!(
+                "\"trajectory\":{}{inner}{}",
+                "[".repeat(around),
+                "]".repeat(around)
+            )
+        };
+        let row = format!("{{\"turnIndex\":1,{}}}", nested(r#"{"b":1,"a":2}"#));
+        assert!(Scanner::new(row.as_bytes()).value().is_ok());
+        let record = assembled(Nested::Sorted, &[&row]);
+        assert!(record.contains(&nested(r#"{"a":2,"b":1}"#)), "{record}");
+    }
+}

@@ -1,0 +1,605 @@
+//! A row of telemetry, read for its header: which conversation, which turn, when, how large.
+//!
+//! Reading checks the whole row's JSON. Nothing is built and no text is copied, but an id that
+//! has escapes.
+
+use crate::debug_lengths;
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::fields::{Field, Seen, key_text};
+use super::timestamp::{self, Ticks};
+use super::validation::RecordFields;
+use crate::json::{JsonError, Kind, Scanner, Value};
+use crate::json::{number, text};
+use crate::selection::stratum::Selection;
+
+/// Why a row cannot be read as telemetry. The names are stable: `metadata.json` uses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MalformedReason {
+    /// Not JSON, or cut off.
+    NotJson,
+    /// JSON, but not an object.
+    NotAnObject,
+    /// Bytes that are no UTF-8.
+    InvalidUtf8,
+    /// Nested deeper than [`crate::json::MAX_DEPTH`].
+    TooDeep,
+    /// A known field twice.
+    DuplicateField,
+    /// Neither `turnsArray` nor `turnIndex`.
+    #[serde(alias = "no_shape")]
+    NoSchema,
+    /// `conversationId` absent, empty, not a string, or with a lone surrogate.
+    ConversationId,
+    /// An event's `turnIndex` is not an integer of 64 bits.
+    TurnIndex,
+    /// An event's `Timestamp` is absent or not RFC 3339.
+    Timestamp,
+    /// `turnsArray` null or not an array.
+    TurnsArray,
+    /// An element of `turnsArray` is not an object.
+    TurnNotObject,
+    /// Larger than `limits.max_record`: looked at first, whatever else is wrong with the row,
+    /// because what is larger is not held.
+    TooLarge,
+    /// No fault of the row, but a defect: gleaner cannot read it.
+    RowPanic,
+}
+
+impl From<JsonError> for MalformedReason {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Syntax(_) => Self::NotJson,
+            JsonError::TooDeep => Self::TooDeep,
+        }
+    }
+}
+
+/// A row that cannot be read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MalformedRow<'a> {
+    /// Why.
+    pub reason: MalformedReason,
+    /// Its top-level `conversationId`, decoded, if the scanner came that far: its string closed, and
+    /// the only one. That conversation is damaged.
+    pub id: Option<Cow<'a, [u8]>>,
+}
+
+impl fmt::Debug for MalformedRow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MalformedRow")
+            .field("reason", &self.reason)
+            .field("id.len", &self.id.as_ref().map(|id| id.len()))
+            .finish()
+    }
+}
+
+/// The two shapes of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RowShape {
+    /// One row per turn.
+    Events,
+    /// One row per conversation.
+    Conversations,
+}
+
+/// A row's header.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Row<'a> {
+    /// The decoded id.
+    pub id: Cow<'a, [u8]>,
+    /// What the shape adds.
+    pub kind: RowKind,
+    /// What is odd about a turn's row that can be read.
+    pub oddities: Oddities<'a>,
+}
+
+/// What is odd about a turn's row that can be read: worth a word to whoever wonders where it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Oddities<'a> {
+    /// A `mode` that is not `agent`.
+    pub mode: Option<Value<'a>>,
+    /// Whether there is no `userMessage`.
+    pub no_user_message: bool,
+}
+
+debug_lengths!(Row<'_> { kind } lengths { id });
+
+/// What the two shapes add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowKind {
+    /// One turn.
+    Event {
+        /// `turnIndex`.
+        turn: i64,
+        /// `Timestamp`.
+        at: Ticks,
+        /// Whether `mode` is exactly `agent`.
+        agent: bool,
+    },
+    /// A conversation with this many turns.
+    Conversation {
+        /// The length of `turnsArray`.
+        turns: u32,
+        /// Whether the rules will find nothing, not even a warning. Judged here, while the row is
+        /// read in full anyway: a chosen row whose checksum fits need not be judged again.
+        prevalidated: bool,
+    },
+    /// The header of a conversation, from a census.
+    Census {
+        /// `turnCount`, as far as it can be one.
+        turns: u32,
+        /// `lastTimestamp`.
+        last: Ticks,
+    },
+}
+
+/// Reads a row of a census: `conversationId`, `turnCount`, `lastTimestamp`.
+///
+/// # Errors
+/// With the reason why it cannot be read.
+pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedRow<'_>> {
+    let (mut id, mut turns, mut last) = (None, None, None);
+    let scanned = each_member(text, |key, scanner| {
+        let value = scanner.value()?;
+        match key.text {
+            b"\"conversationId\"" => id = decoded_id(&value),
+            b"\"turnCount\"" => turns = number::integer(value.text),
+            b"\"lastTimestamp\"" => last = value.string_body().and_then(timestamp::parse),
+            _ => {}
+        }
+        Ok(())
+    });
+    let reason = match (&scanned, &id, turns, last) {
+        (Err(error), ..) => MalformedReason::from(*error),
+        (_, _, None, _) => MalformedReason::TurnIndex,
+        (_, None, ..) => MalformedReason::ConversationId,
+        (_, _, _, None) => MalformedReason::Timestamp,
+        (Ok(_), Some(id), Some(turns), Some(last)) => {
+            return Ok(Row {
+                id: id.clone(),
+                kind: RowKind::Census {
+                    turns: turns.clamp(0, i64::from(i32::MAX)) as u32,
+                    last,
+                },
+                oddities: Oddities::default(),
+            });
+        }
+    };
+    Err(MalformedRow { reason, id })
+}
+
+/// Visits the members of a row that is an object; says whether a string of it has a surrogate.
+fn each_member<'a>(
+    row: &'a [u8],
+    mut visit: impl FnMut(&Value<'a>, &mut Scanner<'a>) -> Result<(), JsonError>,
+) -> Result<bool, JsonError> {
+    let mut scanner = Scanner::new(row);
+    scanner.open_object()?;
+    let mut first = true;
+    while let Some(key) = scanner.next_key(first)? {
+        first = false;
+        visit(&key, &mut scanner)?;
+    }
+    scanner.end()?;
+    Ok(scanner.saw_surrogates())
+}
+
+/// The text of a line without the white space around it.
+pub fn trim(line: &[u8]) -> &[u8] {
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let start = line.iter().position(|b| !space(b)).unwrap_or(line.len());
+    let end = line
+        .iter()
+        .rposition(|b| !space(b))
+        .map_or(start, |i| i + 1);
+    &line[start..end]
+}
+
+/// Reads a row that is UTF-8 and has no white space around.
+///
+/// # Errors
+/// If it is malformed.
+pub fn read<'a>(row: &'a [u8], selection: &Selection) -> Result<Row<'a>, MalformedRow<'a>> {
+    if row.first() != Some(&b'{') {
+        let mut scanner = Scanner::new(row);
+        let scanned = scanner.value().and_then(|_| scanner.end());
+        let reason = scanned.map_or_else(MalformedReason::from, |()| MalformedReason::NotAnObject);
+        return Err(MalformedRow { reason, id: None });
+    }
+    let mut fields = RowFields::default();
+    let scanned = each_member(row, |key, scanner| fields.take(key, scanner));
+    let judged = scanned.map_err(MalformedReason::from);
+    judged
+        .and_then(|surrogates| fields.judge(surrogates, selection))
+        .map_err(|reason| MalformedRow {
+            reason,
+            id: fields.readable_id(),
+        })
+}
+
+/// The id of a row that is malformed for another reason than its JSON (too large, not UTF-8), or
+/// of the beginning of one: as far as the scanner comes.
+pub fn readable_id(row: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut fields = RowFields::default();
+    // What is wrong behind the id is of no interest here.
+    let _ = each_member(row, |key, scanner| match Field::named(key) {
+        Some(Field::ConversationId) => fields.take(key, scanner),
+        _ => scanner.value().map(drop),
+    });
+    fields.readable_id()
+}
+
+#[derive(Default)]
+struct RowFields<'a> {
+    seen: Seen,
+    duplicate: bool,
+    /// Whether `conversationId` was there twice: then none of them is its id.
+    id_twice: bool,
+    timestamp: Option<Value<'a>>,
+    turn_index: Option<Value<'a>>,
+    mode: Option<Value<'a>>,
+    agent: bool,
+    record: RecordFields<'a>,
+}
+
+impl<'a> RowFields<'a> {
+    /// Takes the member whose key was just read.
+    fn take(&mut self, key: &Value<'a>, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        let Some(field) = Field::named(key) else {
+            return scanner.value().map(drop);
+        };
+        let again = !self.seen.note(field);
+        self.duplicate |= again;
+        self.id_twice |= again && field == Field::ConversationId;
+        match field {
+            Field::Timestamp => self.timestamp = Some(scanner.value()?),
+            Field::TurnIndex => self.turn_index = Some(scanner.value()?),
+            Field::Mode => {
+                let value = scanner.value()?;
+                self.agent = value.kind == Kind::String && *key_text(&value) == *b"agent";
+                self.mode = Some(value);
+            }
+            field => self.record.take(field, scanner)?,
+        }
+        Ok(())
+    }
+
+    /// The id, if there is exactly one that can be used.
+    fn readable_id(&self) -> Option<Cow<'a, [u8]>> {
+        let id = self.record.id.filter(|_| !self.id_twice)?;
+        // A row may be malformed for its bytes.
+        simdutf8::basic::from_utf8(id.text).ok()?;
+        decoded_id(&id)
+    }
+
+    fn judge(&self, surrogates: bool, selection: &Selection) -> Result<Row<'a>, MalformedReason> {
+        let record = &self.record;
+        let turns = record.turns.as_ref();
+        if self.duplicate || turns.is_some_and(|turns| turns.duplicate) {
+            return Err(MalformedReason::DuplicateField);
+        }
+        if turns.is_none() && !record.no_array && self.turn_index.is_none() {
+            return Err(MalformedReason::NoSchema);
+        }
+        let id = record
+            .id
+            .and_then(|id| decoded_id(&id))
+            .ok_or(MalformedReason::ConversationId)?;
+        let kind = match turns {
+            Some(turns) if turns.no_object => return Err(MalformedReason::TurnNotObject),
+            Some(turns) => RowKind::Conversation {
+                // A row of 4 GiB has fewer turns.
+                turns: turns.count as u32,
+                prevalidated: !surrogates && record.is_prevalidated(selection),
+            },
+            None if record.no_array => return Err(MalformedReason::TurnsArray),
+            None => RowKind::Event {
+                turn: self
+                    .turn_index
+                    .and_then(|value| number::integer(value.text))
+                    .ok_or(MalformedReason::TurnIndex)?,
+                at: self
+                    .timestamp
+                    .filter(|value| value.kind == Kind::String)
+                    .and_then(|value| timestamp::parse(&key_text(&value)))
+                    .ok_or(MalformedReason::Timestamp)?,
+                agent: self.agent,
+            },
+        };
+        let is_turn = matches!(kind, RowKind::Event { .. });
+        let oddities = Oddities {
+            mode: self.mode.filter(|_| is_turn && !self.agent),
+            no_user_message: is_turn && !self.seen.has(Field::UserMessage),
+        };
+        Ok(Row { id, kind, oddities })
+    }
+}
+
+/// A usable id: a string that is not empty and has no lone surrogate.
+fn decoded_id<'a>(value: &Value<'a>) -> Option<Cow<'a, [u8]>> {
+    let body = value.string_body().filter(|body| !body.is_empty())?;
+    if !value.escaped {
+        return Some(Cow::Borrowed(body));
+    }
+    let mut decoded = Vec::with_capacity(body.len());
+    let lone = text::decode(body, &mut decoded);
+    (!lone).then_some(Cow::Owned(decoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::validation::validate;
+    use super::*;
+    use crate::selection::stratum::fixtures::selection;
+
+    fn read(row: &[u8]) -> Result<Row<'_>, MalformedReason> {
+        super::read(row, &selection(1)).map_err(|malformed| malformed.reason)
+    }
+
+    /// The id of a row that must be malformed, as both ways to it find it.
+    #[track_caller]
+    fn id_of(row: &[u8]) -> Option<String> {
+        let malformed = super::read(row, &selection(1)).expect_err("malformed");
+        assert_eq!(malformed.id, readable_id(row));
+        let id = malformed.id?;
+        Some(String::from_utf8(id.into_owned()).expect("UTF-8"))
+    }
+
+    #[test]
+    fn a_malformed_row_names_its_conversation() {
+        let a = Some("a".to_owned());
+        for text in [
+            event(r#","turnIndex":"3""#),
+            event(r#","turnIndex":1"#).replace("2025-01-01T", "1 January "),
+            event(r#","turnIndex":1,"turnIndex":1"#),
+            event(r#","turnsArray":[1]"#),
+            event(r#","turnIndex":1"#) + "x",
+            event("").replace(r#""a""#, r#""\u0061""#),
+            r#"{"conversation\u0049d":"a","turnIndex":1,"userMess"#.to_owned(),
+            r#"{"conversationId":"a""#.to_owned(),
+            r#"{"conversationId" : "a" , "x":[{"conversationId":"b"}],"y":nul"#.to_owned(),
+            format!(r#"{{"conversationId":"a","x":{}"#, "[".repeat(200)),
+        ] {
+            assert_eq!(id_of(text.as_bytes()), a, "{text}");
+        }
+        let bytes = b"{\"userName\":\"\xff\",\"conversationId\":\"a\"}";
+        assert_eq!(readable_id(bytes).as_deref(), Some(&b"a"[..]));
+    }
+
+    #[test]
+    fn a_row_whose_id_is_cut_doubled_nested_or_unusable_names_none() {
+        for text in [
+            "",
+            "nul",
+            r#"["conversationId","a"]"#,
+            r#"{"conversationId":"a"#,
+            r#"{"conversationId":5,"turnIndex":1}"#,
+            r#"{"conversationId":"","turnIndex":1}"#,
+            r#"{"conversationId":"\ud83d","turnIndex":1}"#,
+            r#"{"conversationId":"a","conversationId":"a"}"#,
+            r#"{"conversationId":"a","turnIndex":1,"conversationId":"b"#,
+            r#"{"conversationid":"a","x":{"conversationId":"b"}}"#,
+            r#"{"x":nul,"conversationId":"a"}"#,
+        ] {
+            assert_eq!(id_of(text.as_bytes()), None, "{text}");
+        }
+        let bytes = b"{\"conversationId\":\"\xff\",\"x\":1}";
+        assert_eq!(readable_id(bytes), None, "an id is UTF-8");
+    }
+
+    fn event(rest: &str) -> String {
+        format!(
+            r#"{{"Timestamp":"2025-01-01T00:00:00Z","conversationId":"a","mode":"agent"{rest}}}"#
+        )
+    }
+
+    #[test]
+    fn an_event_is_read() {
+        let text = event(r#","turnIndex":3.0,"trajectory":[{"turnIndex":"x"}]"#);
+        let row = read(text.as_bytes()).expect("good");
+        assert_eq!(&*row.id, b"a");
+        let at = 1_735_689_600 * timestamp::TICKS_PER_SECOND;
+        assert_eq!(
+            row.kind,
+            RowKind::Event {
+                turn: 3,
+                at,
+                agent: true
+            }
+        );
+    }
+
+    #[test]
+    fn a_conversation_is_told_by_its_turns() {
+        let text = event(r#","turnIndex":"no matter","turnsArray":[{},{"turnIndex":1}]"#);
+        let row = read(text.as_bytes()).expect("good");
+        assert_eq!(
+            row.kind,
+            RowKind::Conversation {
+                turns: 2,
+                prevalidated: false
+            }
+        );
+    }
+
+    #[test]
+    fn every_malformed_row_has_its_reason() {
+        use MalformedReason::*;
+        for (text, reason) in [
+            ("".to_owned(), NotJson),
+            ("nul".to_owned(), NotJson),
+            ("[1]".to_owned(), NotAnObject),
+            (event(r#","turnIndex":1"#) + "x", NotJson),
+            (event(r#","turnIndex":1"#).replace('}', ""), NotJson),
+            (event(""), NoSchema),
+            (event(r#","turnIndex":1,"mode":"edit""#), DuplicateField),
+            (
+                event(r#","turnIndex":1,"turn\u0049ndex":1"#),
+                DuplicateField,
+            ),
+            (
+                event(r#","turnsArray":[{"userMessage":1,"userMessage":2}]"#),
+                DuplicateField,
+            ),
+            (event(r#","turnIndex":"3""#), TurnIndex),
+            (event(r#","turnIndex":3.5"#), TurnIndex),
+            (event(r#","turnIndex":null"#), TurnIndex),
+            (event(r#","turnsArray":null"#), TurnsArray),
+            (event(r#","turnsArray":{}"#), TurnsArray),
+            (event(r#","turnsArray":[{},1]"#), TurnNotObject),
+            (
+                event(r#","turnIndex":1"#).replace(r#""a""#, r#""""#),
+                ConversationId,
+            ),
+            (
+                event(r#","turnIndex":1"#).replace(r#""a""#, "5"),
+                ConversationId,
+            ),
+            (
+                event(r#","turnIndex":1"#).replace(r#""a""#, r#""\ud83d""#),
+                ConversationId,
+            ),
+            (
+                event(r#","turnIndex":1"#).replace("2025-01-01T", "1 January "),
+                Timestamp,
+            ),
+            (
+                event(&format!(
+                    r#","turnIndex":1,"x":{}1{}"#,
+                    "[".repeat(200),
+                    "]".repeat(200)
+                )),
+                TooDeep,
+            ),
+        ] {
+            assert_eq!(read(text.as_bytes()).map(|_| ()), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_modes_are_not_agent() {
+        for mode in [r#""Agent""#, r#""edit""#, "null", "1", r#""agent ""#] {
+            let text = event(r#","turnIndex":1"#).replace(r#""agent""#, mode);
+            let row = read(text.as_bytes()).expect("good");
+            assert!(
+                matches!(row.kind, RowKind::Event { agent: false, .. }),
+                "{mode}"
+            );
+        }
+        let text = event(r#","turnIndex":1"#).replace(r#""agent""#, r#""\u0061gent""#);
+        assert!(matches!(
+            read(text.as_bytes()).expect("good").kind,
+            RowKind::Event { agent: true, .. }
+        ));
+    }
+
+    #[test]
+    fn a_flawless_row_is_one_that_the_rules_find_nothing_in() {
+        let good = r#"{"conversationId":"World","userName":"n","turnCount":3,"bucket":"short","turnsArray":[{"turnIndex":1,"userMessage":"u","modelMessage":"m"},{"turnIndex":2,"userMessage":"u","modelMessage":"m"},{"turnIndex":3,"userMessage":"u","modelMessage":"m"}],"promptTokens":1,"completionTokens":0}"#;
+        let changes = [
+            ("", ""),
+            ("World", " "),
+            ("\"n\"", "\" \""),
+            ("\"n\"", "null"),
+            ("\"turnCount\":3", "\"turnCount\":4"),
+            ("short", "long"),
+            ("\"short\"", "null"),
+            ("short", "short_3_to_5_turns"),
+            ("\"turnIndex\":1", "\"turnIndex\":0"),
+            ("\"turnIndex\":2", "\"turnIndex\":3"),
+            ("\"turnIndex\":2", "\"turnIndex\":2.0"),
+            ("\"u\"", "\" \""),
+            ("\"m\"", "\"\""),
+            ("\"promptTokens\":1", "\"promptTokens\":0"),
+            ("\"completionTokens\":0", "\"completionTokens\":-1"),
+            ("\"u\"", "\"\\ud83d\""),
+        ];
+        for (from, to) in changes {
+            let row = good.replacen(from, to, 1);
+            let kind = read(row.as_bytes()).expect("good").kind;
+            let id = if to == " " { " " } else { "World" };
+            let split = &selection(1).split_of(id.as_bytes()).name.clone();
+            let verdict = validate(row.as_bytes(), split, &selection(1)).expect("an object");
+            let nothing = verdict.is_valid() && verdict.warnings.is_empty();
+            let prevalidated = matches!(
+                kind,
+                RowKind::Conversation {
+                    prevalidated: true,
+                    ..
+                }
+            );
+            assert_eq!(prevalidated, nothing, "{from} -> {to}");
+        }
+        let paired = good.replacen("\"u\"", "\"\\ud83d\\ude42\"", 1);
+        let kind = read(paired.as_bytes()).expect("good").kind;
+        assert!(
+            matches!(
+                kind,
+                RowKind::Conversation {
+                    prevalidated: false,
+                    ..
+                }
+            ),
+            "in doubt it is judged again"
+        );
+    }
+
+    #[test]
+    fn a_census_row_is_read() {
+        let row = |id: &str, turns: &str, last: &str| {
+            format!(r#"{{"conversationId":{id},"turnCount":{turns},"lastTimestamp":{last},"x":0}}"#)
+        };
+        let read = |text: &str| {
+            let row = read_census(text.as_bytes()).map_err(|malformed| malformed.reason)?;
+            Ok((row.id.into_owned(), row.kind))
+        };
+        let (id, last) = (r#""\u0061""#, r#""1970-01-01T00:00:01Z""#);
+        for (turns, expected) in [
+            ("3", 3),
+            ("3.0", 3),
+            ("0", 0),
+            ("-5", 0),
+            ("2147483647", i32::MAX as u32),
+            ("9000000000", i32::MAX as u32),
+        ] {
+            let kind = RowKind::Census {
+                turns: expected,
+                last: timestamp::TICKS_PER_SECOND,
+            };
+            assert_eq!(read(&row(id, turns, last)), Ok((b"a".to_vec(), kind)));
+        }
+        for (text, reason) in [
+            (row("\"\"", "3", last), MalformedReason::ConversationId),
+            (row("7", "3", last), MalformedReason::ConversationId),
+            (row(id, "null", last), MalformedReason::TurnIndex),
+            (row(id, "\"3\"", last), MalformedReason::TurnIndex),
+            (row(id, "3", "null"), MalformedReason::Timestamp),
+            (row(id, "3", "\"today\""), MalformedReason::Timestamp),
+            ("[]".to_owned(), MalformedReason::NotJson),
+        ] {
+            assert_eq!(read(&text), Err(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn white_space_is_cut_off_around_a_line_and_not_within() {
+        for (line, text) in [
+            ("", ""),
+            (" \t\r\n", ""),
+            ("a", "a"),
+            (" a", "a"),
+            ("a\r\n", "a"),
+            ("\t a  b \n", "a  b"),
+            // Space, but not to JSON.
+            ("\u{a0}a\u{b}", "\u{a0}a\u{b}"),
+        ] {
+            assert_eq!(trim(line.as_bytes()), text.as_bytes(), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,556 @@
+//! The nine rules of a valid record, each with a severity and a stable code.
+//!
+//! The rules read the record's bytes as they will be written: what is validated is what leaves.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::fields::{Field, Seen};
+use crate::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
+use crate::json::{number, text};
+use crate::selection::stratum::Selection;
+
+/// The stable name of a rule, as reports and `metadata.json` use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// `missing_field:conversationId`
+    MissingConversationId,
+    /// `missing_field:userName`
+    MissingUserName,
+    /// `missing_field:bucket`
+    MissingBucket,
+    /// `missing_field:turnsArray`
+    MissingTurnsArray,
+    /// `split_mismatch`
+    SplitMismatch,
+    /// `first_turn`
+    FirstTurn,
+    /// `turn_sequence`
+    TurnSequence,
+    /// `bucket_mismatch`
+    BucketMismatch,
+    /// `empty_user_message`
+    EmptyUserMessage,
+    /// `lone_surrogate`
+    LoneSurrogate,
+    /// `record_panic`: no rule, but a defect; gleaner cannot work on the record
+    RecordPanic,
+    /// `empty_model_message`, a warning
+    EmptyModelMessage,
+    /// `token_counts`, a warning
+    TokenCounts,
+    /// Of a rule of the host's own: see [`super::rule::Rule`].
+    Own {
+        /// The rule's name.
+        name: &'static str,
+        /// Whether it is no warning.
+        is_fatal: bool,
+    },
+}
+
+impl Code {
+    /// Every code of gleaner's own rules, in the order of reports.
+    pub const ALL: [Self; 13] = [
+        Self::MissingConversationId,
+        Self::MissingUserName,
+        Self::MissingBucket,
+        Self::MissingTurnsArray,
+        Self::SplitMismatch,
+        Self::FirstTurn,
+        Self::TurnSequence,
+        Self::BucketMismatch,
+        Self::EmptyUserMessage,
+        Self::LoneSurrogate,
+        Self::RecordPanic,
+        Self::EmptyModelMessage,
+        Self::TokenCounts,
+    ];
+
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MissingConversationId => "missing_field:conversationId",
+            Self::MissingUserName => "missing_field:userName",
+            Self::MissingBucket => "missing_field:bucket",
+            Self::MissingTurnsArray => "missing_field:turnsArray",
+            Self::SplitMismatch => "split_mismatch",
+            Self::FirstTurn => "first_turn",
+            Self::TurnSequence => "turn_sequence",
+            Self::BucketMismatch => "bucket_mismatch",
+            Self::EmptyUserMessage => "empty_user_message",
+            Self::LoneSurrogate => "lone_surrogate",
+            Self::RecordPanic => "record_panic",
+            Self::EmptyModelMessage => "empty_model_message",
+            Self::TokenCounts => "token_counts",
+            Self::Own { name, .. } => name,
+        }
+    }
+
+    /// Whether a record with this finding must not be published.
+    pub fn is_fatal(self) -> bool {
+        match self {
+            Self::EmptyModelMessage | Self::TokenCounts => false,
+            Self::Own { is_fatal, .. } => is_fatal,
+            _ => true,
+        }
+    }
+
+    /// The warnings, which `metadata.json` counts.
+    pub fn warnings() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|code| !code.is_fatal())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the rules say about one record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// Fatal: (code, `what, at which turn`), each code once, in the order of [`Code`]. Never any
+    /// text of the conversation.
+    pub errors: Vec<(Code, String)>,
+    /// Not fatal, each code once.
+    pub warnings: BTreeSet<Code>,
+    /// The record's id, if it has one that is a string (decoded).
+    pub conversation_id: Option<String>,
+    /// The length of its `turnsArray`, if it is an array.
+    pub turns: Option<u64>,
+    /// The text of its `bucket`, if it is a string (decoded).
+    pub bucket: Option<String>,
+}
+
+impl Verdict {
+    /// Whether the record may be published.
+    pub fn is_valid(&self) -> bool {
+        self.errors.is_empty()
+    }
+}
+
+/// Holds a record (the bytes of one JSON object) against all rules, as a member of `split`.
+///
+/// # Errors
+/// If it is not a JSON object at all; every other fault is in the verdict.
+pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Verdict, JsonError> {
+    // An assembled record nests a row's values two levels deeper.
+    let mut scanner = Scanner::with_max_depth(record, MAX_DEPTH + 2);
+    let mut fields = RecordFields::default();
+    scanner.open_object()?;
+    let mut first = true;
+    while let Some(key) = scanner.next_key(first)? {
+        first = false;
+        match Field::named(&key) {
+            Some(field) => fields.take(field, &mut scanner)?,
+            None => drop(scanner.value()?),
+        }
+    }
+    scanner.end()?;
+    let lone = scanner.saw_surrogates() && text::has_lone_surrogate(record);
+    Ok(fields.judge(lone, split, selection))
+}
+
+/// What the rules need of a record.
+#[derive(Default)]
+pub(super) struct RecordFields<'a> {
+    /// `conversationId`
+    pub id: Option<Value<'a>>,
+    user_name: Option<Value<'a>>,
+    bucket: Option<Value<'a>>,
+    turn_count: Option<i64>,
+    prompt_tokens: Option<Value<'a>>,
+    completion_tokens: Option<Value<'a>>,
+    /// `turnsArray`, if it is an array.
+    pub turns: Option<Turns>,
+    /// Whether `turnsArray` is there and no array.
+    pub no_array: bool,
+}
+
+impl<'a> RecordFields<'a> {
+    /// Takes the value that is next, of a field of a conversation; passes those of others.
+    pub fn take(&mut self, field: Field, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
+        if field == Field::TurnsArray && scanner.kind()? == Kind::Array {
+            self.turns = Some(Turns::read(scanner)?);
+            return Ok(());
+        }
+        let value = scanner.value()?;
+        match field {
+            Field::ConversationId => self.id = Some(value),
+            Field::UserName => self.user_name = Some(value),
+            Field::Bucket => self.bucket = Some(value),
+            Field::TurnCount => self.turn_count = number::integer(value.text),
+            Field::PromptTokens => self.prompt_tokens = Some(value),
+            Field::CompletionTokens => self.completion_tokens = Some(value),
+            Field::TurnsArray => self.no_array = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing to find: no error and no warning, in the split that the id hashes
+    /// to. Half a character is not looked for: see [`Scanner::saw_surrogates`].
+    pub fn is_prevalidated(&self, selection: &Selection) -> bool {
+        let Some(turns) = &self.turns else {
+            return false;
+        };
+        turns.first_is_one
+            && turns.out_of_sequence.is_none()
+            && turns.empty_user_message.is_none()
+            && !turns.empty_model_message
+            && ![&self.id, &self.user_name, &self.bucket]
+                .into_iter()
+                .any(is_missing)
+            && self.has_sane_tokens()
+            && self.bucket_fault(turns.count, selection).is_none()
+    }
+
+    fn has_sane_tokens(&self) -> bool {
+        let real = |value: Option<Value<'_>>| value.and_then(|value| number::real(value.text));
+        real(self.prompt_tokens).is_some_and(|n| n > 0.0)
+            && real(self.completion_tokens).is_some_and(|n| n >= 0.0)
+    }
+
+    fn judge(self, lone_surrogate: bool, split: &str, selection: &Selection) -> Verdict {
+        let mut verdict = Verdict {
+            conversation_id: string(&self.id),
+            bucket: string(&self.bucket),
+            turns: self.turns.as_ref().map(|turns| turns.count),
+            ..Verdict::default()
+        };
+        let mut fault = |code, what: String| verdict.errors.push((code, what));
+        for (code, value) in [
+            (Code::MissingConversationId, &self.id),
+            (Code::MissingUserName, &self.user_name),
+            (Code::MissingBucket, &self.bucket),
+        ] {
+            if is_missing(value) {
+                fault(code, "absent, null or blank".to_owned());
+            }
+        }
+        if self.turns.is_none() {
+            fault(Code::MissingTurnsArray, "absent or not an array".to_owned());
+        }
+        if let Some(id) = &verdict.conversation_id {
+            let owner = &selection.split_of(id.as_bytes()).name;
+            if owner != split {
+                fault(Code::SplitMismatch, format!("the id belongs to {owner}"));
+            }
+        }
+        if let Some(turns) = &self.turns {
+            if !turns.first_is_one {
+                fault(Code::FirstTurn, "turnIndex is not 1, at turn 1".to_owned());
+            }
+            if let Some(place) = turns.out_of_sequence {
+                fault(
+                    Code::TurnSequence,
+                    format!("turnIndex is not {place}, at turn {place}"),
+                );
+            }
+            if let Some(what) = self.bucket_fault(turns.count, selection) {
+                fault(Code::BucketMismatch, what);
+            }
+            if let Some(place) = turns.empty_user_message {
+                fault(
+                    Code::EmptyUserMessage,
+                    format!("userMessage is blank or no text, at turn {place}"),
+                );
+            }
+        }
+        if lone_surrogate {
+            fault(
+                Code::LoneSurrogate,
+                "an escape for half a character".to_owned(),
+            );
+        }
+        if !self.has_sane_tokens() {
+            verdict.warnings.insert(Code::TokenCounts);
+        }
+        if self.turns.is_some_and(|turns| turns.empty_model_message) {
+            verdict.warnings.insert(Code::EmptyModelMessage);
+        }
+        verdict
+    }
+
+    /// What does not fit the number of turns: the declared bucket, or the turn count.
+    fn bucket_fault(&self, turns: u64, selection: &Selection) -> Option<String> {
+        let fits = |declared: &str| {
+            selection
+                .bucket_of(turns)
+                .is_some_and(|bucket| bucket.name == declared || bucket.file == declared)
+        };
+        let declared = string(&self.bucket);
+        if !is_missing(&self.bucket) && !declared.as_deref().is_some_and(fits) {
+            return Some(format!("the declared bucket does not hold {turns} turns"));
+        }
+        match self.turn_count {
+            Some(count) if u64::try_from(count) == Ok(turns) => None,
+            Some(count) => Some(format!("turnCount is {count}, there are {turns} turns")),
+            None => Some(format!("turnCount is no integer, there are {turns} turns")),
+        }
+    }
+}
+
+/// What the rules need of all turns together. Places count from 1.
+#[derive(Debug)]
+pub struct Turns {
+    /// How many there are.
+    pub count: u64,
+    /// Whether one of them is no object.
+    pub no_object: bool,
+    /// Whether one of them has a known field twice.
+    pub duplicate: bool,
+    first_is_one: bool,
+    out_of_sequence: Option<u64>,
+    empty_user_message: Option<u64>,
+    empty_model_message: bool,
+}
+
+impl Turns {
+    /// Reads the array that is next.
+    ///
+    /// # Errors
+    /// If it is no JSON.
+    pub fn read(scanner: &mut Scanner<'_>) -> Result<Self, JsonError> {
+        let mut turns = Self {
+            count: 0,
+            no_object: false,
+            duplicate: false,
+            first_is_one: false,
+            out_of_sequence: None,
+            empty_user_message: None,
+            empty_model_message: false,
+        };
+        scanner.open_array()?;
+        while scanner.next_element(turns.count == 0)? {
+            turns.count += 1;
+            let place = turns.count;
+            let (mut index, mut user_blank, mut model_blank) = (None, true, true);
+            if scanner.kind()? == Kind::Object {
+                scanner.open_object()?;
+                let mut seen = Seen::default();
+                let mut first = true;
+                while let Some(key) = scanner.next_key(first)? {
+                    first = false;
+                    let value = scanner.value()?;
+                    let field = Field::named(&key).filter(|field| field.is_of_turn());
+                    turns.duplicate |= field.is_some_and(|field| !seen.note(field));
+                    match field {
+                        Some(Field::TurnIndex) => index = number::integer(value.text),
+                        Some(Field::UserMessage) => user_blank = is_blank_or_no_text(&value),
+                        Some(Field::ModelMessage) => model_blank = is_blank_or_no_text(&value),
+                        _ => {}
+                    }
+                }
+            } else {
+                turns.no_object = true;
+                scanner.value()?;
+            }
+            let in_place = index.is_some_and(|index| u64::try_from(index) == Ok(place));
+            turns.first_is_one |= place == 1 && in_place;
+            if !in_place {
+                turns.out_of_sequence.get_or_insert(place);
+            }
+            if user_blank {
+                turns.empty_user_message.get_or_insert(place);
+            }
+            turns.empty_model_message |= model_blank;
+        }
+        Ok(turns)
+    }
+}
+
+fn is_blank_or_no_text(value: &Value<'_>) -> bool {
+    value.string_body().is_none_or(text::is_blank)
+}
+
+/// Absent, null or a blank string; values of other kinds are there.
+fn is_missing(value: &Option<Value<'_>>) -> bool {
+    match value {
+        None => true,
+        Some(value) => value.kind == Kind::Null || value.string_body().is_some_and(text::is_blank),
+    }
+}
+
+fn string(value: &Option<Value<'_>>) -> Option<String> {
+    let mut decoded = Vec::new();
+    text::decode(value.as_ref()?.string_body()?, &mut decoded);
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::selection::stratum::fixtures::selection;
+
+    /// A valid record of `World`, which hashes to train.
+    fn record() -> serde_json::Value {
+        let turn =
+            |i: u64| serde_json::json!({"turnIndex": i, "userMessage": "u", "modelMessage": "m"});
+        serde_json::json!({
+            "conversationId": "World", "userName": "n", "turnCount": 3, "bucket": "short",
+            "turnsArray": [turn(1), turn(2), turn(3)], "promptTokens": 1, "completionTokens": 0,
+        })
+    }
+
+    fn codes(record: &serde_json::Value) -> Vec<&'static str> {
+        let text = serde_json::to_vec(record).expect("JSON");
+        let verdict = validate(&text, "train", &selection(1)).expect("an object");
+        let warnings = verdict.warnings.iter().map(|code| code.name());
+        verdict
+            .errors
+            .iter()
+            .map(|(code, _)| code.name())
+            .chain(warnings)
+            .collect()
+    }
+
+    #[test]
+    fn a_valid_record_passes() {
+        assert_eq!(codes(&record()), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn every_rule_finds_its_fault() {
+        type Break = fn(&mut serde_json::Value);
+        let cases: [(Break, &[&str]); 19] = [
+            (
+                |r| r["conversationId"] = " ".into(),
+                &["missing_field:conversationId"],
+            ),
+            (
+                |r| r["userName"] = "\u{2003}\n".into(),
+                &["missing_field:userName"],
+            ),
+            (
+                |r| r["userName"] = serde_json::Value::Null,
+                &["missing_field:userName"],
+            ),
+            (|r| r["bucket"] = "".into(), &["missing_field:bucket"]),
+            (
+                |r| r["turnsArray"] = serde_json::Value::Null,
+                &["missing_field:turnsArray"],
+            ),
+            (|r| r["conversationId"] = "é2".into(), &[]),
+            (
+                |r| r["turnsArray"][0]["turnIndex"] = 0.into(),
+                &["first_turn", "turn_sequence"],
+            ),
+            (
+                |r| r["turnsArray"][1]["turnIndex"] = 3.into(),
+                &["turn_sequence"],
+            ),
+            (
+                |r| r["turnsArray"][1]["turnIndex"] = "2".into(),
+                &["turn_sequence"],
+            ),
+            (|r| r["turnsArray"][1]["turnIndex"] = 2.0.into(), &[]),
+            (|r| r["bucket"] = "medium".into(), &["bucket_mismatch"]),
+            (|r| r["bucket"] = "short_3_to_5_turns".into(), &[]),
+            (|r| r["turnCount"] = 4.into(), &["bucket_mismatch"]),
+            (|r| r["turnCount"] = "3".into(), &["bucket_mismatch"]),
+            (
+                |r| r["turnsArray"][2]["userMessage"] = " \u{a0}".into(),
+                &["empty_user_message"],
+            ),
+            (
+                |r| r["turnsArray"][2]["userMessage"] = 7.into(),
+                &["empty_user_message"],
+            ),
+            (
+                |r| r["turnsArray"][2]["modelMessage"] = "".into(),
+                &["empty_model_message"],
+            ),
+            (|r| r["promptTokens"] = 0.into(), &["token_counts"]),
+            (|r| r["completionTokens"] = "1".into(), &["token_counts"]),
+        ];
+        for (number, (change, expected)) in cases.into_iter().enumerate() {
+            let mut broken = record();
+            change(&mut broken);
+            let found: Vec<_> = codes(&broken)
+                .into_iter()
+                .filter(|c| *c != "split_mismatch")
+                .collect();
+            assert_eq!(found, expected, "case {number}");
+        }
+    }
+
+    #[test]
+    fn a_record_in_the_wrong_split_is_found() {
+        let text = serde_json::to_vec(&record()).expect("JSON");
+        let verdict = validate(&text, "val", &selection(1)).expect("an object");
+        assert_eq!(verdict.errors[0].0, Code::SplitMismatch);
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_found_at_any_depth_and_in_keys() {
+        let text = serde_json::to_string(&record()).expect("JSON");
+        for hidden in [r#""x":{"y":["\ud83d"]}"#, r#""\ude42":1"#] {
+            let broken = text.replacen('{', &format!("{{{hidden},"), 1);
+            let verdict = validate(broken.as_bytes(), "train", &selection(1)).expect("an object");
+            assert_eq!(verdict.errors[0].0, Code::LoneSurrogate);
+        }
+        let paired = text.replacen('{', r#"{"x":"\ud83d\ude42","#, 1);
+        assert!(
+            validate(paired.as_bytes(), "train", &selection(1))
+                .expect("an object")
+                .is_valid()
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_an_error() {
+        for text in ["[]", "", "{\"a\":1", "{} x"] {
+            assert!(
+                validate(text.as_bytes(), "train", &selection(1)).is_err(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_all_codes_two_are_warnings_unless_a_rule_of_the_hosts_own_is_one() {
+        let warnings: Vec<Code> = Code::warnings().collect();
+        assert_eq!(warnings, [Code::EmptyModelMessage, Code::TokenCounts]);
+        for code in Code::ALL {
+            assert_eq!(code.is_fatal(), !warnings.contains(&code), "{code}");
+        }
+        for is_fatal in [false, true] {
+            let name = "own";
+            assert_eq!(Code::Own { name, is_fatal }.is_fatal(), is_fatal);
+        }
+    }
+
+    #[test]
+    fn a_record_is_nested_two_levels_deeper_than_a_row_may_be() {
+        let nested = |depth: usize| {
+            let inner = "[".repeat(depth - 1) + &"]".repeat(depth - 1);
+            let text = format!("{{\"x\":{inner}}}");
+            validate(text.as_bytes(), "train", &selection(1)).map(drop)
+        };
+        assert_eq!(nested(MAX_DEPTH as usize + 2), Ok(()));
+        assert_eq!(nested(MAX_DEPTH as usize + 3), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn a_verdict_says_what_the_record_says_of_itself() {
+        let reported = |record: &serde_json::Value| {
+            let text = serde_json::to_vec(record).expect("JSON");
+            let verdict = validate(&text, "train", &selection(1)).expect("an object");
+            (verdict.conversation_id, verdict.bucket, verdict.turns)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(reported(&record()), (text("World"), text("short"), Some(3)));
+        let mut escaped = record();
+        escaped["bucket"] = "a\"\n".into();
+        assert_eq!(reported(&escaped).1, text("a\"\n"), "decoded");
+        for field in ["conversationId", "bucket", "turnsArray"] {
+            let mut other = record();
+            other[field] = 7.into();
+            let (id, bucket, turns) = reported(&other);
+            let is_there = [id.is_some(), bucket.is_some(), turns.is_some()];
+            assert_eq!(is_there.into_iter().filter(|is| *is).count(), 2, "{field}");
+        }
+    }
+}

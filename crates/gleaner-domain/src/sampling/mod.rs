@@ -1,0 +1,7 @@
+//! The best-ranked conversations of each stratum.
+
+#[doc(hidden)]
+pub mod reservoir;
+pub mod selector;
+#[doc(hidden)]
+pub mod stratum_fill;

@@ -1,0 +1,151 @@
+//! Which conversations a fetch is to bring: all, or those of some ranks in each stratum.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::selection::kusto_hash;
+use crate::selection::rank::Rank;
+use crate::selection::stratum::{Membership, Selection, StratumId};
+
+/// A range of ranks. Both ends are compared with ranks alone, so that a query can: of
+/// conversations with one rank either all are in it or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RankRange {
+    /// Ranks above this one; `None`: from the smallest on.
+    pub above: Option<Rank>,
+    /// Up to this one, inclusive; `None`: to the largest.
+    pub up_to: Option<Rank>,
+}
+
+impl RankRange {
+    /// Whether a rank is in it.
+    pub fn holds(&self, rank: Rank) -> bool {
+        self.above.is_none_or(|above| rank > above) && self.up_to.is_none_or(|up_to| rank <= up_to)
+    }
+}
+
+/// What is wanted of a population.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selector {
+    /// Everything.
+    All,
+    /// Of each stratum named the conversations in a range of ranks, and nothing else.
+    Ranks(BTreeMap<StratumId, RankRange>),
+}
+
+impl Selector {
+    /// Whether a conversation is wanted.
+    pub fn wants(&self, selection: &Selection, id: &[u8], turns: u64, rank: Rank) -> bool {
+        match self {
+            Self::All => true,
+            Self::Ranks(ranges) => match selection.membership(id, turns) {
+                Membership::Stratum(stratum) => {
+                    ranges.get(&stratum).is_some_and(|range| range.holds(rank))
+                }
+                Membership::NoTarget | Membership::OutOfRange => false,
+            },
+        }
+    }
+}
+
+/// A count of conversations and a checksum of their ids that does not depend on order: the sum of
+/// `hash(id) % 1000000007`, which a cluster computes in one aggregation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChunkChecksum {
+    /// How many.
+    pub conversations: u64,
+    /// Of their ids.
+    pub checksum: u64,
+}
+
+impl ChunkChecksum {
+    /// A prime below 2^30, so that four billion ids cannot overflow the sum.
+    pub const MODULUS: u32 = 1_000_000_007;
+
+    /// Counts what another has counted.
+    pub fn add(&mut self, other: Self) {
+        self.conversations += other.conversations;
+        self.checksum += other.checksum;
+    }
+
+    /// Counts a conversation by the hash of its id.
+    pub fn count(&mut self, id_hash: i64) {
+        self.conversations += 1;
+        self.checksum += u64::from(kusto_hash::modulo(id_hash, Self::MODULUS));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::selection::stratum::fixtures::selection;
+    use proptest::prelude::*;
+
+    #[test]
+    fn both_ends_are_ranks() {
+        let range = RankRange {
+            above: Some(Rank(-5)),
+            up_to: Some(Rank(7)),
+        };
+        let held: Vec<i64> = (-7..=9).filter(|&rank| range.holds(Rank(rank))).collect();
+        assert_eq!(held, (-4..=7).collect::<Vec<_>>());
+        assert!(
+            RankRange::default().holds(Rank(i64::MIN))
+                && RankRange::default().holds(Rank(i64::MAX))
+        );
+    }
+
+    #[test]
+    fn only_the_strata_named_are_wanted() {
+        let selection = selection(1);
+        let stratum = selection.strata().next().expect("one");
+        let turns = selection.bucket(stratum).turns[0];
+        let wanted = Selector::Ranks([(stratum, RankRange::default())].into());
+        for id in ["a", "b", "World", "Hello", "x1", "x2", "x3", "x4"] {
+            let is = selection.membership(id.as_bytes(), turns) == Membership::Stratum(stratum);
+            assert_eq!(wanted.wants(&selection, id.as_bytes(), turns, Rank(0)), is);
+            assert!(!wanted.wants(&selection, id.as_bytes(), 1_000, Rank(0)));
+            assert!(Selector::All.wants(&selection, id.as_bytes(), 1_000, Rank(0)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_certificate_does_not_depend_on_order(mut hashes in prop::collection::vec(any::<i64>(), 0..50)) {
+            let sum = |hashes: &[i64]| {
+                let mut chunk_checksum = ChunkChecksum::default();
+                hashes.iter().for_each(|&hash| chunk_checksum.count(hash));
+                chunk_checksum
+            };
+            let before = sum(&hashes);
+            hashes.reverse();
+            prop_assert_eq!(sum(&hashes), before);
+            if let Some(lost) = hashes.pop() {
+                prop_assert_ne!(sum(&hashes), before);
+                hashes.extend([lost, lost]);
+                prop_assert_ne!(sum(&hashes), before);
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_a_count_and_a_sum_of_remainders() {
+        let mut chunk_checksum = ChunkChecksum::default();
+        for hash in [-1, 5, i64::from(ChunkChecksum::MODULUS) + 7] {
+            chunk_checksum.count(hash);
+        }
+        let expected = ChunkChecksum {
+            conversations: 3,
+            checksum: 1_000_000_006 + 5 + 7,
+        };
+        assert_eq!(chunk_checksum, expected);
+        chunk_checksum.add(ChunkChecksum {
+            conversations: 4,
+            checksum: 9,
+        });
+        let both = (chunk_checksum.conversations, chunk_checksum.checksum);
+        assert_eq!(both, (3 + 4, expected.checksum + 9));
+    }
+}

@@ -1,0 +1,115 @@
+//! Placing verdicts in rank order: exactly `target` valid records, and a report that ends with
+//! the last one taken.
+
+use std::collections::BTreeMap;
+
+use crate::record::validation::{Code, Verdict};
+
+/// A record that cannot be published, for the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidRecord {
+    /// The conversation's id.
+    pub conversation_id: String,
+    /// Its stratum's bucket.
+    pub bucket: String,
+    /// Its number of turns.
+    pub turns: u64,
+    /// Each fault with its place; no message text.
+    pub errors: Vec<(Code, String)>,
+}
+
+/// What has been decided for one stratum. Verdicts must be placed in rank order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StratumFill {
+    target: u64,
+    /// Records taken.
+    pub records: u64,
+    /// Records that failed, in rank order.
+    pub invalid: Vec<InvalidRecord>,
+    /// Warnings of the records taken, once per record and code.
+    pub warnings: BTreeMap<Code, u64>,
+}
+
+impl StratumFill {
+    /// Nothing is placed yet.
+    pub fn new(target: u64) -> Self {
+        Self {
+            target,
+            records: 0,
+            invalid: Vec::new(),
+            warnings: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the target is met: what follows is not looked at.
+    pub fn is_full(&self) -> bool {
+        self.records == self.target
+    }
+
+    /// How many records are still wanted.
+    pub fn wanted(&self) -> u64 {
+        self.target - self.records
+    }
+
+    /// Places the verdict on the next candidate; `true` if its record is to be written.
+    pub fn place(&mut self, verdict: Verdict, bucket: &str, turns: u64) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        if !verdict.is_valid() {
+            self.invalid.push(InvalidRecord {
+                conversation_id: verdict.conversation_id.unwrap_or_default(),
+                bucket: bucket.to_owned(),
+                turns,
+                errors: verdict.errors,
+            });
+            return false;
+        }
+        self.records += 1;
+        for warning in verdict.warnings {
+            *self.warnings.entry(warning).or_default() += 1;
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(valid: bool) -> Verdict {
+        let mut verdict = Verdict::default();
+        if !valid {
+            verdict.errors.push((Code::FirstTurn, "what".to_owned()));
+        }
+        verdict.warnings.insert(Code::TokenCounts);
+        verdict
+    }
+
+    #[test]
+    fn what_lies_behind_the_last_record_taken_is_not_reported() {
+        let mut placement = StratumFill::new(2);
+        let taken: Vec<bool> = [true, false, true, false, true]
+            .into_iter()
+            .map(|valid| placement.place(verdict(valid), "short", 3))
+            .collect();
+        assert_eq!(taken, [true, false, true, false, false]);
+        assert_eq!((placement.records, placement.invalid.len()), (2, 1));
+        assert_eq!(
+            placement.warnings[&Code::TokenCounts],
+            2,
+            "of written records only"
+        );
+    }
+
+    #[test]
+    fn only_records_taken_make_less_wanted() {
+        let mut placement = StratumFill::new(3);
+        let mut wanted = vec![placement.wanted()];
+        for valid in [true, false, true, true, true] {
+            placement.place(verdict(valid), "short", 3);
+            wanted.push(placement.wanted());
+        }
+        assert_eq!(wanted, [3, 2, 2, 1, 0, 0]);
+    }
+}

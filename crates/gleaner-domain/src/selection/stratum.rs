@@ -1,0 +1,634 @@
+//! Splits, buckets, strata and their targets: who may be sampled, and how many.
+//!
+//! A **split** is chosen by the id alone (`hash(id) % 100` against cumulative percentages), a
+//! **bucket** by the number of turns, a **stratum** is a split and a bucket together. Strata are
+//! numbered split by split, bucket by bucket, in the order of the configuration.
+
+use std::num::NonZeroU64;
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::kusto_hash;
+
+/// A split: a name and its share of the ids in percent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// Also the name of the folder in the dataset.
+    pub name: String,
+    /// 0 to 100; the shares of all splits add up to 100.
+    pub percent: u32,
+}
+
+/// A bucket: conversations whose number of turns lies in an inclusive range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// The value of a record's `bucket` field.
+    pub name: String,
+    /// First and last number of turns, both inclusive.
+    pub turns: [u64; 2],
+    /// The stem of the file's name.
+    pub file: String,
+}
+
+/// The index of a stratum: `split * number of buckets + bucket`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StratumId(pub u16);
+
+/// Where a complete conversation belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Membership {
+    /// In a stratum with a target.
+    Stratum(StratumId),
+    /// In a split and bucket that nobody asked for.
+    NoTarget,
+    /// In no bucket.
+    OutOfRange,
+}
+
+/// Why a selection cannot be used.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum SelectionError {
+    /// The percentages do not cover the ids exactly once.
+    #[error("selection.splits: the percentages add up to {0}, they must add up to 100")]
+    Percent(u64),
+    /// A name is used twice.
+    #[error("selection.{kind}: the name \"{name}\" is used twice")]
+    Duplicate {
+        /// `splits`, `buckets` or `buckets (file)`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A name cannot be a file name.
+    #[error(
+        "selection.{kind}: \"{name}\" cannot be part of a file name: use letters, digits, '.', '_' and '-', and begin with a letter or digit"
+    )]
+    Name {
+        /// `splits`, `buckets` or `buckets (file)`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A bucket's range is empty.
+    #[error(
+        "selection.buckets: \"{name}\" has the turns {first} to {last}: the first must be at least 1 and not above the last"
+    )]
+    Range {
+        /// The bucket.
+        name: String,
+        /// Its first number of turns.
+        first: u64,
+        /// Its last number of turns.
+        last: u64,
+    },
+    /// Two buckets claim the same number of turns.
+    #[error(
+        "selection.buckets: \"{0}\" and \"{1}\" overlap; every number of turns may be in one bucket only"
+    )]
+    Overlap(String, String),
+    /// A target names an unknown split or bucket.
+    #[error("selection.targets: there is no {kind} \"{name}\"; there are {known}")]
+    UnknownTarget {
+        /// `split` or `bucket`.
+        kind: &'static str,
+        /// The name in the target.
+        name: String,
+        /// The known names.
+        known: String,
+    },
+    /// Nothing to do.
+    #[error(
+        "selection.targets: all targets are zero, so there is nothing to export; set one, for example --set selection.targets.train.short=100"
+    )]
+    AllZero,
+    /// More strata than a run can hold.
+    #[error("selection: {0} strata are too many, at most 1,000 are possible")]
+    TooMany(usize),
+    /// Spares out of range.
+    #[error("selection.spare_percent: {0} is not between 0 and 1000")]
+    Spares(f64),
+}
+
+/// What to sample: the validated `[selection]` of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selection {
+    seed: String,
+    spare_percent: f64,
+    splits: Vec<Split>,
+    buckets: Vec<Bucket>,
+    /// By `StratumId`; 0 = nobody asked.
+    targets: Vec<u64>,
+    /// For `hash % 100`, the index of its split.
+    split_of_residue: [u16; 100],
+}
+
+/// The target of a stratum that takes all its valid records.
+pub const ALL: u64 = u64::MAX;
+
+impl Selection {
+    /// Checks and builds a selection. `targets` are (split, bucket, target);
+    /// [`ALL`] takes whatever is valid.
+    pub fn new(
+        seed: &str,
+        spare_percent: f64,
+        splits: Vec<Split>,
+        buckets: Vec<Bucket>,
+        targets: &[(String, String, u64)],
+    ) -> Result<Self, SelectionError> {
+        check_names("splits", splits.iter().map(|s| s.name.as_str()))?;
+        check_names("buckets", buckets.iter().map(|b| b.name.as_str()))?;
+        check_names("buckets (file)", buckets.iter().map(|b| b.file.as_str()))?;
+        let total: u64 = splits.iter().map(|s| u64::from(s.percent)).sum();
+        if total != 100 {
+            return Err(SelectionError::Percent(total));
+        }
+        check_ranges(&buckets)?;
+        if splits.len() * buckets.len() > 1000 {
+            return Err(SelectionError::TooMany(splits.len() * buckets.len()));
+        }
+        if !(0.0..=1000.0).contains(&spare_percent) {
+            return Err(SelectionError::Spares(spare_percent));
+        }
+        let mut by_stratum = vec![0; splits.len() * buckets.len()];
+        for (split, bucket, target) in targets {
+            let s = position("split", split, splits.iter().map(|s| s.name.as_str()))?;
+            let b = position("bucket", bucket, buckets.iter().map(|b| b.name.as_str()))?;
+            by_stratum[s * buckets.len() + b] = *target;
+        }
+        if by_stratum.iter().all(|&target| target == 0) {
+            return Err(SelectionError::AllZero);
+        }
+        let mut split_of_residue = [0; 100];
+        let mut residue = 0;
+        for (index, split) in splits.iter().enumerate() {
+            for _ in 0..split.percent {
+                split_of_residue[residue] = index as u16;
+                residue += 1;
+            }
+        }
+        Ok(Self {
+            seed: seed.to_owned(),
+            spare_percent,
+            splits,
+            buckets,
+            targets: by_stratum,
+            split_of_residue,
+        })
+    }
+
+    /// The seed of the ranks.
+    pub fn seed(&self) -> &str {
+        &self.seed
+    }
+
+    /// Spare candidates per stratum, in percent of its target.
+    pub fn spare_percent(&self) -> f64 {
+        self.spare_percent
+    }
+
+    /// All splits, in order.
+    pub fn splits(&self) -> &[Split] {
+        &self.splits
+    }
+
+    /// All buckets, in order.
+    pub fn buckets(&self) -> &[Bucket] {
+        &self.buckets
+    }
+
+    /// How many conversations the dataset should have; `None` if a stratum takes all.
+    pub fn total(&self) -> Option<u64> {
+        if self.targets.contains(&ALL) {
+            return None;
+        }
+        Some(
+            self.targets
+                .iter()
+                .fold(0, |sum, target| sum.saturating_add(*target)),
+        )
+    }
+
+    /// The target of a stratum as people see it; `None` if it takes all that is valid.
+    pub fn wanted(&self, stratum: StratumId) -> Option<u64> {
+        let target = self.target(stratum).map_or(0, NonZeroU64::get);
+        (target != ALL).then_some(target)
+    }
+
+    /// The strata with a target above 0, in order.
+    pub fn strata(&self) -> impl Iterator<Item = StratumId> + '_ {
+        (0..self.targets.len())
+            .filter(|&i| self.targets[i] > 0)
+            .map(|i| StratumId(i as u16))
+    }
+
+    /// How many strata there are, those without a target included: an index bound for tables.
+    pub fn stratum_count(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The target of a stratum; `None` if nobody asked for it.
+    pub fn target(&self, stratum: StratumId) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.targets[usize::from(stratum.0)])
+    }
+
+    /// The split of a stratum.
+    pub fn split(&self, stratum: StratumId) -> &Split {
+        &self.splits[usize::from(stratum.0) / self.buckets.len()]
+    }
+
+    /// The bucket of a stratum.
+    pub fn bucket(&self, stratum: StratumId) -> &Bucket {
+        &self.buckets[usize::from(stratum.0) % self.buckets.len()]
+    }
+
+    /// The split that an id hashes to: `hash(id) % 100` against the cumulative percentages.
+    pub fn split_of(&self, id: &[u8]) -> &Split {
+        &self.splits[self.split_index(id)]
+    }
+
+    /// The values of `hash(id) % 100` of a stratum's split; `None` if it has no share.
+    pub fn residues(&self, stratum: StratumId) -> Option<RangeInclusive<u32>> {
+        let split = usize::from(stratum.0) / self.buckets.len();
+        let before: u32 = self.splits[..split].iter().map(|s| s.percent).sum();
+        let percent = self.splits[split].percent;
+        (percent > 0).then(|| before..=before + percent - 1)
+    }
+
+    /// The bucket that a number of turns falls into.
+    pub fn bucket_of(&self, turns: u64) -> Option<&Bucket> {
+        self.bucket_index(turns).map(|index| &self.buckets[index])
+    }
+
+    /// Where a complete conversation with this id and number of turns belongs.
+    pub fn membership(&self, id: &[u8], turns: u64) -> Membership {
+        let Some(bucket) = self.bucket_index(turns) else {
+            return Membership::OutOfRange;
+        };
+        let index = self.split_index(id) * self.buckets.len() + bucket;
+        if self.targets[index] == 0 {
+            Membership::NoTarget
+        } else {
+            Membership::Stratum(StratumId(index as u16))
+        }
+    }
+
+    /// The best-ranked candidates to hold for a stratum: its target and its spares
+    /// (`spare_percent` of the target, and 16), so that invalid ones can be replaced.
+    pub fn candidates_for(&self, target: NonZeroU64) -> u64 {
+        let spares = (target.get() as f64 * self.spare_percent / 100.0).ceil() as u64;
+        target.get().saturating_add(spares).saturating_add(16)
+    }
+
+    fn split_index(&self, id: &[u8]) -> usize {
+        usize::from(self.split_of_residue[kusto_hash::modulo(kusto_hash::hash(id), 100) as usize])
+    }
+
+    fn bucket_index(&self, turns: u64) -> Option<usize> {
+        self.buckets
+            .iter()
+            .position(|b| (b.turns[0]..=b.turns[1]).contains(&turns))
+    }
+}
+
+fn check_names<'a>(
+    kind: &'static str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), SelectionError> {
+    let mut seen = Vec::new();
+    for name in names {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !begins_well || !name.chars().all(plain) {
+            return Err(SelectionError::Name {
+                kind,
+                name: name.to_owned(),
+            });
+        }
+        if seen.contains(&name) {
+            return Err(SelectionError::Duplicate {
+                kind,
+                name: name.to_owned(),
+            });
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+fn check_ranges(buckets: &[Bucket]) -> Result<(), SelectionError> {
+    for (index, bucket) in buckets.iter().enumerate() {
+        let [first, last] = bucket.turns;
+        if first == 0 || first > last {
+            return Err(SelectionError::Range {
+                name: bucket.name.clone(),
+                first,
+                last,
+            });
+        }
+        for other in &buckets[..index] {
+            if first <= other.turns[1] && other.turns[0] <= last {
+                return Err(SelectionError::Overlap(
+                    other.name.clone(),
+                    bucket.name.clone(),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn position<'a>(
+    kind: &'static str,
+    name: &str,
+    mut known: impl Iterator<Item = &'a str> + Clone,
+) -> Result<usize, SelectionError> {
+    let names = known.clone();
+    known
+        .position(|candidate| candidate == name)
+        .ok_or_else(|| SelectionError::UnknownTarget {
+            kind,
+            name: name.to_owned(),
+            known: names.collect::<Vec<_>>().join(", "),
+        })
+}
+
+/// A selection for tests: the usual splits and buckets.
+#[cfg(any(test, feature = "fixtures"))]
+#[doc(hidden)]
+pub mod fixtures {
+    use super::*;
+
+    /// Every stratum has the same target.
+    pub fn selection(target: u64) -> Selection {
+        let splits = [("train", 83), ("val", 9), ("test", 8)];
+        let buckets = [("short", 3, 5), ("medium", 6, 10), ("long", 11, 20)];
+        let mut targets = Vec::new();
+        for (split, _) in splits {
+            for (bucket, ..) in buckets {
+                targets.push((split.to_owned(), bucket.to_owned(), target));
+            }
+        }
+        Selection::new(
+            "gleaner",
+            5.0,
+            splits
+                .map(|(name, percent)| Split {
+                    name: name.to_owned(),
+                    percent,
+                })
+                .to_vec(),
+            buckets
+                .map(|(name, first, last)| Bucket {
+                    name: name.to_owned(),
+                    turns: [first, last],
+                    file: format!("{name}_{first}_to_{last}_turns"),
+                })
+                .to_vec(),
+            &targets,
+        )
+        .expect("the specification's selection is valid")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::selection;
+    use super::*;
+
+    /// The splits and buckets of the specification, with one target for every stratum.
+
+    #[test]
+    fn splits_follow_the_cumulative_percentages() {
+        let s = selection(1);
+        assert_eq!(s.split_of(b"World").name, "train", "residue 51");
+        assert_eq!(s.split_of(b"Hello").name, "train", "residue 28");
+        let mut seen = [0; 3];
+        for i in 0..10_000 {
+            let id = format!("id-{i}");
+            let residue = kusto_hash::modulo(kusto_hash::hash(id.as_bytes()), 100);
+            let expected = match residue {
+                0..83 => 0,
+                83..92 => 1,
+                _ => 2,
+            };
+            seen[expected] += 1;
+            assert_eq!(
+                s.split_of(id.as_bytes()).name,
+                s.splits()[expected].name,
+                "{id}"
+            );
+        }
+        assert!(seen.iter().all(|&n| n > 500));
+    }
+
+    #[test]
+    fn bucket_edges_are_inclusive() {
+        let s = selection(1);
+        let name = |turns| s.bucket_of(turns).map(|b| b.name.as_str());
+        assert_eq!(
+            [0, 2, 3, 5, 6, 10, 11, 20, 21].map(name),
+            [
+                None,
+                None,
+                Some("short"),
+                Some("short"),
+                Some("medium"),
+                Some("medium"),
+                Some("long"),
+                Some("long"),
+                None
+            ]
+        );
+    }
+
+    #[test]
+    fn bad_selections_are_refused_with_their_reason() {
+        let good = selection(1);
+        let build =
+            |splits: Vec<Split>, buckets: Vec<Bucket>, targets: &[(String, String, u64)]| {
+                Selection::new("s", 5.0, splits, buckets, targets)
+            };
+        let one = [("train".to_owned(), "short".to_owned(), 1)];
+        let mut splits = good.splits().to_vec();
+        splits[0].percent = 80;
+        assert_eq!(
+            build(splits, good.buckets().to_vec(), &one).err(),
+            Some(SelectionError::Percent(97))
+        );
+        let mut buckets = good.buckets().to_vec();
+        buckets[1].turns = [5, 10];
+        assert_eq!(
+            build(good.splits().to_vec(), buckets, &one).err(),
+            Some(SelectionError::Overlap("short".into(), "medium".into()))
+        );
+        let mut buckets = good.buckets().to_vec();
+        buckets[0].file = "../evil".into();
+        assert!(matches!(
+            build(good.splits().to_vec(), buckets, &one),
+            Err(SelectionError::Name { .. })
+        ));
+        assert_eq!(
+            build(good.splits().to_vec(), good.buckets().to_vec(), &[]).err(),
+            Some(SelectionError::AllZero)
+        );
+        let typo = [("trian".to_owned(), "short".to_owned(), 1)];
+        assert!(matches!(
+            build(good.splits().to_vec(), good.buckets().to_vec(), &typo),
+            Err(SelectionError::UnknownTarget { kind: "split", .. })
+        ));
+    }
+
+    #[test]
+    fn spares_are_a_share_of_the_target_and_sixteen() {
+        let s = selection(1);
+        let candidates = |n| s.candidates_for(NonZeroU64::new(n).expect("not zero"));
+        assert_eq!(candidates(1), 1 + 1 + 16);
+        assert_eq!(candidates(40_000), 42_016);
+    }
+
+    /// A split without a share, and targets for three of six strata.
+    fn gappy() -> Selection {
+        let split = |name: &str, percent| Split {
+            name: name.to_owned(),
+            percent,
+        };
+        let target = |split: &str, bucket: &str, n| (split.to_owned(), bucket.to_owned(), n);
+        let splits = vec![split("a", 30), split("none", 0), split("b", 70)];
+        let buckets = selection(1).buckets()[..2].to_vec();
+        let targets = [
+            target("a", "medium", 5),
+            target("none", "short", 7),
+            target("b", "short", 11),
+            target("b", "medium", 0),
+        ];
+        Selection::new("s", 5.0, splits, buckets, &targets).expect("good")
+    }
+
+    #[test]
+    fn only_strata_with_a_target_are_wanted() {
+        let s = gappy();
+        let strata: Vec<u16> = s.strata().map(|stratum| stratum.0).collect();
+        assert_eq!(strata, [1, 2, 4]);
+        assert_eq!((s.stratum_count(), s.total()), (6, Some(23)));
+        let targets = (0..6).map(|i| s.target(StratumId(i)).map_or(0, NonZeroU64::get));
+        assert_eq!(targets.collect::<Vec<_>>(), [0, 5, 7, 0, 11, 0]);
+    }
+
+    #[test]
+    fn a_stratum_holds_a_split_and_a_bucket() {
+        let s = gappy();
+        let mut seen = [0; 6];
+        for id in (0..200).map(|i| format!("id-{i}")) {
+            let split = s.split_of(id.as_bytes());
+            for (turns, bucket) in [(4, 0), (8, 1)] {
+                let index = if split.name == "a" {
+                    bucket
+                } else {
+                    4 + bucket
+                };
+                let stratum = StratumId(index as u16);
+                let expected = match s.target(stratum) {
+                    Some(_) => Membership::Stratum(stratum),
+                    None => Membership::NoTarget,
+                };
+                assert_eq!(s.membership(id.as_bytes(), turns), expected, "{id}");
+                assert_eq!(s.split(stratum), split);
+                assert_eq!(s.bucket(stratum), &s.buckets()[bucket]);
+                seen[index] += 1;
+            }
+            assert_eq!(s.membership(id.as_bytes(), 11), Membership::OutOfRange);
+        }
+        assert!(seen[0] > 30 && seen[4] > 90, "{seen:?}");
+    }
+
+    #[test]
+    fn the_residues_of_a_stratum_are_those_of_its_split() {
+        let s = gappy();
+        let residues: Vec<_> = (0..6).map(|i| s.residues(StratumId(i))).collect();
+        let (a, b) = (Some(0..=29), Some(30..=99));
+        assert_eq!(residues, [a.clone(), a, None, None, b.clone(), b]);
+    }
+
+    /// With other buckets: the ranges of turns and the names are given.
+    fn with_buckets(buckets: &[(&str, &str, [u64; 2])]) -> Result<Selection, SelectionError> {
+        let bucket = |&(name, file, turns): &(&str, &str, _)| Bucket {
+            name: name.to_owned(),
+            turns,
+            file: file.to_owned(),
+        };
+        let splits = selection(1).splits().to_vec();
+        let target = ("train".to_owned(), buckets[0].0.to_owned(), 1);
+        let buckets = buckets.iter().map(bucket).collect();
+        Selection::new("s", 5.0, splits, buckets, &[target])
+    }
+
+    #[test]
+    fn a_bucket_has_at_least_one_number_of_turns_and_none_of_anothers() {
+        for turns in [[1, 1], [7, 7], [1, u64::MAX]] {
+            assert!(with_buckets(&[("x", "f", turns)]).is_ok(), "{turns:?}");
+        }
+        for turns in [[0, 5], [0, 0], [6, 5]] {
+            let refused = with_buckets(&[("x", "f", turns)]).err();
+            let [first, last] = turns;
+            let name = "x".to_owned();
+            assert_eq!(refused, Some(SelectionError::Range { name, first, last }));
+        }
+        for (other, overlap) in [
+            ([1, 4], false),
+            ([1, 5], true),
+            ([1, 20], true),
+            ([6, 7], true),
+            ([8, 20], true),
+            ([9, 20], false),
+        ] {
+            let both = with_buckets(&[("x", "f", [5, 8]), ("y", "g", other)]).err();
+            let expected = SelectionError::Overlap("x".to_owned(), "y".to_owned());
+            assert_eq!(both, overlap.then_some(expected), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_plain_and_unique() {
+        for name in ["a", "7", "A.b_c-9"] {
+            assert!(with_buckets(&[(name, name, [1, 2])]).is_ok(), "{name}");
+        }
+        for name in ["", ".", ".a", "-a", "_a", "a b", "a/b", "é", "aé"] {
+            for (name, file) in [(name, "f"), ("x", name)] {
+                let refused = with_buckets(&[(name, file, [1, 2])]).err();
+                assert!(
+                    matches!(refused, Some(SelectionError::Name { .. })),
+                    "{name} {file}"
+                );
+            }
+        }
+        for (name, file) in [("x", "g"), ("y", "f")] {
+            let twice = with_buckets(&[("x", "f", [1, 2]), (name, file, [3, 4])]).err();
+            assert!(matches!(twice, Some(SelectionError::Duplicate { .. })));
+        }
+    }
+
+    #[test]
+    fn there_may_be_a_thousand_strata_and_no_more() {
+        let buckets = |count: u64| -> Vec<Bucket> {
+            let bucket = |i| Bucket {
+                name: format!("b{i}"),
+                turns: [i, i],
+                file: format!("f{i}"),
+            };
+            (1..=count).map(bucket).collect()
+        };
+        let one = vec![Split {
+            name: "all".to_owned(),
+            percent: 100,
+        }];
+        let target = ("all".to_owned(), "b1".to_owned(), 1);
+        let build = |count| {
+            let target = std::slice::from_ref(&target);
+            Selection::new("s", 5.0, one.clone(), buckets(count), target)
+        };
+        assert_eq!(build(1000).map(|s| s.stratum_count()), Ok(1000));
+        assert_eq!(build(1001).err(), Some(SelectionError::TooMany(1001)));
+    }
+}

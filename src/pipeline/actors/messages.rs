@@ -1,0 +1,218 @@
+//! What the actors say to each other. Data are nouns, commands are verbs; no message is a row.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix::Message;
+
+use crate::domain::dataset::manifest::FileRecord;
+use crate::domain::grouping::dedup::GroupTally;
+use crate::domain::record::validation::{Code, Verdict};
+use crate::domain::sampling::reservoir::Candidate;
+use crate::domain::sampling::selector::{RankRange, Selector};
+use crate::domain::sampling::stratum_fill::InvalidRecord;
+use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::scheduling::lease::Lease;
+use crate::domain::selection::stratum::StratumId;
+use crate::pipeline::error::RunError;
+use crate::pipeline::ingest::census::UnusableCandidates;
+use crate::pipeline::ingest::chunk_reader::Headers;
+use crate::pipeline::lifecycle::actor_monitor::ActorId;
+use crate::pipeline::lifecycle::byte_budget::BudgetPermit;
+use crate::runtime::buffers::Buffer;
+use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
+use crate::source::SourceError;
+use crate::spool::Portion;
+use crate::spool::tally::ChunkTally;
+
+macro_rules! message {
+    ($name:ty => $result:ty) => {
+        impl Message for $name {
+            type Result = $result;
+        }
+    };
+}
+
+/// Fetcher to supervisor: gives a lease when there is one. The answer may take a while.
+#[derive(Debug)]
+pub struct RequestLease(pub ActorId);
+message!(RequestLease => LeaseReply);
+
+/// The answer to [`RequestLease`].
+#[derive(Debug, Clone)]
+pub enum LeaseReply {
+    /// Fetch this.
+    Fetch(Lease, Task),
+    /// There is nothing left to fetch.
+    Finished,
+}
+
+/// What is to be fetched of a chunk.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Which rows.
+    pub portion: Portion,
+    /// Of a round: which conversations.
+    pub selector: Arc<Selector>,
+    /// The chunks that have a census.
+    pub censuses: Arc<[Chunk]>,
+    /// Whether the census is to be taken again first.
+    pub retake: bool,
+}
+
+/// Fetcher to supervisor: the attempt has ended.
+#[derive(Debug)]
+pub struct ChunkFetched {
+    /// Under which lease.
+    pub lease: Lease,
+    /// What it brought.
+    pub result: Result<Fetched, SourceError>,
+}
+message!(ChunkFetched => ());
+
+/// A chunk, read to its end.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// What was counted.
+    pub tally: ChunkTally,
+    /// The headers of the rows that are wanted.
+    pub headers: Headers,
+    /// Whether an earlier start of the run had sealed it.
+    pub replayed: bool,
+    /// Candidates that cannot be used.
+    pub lost: UnusableCandidates,
+}
+
+/// Supervisor to dedup: take the headers of a chunk that is done.
+#[derive(Debug)]
+pub struct AddHeaders(pub Headers);
+message!(AddHeaders => Result<Grouped, RunError>);
+
+/// Supervisor to dedup: all chunks are in; decide what is still open.
+#[derive(Debug)]
+pub struct Close;
+message!(Close => Result<Grouped, RunError>);
+
+/// What dedup decided.
+#[derive(Debug, Default)]
+pub struct Grouped {
+    /// Rows and conversations.
+    pub tally: GroupTally,
+    /// Complete conversations in no bucket.
+    pub out_of_range: u64,
+    /// Conversations in a stratum without a target.
+    pub no_target: u64,
+}
+
+impl Grouped {
+    /// Adds what was decided of other conversations.
+    pub fn add(&mut self, other: Self) {
+        self.tally.add(other.tally);
+        self.out_of_range += other.out_of_range;
+        self.no_target += other.no_target;
+    }
+}
+
+/// Dedup to sampler: conversations of its stratum.
+#[derive(Debug)]
+pub struct Offer(pub Vec<Candidate>);
+message!(Offer => ());
+
+/// Supervisor to sampler: the census is whole; which ranks are to be fetched? `None`: it is done.
+#[derive(Debug)]
+pub struct FinishCensus;
+message!(FinishCensus => Option<RankRange>);
+
+/// Supervisor to sampler: these ranks are fetched; take what is offered now.
+#[derive(Debug)]
+pub struct SetRankRange(pub RankRange);
+message!(SetRankRange => ());
+
+/// Supervisor to sampler: all candidates were offered; validate and write.
+#[derive(Debug)]
+pub struct WriteStratum {
+    /// How many of its batches may be out for validation at once.
+    pub ahead: usize,
+}
+message!(WriteStratum => Result<StratumOutcome, RunError>);
+
+/// How far a stratum has come.
+#[derive(Debug)]
+pub enum StratumOutcome {
+    /// Its file is committed.
+    Committed(Box<StratumResult>),
+    /// Too many candidates were invalid: more must be offered, in another round.
+    NeedsMore,
+}
+
+/// A stratum that is done.
+#[derive(Debug, Clone)]
+pub struct StratumResult {
+    /// Which.
+    pub stratum: StratumId,
+    /// Conversations that belong to it.
+    pub population: u64,
+    /// Records written.
+    pub records: u64,
+    /// Records that failed, in rank order.
+    pub invalid: Vec<InvalidRecord>,
+    /// Warnings of the records written.
+    pub warnings: BTreeMap<Code, u64>,
+    /// Its file in the dataset; none if there are no records.
+    pub file: Option<FileRecord>,
+}
+
+/// Sampler to validator: read these again, put them together, and hold them against the rules.
+#[derive(Debug)]
+pub struct Validate {
+    /// Whose.
+    pub stratum: StratumId,
+    /// In rank order. The sampler keeps them until it has the answer.
+    pub candidates: Arc<[Candidate]>,
+    /// For their payloads; rides on in the answer. The sampler has it too: a batch that must be
+    /// done again is paid for already.
+    pub credit: Arc<BudgetPermit>,
+}
+message!(Validate => Result<Validated, RunError>);
+
+/// Verdicts on a batch, in rank order, with the records' bytes.
+#[derive(Debug)]
+pub struct Validated {
+    /// Each record behind a separator.
+    pub text: Buffer,
+    /// One for each candidate.
+    pub entries: Vec<Entry>,
+    /// For `text`; comes back when this is dropped.
+    pub _credit: Arc<BudgetPermit>,
+}
+
+/// The verdict on one candidate.
+#[derive(Debug)]
+pub struct Entry {
+    /// What the rules say.
+    pub verdict: Verdict,
+    /// Its number of turns.
+    pub turns: u64,
+    /// Where its record ends in the text; it begins where the one before ends.
+    pub end: usize,
+}
+
+/// Sampler to uploader: keep a block aside.
+#[derive(Debug)]
+pub struct Stage(pub Block);
+message!(Stage => Result<BlockReceipt, SinkError>);
+
+/// To uploader: a file is whole.
+#[derive(Debug)]
+pub struct Commit(pub FileCommit);
+message!(Commit => Result<(), SinkError>);
+
+/// To supervisor: an actor has died.
+#[derive(Debug)]
+pub struct ActorDied(pub crate::pipeline::lifecycle::actor_monitor::ActorExit);
+message!(ActorDied => ());
+
+/// To supervisor: finish what is begun, begin nothing, and end the run, resumable.
+#[derive(Debug)]
+pub struct Drain;
+message!(Drain => ());

@@ -1,0 +1,550 @@
+//! One sampler per stratum: first its reservoir, then the foreman of its file.
+//!
+//! While chunks come in it keeps the best-ranked candidates. When all are offered it sends them,
+//! in rank order and in batches, to the validators, places the verdicts in rank order, and sends
+//! full blocks to the uploaders, all overlapping. When too many were invalid it says so, keeps its
+//! file as far as it is, and takes offers from behind the last candidate in another round.
+//!
+//! What it has given to a validator or an uploader it keeps until there is an answer, and gives it
+//! to another if the first one dies. Should it die itself, dedup and all samplers start again.
+//!
+//! Memory: candidates (a header each), the batches in flight (paid from the byte_budget), and two
+//! blocks for each uploader: the one it sends, and one in the making, for not more strata write at
+//! once than there are uploaders.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::{Actor, AtomicResponse, Context, Handler, MessageResult, WrapFuture};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
+use tokio::sync::Semaphore;
+
+use super::messages::{
+    Commit, FinishCensus, Offer, SetRankRange, Stage, StratumOutcome, StratumResult, Validate,
+    Validated, WriteStratum,
+};
+use super::stratum_writer::StratumFile;
+use super::uploader::Uploader;
+use super::validator::Validator;
+use crate::domain::dataset::manifest::FileRecord;
+use crate::domain::sampling::reservoir::{Candidate, Reservoir, ResumePoint};
+use crate::domain::sampling::selector::RankRange;
+use crate::domain::selection::stratum::StratumId;
+use crate::fault::{Faults, Site};
+use crate::pipeline::error::RunError;
+use crate::pipeline::lifecycle::byte_budget::{BudgetPermit, ByteBudget};
+use crate::pipeline::lifecycle::roster::Roster;
+use crate::pipeline::lifecycle::turns::Turns;
+use crate::runtime::CpuPool;
+use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
+use crate::telemetry::heartbeat::Heartbeat;
+use crate::telemetry::{Notice, Telemetry};
+
+/// Payload in a batch: a few dozen records of usual size, so that a message costs nothing, and
+/// few enough that a file can end without much work for nothing.
+pub(in crate::pipeline) const BATCH_BYTES: u64 = 256 * 1024;
+
+/// What all samplers share.
+pub struct WriteParts {
+    /// The dataset's folder.
+    pub dataset: String,
+    /// For payloads in flight.
+    pub byte_budget: ByteBudget,
+    /// Where verdicts are placed and bytes hashed.
+    pub pool: Arc<CpuPool>,
+    /// One permit for each file that may be written at once.
+    pub files: Arc<Semaphore>,
+    /// Of the uploaders: a full block waits for its turn.
+    pub turns: Turns,
+    /// What is told.
+    pub telemetry: Telemetry,
+    /// Set when the run is to end.
+    pub stop: Arc<AtomicBool>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
+}
+
+/// Who a sampler works with; known when all chunks are in.
+#[derive(Clone)]
+pub struct Workers {
+    /// Batches go round.
+    pub validators: Roster<Validator>,
+    /// Blocks go to who is idle.
+    pub uploaders: Roster<Uploader>,
+}
+
+/// The sampler of one stratum.
+pub struct Sampler {
+    stratum: StratumId,
+    parts: Arc<WriteParts>,
+    heartbeat: Heartbeat,
+    crew: Option<Workers>,
+    reservoir: Reservoir,
+    /// Conversations of the stratum, from the first round.
+    population: Option<u64>,
+    /// Up to where candidates were looked at.
+    floor: Option<ResumePoint>,
+    /// After a census: the ranks that this round fetches.
+    aim: Option<RankRange>,
+    /// How many were looked at.
+    seen: u64,
+    /// Absent when it is done.
+    file: Option<OpenFile>,
+}
+
+/// A file and the receipts of its blocks.
+struct OpenFile {
+    file: StratumFile,
+    receipts: Vec<BlockReceipt>,
+}
+
+impl Sampler {
+    /// A sampler that keeps `candidates` for a file; without a file it is done, and turns all
+    /// offers down.
+    pub fn new(
+        stratum: StratumId,
+        candidates: u64,
+        file: Option<StratumFile>,
+        parts: Arc<WriteParts>,
+        heartbeat: Heartbeat,
+    ) -> Self {
+        let candidates = usize::try_from(candidates).unwrap_or(usize::MAX);
+        Self {
+            stratum,
+            parts,
+            heartbeat,
+            crew: None,
+            reservoir: Reservoir::new(candidates),
+            population: None,
+            floor: None,
+            aim: None,
+            seen: 0,
+            file: file.map(|file| OpenFile {
+                file,
+                receipts: Vec::new(),
+            }),
+        }
+    }
+}
+
+impl Actor for Sampler {
+    type Context = Context<Self>;
+}
+
+impl Handler<Offer> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, Offer(candidates): Offer, _: &mut Context<Self>) {
+        if self.file.is_none() {
+            // Done in an earlier round.
+            return;
+        }
+        let passage = self.parts.faults.enter_now(Site::Offer);
+        for candidate in candidates {
+            self.reservoir.offer(candidate);
+        }
+        passage.leave();
+        if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
+            let population = self.population.unwrap_or(self.reservoir.offered());
+            counters.population.set(population);
+            counters.candidates.set(self.reservoir.held() as u64);
+        }
+    }
+}
+
+/// To sampler: who validates and writes.
+pub struct SetWorkers(pub Workers);
+
+impl actix::Message for SetWorkers {
+    type Result = ();
+}
+
+impl Handler<SetWorkers> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, SetWorkers(crew): SetWorkers, _: &mut Context<Self>) {
+        self.crew = Some(crew);
+    }
+}
+
+impl Handler<WriteStratum> for Sampler {
+    type Result = AtomicResponse<Self, Result<StratumOutcome, RunError>>;
+
+    fn handle(
+        &mut self,
+        WriteStratum { ahead }: WriteStratum,
+        _: &mut Context<Self>,
+    ) -> Self::Result {
+        let reservoir = std::mem::take(&mut self.reservoir);
+        let population = *self.population.get_or_insert(reservoir.offered());
+        let candidates = reservoir.into_ranked();
+        self.seen += candidates.len() as u64;
+        if let Some(last) = candidates.last() {
+            self.floor = Some(ResumePoint::Candidate(last.rank, last.id.clone()));
+        }
+        let exhausted = match self.aim {
+            None => self.seen >= population,
+            // All that were aimed at were looked at, also those that could not be used.
+            Some(aim) => {
+                self.floor = aim.up_to.map(ResumePoint::Rank).or(self.floor.take());
+                aim.up_to.is_none()
+            }
+        };
+        let work = match (self.file.take(), self.crew.clone()) {
+            (Some(open), Some(crew)) => Some(
+                StratumWriter {
+                    stratum: self.stratum,
+                    parts: Arc::clone(&self.parts),
+                    heartbeat: self.heartbeat.clone(),
+                    crew,
+                    receipts: open.receipts,
+                    ahead,
+                    turn: 0,
+                }
+                .write(open.file, candidates, exhausted),
+            ),
+            _ => None,
+        };
+        let (faults, busy) = (self.parts.faults.clone(), self.heartbeat.busy());
+        let work = async move {
+            let _busy = busy;
+            let passage = faults.enter(Site::Sample).await;
+            let result = match work {
+                Some(work) => work.await,
+                None => Err(RunError::NoAnswer("sampler")),
+            };
+            passage.leave();
+            result
+        };
+        AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
+            work.into_actor(self),
+            move |result, sampler, _| match result? {
+                OutputColumn::Whole(mut result) => {
+                    result.population = population;
+                    Ok(StratumOutcome::Committed(Box::new(result)))
+                }
+                OutputColumn::Part(open) => {
+                    sampler.widen(*open);
+                    Ok(StratumOutcome::NeedsMore)
+                }
+            },
+        )))
+    }
+}
+
+impl Sampler {
+    /// Prepares for another round: twice what is still wanted.
+    fn widen(&mut self, open: OpenFile) {
+        let wanted = open.file.placement.wanted().saturating_mul(2) + 16;
+        let capacity = usize::try_from(wanted).unwrap_or(usize::MAX);
+        self.reservoir = self.behind_floor(capacity);
+        self.file = Some(open);
+    }
+
+    fn behind_floor(&self, capacity: usize) -> Reservoir {
+        match self.floor.clone() {
+            Some(floor) => Reservoir::behind(capacity, floor),
+            None => Reservoir::new(capacity),
+        }
+    }
+}
+
+impl Handler<FinishCensus> for Sampler {
+    type Result = MessageResult<FinishCensus>;
+
+    fn handle(&mut self, FinishCensus: FinishCensus, _: &mut Context<Self>) -> Self::Result {
+        if self.file.is_none() {
+            return MessageResult(None);
+        }
+        let census = std::mem::take(&mut self.reservoir);
+        self.population.get_or_insert(census.offered());
+        let whole = census.has_room();
+        let last = census.into_ranked().last().map(|last| last.rank);
+        let above = match &self.floor {
+            Some(ResumePoint::Rank(rank)) => Some(*rank),
+            _ => None,
+        };
+        MessageResult(Some(RankRange {
+            above,
+            up_to: last.filter(|_| !whole),
+        }))
+    }
+}
+
+impl Handler<SetRankRange> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, SetRankRange(range): SetRankRange, _: &mut Context<Self>) {
+        // What is fetched is what is wanted; nothing of it is turned away.
+        self.reservoir = self.behind_floor(usize::MAX);
+        self.aim = Some(range);
+    }
+}
+
+/// How far a file has come.
+enum OutputColumn {
+    Whole(StratumResult),
+    Part(Box<OpenFile>),
+}
+
+/// A batch and its credit.
+type Paid = (Vec<Candidate>, BudgetPermit);
+
+/// Writes one file.
+struct StratumWriter {
+    stratum: StratumId,
+    parts: Arc<WriteParts>,
+    heartbeat: Heartbeat,
+    crew: Workers,
+    receipts: Vec<BlockReceipt>,
+    /// How many batches may be out for validation at once.
+    ahead: usize,
+    /// For going round.
+    turn: usize,
+}
+
+impl StratumWriter {
+    async fn write(
+        mut self,
+        file: StratumFile,
+        candidates: Vec<Candidate>,
+        exhausted: bool,
+    ) -> Result<OutputColumn, RunError> {
+        let files = Arc::clone(&self.parts.files);
+        // Never closed; see `ByteBudget`.
+        let held_back = self.heartbeat.paused();
+        let _place = files.acquire_owned().await.ok();
+        drop(held_back);
+        let mut staging = Staging::default();
+        let file = self.validate_all(file, candidates, &mut staging).await?;
+        if file.placement.is_full() || exhausted {
+            return self.finish(file, staging).await.map(OutputColumn::Whole);
+        }
+        staging.finish(&mut self.receipts).await?;
+        Ok(OutputColumn::Part(Box::new(OpenFile {
+            file,
+            receipts: self.receipts,
+        })))
+    }
+
+    /// Validates and places candidates in rank order until the target is met.
+    async fn validate_all(
+        &mut self,
+        mut file: StratumFile,
+        candidates: Vec<Candidate>,
+        staging: &mut Staging,
+    ) -> Result<StratumFile, RunError> {
+        let mut batches = Batches(candidates.into_iter().peekable());
+        let mut validating = FuturesOrdered::new();
+        // The next batch, while it waits for its credit. It must not wait in front of verdicts
+        // that hold the credit it waits for.
+        let mut paying: Option<LocalBoxFuture<'static, Paid>> = None;
+        while !file.placement.is_full() {
+            if self.parts.stop.load(Ordering::Relaxed) {
+                // What was begun is finished: a sink may keep it for the next start.
+                staging.finish(&mut self.receipts).await?;
+                return Err(RunError::Interrupted);
+            }
+            if paying.is_none()
+                && validating.len() < self.ahead
+                && let Some(batch) = batches.next()
+            {
+                let pay = pay(
+                    self.parts.byte_budget.clone(),
+                    batch,
+                    self.heartbeat.clone(),
+                );
+                paying = Some(pay.boxed_local());
+            }
+            tokio::select! {
+                biased;
+                // Its turn ends only here: other files may be waiting for it.
+                Some(receipt) = staging.0.next() => {
+                    self.receipts.push(receipt?);
+                    self.heartbeat.beat();
+                }
+                Some(validated) = validating.next() => {
+                    file = match validated {
+                        Ok(validated) => self.place(file, validated, staging).await?,
+                        // The run is to end: seen to above.
+                        Err(RunError::Interrupted) => continue,
+                        Err(error) => return Err(error),
+                    };
+                    self.heartbeat.beat();
+                }
+                Some((batch, credit)) = wait(&mut paying) => {
+                    paying = None;
+                    validating.push_back(self.validate(batch, credit));
+                }
+                else => break,
+            }
+        }
+        Ok(file)
+    }
+
+    /// Has a batch validated. It stays here until there is an answer, for another validator
+    /// should one die.
+    fn validate(
+        &mut self,
+        candidates: Vec<Candidate>,
+        credit: BudgetPermit,
+    ) -> LocalBoxFuture<'static, Result<Validated, RunError>> {
+        self.turn += 1;
+        let (stratum, candidates, credit) = (self.stratum, candidates.into(), Arc::new(credit));
+        let answer = self.crew.validators.ask(self.turn, move || Validate {
+            stratum,
+            candidates: Arc::clone(&candidates),
+            credit: Arc::clone(&credit),
+        });
+        answer.boxed_local()
+    }
+
+    async fn place(
+        &mut self,
+        mut file: StratumFile,
+        batch: Validated,
+        staging: &mut Staging,
+    ) -> Result<StratumFile, RunError> {
+        let job = move || {
+            let blocks = file.place(batch);
+            (file, blocks)
+        };
+        let (file, blocks) = self.parts.pool.run(job).await?;
+        if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
+            counters.taken.set(file.placement.records);
+            counters.set_distributions(&file.distributions);
+            let invalid = &file.placement.invalid;
+            let first = invalid.iter().filter_map(|record| record.errors.first());
+            let warnings = file.placement.warnings.iter();
+            let telemetry = &self.parts.telemetry;
+            telemetry.set_findings(self.stratum, first.map(|(code, _)| *code), warnings);
+        }
+        self.stage(blocks, staging).await?;
+        Ok(file)
+    }
+
+    async fn stage(&mut self, blocks: Vec<Block>, staging: &mut Staging) -> Result<(), RunError> {
+        for block in blocks {
+            let turn = loop {
+                tokio::select! {
+                    biased;
+                    Some(receipt) = staging.0.next() => self.receipts.push(receipt?),
+                    turn = self.parts.turns.take() => break turn,
+                }
+            };
+            // The block stays here until there is a receipt; a clone shares its bytes.
+            let stage = move || Stage(block.clone());
+            let answer = self.crew.uploaders.ask(turn.number, stage);
+            let receipt = async move {
+                let receipt = answer.await;
+                drop(turn);
+                receipt
+            };
+            staging.0.push(receipt.boxed_local());
+        }
+        Ok(())
+    }
+
+    async fn finish(
+        mut self,
+        file: StratumFile,
+        mut staging: Staging,
+    ) -> Result<StratumResult, RunError> {
+        let path = file.path().to_owned();
+        let (mut blocks, finished) = self.parts.pool.run(move || file.finish()).await?;
+        blocks.extend(finished.last);
+        self.stage(blocks, &mut staging).await?;
+        staging.finish(&mut self.receipts).await?;
+        let file = (finished.placement.records > 0).then_some(FileRecord {
+            path,
+            bytes: finished.bytes,
+            sha256: finished.sha256,
+        });
+        if let Some(file) = &file {
+            self.commit(file).await?;
+        }
+        let telemetry = &self.parts.telemetry;
+        if let Some(counters) = telemetry.stratum(self.stratum) {
+            telemetry.board().publish(Notice::Stratum {
+                stratum: counters.name.clone(),
+                records: finished.placement.records,
+            });
+        }
+        Ok(StratumResult {
+            stratum: self.stratum,
+            population: 0,
+            records: finished.placement.records,
+            invalid: finished.placement.invalid,
+            warnings: finished.placement.warnings,
+            file,
+        })
+    }
+
+    /// Commits the file of the blocks that were staged.
+    async fn commit(&mut self, file: &FileRecord) -> Result<(), RunError> {
+        let mut blocks = std::mem::take(&mut self.receipts);
+        blocks.sort_by_key(|receipt| receipt.index);
+        let commit = FileCommit {
+            dataset: self.parts.dataset.clone(),
+            path: file.path.clone(),
+            blocks,
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
+        };
+        let turn = self.parts.turns.take().await;
+        let commit = move || Commit(commit.clone());
+        Ok(self.crew.uploaders.ask(turn.number, commit).await?)
+    }
+}
+
+async fn pay(byte_budget: ByteBudget, batch: Vec<Candidate>, heartbeat: Heartbeat) -> Paid {
+    let _held_back = heartbeat.paused();
+    let bytes = batch.iter().map(Candidate::payload_bytes).sum();
+    let credit = byte_budget.acquire(bytes).await;
+    (batch, credit)
+}
+
+/// Waits for what is there to wait for; `None` at once if nothing is.
+async fn wait<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> Option<T> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
+    }
+}
+
+/// Blocks on their way to the sink.
+#[derive(Default)]
+struct Staging(FuturesUnordered<LocalBoxFuture<'static, Result<BlockReceipt, SinkError>>>);
+
+impl Staging {
+    /// Waits for all blocks.
+    async fn finish(&mut self, receipts: &mut Vec<BlockReceipt>) -> Result<(), RunError> {
+        while let Some(receipt) = self.0.next().await {
+            receipts.push(receipt?);
+        }
+        Ok(())
+    }
+}
+
+/// Candidates in batches of about [`BATCH_BYTES`], at least one in each.
+struct Batches(std::iter::Peekable<std::vec::IntoIter<Candidate>>);
+
+impl Iterator for Batches {
+    type Item = Vec<Candidate>;
+
+    fn next(&mut self) -> Option<Vec<Candidate>> {
+        let first = self.0.next()?;
+        let mut bytes = first.payload_bytes();
+        let mut batch = vec![first];
+        while let Some(next) = self
+            .0
+            .next_if(|next| bytes + next.payload_bytes() <= BATCH_BYTES)
+        {
+            bytes += next.payload_bytes();
+            batch.push(next);
+        }
+        Some(batch)
+    }
+}

@@ -1,0 +1,235 @@
+//! Validators read the chosen payloads again and hold them against the rules.
+//!
+//! One batch at a time each; the work runs on the CPU pool. The bytes that are validated are the
+//! bytes that will be written. ActorState a batch again gives the same: it is idempotent.
+//!
+//! Work on a record that panics is done again; should it panic twice, the record is invalid and the
+//! report says so, without its text. The rest of the batch goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
+
+use super::messages::{Entry, Validate, Validated};
+use crate::domain::dataset::manifest::Framing;
+use crate::domain::record::assembler::{Assembler, Nested};
+use crate::domain::record::row::RowShape;
+use crate::domain::record::rule;
+use crate::domain::record::rule::Rule;
+use crate::domain::record::validation::{Code, Verdict, validate};
+use crate::domain::sampling::reservoir::Candidate;
+use crate::domain::selection::stratum::{Selection, StratumId};
+use crate::fault::{Faults, Site};
+use crate::pipeline::error::RunError;
+use crate::pipeline::lifecycle::panic_retry::{Survived, retry_on_panic};
+use crate::runtime::CpuPool;
+use crate::runtime::buffers::Buffers;
+use crate::spool::payloads::{PayloadError, Payloads, Reader};
+use crate::telemetry::heartbeat::Heartbeat;
+use crate::telemetry::{Event, Telemetry};
+
+/// What all validators share.
+pub struct ValidateParts {
+    /// Where payloads are.
+    pub payloads: Payloads,
+    /// The rules' ranges.
+    pub selection: Arc<Selection>,
+    /// Rules besides gleaner's own.
+    pub rules: Arc<[Arc<dyn Rule>]>,
+    /// How nested values are written.
+    pub nested: Nested,
+    /// What stands between records.
+    pub framing: Framing,
+    /// For the records of a batch.
+    pub buffers: Buffers,
+    /// Where the work is done.
+    pub pool: Arc<CpuPool>,
+    /// Set when the run is to end.
+    pub stop: Arc<AtomicBool>,
+    /// What is told.
+    pub telemetry: Telemetry,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
+}
+
+/// One of the validators.
+pub struct Validator {
+    parts: Arc<ValidateParts>,
+    shape: RowShape,
+    heartbeat: Heartbeat,
+}
+
+impl Validator {
+    /// A validator for rows of one shape.
+    pub fn new(parts: Arc<ValidateParts>, shape: RowShape, heartbeat: Heartbeat) -> Self {
+        Self {
+            parts,
+            shape,
+            heartbeat,
+        }
+    }
+}
+
+impl Actor for Validator {
+    type Context = Context<Self>;
+}
+
+impl Handler<Validate> for Validator {
+    type Result = AtomicResponse<Self, Result<Validated, RunError>>;
+
+    fn handle(&mut self, batch: Validate, _: &mut Context<Self>) -> Self::Result {
+        let parts = Arc::clone(&self.parts);
+        let shape = self.shape;
+        let busy = self.heartbeat.busy();
+        let work = async move {
+            let _busy = busy;
+            let passage = parts.faults.enter(Site::Validator).await;
+            let pool = Arc::clone(&parts.pool);
+            let job = move || validate_batch(&parts, shape, batch);
+            let validated = pool.run(job).await?;
+            passage.leave();
+            validated
+        };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
+}
+
+fn validate_batch(
+    parts: &ValidateParts,
+    shape: RowShape,
+    batch: Validate,
+) -> Result<Validated, RunError> {
+    let bytes: u64 = batch.candidates.iter().map(Candidate::payload_bytes).sum();
+    let mut text = parts
+        .buffers
+        .take(bytes as usize + 16 * batch.candidates.len());
+    let mut entries = Vec::with_capacity(batch.candidates.len());
+    let split = &parts.selection.split(batch.stratum).name;
+    let mut rows = Rows {
+        reader: parts.payloads.reader(),
+        shape,
+        text: Vec::new(),
+        ends: Vec::new(),
+    };
+    for candidate in batch.candidates.iter() {
+        if parts.stop.load(Ordering::Relaxed) {
+            return Err(RunError::Interrupted);
+        }
+        text.extend_from_slice(parts.framing.between.as_bytes());
+        let judge = |text: &mut Vec<u8>| {
+            parts.faults.enter_now(Site::Record).leave();
+            judge(parts, &mut rows, candidate, split, text)
+        };
+        let start = text.len();
+        let panicked = |text: &mut Vec<u8>, panic: Survived| {
+            text.truncate(start);
+            let stratum = parts.telemetry.stratum(batch.stratum);
+            parts.telemetry.events.publish(Event::RecordPanic {
+                stratum: stratum.map_or_else(String::new, |stratum| stratum.name.clone()),
+                time: panic.time,
+                injected: panic.injected,
+            });
+        };
+        let verdict = retry_on_panic(&mut *text, judge, panicked).transpose()?;
+        let verdict = verdict.unwrap_or_else(|| Verdict {
+            errors: vec![(Code::RecordPanic, "work on it panicked twice".to_owned())],
+            conversation_id: Some(String::from_utf8_lossy(&candidate.id).into_owned()),
+            ..Verdict::default()
+        });
+        entries.push(Entry {
+            verdict,
+            turns: candidate.turns,
+            end: text.len(),
+        });
+    }
+    count(parts, batch.stratum, entries.len());
+    Ok(Validated {
+        text,
+        entries,
+        _credit: batch.credit,
+    })
+}
+
+/// Appends a candidate's record, and holds it against the rules.
+fn judge(
+    parts: &ValidateParts,
+    rows: &mut Rows<'_>,
+    candidate: &Candidate,
+    split: &str,
+    text: &mut Vec<u8>,
+) -> Result<Verdict, PayloadError> {
+    let start = text.len();
+    let mut verdict = match record(parts, rows, candidate, text)? {
+        true => Verdict::default(),
+        false => validate(&text[start..], split, &parts.selection)?,
+    };
+    let record = rule::Candidate {
+        bytes: &text[start..],
+        split,
+        turns: candidate.turns,
+    };
+    for rule in parts.rules.iter() {
+        let Some(what) = rule.check(&record) else {
+            continue;
+        };
+        let (name, is_fatal) = (rule.name(), rule.is_fatal());
+        let code = Code::Own { name, is_fatal };
+        if is_fatal {
+            verdict.errors.push((code, what));
+            // A prevalidated record was not looked at again: its report needs its id.
+            let id = || String::from_utf8_lossy(&candidate.id).into_owned();
+            verdict.conversation_id.get_or_insert_with(id);
+        } else {
+            verdict.warnings.insert(code);
+        }
+    }
+    Ok(verdict)
+}
+
+/// The rows of candidates, read again one candidate after the other.
+struct Rows<'p> {
+    reader: Reader<'p>,
+    shape: RowShape,
+    /// Of one candidate's events.
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// Appends a candidate's record; says whether it is known that the rules find nothing in it.
+fn record(
+    parts: &ValidateParts,
+    rows: &mut Rows<'_>,
+    candidate: &Candidate,
+    out: &mut Vec<u8>,
+) -> Result<bool, PayloadError> {
+    let assembler = Assembler::new(&parts.selection, parts.nested);
+    let reader = &mut rows.reader;
+    if rows.shape == RowShape::Conversations {
+        for row in &candidate.rows {
+            match candidate.prevalidated {
+                // These very bytes were judged when they were read: the checksum says so.
+                true => reader.read(row, out)?,
+                false => reader.read_record(row, &assembler, out)?,
+            }
+        }
+        return Ok(candidate.prevalidated);
+    }
+    rows.text.clear();
+    rows.text.reserve(candidate.payload_bytes() as usize);
+    rows.ends.clear();
+    for row in &candidate.rows {
+        reader.read(row, &mut rows.text)?;
+        rows.ends.push(rows.text.len());
+    }
+    let mut start = 0;
+    let events = (rows.ends.iter()).map(|&end| &rows.text[std::mem::replace(&mut start, end)..end]);
+    let id = String::from_utf8_lossy(&candidate.id);
+    Ok(assembler.from_events(&id, events, out)?)
+}
+
+fn count(parts: &ValidateParts, stratum: StratumId, records: usize) {
+    if let Some(counters) = parts.telemetry.stratum(stratum) {
+        counters.validated.add(records as u64);
+    }
+}

@@ -1,0 +1,234 @@
+//! From settings to the parts of a run: the source, the sink, what is pinned.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::builder::BuildError;
+use crate::config::name;
+use crate::config::settings::{Settings, SinkTarget, Source, Span, Window};
+use crate::domain::dataset::manifest::{SelectionRecord, hex};
+use crate::domain::json::canonical::sorted;
+use crate::pipeline::state::work_dir::{RunRecord, RunState, WorkDir};
+use crate::sink::azure_blob::AzureBlob;
+use crate::sink::local_dir::LocalDir;
+use crate::sink::{DatasetSink, SinkError};
+use crate::source::files::FilesSource;
+use crate::source::kusto::settings::Kusto;
+use crate::source::kusto::{KustoSource, Population};
+use crate::source::synthetic::SyntheticSource;
+use crate::source::{ConversationSource, SourceError};
+use crate::telemetry::RunInfo;
+
+/// The work directory of a run that was not told another.
+pub fn default_work_dir(fingerprint: &str) -> PathBuf {
+    PathBuf::from(".gleaner").join(fingerprint)
+}
+
+/// The source that the settings ask for, with the window of a run.
+///
+/// # Errors
+/// If an address or a query file cannot be used.
+pub fn source(
+    settings: &Settings,
+    record: &RunRecord,
+) -> Result<Arc<dyn ConversationSource>, SourceError> {
+    let chunks = settings.chunks.count;
+    Ok(match &settings.source {
+        Source::Files(paths) => Arc::new(
+            FilesSource::new(paths.clone(), chunks, settings.limits.max_record)
+                .max_window(settings.limits.in_flight)
+                .strict(settings.strict_input)
+                .fields(settings.fields.clone()),
+        ),
+        Source::Synthetic(synthetic) => Arc::new(SyntheticSource::new(*synthetic, chunks)),
+        Source::Kusto(kusto) => Arc::new(kusto_source(kusto, settings, record)?),
+        Source::Own(described) => return Err(own(described)),
+    })
+}
+
+fn own(described: &serde_json::Value) -> SourceError {
+    SourceError::NoInput(format!("the source {described} was not given"))
+}
+
+/// A cluster, with the window of a run.
+///
+/// # Errors
+/// If its address or a query file cannot be used.
+pub fn kusto_source(
+    kusto: &Kusto,
+    settings: &Settings,
+    record: &RunRecord,
+) -> Result<KustoSource, SourceError> {
+    let population = Population {
+        chunks: settings.chunks.count,
+        start: record.window_start,
+        end: record.window_end,
+        look_end: record.look_end,
+        cut: settings.cut,
+        ignored: settings.ignore_ids.clone(),
+        selection: Arc::new(settings.selection.clone()),
+        max_record: settings.limits.max_record,
+    };
+    KustoSource::new(kusto.clone(), population)
+}
+
+/// The sink that the settings ask for.
+///
+/// # Errors
+/// If an address or a credential cannot be used.
+pub fn sink(settings: &Settings) -> Result<Arc<dyn DatasetSink>, SinkError> {
+    match &settings.sink.target {
+        SinkTarget::Local(path) => Ok(Arc::new(LocalDir::new(path.clone()))),
+        SinkTarget::AzureBlob(blob) => Ok(Arc::new(AzureBlob::new(blob)?)),
+        SinkTarget::Own(location) => Err(SinkError::Unusable {
+            location: location.clone(),
+            reason: "the sink was not given".to_owned(),
+        }),
+    }
+}
+
+/// What is pinned when a run starts now.
+///
+/// # Errors
+/// If the dataset's name is no name, or the system has no randomness.
+pub fn new_record(
+    settings: &Settings,
+    described: &serde_json::Value,
+    fingerprint: &str,
+    location: &str,
+) -> Result<RunRecord, BuildError> {
+    let now = Timestamp::now();
+    // Whole seconds, as the name has them.
+    let started = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let instants = instants(settings.window.as_ref(), started);
+    Ok(RunRecord {
+        run_id: run_id()?,
+        fingerprint: fingerprint.to_owned(),
+        settings: described.clone(),
+        started,
+        window_start: instants.start,
+        window_end: instants.end,
+        look_start: instants.start,
+        look_end: instants.look_end,
+        dataset: name::dataset_name(settings, started)?,
+        location: location.to_owned(),
+        inputs: None,
+        state: RunState::Running,
+        replaces: None,
+    })
+}
+
+/// What a window means for one run; `None`: open.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Instants {
+    /// First instant inside.
+    start: Option<Timestamp>,
+    /// First instant outside.
+    end: Option<Timestamp>,
+    /// The end of the rows that exist.
+    look_end: Option<Timestamp>,
+}
+
+/// The instants of a window for a run that starts now. Rows exist up to `slack` behind its end,
+/// which shows the conversations that it cuts, but none that may still be arriving.
+fn instants(window: Option<&Window>, started: Timestamp) -> Instants {
+    let Some(window) = window else {
+        return Instants::default();
+    };
+    let before = |at: Timestamp, by: Duration| {
+        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        at.checked_sub(by).unwrap_or(Timestamp::MIN)
+    };
+    let arrived = before(started, window.ingestion_lag);
+    let (start, end) = match &window.span {
+        Span::Between { start, end } => (*start, *end),
+        Span::Last { length, .. } => (Some(before(arrived, *length)), Some(arrived)),
+    };
+    let slack = SignedDuration::try_from(window.slack).unwrap_or(SignedDuration::MAX);
+    let behind = end.map(|end| end.checked_add(slack).unwrap_or(Timestamp::MAX));
+    Instants {
+        start,
+        end,
+        look_end: Some(behind.map_or(arrived, |behind| behind.min(arrived))),
+    }
+}
+
+fn run_id() -> Result<String, BuildError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(hex(&bytes))
+}
+
+/// What is told of the run itself.
+pub(in crate::pipeline) fn info(
+    settings: &Settings,
+    source: &dyn ConversationSource,
+    work_dir: &WorkDir,
+) -> RunInfo {
+    let record = &work_dir.record;
+    RunInfo {
+        id: record.run_id.clone(),
+        dataset: record.dataset.clone(),
+        location: record.location.clone(),
+        fingerprint: record.fingerprint.clone(),
+        seed: settings.selection.seed().to_owned(),
+        started_at: record.started.to_string(),
+        resumed: work_dir.resumed,
+        source: sorted(source.describe()),
+        selection: sorted(json!(SelectionRecord::from(&settings.selection))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    fn look_end(span: Span) -> Option<Timestamp> {
+        let hour = Duration::from_secs(3600);
+        let window = Window {
+            span,
+            ingestion_lag: hour,
+            slack: 24 * hour,
+        };
+        instants(Some(&window), at("2025-01-10T12:00:00Z")).look_end
+    }
+
+    #[test]
+    fn rows_exist_up_to_the_slack_and_none_that_may_still_arrive() {
+        let between = |end: Option<&str>| {
+            look_end(Span::Between {
+                start: None,
+                end: end.map(at),
+            })
+        };
+        let arrived = Some(at("2025-01-10T11:00:00Z"));
+        for (end, expected) in [
+            (
+                Some("2025-01-02T00:00:00Z"),
+                Some(at("2025-01-03T00:00:00Z")),
+            ),
+            (Some("2025-01-10T00:00:00Z"), arrived),
+            (Some("2025-02-01T00:00:00Z"), arrived),
+            (None, arrived),
+        ] {
+            assert_eq!(between(end), expected, "{end:?}");
+        }
+        let last = Span::Last {
+            text: "2d".to_owned(),
+            length: Duration::from_secs(2 * 86_400),
+        };
+        assert_eq!(look_end(last), arrived, "where the window ends");
+        assert_eq!(
+            instants(None, at("2025-01-10T12:00:00Z")),
+            Instants::default()
+        );
+    }
+}

@@ -1,0 +1,611 @@
+//! From rows to headers: reads every row of a chunk, counts it, and keeps what is wanted.
+//!
+//! The same for every source. Runs on the CPU pool; holds one batch of headers in the making, and
+//! for rows that are spooled a writer of the chunk. Rows that stay where they are (plain files)
+//! cost their header only.
+//!
+//! A row whose reading panics is read again; should that panic too, it is malformed. The rest of
+//! the chunk goes on. A malformed row whose id can be read damages its conversation: the id is kept
+//! among the headers, once a chunk. Reading has no effect, so nothing is done twice; a panic of what follows
+//! (keeping the row) fails the attempt.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memchr;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::domain::dataset::accounting::FilterReason;
+use crate::domain::record::assembler::{Assembler, Nested};
+use crate::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
+use crate::domain::record::row;
+use crate::domain::record::row::{MalformedReason, MalformedRow, Oddities, Row, RowKind, RowShape};
+use crate::domain::record::row_fault;
+use crate::domain::record::timestamp::Ticks;
+use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::selection::kusto_hash;
+use crate::domain::selection::stratum::Selection;
+use crate::fault::{Faults, Site};
+use crate::pipeline::lifecycle::panic_retry::retry_on_panic;
+use crate::source::{Delivered, KnownRow, Place, RowBlock, RowForm, SourceError};
+use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow};
+use crate::spool::tally::ChunkTally;
+use crate::spool::{Part, Portion};
+use crate::telemetry::{Event, Telemetry};
+
+/// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
+const BATCH: usize = 4096;
+
+/// The longest text of keys that a conversation or a turn lacks, with nulls.
+const NULLS: u64 = 256;
+
+/// Which rows are wanted. The same for a whole run.
+#[derive(Debug)]
+pub struct RowRules {
+    /// Ids that stand for "no id".
+    pub ignore_ids: Vec<Vec<u8>>,
+    /// The window: first instant inside, first instant outside.
+    pub window: Range<Option<Ticks>>,
+    /// The turns that exist for the run, in the same way.
+    pub look: Range<Option<Ticks>>,
+    /// `limits.max_record`, in bytes.
+    pub max_record: u64,
+    /// For records that are put together from columns.
+    pub selection: Arc<Selection>,
+    /// How their nested values are written.
+    pub nested: Nested,
+}
+
+impl RowRules {
+    fn is_ignored(&self, id: &[u8]) -> bool {
+        self.ignore_ids.iter().any(|ignored| **ignored == *id)
+    }
+
+    /// Why a row is left out at once.
+    fn left_out(&self, row: &Row<'_>) -> Option<FilterReason> {
+        match row.kind {
+            RowKind::Event { at, .. } if !is_within(&self.look, at) => Some(FilterReason::Window),
+            _ if self.is_ignored(&row.id) => Some(FilterReason::IgnoredIds),
+            _ => None,
+        }
+    }
+
+    /// What a turn is marked with: it counts as one of its conversation, also if it is outside.
+    fn flags_of_turn(&self, at: Ticks, agent: bool) -> RowFlags {
+        RowFlags::default()
+            .with(RowFlags::OTHER_MODE, !agent)
+            .with(RowFlags::OUTSIDE_WINDOW, !is_within(&self.window, at))
+    }
+}
+
+fn is_within(range: &Range<Option<Ticks>>, at: Ticks) -> bool {
+    range.start.is_none_or(|start| start <= at) && range.end.is_none_or(|end| at < end)
+}
+
+/// The headers of a chunk that was read.
+#[derive(Debug, Clone)]
+pub enum Headers {
+    /// Of rows that stay where they are.
+    InMemory(Vec<HeaderBatch>),
+    /// Of rows that were spooled.
+    Sealed(Box<SealedChunk>),
+}
+
+/// How a row is read in full.
+type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, MalformedRow<'a>>;
+
+/// Reads the rows of one attempt at a chunk.
+pub struct ChunkReader {
+    part: Part,
+    rules: Arc<RowRules>,
+    spool: Spool,
+    writer: Option<ChunkWriter>,
+    tally: ChunkTally,
+    shape: Option<RowShape>,
+    batches: Vec<HeaderBatch>,
+    /// The conversations of malformed rows.
+    damaged: BTreeSet<Box<[u8]>>,
+    /// A record that is being put together.
+    record: Vec<u8>,
+    /// Of the candidates of a round: what the source says that it delivered.
+    delivered: Vec<Delivered>,
+    /// And what was kept of it: hash and number of turns.
+    kept: Vec<(i64, i64)>,
+    read: Read,
+    telemetry: Telemetry,
+    faults: Faults,
+}
+
+/// What came of an attempt, before it is sealed: for the comparison with a census.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    /// What the source says that it delivered.
+    pub delivered: Vec<Delivered>,
+    /// Hash and number of turns of what was kept.
+    pub kept: Vec<(i64, i64)>,
+}
+
+impl ChunkReader {
+    /// Starts an attempt.
+    pub fn new(
+        part: Part,
+        rules: Arc<RowRules>,
+        spool: Spool,
+        telemetry: Telemetry,
+        faults: Faults,
+    ) -> Self {
+        Self {
+            part,
+            rules,
+            spool,
+            writer: None,
+            tally: ChunkTally::default(),
+            shape: None,
+            batches: Vec::new(),
+            damaged: BTreeSet::new(),
+            record: Vec::new(),
+            delivered: Vec::new(),
+            kept: Vec::new(),
+            read: row::read,
+            telemetry,
+            faults,
+        }
+    }
+
+    /// Notes what the source counted.
+    pub fn certify(&mut self, chunk_checksum: Option<ChunkChecksum>) {
+        self.tally.chunk_checksum = chunk_checksum;
+    }
+
+    /// Takes what was delivered and kept, for the comparison with a census.
+    pub fn take_candidates(&mut self) -> Candidates {
+        Candidates {
+            delivered: std::mem::take(&mut self.delivered),
+            kept: std::mem::take(&mut self.kept),
+        }
+    }
+
+    /// Rows, bytes, and bytes of the input read so far.
+    pub fn progress(&self) -> (u64, u64, u64) {
+        let ChunkTally {
+            rows_read,
+            bytes,
+            input_bytes,
+            ..
+        } = self.tally;
+        (rows_read, bytes, input_bytes)
+    }
+
+    /// Reads all rows of a block.
+    ///
+    /// # Errors
+    /// If a row cannot be spooled.
+    pub fn absorb(&mut self, block: &RowBlock) -> Result<(), SourceError> {
+        let bytes = block.bytes.len() as u64;
+        self.tally.bytes += bytes;
+        self.tally.input_bytes += block.input_bytes.unwrap_or(bytes);
+        // Nearly always the whole block is UTF-8, and asking once is much cheaper.
+        let all_utf8 = block.is_utf8 || simdutf8::basic::from_utf8(&block.bytes).is_ok();
+        let mut line = block.first_line;
+        let mut start = 0;
+        let mut known = block.known.iter();
+        let mut rejects = block.rejects.iter().peekable();
+        let mut spooled = Vec::new();
+        // What follows the last newline is a line only if it is not empty.
+        while let Some(rest) = block.bytes.get(start..).filter(|rest| !rest.is_empty()) {
+            let known = known.next();
+            let length = match known {
+                Some(known) => rest.len().min(known.length as usize),
+                None => memchr(b'\n', rest).unwrap_or(rest.len()),
+            };
+            let span = start..start + length;
+            while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
+                self.malformed(
+                    block.form,
+                    reject.reason,
+                    reject.line,
+                    reject.id.as_deref(),
+                    || None,
+                );
+                line = line.max(reject.line + 1);
+            }
+            self.line(block, span, line, all_utf8, known, &mut spooled)?;
+            line += 1;
+            start += length + 1;
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.append(&spooled)?;
+        }
+        for reject in rejects {
+            self.malformed(
+                block.form,
+                reject.reason,
+                reject.line,
+                reject.id.as_deref(),
+                || None,
+            );
+            line = line.max(reject.line + 1);
+        }
+        self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
+        if matches!(self.part.portion, Portion::Round(_)) {
+            self.delivered.extend_from_slice(&block.delivered);
+        }
+        Ok(())
+    }
+
+    /// Reads one line. A row that is to be spooled is put to the others of the block.
+    fn line<'a>(
+        &mut self,
+        block: &'a RowBlock,
+        span: std::ops::Range<usize>,
+        line: u64,
+        utf8: bool,
+        known: Option<&'a KnownRow>,
+        spooled: &mut Vec<SpooledRow<'a>>,
+    ) -> Result<(), SourceError> {
+        let text = &block.bytes[span.clone()];
+        let row_text = row::trim(text);
+        if row_text.is_empty() {
+            return Ok(());
+        }
+        // Both slices lie in the block, so the distance of their starts is the offset.
+        let at = span.start + (row_text.as_ptr().addr() - text.as_ptr().addr());
+        let read = retry_on_panic(
+            self,
+            |chunk_reader| chunk_reader.read(block, row_text, utf8, known),
+            |chunk_reader, panic| {
+                chunk_reader.telemetry.events.publish(Event::RowPanic {
+                    chunk: chunk_reader.part.chunk.to_string(),
+                    line,
+                    time: panic.time,
+                    injected: panic.injected,
+                });
+            },
+        );
+        let row = match read.unwrap_or_else(|| Err(self.panicked(row_text))) {
+            Ok(row) => row,
+            Err(MalformedRow { reason, id }) => {
+                let what = || describe(row_text, reason);
+                self.malformed(block.form, reason, line, id.as_deref(), what);
+                return Ok(());
+            }
+        };
+        let (shape, turn, time, flags) = match row.kind {
+            RowKind::Event { turn, at, agent } => {
+                let flags = self.rules.flags_of_turn(at, agent);
+                (RowShape::Events, turn, at, flags)
+            }
+            RowKind::Conversation {
+                turns,
+                prevalidated,
+            } => {
+                // What was judged is not what will be written if it is put together.
+                let prevalidated = prevalidated && block.form != RowForm::Assembled;
+                let flags = RowFlags::default().with(RowFlags::PREVALIDATED, prevalidated);
+                (RowShape::Conversations, i64::from(turns), 0, flags)
+            }
+            RowKind::Census { turns, last } => {
+                let flags = RowFlags::default();
+                (RowShape::Conversations, i64::from(turns), last, flags)
+            }
+        };
+        let payload = match block.form {
+            // Its header is all there is.
+            RowForm::Census => &row_text[..0],
+            _ => row_text,
+        };
+        self.tally.rows_read += 1;
+        self.tally.shape(shape, line);
+        if let RowKind::Event { agent, .. } = row.kind {
+            self.tally.oddities(row_text, &row.oddities, agent, line);
+        }
+        if let Some(reason) = self.rules.left_out(&row) {
+            *self.tally.filtered.entry(reason).or_default() += 1;
+            return Ok(());
+        }
+        if *self.shape.get_or_insert(shape) != shape {
+            // The run will end for mixing shapes; it names the first row of each.
+            return Ok(());
+        }
+        match block.place {
+            Place::InFile { file, offset } => {
+                let header = Header {
+                    id_length: 0,
+                    id_hash: kusto_hash::hash(&row.id),
+                    turn,
+                    at: time,
+                    flags,
+                    position: Position {
+                        store: file,
+                        // A row is at most `max_record`, which is below 4 GiB.
+                        length: payload.len() as u32,
+                        offset: offset + at as u64,
+                        checksum: xxh3_64(payload),
+                    },
+                };
+                let full = |batch: &HeaderBatch| batch.headers.len() == BATCH;
+                if self.batches.last().is_none_or(full) {
+                    self.batches.push(HeaderBatch::new(shape));
+                }
+                if let Some(batch) = self.batches.last_mut() {
+                    batch.push(&row.id, header);
+                }
+            }
+            Place::Spool => {
+                if self.writer.is_none() {
+                    let writer = self.spool.create(self.part, shape, block.form);
+                    self.writer = Some(writer?);
+                }
+                if matches!(self.part.portion, Portion::Round(_)) {
+                    self.kept.push((kusto_hash::hash(&row.id), turn));
+                }
+                let facts = RowFacts {
+                    turn,
+                    at: time,
+                    flags,
+                    line,
+                };
+                spooled.push(SpooledRow {
+                    id: row.id,
+                    facts,
+                    payload,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a malformed row, and keeps whose it is. (A row of a census is none of telemetry.)
+    fn malformed(
+        &mut self,
+        form: RowForm,
+        reason: MalformedReason,
+        line: u64,
+        id: Option<&[u8]>,
+        what: impl FnOnce() -> Option<String>,
+    ) {
+        self.tally.malformed(reason, line, what);
+        let id = id.filter(|_| form != RowForm::Census);
+        if let Some(id) = id.filter(|id| !self.rules.is_ignored(id)) {
+            self.damaged.insert(id.into());
+        }
+    }
+
+    /// A row whose reading has panicked twice. Its id is looked for on another way.
+    fn panicked<'a>(&mut self, row: &'a [u8]) -> MalformedRow<'a> {
+        let id = retry_on_panic(self, |_| row::readable_id(row), |_, _| {});
+        MalformedRow {
+            reason: MalformedReason::RowPanic,
+            id: id.flatten(),
+        }
+    }
+
+    /// What a row without white space around is. Changes nothing, so it can be done again.
+    fn read<'a>(
+        &mut self,
+        block: &RowBlock,
+        row: &'a [u8],
+        utf8: bool,
+        known: Option<&'a KnownRow>,
+    ) -> Result<Row<'a>, MalformedRow<'a>> {
+        self.faults.enter_now(Site::Row).leave();
+        let unread = |reason, row: &'a [u8]| {
+            let id = match known {
+                Some(known) => Some(Cow::Borrowed(&*known.id)),
+                None => row::readable_id(row),
+            };
+            Err(MalformedRow { reason, id })
+        };
+        if row.len() as u64 > self.rules.max_record {
+            // A reader that cannot hold it has no more of it than this either.
+            let beginning = &row[..self.rules.max_record as usize];
+            return unread(MalformedReason::TooLarge, beginning);
+        }
+        if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
+            return unread(MalformedReason::InvalidUtf8, row);
+        }
+        let read = match known {
+            Some(known) => Row {
+                id: Cow::Borrowed(&known.id),
+                kind: RowKind::Conversation {
+                    turns: known.turns,
+                    prevalidated: false,
+                },
+                oddities: Oddities::default(),
+            },
+            None if block.form == RowForm::Census => row::read_census(row)?,
+            None => (self.read)(row, &self.rules.selection)?,
+        };
+        match read.kind {
+            RowKind::Conversation { turns, .. }
+                if block.form == RowForm::Assembled
+                    && self.is_record_too_large(row, i64::from(turns)) =>
+            {
+                Err(MalformedRow {
+                    reason: MalformedReason::TooLarge,
+                    id: Some(read.id),
+                })
+            }
+            _ => Ok(read),
+        }
+    }
+
+    /// Whether the record that a row of columns becomes is too large. It is put together only if
+    /// that is in doubt: what is added are keys with null.
+    fn is_record_too_large(&mut self, row: &[u8], turns: i64) -> bool {
+        let turns = turns.unsigned_abs();
+        let bucket = self.rules.selection.bucket_of(turns);
+        let bucket = bucket.map_or(0, |bucket| bucket.name.len() as u64);
+        let most = row.len() as u64 + bucket + NULLS + NULLS * turns;
+        if most <= self.rules.max_record {
+            return false;
+        }
+        self.record.clear();
+        let assembler = Assembler::new(&self.rules.selection, self.rules.nested);
+        // A row that was read can be read again; what cannot be put together is never written.
+        assembler.from_columns(row, &mut self.record).is_err()
+            || self.record.len() as u64 > self.rules.max_record
+    }
+
+    /// The chunk was read to its end: seals what was spooled.
+    ///
+    /// # Errors
+    /// If the chunk cannot be sealed.
+    pub fn finish(mut self) -> Result<(ChunkTally, Headers), SourceError> {
+        if self.writer.is_none() && self.part.portion != Portion::Whole {
+            // That there is nothing is worth knowing too.
+            let shape = RowShape::Conversations;
+            let writer = self.spool.create(self.part, shape, RowForm::AsWritten);
+            self.writer = Some(writer?);
+        }
+        match self.writer {
+            Some(mut writer) => {
+                let damaged: Vec<_> = self.damaged.iter().map(|id| malformed_row(id)).collect();
+                writer.append(&damaged)?;
+                let sealed = writer.seal(self.tally)?;
+                Ok((sealed.tally().clone(), Headers::Sealed(Box::new(sealed))))
+            }
+            None => {
+                let shape = self.shape.unwrap_or(RowShape::Conversations);
+                for ids in self.damaged.iter().collect::<Vec<_>>().chunks(BATCH) {
+                    let mut batch = HeaderBatch::new(shape);
+                    ids.iter().for_each(|id| batch.push_malformed(id));
+                    self.batches.push(batch);
+                }
+                Ok((self.tally, Headers::InMemory(self.batches)))
+            }
+        }
+    }
+}
+
+/// What is wrong with a malformed row. Should saying so panic, the reason must do.
+fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
+    let described = std::panic::catch_unwind(|| row_fault::describe(row, reason));
+    described.unwrap_or_default()
+}
+
+/// The header of a malformed row, as it is spooled.
+fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
+    SpooledRow {
+        id: Cow::Borrowed(id),
+        facts: RowFacts {
+            turn: 0,
+            at: 0,
+            flags: RowFlags::MALFORMED,
+            line: 0,
+        },
+        payload: &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::scheduling::chunk::{Chunk, Piece};
+    use crate::domain::selection::stratum::fixtures::selection;
+    use crate::source::Reject;
+    use crate::telemetry::Counters;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn chunk_reader(folder: &std::path::Path) -> ChunkReader {
+        let selection = selection(1);
+        let telemetry = Counters::new(&selection);
+        let rules = RowRules {
+            ignore_ids: Vec::new(),
+            window: None..None,
+            look: None..None,
+            max_record: 1000,
+            selection: Arc::new(selection),
+            nested: Nested::AsIs,
+        };
+        let (file, start, end) = (0, 0, 1);
+        let part = Part {
+            chunk: Chunk::Piece(Piece { file, start, end }),
+            portion: Portion::Whole,
+        };
+        let spool = Spool::open(folder.join("spool"), u64::MAX).expect("a folder");
+        let faults = Faults::default();
+        ChunkReader::new(part, Arc::new(rules), spool, telemetry, faults)
+    }
+
+    #[test]
+    fn rows_and_rejects_of_one_block_have_their_own_lines() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut chunk_reader = chunk_reader(folder.path());
+        let reject = |line, reason| Reject {
+            line,
+            reason,
+            id: None,
+        };
+        let block = RowBlock {
+            bytes: b"{\n{\n\n{\n".to_vec(),
+            first_line: 11,
+            rejects: vec![
+                reject(10, MalformedReason::TooLarge),
+                reject(12, MalformedReason::NotJson),
+                reject(13, MalformedReason::TooDeep),
+                reject(17, MalformedReason::NotJson),
+            ],
+            ..RowBlock::default()
+        };
+        chunk_reader.absorb(&block).expect("rows");
+        let (tally, _) = chunk_reader.finish().expect("nothing to seal");
+        assert_eq!((tally.rows_read, tally.lines), (7, 17));
+        let lines = |reason| tally.malformed[&reason].lines.clone();
+        assert_eq!(lines(MalformedReason::NotJson), [11, 12, 14, 16, 17]);
+        assert_eq!(lines(MalformedReason::TooLarge), [10]);
+        assert_eq!(lines(MalformedReason::TooDeep), [13]);
+    }
+
+    #[test]
+    fn a_row_that_panics_once_is_read_again_and_one_that_panics_twice_is_malformed() {
+        static ONCE: AtomicU32 = AtomicU32::new(0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut chunk_reader = chunk_reader(folder.path());
+        chunk_reader.read = |row, selection| {
+            let is = |what: &str| memchr::memmem::find(row, what.as_bytes()).is_some();
+            if is("always") || is("once") && ONCE.fetch_add(1, Ordering::Relaxed) == 0 {
+                std::panic::panic_any("on purpose");
+            }
+            row::read(row, selection)
+        };
+        let line = |id| format!(r#"{{"conversationId":"{id}","turnsArray":[]}}"#);
+        let lines = ["a", "once", "always", "b", "always", "c"].map(line);
+        let block = RowBlock {
+            bytes: lines.join("\n").into_bytes(),
+            place: Place::InFile { file: 0, offset: 0 },
+            first_line: 1,
+            ..RowBlock::default()
+        };
+        chunk_reader.absorb(&block).expect("the rest goes on");
+        let telemetry = Arc::clone(&chunk_reader.telemetry);
+        let (tally, headers) = chunk_reader.finish().expect("nothing to seal");
+        assert_eq!(tally.rows_read, 6);
+        let found: Vec<_> = tally.malformed.into_iter().collect();
+        let [(MalformedReason::RowPanic, rows)] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((rows.count, &rows.lines[..]), (2, &[3, 5][..]));
+        let Headers::InMemory(batches) = headers else {
+            panic!("rows of files stay where they are");
+        };
+        let ids: Vec<_> = batches[0].iter().map(|(id, _)| id.to_vec()).collect();
+        assert_eq!(ids, [&b"a"[..], b"once", b"b", b"c"]);
+        let reported = telemetry.events.recent();
+        let times = reported.iter().map(|event| match event {
+            Event::RowPanic {
+                chunk, line, time, ..
+            } => (chunk.as_str(), *line, *time),
+            event => panic!("{event:?}"),
+        });
+        let chunk = "f0-0-1";
+        let expected = [(2, 1), (3, 1), (3, 2), (5, 1), (5, 2)];
+        assert!(times.eq(expected.map(|(line, time)| (chunk, line, time))));
+        assert!(
+            !format!("{reported:?}").contains("always"),
+            "no text is told"
+        );
+    }
+}

@@ -1,0 +1,447 @@
+//! What was read, seen as a whole: mixed shapes, malformed rows with their places, the limit.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::domain::dataset::accounting::{
+    EXAMPLES_PER_REASON, Malformed, MalformedReport, ModesSeen, RowPlace,
+};
+use crate::domain::json::Scanner;
+use crate::domain::record::header::Position;
+use crate::domain::record::row::{MalformedReason, RowShape};
+use crate::domain::record::row_fault;
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::pipeline::error::RunError;
+use crate::source::{InputFingerprint, SourceError};
+use crate::spool::payloads::{Payloads, Store};
+use crate::spool::tally::ChunkTally;
+
+/// Tallies of all chunks. Pieces of one file stand together, in their order.
+pub type Tallies = BTreeMap<Chunk, ChunkTally>;
+
+/// Examples named in an error message.
+const NAMED: usize = 3;
+
+/// Where a malformed row is, and what is wrong with it.
+type Example<'t> = (Origin, u64, Option<&'t str>);
+
+/// What lines count from, in the order of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Chunk(HashChunk),
+    /// An input file, by number.
+    File(u32),
+}
+
+/// Judges what was read.
+#[derive(Debug, Clone)]
+pub struct RowsReport {
+    /// The input files, by number.
+    pub inputs: Vec<InputFingerprint>,
+    /// For the place of rows that were spooled.
+    pub payloads: Payloads,
+    /// `limits.max_malformed_percent`
+    pub max_percent: f64,
+}
+
+impl RowsReport {
+    /// The shape of all rows; `None` if there is no good row.
+    pub fn shape(&self, tallies: &Tallies) -> Option<RowShape> {
+        tallies.values().find_map(
+            |tally| match (tally.first_conversation, tally.first_event) {
+                (Some(_), _) => Some(RowShape::Conversations),
+                (None, Some(_)) => Some(RowShape::Events),
+                (None, None) => None,
+            },
+        )
+    }
+
+    /// Mixed shapes or too many malformed rows end a run.
+    ///
+    /// # Errors
+    /// If so.
+    pub fn judge(&self, tallies: &Tallies) -> Result<(), RunError> {
+        let first = |line: fn(&ChunkTally) -> Option<u64>| {
+            self.places(tallies)
+                .find_map(|(file, base, tally)| Some(format!("{file}:{}", base + line(tally)?)))
+        };
+        let conversation = first(|tally| tally.first_conversation);
+        let event = first(|tally| tally.first_event);
+        if let (Some(conversation), Some(event)) = (conversation, event) {
+            return Err(SourceError::MixedShapes {
+                conversation,
+                event,
+            }
+            .into());
+        }
+        self.judge_all(tallies, &[])
+    }
+
+    /// Too many malformed rows end a run, those counted whose conversation is too large.
+    ///
+    /// # Errors
+    /// If so.
+    pub fn judge_all(&self, tallies: &Tallies, too_large: &[Position]) -> Result<(), RunError> {
+        let rows: u64 = tallies.values().map(|tally| tally.rows_read).sum();
+        let of_reason = |tally: &ChunkTally| tally.malformed.values().map(|m| m.count).sum::<u64>();
+        let malformed = tallies.values().map(of_reason).sum::<u64>() + too_large.len() as u64;
+        if malformed as f64 * 100.0 <= rows as f64 * self.max_percent {
+            return Ok(());
+        }
+        let report = self.malformed(tallies, too_large);
+        let named: Vec<String> = report
+            .iter()
+            .filter_map(|(reason, of_reason)| {
+                let place = of_reason.examples.first()?;
+                let name = reason_name(*reason);
+                Some(format!("{name} at {place}"))
+            })
+            .take(NAMED)
+            .collect();
+        Err(RunError::TooManyMalformed {
+            malformed,
+            rows,
+            percent: self.max_percent,
+            examples: format!("; the first: {}", named.join("; ")),
+            report: Box::new(report),
+        })
+    }
+
+    /// All malformed rows with their places in the files.
+    pub fn malformed(&self, tallies: &Tallies, too_large: &[Position]) -> MalformedReport {
+        let mut found: BTreeMap<MalformedReason, (u64, Vec<Example>)> = BTreeMap::new();
+        for (origin, base, tally) in origins(tallies) {
+            for (&reason, lines) in &tally.malformed {
+                let (count, examples) = found.entry(reason).or_default();
+                *count += lines.count;
+                let room = EXAMPLES_PER_REASON.saturating_sub(examples.len());
+                let first = lines.examples().take(room);
+                examples.extend(first.map(|(line, what)| (origin, base + line, what)));
+            }
+        }
+        if !too_large.is_empty() {
+            let (count, examples) = found.entry(MalformedReason::TooLarge).or_default();
+            *count += too_large.len() as u64;
+            let places = self.first_places(tallies, too_large).into_iter();
+            examples.extend(places.map(|(origin, line)| (origin, line, None)));
+            examples.sort_unstable();
+            examples.truncate(EXAMPLES_PER_REASON);
+        }
+        let named = |(count, examples): (u64, Vec<Example>)| Malformed {
+            count,
+            examples: examples
+                .into_iter()
+                .map(|(origin, line, what)| RowPlace {
+                    file: self.name(origin),
+                    line,
+                    what: what.map(str::to_owned),
+                })
+                .collect(),
+        };
+        found
+            .into_iter()
+            .map(|(reason, of_reason)| (reason, named(of_reason)))
+            .collect()
+    }
+
+    /// Why turns that could be read do not come out, as far as their rows say: other modes, and no
+    /// `userMessage`. A sentence each. Other modes are as they should be unless they are nearly
+    /// `agent`, or `all` is asked for: if nothing came out.
+    pub fn explain(&self, tallies: &Tallies, all: bool) -> Vec<String> {
+        let mut modes = ModesSeen::default();
+        for tally in tallies.values() {
+            modes.merge(&tally.modes_seen);
+        }
+        if !all {
+            let nearly = |mode: &str| mode.trim_matches(['"', ' ']).eq_ignore_ascii_case("agent");
+            modes.rows.retain(|mode, _| nearly(mode));
+            modes.others = 0;
+        }
+        let mut sentences = sentences_of_modes(&modes);
+        let without = tallies.values().filter_map(|t| t.no_user_message.as_ref());
+        let count: u64 = without.map(|rows| rows.count).sum();
+        let first = self.places(tallies).find_map(|(file, base, tally)| {
+            let first = tally.no_user_message.as_ref()?;
+            Some(format!("{file}:{}: {}", base + first.line, first.what))
+        });
+        if let Some(first) = first {
+            sentences.push(format!(
+                "{} no userMessage, so their conversations are invalid; the first is {first}. A row must hold a whole turn: join rows of one message each, the user's and the model's, before",
+                rows_have(count)
+            ));
+        }
+        sentences
+    }
+
+    /// The places of the first of some rows that were kept, as many as are listed.
+    fn first_places(&self, tallies: &Tallies, rows: &[Position]) -> Vec<(Origin, u64)> {
+        // Chunks of one file are in the order of their lines, and so are the rows of a store.
+        let mut stores = BTreeMap::new();
+        for row in rows {
+            stores
+                .entry(row.store)
+                .or_insert_with(|| match self.payloads.store(row.store) {
+                    Store::Input(_) => (Origin::File(row.store), None),
+                    Store::Sealed(chunk) => (origin(chunk.chunk()), Some(chunk.chunk())),
+                });
+        }
+        let mut first: Vec<_> = rows.iter().map(|row| (row.store, row.offset)).collect();
+        first.sort_unstable_by_key(|&(store, offset)| (stores[&store], offset));
+        first.truncate(EXAMPLES_PER_REASON);
+        first
+            .chunk_by(|a, b| a.0 == b.0)
+            .flat_map(|of_store| {
+                let store = of_store[0].0;
+                let origin = stores[&store].0;
+                let offsets: Vec<u64> = of_store.iter().map(|&(_, offset)| offset).collect();
+                let lines = self.lines(tallies, store, &offsets);
+                lines.into_iter().map(move |line| (origin, line))
+            })
+            .collect()
+    }
+
+    /// The lines of rows at offsets of a store, which are in order; 0 for what cannot be read.
+    fn lines(&self, tallies: &Tallies, store: u32, offsets: &[u64]) -> Vec<u64> {
+        match self.payloads.store(store) {
+            Store::Input(path) => lines_at(&path, offsets),
+            Store::Sealed(chunk) => {
+                let mut chunks = tallies.keys().zip(origins(tallies));
+                let found = chunks.find(|&(&at, _)| at == chunk.chunk());
+                let base = found.map_or(0, |(_, (_, base, _))| base);
+                chunk.lines_of(offsets).map_or_else(
+                    |_| vec![0; offsets.len()],
+                    |lines| lines.into_iter().map(|line| base + line).collect(),
+                )
+            }
+        }
+    }
+
+    /// Each chunk's origin, by name, and how many lines of it come before the chunk.
+    fn places<'a>(
+        &'a self,
+        tallies: &'a Tallies,
+    ) -> impl Iterator<Item = (String, u64, &'a ChunkTally)> {
+        origins(tallies).map(|(origin, base, tally)| (self.name(origin), base, tally))
+    }
+
+    fn name(&self, origin: Origin) -> String {
+        match origin {
+            Origin::Chunk(chunk) => format!("chunk {}", Chunk::Hash(chunk)),
+            Origin::File(file) => match self.inputs.get(file as usize) {
+                Some(input) => input.path.display().to_string(),
+                None => String::new(),
+            },
+        }
+    }
+}
+
+fn origin(chunk: Chunk) -> Origin {
+    match chunk {
+        Chunk::Hash(chunk) => Origin::Chunk(chunk),
+        Chunk::Piece(piece) => Origin::File(piece.file),
+    }
+}
+
+/// Each chunk's origin, and how many lines of it come before the chunk.
+fn origins(tallies: &Tallies) -> impl Iterator<Item = (Origin, u64, &ChunkTally)> {
+    let mut before = (None, 0);
+    tallies.iter().map(move |(&chunk, tally)| {
+        let origin = origin(chunk);
+        if before.0 != Some(origin) {
+            before = (Some(origin), 0);
+        }
+        let base = before.1;
+        before.1 += tally.lines;
+        (origin, base, tally)
+    })
+}
+
+/// Most rows first.
+fn sentences_of_modes(modes: &ModesSeen) -> Vec<String> {
+    let mut seen: Vec<_> = modes.rows.iter().collect();
+    seen.sort_by_key(|&(mode, &rows)| (std::cmp::Reverse(rows), mode));
+    let mut sentences: Vec<String> = seen
+        .into_iter()
+        .map(
+            |(mode, &rows)| match Scanner::new(mode.as_bytes()).value() {
+                _ if mode.is_empty() => format!("{} no mode, wanted \"agent\"", rows_have(rows)),
+                Ok(value) => {
+                    let mode = row_fault::shown_value(&value);
+                    format!("{} mode {mode}, wanted \"agent\"", rows_have(rows))
+                }
+                Err(_) => format!("{} a long mode, wanted \"agent\"", rows_have(rows)),
+            },
+        )
+        .collect();
+    if modes.others > 0 {
+        let rows = rows_have(modes.others);
+        sentences.push(format!("{rows} further modes, wanted \"agent\""));
+    }
+    sentences
+}
+
+fn rows_have(rows: u64) -> String {
+    match rows {
+        1 => "1 row has".to_owned(),
+        rows => format!("{rows} rows have"),
+    }
+}
+
+/// The stable name of a reason.
+pub fn reason_name(reason: MalformedReason) -> String {
+    match serde_json::to_value(reason) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => format!("{reason:?}"),
+    }
+}
+
+/// The lines that offsets of a file stand in, which are in order; 0 for those that cannot be read.
+/// Reads the file once, up to the last of them.
+fn lines_at(path: &Path, offsets: &[u64]) -> Vec<u64> {
+    let mut lines = vec![0; offsets.len()];
+    let Ok(mut file) = File::open(path) else {
+        return lines;
+    };
+    let mut buffer = vec![0; 1 << 18];
+    let (mut at, mut line) = (0, 1);
+    for (offset, found) in offsets.iter().zip(&mut lines) {
+        while at < *offset {
+            let wanted = (offset - at).min(buffer.len() as u64) as usize;
+            match file.read(&mut buffer[..wanted]) {
+                Ok(0) | Err(_) => return lines,
+                Ok(n) => {
+                    at += n as u64;
+                    line += memchr::memchr_iter(b'\n', &buffer[..n]).count() as u64;
+                }
+            }
+        }
+        *found = line;
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::scheduling::chunk::Piece;
+    use crate::spool::tally::FirstOfMany;
+
+    fn report() -> RowsReport {
+        let input = |name: &str| InputFingerprint {
+            path: name.into(),
+            bytes: 0,
+            modified_ns: 0,
+        };
+        RowsReport {
+            inputs: vec![input("a"), input("b")],
+            payloads: Payloads::default(),
+            max_percent: 50.0,
+        }
+    }
+
+    fn piece(file: u32, start: u64) -> Chunk {
+        Chunk::Piece(Piece {
+            file,
+            start,
+            end: start + 1,
+        })
+    }
+
+    #[test]
+    fn lines_count_from_the_beginning_of_the_file() {
+        let mut tallies = Tallies::new();
+        for chunk in [piece(0, 0), piece(0, 10), piece(1, 0)] {
+            let mut tally = ChunkTally {
+                lines: 7,
+                ..ChunkTally::default()
+            };
+            tally.malformed(MalformedReason::NotJson, 2, || Some("not JSON".to_owned()));
+            tallies.insert(chunk, tally);
+        }
+        let found = report().malformed(&tallies, &[]);
+        let places: Vec<_> = found[&MalformedReason::NotJson]
+            .examples
+            .iter()
+            .map(|place| (place.file.as_str(), place.line))
+            .collect();
+        assert_eq!(places, [("a", 2), ("a", 9), ("b", 2)]);
+        assert!(matches!(
+            report().judge(&tallies),
+            Err(RunError::TooManyMalformed {
+                malformed: 3,
+                rows: 3,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong_with_the_first_rows() {
+        let mut tally = ChunkTally::default();
+        tally.malformed(MalformedReason::Timestamp, 2, || Some("no time".to_owned()));
+        tally.malformed(MalformedReason::RowPanic, 3, || None);
+        let tallies = Tallies::from([(piece(0, 0), tally)]);
+        let error = report().judge(&tallies).expect_err("too many").to_string();
+        assert!(
+            error.ends_with("; the first: timestamp at a:2: no time; row_panic at a:3"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_becomes_of_rows_that_can_be_read_is_explained() {
+        let mut tallies = Tallies::new();
+        assert_eq!(report().explain(&tallies, true), [""; 0]);
+        for chunk in [piece(1, 0), piece(1, 10)] {
+            let mut tally = ChunkTally {
+                lines: 7,
+                ..ChunkTally::default()
+            };
+            for (mode, rows) in [("\"Agent\"", 3), ("null", 1), ("", 2)] {
+                tally.modes_seen.add(mode, rows);
+            }
+            tally.modes_seen.others = 1;
+            if chunk == piece(1, 10) {
+                tally.modes_seen.add(&format!("\"{}", "x".repeat(9)), 1);
+                let (count, line) = (4, 2);
+                let what = "no \"userMessage\" (found no keys; see source.fields)".to_owned();
+                tally.no_user_message = Some(FirstOfMany { count, line, what });
+            }
+            tallies.insert(chunk, tally);
+        }
+        let all = report().explain(&tallies, true);
+        assert_eq!(
+            report().explain(&tallies, false),
+            [&all[..1], &all[5..]].concat()
+        );
+        assert_eq!(
+            all,
+            [
+                "6 rows have mode \"Agent\", wanted \"agent\"",
+                "4 rows have no mode, wanted \"agent\"",
+                "2 rows have mode null, wanted \"agent\"",
+                "1 row has a long mode, wanted \"agent\"",
+                "2 rows have further modes, wanted \"agent\"",
+                "4 rows have no userMessage, so their conversations are invalid; the first is b:9: no \"userMessage\" (found no keys; see source.fields). A row must hold a whole turn: join rows of one message each, the user's and the model's, before",
+            ]
+        );
+    }
+
+    #[test]
+    fn mixed_shapes_name_the_first_row_of_each() {
+        let mut tallies = Tallies::new();
+        let mut first = ChunkTally {
+            lines: 4,
+            ..ChunkTally::default()
+        };
+        first.shape(RowShape::Events, 3);
+        let mut second = ChunkTally::default();
+        second.shape(RowShape::Conversations, 5);
+        tallies.insert(piece(1, 0), first);
+        tallies.insert(piece(1, 10), second);
+        let error = report().judge(&tallies).expect_err("mixed").to_string();
+        assert!(error.contains("b:9") && error.contains("b:3"), "{error}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Timeouts for calls of a sink outside of actors.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::sink::{DatasetSink, SinkError};
+
+/// A sink whose answers are waited for only so long. Actors need none: the supervisor notices one that stalls.
+pub struct SinkWithTimeout<'a> {
+    /// The sink.
+    pub sink: &'a dyn DatasetSink,
+    /// How long one answer may take.
+    pub timeout: Duration,
+}
+
+/// How long a part of the run may take without a sign of progress: as long as any, or as it says
+/// itself where that is longer.
+pub(in crate::pipeline) fn longer_timeout(own: Duration, of_part: Option<Duration>) -> Duration {
+    of_part.map_or(own, |timeout| timeout.max(own))
+}
+
+impl<'a> SinkWithTimeout<'a> {
+    /// A sink, in a run where any part may take so long.
+    pub fn new(sink: &'a dyn DatasetSink, own: Duration) -> Self {
+        Self {
+            sink,
+            timeout: longer_timeout(own, sink.operation_timeout()),
+        }
+    }
+    /// Waits for an answer, for a while.
+    ///
+    /// # Errors
+    /// The answer's, or that there was none: all of it can be done again by the next start.
+    pub async fn wait<T>(
+        &self,
+        action: &'static str,
+        path: &str,
+        answer: impl Future<Output = Result<T, SinkError>>,
+    ) -> Result<T, SinkError> {
+        let timeout = self.timeout;
+        let silent = |_| SinkError::Timeout {
+            action,
+            path: path.to_owned(),
+            timeout,
+        };
+        let answer = tokio::time::timeout(timeout, answer).await;
+        answer.map_err(silent)?
+    }
+}

@@ -1,0 +1,371 @@
+//! The way of a run, from its work directory to its dataset.
+
+mod actors;
+mod claiming;
+mod notes;
+mod publish;
+
+pub use actors::framing;
+
+use actors::{ActorInputs, EndAll, run_actors};
+use claiming::{abandon, begin, finished_before, give_back, patient, read_manifest};
+use notes::{notes, statistics};
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::pipeline::error::RunError;
+use crate::pipeline::ingest::rows_report::RowsReport;
+use crate::pipeline::lifecycle::actor_monitor::{ActorExit, ActorMonitor};
+use crate::pipeline::lifecycle::run_control::RunControl;
+use crate::pipeline::run::publish::PublishParts;
+use crate::pipeline::state::status_file::StatusFile;
+use crate::pipeline::state::work_dir::{RunState, WorkDir};
+
+use crate::azure::redact_sas;
+use crate::config::settings::Settings;
+use crate::domain::dataset::manifest::Manifest;
+use crate::domain::json::canonical::sorted;
+use crate::domain::record::rule::Rule;
+use crate::fault::Faults;
+use crate::runtime::CpuPool;
+use crate::sink::{Claim, DatasetSink};
+use crate::source::{ConversationSource, SourceError, Survey};
+use crate::spool::payloads::{PayloadError, Payloads};
+use crate::spool::sealed::Spool;
+use crate::telemetry::{Phase, State, Telemetry};
+
+/// What a run works with.
+pub struct RunParts {
+    /// What was asked for.
+    pub settings: Settings,
+    /// Where rows come from.
+    pub source: Arc<dyn ConversationSource>,
+    /// Where the dataset goes.
+    pub sink: Arc<dyn DatasetSink>,
+    /// Rules besides gleaner's own, each with another name.
+    pub rules: Arc<[Arc<dyn Rule>]>,
+    /// What is remembered, and by whom it is held.
+    pub work_dir: WorkDir,
+    /// What is told.
+    pub telemetry: Telemetry,
+    /// Where work runs.
+    pub pool: Arc<CpuPool>,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
+}
+
+/// A published dataset and how it came about.
+#[derive(Debug)]
+pub struct RunReport {
+    /// What was published.
+    pub manifest: Manifest,
+    /// Where, for a person.
+    pub location: String,
+    /// How long this start of the run took.
+    pub elapsed: Duration,
+    /// Whether an earlier start was continued.
+    pub resumed: bool,
+    /// Whether an earlier start had published it, and nothing was done now.
+    pub already_published: bool,
+    /// Chunks that were not read again.
+    pub chunks_replayed: u64,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// The invalid records by code, each counted once a record; empty if an earlier start had
+    /// published.
+    pub invalid_codes: BTreeMap<String, u64>,
+}
+
+/// Takes a run to its dataset. `interrupt` completes when somebody wants it to stop; the run then
+/// ends with [`RunError::Interrupted`] and can be resumed.
+///
+/// # Errors
+/// See [`RunError`]. Nothing is published then.
+pub async fn run(
+    parts: RunParts,
+    interrupt: impl Future<Output = ()>,
+) -> Result<RunReport, RunError> {
+    let run_control = RunControl::new(Arc::clone(&parts.telemetry));
+    run_under(parts, &run_control, interrupt).await
+}
+
+/// As [`run`], and does what it is told meanwhile.
+pub(crate) async fn run_under(
+    mut parts: RunParts,
+    run_control: &RunControl,
+    interrupt: impl Future<Output = ()>,
+) -> Result<RunReport, RunError> {
+    if parts.work_dir.is_published() {
+        let finished = tokio::select! {
+            biased;
+            () = run_control.cancelled() => Err(RunError::Cancelled),
+            finished = survive_parts(finished_before(&mut parts)) => finished,
+        };
+        if let Some(report) = finished? {
+            parts.telemetry.ended(State::Published, None);
+            return Ok(report);
+        }
+    }
+    let (telemetry, sink) = (Arc::clone(&parts.telemetry), Arc::clone(&parts.sink));
+    let pool = Arc::new(parts.pool.for_run());
+    parts.pool = Arc::clone(&pool);
+    // Given back when nothing of this run writes any more.
+    let lock = parts.work_dir.lock();
+    let own = Arc::clone(&pool);
+    let begun = Arc::new(AtomicBool::new(parts.work_dir.resumed));
+    let path = parts.work_dir.path();
+    let status = StatusFile::new(path, Arc::clone(&telemetry), own, Arc::clone(&begun));
+    let (watch, mut deaths) = ActorMonitor::new(parts.faults.clone(), Arc::clone(&telemetry));
+    // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
+    // run itself is dropped.
+    let everybody = EndAll(watch);
+    let result = tokio::select! {
+        biased;
+        () = run_control.cancelled() => Err(RunError::Cancelled),
+        () = interrupt => Err(RunError::Interrupted),
+        result = survive_parts(publish_all(parts, run_control, &everybody.0, &mut deaths, &begun)) => result,
+        result = status.keep() => result,
+        result = sample(&telemetry) => result,
+    };
+    // It may have noticed only that it is to stop, before its cancellation was heard here.
+    let result = match result {
+        Err(RunError::Interrupted) if run_control.is_cancelled() => Err(RunError::Cancelled),
+        result => result,
+    };
+    drop(everybody);
+    // Everybody's end is reported; then the last sender is gone.
+    while let Some(death) = deaths.recv().await {
+        tracing::debug!(actor = %death.actor, cause = ?death.cause, "ended");
+    }
+    pool.over().await;
+    sink.settled().await;
+    telemetry.sample();
+    let error = |error: &RunError| Some(redact_sas(&error.to_string()));
+    match &result {
+        Ok(_) => telemetry.ended(State::Published, None),
+        Err(RunError::Interrupted) => telemetry.ended(State::Interrupted, None),
+        Err(RunError::Cancelled) => telemetry.ended(State::Cancelled, None),
+        Err(failure) => telemetry.ended(State::Failed, error(failure)),
+    }
+    status.close().await;
+    // Last: killed before, the next start finds its own dataset and finishes; killed after, it would
+    // begin anew.
+    let result = result.map(|(mut report, mut work_dir)| {
+        work_dir.record.state = RunState::Published;
+        // The dataset is there whatever happens now; the next start tidies up.
+        if let Err(error) = work_dir.save().and_then(|()| work_dir.clear()) {
+            tracing::warn!(%error, "published; the work directory could not be cleaned up");
+            let note = format!("the work directory could not be cleaned up: {error}");
+            report.notes.push(note);
+        }
+        report
+    });
+    drop(lock);
+    result
+}
+
+/// Sources and sinks may be of the host's own: a panic of theirs ends the run, not the host's task.
+async fn survive_parts<T>(run: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+    let survived = AssertUnwindSafe(run).catch_unwind().await;
+    survived.unwrap_or(Err(RunError::PartPanicked))
+}
+
+/// Notes the run's course, for ever.
+async fn sample<T>(telemetry: &Telemetry) -> T {
+    loop {
+        telemetry.sample();
+        tokio::time::sleep(telemetry.timeline.pace()).await;
+    }
+}
+
+async fn publish_all(
+    mut parts: RunParts,
+    run_control: &RunControl,
+    watch: &ActorMonitor,
+    deaths: &mut mpsc::UnboundedReceiver<ActorExit>,
+    has_begun: &AtomicBool,
+) -> Result<(RunReport, WorkDir), RunError> {
+    let begun = Instant::now();
+    parts.telemetry.enter(Phase::Starting);
+    let (survey, claimed) = match begin(&mut parts).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            if !parts.work_dir.resumed {
+                abandon(parts, &error).await;
+            }
+            return Err(error);
+        }
+    };
+    has_begun.store(true, Ordering::Relaxed);
+    if let Claim::Published(bytes) = claimed {
+        let manifest = read_manifest(&bytes)?;
+        let note = "the dataset had been published already; the run was finished".to_owned();
+        return finish(parts, manifest, begun, 0, vec![note]).await;
+    }
+    let survey = match survey {
+        Some(survey) => survey,
+        None => parts.source.survey().await?,
+    };
+    pin_inputs(&mut parts.work_dir, &survey)?;
+    if let Some(bytes) = survey.bytes {
+        parts.telemetry.bytes_total.set(bytes);
+    }
+    let rows = RowsReport {
+        inputs: survey.input_fingerprints.clone(),
+        payloads: Payloads::new(parts.faults.clone()),
+        max_percent: parts.settings.limits.max_malformed_percent,
+    };
+    for input in &survey.input_fingerprints {
+        rows.payloads.add_input(&input.path);
+    }
+    let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
+        .with_faults(parts.faults.clone());
+    let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
+    if run_control.is_stopping() {
+        return Err(RunError::Interrupted);
+    }
+    let inputs = ActorInputs {
+        parts: &parts,
+        run_control,
+        monitor: watch,
+        survey,
+        rows: rows.clone(),
+        spool: &spool,
+    };
+    let harvest = run_actors(inputs, deaths).await;
+    let harvest = harvest.inspect_err(|error| invalidate(&spool, error))?;
+    if let Err(nothing) = publish::check_something(&harvest, &rows, only_complete) {
+        give_back(&parts).await;
+        return Err(nothing);
+    }
+    // A paused run begins nothing.
+    run_control.gate().pass().await;
+    parts.telemetry.enter(Phase::Publishing);
+    let elapsed = begun.elapsed();
+    let publish_parts = PublishParts {
+        settings: &parts.settings,
+        record: &parts.work_dir.record,
+        source: sorted(parts.source.describe()),
+        rules: &parts.rules,
+        only_complete,
+        chunks,
+        rows: &rows,
+        statistics: statistics(&harvest, &parts.telemetry.snapshot(), elapsed),
+        created_at: Timestamp::now().to_string(),
+    };
+    let manifest = publish::publish(&patient(&parts), &harvest, publish_parts).await?;
+    tracing::info!(
+        chunks,
+        records = parts.settings.selection.total(),
+        "published"
+    );
+    let mut notes = notes(&parts.settings, &harvest, only_complete);
+    let is_empty = manifest.strata.iter().all(|stratum| stratum.records == 0);
+    notes.extend(rows.explain(&harvest.tallies, is_empty));
+    let kept = parts.telemetry.kept.get();
+    if kept > 0 {
+        let size = bytesize::ByteSize::b(kept).display().si();
+        notes.push(format!(
+            "{size} had been uploaded by an earlier start and were not sent again"
+        ));
+    }
+    let (mut report, work_dir) = finish(parts, manifest, begun, harvest.replayed, notes).await?;
+    let codes = publish::codes(&harvest).into_iter();
+    report.invalid_codes = codes
+        .map(|(code, count)| (code.to_owned(), count))
+        .collect();
+    Ok((report, work_dir))
+}
+
+/// After publishing: the claim goes back.
+async fn finish(
+    parts: RunParts,
+    manifest: Manifest,
+    begun: Instant,
+    chunks_replayed: u64,
+    mut notes: Vec<String>,
+) -> Result<(RunReport, WorkDir), RunError> {
+    let releasing = parts.sink.release(&manifest.dataset);
+    let sink = patient(&parts);
+    if let Err(error) = sink.wait("give back", &manifest.dataset, releasing).await {
+        // The dataset is there; a claim beside it keeps nobody from anything.
+        notes.push(format!("its claim is left there: {error}"));
+    }
+    // Nobody has set it before.
+    let _ = parts.telemetry.provenance.set(sorted(json!(manifest)));
+    parts.telemetry.enter(Phase::Done);
+    let report = report_of(&parts, manifest, begun, chunks_replayed, notes);
+    Ok((report, parts.work_dir))
+}
+
+fn report_of(
+    parts: &RunParts,
+    manifest: Manifest,
+    begun: Instant,
+    chunks_replayed: u64,
+    notes: Vec<String>,
+) -> RunReport {
+    RunReport {
+        location: format!("{}/{}", parts.sink.location(), manifest.dataset),
+        manifest,
+        elapsed: begun.elapsed(),
+        resumed: parts.work_dir.resumed,
+        already_published: false,
+        chunks_replayed,
+        notes,
+        invalid_codes: BTreeMap::new(),
+    }
+}
+
+/// Pins the inputs of a new run, or holds them against those of the start before.
+fn pin_inputs(work_dir: &mut WorkDir, survey: &Survey) -> Result<(), RunError> {
+    let Some(pinned) = &work_dir.record.inputs else {
+        work_dir.record.inputs = Some(survey.input_fingerprints.clone());
+        return Ok(work_dir.save()?);
+    };
+    let changed = |path: &std::path::Path, what: &str| {
+        RunError::from(SourceError::Changed {
+            path: path.to_owned(),
+            what: what.to_owned(),
+        })
+    };
+    for old in pinned {
+        match survey
+            .input_fingerprints
+            .iter()
+            .find(|new| new.path == old.path)
+        {
+            None => return Err(changed(&old.path, "it is not there any more")),
+            Some(new) if new != old => {
+                return Err(changed(&old.path, "its length or time is another"));
+            }
+            Some(_) => {}
+        }
+    }
+    match survey
+        .input_fingerprints
+        .iter()
+        .find(|new| !pinned.contains(new))
+    {
+        Some(new) => Err(changed(&new.path, "it was not there")),
+        None => Ok(()),
+    }
+}
+
+/// A payload of a sealed chunk that is not what it was: the chunk is fetched again next time.
+fn invalidate(spool: &Spool, error: &RunError) {
+    if let RunError::Payload(PayloadError::Changed { path, sealed: true }) = error {
+        spool.invalidate(path);
+    }
+}

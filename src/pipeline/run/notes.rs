@@ -1,0 +1,87 @@
+//! What a person should know of a run that has published.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::config::settings::Settings;
+use crate::domain::scheduling::chunk::Chunk;
+use crate::pipeline::supervisor::RunOutput;
+use crate::telemetry::Snapshot;
+
+pub(super) fn statistics(
+    harvest: &RunOutput,
+    now: &Snapshot,
+    elapsed: Duration,
+) -> BTreeMap<String, Value> {
+    let bytes: u64 = harvest.tallies.values().map(|tally| tally.bytes).sum();
+    BTreeMap::from([
+        ("elapsed_seconds".to_owned(), json!(elapsed.as_secs_f64())),
+        ("bytes_read".to_owned(), json!(bytes)),
+        ("chunks_replayed".to_owned(), json!(harvest.replayed)),
+        ("top_up_rounds".to_owned(), json!(harvest.rounds)),
+        ("attempts_failed".to_owned(), json!(now.chunks_failed)),
+        ("throttled".to_owned(), json!(now.events["throttles"])),
+        ("events".to_owned(), json!(now.events)),
+        (
+            "backpressure_waits".to_owned(),
+            json!(now.backpressure_waits),
+        ),
+        ("in_flight_peak".to_owned(), json!(now.in_flight_peak)),
+    ])
+}
+
+pub(super) fn notes(settings: &Settings, harvest: &RunOutput, only_complete: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    let conversations = harvest
+        .tallies
+        .values()
+        .any(|t| t.first_conversation.is_some());
+    if !harvest.missing.is_empty() {
+        notes.push(missing_note(settings, harvest));
+    }
+    // A source that leaves out incomplete conversations keeps the window, too.
+    if settings.window.is_some() && conversations && !only_complete {
+        notes.push(
+            "the rows are whole conversations without a Timestamp: the window left none of them out"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// What missing chunks mean for the sample: chunk and split come of one hash, so a chunk that is
+/// missing is missed by some splits only.
+pub(super) fn missing_note(settings: &Settings, harvest: &RunOutput) -> String {
+    let selection = &settings.selection;
+    let touched = |residue: u32| {
+        harvest.missing.iter().any(|chunk| match chunk {
+            Chunk::Hash(chunk) => {
+                let common = gcd(chunk.count, 100);
+                chunk.index % common == residue % common
+            }
+            Chunk::Piece(_) => true,
+        })
+    };
+    let mut splits: Vec<&str> = selection
+        .strata()
+        .filter(|&stratum| {
+            let residues = selection.residues(stratum);
+            residues.is_some_and(|mut residues| residues.any(touched))
+        })
+        .map(|stratum| selection.split(stratum).name.as_str())
+        .collect();
+    splits.dedup();
+    let names: Vec<String> = harvest.missing.iter().map(Chunk::to_string).collect();
+    format!(
+        "{} chunks are missing ({}); their conversations are in the splits {}, whose samples are not of the whole population",
+        names.len(),
+        names.join(", "),
+        splits.join(", ")
+    )
+}
+
+pub(super) fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

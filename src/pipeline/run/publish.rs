@@ -1,0 +1,341 @@
+//! From a harvest to a dataset: the reports, the sums, and the manifest, last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::config::settings::Settings;
+use crate::domain::dataset::accounting::Population;
+use crate::domain::dataset::manifest;
+use crate::domain::dataset::manifest::{
+    ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
+};
+use crate::domain::dataset::publishable::{Gathered, why_nothing};
+use crate::domain::grouping::dedup::Fault;
+use crate::domain::json::canonical::sorted;
+use crate::domain::record::rule::Rule;
+use crate::domain::record::validation::Code;
+use crate::domain::sampling::stratum_fill::InvalidRecord;
+use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::selection::rank::Ranker;
+use crate::fault;
+use crate::pipeline::error::RunError;
+use crate::pipeline::ingest::rows_report::{RowsReport, reason_name};
+use crate::pipeline::lifecycle::sink_timeout::SinkWithTimeout;
+use crate::pipeline::state::work_dir::RunRecord;
+use crate::pipeline::supervisor::RunOutput;
+use crate::sink::{Block, FileCommit};
+use crate::spool::tally::ChunkTally;
+use crate::telemetry::serde_name;
+
+/// What the manifest says besides the harvest.
+pub struct PublishParts<'a> {
+    /// What was asked for.
+    pub settings: &'a Settings,
+    /// What was pinned.
+    pub record: &'a RunRecord,
+    /// What the source says of itself.
+    pub source: Value,
+    /// The rules besides gleaner's own.
+    pub rules: &'a [Arc<dyn Rule>],
+    /// Whether it leaves out incomplete conversations itself.
+    pub only_complete: bool,
+    /// Chunks that the run began with.
+    pub chunks: usize,
+    /// Names malformed rows.
+    pub rows: &'a RowsReport,
+    /// How the run went.
+    pub statistics: BTreeMap<String, Value>,
+    /// When the manifest is written, RFC 3339.
+    pub created_at: String,
+}
+
+/// Writes the reports and the sums, checks every count, and publishes.
+///
+/// # Errors
+/// If a count does not come out or the sink refuses.
+pub async fn publish(
+    sink: &SinkWithTimeout<'_>,
+    harvest: &RunOutput,
+    parts: PublishParts<'_>,
+) -> Result<Manifest, RunError> {
+    let dataset = parts.record.dataset.clone();
+    let mut invalid_files = Vec::new();
+    for (path, report) in invalid_reports(harvest, &parts) {
+        invalid_files.push(put(sink, &dataset, path, report).await?);
+    }
+    let mut manifest = manifest_of(harvest, parts, invalid_files);
+    manifest.check()?;
+    let sums = manifest::sha256sums(&manifest.files());
+    put(sink, &dataset, "SHA256SUMS".to_owned(), sums.into_bytes()).await?;
+    let bytes = manifest
+        .seal()
+        .map_err(|error| RunError::Settings(format!("cannot write the manifest: {error}")))?;
+    fault::point("publish");
+    let publishing = sink.sink.publish(&dataset, bytes);
+    sink.wait("publish", &dataset, publishing).await?;
+    fault::point("published");
+    Ok(manifest)
+}
+
+/// One report for each split that has invalid records, in the order of splits; the records of all
+/// its strata together are in rank order.
+fn invalid_reports(harvest: &RunOutput, parts: &PublishParts<'_>) -> Vec<(String, Vec<u8>)> {
+    let selection = &parts.settings.selection;
+    let timestamp = parts.record.started.strftime("%Y%m%d_%H%M%S").to_string();
+    let of_split = |split: &str| -> Vec<&InvalidRecord> {
+        let strata = harvest.strata.iter();
+        let mut records: Vec<_> = strata
+            .filter(|result| selection.split(result.stratum).name == split)
+            .flat_map(|result| &result.invalid)
+            .collect();
+        let mut ranker = Ranker::new(selection.seed());
+        records.sort_by_cached_key(|record| {
+            let id = record.conversation_id.as_bytes();
+            (ranker.rank(id), id)
+        });
+        records
+    };
+    selection
+        .splits()
+        .iter()
+        .map(|split| (&split.name, of_split(&split.name)))
+        .filter(|(_, records)| !records.is_empty())
+        .map(|(split, records)| {
+            let path = format!("invalid_records_{split}_{timestamp}.json");
+            (path, manifest::invalid_report(&records))
+        })
+        .collect()
+}
+
+/// Writes a small file.
+async fn put(
+    sink: &SinkWithTimeout<'_>,
+    dataset: &str,
+    path: String,
+    bytes: Vec<u8>,
+) -> Result<FileRecord, RunError> {
+    let record = FileRecord {
+        path,
+        bytes: bytes.len() as u64,
+        sha256: manifest::hex(&Sha256::digest(&bytes)),
+    };
+    let mut blocks = Vec::new();
+    let mut offset = 0;
+    for (index, piece) in (0..).zip(bytes.chunks(sink.sink.block_bytes())) {
+        let block = Block {
+            dataset: dataset.to_owned(),
+            path: record.path.clone(),
+            index,
+            offset,
+            bytes: piece.to_vec().into(),
+        };
+        offset += piece.len() as u64;
+        let staging = sink.sink.stage(block);
+        blocks.push(sink.wait("write", &record.path, staging).await?);
+    }
+    let commit = FileCommit {
+        dataset: dataset.to_owned(),
+        path: record.path.clone(),
+        blocks,
+        bytes: record.bytes,
+        sha256: record.sha256.clone(),
+    };
+    let committing = sink.sink.commit(commit);
+    sink.wait("commit", &record.path, committing).await?;
+    Ok(record)
+}
+
+fn manifest_of(
+    harvest: &RunOutput,
+    parts: PublishParts<'_>,
+    invalid_files: Vec<FileRecord>,
+) -> Manifest {
+    let selection = &parts.settings.selection;
+    let strata: Vec<StratumRecord> = harvest
+        .strata
+        .iter()
+        .map(|result| {
+            let target = selection.wanted(result.stratum);
+            let file = result.file.as_ref();
+            let invalid = result.invalid.len() as u64;
+            let lost = harvest.lost.get(&result.stratum).copied().unwrap_or(0);
+            let population = result.population - lost;
+            StratumRecord {
+                split: selection.split(result.stratum).name.clone(),
+                bucket: selection.bucket(result.stratum).name.clone(),
+                target,
+                population,
+                records: result.records,
+                invalid,
+                not_sampled: population.saturating_sub(result.records + invalid),
+                shortfall: target.map_or(0, |target| target - result.records),
+                near_duplicates: 0,
+                contaminated: 0,
+                file: file.map(|file| file.path.clone()),
+                bytes: file.map_or(0, |file| file.bytes),
+                sha256: file.map(|file| file.sha256.clone()),
+            }
+        })
+        .collect();
+    let own = parts.rules.iter().filter(|rule| !rule.is_fatal());
+    let own = own.map(|rule| Code::Own {
+        name: rule.name(),
+        is_fatal: false,
+    });
+    let warnings = Code::warnings()
+        .chain(own)
+        .map(|code| {
+            let of_code = |result: &crate::pipeline::actors::messages::StratumResult| {
+                result.warnings.get(&code).copied()
+            };
+            let count = harvest.strata.iter().filter_map(of_code).sum();
+            (code.name().to_owned(), count)
+        })
+        .collect();
+    let sink = &parts.settings.sink;
+    let names = |chunks: &BTreeSet<Chunk>| chunks.iter().map(Chunk::to_string).collect();
+    let chunks = parts.chunks as u64;
+    Manifest {
+        format_version: manifest::FORMAT_VERSION,
+        dataset: parts.record.dataset.clone(),
+        created_at: parts.created_at,
+        tool: Tool {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        run_id: parts.record.run_id.clone(),
+        fingerprint: parts.record.fingerprint.clone(),
+        seed: selection.seed().to_owned(),
+        hash: manifest::HASH.to_owned(),
+        window: WindowInstants {
+            start: parts.record.window_start.map(|at| at.to_string()),
+            end: parts.record.window_end.map(|at| at.to_string()),
+        },
+        looked_at: WindowInstants {
+            start: parts.record.look_start.map(|at| at.to_string()),
+            end: parts.record.look_end.map(|at| at.to_string()),
+        },
+        source: parts.source,
+        selection: SelectionRecord::from(selection),
+        rules: (parts.rules.iter())
+            .map(|rule| (rule.name().to_owned(), rule.version()))
+            .collect(),
+        format: serde_name(&sink.format),
+        sort_keys: serde_name(&sink.sort_keys),
+        chunks: ChunksRecord {
+            count: chunks,
+            missing: names(&harvest.missing),
+            splits: harvest
+                .splits
+                .iter()
+                .map(|(whole, halves)| (whole.to_string(), halves.map(|half| half.to_string())))
+                .collect(),
+            certificates: harvest
+                .tallies
+                .iter()
+                .filter_map(|(chunk, tally)| Some((chunk.to_string(), tally.chunk_checksum?)))
+                .collect(),
+            payloads: harvest
+                .payloads
+                .iter()
+                .map(|(chunk, delivered)| (chunk.to_string(), *delivered))
+                .collect(),
+        },
+        population: population(harvest, parts.only_complete),
+        malformed: parts
+            .rows
+            .malformed(&harvest.tallies, &harvest.grouped.tally.too_large),
+        content_sha256: manifest::content_sha256(&strata),
+        strata,
+        warnings,
+        invalid_files,
+        manifest_sha256: String::new(),
+        statistics: (parts.statistics.into_iter())
+            .map(|(name, value)| (name, sorted(value)))
+            .collect(),
+    }
+}
+
+/// Why there is nothing to publish, if no record is valid.
+///
+/// # Errors
+/// If so.
+pub fn check_something(
+    harvest: &RunOutput,
+    rows: &RowsReport,
+    only_complete: bool,
+) -> Result<(), RunError> {
+    let strata = harvest.strata.iter();
+    let tally = &harvest.grouped.tally;
+    let malformed = rows.malformed(&harvest.tallies, &tally.too_large);
+    let first = malformed.values().find_map(|m| m.examples.first());
+    let gathered = Gathered {
+        records: strata.map(|result| result.records).sum(),
+        population: population(harvest, only_complete),
+        first_malformed: first.map(ToString::to_string),
+        malformed: (malformed.iter())
+            .map(|(reason, of_reason)| (reason_name(*reason), of_reason.count))
+            .collect(),
+        explained: rows.explain(&harvest.tallies, true),
+        first_turns: tally.first_turns.clone(),
+        invalid: invalid(harvest).count() as u64,
+        codes: codes(harvest),
+    };
+    match why_nothing(&gathered) {
+        Some(reasons) => Err(RunError::NothingToPublish { reasons }),
+        None => Ok(()),
+    }
+}
+
+fn invalid(harvest: &RunOutput) -> impl Iterator<Item = &InvalidRecord> {
+    harvest.strata.iter().flat_map(|result| &result.invalid)
+}
+
+/// The codes of the invalid records; each counts once a record.
+pub fn codes(harvest: &RunOutput) -> BTreeMap<&str, u64> {
+    let mut codes = BTreeMap::new();
+    for record in invalid(harvest) {
+        let of_record: BTreeSet<&str> = record.errors.iter().map(|(code, _)| code.name()).collect();
+        for code in of_record {
+            *codes.entry(code).or_default() += 1;
+        }
+    }
+    codes
+}
+
+fn population(harvest: &RunOutput, only_complete: bool) -> Population {
+    let tally = &harvest.grouped.tally;
+    // A census counted them before their payloads turned out to be malformed.
+    let lost: u64 = harvest.lost.values().sum();
+    let sum = |count: fn(&ChunkTally) -> u64| harvest.tallies.values().map(count).sum::<u64>();
+    let malformed = sum(|t| t.malformed.values().map(|m| m.count).sum());
+    let mut filtered_by = tally.filtered.clone();
+    for (&reason, rows) in harvest.tallies.values().flat_map(|tally| &tally.filtered) {
+        *filtered_by.entry(reason).or_default() += rows;
+    }
+    // What a query leaves out itself nobody can count.
+    let counted = |fault| (!only_complete).then(|| tally.of_fault(fault));
+    Population {
+        rows_read: Some(sum(|t| t.rows_read)),
+        malformed: Some(malformed + tally.too_large.len() as u64),
+        filtered: Some(filtered_by.values().sum()),
+        duplicate_turns: Some(tally.duplicate_turns),
+        duplicate_conversations: Some(tally.duplicate_conversations),
+        duplicate_rows: Some(0),
+        shared_rows: Some(0),
+        kept_rows: Some(tally.kept_rows - lost),
+        superseded_turns: Some(0),
+        conversations: tally.conversations,
+        excluded: Some(0),
+        damaged: Some(tally.of_fault(Fault::Damaged) + lost),
+        cut_by_mode: counted(Fault::CutByMode),
+        cut_by_window: counted(Fault::CutByWindow),
+        incomplete: counted(Fault::Incomplete),
+        out_of_range: harvest.grouped.out_of_range,
+        no_target: harvest.grouped.no_target,
+        filtered_by,
+    }
+}

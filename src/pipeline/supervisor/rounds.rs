@@ -1,0 +1,363 @@
+//! The course of a run: rounds, each of one pass over the chunks, or of two.
+//!
+//! A source that is read as it is gives everything in one pass. One that can deliver a census is
+//! asked for that first; the samplers then say which ranks they want, and the payloads of these
+//! alone are fetched. Strata that run out of valid candidates go into another round, with wider
+//! ranges. What is sealed is replayed, never fetched again.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use actix::Context;
+
+use super::recovery::RETRY;
+use crate::domain::record::row::RowShape;
+use crate::domain::sampling::selector::{ChunkChecksum, RankRange, Selector};
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::scheduling::lease::LeaseTable;
+use crate::domain::selection::stratum::StratumId;
+use crate::pipeline::actors::messages::{
+    Close, FinishCensus, SetRankRange, StratumOutcome, Task, WriteStratum,
+};
+use crate::pipeline::actors::sampler::SetWorkers;
+use crate::pipeline::error::RunError;
+use crate::pipeline::ingest::census::UnusableCandidates;
+use crate::pipeline::ingest::rows_report::Tallies;
+use crate::pipeline::supervisor::{RunOutput, Supervisor, lease_time};
+use crate::spool::{Part, Portion, SpoolError, disk};
+use crate::telemetry::Phase;
+
+impl Supervisor {
+    /// Starts a round: with the census, where there is one.
+    pub(in crate::pipeline) fn begin_round(&mut self, context: &mut Context<Self>) {
+        let portion = match self.parts.census {
+            true => Portion::Census,
+            false => Portion::Whole,
+        };
+        self.begin_pass(
+            Task {
+                portion,
+                selector: Arc::new(Selector::All),
+                censuses: Arc::default(),
+                retake: false,
+            },
+            context,
+        );
+    }
+
+    /// Starts a pass over all chunks. Those that an earlier start has split stay split.
+    fn begin_pass(&mut self, task: Task, context: &mut Context<Self>) {
+        let (spool, pool) = (
+            self.parts.fetch.spool.clone(),
+            Arc::clone(&self.parts.fetch.pool),
+        );
+        let looking = async move {
+            let look = move || {
+                let look = || Ok((spool.parts()?, spool.settled_missing()?));
+                disk::retry(look, SpoolError::is_transient)
+            };
+            pool.blocking(look).await
+        };
+        self.follow(looking, context, |supervisor, found, context| {
+            let found: Result<Result<_, SpoolError>, _> = found;
+            let Some((parts, settled)) = supervisor.filed(found) else {
+                return;
+            };
+            supervisor.settle(settled);
+            // What is sealed, and what is done without, says what had been split.
+            let of_task = |part: &Part| part.portion == task.portion;
+            let sealed: Vec<HashChunk> = (parts.into_iter().filter(of_task))
+                .map(|part| part.chunk)
+                .chain(supervisor.recovery.missing.iter().copied())
+                .filter_map(|chunk| match chunk {
+                    Chunk::Hash(chunk) => Some(chunk),
+                    Chunk::Piece(_) => None,
+                })
+                .collect();
+            supervisor.fetch_all(task, &sealed, context);
+        });
+    }
+
+    fn fetch_all(&mut self, task: Task, sealed: &[HashChunk], context: &mut Context<Self>) {
+        let mut chunks = Vec::new();
+        let cover = match task.portion {
+            // Of what has a census.
+            Portion::Round(_) => task.censuses.to_vec(),
+            Portion::Whole | Portion::Census => self.parts.chunks.clone(),
+        };
+        for chunk in cover {
+            match chunk {
+                Chunk::Hash(chunk) => {
+                    chunks.extend(chunk.leaves(sealed).into_iter().map(Chunk::Hash));
+                    let splits = chunk.splits(sealed).into_iter();
+                    let splits =
+                        splits.map(|(c, halves)| (Chunk::Hash(c), halves.map(Chunk::Hash)));
+                    self.recovery.splits.extend(splits);
+                }
+                piece @ Chunk::Piece(_) => chunks.push(piece),
+            }
+        }
+        chunks.retain(|chunk| !self.recovery.missing.contains(chunk));
+        (self.parts.telemetry.chunk_map).begin(chunks.iter().copied());
+        self.task = task;
+        self.leases = LeaseTable::new(
+            chunks,
+            lease_time(&self.parts),
+            self.parts.max_attempts,
+            RETRY,
+            self.leases.next_epoch(),
+        );
+        self.absorbed = 0;
+        let counters = &self.parts.telemetry;
+        counters.chunks_total.set(self.leases.total());
+        counters.chunks_done.set(0);
+        counters.enter(match self.task.portion {
+            Portion::Census => Phase::Census,
+            Portion::Whole | Portion::Round(_) => Phase::Reading,
+        });
+        self.start_dedup();
+        if self.leases.total() == 0 {
+            self.all_absorbed(context);
+            return;
+        }
+        self.start_fetchers(context);
+    }
+
+    /// Goes on if dedup has every chunk that is not done without.
+    pub(in crate::pipeline) fn check_all_absorbed(&mut self, context: &mut Context<Self>) {
+        if self.absorbed == self.leases.total() && self.staff.dedup.is_some() {
+            self.all_absorbed(context);
+        }
+    }
+
+    /// All rows were read: judges them, and has dedup decide what is open.
+    fn all_absorbed(&mut self, context: &mut Context<Self>) {
+        if let Err(error) = self.parts.rows.judge(&self.all_tallies()) {
+            return self.end(Err(error));
+        }
+        self.parts.telemetry.enter(Phase::Grouping);
+        let Some(dedup) = self.staff.dedup.take() else {
+            return;
+        };
+        let close = dedup.send(Close);
+        self.follow(close, context, |supervisor, result, context| {
+            let Some(grouped) = supervisor.answer(result, context) else {
+                return;
+            };
+            supervisor.count(grouped);
+            match supervisor.task.portion {
+                Portion::Census => supervisor.choose_ranks(context),
+                // A census is another than it was: everything that was counted is counted again,
+                // from what is sealed.
+                Portion::Round(_) if supervisor.recovery.recount => supervisor.start_over(context),
+                Portion::Whole | Portion::Round(_) => supervisor.write_strata(context),
+            }
+        });
+    }
+
+    /// The census is whole: asks the samplers which ranks they want.
+    fn choose_ranks(&mut self, context: &mut Context<Self>) {
+        let asked = self.staff.samplers.iter().map(|(stratum, sampler)| {
+            let (stratum, answer) = (*stratum, sampler.send(FinishCensus));
+            async move { (stratum, answer.await) }
+        });
+        let all = futures_util::future::join_all(asked);
+        self.follow(all, context, |supervisor, answers, context| {
+            let mut ranges = BTreeMap::new();
+            for (stratum, answer) in answers {
+                match supervisor.answer(answer.map(Ok), context) {
+                    Some(Some(range)) => drop(ranges.insert(stratum, range)),
+                    Some(None) => {}
+                    None => return,
+                }
+            }
+            supervisor.pin_ranks(ranges, context);
+        });
+    }
+
+    /// The ranges of a round are decided once: chunks that are sealed must fit those to come. What
+    /// they are does not change the sample, only how much is fetched for it.
+    fn pin_ranks(&mut self, ranges: BTreeMap<StratumId, RankRange>, context: &mut Context<Self>) {
+        let (spool, pool) = (
+            self.parts.fetch.spool.clone(),
+            Arc::clone(&self.parts.fetch.pool),
+        );
+        let round = self.round;
+        let pinning = async move {
+            let selector = Selector::Ranks(ranges);
+            let pin = move || {
+                let pin = || spool.pin(round, selector.clone());
+                disk::retry(pin, SpoolError::is_transient)
+            };
+            pool.blocking(pin).await
+        };
+        self.follow(pinning, context, |supervisor, pinned, context| {
+            if let Some(selector) = supervisor.filed(pinned) {
+                supervisor.fetch_ranks(selector, context);
+            }
+        });
+    }
+
+    fn fetch_ranks(&mut self, selector: Selector, context: &mut Context<Self>) {
+        if let Selector::Ranks(ranges) = &selector {
+            for (stratum, sampler) in &self.staff.samplers {
+                if let Some(range) = ranges.get(stratum) {
+                    sampler.do_send(SetRankRange(*range));
+                }
+            }
+        }
+        let task = Task {
+            portion: Portion::Round(self.round),
+            selector: Arc::new(selector),
+            censuses: self.tallies.keys().copied().collect(),
+            retake: false,
+        };
+        self.begin_pass(task, context);
+    }
+
+    /// All candidates were offered: the samplers that are not done write.
+    fn write_strata(&mut self, context: &mut Context<Self>) {
+        let too_large = &self.grouped.tally.too_large;
+        let tallies = self.all_tallies();
+        if let Err(error) = self.parts.rows.judge_all(&tallies, too_large) {
+            return self.end(Err(error));
+        }
+        if self.is_draining() {
+            return self.end(Err(RunError::Interrupted));
+        }
+        let shape = self.parts.rows.shape(&tallies);
+        let shape = shape.unwrap_or(RowShape::Conversations);
+        if self.recovery.missing.is_empty() {
+            return self.write_open_strata(shape, context);
+        }
+        let (spool, missing) = (
+            self.parts.fetch.spool.clone(),
+            self.recovery.missing.clone(),
+        );
+        let pool = Arc::clone(&self.parts.fetch.pool);
+        let settling = async move {
+            let record =
+                move || disk::retry(|| spool.record_missing(&missing), SpoolError::is_transient);
+            pool.blocking(record).await
+        };
+        self.follow(settling, context, move |supervisor, settled, context| {
+            if supervisor.filed(settled).is_some() {
+                supervisor.write_open_strata(shape, context);
+            }
+        });
+    }
+
+    /// The samplers that are not done write records of rows of this shape.
+    fn write_open_strata(&mut self, shape: RowShape, context: &mut Context<Self>) {
+        self.parts.telemetry.enter(Phase::Writing);
+        let crew = self.crew(shape);
+        let mut open = self.staff.samplers.clone();
+        open.retain(|(stratum, _)| !self.results.contains_key(stratum));
+        (self.writing, self.needs_more) = (open.len(), false);
+        if open.is_empty() {
+            return self.written(context);
+        }
+        // A file is hashed from its beginning to its end, by one thread at a time. So that none is
+        // left when the others are done, the largest begin first and have more batches ahead.
+        let selection = Arc::clone(&self.parts.validate.selection);
+        let turns = |stratum: StratumId| {
+            let target = selection.target(stratum).map_or(0, NonZeroU64::get);
+            target.saturating_mul(selection.bucket(stratum).turns[0])
+        };
+        open.sort_by_key(|(stratum, _)| Reverse(turns(*stratum)));
+        let most = open.first().map_or(0, |(stratum, _)| turns(*stratum));
+        for (stratum, sampler) in open {
+            // Messages of one sender arrive in order, so the crew is known before the writing.
+            sampler.do_send(SetWorkers(crew.clone()));
+            let ahead = batches_ahead(crew.validators.len(), turns(stratum), most);
+            let answer = sampler.send(WriteStratum { ahead });
+            // Each by itself: a stratum that is done stays done, also if another sampler dies.
+            self.follow(answer, context, |supervisor, result, context| {
+                match supervisor.answer(result, context) {
+                    Some(StratumOutcome::Committed(result)) => {
+                        supervisor.results.insert(result.stratum, *result);
+                    }
+                    Some(StratumOutcome::NeedsMore) => supervisor.needs_more = true,
+                    None => return,
+                }
+                supervisor.writing -= 1;
+                if supervisor.writing == 0 {
+                    supervisor.written(context);
+                }
+            });
+        }
+    }
+
+    fn written(&mut self, context: &mut Context<Self>) {
+        if self.needs_more {
+            self.round += 1;
+            tracing::info!(
+                round = self.round,
+                "spares ran out: more candidates are fetched"
+            );
+            return self.begin_round(context);
+        }
+        let mut lost = UnusableCandidates::new();
+        for (_, of_chunk) in self.round_tallies.values() {
+            for (stratum, count) in of_chunk {
+                *lost.entry(*stratum).or_default() += count;
+            }
+        }
+        let mut payloads = BTreeMap::<Chunk, ChunkChecksum>::new();
+        for ((_, chunk), (of_round, _)) in &self.round_tallies {
+            if let Some(delivered) = of_round.chunk_checksum {
+                payloads.entry(*chunk).or_default().add(delivered);
+            }
+        }
+        let harvest = RunOutput {
+            tallies: self.all_tallies(),
+            payloads,
+            grouped: std::mem::take(&mut self.grouped),
+            strata: std::mem::take(&mut self.results).into_values().collect(),
+            replayed: self.replayed,
+            rounds: self.round,
+            lost,
+            splits: std::mem::take(&mut self.recovery.splits),
+            missing: std::mem::take(&mut self.recovery.missing),
+        };
+        self.end(Ok(harvest));
+    }
+
+    /// What was counted, chunk by chunk. Rows count where they were counted first; of the
+    /// payloads that followed a census it counts what cannot be used.
+    fn all_tallies(&self) -> Tallies {
+        let mut tallies = self.tallies.clone();
+        for ((_, chunk), (of_round, _)) in &self.round_tallies {
+            let tally = tallies.entry(*chunk).or_default();
+            tally.bytes += of_round.bytes;
+            for (&reason, lines) in &of_round.malformed {
+                let of_reason = tally.malformed.entry(reason).or_default();
+                of_reason.count += lines.count;
+                of_reason.lines.extend(&lines.lines);
+            }
+        }
+        tallies
+    }
+}
+
+/// How many batches of a file with so many turns may be out for validation at once, if the largest
+/// file has `most`: two for each validator keep them busy, also if other files turn out to have
+/// fewer candidates than they want; larger files have more in proportion.
+fn batches_ahead(validators: usize, turns: u64, most: u64) -> usize {
+    let share = (turns as f64 / most.max(1) as f64).min(1.0);
+    2 * validators + (validators as f64 * 4.0 * share) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_file_has_most_batches_ahead_and_all_have_enough() {
+        let of_two = |turns| batches_ahead(2, turns, 1000);
+        assert_eq!([1000, 500, 499, 1, 0].map(of_two), [12, 8, 7, 4, 4]);
+        assert_eq!(batches_ahead(1, 7, 0), 6, "nothing is larger");
+    }
+}

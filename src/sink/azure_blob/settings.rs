@@ -1,0 +1,47 @@
+//! `[sink.azure_blob]`, checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::azure::Credential;
+
+/// `[sink.azure_blob]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AzureBlob {
+    /// The storage account.
+    pub account: String,
+    /// The container.
+    pub container: String,
+    /// Before the dataset's name; empty, or without `/` at its ends.
+    pub prefix: String,
+    /// Of a sovereign cloud or an emulator; empty: the public cloud.
+    pub endpoint: String,
+    /// How to log in.
+    pub credential: BlobCredential,
+    /// The length of a block, in bytes.
+    pub block: usize,
+    /// What every block is sent with, for the service to check.
+    pub checksum: Checksum,
+    /// What one request may take, sending its block included.
+    pub timeout: Duration,
+    /// How long an outage may last before the run gives up.
+    pub retry_timeout: Duration,
+}
+
+/// How to log in to Azure Blob Storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlobCredential {
+    /// With tokens; they need https.
+    Login(Credential),
+    /// With a shared access signature from this file, or else from `AZURE_STORAGE_SAS_TOKEN`.
+    Sas(Option<PathBuf>),
+}
+
+/// A checksum of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// CRC-64/NVME: nearly free. Emulators do not check it.
+    Crc64,
+    /// MD5: 1.4 core-seconds for a gigabyte.
+    Md5,
+}

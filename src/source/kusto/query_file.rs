@@ -1,0 +1,64 @@
+//! Query files: those on disk, and the shipped ones, which are compiled in.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::dataset::manifest::hex;
+
+/// The shipped queries by their paths.
+pub const SHIPPED: [(&str, &str); 4] = [
+    (
+        "queries/sft_candidates_hash_chunked.kql",
+        include_str!("../../../queries/sft_candidates_hash_chunked.kql"),
+    ),
+    (
+        "queries/sft_census_hash_chunked.kql",
+        include_str!("../../../queries/sft_census_hash_chunked.kql"),
+    ),
+    (
+        "queries/sft_test_100_with_trajectory.kql",
+        include_str!("../../../queries/sft_test_100_with_trajectory.kql"),
+    ),
+    (
+        "queries/sft_test_100_lite.kql",
+        include_str!("../../../queries/sft_test_100_lite.kql"),
+    ),
+];
+
+/// A query file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryFile {
+    /// As written.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+impl QueryFile {
+    /// Reads a file; a shipped query need not lie on disk.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let shipped = SHIPPED.iter().find(|(name, _)| Path::new(name) == path);
+        let text = match (fs::read_to_string(path), shipped) {
+            (Ok(text), _) => text,
+            (Err(error), Some((_, text))) if error.kind() == io::ErrorKind::NotFound => {
+                (*text).to_owned()
+            }
+            (Err(error), _) => return Err(error),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+        })
+    }
+
+    /// SHA-256 of its text, as the fingerprint and the manifest name it.
+    pub fn sha256(&self) -> String {
+        hex(&Sha256::digest(&self.text))
+    }
+}

@@ -1,0 +1,30 @@
+//! `[source.kusto]`, checked.
+
+use std::time::Duration;
+
+use super::host_rule::HostRule;
+use super::query_file::QueryFile;
+use crate::azure::Credential;
+
+/// `[source.kusto]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kusto {
+    /// `https://<cluster>.kusto.windows.net`, or a proxy with its path.
+    pub cluster: String,
+    /// The database.
+    pub database: String,
+    /// The query of the payloads.
+    pub query: QueryFile,
+    /// The query of the census.
+    pub census: QueryFile,
+    /// How to log in; over plain http to this machine never.
+    pub credential: Credential,
+    /// Hosts that may have a token beside Kusto's and Azure Monitor's own.
+    pub trusted_hosts: Vec<HostRule>,
+    /// 1: payloads at once; 2: a census first.
+    pub passes: u32,
+    /// What the server is told.
+    pub server_timeout: Duration,
+    /// What the client waits.
+    pub client_timeout: Duration,
+}
