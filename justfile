@@ -10,7 +10,7 @@ test:
 
 # Format, lint, document
 check:
-    cargo fmt --check
+    cargo fmt --all --check
     cargo clippy --all-targets --features fault-injection,kusto-emulator -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 

@@ -61,7 +61,7 @@
 //! [`Pipeline`] also starts on the arbiter of an actix system that you have
 //! ([`Pipeline::spawn_local`]); [`Handle`] asks, follows, pauses, drains and cancels the run from any
 //! thread. Own sources, sinks and rules: [`source::ConversationSource`], [`sink::DatasetSink`],
-//! [`domain::rule::Rule`]. The examples show each.
+//! [`domain::record::rule::Rule`]. The examples show each.
 //!
 //! # Where things are
 //! [`domain`] is pure and says what is sampled, valid and counted. [`source`] delivers rows, [`sink`]

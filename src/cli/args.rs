@@ -80,7 +80,7 @@ pub struct ExportArgs {
     #[arg(long)]
     pub strict_input: bool,
     /// Where the dataset's folder is made: a folder, az://ACCOUNT/CONTAINER/PREFIX,
-    /// https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX or
+    /// `https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX` or
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX [default: out]
     #[arg(long, value_name = "DIR|ADDRESS")]
     pub out: Option<String>,

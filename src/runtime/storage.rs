@@ -1,7 +1,7 @@
 //! File operations whose effect a power cut may undo: everything that a run writes goes through here.
 //!
 //! What was written survives a power cut once its file is synced, a name once its folder is. In builds
-//! with `fault-injection` the operations below a folder can be recorded ([`journal`]): a test builds
+//! with `fault-injection` the operations below a folder can be recorded (`journal`): a test builds
 //! from them what a power cut may leave, and starts from there.
 
 use std::fs;

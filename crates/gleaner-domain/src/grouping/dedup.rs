@@ -137,7 +137,7 @@ pub struct GroupTally {
     /// The faulty ones; each counts once, by the first fault.
     pub faulty: BTreeMap<Fault, u64>,
     /// Conversations that do not begin at turn 1, by their first turn: of the first
-    /// [`FIRST_TURNS`] that were seen.
+    /// `FIRST_TURNS` that were seen.
     pub first_turns: BTreeMap<i64, u64>,
     /// Rows of conversations that would be larger than `limits.max_record`.
     pub too_large: Vec<Position>,

@@ -8,7 +8,7 @@
 /// it panic twice the record is invalid (`record_panic`).
 ///
 /// ```
-/// use gleaner::domain::rule::{Candidate, Rule};
+/// use gleaner_domain::record::rule::{Candidate, Rule};
 ///
 /// /// No record is longer than a context window.
 /// struct FitsContext(usize);
