@@ -91,7 +91,7 @@ pub mod verify;
 pub use gleaner_domain as domain;
 pub use pipeline::{Controller, Handle, Pipeline, PipelineBuilder};
 
-/// The README's program compiles.
+/// The program of the page on embedding compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-pub struct Readme;
+#[doc = include_str!("../docs/embedding.md")]
+pub struct EmbeddingPage;

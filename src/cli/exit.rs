@@ -83,7 +83,7 @@ impl From<ConfigError> for CliError {
             ConfigError::Unreadable { .. } => "check the path given with --config",
             ConfigError::Address(wrong) => wrong.hint,
             ConfigError::UnknownKey { .. } => {
-                "correct the key; README.md lists them all, and `gleaner export --help` the flags"
+                "correct the key; docs/configuration.md lists them all, and `gleaner export --help` the flags"
             }
             _ => "correct it and run the command again",
         };

@@ -261,7 +261,7 @@ fn a_signature_is_read_from_a_file_too() {
 }
 
 #[test]
-fn the_commands_of_the_readme_work() {
+fn the_commands_of_the_page_work() {
     let sandbox = Sandbox::new();
     let blob = Blob::new(&sandbox, emulator(), "readme");
     sandbox
@@ -272,9 +272,9 @@ fn the_commands_of_the_readme_work() {
         "logs/a.jsonl.zst",
         zstd::encode_all(&part[..], 1).expect("memory"),
     );
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blob.md"));
     let readme = readme
-        .expect("a README")
+        .expect("the page")
         .replace("ACCOUNT/CONTAINER", "devstoreaccount1/it-readme");
     let commands = readme
         .lines()

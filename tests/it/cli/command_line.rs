@@ -357,12 +357,6 @@ fn the_commands_of_the_readme_work() {
         [
             "cargo run --release -- export --config config/demo.toml",
             "gleaner export --input 'logs/*.jsonl.zst' --out datasets --seed s1",
-            // These two are run in `kusto_export.rs`.
-            "cargo run --release --features kusto-emulator --bin gleaner-kusto-emulator -- --conversations 20000 --port 31600",
-            "gleaner export --test --out out --set source.kusto.cluster=http://127.0.0.1:31600 \\",
-            // These two are run by `blob_access`.
-            "gleaner export --input 'logs/*.jsonl.zst' --out az://ACCOUNT/CONTAINER/PREFIX --name NAME",
-            "gleaner verify az://ACCOUNT/CONTAINER/PREFIX/NAME --quick",
         ]
     );
     let demo = format!("{ROOT}/config/demo.toml");
@@ -398,8 +392,8 @@ fn the_commands_of_the_readme_work() {
 }
 
 #[test]
-fn the_readme_names_every_key() {
-    let readme = readme();
+fn the_documentation_names_every_key() {
+    let page = std::fs::read_to_string(format!("{ROOT}/docs/configuration.md")).expect("the page");
     let text =
         std::fs::read_to_string(format!("{ROOT}/src/config/defaults.toml")).expect("defaults");
     let defaults: toml::Table = text.parse().expect("TOML");
@@ -412,8 +406,8 @@ fn the_readme_names_every_key() {
             let end = if value.is_table() { "." } else { "`" };
             let found = [format!("`{section}.{key}{end}"), format!("`.{key}{end}")];
             assert!(
-                found.iter().any(|name| readme.contains(name)),
-                "README.md lacks {section}.{key}"
+                found.iter().any(|name| page.contains(name)),
+                "docs/configuration.md lacks {section}.{key}"
             );
         }
     }

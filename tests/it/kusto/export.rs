@@ -490,9 +490,9 @@ fn the_test_queries_take_about_a_hundred_records() {
 }
 
 #[test]
-fn the_command_of_the_readme_works() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(readme).expect("a README");
+fn the_command_of_the_page_works() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kusto.md");
+    let readme = std::fs::read_to_string(readme).expect("the page");
     let (_, command) = readme
         .split_once("\ngleaner export --test")
         .expect("the command");
