@@ -1,4 +1,5 @@
-//! `gleaner plan`: what an export would do and cost. Nothing is written.
+//! `gleaner plan`: what an export would do and cost, and what it would refuse of files as far as their
+//! first rows show. Nothing is written.
 
 use std::sync::Arc;
 
@@ -12,19 +13,29 @@ use super::words::count;
 use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
+use crate::domain::dataset::accounting::Malformed;
+use crate::domain::record::assembler::Nested;
 use crate::pipeline::BuildError;
+use crate::pipeline::RunError;
 use crate::pipeline::host::setup as parts;
+use crate::pipeline::ingest::chunk_reader::RowRules;
+use crate::pipeline::ingest::first_rows::{self, FirstRows};
+use crate::pipeline::ingest::rows_report::reason_name;
 use crate::pipeline::state::start;
 use crate::pipeline::state::start::{Start, StartOptions};
 use crate::pipeline::state::work_dir;
+use crate::source::files::FilesSource;
 use crate::source::kusto::plan::KustoPlan;
-use crate::source::{ConversationSource, Survey};
+use crate::source::{ConversationSource, SourceError, Survey};
 
 /// Memory that a run takes whatever its input, in bytes (promise P6).
 const BASE_MEMORY: u64 = 64_000_000;
 
 /// Memory for each row of input at most, in bytes (promise P6).
 const MEMORY_PER_ROW: u64 = 96;
+
+/// Malformed rows that a person is shown of each reason.
+const SHOWN_ROWS: usize = 3;
 
 /// Plans an export.
 ///
@@ -43,9 +54,14 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         }
         Source::Files(_) | Source::Synthetic(_) | Source::Own(_) => None,
     };
-    let source = match &cluster {
-        Some(cluster) => Arc::clone(cluster) as Arc<dyn ConversationSource>,
-        None => parts::source(&settings, &fresh).map_err(BuildError::from)?,
+    let files = match &settings.source {
+        Source::Files(paths) => Some(Arc::new(parts::files_source(paths, &settings))),
+        Source::Kusto(_) | Source::Synthetic(_) | Source::Own(_) => None,
+    };
+    let source = match (&cluster, &files) {
+        (Some(cluster), _) => Arc::clone(cluster) as Arc<dyn ConversationSource>,
+        (None, Some(files)) => Arc::clone(files) as Arc<dyn ConversationSource>,
+        (None, None) => parts::source(&settings, &fresh).map_err(BuildError::from)?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -56,13 +72,14 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
             "check the system's limits",
         )
     })?;
-    let survey = runtime
-        .block_on(source.survey())
-        .map_err(crate::pipeline::RunError::from)?;
+    let survey = runtime.block_on(source.survey());
+    let (survey, is_whole) = match (survey, &files) {
+        (Err(error), Some(files)) => (without_chunks(files, error)?, false),
+        (survey, _) => (survey.map_err(RunError::from)?, true),
+    };
+    let first_rows = files.map(|files| look(&files, &settings));
     let counted = cluster.map(|cluster| runtime.block_on(cluster.plan()));
-    let counted = counted
-        .transpose()
-        .map_err(crate::pipeline::RunError::from)?;
+    let counted = counted.transpose().map_err(RunError::from)?;
     let path = (args.work_dir.clone()).unwrap_or_else(|| parts::default_work_dir(&fingerprint));
     let found = work_dir::read_record(&path)?;
     let options = StartOptions {
@@ -85,9 +102,10 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         "work_dir": path,
         "work": work,
         "source": source.describe(),
-        "chunks": survey.chunks.len(),
+        "chunks": is_whole.then_some(survey.chunks.len()),
         "input_bytes": survey.bytes,
-        "spooled_input_bytes": survey.spooled_bytes,
+        "spooled_input_bytes": is_whole.then_some(survey.spooled_bytes),
+        "first_rows": first_rows.as_ref().map(seen),
         "window": {"start": record.window_start, "end": record.window_end},
         "seed": settings.selection.seed(),
         "records": settings.selection.total(),
@@ -103,9 +121,106 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&plan)?;
     } else {
-        print(&text(&settings, &plan, &survey, counted.as_ref()))?;
+        print(&text(
+            &settings,
+            &plan,
+            &survey,
+            counted.as_ref(),
+            first_rows.as_ref(),
+        ))?;
     }
     Ok(Exit::Success)
+}
+
+/// What is known of files when one of them cannot be read: it is named with what else is wrong.
+fn without_chunks(files: &FilesSource, error: SourceError) -> Result<Survey, RunError> {
+    match (error, files.inputs()) {
+        (
+            SourceError::Damaged { .. } | SourceError::Unsupported { .. } | SourceError::Io { .. },
+            Some(inputs),
+        ) => Ok(Survey {
+            bytes: Some(inputs.iter().map(|input| input.bytes).sum()),
+            input_fingerprints: inputs.to_vec(),
+            ..Survey::of(Vec::new(), false)
+        }),
+        (error, _) => Err(error.into()),
+    }
+}
+
+/// Looks at the first rows of each file.
+fn look(files: &FilesSource, settings: &Settings) -> FirstRows {
+    let rules = RowRules {
+        ignore_ids: Vec::new(),
+        window: None..None,
+        look: None..None,
+        max_record: settings.limits.max_record,
+        selection: Arc::new(settings.selection.clone()),
+        nested: Nested::AsIs,
+    };
+    first_rows::look(files, &rules, settings.limits.max_malformed_percent)
+}
+
+/// What the first rows of files show.
+fn seen(first: &FirstRows) -> Value {
+    let refusal = first.refusal.as_ref();
+    let mixed = match refusal {
+        Some(RunError::Source(SourceError::MixedShapes {
+            conversation,
+            event,
+        })) => json!({"conversation": conversation, "turn": event}),
+        _ => Value::Null,
+    };
+    let unreadable = first.unreadable.iter().map(SourceError::to_string);
+    json!({
+        "files": first.files,
+        "rows": first.rows,
+        "of_each_file": {"rows": first_rows::MOST_ROWS, "bytes": first_rows::MOST_BYTES},
+        "refused": refusal.is_some() || !first.unreadable.is_empty(),
+        "reason": refusal.map(ToString::to_string),
+        "mixed_schemas": mixed,
+        "malformed": first.malformed,
+        "unreadable": unreadable.collect::<Vec<_>>(),
+        "oddities": first.oddities,
+    })
+}
+
+/// The same for a person, lines of their own.
+fn seen_text(first: &FirstRows, files: usize) -> String {
+    let of_files = match first.files {
+        all if all == files => count(files as u64, "file"),
+        some => format!("{some} of {files} files"),
+    };
+    let rows = count(first.rows, "row");
+    let mut lines = vec![("rows", format!("looked at the first {rows} of {of_files}"))];
+    let unreadable = first.unreadable.iter().map(|error| match error {
+        SourceError::Unsupported { hint, .. } => format!("{error}; {hint}"),
+        error => error.to_string(),
+    });
+    let refusal = first.refusal.iter().map(|refusal| match refusal {
+        // The rows are listed below.
+        RunError::TooManyMalformed {
+            malformed,
+            rows,
+            percent,
+            ..
+        } => format!("{malformed} of these {rows} rows are malformed, more than {percent}%"),
+        refusal => refusal.to_string(),
+    });
+    let refused = unreadable.chain(refusal).map(|text| ("refused", text));
+    lines.extend(refused);
+    for (reason, Malformed { count, examples }) in &first.malformed {
+        for place in examples.iter().take(SHOWN_ROWS) {
+            lines.push(("bad row", format!("{}: {place}", reason_name(*reason))));
+        }
+        let more = count - (examples.len().min(SHOWN_ROWS)) as u64;
+        if more > 0 {
+            lines.push(("bad row", format!("{}: {more} more", reason_name(*reason))));
+        }
+    }
+    let odd = first.oddities.iter().map(|text| ("note", text.clone()));
+    lines.extend(odd);
+    let line = |(word, text): (&str, String)| format!("{word:<8} {text}\n");
+    lines.into_iter().map(line).collect()
 }
 
 /// What fetching from a cluster takes.
@@ -138,7 +253,13 @@ fn strata(settings: &Settings, counted: Option<&KustoPlan>) -> Vec<Value> {
         .collect()
 }
 
-fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&KustoPlan>) -> String {
+fn text(
+    settings: &Settings,
+    plan: &Value,
+    survey: &Survey,
+    counted: Option<&KustoPlan>,
+    first_rows: Option<&FirstRows>,
+) -> String {
     let size = |bytes: u64| ByteSize::b(bytes).display().si().to_string();
     let mut table = TextTable::new(&["stratum", "target", "candidates held", "population"]);
     for stratum in strata(settings, counted) {
@@ -169,6 +290,7 @@ fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&Kus
         (Source::Synthetic(_) | Source::Kusto(_), _) => {
             "all rows are kept in sealed chunks until published".to_owned()
         }
+        (_, None) if first_rows.is_some() => "not known: a file cannot be read".to_owned(),
         (_, Some(0)) | (_, None) => {
             "nothing is copied: rows are read again where they lie".to_owned()
         }
@@ -179,9 +301,15 @@ fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&Kus
         ),
     };
     let skipped = skipped(&plan["source"]["skipped"]);
+    let seen = first_rows.map(|first| seen_text(first, survey.input_fingerprints.len()));
+    let seen = seen.unwrap_or_default();
+    let chunks = match plan["chunks"].as_u64() {
+        Some(chunks) => format!(" in {}", count(chunks, "chunk")),
+        None => String::new(),
+    };
     format!(
         "{}\n\n\
-         input    {input} in {}\n{skipped}\
+         input    {input}{chunks}\n{skipped}{seen}\
          window   {}\n\
          output   {} into {}/{}\n\
          disk     {spool}\n\
@@ -189,7 +317,6 @@ fn text(settings: &Settings, plan: &Value, survey: &Survey, counted: Option<&Kus
          work     {}: {}\n\
          next     the same with `export`",
         table.for_stdout(),
-        count(survey.chunks.len() as u64, "chunk"),
         window(&plan["window"]),
         match settings.selection.total() {
             Some(total) => count(total, "record"),

@@ -38,16 +38,20 @@ pub fn source(
 ) -> Result<Arc<dyn ConversationSource>, SourceError> {
     let chunks = settings.chunks.count;
     Ok(match &settings.source {
-        Source::Files(paths) => Arc::new(
-            FilesSource::new(paths.clone(), chunks, settings.limits.max_record)
-                .max_window(settings.limits.in_flight)
-                .strict(settings.strict_input)
-                .fields(settings.fields.clone()),
-        ),
+        Source::Files(paths) => Arc::new(files_source(paths, settings)),
         Source::Synthetic(synthetic) => Arc::new(SyntheticSource::new(*synthetic, chunks)),
         Source::Kusto(kusto) => Arc::new(kusto_source(kusto, settings, record)?),
         Source::Own(described) => return Err(own(described)),
     })
+}
+
+/// The files at some paths, read as the settings say.
+pub fn files_source(paths: &[PathBuf], settings: &Settings) -> FilesSource {
+    let (chunks, max_record) = (settings.chunks.count, settings.limits.max_record);
+    FilesSource::new(paths.to_vec(), chunks, max_record)
+        .max_window(settings.limits.in_flight)
+        .strict(settings.strict_input)
+        .fields(settings.fields.clone())
 }
 
 fn own(described: &serde_json::Value) -> SourceError {

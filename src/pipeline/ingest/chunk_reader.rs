@@ -94,7 +94,7 @@ pub enum Headers {
 }
 
 /// How a row is read in full.
-type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, MalformedRow<'a>>;
+pub(super) type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, MalformedRow<'a>>;
 
 /// Reads the rows of one attempt at a chunk.
 pub struct ChunkReader {
@@ -391,62 +391,15 @@ impl ChunkReader {
         known: Option<&'a KnownRow>,
     ) -> Result<Row<'a>, MalformedRow<'a>> {
         self.faults.enter_now(Site::Row).leave();
-        let unread = |reason, row: &'a [u8]| {
-            let id = match known {
-                Some(known) => Some(Cow::Borrowed(&*known.id)),
-                None => row::readable_id(row),
-            };
-            Err(MalformedRow { reason, id })
-        };
-        if row.len() as u64 > self.rules.max_record {
-            // A reader that cannot hold it has no more of it than this either.
-            let beginning = &row[..self.rules.max_record as usize];
-            return unread(MalformedReason::TooLarge, beginning);
-        }
-        if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
-            return unread(MalformedReason::InvalidUtf8, row);
-        }
-        let read = match known {
-            Some(known) => Row {
-                id: Cow::Borrowed(&known.id),
-                kind: RowKind::Conversation {
-                    turns: known.turns,
-                    prevalidated: false,
-                },
-                oddities: Oddities::default(),
-            },
-            None if block.form == RowForm::Census => row::read_census(row)?,
-            None => (self.read)(row, &self.rules.selection)?,
-        };
-        match read.kind {
-            RowKind::Conversation { turns, .. }
-                if block.form == RowForm::Assembled
-                    && self.is_record_too_large(row, i64::from(turns)) =>
-            {
-                Err(MalformedRow {
-                    reason: MalformedReason::TooLarge,
-                    id: Some(read.id),
-                })
-            }
-            _ => Ok(read),
-        }
-    }
-
-    /// Whether the record that a row of columns becomes is too large. It is put together only if
-    /// that is in doubt: what is added are keys with null.
-    fn is_record_too_large(&mut self, row: &[u8], turns: i64) -> bool {
-        let turns = turns.unsigned_abs();
-        let bucket = self.rules.selection.bucket_of(turns);
-        let bucket = bucket.map_or(0, |bucket| bucket.name.len() as u64);
-        let most = row.len() as u64 + bucket + NULLS + NULLS * turns;
-        if most <= self.rules.max_record {
-            return false;
-        }
-        self.record.clear();
-        let assembler = Assembler::new(&self.rules.selection, self.rules.nested);
-        // A row that was read can be read again; what cannot be put together is never written.
-        assembler.from_columns(row, &mut self.record).is_err()
-            || self.record.len() as u64 > self.rules.max_record
+        read_row(
+            &self.rules,
+            self.read,
+            &mut self.record,
+            block,
+            row,
+            utf8,
+            known,
+        )
     }
 
     /// The chunk was read to its end: seals what was spooled.
@@ -480,8 +433,75 @@ impl ChunkReader {
     }
 }
 
+/// What a row without white space around is. Changes nothing but `record`, so it can be done again.
+pub(super) fn read_row<'a>(
+    rules: &RowRules,
+    read: Read,
+    record: &mut Vec<u8>,
+    block: &RowBlock,
+    row: &'a [u8],
+    utf8: bool,
+    known: Option<&'a KnownRow>,
+) -> Result<Row<'a>, MalformedRow<'a>> {
+    let unread = |reason, row: &'a [u8]| {
+        let id = match known {
+            Some(known) => Some(Cow::Borrowed(&*known.id)),
+            None => row::readable_id(row),
+        };
+        Err(MalformedRow { reason, id })
+    };
+    if row.len() as u64 > rules.max_record {
+        // A reader that cannot hold it has no more of it than this either.
+        let beginning = &row[..rules.max_record as usize];
+        return unread(MalformedReason::TooLarge, beginning);
+    }
+    if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
+        return unread(MalformedReason::InvalidUtf8, row);
+    }
+    let found = match known {
+        Some(known) => Row {
+            id: Cow::Borrowed(&known.id),
+            kind: RowKind::Conversation {
+                turns: known.turns,
+                prevalidated: false,
+            },
+            oddities: Oddities::default(),
+        },
+        None if block.form == RowForm::Census => row::read_census(row)?,
+        None => read(row, &rules.selection)?,
+    };
+    match found.kind {
+        RowKind::Conversation { turns, .. }
+            if block.form == RowForm::Assembled
+                && is_record_too_large(rules, record, row, i64::from(turns)) =>
+        {
+            Err(MalformedRow {
+                reason: MalformedReason::TooLarge,
+                id: Some(found.id),
+            })
+        }
+        _ => Ok(found),
+    }
+}
+
+/// Whether the record that a row of columns becomes is too large. It is put together only if
+/// that is in doubt: what is added are keys with null.
+fn is_record_too_large(rules: &RowRules, record: &mut Vec<u8>, row: &[u8], turns: i64) -> bool {
+    let turns = turns.unsigned_abs();
+    let bucket = rules.selection.bucket_of(turns);
+    let bucket = bucket.map_or(0, |bucket| bucket.name.len() as u64);
+    let most = row.len() as u64 + bucket + NULLS + NULLS * turns;
+    if most <= rules.max_record {
+        return false;
+    }
+    record.clear();
+    let assembler = Assembler::new(&rules.selection, rules.nested);
+    // A row that was read can be read again; what cannot be put together is never written.
+    assembler.from_columns(row, record).is_err() || record.len() as u64 > rules.max_record
+}
+
 /// What is wrong with a malformed row. Should saying so panic, the reason must do.
-fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
+pub(super) fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
     let described = std::panic::catch_unwind(|| row_fault::describe(row, reason));
     described.unwrap_or_default()
 }

@@ -1,5 +1,6 @@
 //! From rows to headers, and what was read seen as a whole.
 
 pub(in crate::pipeline) mod census;
-pub(in crate::pipeline) mod chunk_reader;
+pub(crate) mod chunk_reader;
+pub(crate) mod first_rows;
 pub(crate) mod rows_report;

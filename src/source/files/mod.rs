@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::{
-    BlockReader, ConversationSource, FetchOrder, InputFingerprint, RowSink, SourceError, Survey,
+    BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, InputFingerprint, RowSink,
+    SourceError, Survey,
 };
 use crate::domain::record::rename::Renames;
 use crate::domain::sampling::selector::ChunkChecksum;
@@ -116,11 +117,14 @@ impl FilesSource {
         for path in files {
             inputs.push(fingerprint(&path)?);
         }
+        // Known before they are looked into: a file that cannot be read is one of them.
+        self.skipped.get_or_init(|| skipped);
+        let inputs = self.inputs.get_or_init(|| inputs);
         let bytes: u64 = inputs.iter().map(|input| input.bytes).sum();
         let piece = (bytes.div_ceil(u64::from(self.pieces.get()))).max(SMALLEST_PIECE);
         let mut chunks = Vec::new();
         let mut spooled_bytes = 0;
-        for (file, input) in (0..).zip(&inputs) {
+        for (file, input) in (0..).zip(inputs) {
             let (cuts, is_spooled) = self.cuts(input, piece)?;
             // What is renamed is no longer where it was.
             let is_spooled = is_spooled || !self.fields.is_empty();
@@ -129,12 +133,10 @@ impl FilesSource {
                 chunks.push(Chunk::Piece(Piece { file, start, end }));
             }
         }
-        self.skipped.get_or_init(|| skipped);
-        let input_fingerprints = self.inputs.get_or_init(|| inputs).clone();
         Ok(Survey {
             bytes: Some(bytes),
             spooled_bytes,
-            input_fingerprints,
+            input_fingerprints: inputs.clone(),
             ..Survey::of(chunks, false)
         })
     }
@@ -179,18 +181,51 @@ impl FilesSource {
     }
 
     fn is_array(&self, path: &Path, kind: FileKind) -> Result<bool, SourceError> {
-        reading::is_array(path, kind, self.max_window)
+        reading::is_array(path, kind, self.max_window, u64::MAX)
     }
 
     fn open(&self, piece: Piece) -> Result<Box<dyn BlockReader>, SourceError> {
-        let reader = self.open_as_named(piece)?;
-        Ok(match self.fields.is_empty() {
+        Ok(self.renamed(self.open_as_named(piece)?))
+    }
+
+    fn renamed(&self, reader: Box<dyn BlockReader>) -> Box<dyn BlockReader> {
+        match self.fields.is_empty() {
             true => reader,
             false => Box::new(renamed::RenamedReader::new(
                 reader,
                 Arc::clone(&self.fields),
             )),
-        })
+        }
+    }
+
+    /// The input files, once a survey has found them, also if it could not read one of them.
+    pub fn inputs(&self) -> Option<&[InputFingerprint]> {
+        self.inputs.get().map(Vec::as_slice)
+    }
+
+    /// Reads a file from its beginning, for a look at its first rows: reading ends with
+    /// [`SourceError::Stopped`] soon after as many (decoded) bytes as one row may have.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, or is damaged where it is opened.
+    pub fn first_rows(&self, file: u32) -> Result<Box<dyn BlockReader>, SourceError> {
+        let (start, end) = (0, 1);
+        let input = self.input(Piece { file, start, end })?;
+        let (path, large) = (&input.path, LargeRow::clone(&self.large));
+        let kind = discover::kind_of(path).ok_or_else(|| unknown(Piece { file, start, end }))?;
+        if kind == FileKind::Parquet {
+            let groups = parquet::cuts(path, input.bytes, u64::MAX)?;
+            let end = groups.first().map_or(0, |(_, end)| *end);
+            return self.open(Piece { file, start, end });
+        }
+        let most = self.max_record.saturating_add(2 * BLOCK_BYTES as u64);
+        let is_array = reading::is_array(path, kind, self.max_window, most)?;
+        let text = self.text(path, kind)?.limited(most);
+        let fields = Arc::clone(&self.fields);
+        Ok(self.renamed(match is_array {
+            true => Box::new(ArrayReader::new(text, self.max_record, large).with_fields(fields)),
+            false => Box::new(lines::spooled(text, self.max_record, large).with_fields(fields)),
+        }))
     }
 
     fn open_as_named(&self, piece: Piece) -> Result<Box<dyn BlockReader>, SourceError> {

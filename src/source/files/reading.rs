@@ -22,6 +22,8 @@ pub struct Input<R> {
     consumed: Option<Arc<AtomicU64>>,
     /// How many of them were told of.
     counted: u64,
+    /// Bytes that may still come out.
+    left: u64,
 }
 
 impl<R: Read> Input<R> {
@@ -33,6 +35,16 @@ impl<R: Read> Input<R> {
             stop: Arc::default(),
             consumed: None,
             counted: 0,
+            left: u64::MAX,
+        }
+    }
+
+    /// Has reading end with [`SourceError::Stopped`] soon after so many bytes have come out.
+    #[must_use]
+    pub fn limited(self, bytes: u64) -> Self {
+        Self {
+            left: bytes,
+            ..self
         }
     }
 
@@ -57,7 +69,7 @@ impl<R: Read> Input<R> {
     }
 
     fn check_stop(&self) -> Result<(), SourceError> {
-        match self.stop.load(Ordering::Relaxed) {
+        match self.left == 0 || self.stop.load(Ordering::Relaxed) {
             true => Err(SourceError::Stopped),
             false => Ok(()),
         }
@@ -73,6 +85,7 @@ impl<R: Read> Input<R> {
         let limit = wanted as u64;
         let read = (&mut self.input).take(limit).read_to_end(bytes);
         let read = read.map_err(|error| cannot_read(&self.path, error))?;
+        self.left = self.left.saturating_sub(read as u64);
         Ok((read as u64) < limit)
     }
 
@@ -82,7 +95,10 @@ impl<R: Read> Input<R> {
     /// If it cannot be read or decoded.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, SourceError> {
         self.check_stop()?;
-        read_some(&mut self.input, buffer).map_err(|error| cannot_read(&self.path, error))
+        let read = read_some(&mut self.input, buffer);
+        let read = read.map_err(|error| cannot_read(&self.path, error))?;
+        self.left = self.left.saturating_sub(read as u64);
+        Ok(read)
     }
 
     /// The file is damaged.
@@ -152,15 +168,21 @@ impl Read for Counted {
     }
 }
 
-/// Whether a text is one JSON array: whether its first byte that is not white space is `[`.
+/// Whether a text is one JSON array: whether its first byte that is not white space is `[`. Looks
+/// at `most` bytes of it.
 ///
 /// # Errors
 /// If it cannot be read that far.
-pub fn is_array(path: &Path, kind: FileKind, max_window: u64) -> Result<bool, SourceError> {
+pub fn is_array(
+    path: &Path,
+    kind: FileKind,
+    max_window: u64,
+    most: u64,
+) -> Result<bool, SourceError> {
     if kind == FileKind::Parquet {
         return Ok(false);
     }
-    let mut input = Input::new(open(path, kind, max_window)?.0, path.to_owned());
+    let mut input = Input::new(open(path, kind, max_window)?.0, path.to_owned()).limited(most);
     let mut buffer = Vec::new();
     let mut at_start = true;
     loop {

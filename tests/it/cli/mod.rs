@@ -5,4 +5,5 @@ mod live_page;
 mod names_and_addresses;
 mod nothing_to_publish;
 mod output;
+mod plan;
 mod signals;

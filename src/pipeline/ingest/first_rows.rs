@@ -1,0 +1,154 @@
+//! A look at the first rows of every input file, for a plan: what would an export refuse?
+//!
+//! Rows are read as an export reads them and judged by the same report; nothing is kept or written.
+//! Bounded: so many rows and bytes of a file, so many files, and of a row larger than that no more
+//! than `limits.max_record`.
+
+use memchr::memchr;
+
+use super::chunk_reader::{RowRules, describe, read_row};
+use super::rows_report::{RowsReport, Tallies};
+use crate::domain::dataset::accounting::MalformedReport;
+use crate::domain::record::row::{self, RowKind, RowShape};
+use crate::domain::scheduling::chunk::{Chunk, Piece};
+use crate::pipeline::error::RunError;
+use crate::source::files::FilesSource;
+use crate::source::{RowBlock, SourceError};
+use crate::spool::payloads::Payloads;
+use crate::spool::tally::ChunkTally;
+
+/// Rows of a file that are looked at.
+pub const MOST_ROWS: u64 = 100;
+
+/// Bytes of a file, decoded: no row that begins behind them is looked at.
+pub const MOST_BYTES: u64 = 256 * 1024;
+
+/// Files that are looked at.
+pub const MOST_FILES: usize = 1000;
+
+/// What the first rows show.
+#[derive(Debug)]
+pub struct FirstRows {
+    /// How many files were looked at.
+    pub files: usize,
+    /// How many rows.
+    pub rows: u64,
+    /// Those that are malformed, with their places.
+    pub malformed: MalformedReport,
+    /// Why an export of these rows would end: mixed schemas, too many malformed rows.
+    pub refusal: Option<RunError>,
+    /// Files that cannot be read.
+    pub unreadable: Vec<SourceError>,
+    /// What is odd about rows that can be read, a sentence each.
+    pub oddities: Vec<String>,
+}
+
+/// Looks at the files that a survey of the source has found.
+pub fn look(source: &FilesSource, rules: &RowRules, max_malformed_percent: f64) -> FirstRows {
+    let inputs = source.inputs().unwrap_or_default();
+    let files = inputs.len().min(MOST_FILES);
+    let mut tallies = Tallies::new();
+    let mut unreadable = Vec::new();
+    for file in (0..).take(files) {
+        let mut tally = ChunkTally::default();
+        if let Err(error) = look_at(source, file, rules, &mut tally) {
+            unreadable.push(error);
+        }
+        let (start, end) = (0, 1);
+        tallies.insert(Chunk::Piece(Piece { file, start, end }), tally);
+    }
+    let report = RowsReport {
+        inputs: inputs.to_vec(),
+        payloads: Payloads::default(),
+        max_percent: max_malformed_percent,
+    };
+    FirstRows {
+        files,
+        rows: tallies.values().map(|tally| tally.rows_read).sum(),
+        malformed: report.malformed(&tallies, &[]),
+        refusal: report.judge(&tallies).err(),
+        unreadable,
+        oddities: report.explain(&tallies, false),
+    }
+}
+
+fn look_at(
+    source: &FilesSource,
+    file: u32,
+    rules: &RowRules,
+    tally: &mut ChunkTally,
+) -> Result<(), SourceError> {
+    let mut reader = match source.first_rows(file) {
+        // Nothing but white space, as far as one looks.
+        Err(SourceError::Stopped) => return Ok(()),
+        opened => opened?,
+    };
+    let mut block = RowBlock::default();
+    while tally.rows_read < MOST_ROWS && tally.bytes < MOST_BYTES {
+        block.clear();
+        match reader.read_block(&mut block) {
+            Ok(true) => take(&block, rules, tally),
+            Ok(false) => break,
+            Err(SourceError::Stopped) => {
+                // In a row that is too large, which is told already.
+                block.bytes.clear();
+                take(&block, rules, tally);
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Counts the rows of a block, as far as they are looked at.
+fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
+    let mut rejects = block.rejects.iter().peekable();
+    let mut known = block.known.iter();
+    let mut record = Vec::new();
+    let mut line = block.first_line;
+    let (mut start, before) = (0, tally.bytes);
+    tally.bytes += block.bytes.len() as u64;
+    while let Some(rest) = block.bytes.get(start..).filter(|rest| !rest.is_empty()) {
+        if tally.rows_read >= MOST_ROWS || before + start as u64 >= MOST_BYTES {
+            return;
+        }
+        while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
+            tally.malformed(reject.reason, reject.line, || None);
+            line = line.max(reject.line + 1);
+        }
+        let known = known.next();
+        let length = match known {
+            Some(known) => rest.len().min(known.length as usize),
+            None => memchr(b'\n', rest).unwrap_or(rest.len()),
+        };
+        let text = row::trim(&rest[..length]);
+        if !text.is_empty() {
+            match read_row(rules, row::read, &mut record, block, text, false, known) {
+                Ok(row) => {
+                    tally.rows_read += 1;
+                    match row.kind {
+                        RowKind::Event { agent, .. } => {
+                            tally.shape(RowShape::Events, line);
+                            tally.oddities(text, &row.oddities, agent, line);
+                        }
+                        RowKind::Conversation { .. } | RowKind::Census { .. } => {
+                            tally.shape(RowShape::Conversations, line);
+                        }
+                    }
+                }
+                Err(malformed) => {
+                    let reason = malformed.reason;
+                    tally.malformed(reason, line, || describe(text, reason));
+                }
+            }
+        }
+        line += 1;
+        start += length + 1;
+    }
+    for reject in rejects {
+        if tally.rows_read < MOST_ROWS {
+            tally.malformed(reject.reason, reject.line, || None);
+        }
+    }
+}
