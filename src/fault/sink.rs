@@ -42,6 +42,7 @@ impl FaultySink {
             path: path.clone(),
             reason: format!("{reason} (injected)"),
             hint: "run the same command again: it goes on where it stopped",
+            is_refusal: false,
         };
         let disk = |error: io::Error| SinkError::Io {
             action,

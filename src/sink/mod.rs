@@ -356,6 +356,8 @@ pub enum SinkError {
         reason: String,
         /// What to do about it.
         hint: &'static str,
+        /// Whether the service answered that it will not do it (HTTP 4xx), so that nothing was changed.
+        is_refusal: bool,
     },
     /// It does not answer.
     #[error("no answer for {} s when asked to {action} {path}", .timeout.as_secs())]

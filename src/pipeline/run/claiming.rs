@@ -104,7 +104,13 @@ pub(super) async fn abandon(parts: RunParts, error: &RunError) {
         error,
         RunError::Source(_)
             | RunError::Sink(
-                SinkError::Exists(_) | SinkError::Claimed { .. } | SinkError::Unusable { .. }
+                SinkError::Exists(_)
+                    | SinkError::Claimed { .. }
+                    | SinkError::Unusable { .. }
+                    | SinkError::Remote {
+                        is_refusal: true,
+                        ..
+                    }
             )
     );
     if !before_its_claim || record.replaces.is_some() {

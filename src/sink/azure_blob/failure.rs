@@ -54,6 +54,9 @@ pub fn failed(action: &'static str, path: String, error: &azure_core::Error) -> 
             None => connection(error),
         },
         hint: hint(error),
+        // 408 and 429 say nothing of what was done before.
+        is_refusal: status
+            .is_some_and(|status| (400..500).contains(&status) && ![408, 429].contains(&status)),
     }
 }
 

@@ -146,7 +146,7 @@ fn what_others_put_there_is_named_and_left_alone() {
     let proxy = Proxy::start();
     let sandbox = Sandbox::new();
     let blob = Blob::new(&sandbox, proxy.endpoint(), "foreign");
-    let file = "val/long_11_to_20_turns.json";
+    let file = "val/long_11_to_20_turns.jsonl";
     blob.put(file, &[], b"precious");
     let refused = blob.export(&[]);
     assert!(refused.expect(2).contains(file), "{}", refused.stderr);
@@ -194,7 +194,7 @@ fn blobs_that_were_tampered_with_are_found() {
     let proxy = Proxy::start();
     let blob = Blob::new(&sandbox, proxy.endpoint(), "tampered");
     blob.export(&[]).expect(0);
-    let file = "test/short_3_to_5_turns.json";
+    let file = "test/short_3_to_5_turns.jsonl";
     let whole = crate::support::blob::ask("GET", &format!("{}?", blob.path(file)), &[], b"");
     let (head, body) = whole.split_once("\r\n\r\n").expect("an answer");
     let header = |line: &&str| line.starts_with("x-ms-meta-sha256");

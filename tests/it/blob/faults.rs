@@ -128,7 +128,7 @@ fn what_does_not_pass_ends_a_run_that_goes_on_later() {
         let impatient = "--set sink.azure_blob.retry_timeout=1s --set sink.azure_blob.timeout=1s";
         let impatient: Vec<&str> = impatient.split(' ').collect();
         let run = blob.export(&impatient);
-        let reported = run.expect(1);
+        let reported = run.expect(if fault == Fault::Delete { 2 } else { 1 });
         assert!(reported.contains(said), "{name}: {reported}");
         assert!(reported.contains(hint), "{name}: {reported}");
         assert!(

@@ -200,7 +200,7 @@ fn the_cases_themselves() {
         ("openai", r#"no_schema at in/a.jsonl:1: no "turnsArray""#),
         (
             "mode_capital",
-            r#"240 rows have mode \"Agent\", wanted \"agent\""#,
+            r#"240 rows have mode "Agent", wanted "agent""#,
         ),
         ("row-per-message", "300 rows have no userMessage"),
     ] {
