@@ -322,7 +322,7 @@ impl StratumWriter {
         if file.placement.is_full() || exhausted {
             return self.finish(file, staging).await.map(OutputColumn::Whole);
         }
-        staging.finish(&mut self.receipts).await?;
+        self.settle(&mut staging).await?;
         Ok(OutputColumn::Part(Box::new(OpenFile {
             file,
             receipts: self.receipts,
@@ -344,7 +344,7 @@ impl StratumWriter {
         while !file.placement.is_full() {
             if self.parts.stop.load(Ordering::Relaxed) {
                 // What was begun is finished: a sink may keep it for the next start.
-                staging.finish(&mut self.receipts).await?;
+                self.settle(staging).await?;
                 return Err(RunError::Interrupted);
             }
             if paying.is_none()
@@ -362,8 +362,7 @@ impl StratumWriter {
                 biased;
                 // Its turn ends only here: other files may be waiting for it.
                 Some(receipt) = staging.0.next() => {
-                    self.receipts.push(receipt?);
-                    self.heartbeat.beat();
+                    self.received(receipt?);
                 }
                 Some(validated) = validating.next() => {
                     file = match validated {
@@ -430,7 +429,7 @@ impl StratumWriter {
             let turn = loop {
                 tokio::select! {
                     biased;
-                    Some(receipt) = staging.0.next() => self.receipts.push(receipt?),
+                    Some(receipt) = staging.0.next() => self.received(receipt?),
                     turn = self.parts.turns.take() => break turn,
                 }
             };
@@ -456,7 +455,7 @@ impl StratumWriter {
         let (mut blocks, finished) = self.parts.pool.run(move || file.finish()).await?;
         blocks.extend(finished.last);
         self.stage(blocks, &mut staging).await?;
-        staging.finish(&mut self.receipts).await?;
+        self.settle(&mut staging).await?;
         let file = (finished.placement.records > 0).then_some(FileRecord {
             path,
             bytes: finished.bytes,
@@ -480,6 +479,20 @@ impl StratumWriter {
             warnings: finished.placement.warnings,
             file,
         })
+    }
+
+    /// Waits for all blocks that are on their way.
+    async fn settle(&mut self, staging: &mut Staging) -> Result<(), RunError> {
+        while let Some(receipt) = staging.0.next().await {
+            self.received(receipt?);
+        }
+        Ok(())
+    }
+
+    /// A block has arrived, which is progress wherever it is waited for.
+    fn received(&mut self, receipt: BlockReceipt) {
+        self.receipts.push(receipt);
+        self.heartbeat.beat();
     }
 
     /// Commits the file of the blocks that were staged.
@@ -517,16 +530,6 @@ async fn wait<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> Option<T> {
 /// Blocks on their way to the sink.
 #[derive(Default)]
 struct Staging(FuturesUnordered<LocalBoxFuture<'static, Result<BlockReceipt, SinkError>>>);
-
-impl Staging {
-    /// Waits for all blocks.
-    async fn finish(&mut self, receipts: &mut Vec<BlockReceipt>) -> Result<(), RunError> {
-        while let Some(receipt) = self.0.next().await {
-            receipts.push(receipt?);
-        }
-        Ok(())
-    }
-}
 
 /// Candidates in batches of about [`BATCH_BYTES`], at least one in each.
 struct Batches(std::iter::Peekable<std::vec::IntoIter<Candidate>>);
