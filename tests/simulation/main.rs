@@ -76,6 +76,8 @@ fn check(seed: u64, plan: FaultPlan) -> Seen {
 struct Totals {
     faults: BTreeMap<(fault::Stage, fault::Kind), u64>,
     events: BTreeMap<String, u64>,
+    /// Runs that had nothing to publish.
+    empty: u64,
     /// Runs in which something happened.
     runs: BTreeMap<&'static str, u64>,
     starts: u64,
@@ -109,6 +111,7 @@ impl Totals {
         ] {
             *self.runs.entry(what).or_default() += u64::from(happened);
         }
+        self.empty += u64::from(seen.is_empty);
         self.starts += seen.starts;
         self.hours += seen.virtual_time.as_secs_f64() / 3600.0;
         self.passages += seen.passages;
@@ -144,6 +147,7 @@ fn many_seeds_give_what_the_reference_gives() {
         "{seeds} seeds, {} starts, {:.0} virtual hours, {} passages, {struck} faults, 0 violations",
         totals.starts, totals.hours, totals.passages
     );
+    eprintln!("{} runs had nothing to publish", totals.empty);
     eprintln!("events: {:?}", totals.events);
     eprintln!("runs with: {:?}", totals.runs);
     for ((stage, kind), count) in &totals.faults {
@@ -208,4 +212,37 @@ fn a_wrong_result_is_noticed() {
     assert!(!matches!(noticed, Ok(Ok(_))), "nobody noticed");
     let seen = simulate(world, 2, &FaultPlan::default()).expect("good");
     assert!(seen.virtual_time < Duration::from_secs(600) && seen.starts == 1);
+}
+
+/// Between them the worlds have rows and conversations of every kind that a source of turns or of
+/// conversations can have.
+#[test]
+fn worlds_have_every_kind() {
+    let mut counts = BTreeMap::<&str, u64>::new();
+    for number in 0..WORLDS {
+        let expected = &World::of(number).expected;
+        let all = expected.rows.iter().chain(&expected.filtered_by);
+        for (key, count) in all {
+            *counts.entry(key).or_default() += count;
+        }
+    }
+    for kind in [
+        "malformed",
+        "mode",
+        "window",
+        "ignored_ids",
+        "duplicate_turns",
+        "duplicate_conversations",
+        "damaged",
+        "cut_by_mode",
+        "cut_by_window",
+        "incomplete",
+        "out_of_range",
+        "no_target",
+    ] {
+        assert!(
+            counts.get(kind).is_some_and(|&n| n > 0),
+            "{kind}: {counts:?}"
+        );
+    }
 }

@@ -19,6 +19,7 @@ use gleaner::pipeline::state::work_dir::{RunRecord, RunState, WorkDir};
 use gleaner::pipeline::{RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::source::Action;
+use gleaner::telemetry::chunks::ChunkState;
 use gleaner::telemetry::{Counters, Telemetry};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -26,6 +27,7 @@ use tokio::time::Instant;
 use crate::behaviour::SourceBehaviour;
 use crate::sink::SimSink;
 use crate::source::{Memory, SimSource, struck};
+use crate::support::reference::Outcome;
 use crate::support::{Dataset, assert_same_records};
 use crate::world::World;
 
@@ -56,6 +58,8 @@ pub struct Seen {
     pub top_up_rounds: u64,
     /// Chunks that were allowed to be missing, and were.
     pub missing: (u64, u64),
+    /// Without the chunks that were missing there was nothing to publish.
+    pub is_empty: bool,
     /// Of every passage of every site, with its instant.
     pub trace: u64,
     /// Why starts ended without a dataset.
@@ -156,6 +160,7 @@ async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, Stri
         passages: 0,
         top_up_rounds: 0,
         missing: (0, 0),
+        is_empty: false,
         trace: 0,
         errors: Vec::new(),
     };
@@ -175,6 +180,15 @@ async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, Stri
         match done {
             Some(Ok(report)) => {
                 finish(&setting, &report, &mut seen);
+                break;
+            }
+            Some(Err(RunError::NothingToPublish { reasons })) => {
+                let missing = telemetry.chunk_map.view().into_iter();
+                let missing = missing.filter(|chunk| chunk.state == ChunkState::Missing);
+                let missing: Vec<_> = missing.map(|chunk| chunk.name).collect();
+                let what = finish_empty(&setting, &missing, &reasons, &mut seen);
+                what.map_err(|what| format!("{what}: {reasons:?}"))?;
+                seen.is_empty = true;
                 break;
             }
             Some(Err(error)) => {
@@ -393,7 +407,23 @@ fn finish(setting: &Setting<'_>, report: &RunReport, seen: &mut Seen) {
     assert!(setting.sink.is_published());
     let out = setting.folder.path().join("out");
     setting.sink.write_to(&out);
-    let missing = &report.manifest.chunks.missing;
+    let expected = expected(setting, &report.manifest.chunks.missing, seen);
+    let dataset = Dataset::read(&out);
+    let format = serde_json::json!(setting.settings.sink.format);
+    assert_eq!(dataset.metadata["format"], format);
+    assert_same_records(&dataset, &expected);
+    if setting.strict && seen.starts == 1 {
+        assert_eq!(
+            report.chunks_replayed, 0,
+            "this start has fetched all itself"
+        );
+    }
+    let rounds = &report.manifest.statistics["top_up_rounds"];
+    seen.top_up_rounds = rounds.as_u64().expect("a count");
+}
+
+/// The oracle's outcome without the chunks that are missing, which must be allowed to be.
+fn expected(setting: &Setting<'_>, missing: &[String], seen: &mut Seen) -> Arc<Outcome> {
     let missing: Vec<HashChunk> = missing.iter().map(|name| chunk(name)).collect();
     let allowed = setting.behaviour.allow_missing;
     assert!(missing.len() <= allowed as usize, "{missing:?} are missing");
@@ -403,17 +433,52 @@ fn finish(setting: &Setting<'_>, report: &RunReport, seen: &mut Seen) {
             "{missing:?} are missing"
         );
     }
-    let expected = setting.world.expected_without(&missing);
-    assert_same_records(&Dataset::read(&out), &expected);
-    if setting.strict && seen.starts == 1 {
-        assert_eq!(
-            report.chunks_replayed, 0,
-            "this start has fetched all itself"
-        );
-    }
     seen.missing = (allowed.into(), missing.len() as u64);
-    let rounds = &report.manifest.statistics["top_up_rounds"];
-    seen.top_up_rounds = rounds.as_u64().expect("a count");
+    setting.world.expected_without(&missing)
+}
+
+/// A run that says that there is nothing to publish is right if the oracle has no record either. Its
+/// reasons have the oracle's counts, and no dataset and no claim is left.
+fn finish_empty(
+    setting: &Setting<'_>,
+    missing: &[String],
+    reasons: &[String],
+    seen: &mut Seen,
+) -> Result<(), String> {
+    let expected = expected(setting, missing, seen);
+    let records: usize = expected.strata.values().map(|s| s.records.len()).sum();
+    if records > 0 {
+        return Err(format!(
+            "{records} records are expected without {missing:?}"
+        ));
+    }
+    let invalid = expected.strata.values().map(|s| s.invalid.len() as u64);
+    let counted = |key| expected.rows.get(key).copied().unwrap_or(0);
+    let filtered = |key| expected.filtered_by.get(key).copied().unwrap_or(0);
+    for (wanted, words) in [
+        (invalid.sum(), " invalid: "),
+        (counted("malformed"), " malformed: "),
+        (counted("damaged"), "damaged by malformed rows"),
+        (counted("cut_by_mode"), "cut by the mode"),
+        (counted("cut_by_window"), "cut by the window"),
+        (counted("out_of_range"), "in no bucket"),
+        (filtered("ignored_ids"), "source.ignore_ids"),
+        (filtered("window"), "outside the window"),
+    ] {
+        let told = reasons.iter().find(|reason| reason.contains(words));
+        let told = told.map_or(Some(0), |reason| reason.split(' ').next()?.parse().ok());
+        if told != Some(wanted) {
+            return Err(format!("{wanted} expected, told {told:?}: {words}"));
+        }
+    }
+    if setting.sink.is_published() {
+        return Err("published all the same".to_owned());
+    }
+    // A fault may have kept it from being given back.
+    if setting.strict && setting.sink.is_claimed() {
+        return Err("the claim is left".to_owned());
+    }
+    Ok(())
 }
 
 /// `h7-3`

@@ -38,6 +38,10 @@ impl SimSink {
         self.state().manifest.is_some()
     }
 
+    pub fn is_claimed(&self) -> bool {
+        self.state().claim.is_some()
+    }
+
     /// Writes the dataset into a folder.
     pub fn write_to(&self, folder: &Path) {
         let state = self.state();

@@ -64,14 +64,22 @@ impl World {
         let target = if scarce { 3 } else { 1 + number as usize % 4 };
         let mut asked = Asked::new(&format!("world {number}"), target);
         // Of each conversation the turn n is of the day n + 1.
-        if let 0 | 2 = number {
+        if let 0 | 2 | 8 = number {
             let at = |day| ticks(&format!("2025-01-{day}T00:00:00Z")).expect("an instant");
             asked.window = (at("02"), at("12"));
             asked.keep_cut = number == 2;
         }
+        if number == 8 {
+            // Some begin before it, and all the rest of them exists.
+            asked.window.0 += 60 * 10_000_000;
+            asked.slack *= 30;
+        }
+        if let 3 | 8 = number {
+            asked.targets.insert(("train", "short"), 0);
+        }
         let rows = match delivery {
             _ if scarce => corpus::conversations(number, 130),
-            Hash | Files if number < 8 => corpus::events(number, 40),
+            Hash | Files => corpus::events(number, 40),
             _ => corpus::conversations(number, 60),
         };
         let rows = rows.into_iter().map(|text| row(text, &asked));
@@ -115,7 +123,8 @@ impl World {
     pub fn settings(&self, seed: u64) -> Settings {
         let of = |from, to, salt: u32| draw(seed, &salt.to_string(), from, to);
         let text = format!(
-            "name = 'd'\nsource.kind = 'synthetic'\nchunks.count = {}\nlimits.max_malformed_percent = 100\nlimits.in_flight = '{}KB'\n[workers]\nfetchers = {}\nvalidators = {}\nuploaders = {}\nrestarts = {}\n[selection]\nseed = '{}'\nspare_percent = 0\n",
+            "name = 'd'\nsource.kind = 'synthetic'\nsink.format = '{}'\nchunks.count = {}\nlimits.max_malformed_percent = 100\nlimits.in_flight = '{}KB'\n[workers]\nfetchers = {}\nvalidators = {}\nuploaders = {}\nrestarts = {}\n[selection]\nseed = '{}'\nspare_percent = 0\n",
+            ["json", "jsonl"][of(0, 1, 7) as usize],
             of(3, 9, 1),
             of(4, 64, 2),
             of(1, 4, 3),

@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use reference::{Asked, Outcome};
+use reference::{Asked, BUCKETS, Outcome};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -168,15 +168,15 @@ impl Dataset {
     }
 }
 
-/// Holds a dataset (in the `json` format) against the reference, byte for byte and count for count,
-/// with the places of malformed rows.
+/// Holds a dataset against the reference, byte for byte and count for count, with the places of
+/// malformed rows.
 #[track_caller]
 pub fn assert_equals_reference(dataset: &Dataset, expected: &Outcome) {
     assert_same_records(dataset, expected);
     assert_same_malformed(dataset, expected);
 }
 
-/// Holds a dataset (in the `json` format) against the reference, byte for byte and count for count.
+/// Holds a dataset against the reference, byte for byte and count for count.
 #[track_caller]
 pub fn assert_same_records(dataset: &Dataset, expected: &Outcome) {
     let metadata = &dataset.metadata;
@@ -205,10 +205,11 @@ pub fn assert_same_records(dataset: &Dataset, expected: &Outcome) {
             continue;
         }
         let file = record["file"].as_str().expect("a path");
+        let format = metadata["format"].as_str().expect("a format");
+        let stem = BUCKETS.iter().find(|b| b.0 == *bucket).expect("known").3;
+        assert_eq!(file, format!("{split}/{stem}.{format}"));
         let bytes = fs::read(dataset.folder.join(file)).expect("a stratum file");
-        let mut framed = b"[\n".to_vec();
-        framed.extend(wanted.records.join(&b",\n"[..]));
-        framed.extend_from_slice(b"\n]\n");
+        let framed = framed(&wanted.records, format);
         assert!(
             bytes == framed,
             "{file} differs:\n{}\n--- expected\n{}",
@@ -224,6 +225,15 @@ pub fn assert_same_records(dataset: &Dataset, expected: &Outcome) {
         assert!(metadata["warnings"][code].is_u64(), "no warning {code}");
     }
     assert_eq!(invalid_records(dataset), wanted_invalid(expected));
+}
+
+/// The bytes of a stratum file with these records.
+fn framed(records: &[Vec<u8>], format: &str) -> Vec<u8> {
+    match format {
+        "json" => [b"[\n", &records.join(&b",\n"[..])[..], b"\n]\n"].concat(),
+        "jsonl" => [&records.join(&b"\n"[..])[..], b"\n"].concat(),
+        other => panic!("{other} is no format"),
+    }
 }
 
 #[track_caller]
