@@ -226,6 +226,8 @@ fn an_address_where_nobody_is_is_told_soon() {
         "work",
         "--set",
         &cluster,
+        "--set",
+        "source.kusto.trusted_hosts=['127.0.0.1']",
     ];
     let run = sandbox.run(&args);
     let reported = run.expect(1);
@@ -483,7 +485,7 @@ fn the_test_queries_take_about_a_hundred_records() {
                 .sum::<u64>(),
             100
         );
-        let text = std::fs::read_to_string(sandbox.path("out/d/train/long_11_to_20_turns.json"))
+        let text = std::fs::read_to_string(sandbox.path("out/d/train/long_11_to_20_turns.jsonl"))
             .expect("a file");
         assert_eq!(text.contains("\"trajectory\""), trajectory);
     }
