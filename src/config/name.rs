@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::ConfigError;
 use super::settings::{Settings, Span};
+use crate::domain::record::timestamp::UtcInstant;
 
 /// The name of a dataset whose run started at an instant.
 ///
@@ -20,7 +21,7 @@ pub fn dataset_name(settings: &Settings, started: Timestamp) -> Result<String, C
         None => "all".to_owned(),
         Some(Span::Last { text, .. }) => text.replace(char::is_whitespace, ""),
         Some(Span::Between { start, end }) => {
-            let side = |at: &Option<Timestamp>| at.map_or_else(|| "open".to_owned(), compact);
+            let side = |at: &Option<UtcInstant>| at.map_or_else(|| "open".to_owned(), compact);
             format!("{}_{}", side(start), side(end))
         }
     };
@@ -51,8 +52,15 @@ pub fn is_fixed(settings: &Settings) -> bool {
 }
 
 /// `20250101`, or `20250101T120000Z` if it is not midnight.
-fn compact(at: Timestamp) -> String {
-    let midnight = at.as_nanosecond() % 86_400_000_000_000 == 0;
-    let format = if midnight { "%Y%m%d" } else { "%Y%m%dT%H%M%SZ" };
-    at.strftime(format).to_string()
+fn compact(at: UtcInstant) -> String {
+    let text = at.to_string();
+    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+    // The sign of a year before 0 stays.
+    let digits = |text: &str| text.replace(['-', ':'], "");
+    let sign = if date.starts_with('-') { "-" } else { "" };
+    let date = format!("{sign}{}", digits(date));
+    match time.get(..8) {
+        None | Some("00:00:00") if !time.contains('.') => date,
+        time => format!("{date}T{}Z", digits(time.unwrap_or_default())),
+    }
 }

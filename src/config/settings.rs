@@ -5,10 +5,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::record::rename::Renames;
+use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::stratum::Selection;
@@ -78,9 +78,9 @@ pub enum Span {
     /// Absolute: `start <= Timestamp < end`; one side may be open.
     Between {
         /// First instant inside.
-        start: Option<Timestamp>,
+        start: Option<UtcInstant>,
         /// First instant outside.
-        end: Option<Timestamp>,
+        end: Option<UtcInstant>,
     },
     /// The last while before the run starts.
     Last {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jiff::{SpanRelativeTo, Timestamp};
+use jiff::SpanRelativeTo;
 
 use super::layers::nearest;
 use super::raw::{self, Flag, Number, Text};
@@ -21,7 +21,7 @@ use crate::azure::Credential;
 use crate::domain::record::fields::Field;
 use crate::domain::record::rename::{RenameError, Renames};
 use crate::domain::record::row::RowShape;
-use crate::domain::record::timestamp;
+use crate::domain::record::timestamp::{self, UtcInstant};
 use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::stratum::{ALL, Bucket, Selection, Split};
@@ -277,13 +277,13 @@ fn exact_duration(value: &str) -> Option<Duration> {
     Duration::try_from(exact).ok()
 }
 
-fn instant(key: &'static str, value: Option<Text>) -> Result<Option<Timestamp>, ConfigError> {
+fn instant(key: &'static str, value: Option<Text>) -> Result<Option<UtcInstant>, ConfigError> {
     let Some(Text(value)) = value else {
         return Ok(None);
     };
-    let ticks = timestamp::parse(value.as_bytes());
-    let at = ticks.and_then(|ticks| Timestamp::from_nanosecond(i128::from(ticks) * 100).ok());
-    let reason = "it must be an instant such as \"2025-01-01T00:00:00Z\" (RFC 3339)";
+    let at = timestamp::parse(value.as_bytes()).and_then(UtcInstant::from_ticks);
+    let reason =
+        "it must be an instant such as \"2025-01-01T00:00:00Z\" (RFC 3339), before the year 10000";
     at.map(Some).ok_or_else(|| bad(key, value, reason))
 }
 

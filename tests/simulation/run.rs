@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gleaner::config;
 use gleaner::config::settings::Settings;
+use gleaner::domain::record::timestamp::UtcInstant;
 use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::fault::{
     FaultPlan, FaultySink, FaultySource, FiredFault, Injected, Injector, Kind, Site, Stage,
@@ -382,7 +383,7 @@ fn work_dir(setting: &Setting<'_>, seed: u64) -> WorkDir {
     let fingerprint = config::fingerprint(&described);
     let (start, end) = setting.world.asked.window;
     // The open ends of the oracle are no instants.
-    let at = |ticks: i64| Timestamp::from_nanosecond(i128::from(ticks) * 100).ok();
+    let at = UtcInstant::from_ticks;
     let record = RunRecord {
         run_id: "run".to_owned(),
         fingerprint: fingerprint.clone(),

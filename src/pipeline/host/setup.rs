@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::builder::BuildError;
@@ -12,6 +11,7 @@ use crate::config::name;
 use crate::config::settings::{Settings, SinkTarget, Source, Span, Window};
 use crate::domain::dataset::manifest::{SelectionRecord, hex};
 use crate::domain::json::canonical::sorted;
+use crate::domain::record::timestamp::{Ticks, UtcInstant};
 use crate::pipeline::state::work_dir::{RunRecord, RunState, WorkDir};
 use crate::sink::azure_blob::AzureBlob;
 use crate::sink::local_dir::LocalDir;
@@ -108,7 +108,10 @@ pub fn new_record(
     let now = Timestamp::now();
     // Whole seconds, as the name has them.
     let started = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let instants = instants(settings.window.as_ref(), started);
+    // The clock has no other years.
+    let ticks = Ticks::try_from(started.as_nanosecond().div_euclid(100)).ok();
+    let pinned = ticks.and_then(UtcInstant::from_ticks);
+    let instants = instants(settings.window.as_ref(), pinned.unwrap_or(UtcInstant::MAX));
     Ok(RunRecord {
         run_id: run_id()?,
         fingerprint: fingerprint.to_owned(),
@@ -130,30 +133,25 @@ pub fn new_record(
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Instants {
     /// First instant inside.
-    start: Option<Timestamp>,
+    start: Option<UtcInstant>,
     /// First instant outside.
-    end: Option<Timestamp>,
+    end: Option<UtcInstant>,
     /// The end of the rows that exist.
-    look_end: Option<Timestamp>,
+    look_end: Option<UtcInstant>,
 }
 
 /// The instants of a window for a run that starts now. Rows exist up to `slack` behind its end,
 /// which shows the conversations that it cuts, but none that may still be arriving.
-fn instants(window: Option<&Window>, started: Timestamp) -> Instants {
+fn instants(window: Option<&Window>, started: UtcInstant) -> Instants {
     let Some(window) = window else {
         return Instants::default();
     };
-    let before = |at: Timestamp, by: Duration| {
-        let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-        at.checked_sub(by).unwrap_or(Timestamp::MIN)
-    };
-    let arrived = before(started, window.ingestion_lag);
+    let arrived = started.saturating_sub(window.ingestion_lag);
     let (start, end) = match &window.span {
         Span::Between { start, end } => (*start, *end),
-        Span::Last { length, .. } => (Some(before(arrived, *length)), Some(arrived)),
+        Span::Last { length, .. } => (Some(arrived.saturating_sub(*length)), Some(arrived)),
     };
-    let slack = SignedDuration::try_from(window.slack).unwrap_or(SignedDuration::MAX);
-    let behind = end.map(|end| end.checked_add(slack).unwrap_or(Timestamp::MAX));
+    let behind = end.map(|end| end.saturating_add(window.slack));
     Instants {
         start,
         end,
@@ -190,12 +188,13 @@ pub(in crate::pipeline) fn info(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
-    fn at(text: &str) -> Timestamp {
+    fn at(text: &str) -> UtcInstant {
         text.parse().expect("an instant")
     }
 
-    fn look_end(span: Span) -> Option<Timestamp> {
+    fn look_end(span: Span) -> Option<UtcInstant> {
         let hour = Duration::from_secs(3600);
         let window = Window {
             span,

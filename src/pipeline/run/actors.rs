@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt;
-use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::RunParts;
 use crate::config::settings::{Format, Settings, SortKeys, Source};
 use crate::domain::dataset::manifest::{self, Framing};
 use crate::domain::record::assembler::Nested;
-use crate::domain::record::timestamp::Ticks;
+use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::selection::cut::Cut;
 use crate::pipeline::actors::fetcher::FetchParts;
 use crate::pipeline::actors::messages::{ActorDied, Drain};
@@ -117,8 +116,9 @@ fn supervisor_parts(inputs: ActorInputs<'_>) -> SupervisorParts {
             .iter()
             .map(|id| id.clone().into_bytes())
             .collect(),
-        window: record.window_start.map(ticks)..record.window_end.map(ticks),
-        look: record.look_start.map(ticks)..record.look_end.map(ticks),
+        window: record.window_start.map(UtcInstant::ticks)
+            ..record.window_end.map(UtcInstant::ticks),
+        look: record.look_start.map(UtcInstant::ticks)..record.look_end.map(UtcInstant::ticks),
         max_record: settings.limits.max_record,
         selection: Arc::clone(&selection),
         nested,
@@ -215,9 +215,4 @@ pub fn framing(settings: &Settings) -> Framing {
         Format::Json => manifest::JSON,
         Format::Jsonl => manifest::JSONL,
     }
-}
-
-fn ticks(at: Timestamp) -> Ticks {
-    // The range of `Timestamp` is within 10,000 years, far below 2^63 ticks.
-    (at.as_nanosecond().div_euclid(100)) as Ticks
 }

@@ -1,8 +1,7 @@
 //! What a start of a command does with what its work directory remembers. Pure.
 
-use jiff::Timestamp;
-
 use super::work_dir::{RunRecord, RunState};
+use crate::domain::record::timestamp::UtcInstant;
 
 /// What decides, besides the records, how a command goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,13 +43,13 @@ pub fn decide(found: Option<&RunRecord>, new: &RunRecord, options: StartOptions)
     }
 }
 
-fn window(record: &RunRecord) -> (Option<Timestamp>, Option<Timestamp>) {
+fn window(record: &RunRecord) -> (Option<UtcInstant>, Option<UtcInstant>) {
     (record.window_start, record.window_end)
 }
 
 /// A run's window, for a person.
 pub fn window_text(record: &RunRecord) -> String {
-    let side = |at: Option<Timestamp>| at.map_or_else(|| "open".to_owned(), |at| at.to_string());
+    let side = |at: Option<UtcInstant>| at.map_or_else(|| "open".to_owned(), |at| at.to_string());
     format!(
         "{} to {}",
         side(record.window_start),
@@ -95,7 +94,7 @@ mod tests {
     #[test]
     fn an_unfinished_run_keeps_its_window() {
         let later = RunRecord {
-            window_end: Some(Timestamp::UNIX_EPOCH),
+            window_end: UtcInstant::from_ticks(0),
             ..record("a")
         };
         assert_eq!(decide(Some(&record("a")), &later, FIXED), Start::Resume);
@@ -115,8 +114,8 @@ mod tests {
         assert_eq!(start(record("a"), FIXED), Start::AlreadyPublished);
         assert_eq!(start(record("a"), STAMPED), Start::Begin);
         for (window_start, window_end) in [
-            (Some(Timestamp::UNIX_EPOCH), None),
-            (None, Some(Timestamp::UNIX_EPOCH)),
+            (UtcInstant::from_ticks(0), None),
+            (None, UtcInstant::from_ticks(0)),
         ] {
             let other = RunRecord {
                 window_start,
@@ -137,7 +136,7 @@ mod tests {
     #[test]
     fn a_window_is_shown_with_both_ends() {
         let half = RunRecord {
-            window_end: Some(Timestamp::UNIX_EPOCH),
+            window_end: UtcInstant::from_ticks(0),
             ..record("a")
         };
         assert_eq!(window_text(&half), "open to 1970-01-01T00:00:00Z");

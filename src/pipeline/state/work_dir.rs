@@ -17,6 +17,7 @@ use thiserror::Error;
 use super::start::{self, Start, StartOptions};
 use super::status_file::{REPORT, STATUS};
 use crate::config;
+use crate::domain::record::timestamp::UtcInstant;
 use crate::runtime::storage::{self, DiskFile};
 use crate::source::InputFingerprint;
 use crate::spool::{SpoolError, stored};
@@ -85,15 +86,15 @@ pub struct RunRecord {
     /// When the run started.
     pub started: Timestamp,
     /// First instant inside the window.
-    pub window_start: Option<Timestamp>,
+    pub window_start: Option<UtcInstant>,
     /// First instant outside.
-    pub window_end: Option<Timestamp>,
+    pub window_end: Option<UtcInstant>,
     /// The first instant of the rows that exist; `None`: open.
     #[serde(default)]
-    pub look_start: Option<Timestamp>,
+    pub look_start: Option<UtcInstant>,
     /// The first instant behind them. Rows behind the window's end show which conversations it cuts.
     #[serde(default)]
-    pub look_end: Option<Timestamp>,
+    pub look_end: Option<UtcInstant>,
     /// The dataset's name.
     pub dataset: String,
     /// Where it goes, for a person.
@@ -388,7 +389,7 @@ pub(in crate::pipeline) mod tests {
         assert!(again.is_published() && again.resumed);
         drop(again);
         let later = RunRecord {
-            window_end: Some(Timestamp::UNIX_EPOCH),
+            window_end: UtcInstant::from_ticks(0),
             ..record("a")
         };
         let fixed = StartOptions {

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Action, ConversationSource, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError, Survey,
 };
+use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::sampling::selector::{ChunkChecksum, Selector};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::scheduling::retry::Backoff;
@@ -80,9 +80,9 @@ const LOGIN_RETRY: Backoff = Backoff {
 pub struct KustoSource {
     settings: Kusto,
     chunks: NonZeroU32,
-    start: Option<Timestamp>,
-    end: Option<Timestamp>,
-    look_end: Option<Timestamp>,
+    start: Option<UtcInstant>,
+    end: Option<UtcInstant>,
+    look_end: Option<UtcInstant>,
     cut: Cut,
     ignored: Vec<String>,
     selection: Arc<Selection>,
@@ -98,11 +98,11 @@ pub struct Population {
     /// Hash chunks.
     pub chunks: NonZeroU32,
     /// First instant inside the window.
-    pub start: Option<Timestamp>,
+    pub start: Option<UtcInstant>,
     /// First instant outside.
-    pub end: Option<Timestamp>,
+    pub end: Option<UtcInstant>,
     /// The end of the rows that exist for the run.
-    pub look_end: Option<Timestamp>,
+    pub look_end: Option<UtcInstant>,
     /// What becomes of conversations that the window or the mode cuts.
     pub cut: Cut,
     /// Ids that stand for "no id".

@@ -20,8 +20,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
-
+use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::sampling::selector::Selector;
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::cut::Cut;
@@ -220,11 +219,11 @@ fn uses(code: &str, name: &str) -> bool {
 #[derive(Debug, Clone, Copy)]
 pub struct Values<'a> {
     /// First instant inside the window.
-    pub start: Option<Timestamp>,
+    pub start: Option<UtcInstant>,
     /// First instant outside.
-    pub end: Option<Timestamp>,
+    pub end: Option<UtcInstant>,
     /// The end of the rows that exist for the run.
-    pub look_end: Option<Timestamp>,
+    pub look_end: Option<UtcInstant>,
     /// What becomes of conversations that are cut.
     pub cut: Cut,
     /// Which chunk.
@@ -266,7 +265,7 @@ impl Values<'_> {
 }
 
 /// An instant within the years that KQL knows.
-fn instant(at: Option<Timestamp>, otherwise: &str) -> String {
+fn instant(at: Option<UtcInstant>, otherwise: &str) -> String {
     match at.map(|at| at.to_string()) {
         // Years before the first have a sign, and sort before it.
         Some(at) if at.as_str() >= FIRST => at,
@@ -423,6 +422,8 @@ mod tests {
             (at("0001-01-01T00:00:00Z"), FIRST),
             (at("0000-12-31T23:00:00Z"), FIRST),
             (at("-000700-01-01T00:00:00Z"), FIRST),
+            (at("9999-12-31T23:59:59Z"), "9999-12-31T23:59:59Z"),
+            (at("9999-12-31T23:59:59.9999999Z"), LAST),
             (None, FIRST),
         ] {
             assert_eq!(instant(start, FIRST), reported);

@@ -117,6 +117,45 @@ fn a_window_counts_for_every_row_and_is_the_same_after_a_kill() {
 }
 
 #[test]
+fn a_window_may_end_with_the_last_instant_that_kusto_knows() {
+    for end in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z"] {
+        let window = ["--window-end", end];
+        // Over files (or made-up telemetry), and in what a cluster is asked.
+        let plain = Sandbox::new();
+        let expected = export_synthetic(&plain, &window);
+        assert_eq!(digest(&expected.json()), self::expected(&[]));
+        let sandbox = Sandbox::new();
+        let emulator = Emulator::start(&sandbox, "", 0, &[]);
+        let killed = emulator.export_killed(&sandbox, "seal:1", &window);
+        assert_eq!(killed.code, None, "{}", killed.stderr);
+        // The record that the next start reads has it.
+        let text = std::fs::read_to_string(sandbox.path("work/run.json")).expect("a record");
+        let record: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(record["window_end"], end);
+        let run = emulator.export(&sandbox, &window);
+        assert_eq!(run.code, expected.code, "{}", run.stderr);
+        assert_eq!(digest(&run.json()), digest(&expected.json()));
+        for sandbox in [&plain, &sandbox] {
+            assert_eq!(metadata(sandbox)["window"]["end"], end);
+        }
+    }
+    let sandbox = Sandbox::new();
+    let later = [
+        "plan",
+        "--set",
+        "source.kind=synthetic",
+        "--window-end",
+        "9999-12-31T23:59:59-01:00",
+    ];
+    let refused = sandbox.run(&later);
+    assert!(
+        refused.expect(2).contains("window.end"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
 fn an_azure_monitor_proxy_is_warned_of() {
     let sandbox = Sandbox::new();
     let plan = |cluster: &str| {

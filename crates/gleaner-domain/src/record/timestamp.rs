@@ -1,10 +1,106 @@
 //! Instants as telemetry has them: RFC 3339, compared in ticks of 100 ns, as Kusto does.
 
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
 /// 100 ns since 1970-01-01T00:00:00Z, negative before.
 pub type Ticks = i64;
 
 /// Ticks in a second.
 pub const TICKS_PER_SECOND: i64 = 10_000_000;
+
+/// An instant as settings and records of a run have it: ticks, written as RFC 3339. Its last one is
+/// the last that Kusto knows, its first one some 10,000 years before 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UtcInstant(Ticks);
+
+impl UtcInstant {
+    /// `9999-12-31T23:59:59.9999999Z`
+    pub const MAX: Self = Self(253_402_300_800 * TICKS_PER_SECOND - 1);
+
+    /// `-009999-01-02T01:59:59Z`
+    pub const MIN: Self = Self(-377_705_023_201 * TICKS_PER_SECOND);
+
+    /// So many ticks since 1970. `None`: before the first or behind the last instant.
+    pub fn from_ticks(ticks: Ticks) -> Option<Self> {
+        (Self::MIN.0..=Self::MAX.0)
+            .contains(&ticks)
+            .then_some(Self(ticks))
+    }
+
+    /// From text as [`parse`] reads it, or as it is displayed.
+    fn read(text: &str) -> Option<Self> {
+        let ticks = match text.strip_prefix('-') {
+            None => parse(text.as_bytes())?,
+            // A year before 0 has six digits, the first two of them 0: it is moved by as many whole
+            // cycles of the calendar as make it one that is not.
+            Some(text) => {
+                const CYCLES: i64 = 25;
+                let (year, rest) = text.split_at_checked(6)?;
+                let year = digits(year.as_bytes())?;
+                let moved = (CYCLES * 400).checked_sub(year)?;
+                let moved = parse(format!("{moved:04}{rest}").as_bytes())?;
+                moved - CYCLES * 146_097 * 86_400 * TICKS_PER_SECOND
+            }
+        };
+        Self::from_ticks(ticks)
+    }
+
+    /// Ticks since 1970.
+    pub fn ticks(self) -> Ticks {
+        self.0
+    }
+
+    /// So much earlier, or the first instant.
+    #[must_use]
+    pub fn saturating_sub(self, by: Duration) -> Self {
+        let by = Ticks::try_from(by.as_nanos() / 100).unwrap_or(Ticks::MAX);
+        Self(self.0.saturating_sub(by).max(Self::MIN.0))
+    }
+
+    /// So much later, or the last instant.
+    #[must_use]
+    pub fn saturating_add(self, by: Duration) -> Self {
+        let by = Ticks::try_from(by.as_nanos() / 100).unwrap_or(Ticks::MAX);
+        Self(self.0.saturating_add(by).min(Self::MAX.0))
+    }
+}
+
+/// A text that is no instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("no instant (RFC 3339)")]
+pub struct NotAnInstant;
+
+impl FromStr for UtcInstant {
+    type Err = NotAnInstant;
+
+    fn from_str(text: &str) -> Result<Self, NotAnInstant> {
+        Self::read(text).ok_or(NotAnInstant)
+    }
+}
+
+impl fmt::Display for UtcInstant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&to_text(i128::from(self.0) * 100))
+    }
+}
+
+impl Serialize for UtcInstant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UtcInstant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
 
 /// Reads an RFC 3339 timestamp. The offset may be missing and is then UTC; digits beyond 100 ns
 /// are cut off; a leap second counts as the first instant of the next minute.
@@ -212,6 +308,55 @@ mod tests {
         ] {
             assert_eq!(to_text(nanoseconds), text);
         }
+    }
+
+    #[test]
+    fn an_instant_is_its_text_from_the_first_to_the_last() {
+        for text in [
+            "9999-12-31T23:59:59.9999999Z",
+            "9999-12-31T23:59:59Z",
+            "2025-01-01T00:00:00.5Z",
+            "0000-01-01T00:00:00Z",
+            "-000001-12-31T23:59:59Z",
+            "-000400-02-29T12:00:00Z",
+            "-009999-01-02T01:59:59Z",
+        ] {
+            let instant = UtcInstant::read(text).expect("an instant");
+            assert_eq!(instant.to_string(), text);
+            let json = serde_json::to_string(&instant).expect("JSON");
+            assert_eq!(json, format!("\"{text}\""));
+            assert_eq!(
+                serde_json::from_str::<UtcInstant>(&json).ok(),
+                Some(instant)
+            );
+        }
+        assert_eq!(
+            UtcInstant::read("9999-12-31T23:59:59.99999999Z"),
+            Some(UtcInstant::MAX)
+        );
+        assert_eq!(
+            UtcInstant::read("-009999-01-02T01:59:59Z"),
+            Some(UtcInstant::MIN)
+        );
+        for text in [
+            "9999-12-31T23:59:59-00:01",
+            "-009999-01-02T01:59:58Z",
+            "-1-01-01T00:00:00Z",
+            "x",
+        ] {
+            assert_eq!(UtcInstant::read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_instant_stays_within_its_range() {
+        let at = UtcInstant::read("2025-01-01T00:00:00Z").expect("an instant");
+        let day = Duration::from_secs(86_400);
+        assert_eq!(at.saturating_add(day).to_string(), "2025-01-02T00:00:00Z");
+        assert_eq!(at.saturating_sub(day).to_string(), "2024-12-31T00:00:00Z");
+        assert_eq!(at.saturating_add(Duration::MAX), UtcInstant::MAX);
+        assert_eq!(at.saturating_sub(Duration::MAX), UtcInstant::MIN);
+        assert_eq!(UtcInstant::MAX.saturating_add(day), UtcInstant::MAX);
     }
 
     #[test]
