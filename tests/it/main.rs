@@ -15,5 +15,6 @@ mod embed;
 mod exact;
 mod kusto;
 mod layering;
+mod promises;
 mod reproducible;
 mod resumable;
