@@ -35,6 +35,7 @@ fn export_by_host(folder: &Path) -> gleaner::pipeline::RunReport {
     let run = Pipeline::builder()
         .config(TARGETS)
         .set("name", "d")
+        .set("source.kind", "files")
         .set("source.files.paths", vec!["in"])
         .set("limits.max_malformed_percent", 100)
         .seed("s")
