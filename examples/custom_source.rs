@@ -5,7 +5,7 @@
 //! cargo run --example custom_source -- FOLDER
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@
 //! cargo run --example embed_in_actix -- FOLDER
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ impl Actor for Host {
             .do_send(Subscribe(context.address().recipient()));
         self.run = Some(run.controller());
         let end = run.join().into_actor(self).map(|result, host, context| {
-            println!("the run is over; it told of {} chunks", host.chunks);
+            println!("the run is over; it reported {} chunks", host.chunks);
             if let Some(outcome) = host.outcome.take() {
                 // Whoever started the host may be gone.
                 let _ = outcome.send(result);

@@ -8,7 +8,7 @@
 //! curl -X POST http://127.0.0.1:PORT/cancel
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+#![allow(clippy::print_stdout, reason = "an example prints its results")]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

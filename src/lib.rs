@@ -49,7 +49,7 @@
 //! let events = run.events();
 //! let listener = std::thread::spawn(move || {
 //!     // Ends with the run.
-//!     events.iter().filter(|told| matches!(told.notice, gleaner::telemetry::Notice::Stratum { .. })).count()
+//!     events.iter().filter(|event| matches!(event.notice, gleaner::telemetry::Notice::Stratum { .. })).count()
 //! });
 //! let report = run.join_blocking()?;
 //! assert_eq!(report.manifest.shortfall(), 0);

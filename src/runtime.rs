@@ -1,7 +1,7 @@
 //! Where work runs: a pool of threads for CPU work, behind a bounded queue.
 //!
 //! Actors run on one thread and must never wait or compute. What takes long is a job here. A job
-//! that panics is caught and reported to whoever asked; its thread goes on.
+//! that panics is caught and reported to the caller; its thread goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -62,7 +62,7 @@ struct Counted {
 pub(crate) struct Job(Jobs);
 
 impl Jobs {
-    /// A job begins; it is over when this is dropped, whoever still waits for it.
+    /// A job begins; it is over when this is dropped, even if nobody waits for it any more.
     pub fn begin(&self) -> Job {
         self.0.now.fetch_add(1, Ordering::SeqCst);
         Job(self.clone())

@@ -1,4 +1,4 @@
-//! Exit codes, and how an error is told: a sentence, a hint, a code.
+//! Exit codes, and how an error is shown: a sentence, a hint, a code.
 
 use std::fmt;
 use std::process::ExitCode;

@@ -156,7 +156,7 @@ fn look_at(file: &QueryFile, analysis: Option<&Analysis>, cut: Cut) -> Finding {
             };
             match columns.is_empty() {
                 true => errors.push(
-                    "its columns cannot be told: end it with `| project ...`, the columns by name"
+                    "its columns are not known: end it with `| project ...`, the columns by name"
                         .to_owned(),
                 ),
                 false => errors.extend(missing_columns(&columns)),

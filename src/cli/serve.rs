@@ -31,10 +31,10 @@ use super::exit::CliError;
 use crate::pipeline::Controller;
 use crate::telemetry::{View, metrics, report};
 
-/// How often a live page is told how the run is.
+/// How often a live page gets the state of the run.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// How long the server stays after the run, for pages to be told its end.
+/// How long the server stays after the run, for pages to learn its end.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Connections at once; further ones wait in the system's queue. A browser opens six.

@@ -68,8 +68,8 @@ fn stdout_width() -> usize {
     if !stdout.is_terminal() {
         return usize::MAX;
     }
-    let told = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
-    if told == 0 { USUAL_WIDTH } else { told }
+    let width = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
+    if width == 0 { USUAL_WIDTH } else { width }
 }
 
 #[cfg(test)]

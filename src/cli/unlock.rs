@@ -42,19 +42,19 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
             "check the dataset's name; `gleaner status` shows the runs of this folder",
         ));
     };
-    let told = format!(
+    let text = format!(
         "{} belongs to run {}, which claimed it at {}",
         args.dataset, claim.run_id, claim.since
     );
     if claim.run_id != args.run {
         return Err(CliError::usage(
-            told,
+            text,
             "give that run's id with --run, if it is the one that is gone",
         ));
     }
     if !args.yes {
         return Err(CliError::usage(
-            told,
+            text,
             "if that run is gone for good, run the command again with --yes: the claim is removed, and with it what the run has written there without publishing it",
         ));
     }

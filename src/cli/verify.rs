@@ -74,7 +74,7 @@ fn layers(
     Ok(layers.table("a dataset needs no source", no_source)?)
 }
 
-/// A selection to hold the records against, if one is told: how to reach a dataset says nothing
+/// A selection to hold the records against, if one is given: how to reach a dataset says nothing
 /// about what should be in it.
 fn selection(args: &VerifyArgs) -> Result<Option<Selection>, CliError> {
     let layers = layers(args.config.as_deref(), &args.set, false)?;

@@ -85,7 +85,7 @@ impl Injector {
         self.state().passed.clone()
     }
 
-    /// Completes when the process is to be gone ([`Kind::Crash`]): whoever carries the run kills the
+    /// Completes when the process is to be gone ([`Kind::Crash`]): the host of the run kills the
     /// process, or drops the run.
     pub async fn crashed(&self) {
         self.crash.notified().await;

@@ -1,7 +1,7 @@
 //! Faults on purpose (feature `fault-injection`): what a run does when things go wrong.
 //!
 //! A [`Faults`] belongs to one run and is handed to its parts. Where something can go wrong, a part
-//! passes a [`Site`] and is told which [`Kind`] of fault is due there, if any. What is due says a
+//! passes a [`Site`] and learns which [`Kind`] of fault is due there, if any. What is due says a
 //! plan: the n-th passage of a site, and a kind. Every actor has one site that it enters before it
 //! does its work and leaves after, so it can die on either side of its effect.
 //!

@@ -5,7 +5,7 @@
 //! its length and its CRC-64: what an earlier start of the run has staged is found by its id and not
 //! sent again, and a file that it has committed is compared, not sent.
 //!
-//! A conditional write is ambiguous when its answer is lost: the try that follows is told that
+//! A conditional write is ambiguous when its answer is lost: the retry is answered that
 //! something is there. What is there is then read back and compared.
 
 use std::collections::{BTreeMap, HashMap};

@@ -36,7 +36,7 @@ pub const BLOCK_BYTES: usize = 512 * 1024;
 /// A telemetry source. To write one, implement this trait, and hold it against
 /// [`testing::source_conformance`](crate::testing::source_conformance).
 ///
-/// It delivers the same rows whoever asks, whenever, and however often: that is what makes a dataset
+/// It delivers the same rows to every caller, whenever, and however often: that is what makes a dataset
 /// reproducible, and a chunk that failed worth fetching again.
 pub trait ConversationSource: Send + Sync + 'static {
     /// What `metadata.json` says about the source: an object with a text `kind`, the same every time
@@ -230,9 +230,9 @@ debug_lengths!(KnownRow { length, turns } lengths { id });
 pub struct Delivered {
     /// `hash(id)`
     pub id_hash: i64,
-    /// Its number of turns, where that was told.
+    /// Its number of turns, where the source says.
     pub turns: Option<i64>,
-    /// When it changed last, where that was told.
+    /// When it changed last, where the source says.
     pub last: Option<Ticks>,
 }
 

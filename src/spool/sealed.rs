@@ -474,7 +474,7 @@ impl SealedChunk {
         &self.rows
     }
 
-    /// The lines of rows, counted from the chunk's beginning; the rows are told by the offsets of
+    /// The lines of rows, counted from the chunk's beginning; the rows are given by the offsets of
     /// their payloads, in their order. Reads the headers up to the last of them.
     ///
     /// # Errors

@@ -182,7 +182,7 @@ mod tests {
         actors.ended("fetcher-0", &heartbeat, true);
         assert_eq!(only(&actors).state, ActorState::Dead);
         actors.started("fetcher-0", "fetcher", Heartbeat::default());
-        // The end of the one before may be told late.
+        // The end of the one before may be reported late.
         actors.ended("fetcher-0", &heartbeat, true);
         let seen = only(&actors);
         assert_eq!(

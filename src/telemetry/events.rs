@@ -1,4 +1,4 @@
-//! What does not go as planned, told once: counted, logged, and the last few kept to be shown.
+//! Incidents: each is counted and logged once, and the last few are kept to be shown.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;

@@ -1,8 +1,8 @@
-//! The run's numbers for whoever collects metrics, through the `metrics` facade. Without a recorder
+//! The run's numbers for a metrics collector, through the `metrics` facade. Without a recorder
 //! they go nowhere, for the price of a look at the counters each second. They are set from the counters now and then: the run itself
 //! never touches them.
 //!
-//! All have the labels `dataset` and `run`, so that several runs in one process are told apart, one after
+//! All have the labels `dataset` and `run`, so that several runs in one process are distinguished, one after
 //! the other or at once. A process that has very many runs lets its recorder forget idle ones.
 
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};

@@ -272,7 +272,7 @@ impl Counters {
         self.board().elapsed().saturating_sub(since)
     }
 
-    /// Where it is told what happens.
+    /// Publishes what happens.
     pub fn board(&self) -> &EventBus {
         &self.events.board
     }

@@ -2,7 +2,7 @@
 //!
 //! There are two ways to listen: a crossbeam channel, for people without async, and a stream. Both
 //! hold the last [`KEPT`] notices that were not taken yet. Who is slower than that loses the oldest
-//! and is told how many; the run does not notice.
+//! and learns how many; the run does not notice.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -69,7 +69,7 @@ pub enum State {
     /// It works.
     #[default]
     Running,
-    /// It begins nothing until it is told to go on.
+    /// It starts nothing new until it is resumed.
     Paused,
     /// It finishes what it has begun, and ends.
     Draining,
@@ -111,7 +111,7 @@ pub struct RunEvent {
     pub at: Duration,
     /// How many notices this listener has lost so far, because it was too slow.
     pub lost: u64,
-    /// What is told.
+    /// Events and counters of the run.
     #[serde(flatten)]
     pub notice: Notice,
 }
@@ -242,7 +242,7 @@ impl EventBus {
         self.begun.elapsed()
     }
 
-    /// Tells everybody who listens; waits for nobody. After the end nothing is told.
+    /// Publishes an event to every listener and waits for none. After the end nothing is published.
     pub fn publish(&self, notice: Notice) {
         let mut inner = self.inner();
         if inner.stream.is_some() {
@@ -271,7 +271,7 @@ impl EventBus {
         }
     }
 
-    /// What is told from here on, through a channel.
+    /// Events from here on, through a channel.
     pub fn channel(&self) -> Notices {
         let (sender, receiver) = bounded(KEPT);
         let listening = Arc::new(());
@@ -293,7 +293,7 @@ impl EventBus {
         }
     }
 
-    /// What is told from here on, as a stream.
+    /// Events from here on, as a stream.
     pub fn stream(&self) -> impl Stream<Item = RunEvent> + Send + Unpin + use<> {
         let (receiver, last) = {
             let inner = self.inner();
@@ -354,7 +354,7 @@ mod tests {
         let mut stream: Box<dyn Stream<Item = RunEvent> + Unpin> = Box::new(board.stream());
         for n in 0..3 * KEPT as u64 {
             board.publish(notice(n));
-            let event = channel.try_recv().expect("told");
+            let event = channel.try_recv().expect("an event");
             assert_eq!((event.number, event.lost), (n, 0));
             assert_eq!(stream.next().await, Some(event));
         }

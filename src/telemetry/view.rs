@@ -52,7 +52,7 @@ pub struct View {
     pub phase: Phase,
     /// Since this start of it.
     pub elapsed_ms: u64,
-    /// What is left of the phase, where that can be told.
+    /// What is left of the phase, where it can be estimated.
     pub eta_ms: Option<u64>,
     /// Those of the pass, and those that were split.
     pub chunks: Vec<ChunkView>,

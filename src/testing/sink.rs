@@ -35,7 +35,7 @@ const READER: Clause = Clause("a reader finds what was committed, and nothing el
 /// | | other bytes under the name of a committed file are refused, or replace it wholly |
 /// | | a path is kept letter by letter, or refused |
 /// | datasets | one does not touch another, also where their names begin alike |
-/// | claims | a dataset belongs to one run, and others are told whose it is |
+/// | claims | a dataset belongs to one run, and others learn whose it is |
 /// | | of claims at the same moment one is granted |
 /// | | a later start of the run goes on where the last one was killed |
 /// | taking a claim away | where claims can be read: the run whose claim it was commits and publishes nothing more, what it has written goes, and the dataset is free; of another run's claim it is refused, of no claim harmless; what is published stays |

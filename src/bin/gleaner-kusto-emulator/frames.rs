@@ -23,7 +23,7 @@ pub struct Form {
     pub placement: StratumFill,
 }
 
-/// Where errors are told.
+/// Where errors are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StratumFill {
     /// Among the rows.

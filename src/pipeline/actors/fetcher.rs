@@ -51,7 +51,7 @@ pub struct FetchParts {
     pub pool: Arc<CpuPool>,
     /// What they may take.
     pub byte_budget: ByteBudget,
-    /// What is told.
+    /// Events and counters of the run.
     pub telemetry: Telemetry,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
@@ -365,7 +365,7 @@ impl Rows {
     }
 }
 
-/// A fetcher that is made to wait; it is told until this is dropped.
+/// A fetcher that is made to wait; that counts as waiting until this is dropped.
 struct Paused {
     telemetry: Telemetry,
     _pulse: heartbeat::Paused,

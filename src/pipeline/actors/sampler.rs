@@ -58,7 +58,7 @@ pub struct WriteParts {
     pub files: Arc<Semaphore>,
     /// Of the uploaders: a full block waits for its turn.
     pub turns: Turns,
-    /// What is told.
+    /// Events and counters of the run.
     pub telemetry: Telemetry,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,

@@ -1,6 +1,6 @@
 //! Uploaders hand blocks and files to the sink, one at a time each.
 //!
-//! Staging a block or committing a file again is harmless (the sink promises it), so whoever asked
+//! Staging a block or committing a file again is harmless (the sink promises it), so the sampler that asked
 //! may ask again when an uploader has died.
 
 use std::sync::Arc;

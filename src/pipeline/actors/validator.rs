@@ -47,7 +47,7 @@ pub struct ValidateParts {
     pub pool: Arc<CpuPool>,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,
-    /// What is told.
+    /// Events and counters of the run.
     pub telemetry: Telemetry,
     /// What goes wrong on purpose.
     pub faults: Faults,

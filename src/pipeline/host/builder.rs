@@ -411,7 +411,7 @@ impl Pipeline {
                 run.await;
                 outcome.await
             });
-            // The runtime is gone, and every thread of it, before the end is told.
+            // The runtime is gone, and every thread of it, before the end is published.
             drop(system);
             if let Ok(outcome) = outcome {
                 // The host may not want to know.

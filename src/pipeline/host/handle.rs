@@ -45,7 +45,7 @@ impl Controller {
     }
 
     /// What happens from here on, through a crossbeam channel: for people without async. Who is slow
-    /// loses the oldest and is told how many; the channel is disconnected when the run has ended.
+    /// loses the oldest and learns how many; the channel is disconnected when the run has ended.
     pub fn events(&self) -> Notices {
         self.telemetry.board().channel()
     }
@@ -82,7 +82,7 @@ impl Controller {
         self.run_control.cancel();
     }
 
-    /// Waits until the run has ended, whoever joins it.
+    /// Waits until the run has ended, however it is joined.
     pub async fn ended(&self) {
         self.telemetry.board().closed().await;
     }
@@ -156,7 +156,7 @@ impl Handle {
     fn ended(&mut self, outcome: Result<Outcome, oneshot::error::RecvError>) -> Outcome {
         self.outcome = None;
         if let Some(thread) = self.thread.take() {
-            // It has nothing left to do but to end. A panic of it is told by the outcome.
+            // It has nothing left to do but to end. The outcome reports a panic of it.
             let _ = thread.join();
         }
         outcome.unwrap_or(Err(RunError::HostStopped))
@@ -206,7 +206,7 @@ impl Task {
     /// Ends it, and waits until it is gone.
     pub async fn end(self) {
         drop(self.stop);
-        // A panic of it has been told by the panic hook, and is no reason to panic here.
+        // A panic of it has been reported by the panic hook, and is no reason to panic here.
         let _ = self.task.await;
     }
 }

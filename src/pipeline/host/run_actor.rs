@@ -25,7 +25,7 @@ impl Message for GetStatus {
 }
 
 /// Tell me what happens from here on. A subscriber that handles its messages too slowly loses the
-/// oldest and is told how many ([`RunEvent::lost`]); it never slows the run. The last notice is
+/// oldest and learns how many ([`RunEvent::lost`]); it never slows the run. The last notice is
 /// [`crate::telemetry::Notice::Ended`].
 #[derive(Debug)]
 pub struct Subscribe(pub Recipient<RunEvent>);

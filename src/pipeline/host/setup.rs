@@ -23,7 +23,7 @@ use crate::source::synthetic::SyntheticSource;
 use crate::source::{ConversationSource, SourceError};
 use crate::telemetry::RunInfo;
 
-/// The work directory of a run that was not told another.
+/// The default work directory of a run.
 pub fn default_work_dir(fingerprint: &str) -> PathBuf {
     PathBuf::from(".gleaner").join(fingerprint)
 }
@@ -165,7 +165,7 @@ fn run_id() -> Result<String, BuildError> {
     Ok(hex(&bytes))
 }
 
-/// What is told of the run itself.
+/// What events say of the run itself.
 pub(in crate::pipeline) fn info(
     settings: &Settings,
     source: &dyn ConversationSource,

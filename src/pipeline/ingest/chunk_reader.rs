@@ -625,7 +625,7 @@ mod tests {
         assert!(times.eq(expected.map(|(line, time)| (chunk, line, time))));
         assert!(
             !format!("{reported:?}").contains("always"),
-            "no text is told"
+            "no text is shown"
         );
     }
 }

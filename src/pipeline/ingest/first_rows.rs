@@ -90,7 +90,7 @@ fn look_at(
             Ok(true) => take(&block, rules, tally),
             Ok(false) => break,
             Err(SourceError::Stopped) => {
-                // In a row that is too large, which is told already.
+                // In a row that is too large, which is reported already.
                 block.bytes.clear();
                 take(&block, rules, tally);
                 break;

@@ -1,4 +1,4 @@
-//! Notices when an actor dies. actix does not: a panic ends the actor's task and nobody is told.
+//! Notices when an actor dies. actix does not: a panic ends the actor's task and reports it to nobody.
 //!
 //! So an actor's context is run as a task of our own and its end is awaited: a join error is a
 //! panic, a plain end is a stop. Whoever started it gets one [`ActorExit`] for each actor.
@@ -39,7 +39,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Its name in what is told: one of [`crate::telemetry::actors::ROLES`].
+    /// Its name in events: one of [`crate::telemetry::actors::ROLES`].
     fn name(self) -> &'static str {
         match self {
             Self::Supervisor => "supervisor",

@@ -1,7 +1,7 @@
 //! Work on one item that survives its own panics: it is done again once.
 //!
 //! A panic costs nothing but the item; a second one says that the item cannot be worked on, which
-//! is a defect in gleaner and is counted against the item. Injected panics are told and do not
+//! is a defect in gleaner and is counted against the item. Injected panics are reported and do not
 //! count.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,7 +46,7 @@ pub(in crate::pipeline) fn retry_on_panic<S, T>(
 mod tests {
     use super::*;
 
-    /// Work that appends and then panics so many times; what came of it, and what was told.
+    /// Work that appends and then panics so many times; what came of it, and what was reported.
     fn after(panics: u32) -> (Option<u32>, Vec<u8>, Vec<u32>) {
         let (mut done, mut reported) = (0, Vec::new());
         let mut text = b"before".to_vec();

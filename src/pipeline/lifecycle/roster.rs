@@ -1,6 +1,6 @@
 //! Who of a kind of worker is there, and work that reaches one of them whatever happens.
 //!
-//! The supervisor fills and vacates the seats; who has work asks whoever is there. Work whose
+//! The supervisor fills and vacates the seats; work goes to any idle worker. Work whose
 //! worker died is given to another, or waits until a seat is filled again: its owner keeps it, so
 //! doing it twice must be harmless.
 
@@ -91,7 +91,7 @@ impl<A: Actor> Roster<A> {
         }
     }
 
-    /// Gives work to whoever is there, if anybody is; and what completes when the seats change
+    /// Gives work to an idle worker, if there is one; and what completes when the seats change
     /// from then on.
     fn give<M>(
         &self,

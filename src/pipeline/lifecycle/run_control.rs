@@ -1,6 +1,6 @@
 //! What somebody outside wants of a run: pause, go on, drain, cancel.
 //!
-//! The handle gives run_control, from any thread; the run takes them. A gate holds back whoever is about
+//! The handle controls the run from any thread. A gate holds back a worker that is about
 //! to take payload on its way, so a paused run finishes what it has and begins nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::telemetry::{State, Telemetry};
 
-/// Something that holds back whoever passes while it is closed.
+/// Holds back every caller while it is closed.
 #[derive(Debug, Clone, Default)]
 pub struct PauseGate(Arc<PauseState>);
 

@@ -57,7 +57,7 @@ pub struct RunParts {
     pub rules: Arc<[Arc<dyn Rule>]>,
     /// What is remembered, and by whom it is held.
     pub work_dir: WorkDir,
-    /// What is told.
+    /// Events and counters of the run.
     pub telemetry: Telemetry,
     /// Where work runs.
     pub pool: Arc<CpuPool>,
@@ -100,7 +100,7 @@ pub async fn run(
     run_under(parts, &run_control, interrupt).await
 }
 
-/// As [`run`], and does what it is told meanwhile.
+/// As [`run`], and obeys pause, drain and cancel meanwhile.
 pub(crate) async fn run_under(
     mut parts: RunParts,
     run_control: &RunControl,

@@ -87,7 +87,7 @@ impl StatusFile {
     }
 
     /// Writes a file aside and renames it. Where the work directory is gone (a run that was refused
-    /// before it began) there is nothing to be told.
+    /// before it began) there is nothing to show.
     async fn replace(&self, path: PathBuf, text: String) {
         if !self.begun.load(Ordering::Relaxed) {
             return;

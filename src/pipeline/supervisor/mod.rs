@@ -105,7 +105,7 @@ pub struct SupervisorParts {
     pub keep_cut: bool,
     /// Judges what was read.
     pub rows: RowsReport,
-    /// What is told.
+    /// Events and counters of the run.
     pub telemetry: Telemetry,
     /// Set when the run is to end.
     pub stop: Arc<AtomicBool>,

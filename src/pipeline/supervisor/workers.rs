@@ -42,7 +42,7 @@ struct FetcherSlot {
     number: usize,
     heartbeat: Heartbeat,
     held: Option<Lease>,
-    /// Whether it was told that there is nothing left: then it may stop.
+    /// Whether it knows that there is nothing left: then it may stop.
     dismissed: bool,
 }
 

@@ -27,7 +27,7 @@ use crate::sink::azure_blob::settings::{AzureBlob, BlobCredential};
 /// Where a shared access signature comes from, if no file is named.
 const SAS_VARIABLE: &str = "AZURE_STORAGE_SAS_TOKEN";
 
-/// How long the first request may fail: a misspelt account must be told at once.
+/// How long the first request may fail: a misspelt account must be reported at once.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A container and the folder in it that datasets go to.

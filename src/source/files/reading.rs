@@ -20,7 +20,7 @@ pub struct Input<R> {
     stop: Arc<AtomicBool>,
     /// Bytes of the file that were read so far, where they are not those that come out.
     consumed: Option<Arc<AtomicU64>>,
-    /// How many of them were told of.
+    /// How many of them were reported.
     counted: u64,
     /// Bytes that may still come out.
     left: u64,

@@ -10,7 +10,7 @@ pub fn holds_more(url: &Url) -> bool {
         || url.fragment().is_some()
 }
 
-/// An address as it may be told: without a name and a password before the host, and without what
+/// An address as it may be shown: without a name and a password before the host, and without what
 /// follows the path.
 pub fn without_secrets(address: &str) -> String {
     let address = address.split(['?', '#']).next().unwrap_or_default();

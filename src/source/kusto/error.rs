@@ -14,7 +14,7 @@ use crate::domain::scheduling::chunk::Chunk;
 use crate::secrets::redacted;
 use crate::source::Action;
 
-/// Characters of a server's message that are told.
+/// Characters of a server's message that are shown.
 const MESSAGE_CHARS: usize = 600;
 
 /// What a request is for; every error says so.
@@ -240,7 +240,7 @@ pub fn of_one_api(errors: &Value) -> Failure {
     };
     let mut inner = list.iter().map(|error| error.get("error").unwrap_or(error));
     // An answer that has begun and then failed is void, whatever `@permanent` says: only the codes
-    // that have an action of their own are told apart, wherever in the list they stand.
+    // that have an action of their own are distinguished, wherever in the list they stand.
     let reported = inner.clone().find_map(|error| of_code(error, None));
     reported.unwrap_or_else(|| {
         let first = inner.next().unwrap_or(&Value::Null);

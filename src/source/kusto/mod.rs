@@ -178,7 +178,7 @@ impl KustoSource {
     }
 
     /// Logs in before anything else is done. What may pass is tried again, but not for long: an
-    /// address that is wrong must be told soon.
+    /// address that is wrong must be reported soon.
     async fn log_in(&self) -> Result<(), SourceError> {
         let mut failures = 0;
         while let Err(failure) = self.client.log_in().await {

@@ -128,7 +128,7 @@ impl Template {
         uses(&without_comments(&self.body), "_selected")
     }
 
-    /// The names of the columns, if the query ends with `project`: all that can be told of them
+    /// The names of the columns, if the query ends with `project`: all that is known of them
     /// without understanding KQL.
     pub fn projected(&self) -> Option<Vec<String>> {
         let code = without_comments(&self.body);

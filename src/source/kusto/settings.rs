@@ -23,7 +23,7 @@ pub struct Kusto {
     pub trusted_hosts: Vec<HostRule>,
     /// 1: payloads at once; 2: a census first.
     pub passes: u32,
-    /// What the server is told.
+    /// The timeout that the server gets.
     pub server_timeout: Duration,
     /// What the client waits.
     pub client_timeout: Duration,

@@ -358,7 +358,7 @@ impl Table {
     }
 }
 
-/// A partial failure may be told here alone.
+/// A partial failure may be reported here alone.
 fn check_completion(frame: &Frame) -> Result<(), Failure> {
     let columns = frame.columns.as_deref().unwrap_or_default();
     let column = |name: &str| columns.iter().position(|column| column.name == name);

@@ -6,7 +6,7 @@
 //!
 //! The lists are those of the official clients: `wellKnownKustoEndpoints.json` of
 //! Azure/azure-kusto-python (azure-kusto-data) and Azure/azure-kusto-java (data), without the
-//! services in them that only speak Kusto's protocol (`PlayFab`, Resource Graph, Defender, DXP); whoever
+//! services in them that only speak Kusto's protocol (`PlayFab`, Resource Graph, Defender, DXP); the user who
 //! exports from one of those names it in `source.kusto.trusted_hosts`.
 
 use reqwest::Url;

@@ -7,7 +7,7 @@ use super::cut::SINCE;
 use super::{Cut, Place, claim_of, granted, manifest_of};
 use crate::sink::{DatasetSink, MANIFEST, SinkError};
 
-const ONE_RUN: Clause = Clause("a dataset belongs to one run, and others are told whose it is");
+const ONE_RUN: Clause = Clause("a dataset belongs to one run, and others learn whose it is");
 const RACE: Clause = Clause("of claims at the same moment one is granted");
 const GOES_ON: Clause = Clause("a later start of the run goes on where the last one was killed");
 const GIVEN_UP: Clause = Clause("release before publishing gives up what was only staged");

@@ -148,7 +148,7 @@ impl Memory {
         dataset
     }
 
-    /// Writes manifest and sums anew, as they are told.
+    /// Writes manifest and sums anew, as given.
     pub fn seal(&mut self) {
         let sums = manifest::sha256sums(&self.manifest.files());
         self.files.insert(SUMS.to_owned(), sums.into_bytes());

@@ -189,7 +189,7 @@ pub struct ModesSeen {
     pub others: u64,
 }
 
-/// How many modes are told apart.
+/// How many modes are distinguished.
 pub const MODES_SEEN: usize = 10;
 
 impl ModesSeen {

@@ -118,7 +118,7 @@ pub enum Fault {
     Incomplete,
 }
 
-/// First turns that are told apart.
+/// First turns that are distinguished.
 const FIRST_TURNS: usize = 16;
 
 /// What became of the rows of some conversations.

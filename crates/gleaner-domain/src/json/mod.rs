@@ -32,7 +32,7 @@ pub enum JsonError {
     TooDeep,
 }
 
-/// The kind of a value, told by its first byte.
+/// The kind of a value, known by its first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `{}`

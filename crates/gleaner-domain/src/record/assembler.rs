@@ -140,7 +140,7 @@ impl<'s> Assembler<'s> {
         Ok(self.is_prevalidated(id, &turns, &envelope))
     }
 
-    /// What [`validate`](super::validation::validate) would find, told from the parts: they are in
+    /// What [`validate`](super::validation::validate) would find, found from the parts: they are in
     /// hand, and reading the record again to find nothing would double the work.
     fn is_prevalidated(&self, id: &str, turns: &[Members<'_>], envelope: &Envelope) -> bool {
         let is_text = |turn: &Members<'_>, field| {

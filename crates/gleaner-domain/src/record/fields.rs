@@ -1,4 +1,4 @@
-//! The fields of rows and records, told apart in one place.
+//! The fields of rows and records, distinguished in one place.
 
 use std::borrow::Cow;
 

@@ -99,7 +99,7 @@ pub struct Row<'a> {
     pub oddities: Oddities<'a>,
 }
 
-/// What is odd about a turn's row that can be read: worth a word to whoever wonders where it went.
+/// What is odd about a turn's row that can be read: worth a hint if the row is missed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Oddities<'a> {
     /// A `mode` that is not `agent`.
