@@ -80,9 +80,10 @@ def main():
     ]
     page = (ROOT / "docs/dependencies.md").read_text()
     named = dict(re.findall(r"^\| `([^`]+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
-    root = metadata["resolve"]["root"]
-    node = next(node for node in metadata["resolve"]["nodes"] if node["id"] == root)
-    direct = {packages[dep["pkg"]]["name"]: packages[dep["pkg"]]["license"] for dep in node["deps"]}
+    ours = set(metadata["workspace_members"])
+    of_ours = [node for node in metadata["resolve"]["nodes"] if node["id"] in ours]
+    ids = {dep["pkg"] for node in of_ours for dep in node["deps"]} - ours
+    direct = {packages[id]["name"]: packages[id]["license"] for id in ids}
     for name, licence in sorted(direct.items()):
         if named.get(name) != licence:
             faults.append(f"docs/dependencies.md: {name} must have a line with the licence {licence}")
