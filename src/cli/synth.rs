@@ -13,6 +13,13 @@ use crate::source::synthetic::settings::Synthetic;
 /// # Errors
 /// If the folder is not empty or cannot be written.
 pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
+    // Synthetic telemetry goes into a folder; an address may hold a signature and is not echoed.
+    if args.out.to_string_lossy().contains("://") {
+        return Err(CliError::usage(
+            "--out is an address, and synth writes into a folder",
+            "name a folder with --out, and upload it afterwards",
+        ));
+    }
     let settings = Synthetic {
         conversations: args.conversations,
         seed: args.seed,

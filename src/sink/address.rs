@@ -141,6 +141,26 @@ impl Address {
         if account.is_empty() || container.is_empty() {
             return Err(wrong("it names no container", FORMS));
         }
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte);
+        if ![&account, &container]
+            .iter()
+            .all(|name| name.bytes().all(is_name))
+        {
+            return Err(WrongAddress {
+                // What stands there may be a password.
+                shown: "the address".to_owned(),
+                reason: "an account or container has letters, digits and - alone",
+                hint: FORMS,
+            });
+        }
+        let encoded = prefix.to_ascii_lowercase();
+        if encoded.contains("%3f") || encoded.contains("sig=") {
+            return Err(WrongAddress {
+                shown: "the address".to_owned(),
+                reason: "an address must have no query, not even an encoded one",
+                hint: "a signature belongs into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
+            });
+        }
         Ok(Self::Blob(BlobAddress {
             account,
             container,
@@ -325,6 +345,9 @@ mod tests {
             "acc.blob.core.windows.net/c?sv=1&SIG=hunter2",
             "https://user:hunter2@acc.blob.core.windows.net/c",
             "az://hunter2@acc/c",
+            "abfss://c:hunter2@acc.dfs.core.windows.net/p",
+            "az://acc/c/p%3Fsig=hunter2",
+            "https://acc.blob.core.windows.net/c/p%3Fsig%3Dhunter2",
         ] {
             let refused = Address::parse(text).expect_err(text);
             let all = format!("{refused} {refused:?}");

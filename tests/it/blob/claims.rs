@@ -48,10 +48,10 @@ fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
         blob.export_killed(point);
         let sent = proxy.count(On::Block);
         assert_eq!(blob.has("metadata.json"), point == "published:1", "{point}");
-        proxy.fail(None);
+        // Not reset in between: a block that was on its way when it was killed is counted late.
         let run = blob.finishes(&expected, point);
         assert_eq!(run.json()["resumed"], true, "{point}");
-        let again = proxy.count(On::Block);
+        let again = proxy.count(On::Block) - sent;
         if point == "published:1" {
             assert_eq!(
                 (again, kept(&run)),
