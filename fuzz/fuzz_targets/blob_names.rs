@@ -35,9 +35,9 @@ fuzz_target!(|input: (&str, &str, &str, &str)| {
     let place = format!("az://{}/{}", blob.account, blob.container);
     let rest = reported.strip_prefix(&place).expect("its own container");
     assert_eq!(rest.trim_matches('/'), below);
-    assert!(!rest.contains(['?', '#', '\\']), "{told}");
+    assert!(!rest.contains(['?', '#', '\\']), "{reported}");
     assert!(
         rest.split('/').all(|part| part != ".." && part != "."),
-        "{told}"
+        "{reported}"
     );
 });

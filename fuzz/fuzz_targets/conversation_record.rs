@@ -8,8 +8,8 @@ use gleaner::config::{Layers, validate as settings_of};
 use gleaner::domain::record::assembler::{Assembler, Nested};
 use gleaner::domain::record::row;
 use gleaner::domain::record::row::RowKind;
-use gleaner::domain::selection::stratum::Selection;
 use gleaner::domain::record::validation::validate;
+use gleaner::domain::selection::stratum::Selection;
 use libfuzzer_sys::fuzz_target;
 
 static SELECTION: LazyLock<Selection> = LazyLock::new(|| {

@@ -9,8 +9,8 @@ use gleaner::domain::json;
 use gleaner::domain::record::assembler::{Assembler, Nested};
 use gleaner::domain::record::row;
 use gleaner::domain::record::row::{MalformedReason, RowKind};
-use gleaner::domain::selection::stratum::Selection;
 use gleaner::domain::record::validation::validate;
+use gleaner::domain::selection::stratum::Selection;
 use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 

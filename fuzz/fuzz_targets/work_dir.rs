@@ -6,11 +6,11 @@
 use std::fs;
 use std::path::Path;
 
-use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::domain::record::header::RowFlags;
 use gleaner::domain::record::row::RowShape;
+use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::source::RowForm;
-use gleaner::spool::sealed::{RowFacts, SealedChunk, Spool};
+use gleaner::spool::sealed::{RowFacts, SealedChunk, Spool, SpooledRow};
 use gleaner::spool::tally::ChunkTally;
 use gleaner::spool::{Part, Portion};
 use libfuzzer_sys::fuzz_target;
@@ -36,9 +36,12 @@ fn seal(folder: &Path) -> Spool {
             flags: RowFlags::default().with(RowFlags::PREVALIDATED, turn == 2),
             line: turn as u64,
         };
-        writer
-            .append(b"an id", facts, b"{\"row\":1}")
-            .expect("written");
+        let row = SpooledRow {
+            id: b"an id".into(),
+            facts,
+            payload: b"{\"row\":1}",
+        };
+        writer.append(&[row]).expect("written");
     }
     writer.seal(ChunkTally::default()).expect("sealed");
     spool
@@ -48,7 +51,12 @@ fn content(chunk: &SealedChunk) -> String {
     let mut replay = chunk.replay(0).expect("readable");
     let mut batches = Vec::new();
     while let Some(batch) = replay.next_batch().expect("readable") {
-        batches.push(batch);
+        // Debug of a batch shows lengths alone.
+        batches.extend(
+            batch
+                .iter()
+                .map(|(id, header)| format!("{id:?} {header:?}")),
+        );
     }
     format!("{:?} {batches:?}", chunk.tally())
 }

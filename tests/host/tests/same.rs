@@ -51,7 +51,19 @@ fn export_by_host(folder: &Path) -> gleaner::pipeline::RunReport {
 /// A folder with the input of every run.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let made = program(folder.path(), &["synth", "--conversations", "600", "--seed", "3", "--out", "in"], None);
+    let made = program(
+        folder.path(),
+        &[
+            "synth",
+            "--conversations",
+            "600",
+            "--seed",
+            "3",
+            "--out",
+            "in",
+        ],
+        None,
+    );
     assert!(made.success());
     folder
 }
@@ -61,7 +73,15 @@ fn masked(value: &mut Value, is_volatile: bool) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let volatile = ["run_id", "created_at", "started", "checksum", "statistics", "manifest_sha256", "modified_ns"];
+                let volatile = [
+                    "run_id",
+                    "created_at",
+                    "started",
+                    "checksum",
+                    "statistics",
+                    "manifest_sha256",
+                    "modified_ns",
+                ];
                 masked(value, is_volatile || volatile.contains(&key.as_str()));
             }
         }
@@ -101,13 +121,21 @@ fn dataset(folder: &Path) -> BTreeMap<PathBuf, String> {
     let run = folder.join("work");
     let mut state = BTreeMap::new();
     texts(&run, folder, &mut state);
-    found.extend(state.into_iter().filter(|(name, _)| name.ends_with("run.json")));
+    found.extend(
+        state
+            .into_iter()
+            .filter(|(name, _)| name.ends_with("run.json")),
+    );
     found
 }
 
 #[test]
 fn the_order_of_keys_changes_nothing() {
-    assert_eq!(json!({"b": 1, "a": 2}).to_string(), r#"{"b":1,"a":2}"#, "the feature is on");
+    assert_eq!(
+        json!({"b": 1, "a": 2}).to_string(),
+        r#"{"b":1,"a":2}"#,
+        "the feature is on"
+    );
     let (by_program, by_host, stopped) = (folder(), folder(), folder());
     let status = export_by_program(by_program.path(), None);
     assert!(matches!(status.code(), Some(0 | 3)), "{status}");
