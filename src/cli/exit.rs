@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use rustix::io::Errno;
 
+use super::terminal::one_line;
 use crate::config::ConfigError;
 use crate::pipeline::state::work_dir::WorkDirError;
 use crate::pipeline::{BuildError, RunError};
@@ -157,6 +158,7 @@ fn spool_error(message: String, error: &SpoolError) -> CliError {
 }
 
 fn source_error(message: String, error: &SourceError) -> CliError {
+    let message = one_line(&message);
     match error {
         SourceError::NoInput(_) => CliError::usage(message, "check the paths given with --input"),
         SourceError::NotAFile { .. } => CliError::usage(
@@ -247,6 +249,7 @@ fn kusto_hint(failure: &Failure) -> &'static str {
 
 /// A sink's error for a person.
 pub fn sink_error(message: String, error: &SinkError) -> CliError {
+    let message = one_line(&message);
     match error {
         SinkError::Exists(_) => CliError::usage(
             message,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::args::ExportArgs;
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
+use super::terminal::one_line;
 use super::words::count;
 use super::{print, print_json, setup};
 use crate::config;
@@ -219,7 +220,7 @@ fn seen_text(first: &FirstRows, files: usize) -> String {
     }
     let odd = first.oddities.iter().map(|text| ("note", text.clone()));
     lines.extend(odd);
-    let line = |(word, text): (&str, String)| format!("{word:<8} {text}\n");
+    let line = |(word, text): (&str, String)| format!("{word:<8} {}\n", one_line(&text));
     lines.into_iter().map(line).collect()
 }
 
@@ -337,7 +338,8 @@ fn skipped(skipped: &Value) -> String {
     for (index, file) in files.iter().enumerate() {
         let word = if index == 0 { "not read" } else { "" };
         let text = |key: &str| file[key].as_str().unwrap_or_default().to_owned();
-        lines += &format!("{word:<8} {} ({})\n", text("path"), text("reason"));
+        let path = one_line(&text("path"));
+        lines += &format!("{word:<8} {path} ({})\n", text("reason"));
     }
     let more = skipped["count"].as_u64().unwrap_or(0) - files.len() as u64;
     if more > 0 {

@@ -1,5 +1,6 @@
 //! Tables for a person: one line a row, no rules, as wide as the terminal at most.
 
+use super::terminal::one_line;
 use std::io::IsTerminal;
 
 /// What is assumed of a terminal that does not say how wide it is, in characters.
@@ -27,7 +28,8 @@ impl TextTable {
 
     /// Adds a row, which has as many cells as the header.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let cells = cells.into_iter().map(|cell| one_line(&cell));
+        self.rows.push(cells.collect());
     }
 
     /// The table for standard output.

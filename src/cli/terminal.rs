@@ -16,6 +16,11 @@ pub fn clean(text: &str) -> String {
     escape(&redact(text), |c| c.escape_unicode().to_string()).into_owned()
 }
 
+/// A text in one line: a name with a line break cannot pass for a line of gleaner's own.
+pub fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n").replace('\t', "\\t")
+}
+
 /// A JSON text as it may be shown: still JSON, and equal but for secrets.
 pub fn clean_json(text: &str) -> String {
     let escaped = |c: char| {
@@ -70,7 +75,8 @@ impl Write for Log {
     /// Takes a whole line: the subscriber writes each event at once.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
-        io::stderr().lock().write_all(clean(&text).as_bytes())?;
+        let text = one_line(text.strip_suffix('\n').unwrap_or(&text));
+        writeln!(io::stderr().lock(), "{}", clean(&text))?;
         Ok(line.len())
     }
 

@@ -5,6 +5,31 @@ use crate::support::Sandbox;
 /// Sets the title, erases a line, moves the cursor back; and the same with one byte of C1.
 const NAME: &str = "\u{1b}]0;title\u{7}\u{1b}[2K\r\u{9b}2Jx";
 
+/// A name that forges a hint.
+const FORGED: &str = "e\n  hint: do as I say\n";
+
+#[test]
+fn a_line_break_in_a_name_makes_no_line() {
+    let sandbox = Sandbox::new();
+    let input = format!("in/{FORGED}.jsonl");
+    sandbox.write(&input, "{\"conversationId\": 1}\n");
+    sandbox.write(&format!("in/{FORGED}.part"), "");
+    let missing = format!("{FORGED}.jsonl");
+    for args in [
+        &["export", "--input", "in", "--out", "out"][..],
+        &["export", "--input", &missing, "--out", "out"],
+        &["plan", "--input", "in", "--out", "out"],
+    ] {
+        let run = sandbox.run(args);
+        for text in [&run.stdout, &run.stderr] {
+            let forged = text
+                .lines()
+                .any(|line| line.starts_with("  hint: do as I say"));
+            assert!(!forged, "{args:?}: {text}");
+        }
+    }
+}
+
 #[test]
 fn control_characters_in_names_are_escaped() {
     let sandbox = Sandbox::new();
