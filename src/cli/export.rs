@@ -126,13 +126,15 @@ async fn to_its_end(run: Handle, interrupt: &Notify) -> Result<RunReport, RunErr
     }
 }
 
-fn runtime() -> io::Result<Runtime> {
+/// A runtime on this thread.
+pub(super) fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
 }
 
-fn cannot_start(error: io::Error) -> CliError {
+/// The error of a runtime or a thread that the system refuses.
+pub(super) fn cannot_start(error: io::Error) -> CliError {
     CliError::failure(
         format!("cannot start: {error}"),
         "check the system's limits",

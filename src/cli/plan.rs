@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::args::ExportArgs;
 use super::exit::{CliError, Exit};
+use super::export;
 use super::table::TextTable;
 use super::terminal::one_line;
 use super::words::count;
@@ -64,15 +65,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         (None, Some(files)) => Arc::clone(files) as Arc<dyn ConversationSource>,
         (None, None) => parts::source(&settings, &fresh).map_err(BuildError::from)?,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| {
-        CliError::failure(
-            format!("cannot start: {error}"),
-            "check the system's limits",
-        )
-    })?;
+    let runtime = export::runtime().map_err(export::cannot_start)?;
     let survey = runtime.block_on(source.survey());
     let (survey, is_whole) = match (survey, &files) {
         (Err(error), Some(files)) => (without_chunks(files, error)?, false),

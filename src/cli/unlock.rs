@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::args::UnlockArgs;
 use super::exit::{CliError, Exit, sink_error};
+use super::export;
 use super::verify::in_container;
 use super::{print, print_json};
 use crate::sink::DatasetSink;
@@ -21,15 +22,7 @@ use serde_json::json;
 /// # Errors
 /// If there is none, if it is another run's, if it cannot be removed, and without `--yes`.
 pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| {
-        CliError::failure(
-            format!("cannot start: {error}"),
-            "check the system's limits",
-        )
-    })?;
+    let runtime = export::runtime().map_err(export::cannot_start)?;
     let (sink, dataset) = {
         let _inside = runtime.enter();
         place(args)?

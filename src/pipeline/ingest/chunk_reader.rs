@@ -29,7 +29,7 @@ use crate::domain::selection::kusto_hash;
 use crate::domain::selection::stratum::Selection;
 use crate::fault::{Faults, Site};
 use crate::pipeline::lifecycle::panic_retry::retry_on_panic;
-use crate::source::{Delivered, KnownRow, Place, RowBlock, RowForm, SourceError};
+use crate::source::{Delivered, KnownRow, Place, Reject, RowBlock, RowForm, SourceError};
 use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow};
 use crate::spool::tally::ChunkTally;
 use crate::spool::{Part, Portion};
@@ -202,13 +202,7 @@ impl ChunkReader {
             };
             let span = start..start + length;
             while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
-                self.malformed(
-                    block.form,
-                    reject.reason,
-                    reject.line,
-                    reject.id.as_deref(),
-                    || None,
-                );
+                self.reject(block.form, reject);
                 line = line.max(reject.line + 1);
             }
             self.line(block, span, line, all_utf8, known, &mut spooled)?;
@@ -219,13 +213,7 @@ impl ChunkReader {
             writer.append(&spooled)?;
         }
         for reject in rejects {
-            self.malformed(
-                block.form,
-                reject.reason,
-                reject.line,
-                reject.id.as_deref(),
-                || None,
-            );
+            self.reject(block.form, reject);
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
@@ -355,6 +343,12 @@ impl ChunkReader {
             }
         }
         Ok(())
+    }
+
+    /// Counts a row that never became a line of its block.
+    fn reject(&mut self, form: RowForm, reject: &Reject) {
+        let id = reject.id.as_deref();
+        self.malformed(form, reject.reason, reject.line, id, || None);
     }
 
     /// Counts a malformed row, and keeps whose it is. (A row of a census is none of telemetry.)
