@@ -88,7 +88,7 @@ fn validate_records(bencher: Bencher) {
 
 #[divan::bench]
 fn index_a_million_headers(bencher: Bencher) {
-    let mut batch = HeaderBatch::new(RowShape::Events);
+    let mut batch = HeaderBatch::new(RowShape::Turns);
     for number in 0..1_000_000u64 {
         let id = format!("conversation-{:012}", number / 9);
         let position = Position {

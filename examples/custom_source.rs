@@ -90,7 +90,7 @@ impl ConversationSource for Transcripts {
     ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let Chunk::Hash(chunk) = order.chunk else {
-                return Err(SourceError::Own {
+                return Err(SourceError::Custom {
                     reason: format!("there is no chunk {}", order.chunk),
                     action: Action::Fail,
                 });

@@ -41,7 +41,7 @@ fuzz_target!(|line: &[u8]| {
         Err(_) => {}
     }
     let Ok(row) = read else { return };
-    let RowKind::Event { .. } = row.kind else {
+    let RowKind::Turn { .. } = row.kind else {
         return;
     };
     let Ok(id) = std::str::from_utf8(&row.id) else {
@@ -50,7 +50,7 @@ fuzz_target!(|line: &[u8]| {
     for nested in [Nested::AsIs, Nested::Sorted] {
         let mut record = Vec::new();
         let prevalidated = Assembler::new(&SELECTION, nested)
-            .from_events(id, [text; 3].into_iter(), &mut record)
+            .from_turns(id, [text; 3].into_iter(), &mut record)
             .expect("it was read");
         assert!(json::check(&record).is_ok() || record.len() > text.len());
         let split = &SELECTION.split_of(id.as_bytes()).name;

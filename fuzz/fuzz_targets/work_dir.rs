@@ -9,7 +9,7 @@ use std::path::Path;
 use gleaner::domain::record::header::RowFlags;
 use gleaner::domain::record::row::RowShape;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
-use gleaner::source::RowForm;
+use gleaner::source::RowEncoding;
 use gleaner::spool::sealed::{RowFacts, SealedChunk, Spool, SpooledRow};
 use gleaner::spool::tally::ChunkTally;
 use gleaner::spool::{Part, Portion};
@@ -27,7 +27,7 @@ const PART: Part = Part {
 fn seal(folder: &Path) -> Spool {
     let spool = Spool::open(folder.to_owned(), u64::MAX).expect("a folder");
     let mut writer = spool
-        .create(PART, RowShape::Events, RowForm::AsWritten)
+        .create(PART, RowShape::Turns, RowEncoding::AsWritten)
         .expect("a chunk");
     for turn in 1..4 {
         let facts = RowFacts {

@@ -171,7 +171,7 @@ fn source_error(message: String, error: &SourceError) -> CliError {
         ),
         SourceError::MixedShapes { .. } => CliError::usage(
             message,
-            "export conversations and events in two runs, each with its own --input",
+            "export conversations and turns in two runs, each with its own --input",
         ),
         SourceError::Changed { .. } => changed(message),
         SourceError::Damaged { .. } => CliError::failure(
@@ -212,7 +212,7 @@ fn source_error(message: String, error: &SourceError) -> CliError {
         SourceError::Io { .. }
         | SourceError::Job(_)
         | SourceError::Stopped
-        | SourceError::Own { .. } => CliError::failure(message, AGAIN),
+        | SourceError::Custom { .. } => CliError::failure(message, AGAIN),
     }
 }
 

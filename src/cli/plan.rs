@@ -54,11 +54,11 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
             let cluster = parts::kusto_source(kusto, &settings, &fresh);
             Some(Arc::new(cluster.map_err(BuildError::from)?))
         }
-        Source::Files(_) | Source::Synthetic(_) | Source::Own(_) => None,
+        Source::Files(_) | Source::Synthetic(_) | Source::Custom(_) => None,
     };
     let files = match &settings.source {
         Source::Files(paths) => Some(Arc::new(parts::files_source(paths, &settings))),
-        Source::Kusto(_) | Source::Synthetic(_) | Source::Own(_) => None,
+        Source::Kusto(_) | Source::Synthetic(_) | Source::Custom(_) => None,
     };
     let source = match (&cluster, &files) {
         (Some(cluster), _) => Arc::clone(cluster) as Arc<dyn ConversationSource>,
@@ -158,10 +158,9 @@ fn look(files: &FilesSource, settings: &Settings) -> FirstRows {
 fn seen(first: &FirstRows) -> Value {
     let refusal = first.refusal.as_ref();
     let mixed = match refusal {
-        Some(RunError::Source(SourceError::MixedShapes {
-            conversation,
-            event,
-        })) => json!({"conversation": conversation, "turn": event}),
+        Some(RunError::Source(SourceError::MixedShapes { conversation, turn })) => {
+            json!({"conversation": conversation, "turn": turn})
+        }
         _ => Value::Null,
     };
     let unreadable = first.unreadable.iter().map(SourceError::to_string);
@@ -362,7 +361,7 @@ fn window(window: &Value) -> String {
 fn input(source: &Source, survey: &Survey) -> String {
     match source {
         Source::Synthetic(synthetic) => count(synthetic.conversations, "synthetic conversation"),
-        Source::Files(_) | Source::Kusto(_) | Source::Own(_) => format!(
+        Source::Files(_) | Source::Kusto(_) | Source::Custom(_) => format!(
             "{}, {}",
             count(survey.input_fingerprints.len() as u64, "file"),
             ByteSize::b(survey.bytes.unwrap_or(0)).display().si()

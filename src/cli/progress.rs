@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_go_as_planned_is_told_and_nothing_else() {
+    fn only_unplanned_events_are_printed() {
         let events = [("deaths", 0), ("lease_losses", 2)];
         assert_eq!(incidents(events.into_iter(), 0), ", 2 lease losses");
         assert_eq!(

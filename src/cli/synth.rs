@@ -24,7 +24,7 @@ pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
         conversations: args.conversations,
         seed: args.seed,
         shape: match args.shape {
-            Shape::Events => RowShape::Events,
+            Shape::Events => RowShape::Turns,
             Shape::Conversations => RowShape::Conversations,
         },
     };

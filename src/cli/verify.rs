@@ -102,7 +102,7 @@ pub(super) fn in_container(
     let layers = layers(config, set, true)?.table("the dataset's address", table)?;
     match crate::config::validate(&layers, &[])?.sink.target {
         SinkTarget::AzureBlob(blob) => Ok((blob, dataset)),
-        SinkTarget::Local(_) | SinkTarget::Own(_) => Err(no_dataset()),
+        SinkTarget::Local(_) | SinkTarget::Custom(_) => Err(no_dataset()),
     }
 }
 

@@ -33,7 +33,7 @@ pub fn described(settings: &Settings) -> Value {
             "census_sha256": kusto.census.sha256(),
             "passes": kusto.passes,
         }),
-        Source::Own(described) => json!({"own": described}),
+        Source::Custom(described) => json!({"own": described}),
     };
     let window = settings.window.as_ref().map(|window| {
         let mut written = match &window.span {
@@ -55,7 +55,7 @@ pub fn described(settings: &Settings) -> Value {
             "prefix": blob.prefix,
             "endpoint": blob.endpoint,
         }),
-        SinkTarget::Own(location) => json!({"own": location}),
+        SinkTarget::Custom(location) => json!({"own": location}),
     };
     let mut selection = json!(SelectionRecord::from(&settings.selection));
     selection["seed"] = json!(settings.selection.seed());

@@ -57,7 +57,7 @@ pub enum Source {
     /// Azure Data Explorer.
     Kusto(Kusto),
     /// A source of the host's own, as it describes itself.
-    Own(serde_json::Value),
+    Custom(serde_json::Value),
 }
 
 /// `[window]` as written.
@@ -121,7 +121,7 @@ pub enum SinkTarget {
     /// A container of Azure Blob Storage.
     AzureBlob(AzureBlob),
     /// A sink of the host's own, by its location.
-    Own(String),
+    Custom(String),
 }
 
 /// The format of the stratum files; also their ending.

@@ -434,7 +434,7 @@ fn fields(written: BTreeMap<String, Text>, source: &Source) -> Result<Renames, C
 }
 
 const SHAPES: [(&str, RowShape); 2] = [
-    ("events", RowShape::Events),
+    ("events", RowShape::Turns),
     ("conversations", RowShape::Conversations),
 ];
 

@@ -1,4 +1,4 @@
-//! Carries a plan out, for one run: counts passages, says what is due, remembers what struck.
+//! Carries a plan out, for one run: counts hits, says what is due, remembers what struck.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -50,7 +50,7 @@ pub struct Injector {
     state: Mutex<State>,
     /// RunEvent when the process is to be gone.
     crash: Notify,
-    /// Sees every passage.
+    /// Sees every hit.
     watcher: Option<Watcher>,
 }
 
@@ -66,7 +66,7 @@ impl Injector {
         }
     }
 
-    /// Has somebody see every passage, as it happens.
+    /// Has somebody see every hit, as it happens.
     #[must_use]
     pub fn watched(self, watcher: impl Fn(Site, u64) + Send + Sync + 'static) -> Self {
         Self {

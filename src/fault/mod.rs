@@ -2,7 +2,7 @@
 //!
 //! A [`Faults`] belongs to one run and is handed to its parts. Where something can go wrong, a part
 //! passes a [`Site`] and learns which [`Kind`] of fault is due there, if any. What is due says a
-//! plan: the n-th passage of a site, and a kind. Every actor has one site that it enters before it
+//! plan: the n-th hit of a site, and a kind. Every actor has one site that it enters before it
 //! does its work and leaves after, so it can die on either side of its effect.
 //!
 //! Without the feature a site is nothing.
@@ -96,7 +96,7 @@ impl FaultScope {
     pub fn leave(self) {}
 }
 
-/// Ends the process, as `kill -9` does, at the passage that `GLEANER_KILL_AT=<site>:<n>` names; holds
+/// Ends the process, as `kill -9` does, at the hit that `GLEANER_KILL_AT=<site>:<n>` names; holds
 /// the thread for ever, as a disk that does not answer, at that of `GLEANER_HANG_AT`, and says so on
 /// standard error.
 #[cfg(not(feature = "fault-injection"))]
@@ -130,7 +130,7 @@ pub fn kill() -> ! {
     std::process::abort();
 }
 
-/// The passage of a site at which it happens.
+/// The hit of a site at which it happens.
 #[cfg(feature = "fault-injection")]
 struct Plan {
     site: String,

@@ -14,13 +14,13 @@ use super::{Kind, Site};
 pub struct Planned {
     /// Where.
     pub site: Site,
-    /// At which passage, from 1.
+    /// At which hit, from 1.
     pub nth: u64,
     /// What.
     pub kind: Kind,
 }
 
-/// The faults of a run, in order, at most one at a passage. As text: `fetch:3:hang dedup:1:abort`.
+/// The faults of a run, in order, at most one at a hit. As text: `fetch:3:hang dedup:1:abort`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FaultPlan {
     faults: Vec<Planned>,
@@ -45,9 +45,9 @@ impl FaultPlan {
         Self { faults }
     }
 
-    /// Draws `count` faults, each at one of the first `passages` of its site. Of `sites`, and of
+    /// Draws `count` faults, each at one of the first `max_hits` of its site. Of `sites`, and of
     /// `kinds`, where they are not empty.
-    pub fn draw(seed: u64, count: usize, passages: u64, sites: &[Site], kinds: &[Kind]) -> Self {
+    pub fn draw(seed: u64, count: usize, max_hits: u64, sites: &[Site], kinds: &[Kind]) -> Self {
         let mut rng = Pcg64Mcg::new(u128::from(seed) << 1 | 1);
         let is_meant = |site: Site, kind: Kind| {
             (sites.is_empty() || sites.contains(&site))
@@ -63,8 +63,8 @@ impl FaultPlan {
         }
         Self::new((0..count).map(|_| {
             let (site, kind) = choices[rng.random_range(0..choices.len())];
-            // Early passages are there in every run.
-            let most = rng.random_range(1..=passages.max(1));
+            // Early hits are there in every run.
+            let most = rng.random_range(1..=max_hits.max(1));
             let nth = rng.random_range(1..=most);
             Planned { site, nth, kind }
         }))
@@ -75,7 +75,7 @@ impl FaultPlan {
         &self.faults
     }
 
-    /// What is due at a passage.
+    /// What is due at a hit.
     pub fn due(&self, site: Site, nth: u64) -> Option<Kind> {
         let found = self
             .faults

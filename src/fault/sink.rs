@@ -142,8 +142,8 @@ impl DatasetSink for FaultySink {
         self.inner.revoke(dataset, run_id)
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
-        self.inner.settled()
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        self.inner.flush()
     }
 
     fn put_sidecar<'a>(

@@ -128,7 +128,7 @@ impl RowSink for FaultyRows<'_> {
         async move {
             match self.faults.due(Site::Block) {
                 Some(kind @ (Kind::Truncated | Kind::Corrupt)) => {
-                    block.known.clear();
+                    block.parsed.clear();
                     block.is_utf8 = false;
                     let error = damage(&mut block, kind);
                     self.inner.write(block).await?;

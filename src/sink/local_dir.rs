@@ -340,7 +340,7 @@ impl DatasetSink for LocalDir {
             .boxed()
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
+    fn flush(&self) -> BoxFuture<'_, ()> {
         self.jobs.over().boxed()
     }
 

@@ -210,7 +210,7 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// Waits until nothing is going on any more of what was asked for and then dropped: a run that is
     /// cancelled must not write after it has said that it is over. For sinks that work on threads of
     /// their own; where dropping a future stops the work there is nothing to wait for.
-    fn settled(&self) -> BoxFuture<'_, ()> {
+    fn flush(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
 
@@ -285,8 +285,8 @@ impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
         (**self).revoke(dataset, run_id)
     }
 
-    fn settled(&self) -> BoxFuture<'_, ()> {
-        (**self).settled()
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        (**self).flush()
     }
 
     fn put_sidecar<'a>(

@@ -101,7 +101,7 @@ pub struct FetchOrder {
 pub enum Pass {
     /// All, whole.
     All,
-    /// Of every conversation its id, number of turns and time alone ([`RowForm::Census`]).
+    /// Of every conversation its id, number of turns and time alone ([`RowEncoding::Census`]).
     Census,
     /// The whole conversations of some ranks.
     Ranks(Arc<Selector>),
@@ -187,9 +187,9 @@ pub struct RowBlock {
     /// The lines.
     pub bytes: Vec<u8>,
     /// Where the lines stay, if they need no copy.
-    pub place: Place,
+    pub location: RowLocation,
     /// How the rows are to be read.
-    pub form: RowForm,
+    pub encoding: RowEncoding,
     /// Whether the bytes were found to be UTF-8 before.
     pub is_utf8: bool,
     /// The number of the first line, from 1, in the file or (for a byte range) in the piece;
@@ -204,17 +204,17 @@ pub struct RowBlock {
     pub rejects: Vec<Reject>,
     /// What the source has found out about each line while it made them, in their order; empty:
     /// nothing, and each line is read.
-    pub known: Vec<KnownRow>,
+    pub parsed: Vec<ParsedRow>,
     /// From a source that can deliver a census: every conversation of the block, in any order, the
     /// rejected ones included. They are held against the census.
-    pub delivered: Vec<Delivered>,
+    pub received: Vec<ReceivedRow>,
 }
 
-debug_lengths!(RowBlock { place, form, is_utf8, first_line, rejects, delivered } lengths { bytes, known });
+debug_lengths!(RowBlock { location, encoding, is_utf8, first_line, rejects, received } lengths { bytes, parsed });
 
 /// What reading a good conversation row would tell.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KnownRow {
+pub struct ParsedRow {
     /// The bytes of its line, without the newline.
     pub length: u32,
     /// Its id, decoded, and not empty.
@@ -223,11 +223,11 @@ pub struct KnownRow {
     pub turns: u32,
 }
 
-debug_lengths!(KnownRow { length, turns } lengths { id });
+debug_lengths!(ParsedRow { length, turns } lengths { id });
 
 /// A conversation that was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Delivered {
+pub struct ReceivedRow {
     /// `hash(id)`
     pub id_hash: i64,
     /// Its number of turns, where the source says.
@@ -241,10 +241,10 @@ impl RowBlock {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.rejects.clear();
-        self.known.clear();
-        self.delivered.clear();
-        self.place = Place::Spool;
-        self.form = RowForm::AsWritten;
+        self.parsed.clear();
+        self.received.clear();
+        self.location = RowLocation::Spool;
+        self.encoding = RowEncoding::AsWritten;
         self.is_utf8 = false;
         self.input_bytes = None;
         self.first_line = 1;
@@ -264,7 +264,7 @@ pub struct Reject {
 
 /// Where the bytes of a block's rows can be found again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Place {
+pub enum RowLocation {
     /// Nowhere: the pipeline keeps the rows in a sealed chunk.
     #[default]
     Spool,
@@ -280,7 +280,7 @@ pub enum Place {
 /// How rows become records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RowForm {
+pub enum RowEncoding {
     /// A conversation row is a record already and is kept byte for byte.
     #[default]
     AsWritten,
@@ -376,15 +376,15 @@ pub enum SourceError {
         /// What differs.
         what: String,
     },
-    /// Conversations and events in one run.
+    /// Conversations and turn rows in one run.
     #[error(
-        "the input mixes two shapes: {conversation} is a conversation (it has turnsArray), {event} is an event (it has turnIndex)"
+        "the input mixes two shapes: {conversation} is a conversation (it has turnsArray), {turn} is a turn (it has turnIndex)"
     )]
     MixedShapes {
         /// `file:line` of the first conversation.
         conversation: String,
-        /// `file:line` of the first event.
-        event: String,
+        /// `file:line` of the first turn row.
+        turn: String,
     },
     /// A request to a cluster failed.
     #[error(transparent)]
@@ -412,7 +412,7 @@ pub enum SourceError {
     NotAsCensus {
         /// In the census, but not delivered.
         missing: u64,
-        /// Delivered, but not in the census or twice.
+        /// ReceivedRow, but not in the census or twice.
         surplus: u64,
         /// With another number of turns or another time.
         changed: u64,
@@ -430,7 +430,7 @@ pub enum SourceError {
     Job(#[from] crate::runtime::JobError),
     /// A source of somebody's own could not deliver.
     #[error("{reason}")]
-    Own {
+    Custom {
         /// Why: no text of a conversation, and no secret.
         reason: String,
         /// What to do about it.
@@ -447,7 +447,7 @@ impl SourceError {
         use std::io::ErrorKind::{InvalidInput, NotFound, PermissionDenied};
         match self {
             Self::Kusto(error) => error.failure.action(),
-            Self::Own { action, .. } => *action,
+            Self::Custom { action, .. } => *action,
             Self::NotAsCensus { .. } => Action::RetryThenRefetchCensus,
             Self::Io { error, .. }
                 if !matches!(error.kind(), NotFound | PermissionDenied | InvalidInput) =>

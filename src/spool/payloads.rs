@@ -14,7 +14,7 @@ use crate::domain::json::JsonError;
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::header::Position;
 use crate::fault::{Faults, Kind, Site};
-use crate::source::RowForm;
+use crate::source::RowEncoding;
 use crate::spool::disk;
 use crate::spool::sealed::SealedChunk;
 
@@ -103,11 +103,11 @@ impl Payloads {
     }
 
     /// How a store's rows become records.
-    fn form(&self, store: u32) -> RowForm {
+    fn encoding(&self, store: u32) -> RowEncoding {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match &inner.stores[store as usize] {
-            Store::Input(_) => RowForm::AsWritten,
-            Store::Sealed(chunk) => chunk.form(),
+            Store::Input(_) => RowEncoding::AsWritten,
+            Store::Sealed(chunk) => chunk.encoding(),
         }
     }
 
@@ -184,7 +184,7 @@ impl Reader<'_> {
         assembler: &Assembler<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), PayloadError> {
-        if self.payloads.form(position.store) != RowForm::Assembled {
+        if self.payloads.encoding(position.store) != RowEncoding::Assembled {
             let start = out.len();
             self.read(position, out)?;
             return Ok(assembler.fill(out, start)?);
@@ -282,16 +282,16 @@ mod tests {
     }
 
     /// A sealed chunk with one conversation row.
-    fn sealed(folder: &Path, form: RowForm, row: &[u8]) -> SealedChunk {
+    fn sealed(folder: &Path, encoding: RowEncoding, row: &[u8]) -> SealedChunk {
         let chunk = Chunk::Piece(Piece {
-            file: form as u32,
+            file: encoding as u32,
             start: 0,
             end: 1,
         });
         let portion = Portion::Whole;
         let part = Part { chunk, portion };
         let spool = Spool::open(folder.to_owned(), 1 << 20).expect("a folder");
-        let writer = spool.create(part, RowShape::Conversations, form);
+        let writer = spool.create(part, RowShape::Conversations, encoding);
         let mut writer = writer.expect("files");
         let facts = RowFacts {
             turn: 1,
@@ -314,16 +314,17 @@ mod tests {
         let payloads = Payloads::default();
         let row = br#"{"turnsArray": [], "conversationId": "c"}"#;
         let input = input(&payloads, &folder.path().join("rows"), row);
-        let [as_written, assembled] = [RowForm::AsWritten, RowForm::Assembled].map(|form| {
-            let chunk = sealed(&folder.path().join("spool"), form, row);
-            let store = payloads.add_sealed(&chunk);
-            assert_eq!(payloads.store(store).path(), chunk.rows_path());
-            Position { store, ..input }
-        });
+        let [as_written, assembled] =
+            [RowEncoding::AsWritten, RowEncoding::Assembled].map(|encoding| {
+                let chunk = sealed(&folder.path().join("spool"), encoding, row);
+                let store = payloads.add_sealed(&chunk);
+                assert_eq!(payloads.store(store).path(), chunk.rows_path());
+                Position { store, ..input }
+            });
         let stores = [input, as_written, assembled].map(|position| position.store);
         assert_eq!(stores, [0, 1, 2]);
-        let forms = stores.map(|store| payloads.form(store));
-        let [plain, anew] = [RowForm::AsWritten, RowForm::Assembled];
+        let forms = stores.map(|store| payloads.encoding(store));
+        let [plain, anew] = [RowEncoding::AsWritten, RowEncoding::Assembled];
         assert_eq!(forms, [plain, plain, anew]);
         let selection = selection(1);
         let assembler = Assembler::new(&selection, Nested::AsIs);

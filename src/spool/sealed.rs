@@ -32,7 +32,7 @@ use crate::domain::selection::kusto_hash;
 use crate::fault::{Faults, Kind, Site};
 use crate::runtime::files::refuse_link;
 use crate::runtime::storage::{self, DiskFile};
-use crate::source::RowForm;
+use crate::source::RowEncoding;
 
 mod writer;
 
@@ -86,7 +86,9 @@ const REPLAY_BATCH: usize = 4096;
 struct Footer {
     part: Part,
     shape: RowShape,
-    form: RowForm,
+    // Footers of the release before say `form`.
+    #[serde(alias = "form")]
+    encoding: RowEncoding,
     headers: u64,
     rows_bytes: u64,
     tally: ChunkTally,
@@ -143,7 +145,7 @@ impl Spool {
 
     /// The same folder, for what is written under a lease.
     #[must_use]
-    pub fn under(&self, epoch: u64) -> Self {
+    pub fn with_epoch(&self, epoch: u64) -> Self {
         Self {
             epoch,
             ..self.clone()
@@ -173,7 +175,7 @@ impl Spool {
         &self,
         part: Part,
         shape: RowShape,
-        form: RowForm,
+        encoding: RowEncoding,
     ) -> Result<ChunkWriter, SpoolError> {
         {
             let state = self.state(part);
@@ -200,7 +202,7 @@ impl Spool {
             footer: Footer {
                 part,
                 shape,
-                form,
+                encoding,
                 headers: 0,
                 rows_bytes: 0,
                 tally: ChunkTally::default(),
@@ -465,8 +467,8 @@ impl SealedChunk {
     }
 
     /// How its rows become records.
-    pub fn form(&self) -> RowForm {
-        self.footer.form
+    pub fn encoding(&self) -> RowEncoding {
+        self.footer.encoding
     }
 
     /// The file with its payloads.

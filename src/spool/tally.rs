@@ -27,8 +27,9 @@ pub struct ChunkTally {
     pub input_bytes: u64,
     /// The line of the first conversation row.
     pub first_conversation: Option<u64>,
-    /// The line of the first event row.
-    pub first_event: Option<u64>,
+    /// The line of the first turn row.
+    #[serde(alias = "first_event")]
+    pub first_turn: Option<u64>,
     /// Modes of turns' rows that are not `agent`.
     #[serde(default)]
     pub modes_seen: ModesSeen,
@@ -122,7 +123,7 @@ impl ChunkTally {
     /// Notes the shape of a good row.
     pub fn shape(&mut self, shape: RowShape, line: u64) {
         let first = match shape {
-            RowShape::Events => &mut self.first_event,
+            RowShape::Turns => &mut self.first_turn,
             RowShape::Conversations => &mut self.first_conversation,
         };
         first.get_or_insert(line);
@@ -163,17 +164,17 @@ mod tests {
     fn of_each_shape_the_first_line_is_remembered() {
         let mut tally = ChunkTally::default();
         for line in [4, 5] {
-            tally.shape(RowShape::Events, line);
+            tally.shape(RowShape::Turns, line);
         }
         assert_eq!(
-            (tally.first_event, tally.first_conversation),
+            (tally.first_turn, tally.first_conversation),
             (Some(4), None)
         );
         for line in [6, 7] {
             tally.shape(RowShape::Conversations, line);
         }
         assert_eq!(
-            (tally.first_event, tally.first_conversation),
+            (tally.first_turn, tally.first_conversation),
             (Some(4), Some(6))
         );
     }

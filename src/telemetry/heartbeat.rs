@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_made_to_wait_is_not_busy() {
+    fn a_paused_actor_is_not_busy() {
         let heartbeat = Heartbeat::default();
         assert!(!heartbeat.read().busy);
         let busy = heartbeat.busy();

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_slow_loses_the_oldest_and_is_told_how_many() {
+    async fn a_slow_subscriber_loses_the_oldest_and_gets_their_count() {
         let board = EventBus::default();
         let (channel, stream) = (board.channel(), board.stream());
         let many = KEPT as u64 + 300;
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_keeps_up_gets_all_and_then_the_end() {
+    async fn a_subscriber_that_keeps_up_gets_every_event_and_the_end() {
         let board = EventBus::default();
         let channel = board.channel();
         let mut stream: Box<dyn Stream<Item = RunEvent> + Unpin> = Box::new(board.stream());
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_gone_is_forgotten() {
+    fn a_dropped_subscriber_is_removed() {
         let board = EventBus::default();
         drop(board.channel());
         board.publish(notice(1));

@@ -301,10 +301,10 @@ fn check_strata(manifest: &Manifest, own: &Selection, report: &mut VerifyReport)
             (None, None) => s.records == 0 && s.bytes == 0,
             _ => false,
         };
-        let as_told = |s: &StratumRecord| {
+        let is_listed = |s: &StratumRecord| {
             s.split == *split && s.bucket == bucket.name && s.target == target && has_its_file(s)
         };
-        if !listed.next().is_some_and(as_told) {
+        if !listed.next().is_some_and(is_listed) {
             let what = format!(
                 "the strata are not those of the selection, from {split}/{} on",
                 bucket.name

@@ -13,7 +13,7 @@ use crate::world::{Delivery, World};
 /// How often a chunk is refused in a storm: more than it may fail.
 pub const STORM: u32 = 6;
 
-/// So often fails what is ill: then all attempts are spent.
+/// So often fails what is transient: then all attempts are spent.
 pub const TRANSIENT_FAILURES: u32 = 5;
 
 /// What a storm takes if the source has no wish: 1, 2, 4, 8, 16 and 30 s, and a fifth.
@@ -33,7 +33,7 @@ pub const SLOW: Duration = Duration::from_secs(900);
 pub const SILENCE: Duration = Duration::from_secs(700);
 
 /// What it asks for.
-pub const PATIENCE: Duration = Duration::from_secs(1200);
+pub const LONG_TIMEOUT: Duration = Duration::from_secs(1200);
 
 /// A number from a seed.
 pub fn draw(seed: u64, salt: &str, from: u64, to: u64) -> u64 {
@@ -79,7 +79,7 @@ pub struct SourceBehaviour {
     /// What it never delivers; of a census world perhaps only the payloads.
     pub permanently_failing: Option<(HashChunk, bool)>,
     /// What it does not deliver for the first [`TRANSIENT_FAILURES`] times.
-    pub ill: Option<HashChunk>,
+    pub transient: Option<HashChunk>,
     /// Chunks that may be missing.
     pub allow_missing: u32,
     /// A conversation that changes between census and payloads.
@@ -107,13 +107,13 @@ impl SourceBehaviour {
             at_once: one_in("at once", 4).then(|| draw(seed, "how many", 1, 2) as usize),
             slow: one_in("slow", 6).then(|| chunk("slow one")),
             patient: one_in("patient", 2),
-            ill: one_in("ill", 8).then(|| chunk("ill one")),
+            transient: one_in("ill", 8).then(|| chunk("ill one")),
             ..Self::default()
         };
         if one_in("may be missing", 4) {
             behaviour.allow_missing = 1;
             // A start that does without it and one that has it would write other files.
-            behaviour.ill = None;
+            behaviour.transient = None;
             if one_in("is missing", 2) {
                 behaviour.permanently_failing =
                     Some((chunk("permanently_failing"), one_in("its payloads", 2)));
@@ -127,7 +127,7 @@ impl SourceBehaviour {
     }
 
     /// Whether it says that a fetch may take long.
-    pub fn asks_patience(&self) -> bool {
+    pub fn asks_long_timeout(&self) -> bool {
         self.patient && self.slow.is_some()
     }
 
@@ -141,8 +141,8 @@ impl SourceBehaviour {
 
     /// How long a lease lasts.
     pub fn lease(&self, usual: Duration) -> Duration {
-        match self.asks_patience() {
-            true => usual.max(PATIENCE),
+        match self.asks_long_timeout() {
+            true => usual.max(LONG_TIMEOUT),
             false => usual,
         }
     }

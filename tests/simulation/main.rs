@@ -32,8 +32,8 @@ const SEEDS: u64 = 1000;
 /// Runs among a thousand in which each of what may happen must happen.
 const OFTEN: u64 = 20;
 
-/// Passages of a site among which faults are drawn: what every world passes.
-const PASSAGES: u64 = 10;
+/// Hits of a site among which faults are drawn: what every world passes.
+const MAX_HITS: u64 = 10;
 
 fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -46,7 +46,7 @@ fn variable(name: &str) -> Option<u64> {
 /// The faults of a seed: none to ten. In a quiet run more can be insisted on, so there are some.
 fn plan_of(seed: u64) -> FaultPlan {
     let faults = (seed % 13).saturating_sub(2) as usize;
-    FaultPlan::draw(seed, faults, PASSAGES, &[], &[])
+    FaultPlan::draw(seed, faults, MAX_HITS, &[], &[])
 }
 
 /// What is wrong with a run, if anything is.
@@ -82,7 +82,7 @@ struct Totals {
     runs: BTreeMap<&'static str, u64>,
     starts: u64,
     hours: f64,
-    passages: u64,
+    hits: u64,
 }
 
 impl Totals {
@@ -114,7 +114,7 @@ impl Totals {
         self.empty += u64::from(seen.is_empty);
         self.starts += seen.starts;
         self.hours += seen.virtual_time.as_secs_f64() / 3600.0;
-        self.passages += seen.passages;
+        self.hits += seen.hits;
     }
 }
 
@@ -144,8 +144,8 @@ fn many_seeds_give_what_the_reference_gives() {
     let totals = totals.into_inner().expect("no panic");
     let struck: u64 = totals.faults.values().sum();
     eprintln!(
-        "{seeds} seeds, {} starts, {:.0} virtual hours, {} passages, {struck} faults, 0 violations",
-        totals.starts, totals.hours, totals.passages
+        "{seeds} seeds, {} starts, {:.0} virtual hours, {} hits, {struck} faults, 0 violations",
+        totals.starts, totals.hours, totals.hits
     );
     eprintln!("{} runs had nothing to publish", totals.empty);
     eprintln!("events: {:?}", totals.events);
@@ -169,7 +169,7 @@ fn a_seed_gives_the_same_trace_twice() {
         let first = check(seed, plan_of(seed));
         let second = check(seed, plan_of(seed));
         assert_eq!(first, second, "seed {seed}");
-        assert!(first.passages > 0);
+        assert!(first.hits > 0);
     }
 }
 

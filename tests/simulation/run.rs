@@ -55,7 +55,7 @@ pub struct Seen {
     pub events: BTreeMap<String, u64>,
     pub starts: u64,
     pub virtual_time: Duration,
-    pub passages: u64,
+    pub hits: u64,
     pub top_up_rounds: u64,
     /// Chunks that were allowed to be missing, and were.
     pub missing: (u64, u64),
@@ -158,7 +158,7 @@ async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, Stri
         events: BTreeMap::new(),
         starts: 0,
         virtual_time: Duration::ZERO,
-        passages: 0,
+        hits: 0,
         top_up_rounds: 0,
         missing: (0, 0),
         is_empty: false,
@@ -205,7 +205,7 @@ async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, Stri
     }
     seen.struck = setting.injector.struck();
     seen.virtual_time = began.elapsed();
-    (seen.passages, seen.trace) = *trace.lock().expect("no panic");
+    (seen.hits, seen.trace) = *trace.lock().expect("no panic");
     check_whole(&setting, &seen)?;
     Ok(seen)
 }
@@ -293,8 +293,8 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
         }
         let stale = setting.behaviour.stale.as_ref();
         let is_stubborn = stale.is_some_and(|stale| stale.until > 2);
-        let is_ill = setting.behaviour.ill.is_some();
-        if seen.starts > 1 + u64::from(is_stubborn) + u64::from(is_ill) {
+        let is_transient = setting.behaviour.transient.is_some();
+        if seen.starts > 1 + u64::from(is_stubborn) + u64::from(is_transient) {
             return Err(format!("{} starts: {:?}", seen.starts, seen.errors));
         }
     }
@@ -466,10 +466,10 @@ fn finish_empty(
         (filtered("ignored_ids"), "source.ignore_ids"),
         (filtered("window"), "outside the window"),
     ] {
-        let told = reasons.iter().find(|reason| reason.contains(words));
-        let told = told.map_or(Some(0), |reason| reason.split(' ').next()?.parse().ok());
-        if told != Some(wanted) {
-            return Err(format!("{wanted} expected, told {told:?}: {words}"));
+        let found = reasons.iter().find(|reason| reason.contains(words));
+        let found = found.map_or(Some(0), |reason| reason.split(' ').next()?.parse().ok());
+        if found != Some(wanted) {
+            return Err(format!("{wanted} expected, found {found:?}: {words}"));
         }
     }
     if setting.sink.is_published() {

@@ -16,13 +16,13 @@ use gleaner::domain::selection::stratum::Selection;
 use gleaner::fault::{Injector, Kind, Site};
 use gleaner::source::kusto::error::{Failure, KustoError, Purpose};
 use gleaner::source::{
-    ConversationSource, Delivered, FetchOrder, InputFingerprint, Pass, Place, RowBlock, RowForm,
-    RowSink, SourceError, Survey,
+    ConversationSource, FetchOrder, InputFingerprint, Pass, ReceivedRow, RowBlock, RowEncoding,
+    RowLocation, RowSink, SourceError, Survey,
 };
 use tokio::time::Instant;
 
 use crate::behaviour::{
-    Change, PATIENCE, SILENCE, SLOW, STORM, SourceBehaviour, TIMEOUT, TRANSIENT_FAILURES, WISH,
+    Change, LONG_TIMEOUT, SILENCE, SLOW, STORM, SourceBehaviour, TIMEOUT, TRANSIENT_FAILURES, WISH,
 };
 use crate::support::reference::hash;
 use crate::world::{Delivery, SimRow, World};
@@ -46,7 +46,7 @@ struct Remembered {
     /// Answers that would have needed too much memory, by chunk.
     short: BTreeMap<Chunk, u32>,
     refused: u32,
-    ill: u32,
+    transient: u32,
     /// Since when, and until when, nothing shall be asked for.
     shut: Option<(Instant, Instant)>,
     slow: u32,
@@ -136,9 +136,9 @@ impl SimSource {
         ))
     }
 
-    fn delivered(&self, row: &SimRow) -> Delivered {
+    fn received(&self, row: &SimRow) -> ReceivedRow {
         let last = LAST[usize::from(self.is_stale(&row.key))];
-        Delivered {
+        ReceivedRow {
             id_hash: hash(&row.key),
             turns: Some(row.turns as i64),
             last: timestamp::parse(last.as_bytes()),
@@ -158,8 +158,8 @@ impl SimSource {
             counts();
             return Some(Failure::Server("never".to_owned()));
         }
-        if self.behaviour.ill == Some(chunk) && memory.ill < TRANSIENT_FAILURES {
-            memory.ill += 1;
+        if self.behaviour.transient == Some(chunk) && memory.transient < TRANSIENT_FAILURES {
+            memory.transient += 1;
             counts();
             return Some(Failure::Server("not yet".to_owned()));
         }
@@ -220,7 +220,7 @@ impl SimSource {
             line += rows.len() as u64;
             for row in *rows {
                 if order.pass == Pass::Census {
-                    block.form = RowForm::Census;
+                    block.encoding = RowEncoding::Census;
                     let Some(header) = self.header(row) else {
                         continue;
                     };
@@ -230,7 +230,7 @@ impl SimSource {
                 }
                 block.bytes.push(b'\n');
                 if matches!(order.pass, Pass::Ranks(_)) {
-                    block.delivered.push(self.delivered(row));
+                    block.received.push(self.received(row));
                 }
             }
             sink.write(block).await?;
@@ -261,7 +261,7 @@ impl SimSource {
                     text: Vec::new(),
                 };
                 let block = RowBlock {
-                    form: RowForm::Census,
+                    encoding: RowEncoding::Census,
                     bytes: self.header(&gone).expect("an old census").into_bytes(),
                     first_line: 1_000,
                     ..RowBlock::default()
@@ -303,7 +303,7 @@ impl SimSource {
             pause(Chunk::Piece(piece), number).await;
             let block = RowBlock {
                 bytes: lines.concat(),
-                place: Place::InFile {
+                location: RowLocation::InFile {
                     file: piece.file,
                     offset,
                 },
@@ -350,7 +350,7 @@ impl SimSource {
             let is_before = now <= since + Duration::from_millis(100);
             assert!(is_before || now >= until, "asked too soon");
         }
-        if self.behaviour.stale.is_none() && self.behaviour.ill.is_none() {
+        if self.behaviour.stale.is_none() && self.behaviour.transient.is_none() {
             let failed = memory.failed.get(&named(order)).copied();
             assert_eq!(order.attempt, 1 + failed.unwrap_or(0), "{}", order.chunk);
         }
@@ -460,7 +460,7 @@ impl ConversationSource for SimSource {
             }
         };
         survey.max_concurrency = self.behaviour.at_once;
-        survey.operation_timeout = self.behaviour.asks_patience().then_some(PATIENCE);
+        survey.operation_timeout = self.behaviour.asks_long_timeout().then_some(LONG_TIMEOUT);
         async move { Ok(survey) }.boxed()
     }
 

@@ -452,7 +452,7 @@ fn turn_text(row: &Object, turn: i64, sorted: bool) -> String {
 /// What decides between two rows of one turn: the smaller of these is the last word.
 type Order = (i64, bool, i64, [u8; 32], [u8; 32], bool);
 
-fn order(row: &Delivered, turn: i64) -> Order {
+fn order(row: &ReceivedRow, turn: i64) -> Order {
     let (at, row, agent) = (row.at, &row.object, row.agent);
     let message = |name| as_text(row.get(name)).unwrap_or_default();
     let reply = message("modelMessage");
@@ -582,7 +582,7 @@ pub fn judge(record: &str, split: &str) -> (Vec<&'static str>, Vec<&'static str>
 }
 
 /// A delivery of a turn.
-struct Delivered {
+struct ReceivedRow {
     at: i64,
     agent: bool,
     object: Object,
@@ -632,7 +632,7 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
         *out.filtered_by.entry(reason).or_default() += n;
     };
     let (start, end) = asked.window;
-    let mut events: BTreeMap<String, BTreeMap<i64, Vec<Delivered>>> = BTreeMap::new();
+    let mut events: BTreeMap<String, BTreeMap<i64, Vec<ReceivedRow>>> = BTreeMap::new();
     let mut whole: BTreeMap<String, Vec<(usize, String)>> = BTreeMap::new();
     let mut damaged: BTreeSet<String> = BTreeSet::new();
     for (name, bytes) in files {
@@ -663,7 +663,7 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
                         filter(&mut out, "ignored_ids", 1);
                     } else {
                         let rows = events.entry(id).or_default().entry(turn).or_default();
-                        rows.push(Delivered {
+                        rows.push(ReceivedRow {
                             at,
                             agent,
                             object,
@@ -701,13 +701,13 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
             records.insert(id, rows.swap_remove(0));
         }
     }
-    let in_window = |row: &Delivered| row.at < end;
+    let in_window = |row: &ReceivedRow| row.at < end;
     for (id, mut turns) in events {
         if asked.keep_cut {
             // The rows outside are left out before the winner is chosen.
             for rows in turns.values_mut() {
                 let modes = rows.iter().filter(|row| !row.agent).count() as u64;
-                let late = |row: &&Delivered| row.agent && !in_window(row);
+                let late = |row: &&ReceivedRow| row.agent && !in_window(row);
                 let windows = rows.iter().filter(late).count() as u64;
                 filter(&mut out, "mode", modes);
                 filter(&mut out, "window", windows);
@@ -721,7 +721,7 @@ pub fn evaluate(files: &[(String, Vec<u8>)], asked: &Asked) -> Outcome {
         for (turn, rows) in &mut turns {
             rows.sort_by_key(|row| order(row, *turn));
         }
-        let winners: Vec<(i64, &Delivered)> =
+        let winners: Vec<(i64, &ReceivedRow)> =
             turns.iter().map(|(n, rows)| (*n, &rows[0])).collect();
         if !winners.iter().any(|(_, row)| row.agent && in_window(row)) {
             // Not a conversation.

@@ -92,14 +92,14 @@ impl Handler<AddHeaders> for Deduper {
         let busy = self.parts.heartbeat.busy();
         let work = async move {
             let _busy = busy;
-            let passage = parts.faults.enter(Site::Dedup).await;
+            let scope = parts.faults.enter(Site::Dedup).await;
             let mut index = index;
             absorb(&parts, &mut index, headers).await?;
             let grouped = match index.take_if(|_| parts.self_contained) {
                 Some(index) => decide(&parts, index).await?,
                 None => Grouped::default(),
             };
-            passage.leave();
+            scope.leave();
             Ok((index, grouped))
         };
         AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
@@ -232,7 +232,7 @@ fn decide_range(
     let mut reader = parts.payloads.reader();
     let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {
         match index.shape() {
-            Some(RowShape::Events) => reader.read(position, out),
+            Some(RowShape::Turns) => reader.read(position, out),
             Some(RowShape::Conversations) | None => {
                 let assembler = Assembler::new(selection, parts.nested);
                 reader.read_record(position, &assembler, out)

@@ -117,9 +117,9 @@ async fn work(
             return;
         };
         let busy = heartbeat.busy();
-        let passage = parts.faults.enter(Site::Fetcher).await;
+        let scope = parts.faults.enter(Site::Fetcher).await;
         let fetching = Fetching {
-            spool: parts.spool.under(lease.epoch),
+            spool: parts.spool.with_epoch(lease.epoch),
             parts: &parts,
             heartbeat: &heartbeat,
             lease,
@@ -127,7 +127,7 @@ async fn work(
         };
         let result = fetching.run().await;
         drop(busy);
-        passage.leave();
+        scope.leave();
         let report = ChunkFetched { lease, result };
         if deliver(&parts.faults, &supervisor.results, report)
             .await
@@ -230,7 +230,7 @@ impl Fetching<'_> {
 
     /// What the round must bring; a census that is not there (any more) is taken.
     async fn expectation(&self) -> Result<Expectation, SourceError> {
-        if !self.task.retake
+        if !self.task.census_refetch
             && let Some(expectation) = self.read_expectation().await?
         {
             return Ok(expectation);
@@ -289,7 +289,7 @@ impl Fetching<'_> {
         };
         let chunk_checksum = parts.source.fetch(order, &mut rows).await?;
         let mut chunk_reader = rows.chunk_reader.take().ok_or(SourceError::Stopped)?;
-        chunk_reader.certify(chunk_checksum);
+        chunk_reader.set_checksum(chunk_checksum);
         let expectation = expectation.cloned();
         // Sealing waits for the disk.
         let sealing = self.blocking(move || {

@@ -57,7 +57,7 @@ pub struct Task {
     /// The chunks that have a census.
     pub censuses: Arc<[Chunk]>,
     /// Whether the census is to be taken again first.
-    pub retake: bool,
+    pub census_refetch: bool,
 }
 
 /// Fetcher to supervisor: the attempt has ended.

@@ -80,7 +80,7 @@ pub struct Sampler {
     stratum: StratumId,
     parts: Arc<WriteParts>,
     heartbeat: Heartbeat,
-    crew: Option<Workers>,
+    workers: Option<Workers>,
     reservoir: Reservoir,
     /// Conversations of the stratum, from the first round.
     population: Option<u64>,
@@ -115,7 +115,7 @@ impl Sampler {
             stratum,
             parts,
             heartbeat,
-            crew: None,
+            workers: None,
             reservoir: Reservoir::new(candidates),
             population: None,
             floor: None,
@@ -141,11 +141,11 @@ impl Handler<Offer> for Sampler {
             // Done in an earlier round.
             return;
         }
-        let passage = self.parts.faults.enter_now(Site::Offer);
+        let scope = self.parts.faults.enter_now(Site::Offer);
         for candidate in candidates {
             self.reservoir.offer(candidate);
         }
-        passage.leave();
+        scope.leave();
         if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
             let population = self.population.unwrap_or(self.reservoir.offered());
             counters.population.set(population);
@@ -164,8 +164,8 @@ impl actix::Message for SetWorkers {
 impl Handler<SetWorkers> for Sampler {
     type Result = ();
 
-    fn handle(&mut self, SetWorkers(crew): SetWorkers, _: &mut Context<Self>) {
-        self.crew = Some(crew);
+    fn handle(&mut self, SetWorkers(workers): SetWorkers, _: &mut Context<Self>) {
+        self.workers = Some(workers);
     }
 }
 
@@ -192,13 +192,13 @@ impl Handler<WriteStratum> for Sampler {
                 aim.up_to.is_none()
             }
         };
-        let work = match (self.file.take(), self.crew.clone()) {
-            (Some(open), Some(crew)) => Some(
+        let work = match (self.file.take(), self.workers.clone()) {
+            (Some(open), Some(workers)) => Some(
                 StratumWriter {
                     stratum: self.stratum,
                     parts: Arc::clone(&self.parts),
                     heartbeat: self.heartbeat.clone(),
-                    crew,
+                    workers,
                     receipts: open.receipts,
                     ahead,
                     turn: 0,
@@ -210,12 +210,12 @@ impl Handler<WriteStratum> for Sampler {
         let (faults, busy) = (self.parts.faults.clone(), self.heartbeat.busy());
         let work = async move {
             let _busy = busy;
-            let passage = faults.enter(Site::Sample).await;
+            let scope = faults.enter(Site::Sample).await;
             let result = match work {
                 Some(work) => work.await,
                 None => Err(RunError::NoAnswer("sampler")),
             };
-            passage.leave();
+            scope.leave();
             result
         };
         AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
@@ -297,7 +297,7 @@ struct StratumWriter {
     stratum: StratumId,
     parts: Arc<WriteParts>,
     heartbeat: Heartbeat,
-    crew: Workers,
+    workers: Workers,
     receipts: Vec<BlockReceipt>,
     /// How many batches may be out for validation at once.
     ahead: usize,
@@ -392,7 +392,7 @@ impl StratumWriter {
     ) -> LocalBoxFuture<'static, Result<Validated, RunError>> {
         self.turn += 1;
         let (stratum, candidates, credit) = (self.stratum, candidates.into(), Arc::new(credit));
-        let answer = self.crew.validators.ask(self.turn, move || Validate {
+        let answer = self.workers.validators.ask(self.turn, move || Validate {
             stratum,
             candidates: Arc::clone(&candidates),
             credit: Arc::clone(&credit),
@@ -435,7 +435,7 @@ impl StratumWriter {
             };
             // The block stays here until there is a receipt; a clone shares its bytes.
             let stage = move || Stage(block.clone());
-            let answer = self.crew.uploaders.ask(turn.number, stage);
+            let answer = self.workers.uploaders.ask(turn.number, stage);
             let receipt = async move {
                 let receipt = answer.await;
                 drop(turn);
@@ -508,7 +508,7 @@ impl StratumWriter {
         };
         let turn = self.parts.turns.take().await;
         let commit = move || Commit(commit.clone());
-        Ok(self.crew.uploaders.ask(turn.number, commit).await?)
+        Ok(self.workers.uploaders.ask(turn.number, commit).await?)
     }
 }
 

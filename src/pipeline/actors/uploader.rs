@@ -51,7 +51,7 @@ impl Handler<Stage> for Uploader {
         let (busy, faults) = (self.heartbeat.busy(), self.faults.clone());
         let work = async move {
             let _busy = busy;
-            let passage = faults.enter(Site::Uploader).await;
+            let scope = faults.enter(Site::Uploader).await;
             fault::point("stage");
             let receipt = sink.stage(block).await?;
             fault::point("staged");
@@ -59,7 +59,7 @@ impl Handler<Stage> for Uploader {
             if !receipt.sent {
                 telemetry.kept.add(receipt.bytes);
             }
-            passage.leave();
+            scope.leave();
             Ok(receipt)
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))
@@ -74,11 +74,11 @@ impl Handler<Commit> for Uploader {
         let (busy, faults) = (self.heartbeat.busy(), self.faults.clone());
         let work = async move {
             let _busy = busy;
-            let passage = faults.enter(Site::Uploader).await;
+            let scope = faults.enter(Site::Uploader).await;
             fault::point("commit");
             sink.commit(file).await?;
             fault::point("committed");
-            passage.leave();
+            scope.leave();
             Ok(())
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))

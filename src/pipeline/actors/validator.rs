@@ -84,11 +84,11 @@ impl Handler<Validate> for Validator {
         let busy = self.heartbeat.busy();
         let work = async move {
             let _busy = busy;
-            let passage = parts.faults.enter(Site::Validator).await;
+            let scope = parts.faults.enter(Site::Validator).await;
             let pool = Arc::clone(&parts.pool);
             let job = move || validate_batch(&parts, shape, batch);
             let validated = pool.run(job).await?;
-            passage.leave();
+            scope.leave();
             validated
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))
@@ -174,7 +174,7 @@ fn judge(
             continue;
         };
         let (name, is_fatal) = (rule.name(), rule.is_fatal());
-        let code = Code::Own { name, is_fatal };
+        let code = Code::Custom { name, is_fatal };
         if is_fatal {
             verdict.errors.push((code, what));
             // A prevalidated record was not looked at again: its report needs its id.
@@ -225,7 +225,7 @@ fn record(
     let mut start = 0;
     let events = (rows.ends.iter()).map(|&end| &rows.text[std::mem::replace(&mut start, end)..end]);
     let id = String::from_utf8_lossy(&candidate.id);
-    Ok(assembler.from_events(&id, events, out)?)
+    Ok(assembler.from_turns(&id, events, out)?)
 }
 
 fn count(parts: &ValidateParts, stratum: StratumId, records: usize) {

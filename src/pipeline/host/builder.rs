@@ -261,11 +261,11 @@ impl PipelineBuilder {
             }
         };
         if let Some(source) = &self.source {
-            settings.source = Source::Own(source.describe());
+            settings.source = Source::Custom(source.describe());
         }
         let sink = match self.sink {
             Some(sink) => {
-                settings.sink.target = SinkTarget::Own(sink.location());
+                settings.sink.target = SinkTarget::Custom(sink.location());
                 sink
             }
             None => setup::sink(&settings)?,

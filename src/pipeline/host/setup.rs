@@ -41,7 +41,7 @@ pub fn source(
         Source::Files(paths) => Arc::new(files_source(paths, settings)),
         Source::Synthetic(synthetic) => Arc::new(SyntheticSource::new(*synthetic, chunks)),
         Source::Kusto(kusto) => Arc::new(kusto_source(kusto, settings, record)?),
-        Source::Own(described) => return Err(own(described)),
+        Source::Custom(described) => return Err(own(described)),
     })
 }
 
@@ -88,7 +88,7 @@ pub fn sink(settings: &Settings) -> Result<Arc<dyn DatasetSink>, SinkError> {
     match &settings.sink.target {
         SinkTarget::Local(path) => Ok(Arc::new(LocalDir::new(path.clone()))),
         SinkTarget::AzureBlob(blob) => Ok(Arc::new(AzureBlob::new(blob)?)),
-        SinkTarget::Own(location) => Err(SinkError::Unusable {
+        SinkTarget::Custom(location) => Err(SinkError::Unusable {
             location: location.clone(),
             reason: "the sink was not given".to_owned(),
         }),

@@ -13,7 +13,7 @@ use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::{Membership, StratumId};
-use crate::source::{Delivered, SourceError};
+use crate::source::{ReceivedRow, SourceError};
 use crate::spool::sealed::{SealedChunk, Spool};
 use crate::spool::{Part, Portion, SpoolError};
 
@@ -87,20 +87,20 @@ impl Expectation {
     /// # Errors
     /// If it is not the same.
     pub fn check(&self, mut fetched: Candidates) -> Result<UnusableCandidates, SourceError> {
-        fetched.delivered.sort_unstable();
+        fetched.received.sort_unstable();
         fetched.kept.sort_unstable();
         let (mut missing, mut surplus, mut changed) = (0, 0, 0);
         let mut lost = UnusableCandidates::new();
         let mut kept = fetched.kept.iter().peekable();
-        let mut delivered = fetched.delivered.iter().peekable();
+        let mut received = fetched.received.iter().peekable();
         for expected in &self.0 {
-            while delivered
+            while received
                 .next_if(|found| found.id_hash < expected.id_hash)
                 .is_some()
             {
                 surplus += 1;
             }
-            match delivered.next_if(|found| found.id_hash == expected.id_hash) {
+            match received.next_if(|found| found.id_hash == expected.id_hash) {
                 None => missing += 1,
                 Some(found) if !is_same(expected, found) => changed += 1,
                 Some(_) => {}
@@ -111,7 +111,7 @@ impl Expectation {
                 Some(_) => {}
             }
         }
-        surplus += delivered.count() as u64 + kept.count() as u64;
+        surplus += received.count() as u64 + kept.count() as u64;
         match (missing, surplus, changed) {
             (0, 0, 0) => Ok(lost),
             _ => Err(SourceError::NotAsCensus {
@@ -146,20 +146,20 @@ impl Expectation {
         }
         // What was delivered is not kept, only how many; that those kept are expected says the
         // rest.
-        let delivered = self.0.iter().map(|expected| Delivered {
+        let received = self.0.iter().map(|expected| ReceivedRow {
             id_hash: expected.id_hash,
             turns: None,
             last: None,
         });
         let fetched = Candidates {
-            delivered: delivered.collect(),
+            received: received.collect(),
             kept,
         };
         Ok(self.check(fetched).ok())
     }
 }
 
-fn is_same(expected: &Expected, found: &Delivered) -> bool {
+fn is_same(expected: &Expected, found: &ReceivedRow) -> bool {
     found.turns.is_none_or(|turns| turns == expected.turns)
         && found.last.is_none_or(|last| last == expected.last)
 }
@@ -203,9 +203,9 @@ mod tests {
 
     fn fetched(hashes: &[i64]) -> Candidates {
         Candidates {
-            delivered: hashes
+            received: hashes
                 .iter()
-                .map(|&id_hash| Delivered {
+                .map(|&id_hash| ReceivedRow {
                     id_hash,
                     turns: Some(3),
                     last: Some(7),
@@ -242,8 +242,8 @@ mod tests {
     #[test]
     fn a_conversation_that_changed_is_noticed() {
         for change in [
-            |found: &mut Candidates| found.delivered[1].turns = Some(4),
-            |found: &mut Candidates| found.delivered[1].last = Some(8),
+            |found: &mut Candidates| found.received[1].turns = Some(4),
+            |found: &mut Candidates| found.received[1].last = Some(8),
             |found: &mut Candidates| found.kept[1].1 = 4,
         ] {
             let mut found = fetched(&[1, 2, 3]);

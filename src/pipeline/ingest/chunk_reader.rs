@@ -29,7 +29,9 @@ use crate::domain::selection::kusto_hash;
 use crate::domain::selection::stratum::Selection;
 use crate::fault::{Faults, Site};
 use crate::pipeline::lifecycle::panic_retry::retry_on_panic;
-use crate::source::{Delivered, KnownRow, Place, Reject, RowBlock, RowForm, SourceError};
+use crate::source::{
+    ParsedRow, ReceivedRow, Reject, RowBlock, RowEncoding, RowLocation, SourceError,
+};
 use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow};
 use crate::spool::tally::ChunkTally;
 use crate::spool::{Part, Portion};
@@ -66,7 +68,7 @@ impl RowRules {
     /// Why a row is left out at once.
     fn left_out(&self, row: &Row<'_>) -> Option<FilterReason> {
         match row.kind {
-            RowKind::Event { at, .. } if !is_within(&self.look, at) => Some(FilterReason::Window),
+            RowKind::Turn { at, .. } if !is_within(&self.look, at) => Some(FilterReason::Window),
             _ if self.is_ignored(&row.id) => Some(FilterReason::IgnoredIds),
             _ => None,
         }
@@ -110,7 +112,7 @@ pub struct ChunkReader {
     /// A record that is being put together.
     record: Vec<u8>,
     /// Of the candidates of a round: what the source says that it delivered.
-    delivered: Vec<Delivered>,
+    received: Vec<ReceivedRow>,
     /// And what was kept of it: hash and number of turns.
     kept: Vec<(i64, i64)>,
     read: Read,
@@ -122,7 +124,7 @@ pub struct ChunkReader {
 #[derive(Debug, Default)]
 pub struct Candidates {
     /// What the source says that it delivered.
-    pub delivered: Vec<Delivered>,
+    pub received: Vec<ReceivedRow>,
     /// Hash and number of turns of what was kept.
     pub kept: Vec<(i64, i64)>,
 }
@@ -146,7 +148,7 @@ impl ChunkReader {
             batches: Vec::new(),
             damaged: BTreeSet::new(),
             record: Vec::new(),
-            delivered: Vec::new(),
+            received: Vec::new(),
             kept: Vec::new(),
             read: row::read,
             telemetry,
@@ -155,14 +157,14 @@ impl ChunkReader {
     }
 
     /// Notes what the source counted.
-    pub fn certify(&mut self, chunk_checksum: Option<ChunkChecksum>) {
+    pub fn set_checksum(&mut self, chunk_checksum: Option<ChunkChecksum>) {
         self.tally.chunk_checksum = chunk_checksum;
     }
 
     /// Takes what was delivered and kept, for the comparison with a census.
     pub fn take_candidates(&mut self) -> Candidates {
         Candidates {
-            delivered: std::mem::take(&mut self.delivered),
+            received: std::mem::take(&mut self.received),
             kept: std::mem::take(&mut self.kept),
         }
     }
@@ -190,22 +192,22 @@ impl ChunkReader {
         let all_utf8 = block.is_utf8 || simdutf8::basic::from_utf8(&block.bytes).is_ok();
         let mut line = block.first_line;
         let mut start = 0;
-        let mut known = block.known.iter();
+        let mut parsed = block.parsed.iter();
         let mut rejects = block.rejects.iter().peekable();
         let mut spooled = Vec::new();
         // What follows the last newline is a line only if it is not empty.
         while let Some(rest) = block.bytes.get(start..).filter(|rest| !rest.is_empty()) {
-            let known = known.next();
-            let length = match known {
-                Some(known) => rest.len().min(known.length as usize),
+            let parsed = parsed.next();
+            let length = match parsed {
+                Some(parsed) => rest.len().min(parsed.length as usize),
                 None => memchr(b'\n', rest).unwrap_or(rest.len()),
             };
             let span = start..start + length;
             while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
-                self.reject(block.form, reject);
+                self.reject(block.encoding, reject);
                 line = line.max(reject.line + 1);
             }
-            self.line(block, span, line, all_utf8, known, &mut spooled)?;
+            self.line(block, span, line, all_utf8, parsed, &mut spooled)?;
             line += 1;
             start += length + 1;
         }
@@ -213,12 +215,12 @@ impl ChunkReader {
             writer.append(&spooled)?;
         }
         for reject in rejects {
-            self.reject(block.form, reject);
+            self.reject(block.encoding, reject);
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
         if matches!(self.part.portion, Portion::Round(_)) {
-            self.delivered.extend_from_slice(&block.delivered);
+            self.received.extend_from_slice(&block.received);
         }
         Ok(())
     }
@@ -230,7 +232,7 @@ impl ChunkReader {
         span: std::ops::Range<usize>,
         line: u64,
         utf8: bool,
-        known: Option<&'a KnownRow>,
+        parsed: Option<&'a ParsedRow>,
         spooled: &mut Vec<SpooledRow<'a>>,
     ) -> Result<(), SourceError> {
         let text = &block.bytes[span.clone()];
@@ -242,7 +244,7 @@ impl ChunkReader {
         let at = span.start + (row_text.as_ptr().addr() - text.as_ptr().addr());
         let read = retry_on_panic(
             self,
-            |chunk_reader| chunk_reader.read(block, row_text, utf8, known),
+            |chunk_reader| chunk_reader.read(block, row_text, utf8, parsed),
             |chunk_reader, panic| {
                 chunk_reader.telemetry.events.publish(Event::RowPanic {
                     chunk: chunk_reader.part.chunk.to_string(),
@@ -256,21 +258,21 @@ impl ChunkReader {
             Ok(row) => row,
             Err(MalformedRow { reason, id }) => {
                 let what = || describe(row_text, reason);
-                self.malformed(block.form, reason, line, id.as_deref(), what);
+                self.malformed(block.encoding, reason, line, id.as_deref(), what);
                 return Ok(());
             }
         };
         let (shape, turn, time, flags) = match row.kind {
-            RowKind::Event { turn, at, agent } => {
+            RowKind::Turn { turn, at, agent } => {
                 let flags = self.rules.flags_of_turn(at, agent);
-                (RowShape::Events, turn, at, flags)
+                (RowShape::Turns, turn, at, flags)
             }
             RowKind::Conversation {
                 turns,
                 prevalidated,
             } => {
                 // What was judged is not what will be written if it is put together.
-                let prevalidated = prevalidated && block.form != RowForm::Assembled;
+                let prevalidated = prevalidated && block.encoding != RowEncoding::Assembled;
                 let flags = RowFlags::default().with(RowFlags::PREVALIDATED, prevalidated);
                 (RowShape::Conversations, i64::from(turns), 0, flags)
             }
@@ -279,14 +281,14 @@ impl ChunkReader {
                 (RowShape::Conversations, i64::from(turns), last, flags)
             }
         };
-        let payload = match block.form {
+        let payload = match block.encoding {
             // Its header is all there is.
-            RowForm::Census => &row_text[..0],
+            RowEncoding::Census => &row_text[..0],
             _ => row_text,
         };
         self.tally.rows_read += 1;
         self.tally.shape(shape, line);
-        if let RowKind::Event { agent, .. } = row.kind {
+        if let RowKind::Turn { agent, .. } = row.kind {
             self.tally.oddities(row_text, &row.oddities, agent, line);
         }
         if let Some(reason) = self.rules.left_out(&row) {
@@ -297,8 +299,8 @@ impl ChunkReader {
             // The run will end for mixing shapes; it names the first row of each.
             return Ok(());
         }
-        match block.place {
-            Place::InFile { file, offset } => {
+        match block.location {
+            RowLocation::InFile { file, offset } => {
                 let header = Header {
                     id_length: 0,
                     id_hash: kusto_hash::hash(&row.id),
@@ -321,9 +323,9 @@ impl ChunkReader {
                     batch.push(&row.id, header);
                 }
             }
-            Place::Spool => {
+            RowLocation::Spool => {
                 if self.writer.is_none() {
-                    let writer = self.spool.create(self.part, shape, block.form);
+                    let writer = self.spool.create(self.part, shape, block.encoding);
                     self.writer = Some(writer?);
                 }
                 if matches!(self.part.portion, Portion::Round(_)) {
@@ -346,22 +348,22 @@ impl ChunkReader {
     }
 
     /// Counts a row that never became a line of its block.
-    fn reject(&mut self, form: RowForm, reject: &Reject) {
+    fn reject(&mut self, encoding: RowEncoding, reject: &Reject) {
         let id = reject.id.as_deref();
-        self.malformed(form, reject.reason, reject.line, id, || None);
+        self.malformed(encoding, reject.reason, reject.line, id, || None);
     }
 
     /// Counts a malformed row, and keeps whose it is. (A row of a census is none of telemetry.)
     fn malformed(
         &mut self,
-        form: RowForm,
+        encoding: RowEncoding,
         reason: MalformedReason,
         line: u64,
         id: Option<&[u8]>,
         what: impl FnOnce() -> Option<String>,
     ) {
         self.tally.malformed(reason, line, what);
-        let id = id.filter(|_| form != RowForm::Census);
+        let id = id.filter(|_| encoding != RowEncoding::Census);
         if let Some(id) = id.filter(|id| !self.rules.is_ignored(id)) {
             self.damaged.insert(id.into());
         }
@@ -382,7 +384,7 @@ impl ChunkReader {
         block: &RowBlock,
         row: &'a [u8],
         utf8: bool,
-        known: Option<&'a KnownRow>,
+        parsed: Option<&'a ParsedRow>,
     ) -> Result<Row<'a>, MalformedRow<'a>> {
         self.faults.enter_now(Site::Row).leave();
         read_row(
@@ -392,7 +394,7 @@ impl ChunkReader {
             block,
             row,
             utf8,
-            known,
+            parsed,
         )
     }
 
@@ -404,7 +406,7 @@ impl ChunkReader {
         if self.writer.is_none() && self.part.portion != Portion::Whole {
             // That there is nothing is worth knowing too.
             let shape = RowShape::Conversations;
-            let writer = self.spool.create(self.part, shape, RowForm::AsWritten);
+            let writer = self.spool.create(self.part, shape, RowEncoding::AsWritten);
             self.writer = Some(writer?);
         }
         match self.writer {
@@ -435,11 +437,11 @@ pub(super) fn read_row<'a>(
     block: &RowBlock,
     row: &'a [u8],
     utf8: bool,
-    known: Option<&'a KnownRow>,
+    parsed: Option<&'a ParsedRow>,
 ) -> Result<Row<'a>, MalformedRow<'a>> {
     let unread = |reason, row: &'a [u8]| {
-        let id = match known {
-            Some(known) => Some(Cow::Borrowed(&*known.id)),
+        let id = match parsed {
+            Some(parsed) => Some(Cow::Borrowed(&*parsed.id)),
             None => row::readable_id(row),
         };
         Err(MalformedRow { reason, id })
@@ -452,21 +454,21 @@ pub(super) fn read_row<'a>(
     if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
         return unread(MalformedReason::InvalidUtf8, row);
     }
-    let found = match known {
-        Some(known) => Row {
-            id: Cow::Borrowed(&known.id),
+    let found = match parsed {
+        Some(parsed) => Row {
+            id: Cow::Borrowed(&parsed.id),
             kind: RowKind::Conversation {
-                turns: known.turns,
+                turns: parsed.turns,
                 prevalidated: false,
             },
             oddities: Oddities::default(),
         },
-        None if block.form == RowForm::Census => row::read_census(row)?,
+        None if block.encoding == RowEncoding::Census => row::read_census(row)?,
         None => read(row, &rules.selection)?,
     };
     match found.kind {
         RowKind::Conversation { turns, .. }
-            if block.form == RowForm::Assembled
+            if block.encoding == RowEncoding::Assembled
                 && is_record_too_large(rules, record, row, i64::from(turns)) =>
         {
             Err(MalformedRow {
@@ -589,7 +591,7 @@ mod tests {
         let lines = ["a", "once", "always", "b", "always", "c"].map(line);
         let block = RowBlock {
             bytes: lines.join("\n").into_bytes(),
-            place: Place::InFile { file: 0, offset: 0 },
+            location: RowLocation::InFile { file: 0, offset: 0 },
             first_line: 1,
             ..RowBlock::default()
         };

@@ -104,7 +104,7 @@ fn look_at(
 /// Counts the rows of a block, as far as they are looked at.
 fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
     let mut rejects = block.rejects.iter().peekable();
-    let mut known = block.known.iter();
+    let mut parsed = block.parsed.iter();
     let mut record = Vec::new();
     let mut line = block.first_line;
     let (mut start, before) = (0, tally.bytes);
@@ -117,19 +117,19 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
             tally.malformed(reject.reason, reject.line, || None);
             line = line.max(reject.line + 1);
         }
-        let known = known.next();
-        let length = match known {
-            Some(known) => rest.len().min(known.length as usize),
+        let parsed = parsed.next();
+        let length = match parsed {
+            Some(parsed) => rest.len().min(parsed.length as usize),
             None => memchr(b'\n', rest).unwrap_or(rest.len()),
         };
         let text = row::trim(&rest[..length]);
         if !text.is_empty() {
-            match read_row(rules, row::read, &mut record, block, text, false, known) {
+            match read_row(rules, row::read, &mut record, block, text, false, parsed) {
                 Ok(row) => {
                     tally.rows_read += 1;
                     match row.kind {
-                        RowKind::Event { agent, .. } => {
-                            tally.shape(RowShape::Events, line);
+                        RowKind::Turn { agent, .. } => {
+                            tally.shape(RowShape::Turns, line);
                             tally.oddities(text, &row.oddities, agent, line);
                         }
                         RowKind::Conversation { .. } | RowKind::Census { .. } => {

@@ -49,13 +49,13 @@ pub struct RowsReport {
 impl RowsReport {
     /// The shape of all rows; `None` if there is no good row.
     pub fn shape(&self, tallies: &Tallies) -> Option<RowShape> {
-        tallies.values().find_map(
-            |tally| match (tally.first_conversation, tally.first_event) {
+        tallies
+            .values()
+            .find_map(|tally| match (tally.first_conversation, tally.first_turn) {
                 (Some(_), _) => Some(RowShape::Conversations),
-                (None, Some(_)) => Some(RowShape::Events),
+                (None, Some(_)) => Some(RowShape::Turns),
                 (None, None) => None,
-            },
-        )
+            })
     }
 
     /// Mixed shapes or too many malformed rows end a run.
@@ -68,13 +68,9 @@ impl RowsReport {
                 .find_map(|(file, base, tally)| Some(format!("{file}:{}", base + line(tally)?)))
         };
         let conversation = first(|tally| tally.first_conversation);
-        let event = first(|tally| tally.first_event);
-        if let (Some(conversation), Some(event)) = (conversation, event) {
-            return Err(SourceError::MixedShapes {
-                conversation,
-                event,
-            }
-            .into());
+        let turn = first(|tally| tally.first_turn);
+        if let (Some(conversation), Some(turn)) = (conversation, turn) {
+            return Err(SourceError::MixedShapes { conversation, turn }.into());
         }
         self.judge_all(tallies, &[])
     }
@@ -436,7 +432,7 @@ mod tests {
             lines: 4,
             ..ChunkTally::default()
         };
-        first.shape(RowShape::Events, 3);
+        first.shape(RowShape::Turns, 3);
         let mut second = ChunkTally::default();
         second.shape(RowShape::Conversations, 5);
         tallies.insert(piece(1, 0), first);

@@ -118,12 +118,12 @@ impl ActorMonitor {
         self.faults.enlist(&task.abort_handle());
         self.living().tasks.insert(id, task.abort_handle());
         // There is one dedup at a time, whatever round it is of.
-        let seat = match role {
+        let slot = match role {
             Role::Deduper => role.name().to_owned(),
             _ => name.clone(),
         };
         let reported = &self.telemetry.actors;
-        reported.started(&seat, role.name(), heartbeat.clone());
+        reported.started(&slot, role.name(), heartbeat.clone());
         let watch = self.clone();
         actix_rt::spawn(async move {
             let cause = match task.await {
@@ -137,7 +137,7 @@ impl ActorMonitor {
                 living.dismissed.remove(&id)
             };
             let reported = &watch.telemetry.actors;
-            reported.ended(&seat, &heartbeat, cause != Cause::Stopped && !dismissed);
+            reported.ended(&slot, &heartbeat, cause != Cause::Stopped && !dismissed);
             let death = ActorExit {
                 id,
                 role,
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_a_stop_and_a_cancel_are_told_apart() {
+    fn a_panic_a_stop_and_a_cancel_are_distinguished() {
         actix_rt::System::new().block_on(async {
             let (watch, mut deaths) = ActorMonitor::new(Faults::default(), Telemetry::default());
             let (_, neighbour) = watch.start(

@@ -1,7 +1,7 @@
 //! Who of a kind of worker is there, and work that reaches one of them whatever happens.
 //!
-//! The supervisor fills and vacates the seats; work goes to any idle worker. Work whose
-//! worker died is given to another, or waits until a seat is filled again: its owner keeps it, so
+//! The supervisor fills and deregisters the slots; work goes to any idle worker. Work whose
+//! worker died is given to another, or waits until a slot is filled again: its owner keeps it, so
 //! doing it twice must be harmless.
 
 use std::future::Future;
@@ -15,13 +15,13 @@ use tokio::sync::futures::OwnedNotified;
 
 #[derive(Debug)]
 struct Seats<A: Actor> {
-    seats: Mutex<Vec<Option<Addr<A>>>>,
+    slots: Mutex<Vec<Option<Addr<A>>>>,
     /// Those who wait are woken in the order in which they came: a simulation relies on it, and
     /// `tokio::sync::watch` wakes in any.
     changed: Arc<Notify>,
 }
 
-/// The seats of one kind of worker.
+/// The slots of one kind of worker.
 #[derive(Debug)]
 pub struct Roster<A: Actor>(Arc<Seats<A>>);
 
@@ -32,34 +32,34 @@ impl<A: Actor> Clone for Roster<A> {
 }
 
 impl<A: Actor> Roster<A> {
-    /// So many empty seats.
-    pub fn new(seats: usize) -> Self {
+    /// So many empty slots.
+    pub fn new(slots: usize) -> Self {
         Self(Arc::new(Seats {
-            seats: Mutex::new(vec![None; seats]),
+            slots: Mutex::new(vec![None; slots]),
             changed: Arc::default(),
         }))
     }
 
-    /// How many seats there are.
+    /// How many slots there are.
     pub fn len(&self) -> usize {
-        self.seats().len()
+        self.slots().len()
     }
 
-    /// Somebody takes a seat.
-    pub fn fill(&self, seat: usize, worker: Addr<A>) {
-        self.seats()[seat] = Some(worker);
+    /// Somebody takes a slot.
+    pub fn register(&self, slot: usize, worker: Addr<A>) {
+        self.slots()[slot] = Some(worker);
         self.0.changed.notify_waiters();
     }
 
-    /// Whoever had the seat is dead.
-    pub fn vacate(&self, seat: usize) {
-        self.seats()[seat] = None;
+    /// Whoever had the slot is dead.
+    pub fn deregister(&self, slot: usize) {
+        self.slots()[slot] = None;
         self.0.changed.notify_waiters();
     }
 
-    fn seats(&self) -> MutexGuard<'_, Vec<Option<Addr<A>>>> {
+    fn slots(&self) -> MutexGuard<'_, Vec<Option<Addr<A>>>> {
         // What is guarded is whole after every statement.
-        self.0.seats.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has somebody do something, at once if somebody is there; again, if the worker dies over it.
@@ -84,14 +84,14 @@ impl<A: Actor> Roster<A> {
                 {
                     return answer;
                 }
-                // The supervisor notices a death too, and changes the seats.
+                // The supervisor notices a death too, and changes the slots.
                 changed.await;
                 (changed, request) = roster.give(turn, &make);
             }
         }
     }
 
-    /// Gives work to an idle worker, if there is one; and what completes when the seats change
+    /// Gives work to an idle worker, if there is one; and what completes when the slots change
     /// from then on.
     fn give<M>(
         &self,
@@ -106,9 +106,9 @@ impl<A: Actor> Roster<A> {
     {
         let mut changed = Box::pin(Arc::clone(&self.0.changed).notified_owned());
         changed.as_mut().enable();
-        let seats = self.seats();
-        let from_turn = seats.iter().cycle().skip(turn % seats.len().max(1));
-        let worker = from_turn.take(seats.len()).flatten().next();
+        let slots = self.slots();
+        let from_turn = slots.iter().cycle().skip(turn % slots.len().max(1));
+        let worker = from_turn.take(slots.len()).flatten().next();
         let request = worker.map(|worker| worker.send(make()));
         (changed, request)
     }
@@ -159,11 +159,11 @@ mod tests {
                     })
                     .1
             };
-            roster.fill(0, start(true));
+            roster.register(0, start(true));
             let answers = async {
                 deaths.recv().await.expect("a death");
-                roster.vacate(0);
-                roster.fill(0, start(false));
+                roster.deregister(0);
+                roster.register(0, start(false));
             };
             let (answer, ()) = futures_util::future::join(answer, answers).await;
             assert_eq!(answer, 7);

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_drains_can_be_cancelled_and_neither_is_taken_back() {
+    async fn a_draining_run_can_be_cancelled_and_neither_is_undone() {
         let run_control = RunControl::new(Telemetry::default());
         let mut stopping = Box::pin(run_control.stopping());
         assert!(stopping.as_mut().now_or_never().is_none());

@@ -149,7 +149,7 @@ pub(crate) async fn run_under(
         tracing::debug!(actor = %death.actor, cause = ?death.cause, "ended");
     }
     pool.over().await;
-    sink.settled().await;
+    sink.flush().await;
     telemetry.sample();
     let error = |error: &RunError| Some(redact_sas(&error.to_string()));
     match &result {
@@ -243,9 +243,9 @@ async fn publish_all(
         rows: rows.clone(),
         spool: &spool,
     };
-    let harvest = run_actors(inputs, deaths).await;
-    let harvest = harvest.inspect_err(|error| invalidate(&spool, error))?;
-    if let Err(nothing) = publish::check_something(&harvest, &rows, only_complete) {
+    let output = run_actors(inputs, deaths).await;
+    let output = output.inspect_err(|error| invalidate(&spool, error))?;
+    if let Err(nothing) = publish::check_something(&output, &rows, only_complete) {
         give_back(&parts).await;
         return Err(nothing);
     }
@@ -261,18 +261,18 @@ async fn publish_all(
         only_complete,
         chunks,
         rows: &rows,
-        statistics: statistics(&harvest, &parts.telemetry.snapshot(), elapsed),
+        statistics: statistics(&output, &parts.telemetry.snapshot(), elapsed),
         created_at: Timestamp::now().to_string(),
     };
-    let manifest = publish::publish(&patient(&parts), &harvest, publish_parts).await?;
+    let manifest = publish::publish(&patient(&parts), &output, publish_parts).await?;
     tracing::info!(
         chunks,
         records = parts.settings.selection.total(),
         "published"
     );
-    let mut notes = notes(&parts.settings, &harvest, only_complete);
+    let mut notes = notes(&parts.settings, &output, only_complete);
     let is_empty = manifest.strata.iter().all(|stratum| stratum.records == 0);
-    notes.extend(rows.explain(&harvest.tallies, is_empty));
+    notes.extend(rows.explain(&output.tallies, is_empty));
     let kept = parts.telemetry.kept.get();
     if kept > 0 {
         let size = bytesize::ByteSize::b(kept).display().si();
@@ -280,8 +280,8 @@ async fn publish_all(
             "{size} had been uploaded by an earlier start and were not sent again"
         ));
     }
-    let (mut report, work_dir) = finish(parts, manifest, begun, harvest.replayed, notes).await?;
-    let codes = publish::codes(&harvest).into_iter();
+    let (mut report, work_dir) = finish(parts, manifest, begun, output.replayed, notes).await?;
+    let codes = publish::codes(&output).into_iter();
     report.invalid_codes = codes
         .map(|(code, count)| (code.to_owned(), count))
         .collect();

@@ -11,16 +11,16 @@ use crate::pipeline::supervisor::RunOutput;
 use crate::telemetry::Snapshot;
 
 pub(super) fn statistics(
-    harvest: &RunOutput,
+    output: &RunOutput,
     now: &Snapshot,
     elapsed: Duration,
 ) -> BTreeMap<String, Value> {
-    let bytes: u64 = harvest.tallies.values().map(|tally| tally.bytes).sum();
+    let bytes: u64 = output.tallies.values().map(|tally| tally.bytes).sum();
     BTreeMap::from([
         ("elapsed_seconds".to_owned(), json!(elapsed.as_secs_f64())),
         ("bytes_read".to_owned(), json!(bytes)),
-        ("chunks_replayed".to_owned(), json!(harvest.replayed)),
-        ("top_up_rounds".to_owned(), json!(harvest.rounds)),
+        ("chunks_replayed".to_owned(), json!(output.replayed)),
+        ("top_up_rounds".to_owned(), json!(output.rounds)),
         ("attempts_failed".to_owned(), json!(now.chunks_failed)),
         ("throttled".to_owned(), json!(now.events["throttles"])),
         ("events".to_owned(), json!(now.events)),
@@ -32,14 +32,14 @@ pub(super) fn statistics(
     ])
 }
 
-pub(super) fn notes(settings: &Settings, harvest: &RunOutput, only_complete: bool) -> Vec<String> {
+pub(super) fn notes(settings: &Settings, output: &RunOutput, only_complete: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    let conversations = harvest
+    let conversations = output
         .tallies
         .values()
         .any(|t| t.first_conversation.is_some());
-    if !harvest.missing.is_empty() {
-        notes.push(missing_note(settings, harvest));
+    if !output.missing.is_empty() {
+        notes.push(missing_note(settings, output));
     }
     // A source that leaves out incomplete conversations keeps the window, too.
     if settings.window.is_some() && conversations && !only_complete {
@@ -53,10 +53,10 @@ pub(super) fn notes(settings: &Settings, harvest: &RunOutput, only_complete: boo
 
 /// What missing chunks mean for the sample: chunk and split come of one hash, so a chunk that is
 /// missing is missed by some splits only.
-pub(super) fn missing_note(settings: &Settings, harvest: &RunOutput) -> String {
+pub(super) fn missing_note(settings: &Settings, output: &RunOutput) -> String {
     let selection = &settings.selection;
     let touched = |residue: u32| {
-        harvest.missing.iter().any(|chunk| match chunk {
+        output.missing.iter().any(|chunk| match chunk {
             Chunk::Hash(chunk) => {
                 let common = gcd(chunk.count, 100);
                 chunk.index % common == residue % common
@@ -73,7 +73,7 @@ pub(super) fn missing_note(settings: &Settings, harvest: &RunOutput) -> String {
         .map(|stratum| selection.split(stratum).name.as_str())
         .collect();
     splits.dedup();
-    let names: Vec<String> = harvest.missing.iter().map(Chunk::to_string).collect();
+    let names: Vec<String> = output.missing.iter().map(Chunk::to_string).collect();
     format!(
         "{} chunks are missing ({}); their conversations are in the splits {}, whose samples are not of the whole population",
         names.len(),

@@ -58,15 +58,15 @@ pub struct PublishParts<'a> {
 /// If a count does not come out or the sink refuses.
 pub async fn publish(
     sink: &SinkWithTimeout<'_>,
-    harvest: &RunOutput,
+    output: &RunOutput,
     parts: PublishParts<'_>,
 ) -> Result<Manifest, RunError> {
     let dataset = parts.record.dataset.clone();
     let mut invalid_files = Vec::new();
-    for (path, report) in invalid_reports(harvest, &parts) {
+    for (path, report) in invalid_reports(output, &parts) {
         invalid_files.push(put(sink, &dataset, path, report).await?);
     }
-    let mut manifest = manifest_of(harvest, parts, invalid_files);
+    let mut manifest = manifest_of(output, parts, invalid_files);
     manifest.check()?;
     let sums = manifest::sha256sums(&manifest.files());
     put(sink, &dataset, "SHA256SUMS".to_owned(), sums.into_bytes()).await?;
@@ -82,11 +82,11 @@ pub async fn publish(
 
 /// One report for each split that has invalid records, in the order of splits; the records of all
 /// its strata together are in rank order.
-fn invalid_reports(harvest: &RunOutput, parts: &PublishParts<'_>) -> Vec<(String, Vec<u8>)> {
+fn invalid_reports(output: &RunOutput, parts: &PublishParts<'_>) -> Vec<(String, Vec<u8>)> {
     let selection = &parts.settings.selection;
     let timestamp = parts.record.started.strftime("%Y%m%d_%H%M%S").to_string();
     let of_split = |split: &str| -> Vec<&InvalidRecord> {
-        let strata = harvest.strata.iter();
+        let strata = output.strata.iter();
         let mut records: Vec<_> = strata
             .filter(|result| selection.split(result.stratum).name == split)
             .flat_map(|result| &result.invalid)
@@ -149,19 +149,19 @@ async fn put(
 }
 
 fn manifest_of(
-    harvest: &RunOutput,
+    output: &RunOutput,
     parts: PublishParts<'_>,
     invalid_files: Vec<FileRecord>,
 ) -> Manifest {
     let selection = &parts.settings.selection;
-    let strata: Vec<StratumRecord> = harvest
+    let strata: Vec<StratumRecord> = output
         .strata
         .iter()
         .map(|result| {
             let target = selection.wanted(result.stratum);
             let file = result.file.as_ref();
             let invalid = result.invalid.len() as u64;
-            let lost = harvest.lost.get(&result.stratum).copied().unwrap_or(0);
+            let lost = output.lost.get(&result.stratum).copied().unwrap_or(0);
             let population = result.population - lost;
             StratumRecord {
                 split: selection.split(result.stratum).name.clone(),
@@ -181,7 +181,7 @@ fn manifest_of(
         })
         .collect();
     let own = parts.rules.iter().filter(|rule| !rule.is_fatal());
-    let own = own.map(|rule| Code::Own {
+    let own = own.map(|rule| Code::Custom {
         name: rule.name(),
         is_fatal: false,
     });
@@ -191,7 +191,7 @@ fn manifest_of(
             let of_code = |result: &crate::pipeline::actors::messages::StratumResult| {
                 result.warnings.get(&code).copied()
             };
-            let count = harvest.strata.iter().filter_map(of_code).sum();
+            let count = output.strata.iter().filter_map(of_code).sum();
             (code.name().to_owned(), count)
         })
         .collect();
@@ -227,27 +227,27 @@ fn manifest_of(
         sort_keys: serde_name(&sink.sort_keys),
         chunks: ChunksRecord {
             count: chunks,
-            missing: names(&harvest.missing),
-            splits: harvest
+            missing: names(&output.missing),
+            splits: output
                 .splits
                 .iter()
                 .map(|(whole, halves)| (whole.to_string(), halves.map(|half| half.to_string())))
                 .collect(),
-            certificates: harvest
+            checksums: output
                 .tallies
                 .iter()
                 .filter_map(|(chunk, tally)| Some((chunk.to_string(), tally.chunk_checksum?)))
                 .collect(),
-            payloads: harvest
+            payloads: output
                 .payloads
                 .iter()
                 .map(|(chunk, delivered)| (chunk.to_string(), *delivered))
                 .collect(),
         },
-        population: population(harvest, parts.only_complete),
+        population: population(output, parts.only_complete),
         malformed: parts
             .rows
-            .malformed(&harvest.tallies, &harvest.grouped.tally.too_large),
+            .malformed(&output.tallies, &output.grouped.tally.too_large),
         content_sha256: manifest::content_sha256(&strata),
         strata,
         warnings,
@@ -264,25 +264,25 @@ fn manifest_of(
 /// # Errors
 /// If so.
 pub fn check_something(
-    harvest: &RunOutput,
+    output: &RunOutput,
     rows: &RowsReport,
     only_complete: bool,
 ) -> Result<(), RunError> {
-    let strata = harvest.strata.iter();
-    let tally = &harvest.grouped.tally;
-    let malformed = rows.malformed(&harvest.tallies, &tally.too_large);
+    let strata = output.strata.iter();
+    let tally = &output.grouped.tally;
+    let malformed = rows.malformed(&output.tallies, &tally.too_large);
     let first = malformed.values().find_map(|m| m.examples.first());
     let gathered = Gathered {
         records: strata.map(|result| result.records).sum(),
-        population: population(harvest, only_complete),
+        population: population(output, only_complete),
         first_malformed: first.map(ToString::to_string),
         malformed: (malformed.iter())
             .map(|(reason, of_reason)| (reason_name(*reason), of_reason.count))
             .collect(),
-        explained: rows.explain(&harvest.tallies, true),
+        explained: rows.explain(&output.tallies, true),
         first_turns: tally.first_turns.clone(),
-        invalid: invalid(harvest).count() as u64,
-        codes: codes(harvest),
+        invalid: invalid(output).count() as u64,
+        codes: codes(output),
     };
     match why_nothing(&gathered) {
         Some(reasons) => Err(RunError::NothingToPublish { reasons }),
@@ -290,14 +290,14 @@ pub fn check_something(
     }
 }
 
-fn invalid(harvest: &RunOutput) -> impl Iterator<Item = &InvalidRecord> {
-    harvest.strata.iter().flat_map(|result| &result.invalid)
+fn invalid(output: &RunOutput) -> impl Iterator<Item = &InvalidRecord> {
+    output.strata.iter().flat_map(|result| &result.invalid)
 }
 
 /// The codes of the invalid records; each counts once a record.
-pub fn codes(harvest: &RunOutput) -> BTreeMap<&str, u64> {
+pub fn codes(output: &RunOutput) -> BTreeMap<&str, u64> {
     let mut codes = BTreeMap::new();
-    for record in invalid(harvest) {
+    for record in invalid(output) {
         let of_record: BTreeSet<&str> = record.errors.iter().map(|(code, _)| code.name()).collect();
         for code in of_record {
             *codes.entry(code).or_default() += 1;
@@ -306,14 +306,14 @@ pub fn codes(harvest: &RunOutput) -> BTreeMap<&str, u64> {
     codes
 }
 
-fn population(harvest: &RunOutput, only_complete: bool) -> Population {
-    let tally = &harvest.grouped.tally;
+fn population(output: &RunOutput, only_complete: bool) -> Population {
+    let tally = &output.grouped.tally;
     // A census counted them before their payloads turned out to be malformed.
-    let lost: u64 = harvest.lost.values().sum();
-    let sum = |count: fn(&ChunkTally) -> u64| harvest.tallies.values().map(count).sum::<u64>();
+    let lost: u64 = output.lost.values().sum();
+    let sum = |count: fn(&ChunkTally) -> u64| output.tallies.values().map(count).sum::<u64>();
     let malformed = sum(|t| t.malformed.values().map(|m| m.count).sum());
     let mut filtered_by = tally.filtered.clone();
-    for (&reason, rows) in harvest.tallies.values().flat_map(|tally| &tally.filtered) {
+    for (&reason, rows) in output.tallies.values().flat_map(|tally| &tally.filtered) {
         *filtered_by.entry(reason).or_default() += rows;
     }
     // What a query leaves out itself nobody can count.
@@ -334,8 +334,8 @@ fn population(harvest: &RunOutput, only_complete: bool) -> Population {
         cut_by_mode: counted(Fault::CutByMode),
         cut_by_window: counted(Fault::CutByWindow),
         incomplete: counted(Fault::Incomplete),
-        out_of_range: harvest.grouped.out_of_range,
-        no_target: harvest.grouped.no_target,
+        out_of_range: output.grouped.out_of_range,
+        no_target: output.grouped.no_target,
         filtered_by,
     }
 }

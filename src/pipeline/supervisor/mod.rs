@@ -148,7 +148,7 @@ pub struct Supervisor {
     /// What is being fetched.
     pub(in crate::pipeline) task: Task,
     pub(in crate::pipeline) recovery: Recovery,
-    pub(in crate::pipeline) staff: Actors,
+    pub(in crate::pipeline) actors: Actors,
     /// Fetchers that wait for a lease: at most one request for each.
     waiting: VecDeque<(ActorId, oneshot::Sender<LeaseReply>)>,
     /// Chunks that dedup has.
@@ -193,10 +193,10 @@ impl Supervisor {
                 portion: Portion::Whole,
                 selector: Arc::new(Selector::All),
                 censuses: Arc::default(),
-                retake: false,
+                census_refetch: false,
             },
             recovery: Recovery::default(),
-            staff: Actors::new(restarts, window),
+            actors: Actors::new(restarts, window),
             parts,
             started: Instant::now(),
             jitter: Pcg64Mcg::new(u128::from(jitter_seed) | 1),
@@ -281,7 +281,7 @@ impl Supervisor {
                 LeaseReply::Finished => None,
             };
             if waiting.send(reply).is_ok() {
-                self.staff.answered(fetcher, lease, &self.parts.telemetry);
+                self.actors.answered(fetcher, lease, &self.parts.telemetry);
             } else if let Some(lease) = lease {
                 // The fetcher is gone. Its lease goes back as if it had run out.
                 self.leases.give_back(&lease);
@@ -322,11 +322,11 @@ impl Supervisor {
             let what = format!("chunk {} has other rows in another round", lease.chunk);
             return self.end(Err(RunError::Settings(what)));
         }
-        let Some(dedup) = &self.staff.dedup else {
+        let Some(dedup) = &self.actors.dedup else {
             return;
         };
         let absorb = dedup.send(AddHeaders(fetched.headers));
-        self.follow(absorb, context, |supervisor, result, context| {
+        self.spawn_then(absorb, context, |supervisor, result, context| {
             if let Some(grouped) = supervisor.answer(result, context) {
                 supervisor.count(grouped);
                 supervisor.absorbed += 1;
@@ -352,16 +352,16 @@ impl Supervisor {
 
     /// Does something, and goes on when it is done; not if the run has ended meanwhile, or dedup
     /// and the samplers were started again: then nobody wants the result.
-    pub(in crate::pipeline) fn follow<T: 'static>(
+    pub(in crate::pipeline) fn spawn_then<T: 'static>(
         &self,
         work: impl Future<Output = T> + 'static,
         context: &mut Context<Self>,
         then: impl FnOnce(&mut Self, T, &mut Context<Self>) + 'static,
     ) {
-        let generation = self.staff.generation;
+        let generation = self.actors.generation;
         let work = work.into_actor(self);
         context.spawn(work.map(move |result, supervisor, context| {
-            if supervisor.staff.generation == generation && !supervisor.has_ended() {
+            if supervisor.actors.generation == generation && !supervisor.has_ended() {
                 then(supervisor, result, context);
             }
         }));
@@ -383,7 +383,7 @@ impl Supervisor {
     }
 
     /// The result of file work, or the end of the run.
-    pub(in crate::pipeline) fn filed<T, E: Into<RunError>>(
+    pub(in crate::pipeline) fn unwrap_io<T, E: Into<RunError>>(
         &mut self,
         result: Result<Result<T, E>, JobError>,
     ) -> Option<T> {
@@ -428,7 +428,7 @@ impl Handler<RequestLease> for Supervisor {
         context: &mut Context<Self>,
     ) -> Self::Result {
         let (reply, answer) = oneshot::channel();
-        if self.has_ended() || !self.staff.has_fetcher(id) {
+        if self.has_ended() || !self.actors.has_fetcher(id) {
             // The receiver is here, so this arrives.
             let _ = reply.send(LeaseReply::Finished);
         } else {
@@ -447,9 +447,9 @@ impl Handler<ChunkFetched> for Supervisor {
         if self.has_ended() {
             return;
         }
-        let passage = self.parts.faults.enter_now(Site::Supervisor);
+        let scope = self.parts.faults.enter_now(Site::Supervisor);
         let ChunkFetched { lease, result } = report;
-        self.staff.reported(&lease, &self.parts.telemetry);
+        self.actors.reported(&lease, &self.parts.telemetry);
         match result {
             Ok(fetched) => self.chunk_done(lease, fetched, context),
             Err(SourceError::Stopped) => {
@@ -459,7 +459,7 @@ impl Handler<ChunkFetched> for Supervisor {
         }
         self.grant(context);
         self.check_drained();
-        passage.leave();
+        scope.leave();
     }
 }
 

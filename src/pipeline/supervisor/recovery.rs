@@ -34,7 +34,7 @@ pub(in crate::pipeline) struct Recovery {
     /// How often running a chunk's payloads were not those of its census.
     doubts: BTreeMap<Chunk, u32>,
     /// The chunk whose census is to be taken again.
-    retake: Option<Chunk>,
+    census_refetch: Option<Chunk>,
     /// Whether a census was taken again: once a run.
     retaken: bool,
     /// Whether what is there must be counted anew.
@@ -48,9 +48,12 @@ pub(in crate::pipeline) struct Recovery {
 impl Supervisor {
     /// What a lease is for.
     pub(in crate::pipeline) fn task_of(&mut self, lease: &Lease) -> Task {
-        let retake = self.recovery.retake.take_if(|chunk| *chunk == lease.chunk);
+        let census_refetch = self
+            .recovery
+            .census_refetch
+            .take_if(|chunk| *chunk == lease.chunk);
         Task {
-            retake: retake.is_some(),
+            census_refetch: census_refetch.is_some(),
             ..self.task.clone()
         }
     }
@@ -94,7 +97,7 @@ impl Supervisor {
                     });
                     self.recovery.retaken = true;
                     self.recovery.recount = true;
-                    self.recovery.retake = Some(chunk);
+                    self.recovery.census_refetch = Some(chunk);
                     self.leases.start_anew(&lease);
                     self.parts.telemetry.chunk_map.given_back(chunk);
                     return;

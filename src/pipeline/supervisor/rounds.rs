@@ -41,7 +41,7 @@ impl Supervisor {
                 portion,
                 selector: Arc::new(Selector::All),
                 censuses: Arc::default(),
-                retake: false,
+                census_refetch: false,
             },
             context,
         );
@@ -60,9 +60,9 @@ impl Supervisor {
             };
             pool.blocking(look).await
         };
-        self.follow(looking, context, |supervisor, found, context| {
+        self.spawn_then(looking, context, |supervisor, found, context| {
             let found: Result<Result<_, SpoolError>, _> = found;
-            let Some((parts, settled)) = supervisor.filed(found) else {
+            let Some((parts, settled)) = supervisor.unwrap_io(found) else {
                 return;
             };
             supervisor.settle(settled);
@@ -127,7 +127,7 @@ impl Supervisor {
 
     /// Goes on if dedup has every chunk that is not done without.
     pub(in crate::pipeline) fn check_all_absorbed(&mut self, context: &mut Context<Self>) {
-        if self.absorbed == self.leases.total() && self.staff.dedup.is_some() {
+        if self.absorbed == self.leases.total() && self.actors.dedup.is_some() {
             self.all_absorbed(context);
         }
     }
@@ -138,11 +138,11 @@ impl Supervisor {
             return self.end(Err(error));
         }
         self.parts.telemetry.enter(Phase::Grouping);
-        let Some(dedup) = self.staff.dedup.take() else {
+        let Some(dedup) = self.actors.dedup.take() else {
             return;
         };
         let close = dedup.send(Close);
-        self.follow(close, context, |supervisor, result, context| {
+        self.spawn_then(close, context, |supervisor, result, context| {
             let Some(grouped) = supervisor.answer(result, context) else {
                 return;
             };
@@ -159,12 +159,12 @@ impl Supervisor {
 
     /// The census is whole: asks the samplers which ranks they want.
     fn choose_ranks(&mut self, context: &mut Context<Self>) {
-        let asked = self.staff.samplers.iter().map(|(stratum, sampler)| {
+        let asked = self.actors.samplers.iter().map(|(stratum, sampler)| {
             let (stratum, answer) = (*stratum, sampler.send(FinishCensus));
             async move { (stratum, answer.await) }
         });
         let all = futures_util::future::join_all(asked);
-        self.follow(all, context, |supervisor, answers, context| {
+        self.spawn_then(all, context, |supervisor, answers, context| {
             let mut ranges = BTreeMap::new();
             for (stratum, answer) in answers {
                 match supervisor.answer(answer.map(Ok), context) {
@@ -193,8 +193,8 @@ impl Supervisor {
             };
             pool.blocking(pin).await
         };
-        self.follow(pinning, context, |supervisor, pinned, context| {
-            if let Some(selector) = supervisor.filed(pinned) {
+        self.spawn_then(pinning, context, |supervisor, pinned, context| {
+            if let Some(selector) = supervisor.unwrap_io(pinned) {
                 supervisor.fetch_ranks(selector, context);
             }
         });
@@ -202,7 +202,7 @@ impl Supervisor {
 
     fn fetch_ranks(&mut self, selector: Selector, context: &mut Context<Self>) {
         if let Selector::Ranks(ranges) = &selector {
-            for (stratum, sampler) in &self.staff.samplers {
+            for (stratum, sampler) in &self.actors.samplers {
                 if let Some(range) = ranges.get(stratum) {
                     sampler.do_send(SetRankRange(*range));
                 }
@@ -212,7 +212,7 @@ impl Supervisor {
             portion: Portion::Round(self.round),
             selector: Arc::new(selector),
             censuses: self.tallies.keys().copied().collect(),
-            retake: false,
+            census_refetch: false,
         };
         self.begin_pass(task, context);
     }
@@ -242,8 +242,8 @@ impl Supervisor {
                 move || disk::retry(|| spool.record_missing(&missing), SpoolError::is_transient);
             pool.blocking(record).await
         };
-        self.follow(settling, context, move |supervisor, settled, context| {
-            if supervisor.filed(settled).is_some() {
+        self.spawn_then(settling, context, move |supervisor, settled, context| {
+            if supervisor.unwrap_io(settled).is_some() {
                 supervisor.write_open_strata(shape, context);
             }
         });
@@ -252,8 +252,8 @@ impl Supervisor {
     /// The samplers that are not done write records of rows of this shape.
     fn write_open_strata(&mut self, shape: RowShape, context: &mut Context<Self>) {
         self.parts.telemetry.enter(Phase::Writing);
-        let crew = self.crew(shape);
-        let mut open = self.staff.samplers.clone();
+        let workers = self.workers(shape);
+        let mut open = self.actors.samplers.clone();
         open.retain(|(stratum, _)| !self.results.contains_key(stratum));
         (self.writing, self.needs_more) = (open.len(), false);
         if open.is_empty() {
@@ -269,12 +269,12 @@ impl Supervisor {
         open.sort_by_key(|(stratum, _)| Reverse(turns(*stratum)));
         let most = open.first().map_or(0, |(stratum, _)| turns(*stratum));
         for (stratum, sampler) in open {
-            // Messages of one sender arrive in order, so the crew is known before the writing.
-            sampler.do_send(SetWorkers(crew.clone()));
-            let ahead = batches_ahead(crew.validators.len(), turns(stratum), most);
+            // Messages of one sender arrive in order, so the workers is known before the writing.
+            sampler.do_send(SetWorkers(workers.clone()));
+            let ahead = batches_ahead(workers.validators.len(), turns(stratum), most);
             let answer = sampler.send(WriteStratum { ahead });
             // Each by itself: a stratum that is done stays done, also if another sampler dies.
-            self.follow(answer, context, |supervisor, result, context| {
+            self.spawn_then(answer, context, |supervisor, result, context| {
                 match supervisor.answer(result, context) {
                     Some(StratumOutcome::Committed(result)) => {
                         supervisor.results.insert(result.stratum, *result);
@@ -311,7 +311,7 @@ impl Supervisor {
                 payloads.entry(*chunk).or_default().add(delivered);
             }
         }
-        let harvest = RunOutput {
+        let output = RunOutput {
             tallies: self.all_tallies(),
             payloads,
             grouped: std::mem::take(&mut self.grouped),
@@ -322,7 +322,7 @@ impl Supervisor {
             splits: std::mem::take(&mut self.recovery.splits),
             missing: std::mem::take(&mut self.recovery.missing),
         };
-        self.end(Ok(harvest));
+        self.end(Ok(output));
     }
 
     /// What was counted, chunk by chunk. Rows count where they were counted first; of the

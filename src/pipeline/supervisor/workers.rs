@@ -71,11 +71,11 @@ pub(in crate::pipeline) struct Actors {
     fetchers: BTreeMap<ActorId, FetcherSlot>,
     /// Counts the passes: each begins with all fetchers.
     pass: u64,
-    hands: BTreeMap<ActorId, WorkerSlot>,
-    crew: Option<(Workers, RowShape)>,
+    worker_slots: BTreeMap<ActorId, WorkerSlot>,
+    workers: Option<(Workers, RowShape)>,
     policy: RestartPolicy<Role>,
     window: Duration,
-    vitals: StallDetector<ActorId>,
+    stall_detector: StallDetector<ActorId>,
 }
 
 impl Actors {
@@ -88,11 +88,11 @@ impl Actors {
             domain: BTreeMap::new(),
             fetchers: BTreeMap::new(),
             pass: 0,
-            hands: BTreeMap::new(),
-            crew: None,
+            worker_slots: BTreeMap::new(),
+            workers: None,
             policy: RestartPolicy::new(restarts, window, RETRY),
             window,
-            vitals: StallDetector::new(),
+            stall_detector: StallDetector::new(),
         }
     }
 
@@ -103,23 +103,23 @@ impl Actors {
 
     /// A fetcher has its answer: a lease, or that there is nothing left.
     pub fn answered(&mut self, id: ActorId, lease: Option<Lease>, telemetry: &Counters) {
-        if let Some(seat) = self.fetchers.get_mut(&id) {
-            seat.held = lease;
-            seat.dismissed = lease.is_none();
+        if let Some(slot) = self.fetchers.get_mut(&id) {
+            slot.held = lease;
+            slot.dismissed = lease.is_none();
             if let Some(lease) = lease {
                 telemetry.chunk_map.fetching(lease.chunk, lease.attempt);
                 let chunk = lease.chunk.to_string();
-                telemetry.actors.works_on(&seat.name(), Some(chunk));
+                telemetry.actors.works_on(&slot.name(), Some(chunk));
             }
         }
     }
 
     /// Whoever had a lease has reported.
     pub fn reported(&mut self, lease: &Lease, telemetry: &Counters) {
-        for seat in self.fetchers.values_mut() {
-            let held = seat.held.take_if(|held| held.epoch == lease.epoch);
+        for slot in self.fetchers.values_mut() {
+            let held = slot.held.take_if(|held| held.epoch == lease.epoch);
             if held.is_some() {
-                telemetry.actors.works_on(&seat.name(), None);
+                telemetry.actors.works_on(&slot.name(), None);
             }
         }
     }
@@ -149,24 +149,26 @@ impl Supervisor {
             let role = Role::Sampler(plan.stratum);
             let (id, sampler) =
                 (self.parts.watch).start(role, &*plan.name, &heartbeat, |_, _| sampler);
-            self.staff.domain.insert(id, (plan.name.clone(), heartbeat));
-            self.staff.samplers.push((plan.stratum, sampler));
+            self.actors
+                .domain
+                .insert(id, (plan.name.clone(), heartbeat));
+            self.actors.samplers.push((plan.stratum, sampler));
         }
         self.begin_round(context);
     }
 
     /// Ends dedup, the samplers and the fetchers, on purpose.
     fn dismiss(&mut self) {
-        let staff = &mut self.staff;
-        staff.generation += 1;
-        staff.dedup = None;
-        staff.samplers.clear();
-        let gone = std::mem::take(&mut staff.domain);
-        for id in gone.into_keys().chain(staff.fetchers.keys().copied()) {
-            staff.vitals.forget(&id);
+        let actors = &mut self.actors;
+        actors.generation += 1;
+        actors.dedup = None;
+        actors.samplers.clear();
+        let gone = std::mem::take(&mut actors.domain);
+        for id in gone.into_keys().chain(actors.fetchers.keys().copied()) {
+            actors.stall_detector.forget(&id);
             self.parts.watch.dismiss(id);
         }
-        staff.fetchers.clear();
+        actors.fetchers.clear();
         self.forget_waiting();
         // What a fetcher may still report is refused.
         let epoch = self.leases.next_epoch();
@@ -182,7 +184,7 @@ impl Supervisor {
             keep_cut: self.parts.keep_cut,
             payloads: self.parts.validate.payloads.clone(),
             pool: Arc::clone(&self.parts.validate.pool),
-            samplers: self.staff.samplers.iter().cloned().collect(),
+            samplers: self.actors.samplers.iter().cloned().collect(),
             self_contained: self.parts.self_contained,
             stop: Arc::clone(&self.parts.stop),
             heartbeat: Heartbeat::default(),
@@ -195,13 +197,13 @@ impl Supervisor {
         let (id, dedup) = (self.parts.watch).start(Role::Deduper, &*name, &heartbeat, |_, _| {
             Deduper::new(parts)
         });
-        self.staff.domain.insert(id, (name, heartbeat));
-        self.staff.dedup = Some(dedup);
+        self.actors.domain.insert(id, (name, heartbeat));
+        self.actors.dedup = Some(dedup);
     }
 
     /// Starts the fetchers of a pass.
     pub(in crate::pipeline) fn start_fetchers(&mut self, context: &mut Context<Self>) {
-        self.staff.pass += 1;
+        self.actors.pass += 1;
         for number in 0..self.parts.fetchers {
             self.start_fetcher(number, context);
         }
@@ -221,32 +223,32 @@ impl Supervisor {
             &heartbeat,
             |id, _| Fetcher::new(parts, supervisor, id, of_actor),
         );
-        let seat = FetcherSlot {
+        let slot = FetcherSlot {
             number,
             heartbeat,
             held: None,
             dismissed: false,
         };
-        self.staff.fetchers.insert(id, seat);
+        self.actors.fetchers.insert(id, slot);
     }
 
     /// The validators and uploaders, who are started when there is something to do for them.
-    pub(in crate::pipeline) fn crew(&mut self, shape: RowShape) -> Workers {
-        if let Some((crew, _)) = &self.staff.crew {
-            return crew.clone();
+    pub(in crate::pipeline) fn workers(&mut self, shape: RowShape) -> Workers {
+        if let Some((workers, _)) = &self.actors.workers {
+            return workers.clone();
         }
-        let crew = Workers {
+        let workers = Workers {
             validators: Roster::new(self.parts.validators),
             uploaders: Roster::new(self.parts.uploaders),
         };
-        self.staff.crew = Some((crew.clone(), shape));
-        (0..self.parts.validators).for_each(|number| self.start_hand(Role::Validator(number)));
-        (0..self.parts.uploaders).for_each(|number| self.start_hand(Role::Uploader(number)));
-        crew
+        self.actors.workers = Some((workers.clone(), shape));
+        (0..self.parts.validators).for_each(|number| self.start_worker(Role::Validator(number)));
+        (0..self.parts.uploaders).for_each(|number| self.start_worker(Role::Uploader(number)));
+        workers
     }
 
-    fn start_hand(&mut self, role: Role) {
-        let Some((crew, shape)) = &self.staff.crew else {
+    fn start_worker(&mut self, role: Role) {
+        let Some((workers, shape)) = &self.actors.workers else {
             return;
         };
         let (parts, heartbeat) = (&self.parts, Heartbeat::default());
@@ -256,7 +258,7 @@ impl Supervisor {
                 let validator = Validator::new(Arc::clone(&parts.validate), *shape, of_actor);
                 let name = format!("validator-{number}");
                 let (id, validator) = parts.watch.start(role, name, &heartbeat, |_, _| validator);
-                crew.validators.fill(number, validator);
+                workers.validators.register(number, validator);
                 id
             }
             Role::Uploader(number) => {
@@ -269,12 +271,14 @@ impl Supervisor {
                 );
                 let name = format!("uploader-{number}");
                 let (id, uploader) = parts.watch.start(role, name, &heartbeat, |_, _| uploader);
-                crew.uploaders.fill(number, uploader);
+                workers.uploaders.register(number, uploader);
                 id
             }
             _ => return,
         };
-        self.staff.hands.insert(id, WorkerSlot { role, heartbeat });
+        self.actors
+            .worker_slots
+            .insert(id, WorkerSlot { role, heartbeat });
     }
 
     /// An actor has ended: by itself, or not.
@@ -283,15 +287,15 @@ impl Supervisor {
         death: ActorExit,
         context: &mut Context<Self>,
     ) {
-        self.staff.vitals.forget(&death.id);
+        self.actors.stall_detector.forget(&death.id);
         match death.role {
             Role::Fetcher(number) => self.fetcher_died(number, death, context),
             // Dedup stops when its pass is over.
             Role::Deduper if death.cause == Cause::Stopped => {
-                self.staff.domain.remove(&death.id);
+                self.actors.domain.remove(&death.id);
             }
             Role::Deduper | Role::Sampler(_) => {
-                if self.staff.domain.remove(&death.id).is_some() {
+                if self.actors.domain.remove(&death.id).is_some() {
                     self.publish(Event::ActorExit {
                         actor: death.actor.clone(),
                         cause: death.cause,
@@ -299,20 +303,20 @@ impl Supervisor {
                     self.rebuild(self.dead(&death), context);
                 }
             }
-            Role::Validator(_) | Role::Uploader(_) => self.hand_died(death, context),
+            Role::Validator(_) | Role::Uploader(_) => self.worker_exited(death, context),
             // Then nobody is here.
             Role::Supervisor => {}
         }
     }
 
     fn fetcher_died(&mut self, number: usize, death: ActorExit, context: &mut Context<Self>) {
-        let Some(seat) = self.staff.fetchers.remove(&death.id) else {
+        let Some(slot) = self.actors.fetchers.remove(&death.id) else {
             return;
         };
-        if death.cause == Cause::Stopped && seat.dismissed {
+        if death.cause == Cause::Stopped && slot.dismissed {
             return;
         }
-        if let Some(lease) = seat.held
+        if let Some(lease) = slot.held
             && self.leases.give_back(&lease)
         {
             self.parts.telemetry.chunk_map.given_back(lease.chunk);
@@ -322,10 +326,10 @@ impl Supervisor {
                 reason: format!("the {} {}", death.actor, death.cause),
             });
         }
-        let pass = self.staff.pass;
+        let pass = self.actors.pass;
         self.start_again(death, context, move |supervisor, context| {
             // A pass that has begun meanwhile has all its fetchers.
-            let is_wanted = supervisor.staff.pass == pass && supervisor.staff.dedup.is_some();
+            let is_wanted = supervisor.actors.pass == pass && supervisor.actors.dedup.is_some();
             if is_wanted {
                 supervisor.start_fetcher(number, context);
             }
@@ -334,19 +338,19 @@ impl Supervisor {
         self.grant(context);
     }
 
-    fn hand_died(&mut self, death: ActorExit, context: &mut Context<Self>) {
-        let Some(WorkerSlot { role, .. }) = self.staff.hands.remove(&death.id) else {
+    fn worker_exited(&mut self, death: ActorExit, context: &mut Context<Self>) {
+        let Some(WorkerSlot { role, .. }) = self.actors.worker_slots.remove(&death.id) else {
             return;
         };
-        if let Some((crew, _)) = &self.staff.crew {
+        if let Some((workers, _)) = &self.actors.workers {
             match role {
-                Role::Validator(number) => crew.validators.vacate(number),
-                Role::Uploader(number) => crew.uploaders.vacate(number),
+                Role::Validator(number) => workers.validators.deregister(number),
+                Role::Uploader(number) => workers.uploaders.deregister(number),
                 _ => {}
             }
         }
         self.start_again(death, context, move |supervisor, _| {
-            supervisor.start_hand(role);
+            supervisor.start_worker(role);
             true
         });
     }
@@ -368,7 +372,7 @@ impl Supervisor {
             cause,
         });
         let (now, jitter) = (self.now(), self.jitter.random());
-        match self.staff.policy.died(role, now, jitter) {
+        match self.actors.policy.died(role, now, jitter) {
             AfterDeath::GiveUp => self.end(Err(error)),
             AfterDeath::RestartAfter(pause) => {
                 context.run_later(pause, move |supervisor, context| {
@@ -393,7 +397,7 @@ impl Supervisor {
                 let pool = Arc::clone(&self.parts.fetch.pool);
                 let invalidate =
                     async move { pool.blocking(move || spool.invalidate(&rows)).await };
-                self.follow(invalidate, context, |supervisor, _, context| {
+                self.spawn_then(invalidate, context, |supervisor, _, context| {
                     supervisor.rebuild(error, context);
                 });
             }
@@ -407,12 +411,12 @@ impl Supervisor {
         let reason = error.to_string();
         self.publish(Event::Rebuild { reason });
         let (now, jitter) = (self.now(), self.jitter.random());
-        match self.staff.policy.died(Role::Deduper, now, jitter) {
+        match self.actors.policy.died(Role::Deduper, now, jitter) {
             AfterDeath::GiveUp => self.end(Err(error)),
             AfterDeath::RestartAfter(pause) => {
-                let generation = self.staff.generation;
+                let generation = self.actors.generation;
                 context.run_later(pause, move |supervisor, context| {
-                    if supervisor.staff.generation == generation && !supervisor.has_ended() {
+                    if supervisor.actors.generation == generation && !supervisor.has_ended() {
                         supervisor.start_over(context);
                     }
                 });
@@ -425,9 +429,12 @@ impl Supervisor {
     pub(in crate::pipeline) fn check_pulses(&mut self) {
         let now = self.now();
         let mut silent = Vec::new();
-        for (&id, seat) in &self.staff.fetchers {
-            let idle_for = self.staff.vitals.idle_for(id, seat.heartbeat.read(), now);
-            if let Some(lease) = &seat.held
+        for (&id, slot) in &self.actors.fetchers {
+            let idle_for = self
+                .actors
+                .stall_detector
+                .idle_for(id, slot.heartbeat.read(), now);
+            if let Some(lease) = &slot.held
                 && idle_for.is_zero()
             {
                 self.leases.renew(lease, now);
@@ -435,25 +442,30 @@ impl Supervisor {
         }
         for lease in self.leases.expire(now) {
             self.parts.telemetry.chunk_map.given_back(lease.chunk);
-            for (&id, seat) in &mut self.staff.fetchers {
-                if seat
+            for (&id, slot) in &mut self.actors.fetchers {
+                if slot
                     .held
                     .take_if(|held| held.epoch == lease.epoch)
                     .is_some()
                 {
-                    silent.push((id, seat.name(), Some(lease)));
+                    silent.push((id, slot.name(), Some(lease)));
                 }
             }
         }
-        for (&id, hand) in &self.staff.hands {
-            let (name, timeout) = match hand.role {
+        for (&id, slot) in &self.actors.worker_slots {
+            let (name, timeout) = match slot.role {
                 Role::Uploader(n) => (format!("uploader-{n}"), self.parts.sink.operation_timeout()),
                 Role::Validator(n) => (format!("validator-{n}"), None),
                 _ => continue,
             };
             let own = self.parts.stall_timeout;
             let timeout = longer_timeout(own, timeout);
-            if self.staff.vitals.idle_for(id, hand.heartbeat.read(), now) >= timeout {
+            if self
+                .actors
+                .stall_detector
+                .idle_for(id, slot.heartbeat.read(), now)
+                >= timeout
+            {
                 silent.push((id, name, None));
             }
         }
@@ -462,8 +474,13 @@ impl Supervisor {
         let own = self.parts.stall_timeout;
         let timeout = longer_timeout(own, self.parts.sink.operation_timeout());
         let timeout = 3 * timeout;
-        for (&id, (name, heartbeat)) in &self.staff.domain {
-            if self.staff.vitals.idle_for(id, heartbeat.read(), now) >= timeout {
+        for (&id, (name, heartbeat)) in &self.actors.domain {
+            if self
+                .actors
+                .stall_detector
+                .idle_for(id, heartbeat.read(), now)
+                >= timeout
+            {
                 silent.push((id, name.clone(), None));
             }
         }
@@ -485,7 +502,7 @@ impl Supervisor {
         RunError::ActorDied {
             actor: death.actor.clone(),
             cause: death.cause,
-            within: self.staff.window,
+            within: self.actors.window,
         }
     }
 }

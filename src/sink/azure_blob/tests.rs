@@ -108,7 +108,7 @@ async fn a_folder_with_other_things_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_missing_container_is_told_at_the_claim() {
+async fn a_missing_container_is_reported_at_the_claim() {
     let folder = tempfile::tempdir().expect("a folder");
     let sink = AzureBlob::new(&settings("missing", &folder)).expect("usable");
     let refused = sink.claim("d", &claim_of("1")).await.expect_err("missing");

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use super::super::{BLOCK_BYTES, BlockReader, Place, Reject, RowBlock, SourceError};
+use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowLocation, SourceError};
 use super::reading::{BOM, Input, read_some};
 use super::{LargeRow, take_large};
 use crate::domain::record::rename::Renames;
@@ -190,7 +190,7 @@ impl<R: Read> LineReader<R> {
         let bytes = &mut block.bytes;
         block.first_line = self.line;
         if let Some(file) = self.file {
-            block.place = Place::InFile {
+            block.location = RowLocation::InFile {
                 file,
                 offset: self.offset,
             };
@@ -255,9 +255,9 @@ mod tests {
             if !reader.read_block(&mut block).expect("readable") {
                 return (lines, rejects);
             }
-            let base = match block.place {
-                Place::InFile { offset, .. } => offset,
-                Place::Spool => 0,
+            let base = match block.location {
+                RowLocation::InFile { offset, .. } => offset,
+                RowLocation::Spool => 0,
             };
             let mut at = 0;
             for (number, line) in

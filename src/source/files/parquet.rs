@@ -13,7 +13,7 @@ use parquet::record::reader::{ReaderIter, TreeBuilder};
 use parquet::record::{Field, Row};
 use tracing::warn;
 
-use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowForm, SourceError};
+use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowEncoding, SourceError};
 use super::MOST_REJECTS;
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
@@ -198,7 +198,7 @@ fn id_of(row: &Row, fields: &Renames) -> Option<Box<[u8]>> {
 
 impl BlockReader for ParquetReader {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
-        block.form = RowForm::Assembled;
+        block.encoding = RowEncoding::Assembled;
         block.first_line = self.line;
         while block.bytes.len() < BLOCK_BYTES && block.rejects.len() < MOST_REJECTS {
             let Some(row) = self.next_row()? else {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use memchr::memchr;
 
-use super::super::{BlockReader, Place, RowBlock, RowForm, SourceError};
+use super::super::{BlockReader, RowBlock, RowEncoding, RowLocation, SourceError};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row;
 
@@ -34,11 +34,11 @@ impl BlockReader for RenamedReader {
         let more = self.inner.read_block(block)?;
         self.lines.clear();
         let mut rest = &block.bytes[..];
-        let mut known = block.known.iter();
+        let mut parsed = block.parsed.iter();
         while !rest.is_empty() {
             // A row whose length is known may have newlines between its tokens.
-            let length = match known.next() {
-                Some(known) => rest.len().min(known.length as usize),
+            let length = match parsed.next() {
+                Some(parsed) => rest.len().min(parsed.length as usize),
                 None => memchr(b'\n', rest).unwrap_or(rest.len()),
             };
             let (line, tail) = rest.split_at(length);
@@ -55,9 +55,9 @@ impl BlockReader for RenamedReader {
             }
         }
         std::mem::swap(&mut block.bytes, &mut self.lines);
-        block.known.clear();
-        block.place = Place::Spool;
-        block.form = RowForm::Assembled;
+        block.parsed.clear();
+        block.location = RowLocation::Spool;
+        block.encoding = RowEncoding::Assembled;
         Ok(more)
     }
 }
@@ -66,7 +66,7 @@ impl BlockReader for RenamedReader {
 mod tests {
     use super::*;
     use crate::domain::record::row::MalformedReason;
-    use crate::source::{KnownRow, Reject};
+    use crate::source::{ParsedRow, Reject};
 
     struct Once(Option<RowBlock>);
 
@@ -101,7 +101,7 @@ mod tests {
         };
         let block = renamed(RowBlock {
             bytes: b" {\"n\":1}\r\n\n \nnot {\n{\"n\": 2}".to_vec(),
-            place: Place::InFile { file: 1, offset: 7 },
+            location: RowLocation::InFile { file: 1, offset: 7 },
             first_line: 4,
             rejects: vec![reject.clone()],
             ..RowBlock::default()
@@ -109,8 +109,8 @@ mod tests {
         let text = String::from_utf8_lossy(&block.bytes).into_owned();
         assert_eq!(text, "{\"turnIndex\":1}\n\n\nnot {\n{\"turnIndex\":2}");
         assert_eq!(
-            (block.place, block.form),
-            (Place::Spool, RowForm::Assembled)
+            (block.location, block.encoding),
+            (RowLocation::Spool, RowEncoding::Assembled)
         );
         assert_eq!((block.first_line, block.rejects), (4, vec![reject]));
     }
@@ -118,18 +118,18 @@ mod tests {
     #[test]
     fn a_row_over_several_lines_becomes_one_line() {
         let rows = ["{\n\"n\": 1,\n\"x\": [\n1]}", "{\"n\":2}"];
-        let known = |row: &str| KnownRow {
+        let parsed = |row: &str| ParsedRow {
             length: row.len() as u32,
             id: Box::default(),
             turns: 0,
         };
         let block = renamed(RowBlock {
             bytes: rows.join("\n").into_bytes(),
-            known: rows.map(known).into(),
+            parsed: rows.map(parsed).into(),
             ..RowBlock::default()
         });
         let text = String::from_utf8_lossy(&block.bytes).into_owned();
         assert_eq!(text, "{\"turnIndex\":1,\"x\":[ 1]}\n{\"turnIndex\":2}");
-        assert!(block.known.is_empty());
+        assert!(block.parsed.is_empty());
     }
 }

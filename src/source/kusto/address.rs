@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_secret_of_an_address_is_told() {
+    fn no_secret_of_an_address_is_printed() {
         for (address, reported) in [
             (
                 "https://a.kusto.windows.net/x/y",

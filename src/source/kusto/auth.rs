@@ -30,7 +30,7 @@ const RENEW_BEFORE: Duration = Duration::from_secs(300);
 const LAST_USE: Duration = Duration::from_secs(30);
 
 /// The longest that a tool or a service may take to give a token.
-const PATIENCE: Duration = Duration::from_secs(120);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Bytes of the auth metadata; real ones have some hundred.
 const MOST_METADATA: usize = 64 << 10;
@@ -147,9 +147,12 @@ impl Login {
             }
         };
         let scopes = [scope.as_str()];
-        match timeout(PATIENCE, credential.get_token(&scopes, None)).await {
+        match timeout(LOGIN_TIMEOUT, credential.get_token(&scopes, None)).await {
             Ok(token) => token.map_err(|error| failed(&error.to_string())),
-            Err(_) => Err(failed(&format!("no token within {} s", PATIENCE.as_secs()))),
+            Err(_) => Err(failed(&format!(
+                "no token within {} s",
+                LOGIN_TIMEOUT.as_secs()
+            ))),
         }
     }
 }

@@ -123,7 +123,7 @@ pub enum Failure {
     Damaged(String),
     /// The answer is whole, but its rows are not those that the chunk checksum counts.
     #[error(
-        "the answer has {rows} conversations with checksum {sum}, the cluster counts {certified_rows} with {certified_sum}"
+        "the answer has {rows} conversations with checksum {sum}, the cluster counts {expected_rows} with {expected_sum}"
     )]
     NotAsCertified {
         /// Rows delivered.
@@ -131,9 +131,9 @@ pub enum Failure {
         /// Their checksum.
         sum: u64,
         /// What the chunk checksum says.
-        certified_rows: u64,
+        expected_rows: u64,
         /// What the chunk checksum says.
-        certified_sum: u64,
+        expected_sum: u64,
     },
     /// A row of another chunk or rank.
     #[error("{foreign} of {rows} rows do not belong to what was asked for")]

@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Action, ConversationSource, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError, Survey,
+    Action, ConversationSource, FetchOrder, Pass, RowBlock, RowEncoding, RowSink, SourceError,
+    Survey,
 };
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::sampling::selector::{ChunkChecksum, Selector};
@@ -234,7 +235,7 @@ impl KustoSource {
         &self,
         asked: FetchRequest,
         purpose: Purpose,
-        certified: Option<ChunkChecksum>,
+        expected: Option<ChunkChecksum>,
         sink: &mut dyn RowSink,
     ) -> Result<ChunkChecksum, SourceError> {
         let template = match asked.census {
@@ -242,16 +243,16 @@ impl KustoSource {
             false => &self.payload,
         };
         let csl = template.with(&self.values(asked.chunk, &asked.wanted), "");
-        let form = match asked.census {
-            true => RowForm::Census,
-            false => RowForm::Assembled,
+        let encoding = match asked.census {
+            true => RowEncoding::Census,
+            false => RowEncoding::Assembled,
         };
         // The receiver must own what it works with, as decoding changes threads; the sink stays
         // here and takes what comes through the channel.
         let (blocks, mut waiting) = mpsc::channel::<PendingBlock>(1);
         let receiver = Writing {
             writer: RowWriter::new(asked, Arc::clone(&self.selection)),
-            form,
+            encoding,
             blocks,
         };
         let query = self.client.query(purpose, &csl, self.max_record, receiver);
@@ -267,13 +268,13 @@ impl KustoSource {
             let answered = query.await?;
             let delivered = answered.receiver.writer.finish();
             let delivered = delivered.map_err(|failure| answered.fails(failure))?;
-            match certified {
-                Some(certified) if certified != delivered => {
+            match expected {
+                Some(expected) if expected != delivered => {
                     Err(answered.fails(Failure::NotAsCertified {
                         rows: delivered.conversations,
                         sum: delivered.checksum,
-                        certified_rows: certified.conversations,
-                        certified_sum: certified.checksum,
+                        expected_rows: expected.conversations,
+                        expected_sum: expected.checksum,
                     }))
                 }
                 // The receiver's sender goes with the answer; then no more blocks are waited for.
@@ -304,7 +305,7 @@ impl KustoSource {
             Pass::Census => ("census", true, Selector::All),
             Pass::Ranks(selector) => ("payload", false, Selector::clone(selector)),
         };
-        let certified = match order.pass {
+        let expected = match order.pass {
             Pass::Ranks(_) => None,
             Pass::All | Pass::Census => Some(self.chunk_checksum(chunk, attempt).await?),
         };
@@ -317,7 +318,7 @@ impl KustoSource {
             query,
             attempt: Some(attempt),
         };
-        let delivered = self.rows(asked, purpose, certified, sink).await?;
+        let delivered = self.rows(asked, purpose, expected, sink).await?;
         tracing::info!(chunk = %order.chunk, query, conversations = delivered.conversations, checksum = delivered.checksum, "fetched");
         Ok(Some(delivered))
     }
@@ -375,7 +376,7 @@ struct PendingBlock {
 /// Writes rows on a blocking thread and passes them on.
 struct Writing {
     writer: RowWriter,
-    form: RowForm,
+    encoding: RowEncoding,
     blocks: mpsc::Sender<PendingBlock>,
 }
 
@@ -388,7 +389,7 @@ impl Receiver for Writing {
 
     async fn pass_on(&mut self) -> Result<(), SourceError> {
         let mut block = self.writer.take();
-        block.form = self.form;
+        block.encoding = self.encoding;
         // Every row was checked when its frame was read.
         block.is_utf8 = true;
         let is_large = block.bytes.len() > LARGE;

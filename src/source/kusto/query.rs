@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_told_by_the_last_project() {
+    fn columns_come_from_the_last_project() {
         let columns = |end: &str| {
             let text = format!("{FILE}| {end}");
             Template::new(&text).expect("complete").projected()

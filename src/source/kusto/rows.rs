@@ -22,7 +22,7 @@ use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
-use crate::source::{Delivered, KnownRow, Reject, RowBlock};
+use crate::source::{ParsedRow, ReceivedRow, Reject, RowBlock};
 
 /// What a column may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,9 +157,9 @@ impl RowWriter {
     /// Takes what has been written.
     pub fn take(&mut self) -> RowBlock {
         let mut block = std::mem::take(&mut self.block);
-        block.first_line = self.line - block.delivered.len() as u64;
+        block.first_line = self.line - block.received.len() as u64;
         if !std::mem::replace(&mut self.all_known, true) {
-            block.known.clear();
+            block.parsed.clear();
         }
         block
     }
@@ -199,7 +199,7 @@ impl RowWriter {
     fn deliver(&mut self, id: &[u8], cells: &[Value<'_>]) {
         let turns = self.turns(cells);
         let id_hash = self.count(id, turns);
-        self.block.delivered.push(Delivered {
+        self.block.received.push(ReceivedRow {
             id_hash,
             turns,
             last: self.last(cells),
@@ -218,7 +218,7 @@ impl RowWriter {
                     && !cell.escaped
                     && self.all_known =>
             {
-                self.block.known.push(KnownRow {
+                self.block.parsed.push(ParsedRow {
                     length,
                     id: id.into(),
                     // A row of 4 GiB has fewer turns.

@@ -158,7 +158,7 @@ impl Conversation {
         };
         let turns = self.turns();
         let mut rows = match shape {
-            RowShape::Events => self.events(&user_name, &turns),
+            RowShape::Turns => self.turn_rows(&user_name, &turns),
             RowShape::Conversations => self.conversations(&user_name, &turns),
         };
         if self.fault == Fault::Malformed {
@@ -277,7 +277,7 @@ impl Conversation {
         (String::from_utf8(out).unwrap_or_default(), calls)
     }
 
-    fn events(&mut self, user_name: &str, turns: &[Turn]) -> Vec<Vec<u8>> {
+    fn turn_rows(&mut self, user_name: &str, turns: &[Turn]) -> Vec<Vec<u8>> {
         let mode = match self.fault {
             Fault::OtherMode => self.pick(&["ask", "edit", "Agent"]),
             _ => "agent",
@@ -293,7 +293,7 @@ impl Conversation {
             if missing && turns.len() > 1 {
                 continue;
             }
-            let row = self.event(user_name, mode, turn);
+            let row = self.turn_row(user_name, mode, turn);
             if place == middle {
                 match self.fault {
                     Fault::Redelivered => rows.push(row.clone()),
@@ -305,7 +305,7 @@ impl Conversation {
                             trajectory: "[]".to_owned(),
                             ..*turn
                         };
-                        rows.push(self.event(user_name, mode, &other));
+                        rows.push(self.turn_row(user_name, mode, &other));
                     }
                     _ => {}
                 }
@@ -315,7 +315,7 @@ impl Conversation {
         rows
     }
 
-    fn event(&self, user_name: &str, mode: &str, turn: &Turn) -> Vec<u8> {
+    fn turn_row(&self, user_name: &str, mode: &str, turn: &Turn) -> Vec<u8> {
         let mut out = format!(
             r#"{{"Timestamp":"{}","conversationId":"#,
             instant(turn.at_ms)
@@ -351,7 +351,7 @@ impl Conversation {
         let skipped = usize::from(self.fault == Fault::NoFirstTurn && turns.len() > 1);
         let row = self.conversation(user_name, &turns[skipped..]);
         match self.fault {
-            // Delivered before it was over, and again afterwards.
+            // ReceivedRow before it was over, and again afterwards.
             Fault::Conflict | Fault::Redelivered if turns.len() > 1 => {
                 let shorter = self.conversation(user_name, &turns[..turns.len() - 1]);
                 vec![shorter, row.clone(), row]

@@ -31,7 +31,7 @@ use dialogue::Conversation;
 /// Parts that `write_files` makes.
 const PARTS: u64 = 4;
 
-/// Conversations whose event rows are interleaved in a file.
+/// Conversations whose turn rows are interleaved in a file.
 const INTERLEAVED: u64 = 16;
 
 /// A source of made-up telemetry.
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn chunks_of_any_count_and_files_hold_the_same_rows() {
-        for shape in [RowShape::Events, RowShape::Conversations] {
+        for shape in [RowShape::Turns, RowShape::Conversations] {
             let settings = settings(shape);
             let rows = rows_of_chunks(settings, 1);
             assert_eq!(rows_of_chunks(settings, 7), rows);
@@ -254,14 +254,14 @@ mod tests {
 
     #[test]
     fn sizes_and_faults_are_as_promised() {
-        let rows = rows_of_chunks(settings(RowShape::Events), 1);
+        let rows = rows_of_chunks(settings(RowShape::Turns), 1);
         let (mut malformed, mut other_mode) = (0, 0);
         let mut turns = BTreeMap::<Vec<u8>, Vec<i64>>::new();
         for text in &rows {
             match row::read(text, &selection(1)) {
                 Err(_) => malformed += 1,
                 Ok(row) => match row.kind {
-                    RowKind::Event {
+                    RowKind::Turn {
                         turn, agent: true, ..
                     } => {
                         turns.entry(row.id.to_vec()).or_default().push(turn);

@@ -35,7 +35,7 @@ fn row<'a>(id: &'a [u8], i: i64, payload: &'a [u8]) -> SpooledRow<'a> {
 fn sealed(folder: &Path) -> (Spool, SealedChunk) {
     let spool = Spool::open(folder.to_owned(), 1 << 30).expect("a folder");
     let mut writer = spool
-        .create(part(), RowShape::Events, RowForm::AsWritten)
+        .create(part(), RowShape::Turns, RowEncoding::AsWritten)
         .expect("files");
     let rows: Vec<_> = (0..10_000i64)
         .map(|i| (i, format!("id-{i}"), format!("payload {i}")))
@@ -104,7 +104,7 @@ fn rows_know_their_lines() {
 fn rows_without_payloads_are_kept_between_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let writer = spool.create(part(), RowShape::Events, RowForm::AsWritten);
+    let writer = spool.create(part(), RowShape::Turns, RowEncoding::AsWritten);
     let mut writer = writer.expect("files");
     let payloads = [&b""[..], b"", b"one", b"", b"two", b""];
     let rows: Vec<_> = payloads
@@ -138,7 +138,7 @@ fn without_a_seal_there_is_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     let mut writer = spool
-        .create(part(), RowShape::Events, RowForm::AsWritten)
+        .create(part(), RowShape::Turns, RowEncoding::AsWritten)
         .expect("files");
     writer.append(&[row(b"id", 1, b"payload")]).expect("room");
     drop(writer);
@@ -150,9 +150,10 @@ fn an_attempt_whose_lease_was_lost_can_neither_seal_nor_begin() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     let write = |epoch, payload: &[u8]| {
-        let writer = spool
-            .under(epoch)
-            .create(part(), RowShape::Events, RowForm::AsWritten);
+        let writer =
+            spool
+                .with_epoch(epoch)
+                .create(part(), RowShape::Turns, RowEncoding::AsWritten);
         writer.map(|mut writer| {
             writer.append(&[row(b"id", 1, payload)]).expect("room");
             writer
@@ -176,9 +177,10 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 20).expect("a folder");
     for epoch in 1..5 {
-        let writer = spool
-            .under(epoch)
-            .create(part(), RowShape::Events, RowForm::AsWritten);
+        let writer =
+            spool
+                .with_epoch(epoch)
+                .create(part(), RowShape::Turns, RowEncoding::AsWritten);
         let mut writer = writer.expect("files");
         writer.append(&[row(b"id", 1, &[0; 15])]).expect("room");
         let more = writer.append(&[row(b"id", 2, &[0; 15])]);
@@ -188,9 +190,10 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
     }
     // What is sealed keeps its room, and once: also when it is checked or replaced.
     for epoch in 5..8 {
-        let writer = spool
-            .under(epoch)
-            .create(part(), RowShape::Events, RowForm::AsWritten);
+        let writer =
+            spool
+                .with_epoch(epoch)
+                .create(part(), RowShape::Turns, RowEncoding::AsWritten);
         let mut writer = writer.expect("files");
         writer.append(&[row(b"id", 1, &[0; 10])]).expect("room");
         writer.seal(ChunkTally::default()).expect("room");
@@ -231,7 +234,7 @@ fn the_limit_is_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 10).expect("a folder");
     let mut writer = spool
-        .create(part(), RowShape::Events, RowForm::AsWritten)
+        .create(part(), RowShape::Turns, RowEncoding::AsWritten)
         .expect("files");
     writer.append(&[row(b"a", 1, b"12345678")]).expect("room");
     assert!(matches!(
@@ -242,7 +245,7 @@ fn the_limit_is_kept() {
 
 /// Seals a part with one row of this length.
 fn seal_one(spool: &Spool, part: Part, length: usize) -> SealedChunk {
-    let writer = spool.create(part, RowShape::Events, RowForm::AsWritten);
+    let writer = spool.create(part, RowShape::Turns, RowEncoding::AsWritten);
     let mut writer = writer.expect("files");
     let payload = vec![b'x'; length];
     writer.append(&[row(b"id", 1, &payload)]).expect("room");
@@ -305,7 +308,7 @@ fn the_seal_of_another_part_is_not_taken_for_this_ones() {
 }
 
 #[test]
-fn the_parts_that_are_sealed_are_told_in_order() {
+fn sealed_parts_are_listed_in_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     assert_eq!(spool.parts().expect("readable"), []);
@@ -419,17 +422,44 @@ fn what_was_counted_and_the_form_are_sealed_too() {
     let tally = ChunkTally {
         rows_read: 3,
         filtered: [(FilterReason::Window, 2)].into(),
-        first_event: Some(1),
+        first_turn: Some(1),
         ..ChunkTally::default()
     };
-    let writer = spool.create(part(), RowShape::Events, RowForm::Assembled);
+    let writer = spool.create(part(), RowShape::Turns, RowEncoding::Assembled);
     let sealed = writer.expect("files").seal(tally.clone()).expect("room");
     let again = spool.sealed(part()).expect("readable").expect("sealed");
     for chunk in [sealed, again] {
         assert_eq!(chunk.tally(), &tally);
-        assert_eq!(chunk.form(), RowForm::Assembled);
+        assert_eq!(chunk.encoding(), RowEncoding::Assembled);
         assert_eq!(chunk.chunk(), part().chunk);
     }
+}
+
+#[test]
+fn footers_of_0_1_0_are_read() {
+    let footer = Footer {
+        part: part(),
+        shape: RowShape::Turns,
+        encoding: RowEncoding::Assembled,
+        headers: 1,
+        rows_bytes: 2,
+        tally: ChunkTally {
+            first_turn: Some(1),
+            ..ChunkTally::default()
+        },
+    };
+    let mut old = serde_json::to_string(&footer).expect("JSON");
+    for (new, name) in [
+        ("\"encoding\"", "\"form\""),
+        ("\"turns\"", "\"events\""),
+        ("\"first_turn\"", "\"first_event\""),
+    ] {
+        assert!(old.contains(new), "{new}: {old}");
+        old = old.replace(new, name);
+    }
+    let read: Footer = serde_json::from_str(&old).expect("an old footer");
+    assert_eq!((read.shape, read.encoding), (footer.shape, footer.encoding));
+    assert_eq!(read.tally, footer.tally);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
 use crate::source::{
-    ConversationSource, Delivered, FetchOrder, Pass, RowBlock, RowForm, RowSink, SourceError,
+    ConversationSource, FetchOrder, Pass, ReceivedRow, RowBlock, RowEncoding, RowSink, SourceError,
     Survey,
 };
 
@@ -24,7 +24,7 @@ const LAST: &str = "2025-01-01T00:00:00Z";
 /// Rows in a block, unless said otherwise.
 const BLOCK_ROWS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
-/// A source whose rows are in memory: conversations or events, cut by the hash of their ids. A clone
+/// A source whose rows are in memory: conversations or turns, cut by the hash of their ids. A clone
 /// shares them. Rows that cannot be read as telemetry are delivered too: the pipeline counts them.
 #[derive(Debug, Clone)]
 pub struct MemorySource {
@@ -87,7 +87,7 @@ impl MemorySource {
         Self { chunks, ..self }
     }
 
-    /// Delivered in blocks of so many rows.
+    /// ReceivedRow in blocks of so many rows.
     #[must_use]
     pub fn in_blocks(self, rows: NonZeroUsize) -> Self {
         let block_rows = rows;
@@ -171,7 +171,7 @@ impl MemorySource {
     fn write(&self, row: &Row, pass: &Pass, block: &mut RowBlock) {
         let turns = row.turns;
         if *pass == Pass::Census {
-            block.form = RowForm::Census;
+            block.encoding = RowEncoding::Census;
             let id = String::from_utf8_lossy(&row.key);
             let header = json!({"conversationId": id, "turnCount": turns, "lastTimestamp": LAST});
             block.bytes.extend_from_slice(header.to_string().as_bytes());
@@ -180,7 +180,7 @@ impl MemorySource {
         }
         block.bytes.push(b'\n');
         if self.selection.is_some() {
-            block.delivered.push(Delivered {
+            block.received.push(ReceivedRow {
                 id_hash: kusto_hash::hash(&row.key),
                 turns: turns.and_then(|turns| i64::try_from(turns).ok()),
                 last: None,

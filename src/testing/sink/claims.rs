@@ -33,9 +33,9 @@ async fn one_run(place: Place<'_>) -> Verdict {
     place.claimed(ONE_RUN, "one").await?;
     for sink in [first, place.make()] {
         let other = sink.claim("one", &claim_of("2")).await;
-        let is_told = matches!(&other, Err(SinkError::Claimed { run_id, since, .. })
+        let is_refused = matches!(&other, Err(SinkError::Claimed { run_id, since, .. })
             if run_id == "1" && since == SINCE);
-        ONE_RUN.check(is_told, || {
+        ONE_RUN.check(is_refused, || {
             format!("run 2 claims what run 1 has claimed, and is answered {other:?}")
         })?;
     }

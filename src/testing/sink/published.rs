@@ -6,7 +6,8 @@ use crate::sink::{Claim, DatasetSink, MANIFEST, SinkError};
 
 const MANIFESTED: Clause =
     Clause("the manifest is there as it was given, and is never overwritten");
-const TOLD: Clause = Clause("a claim of what is published gets the manifest, or Exists");
+const ALREADY_PUBLISHED: Clause =
+    Clause("a claim of what is published gets the manifest, or Exists");
 const RELEASED: Clause = Clause("release takes the claim away, and nothing else");
 
 pub(super) async fn all(place: Place<'_>) -> Verdict {
@@ -26,12 +27,12 @@ pub(super) async fn all(place: Place<'_>) -> Verdict {
 
 async fn stays(place: Place<'_>, sink: &dyn DatasetSink, when: &str) -> Verdict {
     let mine = sink.claim("published", &claim_of("1")).await;
-    TOLD.check(
+    ALREADY_PUBLISHED.check(
         matches!(&mine, Ok(Claim::Published(manifest)) if *manifest == manifest_of("1")),
         || format!("its run claims it ({when}), and is answered {mine:?}"),
     )?;
     let other = sink.claim("published", &claim_of("2")).await;
-    TOLD.check(matches!(other, Err(SinkError::Exists(_))), || {
+    ALREADY_PUBLISHED.check(matches!(other, Err(SinkError::Exists(_))), || {
         format!("another run claims it ({when}), and is answered {other:?}")
     })?;
     let again = sink.publish("published", manifest_of("2")).await;

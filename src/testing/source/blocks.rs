@@ -7,7 +7,7 @@ use super::super::clause::{Clause, Verdict};
 use super::fetching::{Fetched, lines};
 use super::rows::Reading;
 use crate::domain::record::row::{RowKind, trim};
-use crate::source::{Pass, Place, RowBlock, RowForm, Survey};
+use crate::source::{Pass, RowBlock, RowEncoding, RowLocation, Survey};
 
 const NEWLINE: Clause = Clause("every line ends with a newline, but for the last of a fetch");
 const NUMBERED: Clause = Clause("lines are numbered from 1, one block behind the other");
@@ -20,7 +20,7 @@ const FORM: Clause = Clause("one form in a fetch, the census's in a census alone
 pub(super) fn hold(survey: &Survey, pass: &Pass, fetched: &Fetched, reading: &Reading) -> Verdict {
     let with_lines = || fetched.blocks.iter().filter(|b| !b.bytes.is_empty());
     let last = with_lines().count();
-    let form = with_lines().next().map(|block| block.form);
+    let encoding = with_lines().next().map(|block| block.encoding);
     let mut next = 1;
     let mut before = None;
     for (number, block) in (1..).zip(with_lines()) {
@@ -31,13 +31,15 @@ pub(super) fn hold(survey: &Survey, pass: &Pass, fetched: &Fetched, reading: &Re
             !block.is_utf8 || std::str::from_utf8(&block.bytes).is_ok(),
             || format!("block {number} says so and has bytes that are none"),
         )?;
-        let is_fit =
-            Some(block.form) == form && (block.form == RowForm::Census) == (*pass == Pass::Census);
+        let is_fit = Some(block.encoding) == encoding
+            && (block.encoding == RowEncoding::Census) == (*pass == Pass::Census);
         FORM.check(is_fit, || {
-            let form = block.form;
-            format!("block {number} of {pass:?} has {form:?}, the first has another or it must not")
+            let encoding = block.encoding;
+            format!(
+                "block {number} of {pass:?} has {encoding:?}, the first has another or it must not"
+            )
         })?;
-        known(number, block, reading)?;
+        parsed(number, block, reading)?;
         placed(number, survey, block)?;
         if let Some(before) = before {
             in_file_order(number, survey, before, block)?;
@@ -73,21 +75,21 @@ pub(super) fn hold(survey: &Survey, pass: &Pass, fetched: &Fetched, reading: &Re
     Ok(())
 }
 
-fn known(number: usize, block: &RowBlock, reading: &Reading) -> Verdict {
-    if block.known.is_empty() {
+fn parsed(number: usize, block: &RowBlock, reading: &Reading) -> Verdict {
+    if block.parsed.is_empty() {
         return Ok(());
     }
-    let (known, count) = (block.known.len(), lines(block).count());
-    KNOWN.check(known == count, || {
-        format!("block {number} has {count} lines and knows {known}")
+    let (parsed, count) = (block.parsed.len(), lines(block).count());
+    KNOWN.check(parsed == count, || {
+        format!("block {number} has {count} lines and has parsed {parsed}")
     })?;
-    for (line, known) in lines(block).zip(&block.known) {
-        let same = reading.read(block.form, trim(line)).is_some_and(|row| {
-            matches!(row.kind, RowKind::Conversation { turns, .. } if turns == known.turns)
-                && *row.id == *known.id
-                && line.strip_suffix(b"\n").unwrap_or(line).len() == known.length as usize
+    for (line, parsed) in lines(block).zip(&block.parsed) {
+        let same = reading.read(block.encoding, trim(line)).is_some_and(|row| {
+            matches!(row.kind, RowKind::Conversation { turns, .. } if turns == parsed.turns)
+                && *row.id == *parsed.id
+                && line.strip_suffix(b"\n").unwrap_or(line).len() == parsed.length as usize
         });
-        let turns = known.turns;
+        let turns = parsed.turns;
         KNOWN.check(same, || {
             format!("a line of block {number} is read otherwise than it is known ({turns} turns), or cannot be read")
         })?;
@@ -114,7 +116,7 @@ fn bytes_of(survey: &Survey, file: u32, offset: u64, length: u64) -> Verdict<Vec
 }
 
 fn placed(number: usize, survey: &Survey, block: &RowBlock) -> Verdict {
-    let Place::InFile { file, offset } = block.place else {
+    let RowLocation::InFile { file, offset } = block.location else {
         return Ok(());
     };
     let found = bytes_of(survey, file, offset, block.bytes.len() as u64)?;
@@ -126,12 +128,12 @@ fn placed(number: usize, survey: &Survey, block: &RowBlock) -> Verdict {
 /// Of two blocks that stay in one file: the numbers of their lines are as far apart as the lines.
 fn in_file_order(number: usize, survey: &Survey, one: &RowBlock, two: &RowBlock) -> Verdict {
     let (
-        Place::InFile { file, offset },
-        Place::InFile {
+        RowLocation::InFile { file, offset },
+        RowLocation::InFile {
             file: of_next,
             offset: next,
         },
-    ) = (one.place, two.place)
+    ) = (one.location, two.location)
     else {
         return Ok(());
     };

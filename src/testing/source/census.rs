@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::clause::{Clause, Verdict};
 use super::chunks::{Chunks, Fetching};
-use super::rows::{Header, RunOutput, difference};
+use super::rows::{ChunkContents, Header, difference};
 use crate::domain::sampling::selector::{RankRange, Selector};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::{Rank, Ranker};
@@ -18,12 +18,12 @@ const DELIVERED: Clause = Clause("delivered has every conversation once, as the 
 
 pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selection) -> Verdict {
     let census = fetching.pass(&Pass::Census).await?;
-    for (chunk, harvest) in &census {
+    for (chunk, contents) in &census {
         let payloads = &all[chunk];
-        CENSUS.check(harvest.malformed == 0 && harvest.rejects.is_empty(), || {
+        CENSUS.check(contents.malformed == 0 && contents.rejects.is_empty(), || {
             format!("the census of {chunk} has rows that cannot be read as conversationId, turnCount, lastTimestamp")
         })?;
-        for (id, headers) in &harvest.headers {
+        for (id, headers) in &contents.headers {
             let times = headers.len();
             CENSUS.check(times == 1, || {
                 format!("{times} rows of the census of {chunk} are of one conversation")
@@ -35,14 +35,14 @@ pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selec
                 format!("a conversation of {chunk} has another number of turns in the census than in its row")
             })?;
         }
-        let reported = harvest.headers.len() as u64;
+        let reported = contents.headers.len() as u64;
         let unread = payloads.malformed + payloads.rejects.values().sum::<u64>();
         let (read, unknown) = (
             payloads.headers.len() as u64,
             payloads
                 .headers
                 .keys()
-                .filter(|id| !harvest.headers.contains_key(*id))
+                .filter(|id| !contents.headers.contains_key(*id))
                 .count(),
         );
         CENSUS.check(unknown == 0 && reported == read + unread, || {
@@ -81,7 +81,7 @@ fn selectors(census: &Chunks, selection: &Selection) -> Vec<Selector> {
 }
 
 /// Ids and turns of a census.
-fn conversations(census: &RunOutput) -> impl Iterator<Item = (&[u8], u64)> {
+fn conversations(census: &ChunkContents) -> impl Iterator<Item = (&[u8], u64)> {
     let turns = |headers: &[Header]| headers.first().and_then(|header| header.turns);
     census.headers.iter().map(move |(id, headers)| {
         let turns = turns(headers).and_then(|turns| u64::try_from(turns).ok());
@@ -118,12 +118,12 @@ async fn by_rank(
         }
         let hashes = |one: &mut dyn Iterator<Item = i64>| -> Vec<i64> { one.collect() };
         let wanted = hashes(&mut expected.keys().copied());
-        let reported = hashes(&mut found.delivered.iter().map(|delivered| delivered.0));
+        let reported = hashes(&mut found.received.iter().map(|received| received.0));
         DELIVERED.check(wanted == reported, || {
             let (wanted, reported) = (wanted.len(), reported.len());
             format!("{chunk}, of {selector:?}: it has {reported}, the census {wanted}, or others")
         })?;
-        for (hash, turns, last) in &found.delivered {
+        for (hash, turns, last) in &found.received {
             let header = expected.get(hash).copied().flatten();
             let fits = header.is_some_and(|header| {
                 turns.is_none_or(|turns| Some(turns) == header.turns)

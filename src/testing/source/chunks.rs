@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 
 use super::super::clause::{Clause, Verdict};
 use super::fetching::{self, Ended, Fetched};
-use super::rows::{Reading, RunOutput};
+use super::rows::{ChunkContents, Reading};
 use super::{blocks, census, survey};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::selection::stratum::Selection;
@@ -85,7 +85,7 @@ impl<'a> Kit<'a> {
 }
 
 /// What each chunk of a survey has.
-pub(super) type Chunks = BTreeMap<Chunk, RunOutput>;
+pub(super) type Chunks = BTreeMap<Chunk, ChunkContents>;
 
 /// Fetches of one source.
 #[derive(Clone, Copy)]
@@ -105,33 +105,38 @@ pub(super) fn order(chunk: Chunk, attempt: u32, pass: &Pass) -> FetchOrder {
 
 impl Fetching<'_> {
     /// Fetches a chunk and holds its blocks against their contract.
-    pub async fn fetch(&self, chunk: Chunk, attempt: u32, pass: &Pass) -> Verdict<RunOutput> {
+    pub async fn fetch(&self, chunk: Chunk, attempt: u32, pass: &Pass) -> Verdict<ChunkContents> {
         let fetched = fetching::fetch(self.source, order(chunk, attempt, pass)).await;
         let what = format!("attempt {attempt} at {chunk}");
-        self.harvest(chunk, pass, SAME.succeeds(&what, fetched)?)
+        self.contents(chunk, pass, SAME.succeeds(&what, fetched)?)
             .await
     }
 
-    async fn harvest(&self, chunk: Chunk, pass: &Pass, fetched: Fetched) -> Verdict<RunOutput> {
+    async fn contents(
+        &self,
+        chunk: Chunk,
+        pass: &Pass,
+        fetched: Fetched,
+    ) -> Verdict<ChunkContents> {
         let (survey, pass, reading) = (self.survey.clone(), pass.clone(), self.reading.clone());
         // Files are looked into.
-        let harvest = blocking(move || {
+        let contents = blocking(move || {
             blocks::hold(&survey, &pass, &fetched, &reading)?;
-            Ok(reading.harvest(&fetched))
+            Ok(reading.contents_of(&fetched))
         });
-        let harvest = SAME.succeeds("looking at the blocks", harvest.await)??;
+        let contents = SAME.succeeds("looking at the blocks", contents.await)??;
         if let Chunk::Hash(hash) = chunk {
-            let foreign = harvest.headers.keys().filter(|id| !hash.holds(id)).count();
+            let foreign = contents.headers.keys().filter(|id| !hash.holds(id)).count();
             HELD.check(foreign == 0, || {
                 format!("{chunk} has rows of {foreign} conversations whose ids hash elsewhere")
             })?;
         }
-        if let (Some(reported), Some(right)) = (harvest.chunk_checksum, harvest.certified()) {
+        if let (Some(reported), Some(right)) = (contents.chunk_checksum, contents.checksum()) {
             CERTIFIED.check(reported == right, || {
                 format!("the chunk checksum of {chunk} says {reported:?}, what came is {right:?}")
             })?;
         }
-        Ok(harvest)
+        Ok(contents)
     }
 
     /// Every chunk, and every chunk again: backwards, as another attempt, several at once, halved.
@@ -142,11 +147,11 @@ impl Fetching<'_> {
         }
         self.again(pass, &chunks, "again").await?;
         self.at_once(pass, &chunks).await?;
-        for (&chunk, harvest) in &chunks {
+        for (&chunk, contents) in &chunks {
             if let Chunk::Hash(hash) = chunk
                 && let Some(halves) = hash.split()
             {
-                self.halves(pass, hash, halves, harvest).await?;
+                self.halves(pass, hash, halves, contents).await?;
             }
         }
         Ok(chunks)
@@ -179,9 +184,9 @@ impl Fetching<'_> {
         pass: &Pass,
         whole: HashChunk,
         halves: [HashChunk; 2],
-        before: &RunOutput,
+        before: &ChunkContents,
     ) -> Verdict {
-        let mut both = RunOutput::default();
+        let mut both = ChunkContents::default();
         for half in halves {
             both.add(self.fetch(Chunk::Hash(half), 1, pass).await?);
         }
@@ -191,7 +196,7 @@ impl Fetching<'_> {
     /// Fetches that come to no end, each followed by one that does.
     async fn disturbed(&self, all: &Chunks) -> Verdict {
         let pass = Pass::All;
-        let with_rows = all.iter().filter(|(_, harvest)| !harvest.rows.is_empty());
+        let with_rows = all.iter().filter(|(_, contents)| !contents.rows.is_empty());
         for (&chunk, before) in with_rows.take(DISTURBED) {
             for taken in [0, 1] {
                 let order = || order(chunk, 4, &pass);
@@ -222,8 +227,8 @@ impl Fetching<'_> {
 pub(super) fn same(
     clause: Clause,
     chunk: Chunk,
-    before: &RunOutput,
-    now: &RunOutput,
+    before: &ChunkContents,
+    now: &ChunkContents,
     when: &str,
 ) -> Verdict {
     match before.difference(now) {
@@ -234,8 +239,8 @@ pub(super) fn same(
 
 fn once(all: &Chunks) -> Verdict {
     let mut seen = BTreeMap::new();
-    for (chunk, harvest) in all {
-        for (row, times) in &harvest.rows {
+    for (chunk, contents) in all {
+        for (row, times) in &contents.rows {
             ONCE.check(*times == 1, || {
                 format!("{chunk} has a row {times} times (no two rows of the kit's population may be alike)")
             })?;

@@ -9,7 +9,7 @@ use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::stratum::{Bucket, Selection, Split};
-use crate::source::RowForm;
+use crate::source::RowEncoding;
 
 /// Reads rows for their headers.
 pub(super) struct Reading {
@@ -36,30 +36,30 @@ impl Reading {
     }
 
     /// A row's header; `None` if it is malformed.
-    pub fn read<'a>(&self, form: RowForm, text: &'a [u8]) -> Option<Row<'a>> {
+    pub fn read<'a>(&self, encoding: RowEncoding, text: &'a [u8]) -> Option<Row<'a>> {
         std::str::from_utf8(text).ok()?;
-        let row = match form {
-            RowForm::Census => row::read_census(text),
+        let row = match encoding {
+            RowEncoding::Census => row::read_census(text),
             _ => row::read(text, &self.selection),
         };
         row.ok()
     }
 
     /// What a fetch has brought.
-    pub fn harvest(&self, fetched: &Fetched) -> RunOutput {
-        let mut harvest = RunOutput {
+    pub fn contents_of(&self, fetched: &Fetched) -> ChunkContents {
+        let mut contents = ChunkContents {
             chunk_checksum: fetched.chunk_checksum,
-            ..RunOutput::default()
+            ..ChunkContents::default()
         };
         for block in &fetched.blocks {
             for text in lines(block).map(trim).filter(|text| !text.is_empty()) {
-                *harvest.rows.entry(text.to_vec()).or_default() += 1;
-                let Some(row) = self.read(block.form, text) else {
-                    harvest.malformed += 1;
+                *contents.rows.entry(text.to_vec()).or_default() += 1;
+                let Some(row) = self.read(block.encoding, text) else {
+                    contents.malformed += 1;
                     continue;
                 };
                 let (turns, last) = match row.kind {
-                    RowKind::Event { .. } => (None, None),
+                    RowKind::Turn { .. } => (None, None),
                     RowKind::Conversation { turns, .. } => (Some(i64::from(turns)), None),
                     RowKind::Census { turns, last } => (Some(i64::from(turns)), Some(last)),
                 };
@@ -68,22 +68,22 @@ impl Reading {
                     last,
                     text: text.to_vec(),
                 };
-                harvest
+                contents
                     .headers
                     .entry(row.id.to_vec())
                     .or_default()
                     .push(header);
             }
             for reject in &block.rejects {
-                *harvest.rejects.entry(reject.reason).or_default() += 1;
+                *contents.rejects.entry(reject.reason).or_default() += 1;
             }
-            let delivered = block.delivered.iter();
-            harvest
-                .delivered
-                .extend(delivered.map(|d| (d.id_hash, d.turns, d.last)));
+            let received = block.received.iter();
+            contents
+                .received
+                .extend(received.map(|d| (d.id_hash, d.turns, d.last)));
         }
-        harvest.delivered.sort_unstable();
-        harvest
+        contents.received.sort_unstable();
+        contents
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) struct Header {
 
 /// What a fetch has brought, without the order of its delivery.
 #[derive(Debug, Default)]
-pub(super) struct RunOutput {
+pub(super) struct ChunkContents {
     /// How often each row came.
     pub rows: BTreeMap<Vec<u8>, u64>,
     /// What those that can be read say, by their ids.
@@ -110,12 +110,12 @@ pub(super) struct RunOutput {
     /// Rows that never became lines.
     pub rejects: BTreeMap<MalformedReason, u64>,
     /// Hash, turns and time of what was delivered, sorted.
-    pub delivered: Vec<(i64, Option<i64>, Option<Ticks>)>,
+    pub received: Vec<(i64, Option<i64>, Option<Ticks>)>,
     /// What the source has counted.
     pub chunk_checksum: Option<ChunkChecksum>,
 }
 
-impl RunOutput {
+impl ChunkContents {
     /// How it differs from another harvest of the same rows, in words without their text.
     pub fn difference(&self, other: &Self) -> Option<String> {
         difference(&self.rows, &other.rows).or_else(|| {
@@ -136,18 +136,16 @@ impl RunOutput {
         for (id, headers) in other.headers {
             self.headers.entry(id).or_default().extend(headers);
         }
-        self.delivered.extend(other.delivered);
-        self.delivered.sort_unstable();
+        self.received.extend(other.received);
+        self.received.sort_unstable();
     }
 
     /// What a chunk checksum of it says; `None` if its ids are not all known.
-    pub fn certified(&self) -> Option<ChunkChecksum> {
+    pub fn checksum(&self) -> Option<ChunkChecksum> {
         let mut chunk_checksum = ChunkChecksum::default();
         let is_whole = self.malformed == 0 && self.rejects.is_empty();
-        if !self.delivered.is_empty() {
-            self.delivered
-                .iter()
-                .for_each(|d| chunk_checksum.count(d.0));
+        if !self.received.is_empty() {
+            self.received.iter().for_each(|d| chunk_checksum.count(d.0));
         } else if is_whole {
             let hashes = self.headers.keys().map(|id| kusto_hash::hash(id));
             hashes.for_each(|hash| chunk_checksum.count(hash));

@@ -215,12 +215,12 @@ fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
     ] {
         let refused = sandbox.run(args);
         let reported = refused.expect(2);
-        let told = if args[1] == "out/d" {
+        let expected = if args[1] == "out/d" {
             &id
         } else {
             "no run claims"
         };
-        assert!(reported.contains(told), "{args:?}: {reported}");
+        assert!(reported.contains(expected), "{args:?}: {reported}");
         assert_eq!(tree(&sandbox.path("out/d")), before, "{args:?}");
     }
     let unlocked = sandbox.run(&["unlock", "out/d", "--run", &id, "--yes", "--json"]);

@@ -12,7 +12,7 @@ use crate::support::proxy::{ALWAYS, Fault, On, Plan, Proxy};
 use crate::support::{Run, Sandbox};
 
 #[test]
-fn what_is_wrong_is_told_before_anything_is_fetched() {
+fn errors_are_reported_before_anything_is_fetched() {
     let sandbox = Sandbox::new();
     let made = Blob::new(&sandbox, emulator(), "probed");
     let missing = |container: &str, endpoint: &str, signature| Blob {
@@ -91,7 +91,7 @@ fn what_is_wrong_is_told_before_anything_is_fetched() {
 }
 
 #[test]
-fn no_signature_is_told_however_a_run_fails() {
+fn no_signature_is_printed_however_a_run_fails() {
     let proxy = Proxy::start();
     let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
     let faults = [
@@ -160,7 +160,7 @@ fn no_signature_is_in_what_is_published() {
 }
 
 #[test]
-fn a_signature_in_the_wrong_place_is_refused_and_not_told() {
+fn a_signature_in_the_wrong_place_is_refused_and_not_printed() {
     let sandbox = Sandbox::new();
     let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
     let out = format!("az://devstoreaccount1/c/p?{SIGNATURE}");
@@ -330,7 +330,7 @@ fn make(cloud: &Cloud, container: &str) {
 }
 
 #[test]
-fn every_login_works_over_https_and_its_secrets_are_not_told() {
+fn every_login_works_over_https_and_its_secrets_are_not_printed() {
     let folder = Sandbox::new();
     let expected = in_a_folder(&folder, &[]);
     let clouds = Sandbox::new();

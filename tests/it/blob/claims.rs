@@ -72,7 +72,7 @@ fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
 
 #[cfg(feature = "fault-injection")]
 #[test]
-fn another_run_is_told_whose_it_is_and_since_when() {
+fn another_run_learns_the_owner_and_the_time_of_the_claim() {
     let sandbox = Sandbox::new();
     let proxy = Proxy::start();
     let blob = Blob::new(&sandbox, proxy.endpoint(), "claimed");
@@ -170,7 +170,7 @@ fn what_others_put_there_is_named_and_left_alone() {
 }
 
 #[test]
-fn a_claim_that_may_not_be_removed_is_told_and_the_dataset_is_there() {
+fn a_claim_that_may_not_be_removed_is_reported_and_the_dataset_is_there() {
     let sandbox = Sandbox::new();
     let proxy = Proxy::start();
     let mut blob = Blob::new(&sandbox, proxy.endpoint(), "keeping");

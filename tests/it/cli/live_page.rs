@@ -234,7 +234,7 @@ fn long_export(folder: &Path, more: &[&str]) -> Command {
 }
 
 #[test]
-fn an_address_that_is_taken_is_told_before_anything_is_begun() {
+fn an_address_in_use_is_reported_before_the_run_starts() {
     let folder = tempfile::tempdir().expect("a folder");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("free");
     let address = taken.local_addr().expect("an address").to_string();

@@ -162,14 +162,14 @@ fn what_holds_bytes_of_conversations_shows_their_length_alone() {
     use gleaner::domain::record::header::HeaderBatch;
     use gleaner::domain::record::row::RowShape;
     use gleaner::sink::Block;
-    use gleaner::source::{KnownRow, RowBlock};
+    use gleaner::source::{ParsedRow, RowBlock};
 
-    let known = KnownRow {
+    let parsed = ParsedRow {
         length: 1,
         id: CANARY.as_bytes().into(),
         turns: 3,
     };
-    let mut batch = HeaderBatch::new(RowShape::Events);
+    let mut batch = HeaderBatch::new(RowShape::Turns);
     batch.ids.extend_from_slice(CANARY.as_bytes());
     let block = Block {
         dataset: "d".to_owned(),
@@ -180,12 +180,12 @@ fn what_holds_bytes_of_conversations_shows_their_length_alone() {
     };
     let rows = RowBlock {
         bytes: CANARY.to_owned().into_bytes(),
-        known: vec![known.clone()],
+        parsed: vec![parsed.clone()],
         ..RowBlock::default()
     };
     let length = CANARY.len().to_string();
     for shown in [
-        format!("{known:?}"),
+        format!("{parsed:?}"),
         format!("{batch:?}"),
         format!("{block:?}"),
         format!("{rows:?}"),

@@ -311,7 +311,7 @@ fn a_run_that_hangs_anywhere_is_cancelled_at_once() {
 }
 
 #[test]
-fn who_drops_the_handle_cancels_and_who_detaches_does_not() {
+fn dropping_the_handle_cancels_and_detaching_does_not() {
     let expected = digest_of(run_in(folder().path()));
     let folder = folder();
     let run = run_in(folder.path())

@@ -375,7 +375,7 @@ fn a_report_that_cannot_be_put_anywhere_costs_a_note_and_no_dataset() {
 }
 
 #[test]
-fn a_part_that_panics_ends_the_run_and_is_told_of() {
+fn a_part_that_panics_ends_the_run_and_is_reported() {
     let folder = folder();
     let run = odd(folder.path(), Beside::Panics, true)
         .build()

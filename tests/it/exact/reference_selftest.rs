@@ -342,7 +342,7 @@ fn each_rule_has_its_code() {
 }
 
 #[test]
-fn integers_are_told_from_other_numbers_exactly() {
+fn integers_are_distinguished_from_other_numbers_exactly() {
     for (number, sum) in [
         ("3", "3"),
         ("3.0", "3"),

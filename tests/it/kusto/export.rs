@@ -50,10 +50,8 @@ fn one_pass_and_two_give_what_the_telemetry_gives_without_kusto() {
         assert_eq!(digest(&run.json()), expected, "{client:?}");
         let metadata = metadata(&sandbox);
         assert_eq!(metadata["population"]["incomplete"], Value::Null);
-        let certificates = metadata["chunks"]["certificates"]
-            .as_object()
-            .expect("some");
-        let certified: u64 = certificates
+        let checksums = metadata["chunks"]["checksums"].as_object().expect("some");
+        let certified: u64 = checksums
             .values()
             .map(|c| c["conversations"].as_u64().expect("a count"))
             .sum();
@@ -251,7 +249,7 @@ fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_address_where_nobody_is_is_told_soon() {
+fn an_address_without_a_server_is_reported_soon() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
@@ -287,7 +285,7 @@ fn an_address_where_nobody_is_is_told_soon() {
 }
 
 #[test]
-fn a_certificate_without_its_row_is_none() {
+fn a_checksum_without_its_row_is_none() {
     let sandbox = Sandbox::new();
     let faults = fault("chunk_checksum", "8-3", 1, "row_lost");
     let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
@@ -492,10 +490,8 @@ fn a_run_that_may_miss_a_chunk_says_which_and_what_that_touches() {
             serde_json::json!(["h8-3"]),
             "{query}"
         );
-        let certificates = metadata["chunks"]["certificates"]
-            .as_object()
-            .expect("some");
-        assert_eq!(certificates.len(), 7, "{query}");
+        let checksums = metadata["chunks"]["checksums"].as_object().expect("some");
+        assert_eq!(checksums.len(), 7, "{query}");
         let notes = run.json()["notes"].to_string();
         assert!(notes.contains("h8-3") && notes.contains("train"), "{notes}");
         let verified = sandbox.run(&["verify", "out/d"]);

@@ -231,7 +231,7 @@ fn a_connection_is_used_again_and_given_up_with_its_request() {
 }
 
 #[test]
-fn a_redirect_is_not_followed_and_its_secrets_are_not_told() {
+fn a_redirect_is_not_followed_and_its_secrets_are_not_printed() {
     let elsewhere = TcpListener::bind("127.0.0.1:0").expect("a free port");
     elsewhere.set_nonblocking(true).expect("a setting");
     let address = elsewhere.local_addr().expect("an address");

@@ -53,7 +53,7 @@ fn chaos_gives_the_same_dataset_or_a_run_that_goes_on() {
         let sandbox = Sandbox::new();
         let chaos = quick_kinds(&sandbox);
         let mut starts = 0;
-        // Every start strikes at the same early passages, so the last ones are without.
+        // Every start strikes at the same early hits, so the last ones are without.
         loop {
             starts += 1;
             let seed = format!("chaos.seed={seed}{starts}");

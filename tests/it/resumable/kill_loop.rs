@@ -30,13 +30,13 @@ const TARGETS: &str = "--set selection.targets.train={short=60,medium=60,long=30
     --set selection.targets.val={short=6,medium=6,long=3} --set selection.targets.test={short=6,medium=6,long=3}";
 
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum RowLocation {
     Local,
     Kusto,
     Container,
 }
 
-impl Place {
+impl RowLocation {
     /// The export, to `out/d` or to the container.
     fn command(self, sandbox: &Sandbox, cluster: &str, container: &str) -> Command {
         let mut args: Vec<String> =
@@ -63,7 +63,7 @@ impl Place {
     }
 }
 
-impl Place {
+impl RowLocation {
     /// The digest of what is published there.
     fn published(self, sandbox: &Sandbox, container: &str) -> String {
         let manifest = match self {
@@ -122,7 +122,11 @@ fn killed_until_it_gets_through() {
         assert!(made.contains("201"), "{made}");
         name
     };
-    let places = [Place::Local, Place::Kusto, Place::Container];
+    let places = [
+        RowLocation::Local,
+        RowLocation::Kusto,
+        RowLocation::Container,
+    ];
     let expected = places.map(|place| {
         let output = place
             .command(&sandbox(), &cluster.address, &container())

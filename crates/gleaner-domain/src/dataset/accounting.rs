@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_modes_the_first_are_told_apart() {
+    fn of_many_modes_the_first_are_counted_separately() {
         let mut seen = ModesSeen::default();
         for number in 0..MODES_SEEN + 3 {
             seen.add(&format!("{number:02}"), 2);

@@ -151,8 +151,13 @@ pub struct ChunksRecord {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub splits: BTreeMap<String, [String; 2]>,
     /// What the source counted of each, where it does; what was delivered is the same.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub certificates: BTreeMap<String, ChunkChecksum>,
+    /// Called `certificates` until version 0.1.
+    #[serde(
+        default,
+        alias = "certificates",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub checksums: BTreeMap<String, ChunkChecksum>,
     /// What was delivered of the payloads of each, in all rounds after a census.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub payloads: BTreeMap<String, ChunkChecksum>,
@@ -582,6 +587,21 @@ mod tests {
         assert!(bytes.ends_with(b"\n}\n"));
         let again: Manifest = serde_json::from_slice(&bytes).expect("a manifest");
         assert_eq!(again, sealed);
+    }
+
+    #[test]
+    fn checksums_of_0_1_0_are_read() {
+        let mut sealed = manifest();
+        let sum = ChunkChecksum {
+            conversations: 3,
+            checksum: 7,
+        };
+        sealed.chunks.checksums = [("h40-7".to_owned(), sum)].into();
+        let text = String::from_utf8(sealed.seal().expect("JSON")).expect("text");
+        let old = text.replace("\"checksums\"", "\"certificates\"");
+        assert_ne!(old, text);
+        let read: Manifest = serde_json::from_str(&old).expect("an old manifest");
+        assert_eq!(read, sealed);
     }
 
     #[test]

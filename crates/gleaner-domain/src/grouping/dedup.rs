@@ -1,6 +1,6 @@
 //! One conversation per id: grouping and deduplication on headers alone.
 //!
-//! The index holds headers, never text: 32 bytes a row (48 for events), 16 bytes and the id a
+//! The index holds headers, never text: 32 bytes a row (48 for turn rows), 16 bytes and the id a
 //! conversation, and up to 12 bytes for finding the id. Rows come in any order; the outcome does
 //! not depend on it. Only ties look at payloads, through a reader that is passed in.
 
@@ -63,9 +63,9 @@ impl StoredRow {
     }
 }
 
-/// What only events have.
+/// What only turn rows have.
 #[derive(Debug, Clone, Copy)]
-struct StoredEvent {
+struct StoredTurn {
     turn: i64,
     at: Ticks,
 }
@@ -84,7 +84,7 @@ pub struct Index {
     ids: ByteArena,
     groups: SegmentedVec<Group>,
     rows: SegmentedVec<StoredRow>,
-    events: SegmentedVec<StoredEvent>,
+    turns: SegmentedVec<StoredTurn>,
     by_id: HashTable<u32>,
     /// Groups that a malformed row names.
     damaged: BTreeSet<u32>,
@@ -267,7 +267,7 @@ impl Index {
         let group = self.group_of(id, header.id_hash);
         let mut next = self.groups[group as usize].head;
         let detail = match shape {
-            RowShape::Events => u32::from(header.flags.byte()),
+            RowShape::Turns => u32::from(header.flags.byte()),
             RowShape::Conversations => {
                 // A row of 4 GiB has fewer than 2^31 turns.
                 let turns = header.turn as u32;
@@ -292,8 +292,8 @@ impl Index {
             detail,
             next,
         });
-        if shape == RowShape::Events {
-            self.events.push(StoredEvent {
+        if shape == RowShape::Turns {
+            self.turns.push(StoredTurn {
                 turn: header.turn,
                 at: header.at,
             });
@@ -358,7 +358,7 @@ impl Index {
             }
             let is_damaged = self.damaged.contains(&number);
             let whole = match self.shape {
-                Some(RowShape::Events) => {
+                Some(RowShape::Turns) => {
                     match self.decide_turns(&mut rows, is_damaged, closing, read, &mut tally)? {
                         Some(whole) => whole,
                         None => continue,
@@ -467,7 +467,7 @@ impl Index {
         }
         tally.duplicate_turns += (deliveries - rows.len()) as u64;
         let is_cut = |reason| by_reason.contains_key(&reason);
-        let mut turns = rows.iter().map(|&row| self.events[row as usize].turn);
+        let mut turns = rows.iter().map(|&row| self.turns[row as usize].turn);
         Ok(Some(if is_damaged {
             Err(Fault::Damaged)
         } else if is_cut(FilterReason::Mode) {
@@ -492,23 +492,23 @@ impl Index {
         selection: &Selection,
         read: &mut ReadPayload<'_, E>,
     ) -> Result<FilteredBy, E> {
-        let event = |row: u32| self.events[row as usize];
+        let turn_row = |row: u32| self.turns[row as usize];
         let mut by_reason = FilteredBy::new();
         // Of a turn the latest first.
-        rows.sort_unstable_by_key(|&row| (event(row).turn, Reverse(event(row).at)));
+        rows.sort_unstable_by_key(|&row| (turn_row(row).turn, Reverse(turn_row(row).at)));
         let mut kept = 0;
         let mut at = 0;
         while at < rows.len() {
-            let first = event(rows[at]);
+            let first = turn_row(rows[at]);
             let of_turn = rows[at..]
                 .iter()
-                .take_while(|&&row| event(row).turn == first.turn)
+                .take_while(|&&row| turn_row(row).turn == first.turn)
                 .count();
             let tied = rows[at..at + of_turn]
                 .iter()
-                .take_while(|&&row| event(row).at == first.at)
+                .take_while(|&&row| turn_row(row).at == first.at)
                 .count();
-            let winner = self.pick_event(&rows[at..at + tied], selection, read)?;
+            let winner = self.pick_turn(&rows[at..at + tied], selection, read)?;
             if let Some(reason) = self.rows[winner as usize].outside() {
                 *by_reason.entry(reason).or_default() += of_turn as u64;
             }
@@ -521,7 +521,7 @@ impl Index {
     }
 
     /// Of rows of one turn with equal timestamps, the one with the smaller key.
-    fn pick_event<E: From<JsonError>>(
+    fn pick_turn<E: From<JsonError>>(
         &self,
         tied: &[u32],
         selection: &Selection,
@@ -538,7 +538,7 @@ impl Index {
         for &row in tied {
             payload.clear();
             read(&self.position(row), &mut payload)?;
-            let key = TurnTieKey::of_event(&payload, selection)?;
+            let key = TurnTieKey::of_row(&payload, selection)?;
             // Rows that differ in their mode alone: the one of the wanted mode.
             let is_other_mode = self.rows[row as usize].outside() == Some(FilterReason::Mode);
             let key = (key, is_other_mode);
@@ -607,7 +607,7 @@ impl Index {
             Ok(Cow::Owned(payload))
         });
         let id = String::from_utf8_lossy(id);
-        let length = closing.assembler.length_of_events::<E>(&id, payloads)?;
+        let length = closing.assembler.length_of_turns::<E>(&id, payloads)?;
         Ok(length > closing.max_record)
     }
 }

@@ -117,19 +117,19 @@ impl<'s> Assembler<'s> {
         Self { selection, nested }
     }
 
-    /// Appends the record of a conversation whose event rows are given in the order of turns. Says
+    /// Appends the record of a conversation whose turn rows are given in the order of turns. Says
     /// whether it is prevalidated: the rules will find nothing in it, not even a warning, in the split
     /// that the id hashes to.
     ///
     /// # Errors
     /// If a row is not what it was when its header was read.
-    pub fn from_events<'r>(
+    pub fn from_turns<'r>(
         &self,
         id: &str,
         rows: impl Iterator<Item = &'r [u8]>,
         out: &mut Vec<u8>,
     ) -> Result<bool, JsonError> {
-        let turns = rows.map(event_members).collect::<Result<Vec<_>, _>>()?;
+        let turns = rows.map(turn_row_members).collect::<Result<Vec<_>, _>>()?;
         let mut envelope = Envelope::default();
         for turn in &turns {
             envelope.absorb(turn);
@@ -161,12 +161,12 @@ impl<'s> Assembler<'s> {
             && !text::is_blank(id.as_bytes())
     }
 
-    /// The length of the record that [`Self::from_events`] would write, holding one row at a
+    /// The length of the record that [`Self::from_turns`] would write, holding one row at a
     /// time: `next` gives the rows in the order of turns.
     ///
     /// # Errors
     /// What `next` fails with, or a row that is not what it was.
-    pub fn length_of_events<'r, E: From<JsonError>>(
+    pub fn length_of_turns<'r, E: From<JsonError>>(
         &self,
         id: &str,
         rows: impl Iterator<Item = Result<Cow<'r, [u8]>, E>>,
@@ -176,7 +176,7 @@ impl<'s> Assembler<'s> {
         let mut length = 0;
         for row in rows {
             let row = row?;
-            let turn = event_members(&row)?;
+            let turn = turn_row_members(&row)?;
             envelope.absorb(&turn);
             scratch.clear();
             self.write_turn(&turn, &mut scratch);
@@ -461,7 +461,7 @@ fn sorted(scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), JsonError>
     Ok(())
 }
 
-fn event_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
+fn turn_row_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
     Members::read(
         &mut Scanner::of_checked(row),
         |field| field.is_of_turn() || field == Field::UserName,
@@ -543,12 +543,12 @@ pub struct TurnTieKey {
 }
 
 impl TurnTieKey {
-    /// The key of an event row.
+    /// The key of a turn row.
     ///
     /// # Errors
     /// If the row is not what it was when its header was read.
-    pub fn of_event(row: &[u8], selection: &Selection) -> Result<Self, JsonError> {
-        let members = event_members(row)?;
+    pub fn of_row(row: &[u8], selection: &Selection) -> Result<Self, JsonError> {
+        let members = turn_row_members(row)?;
         let decoded = |field: Field| {
             let mut content = Vec::new();
             if let Some(body) = members.get(field).and_then(Value::string_body) {
@@ -620,7 +620,7 @@ mod tests {
             let selection = selection(1);
             let mut record = Vec::new();
             let prevalidated = Assembler::new(&selection, Nested::AsIs)
-                .from_events(id, rows, &mut record)
+                .from_turns(id, rows, &mut record)
                 .expect("checked rows");
             let split = &selection.split_of(id.as_bytes()).name;
             let verdict = validate(&record, split, &selection).expect("an object");
@@ -633,13 +633,13 @@ mod tests {
         let rows = rows.iter().map(|row| row.as_bytes());
         let mut out = Vec::new();
         Assembler::new(&selection, nested)
-            .from_events("a\"b", rows, &mut out)
+            .from_turns("a\"b", rows, &mut out)
             .expect("checked rows");
         String::from_utf8(out).expect("UTF-8")
     }
 
     #[test]
-    fn events_become_the_canonical_record() {
+    fn turns_become_the_canonical_record() {
         let rows = [
             r#"{"turnIndex":1.0,"userName":" ","userMessage":"\u00e9\/","zz":1.50,"aa":{"b": 1,"a":2},"n":null,"promptTokens":3.0}"#,
             r#"{"turnIndex":2,"userName":"n","modelMessage":"m","trajectory":[ 1 ],"promptTokens":4,"completionTokens":"x","mode":"agent"}"#,
@@ -668,13 +668,13 @@ mod tests {
         for rows in [&rows[..], &rows[..1], &[]] {
             let mut record = Vec::new();
             assembler
-                .from_events("id", rows.iter().copied(), &mut record)
+                .from_turns("id", rows.iter().copied(), &mut record)
                 .expect("checked");
             let each = rows
                 .iter()
                 .map(|row| Ok::<_, JsonError>(Cow::Borrowed(*row)));
             assert_eq!(
-                assembler.length_of_events("id", each),
+                assembler.length_of_turns("id", each),
                 Ok(record.len() as u64)
             );
         }
@@ -753,7 +753,7 @@ mod tests {
     fn ties_look_at_a_user_name_that_is_no_text_as_it_stands() {
         let digest = |name: &str| {
             let row = format!(r#"{{"turnIndex":1,"userName":{name}}}"#);
-            let key = TurnTieKey::of_event(row.as_bytes(), &selection(1));
+            let key = TurnTieKey::of_row(row.as_bytes(), &selection(1));
             key.expect("good").digest
         };
         assert_eq!(digest("7"), digest(r#""7""#));
@@ -763,7 +763,7 @@ mod tests {
 
     #[test]
     fn ties_look_at_messages_first_and_at_everything_else_then() {
-        let key = |row: &str| TurnTieKey::of_event(row.as_bytes(), &selection(1)).expect("good");
+        let key = |row: &str| TurnTieKey::of_row(row.as_bytes(), &selection(1)).expect("good");
         let base = key(r#"{"turnIndex":1,"userMessage":"a","modelMessage":"b"}"#);
         assert_eq!(base.messages, kusto_hash::hash("a\u{1f}b".as_bytes()));
         let other_tokens =

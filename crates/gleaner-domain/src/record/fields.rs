@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::json::Value;
 use crate::json::text;
 
-/// A known field of an event, a conversation or a turn.
+/// A known field of a turn row, a conversation or a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Field {

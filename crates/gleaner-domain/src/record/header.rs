@@ -61,9 +61,9 @@ pub struct Header {
     pub id_length: u32,
     /// `hash(id)`, Kusto's.
     pub id_hash: i64,
-    /// An event's `turnIndex`, a conversation's number of turns.
+    /// A turn row's `turnIndex`, a conversation's number of turns.
     pub turn: i64,
-    /// An event's `Timestamp`, else 0.
+    /// A turn row's `Timestamp`, else 0.
     pub at: Ticks,
     /// What else is known of it.
     pub flags: RowFlags,

@@ -35,9 +35,9 @@ pub enum MalformedReason {
     NoSchema,
     /// `conversationId` absent, empty, not a string, or with a lone surrogate.
     ConversationId,
-    /// An event's `turnIndex` is not an integer of 64 bits.
+    /// A turn row's `turnIndex` is not an integer of 64 bits.
     TurnIndex,
-    /// An event's `Timestamp` is absent or not RFC 3339.
+    /// A turn row's `Timestamp` is absent or not RFC 3339.
     Timestamp,
     /// `turnsArray` null or not an array.
     TurnsArray,
@@ -83,7 +83,8 @@ impl fmt::Debug for MalformedRow<'_> {
 #[serde(rename_all = "snake_case")]
 pub enum RowShape {
     /// One row per turn.
-    Events,
+    #[serde(alias = "events")]
+    Turns,
     /// One row per conversation.
     Conversations,
 }
@@ -114,7 +115,7 @@ debug_lengths!(Row<'_> { kind } lengths { id });
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKind {
     /// One turn.
-    Event {
+    Turn {
         /// `turnIndex`.
         turn: i64,
         /// `Timestamp`.
@@ -299,7 +300,7 @@ impl<'a> RowFields<'a> {
                 prevalidated: !surrogates && record.is_prevalidated(selection),
             },
             None if record.no_array => return Err(MalformedReason::TurnsArray),
-            None => RowKind::Event {
+            None => RowKind::Turn {
                 turn: self
                     .turn_index
                     .and_then(|value| number::integer(value.text))
@@ -312,7 +313,7 @@ impl<'a> RowFields<'a> {
                 agent: self.agent,
             },
         };
-        let is_turn = matches!(kind, RowKind::Event { .. });
+        let is_turn = matches!(kind, RowKind::Turn { .. });
         let oddities = Oddities {
             mode: self.mode.filter(|_| is_turn && !self.agent),
             no_user_message: is_turn && !self.seen.has(Field::UserMessage),
@@ -355,12 +356,12 @@ mod tests {
     fn a_malformed_row_names_its_conversation() {
         let a = Some("a".to_owned());
         for text in [
-            event(r#","turnIndex":"3""#),
-            event(r#","turnIndex":1"#).replace("2025-01-01T", "1 January "),
-            event(r#","turnIndex":1,"turnIndex":1"#),
-            event(r#","turnsArray":[1]"#),
-            event(r#","turnIndex":1"#) + "x",
-            event("").replace(r#""a""#, r#""\u0061""#),
+            turn_row(r#","turnIndex":"3""#),
+            turn_row(r#","turnIndex":1"#).replace("2025-01-01T", "1 January "),
+            turn_row(r#","turnIndex":1,"turnIndex":1"#),
+            turn_row(r#","turnsArray":[1]"#),
+            turn_row(r#","turnIndex":1"#) + "x",
+            turn_row("").replace(r#""a""#, r#""\u0061""#),
             r#"{"conversation\u0049d":"a","turnIndex":1,"userMess"#.to_owned(),
             r#"{"conversationId":"a""#.to_owned(),
             r#"{"conversationId" : "a" , "x":[{"conversationId":"b"}],"y":nul"#.to_owned(),
@@ -393,21 +394,21 @@ mod tests {
         assert_eq!(readable_id(bytes), None, "an id is UTF-8");
     }
 
-    fn event(rest: &str) -> String {
+    fn turn_row(rest: &str) -> String {
         format!(
             r#"{{"Timestamp":"2025-01-01T00:00:00Z","conversationId":"a","mode":"agent"{rest}}}"#
         )
     }
 
     #[test]
-    fn an_event_is_read() {
-        let text = event(r#","turnIndex":3.0,"trajectory":[{"turnIndex":"x"}]"#);
+    fn a_turn_row_is_read() {
+        let text = turn_row(r#","turnIndex":3.0,"trajectory":[{"turnIndex":"x"}]"#);
         let row = read(text.as_bytes()).expect("good");
         assert_eq!(&*row.id, b"a");
         let at = 1_735_689_600 * timestamp::TICKS_PER_SECOND;
         assert_eq!(
             row.kind,
-            RowKind::Event {
+            RowKind::Turn {
                 turn: 3,
                 at,
                 agent: true
@@ -416,8 +417,8 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_is_told_by_its_turns() {
-        let text = event(r#","turnIndex":"no matter","turnsArray":[{},{"turnIndex":1}]"#);
+    fn a_conversation_is_recognized_by_its_turns() {
+        let text = turn_row(r#","turnIndex":"no matter","turnsArray":[{},{"turnIndex":1}]"#);
         let row = read(text.as_bytes()).expect("good");
         assert_eq!(
             row.kind,
@@ -435,42 +436,42 @@ mod tests {
             ("".to_owned(), NotJson),
             ("nul".to_owned(), NotJson),
             ("[1]".to_owned(), NotAnObject),
-            (event(r#","turnIndex":1"#) + "x", NotJson),
-            (event(r#","turnIndex":1"#).replace('}', ""), NotJson),
-            (event(""), NoSchema),
-            (event(r#","turnIndex":1,"mode":"edit""#), DuplicateField),
+            (turn_row(r#","turnIndex":1"#) + "x", NotJson),
+            (turn_row(r#","turnIndex":1"#).replace('}', ""), NotJson),
+            (turn_row(""), NoSchema),
+            (turn_row(r#","turnIndex":1,"mode":"edit""#), DuplicateField),
             (
-                event(r#","turnIndex":1,"turn\u0049ndex":1"#),
+                turn_row(r#","turnIndex":1,"turn\u0049ndex":1"#),
                 DuplicateField,
             ),
             (
-                event(r#","turnsArray":[{"userMessage":1,"userMessage":2}]"#),
+                turn_row(r#","turnsArray":[{"userMessage":1,"userMessage":2}]"#),
                 DuplicateField,
             ),
-            (event(r#","turnIndex":"3""#), TurnIndex),
-            (event(r#","turnIndex":3.5"#), TurnIndex),
-            (event(r#","turnIndex":null"#), TurnIndex),
-            (event(r#","turnsArray":null"#), TurnsArray),
-            (event(r#","turnsArray":{}"#), TurnsArray),
-            (event(r#","turnsArray":[{},1]"#), TurnNotObject),
+            (turn_row(r#","turnIndex":"3""#), TurnIndex),
+            (turn_row(r#","turnIndex":3.5"#), TurnIndex),
+            (turn_row(r#","turnIndex":null"#), TurnIndex),
+            (turn_row(r#","turnsArray":null"#), TurnsArray),
+            (turn_row(r#","turnsArray":{}"#), TurnsArray),
+            (turn_row(r#","turnsArray":[{},1]"#), TurnNotObject),
             (
-                event(r#","turnIndex":1"#).replace(r#""a""#, r#""""#),
+                turn_row(r#","turnIndex":1"#).replace(r#""a""#, r#""""#),
                 ConversationId,
             ),
             (
-                event(r#","turnIndex":1"#).replace(r#""a""#, "5"),
+                turn_row(r#","turnIndex":1"#).replace(r#""a""#, "5"),
                 ConversationId,
             ),
             (
-                event(r#","turnIndex":1"#).replace(r#""a""#, r#""\ud83d""#),
+                turn_row(r#","turnIndex":1"#).replace(r#""a""#, r#""\ud83d""#),
                 ConversationId,
             ),
             (
-                event(r#","turnIndex":1"#).replace("2025-01-01T", "1 January "),
+                turn_row(r#","turnIndex":1"#).replace("2025-01-01T", "1 January "),
                 Timestamp,
             ),
             (
-                event(&format!(
+                turn_row(&format!(
                     r#","turnIndex":1,"x":{}1{}"#,
                     "[".repeat(200),
                     "]".repeat(200)
@@ -485,17 +486,17 @@ mod tests {
     #[test]
     fn other_modes_are_not_agent() {
         for mode in [r#""Agent""#, r#""edit""#, "null", "1", r#""agent ""#] {
-            let text = event(r#","turnIndex":1"#).replace(r#""agent""#, mode);
+            let text = turn_row(r#","turnIndex":1"#).replace(r#""agent""#, mode);
             let row = read(text.as_bytes()).expect("good");
             assert!(
-                matches!(row.kind, RowKind::Event { agent: false, .. }),
+                matches!(row.kind, RowKind::Turn { agent: false, .. }),
                 "{mode}"
             );
         }
-        let text = event(r#","turnIndex":1"#).replace(r#""agent""#, r#""\u0061gent""#);
+        let text = turn_row(r#","turnIndex":1"#).replace(r#""agent""#, r#""\u0061gent""#);
         assert!(matches!(
             read(text.as_bytes()).expect("good").kind,
-            RowKind::Event { agent: true, .. }
+            RowKind::Turn { agent: true, .. }
         ));
     }
 

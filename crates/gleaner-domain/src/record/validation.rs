@@ -40,7 +40,7 @@ pub enum Code {
     /// `token_counts`, a warning
     TokenCounts,
     /// Of a rule of the host's own: see [`super::rule::Rule`].
-    Own {
+    Custom {
         /// The rule's name.
         name: &'static str,
         /// Whether it is no warning.
@@ -82,7 +82,7 @@ impl Code {
             Self::RecordPanic => "record_panic",
             Self::EmptyModelMessage => "empty_model_message",
             Self::TokenCounts => "token_counts",
-            Self::Own { name, .. } => name,
+            Self::Custom { name, .. } => name,
         }
     }
 
@@ -90,7 +90,7 @@ impl Code {
     pub fn is_fatal(self) -> bool {
         match self {
             Self::EmptyModelMessage | Self::TokenCounts => false,
-            Self::Own { is_fatal, .. } => is_fatal,
+            Self::Custom { is_fatal, .. } => is_fatal,
             _ => true,
         }
     }
@@ -518,7 +518,7 @@ mod tests {
         }
         for is_fatal in [false, true] {
             let name = "own";
-            assert_eq!(Code::Own { name, is_fatal }.is_fatal(), is_fatal);
+            assert_eq!(Code::Custom { name, is_fatal }.is_fatal(), is_fatal);
         }
     }
 

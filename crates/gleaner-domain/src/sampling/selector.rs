@@ -113,7 +113,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_certificate_does_not_depend_on_order(mut hashes in prop::collection::vec(any::<i64>(), 0..50)) {
+        fn a_checksum_does_not_depend_on_order(mut hashes in prop::collection::vec(any::<i64>(), 0..50)) {
             let sum = |hashes: &[i64]| {
                 let mut chunk_checksum = ChunkChecksum::default();
                 hashes.iter().for_each(|&hash| chunk_checksum.count(hash));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_a_count_and_a_sum_of_remainders() {
+    fn a_checksum_is_a_count_and_a_sum_of_remainders() {
         let mut chunk_checksum = ChunkChecksum::default();
         for hash in [-1, 5, i64::from(ChunkChecksum::MODULUS) + 7] {
             chunk_checksum.count(hash);

@@ -162,9 +162,9 @@ mod tests {
 
     #[test]
     fn only_who_is_busy_can_be_silent() {
-        let mut vitals = StallDetector::new();
+        let mut stalls = StallDetector::new();
         let mut look = |beats, busy, now| {
-            let idle_for = vitals.idle_for("w", Reading { beats, busy }, seconds(now));
+            let idle_for = stalls.idle_for("w", Reading { beats, busy }, seconds(now));
             idle_for.as_secs()
         };
         assert_eq!(look(0, false, 0), 0);
@@ -204,20 +204,20 @@ mod tests {
 
     #[test]
     fn a_worker_that_was_forgotten_is_a_new_one() {
-        let mut vitals = StallDetector::new();
+        let mut stalls = StallDetector::new();
         let busy = Reading {
             beats: 0,
             busy: true,
         };
-        vitals.idle_for("w", busy, seconds(0));
-        vitals.idle_for("v", busy, seconds(0));
-        vitals.forget(&"w");
-        assert_eq!(vitals.idle_for("w", busy, seconds(50)), seconds(0));
-        assert_eq!(vitals.idle_for("v", busy, seconds(50)), seconds(50));
+        stalls.idle_for("w", busy, seconds(0));
+        stalls.idle_for("v", busy, seconds(0));
+        stalls.forget(&"w");
+        assert_eq!(stalls.idle_for("w", busy, seconds(50)), seconds(0));
+        assert_eq!(stalls.idle_for("v", busy, seconds(50)), seconds(50));
     }
 
     #[test]
-    fn a_cause_is_told_in_words() {
+    fn a_cause_has_words() {
         let reported = [Cause::Stopped, Cause::Panicked, Cause::Cancelled].map(|c| c.to_string());
         assert_eq!(reported, ["stopped early", "panicked", "was cancelled"]);
     }

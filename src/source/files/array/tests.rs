@@ -148,7 +148,7 @@ fn an_element_too_large_is_rejected_with_its_id_and_reading_goes_on() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_stay_for_whoever_reads_the_row() {
+fn bytes_that_are_not_utf8_stay_for_the_reader_of_the_row() {
     let text = b"[{\"a\":\"\xff\"},\n{\"b\":1}]";
     let (rows, _) = read_up_to(text, 100).expect("whole");
     assert_eq!(rows.len(), 2);

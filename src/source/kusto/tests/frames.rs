@@ -235,7 +235,7 @@ fn every_way_to_fail_within_a_200_is_noticed() {
 }
 
 #[test]
-fn a_code_leads_to_its_action_wherever_it_is_told() {
+fn a_code_leads_to_its_action_wherever_it_stands() {
     let places: [fn(&mut Vec<Value>, &Value, &str); 4] = [
         |f, errors, _| f[4]["Rows"] = json!([{"OneApiErrors": errors}]),
         |f, errors, _| f[5]["OneApiErrors"] = errors.clone(),
@@ -271,7 +271,7 @@ fn a_code_leads_to_its_action_wherever_it_is_told() {
 }
 
 #[test]
-fn what_is_told_twice_is_damaged() {
+fn a_repeated_frame_is_damaged() {
     let text = String::from_utf8(answer(&frames())).expect("text");
     for (once, again) in [
         ("\"RowCount\":3", "\"RowCount\":3"),
@@ -317,7 +317,7 @@ fn what_never_ends_is_not_held() {
 }
 
 #[test]
-fn what_is_no_answer_is_told_by_its_beginning() {
+fn an_unknown_answer_is_recognized_by_its_beginning() {
     for text in [
         "<html><body>Sign in</body></html>",
         "Query throttled",
@@ -637,7 +637,7 @@ fn what_a_piece_cuts_is_begun_twice_and_small_pieces_are_joined() {
 }
 
 #[test]
-fn who_goes_on_after_an_error_gets_another() {
+fn reading_on_after_an_error_fails_again() {
     let text = b"[{\"FrameType\":\"DataSetHeader\",,";
     for more in [&b"x"[..], b"", &[b'x'; 100]] {
         let mut rows = Rows::default();

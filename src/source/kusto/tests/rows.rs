@@ -58,14 +58,14 @@ fn what_is_known_of_a_row_is_what_reading_it_tells() {
     ];
     let block = payload_block(&good.join(","));
     let lines: Vec<&[u8]> = block.bytes.split_inclusive(|&b| b == b'\n').collect();
-    assert_eq!((lines.len(), block.known.len()), (3, 3));
-    for (line, known) in lines.iter().zip(&block.known) {
+    assert_eq!((lines.len(), block.parsed.len()), (3, 3));
+    for (line, parsed) in lines.iter().zip(&block.parsed) {
         let row = row::read(row::trim(line), &selection(1)).expect("good");
-        assert_eq!(row.id.as_ref(), known.id.as_ref());
-        assert_eq!(line.len(), known.length as usize + 1);
+        assert_eq!(row.id.as_ref(), parsed.id.as_ref());
+        assert_eq!(line.len(), parsed.length as usize + 1);
         assert!(
-            matches!(row.kind, RowKind::Conversation { turns, .. } if turns == known.turns),
-            "{row:?} / {known:?}"
+            matches!(row.kind, RowKind::Conversation { turns, .. } if turns == parsed.turns),
+            "{row:?} / {parsed:?}"
         );
         assert!(
             !line.windows(4).any(|part| part == b"last"),
@@ -92,12 +92,12 @@ fn a_rejected_row_leaves_nothing_behind_for_a_row_that_was_held() {
     let block = block_of(&text);
     assert_eq!(block.rejects.len(), 1);
     assert_eq!(block.bytes.iter().filter(|&&byte| byte == b'\n').count(), 1);
-    let known: Vec<_> = block
-        .known
+    let parsed: Vec<_> = block
+        .parsed
         .iter()
-        .map(|known| (&*known.id, known.turns))
+        .map(|parsed| (&*parsed.id, parsed.turns))
         .collect();
-    assert_eq!(known, [(&b"b"[..], 2)]);
+    assert_eq!(parsed, [(&b"b"[..], 2)]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_row_that_is_not_plainly_good_is_left_to_be_read() {
         ),
     ] {
         let block = payload_block(&format!("{good},{odd},{good}"));
-        assert!(block.known.is_empty(), "{odd}");
+        assert!(block.parsed.is_empty(), "{odd}");
         let lines: Vec<&[u8]> = block.bytes.split_inclusive(|&b| b == b'\n').collect();
         assert_eq!(lines.len(), 3, "{odd}");
         let read = row::read(row::trim(lines[1]), &selection(1));

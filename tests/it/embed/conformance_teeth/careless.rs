@@ -16,7 +16,7 @@ use gleaner::sink::{
 pub enum Fault {
     None,
     NoBlocks,
-    NoPatience,
+    ZeroTimeout,
     /// Puts blocks behind each other as they come.
     Appends,
     /// Wants something in a file.
@@ -213,7 +213,7 @@ impl DatasetSink for Careless {
     }
 
     fn operation_timeout(&self) -> Option<Duration> {
-        (self.fault == Fault::NoPatience).then_some(Duration::ZERO)
+        (self.fault == Fault::ZeroTimeout).then_some(Duration::ZERO)
     }
 
     fn claim<'a>(

@@ -34,7 +34,7 @@ async fn censuses_that_break_the_contract() {
         "a census has every conversation once, as its row says",
         "a fetch by rank has exactly the conversations of those ranks",
     );
-    let delivered = "delivered has every conversation once, as the census tells it";
+    let received = "delivered has every conversation once, as the census tells it";
     let source = memory().with_census(Arc::new(selection()));
     census_conformance(|| Box::new(Broken::new(source.clone(), NONE)), &selection()).await;
     let block = |block| Fault { block, ..NONE };
@@ -45,7 +45,7 @@ async fn censuses_that_break_the_contract() {
             block(|block, order, _| {
                 if order.pass == Pass::Census {
                     times(block, "c5", 0);
-                    block.delivered.clear();
+                    block.received.clear();
                 }
             }),
         ),
@@ -85,28 +85,28 @@ async fn censuses_that_break_the_contract() {
         ),
         (
             "one is not told",
-            delivered,
+            received,
             block(|block, order, _| {
                 if matches!(order.pass, Pass::Ranks(_)) {
-                    block.delivered.pop();
+                    block.received.pop();
                 }
             }),
         ),
         (
             "one is told with other turns",
-            delivered,
+            received,
             block(|block, order, _| {
                 if matches!(order.pass, Pass::Ranks(_)) {
-                    block.delivered[0].turns = Some(99);
+                    block.received[0].turns = Some(99);
                 }
             }),
         ),
         (
             "one is told with another time",
-            delivered,
+            received,
             block(|block, order, _| {
                 if matches!(order.pass, Pass::Ranks(_)) {
-                    block.delivered[0].last = Some(99);
+                    block.received[0].last = Some(99);
                 }
             }),
         ),

@@ -64,7 +64,7 @@ async fn sinks_that_break_the_contract() {
     let reader = "a reader finds what was committed, and nothing else";
     for (fault, clause) in [
         (Fault::NoBlocks, settings),
-        (Fault::NoPatience, settings),
+        (Fault::ZeroTimeout, settings),
         (
             Fault::Appends,
             "a file is its blocks, in whatever order they were staged",

@@ -3,7 +3,7 @@
 use gleaner::domain::sampling::selector::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::Chunk;
 use gleaner::source::files::FilesSource;
-use gleaner::source::{InputFingerprint, KnownRow, Place, RowForm, Survey};
+use gleaner::source::{InputFingerprint, ParsedRow, RowEncoding, RowLocation, Survey};
 use gleaner::testing::source_conformance;
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ async fn rows_that_break_the_contract() {
 async fn blocks_that_break_the_contract() {
     let numbered = "lines are numbered from 1, one block behind the other";
     let known = "what is known of the lines is what they say";
-    let form = "one form in a fetch, the census's in a census alone";
+    let encoding = "one form in a fetch, the census's in a census alone";
     let faults: [(&str, &str, OnBlock); 9] = [
         ("every block begins with line 1", numbered, |block, _, _| {
             block.first_line = 1
@@ -149,21 +149,21 @@ async fn blocks_that_break_the_contract() {
         ),
         ("too little is known", known, |block, _, _| {
             let (length, id, turns) = (1, Box::default(), 1);
-            block.known.push(KnownRow { length, id, turns });
+            block.parsed.push(ParsedRow { length, id, turns });
         }),
         ("something else is known", known, |block, _, _| {
             let lines = block.bytes.iter().filter(|&&b| b == b'\n').count();
-            let known = KnownRow {
+            let parsed = ParsedRow {
                 length: 1,
                 id: b"c1"[..].into(),
                 turns: 1,
             };
-            block.known = vec![known; lines];
+            block.parsed = vec![parsed; lines];
         }),
         ("a line is known to be longer", known, |block, _, _| {
             let lines = block.bytes.split_inclusive(|&b| b == b'\n');
             let lines = lines.map(|line| (line.len(), serde_json::from_slice(line).expect("JSON")));
-            let know = |(length, row): (usize, Value)| KnownRow {
+            let know = |(length, row): (usize, Value)| ParsedRow {
                 length: length as u32,
                 id: row["conversationId"]
                     .as_str()
@@ -172,14 +172,14 @@ async fn blocks_that_break_the_contract() {
                     .into(),
                 turns: row["turnsArray"].as_array().expect("turns").len() as u32,
             };
-            block.known = lines.map(know).collect();
+            block.parsed = lines.map(know).collect();
         }),
-        ("a census that nobody asked for", form, |block, _, _| {
-            block.form = RowForm::Census
+        ("a census that nobody asked for", encoding, |block, _, _| {
+            block.encoding = RowEncoding::Census
         }),
-        ("two forms", form, |block, _, _| {
+        ("two forms", encoding, |block, _, _| {
             if block.first_line > 1 {
-                block.form = RowForm::Assembled;
+                block.encoding = RowEncoding::Assembled;
             }
         }),
     ];
@@ -247,12 +247,12 @@ async fn files_that_break_the_contract() {
     let files = || FilesSource::new(vec![folder.path().to_owned()], n(4), 1 << 20);
     let placed = "rows that stay in a file lie where the block says";
     let place: OnBlock = |block, _, _| {
-        if let Place::InFile { offset, .. } = &mut block.place {
+        if let RowLocation::InFile { offset, .. } = &mut block.location {
             *offset += 1;
         }
     };
     let elsewhere: OnBlock = |block, _, _| {
-        if let Place::InFile { file, .. } = &mut block.place {
+        if let RowLocation::InFile { file, .. } = &mut block.location {
             *file += 1;
         }
     };

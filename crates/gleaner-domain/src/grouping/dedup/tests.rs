@@ -33,18 +33,18 @@ impl Given {
     }
 
     fn batch(&self, selection: &Selection) -> HeaderBatch {
-        let is_event = |row: &str| {
+        let is_turn = |row: &str| {
             let row = row::read(row.as_bytes(), selection).expect("good");
-            matches!(row.kind, RowKind::Event { .. })
+            matches!(row.kind, RowKind::Turn { .. })
         };
         let mut batch = HeaderBatch::new(match self.rows.first() {
-            Some((row, _)) if is_event(row) => RowShape::Events,
+            Some((row, _)) if is_turn(row) => RowShape::Turns,
             _ => RowShape::Conversations,
         });
         for (at, (text, flags)) in self.rows.iter().enumerate() {
             let row = row::read(text.as_bytes(), selection).expect("good");
             let (turn, at_ticks) = match row.kind {
-                RowKind::Event { turn, at, .. } => (turn, at),
+                RowKind::Turn { turn, at, .. } => (turn, at),
                 RowKind::Conversation { turns, .. } | RowKind::Census { turns, .. } => {
                     (i64::from(turns), 0)
                 }
@@ -114,12 +114,12 @@ fn outcome_in(selection: &Selection, rows: &[String], max_record: u64) -> Outcom
     given.outcome(selection, true)
 }
 
-fn event(id: u8, turn: i64, second: u8, text: u8) -> String {
-    event_of(id, turn, second, text, "agent")
+fn turn_row(id: u8, turn: i64, second: u8, text: u8) -> String {
+    turn_row_of(id, turn, second, text, "agent")
 }
 
 /// The reply of the text 0 is blank.
-fn event_of(id: u8, turn: i64, second: u8, text: u8, mode: &str) -> String {
+fn turn_row_of(id: u8, turn: i64, second: u8, text: u8, mode: &str) -> String {
     let reply = [r" \u2003", "m", "n"][usize::from(text % 3)];
     format!(
         r#"{{"Timestamp":"2025-01-01T00:00:{second:02}Z","conversationId":"c{id}","mode":"{mode}","turnIndex":{turn},"userMessage":"t{text}","modelMessage":"{reply}"}}"#
@@ -139,7 +139,7 @@ fn outside(&(_, _, second, _, agent): &Delivery) -> Option<FilterReason> {
 }
 
 fn row_of(&(id, turn, second, text, agent): &Delivery) -> String {
-    event_of(id, turn, second, text, if agent { "agent" } else { "edit" })
+    turn_row_of(id, turn, second, text, if agent { "agent" } else { "edit" })
 }
 
 /// The plain reading of the rules, one conversation after the other.
@@ -160,7 +160,7 @@ fn plainly(deliveries: &[Delivery], damaged: &[u8], keep_cut: bool) -> Outcome {
         for deliveries in turns.values_mut() {
             deliveries.sort_by_key(|delivery| {
                 let row = row_of(delivery);
-                let key = TurnTieKey::of_event(row.as_bytes(), &selection(1)).expect("good");
+                let key = TurnTieKey::of_row(row.as_bytes(), &selection(1)).expect("good");
                 (Reverse(delivery.2), delivery.3 % 3 == 0, key, !delivery.4)
             });
         }
@@ -280,7 +280,11 @@ proptest! {
 
 #[test]
 fn a_conversation_that_would_be_too_large_is_left_out_and_counted() {
-    let rows = [event(1, 1, 0, 0), event(1, 2, 0, 0), event(2, 1, 0, 0)];
+    let rows = [
+        turn_row(1, 1, 0, 0),
+        turn_row(1, 2, 0, 0),
+        turn_row(2, 1, 0, 0),
+    ];
     let (found, tally, _) = outcome(&rows, 350);
     assert_eq!(found.keys().collect::<Vec<_>>(), ["c2"]);
     assert_eq!((tally.too_large.len(), tally.kept_rows), (2, 1));
@@ -295,10 +299,10 @@ fn the_largest_conversation_that_fits_is_kept() {
     let selection = selection(1);
     let assembler = Assembler::new(&selection, Nested::AsIs);
     for (id, turns) in [("c1", 1), ("c1", 3), (&*"c".repeat(900), 1)] {
-        let rows = (1..=turns).map(|turn| event(1, turn, 0, 0).replace("c1", id));
+        let rows = (1..=turns).map(|turn| turn_row(1, turn, 0, 0).replace("c1", id));
         let rows: Vec<String> = rows.collect();
         let payloads = rows.iter().map(|row| Ok(Cow::Borrowed(row.as_bytes())));
-        let length = assembler.length_of_events::<JsonError>(id, payloads);
+        let length = assembler.length_of_turns::<JsonError>(id, payloads);
         let length = length.expect("good");
         assert_eq!(outcome(&rows, length).0.len(), 1, "{id}");
         assert_eq!(outcome(&rows, length - 1).0.len(), 0, "{id}");
@@ -340,7 +344,7 @@ fn a_row_keeps_its_turns_and_whether_it_is_prevalidated() {
         assert_eq!((row.turns(), row.is_prevalidated()), (turns, prevalidated));
     }
     assert_eq!(size_of::<StoredRow>(), 32);
-    assert_eq!(size_of::<StoredEvent>(), 16);
+    assert_eq!(size_of::<StoredTurn>(), 16);
     assert_eq!(size_of::<Group>(), 16);
 }
 
@@ -353,19 +357,19 @@ fn rows_of_another_shape_are_left_out_and_malformed_rows_have_none() {
     damage.push_malformed(b"c1");
     index.observe(&damage);
     assert_eq!(index.shape(), None);
-    index.observe(&given(event(1, 1, 0, 1)));
+    index.observe(&given(turn_row(1, 1, 0, 1)));
     index.observe(&given(conversation(2, 3, 1)));
-    assert_eq!(index.shape(), Some(RowShape::Events));
+    assert_eq!(index.shape(), Some(RowShape::Turns));
     assert_eq!(index.conversations(), 1);
 }
 
 #[test]
 fn a_conversation_with_a_gap_or_without_a_beginning_is_incomplete() {
     let rows = [
-        event(1, 1, 0, 0),
-        event(1, 3, 0, 0),
-        event(2, 2, 0, 0),
-        event(3, 1, 0, 0),
+        turn_row(1, 1, 0, 0),
+        turn_row(1, 3, 0, 0),
+        turn_row(2, 2, 0, 0),
+        turn_row(3, 1, 0, 0),
     ];
     let (found, tally, _) = outcome(&rows, u64::MAX);
     assert_eq!(found.keys().collect::<Vec<_>>(), ["c3"]);
@@ -389,7 +393,7 @@ fn many_short_turns_are_measured_and_not_estimated_too_small() {
     let selection = selection(1);
     let payloads = rows.iter().map(|row| Ok(Cow::Borrowed(row.as_bytes())));
     let length = Assembler::new(&selection, Nested::AsIs)
-        .length_of_events::<JsonError>("c", payloads)
+        .length_of_turns::<JsonError>("c", payloads)
         .expect("good");
     assert_eq!(outcome(&rows, length).0.len(), 1);
     assert_eq!(outcome(&rows, length - 1).0.len(), 0);
@@ -408,7 +412,7 @@ fn the_name_of_the_bucket_counts_too() {
     };
     let targets = [(split.name.clone(), bucket.name.clone(), 1)];
     let selection = Selection::new("s", 0.0, vec![split], vec![bucket], &targets).expect("valid");
-    let rows = [event(1, 1, 0, 0)];
+    let rows = [turn_row(1, 1, 0, 0)];
     let found = |max_record| outcome_in(&selection, &rows, max_record).0.len();
     assert_eq!((found(2000), found(4000)), (0, 1));
 }
