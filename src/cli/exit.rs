@@ -178,6 +178,10 @@ fn source_error(message: String, error: &SourceError) -> CliError {
             message,
             "get the file again from where it came, then start over with --fresh",
         ),
+        SourceError::PartialAnswer { .. } => CliError::failure(
+            message,
+            "ask again for less at once (a shorter time, fewer columns), and give the answers as several files",
+        ),
         SourceError::Unsupported { hint, .. } => {
             let hint = hint.clone();
             CliError::failure(message, hint)

@@ -350,6 +350,14 @@ pub enum SourceError {
         /// What the decoder said.
         reason: String,
     },
+    /// A file holds an answer of a query API that says that it is not the whole one.
+    #[error("{path} is not the whole answer to its query: {error}")]
+    PartialAnswer {
+        /// The file.
+        path: PathBuf,
+        /// The codes of the error, and its message.
+        error: String,
+    },
     /// A file is whole, but uses what cannot be read.
     #[error("{path} cannot be read: it uses {what}")]
     Unsupported {

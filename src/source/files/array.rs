@@ -14,17 +14,13 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use memchr::memchr2;
-
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, SourceError};
+use super::extent::{Extent, extent, is_space, one_line};
 use super::reading::{BOM, Input};
 use super::{LargeRow, MOST_REJECTS, take_large};
-use crate::domain::json::{JsonError, NotAValue, Scanner, Skip};
+use crate::domain::json::{NotAValue, Skip};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
-
-/// So close to the end of what was read an error may only mean that more must be read.
-const TOKEN: usize = 16;
 
 /// Where the reader stands.
 #[derive(Debug, Clone, Copy)]
@@ -60,16 +56,6 @@ pub struct ArrayReader<R> {
     row: u64,
     at_end: bool,
     finished: bool,
-}
-
-/// What a stretch of an array is.
-enum Element {
-    /// A value of this length.
-    Whole(usize),
-    /// Its end is not there yet.
-    More,
-    /// Larger than a row may be.
-    TooLarge,
 }
 
 impl<R: Read> ArrayReader<R> {
@@ -179,13 +165,15 @@ impl<R: Read> ArrayReader<R> {
                 (State::Next, b',') => self.state = State::Element,
                 (State::First | State::Element, _) => {
                     match self.element(bytes, at)? {
-                        Element::Whole(length) => {
+                        Extent::Whole(length) => {
                             written = one_line(bytes, at..at + length, written);
+                            bytes[written] = b'\n';
+                            written += 1;
                             at += length;
                             self.state = State::Next;
                         }
-                        Element::More => return Ok((at, written)),
-                        Element::TooLarge => {
+                        Extent::More => return Ok((at, written)),
+                        Extent::TooLarge => {
                             let held = &bytes[at..];
                             let most = held.len().min(self.max_record as usize);
                             block.rejects.push(Reject {
@@ -215,69 +203,15 @@ impl<R: Read> ArrayReader<R> {
     }
 
     /// What begins at a position.
-    fn element(&self, bytes: &[u8], at: usize) -> Result<Element, SourceError> {
-        let text = &bytes[at..];
-        let max_record = self.max_record;
-        let sized = |length: usize| match length as u64 > max_record {
-            true => Element::TooLarge,
-            false => Element::Whole(length),
-        };
-        let more = || match text.len() as u64 > max_record {
-            true => Element::TooLarge,
-            false => Element::More,
-        };
-        let mut scanner = Scanner::new(text);
-        match scanner.value() {
-            // A number that ends with what was read may go on.
-            Ok(value) if value.text.len() == text.len() && !self.at_end => Ok(more()),
-            Ok(value) => Ok(sized(value.text.len())),
-            Err(JsonError::TooDeep) => match Skip::default().end(text) {
-                Ok(Some(length)) => Ok(sized(length)),
-                Ok(None) if !self.at_end => Ok(more()),
-                Ok(None) => Err(self.damaged(bytes.len(), "the array is cut off")),
-                Err(NotAValue { at: wrong }) => Err(self.damaged(at + wrong, "not JSON")),
-            },
-            Err(JsonError::Syntax(wrong)) if wrong + TOKEN >= text.len() && !self.at_end => {
-                Ok(more())
-            }
-            Err(JsonError::Syntax(wrong)) if wrong >= text.len() => {
+    fn element(&self, bytes: &[u8], at: usize) -> Result<Extent, SourceError> {
+        match extent(&bytes[at..], self.at_end, self.max_record) {
+            Ok(Extent::More) if self.at_end => {
                 Err(self.damaged(bytes.len(), "the array is cut off"))
             }
-            Err(JsonError::Syntax(wrong)) => Err(self.damaged(at + wrong, "not JSON")),
+            Ok(extent) => Ok(extent),
+            Err(NotAValue { at: wrong }) => Err(self.damaged(at + wrong, "not JSON")),
         }
     }
-}
-
-/// White space of JSON.
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-/// Writes an element as a line to `to`, which lies before it: where the line ends. One that spans
-/// lines loses the white space between its tokens; its strings have no line breaks.
-fn one_line(bytes: &mut [u8], element: std::ops::Range<usize>, mut to: usize) -> usize {
-    if memchr2(b'\n', b'\r', &bytes[element.clone()]).is_none() {
-        let length = element.len();
-        bytes.copy_within(element, to);
-        to += length;
-    } else {
-        let (mut string, mut escape) = (false, false);
-        for from in element {
-            let byte = bytes[from];
-            match byte {
-                _ if escape => escape = false,
-                b'\\' if string => escape = true,
-                b'"' => string = !string,
-                _ => {}
-            }
-            if string || !is_space(byte) {
-                bytes[to] = byte;
-                to += 1;
-            }
-        }
-    }
-    bytes[to] = b'\n';
-    to + 1
 }
 
 impl<R: Read + Send> BlockReader for ArrayReader<R> {
@@ -299,4 +233,4 @@ impl<R: Read + Send> BlockReader for ArrayReader<R> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,7 +1,8 @@
-//! Exports that already lie on disk: lines or one array of JSON (plain, gz, zst) and Parquet.
+//! Exports that already lie on disk: lines, one array of JSON or an answer of the query API (plain,
+//! gz, zst), and Parquet.
 //!
-//! Plain files of lines are cut into byte ranges and their rows stay where they are; arrays and
-//! compressed files are one piece each, Parquet files are cut by row groups, and their rows are
+//! Plain files of lines are cut into byte ranges and their rows stay where they are; arrays, answers
+//! and compressed files are one piece each, Parquet files are cut by row groups, and their rows are
 //! spooled. No piece is closed: the rows of a conversation may lie anywhere.
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ use crate::runtime::blocking;
 mod array;
 mod compressed;
 mod discover;
+mod document;
+mod extent;
 mod lines;
 mod parquet;
 mod reading;
@@ -36,7 +39,8 @@ mod renamed;
 
 use array::ArrayReader;
 pub use discover::{Discovered, FileKind, SkipReason, discover, kind_of};
-use reading::Input;
+use document::DocumentReader;
+use reading::{Input, Layout};
 
 /// A piece of a plain file is at least this long: less is not worth a lease.
 const SMALLEST_PIECE: u64 = 1 << 20;
@@ -52,6 +56,9 @@ const SKIPPED_DESCRIBED: usize = 100;
 
 /// Files left out that a message names.
 const SKIPPED_NAMED: usize = 5;
+
+/// A file's text, decoded.
+type Text = Input<Box<dyn Read + Send>>;
 
 /// A source of files.
 #[derive(Debug, Clone)]
@@ -166,7 +173,9 @@ impl FilesSource {
         piece: u64,
     ) -> Result<(Vec<(u64, u64)>, bool), SourceError> {
         Ok(match discover::kind_of(&input.path) {
-            Some(FileKind::Plain) if self.is_array(&input.path, FileKind::Plain)? => {
+            Some(FileKind::Plain)
+                if self.layout(&input.path, FileKind::Plain)? != Layout::Lines =>
+            {
                 (vec![(0, input.bytes)], true)
             }
             Some(FileKind::Plain) => {
@@ -180,8 +189,8 @@ impl FilesSource {
         })
     }
 
-    fn is_array(&self, path: &Path, kind: FileKind) -> Result<bool, SourceError> {
-        reading::is_array(path, kind, self.max_window, u64::MAX)
+    fn layout(&self, path: &Path, kind: FileKind) -> Result<Layout, SourceError> {
+        reading::layout(path, kind, self.max_window, u64::MAX)
     }
 
     fn open(&self, piece: Piece) -> Result<Box<dyn BlockReader>, SourceError> {
@@ -219,49 +228,50 @@ impl FilesSource {
             return self.open(Piece { file, start, end });
         }
         let most = self.max_record.saturating_add(2 * BLOCK_BYTES as u64);
-        let is_array = reading::is_array(path, kind, self.max_window, most)?;
+        let layout = reading::layout(path, kind, self.max_window, most)?;
         let text = self.text(path, kind)?.limited(most);
-        let fields = Arc::clone(&self.fields);
-        Ok(self.renamed(match is_array {
-            true => Box::new(ArrayReader::new(text, self.max_record, large).with_fields(fields)),
-            false => Box::new(lines::spooled(text, self.max_record, large).with_fields(fields)),
-        }))
+        Ok(self.renamed(self.rows(text, layout, large)))
+    }
+
+    /// Reads the rows of a text, which are spooled.
+    fn rows(&self, text: Text, layout: Layout, large: LargeRow) -> Box<dyn BlockReader> {
+        let (fields, max_record) = (Arc::clone(&self.fields), self.max_record);
+        match layout {
+            Layout::Lines => Box::new(lines::spooled(text, max_record, large).with_fields(fields)),
+            Layout::Array => {
+                Box::new(ArrayReader::new(text, max_record, large).with_fields(fields))
+            }
+            Layout::Document => {
+                Box::new(DocumentReader::new(text, max_record, large).with_fields(fields))
+            }
+        }
     }
 
     fn open_as_named(&self, piece: Piece) -> Result<Box<dyn BlockReader>, SourceError> {
         let input = self.input(piece)?;
         let path = input.path.clone();
-        let (large, fields) = (Arc::clone(&self.large), Arc::clone(&self.fields));
+        let large = Arc::clone(&self.large);
         let kind = discover::kind_of(&path).ok_or_else(|| unknown(piece))?;
+        let fields = Arc::clone(&self.fields);
         if kind == FileKind::Parquet {
             let reader = parquet::ParquetReader::open(path, piece, self.max_record)?;
             return Ok(Box::new(reader.with_fields(fields)));
         }
-        // An array is one piece, from the beginning.
-        if piece.start == 0 && self.is_array(&path, kind)? {
-            let text = self.text(&path, kind)?;
-            let array = ArrayReader::new(text, self.max_record, large);
-            return Ok(Box::new(array.with_fields(fields)));
+        // What is not lines is one piece, from the beginning.
+        let layout = match piece.start {
+            0 => self.layout(&path, kind)?,
+            _ => Layout::Lines,
+        };
+        if kind == FileKind::Plain && layout == Layout::Lines {
+            let lines = lines::plain(path, piece, self.max_record, large)?;
+            return Ok(Box::new(lines.with_fields(fields)));
         }
-        Ok(match kind {
-            FileKind::Plain => {
-                let lines = lines::plain(path, piece, self.max_record, large)?;
-                Box::new(lines.with_fields(fields))
-            }
-            _ => {
-                let text = self.text(&path, kind)?;
-                let lines = lines::spooled(text, self.max_record, large);
-                Box::new(lines.with_fields(fields))
-            }
-        })
+        let text = self.text(&path, kind)?;
+        Ok(self.rows(text, layout, large))
     }
 
     /// A file's text from its beginning, decoded.
-    fn text(
-        &self,
-        path: &Path,
-        kind: FileKind,
-    ) -> Result<Input<Box<dyn Read + Send>>, SourceError> {
+    fn text(&self, path: &Path, kind: FileKind) -> Result<Text, SourceError> {
         let (text, consumed) = reading::open(path, kind, self.max_window)?;
         Ok(Input::new(text, path.to_owned()).counting(consumed))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::super::SourceError;
-use super::{FileKind, compressed};
+use super::{FileKind, compressed, document};
 
 /// What an editor may put before a text of UTF-8.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -101,6 +101,14 @@ impl<R: Read> Input<R> {
         Ok(read)
     }
 
+    /// The file says that it is not the whole answer to a query.
+    pub fn partial_answer(&self, error: String) -> SourceError {
+        SourceError::PartialAnswer {
+            path: self.path.clone(),
+            error,
+        }
+    }
+
     /// The file is damaged.
     pub fn damaged(&self, reason: String) -> SourceError {
         SourceError::Damaged {
@@ -168,35 +176,56 @@ impl Read for Counted {
     }
 }
 
-/// Whether a text is one JSON array: whether its first byte that is not white space is `[`. Looks
-/// at `most` bytes of it.
+/// How the rows of a text are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One a line.
+    Lines,
+    /// The elements of one JSON array.
+    Array,
+    /// An answer of the query API (`document.rs`).
+    Document,
+}
+
+/// Bytes from the first on that is not white space that tell a document from a line.
+const HEAD: usize = 4096;
+
+/// How the rows of a text are laid out, by its first bytes that are not white space. Looks at
+/// `most` bytes of it.
 ///
 /// # Errors
 /// If it cannot be read that far.
-pub fn is_array(
+pub fn layout(
     path: &Path,
     kind: FileKind,
     max_window: u64,
     most: u64,
-) -> Result<bool, SourceError> {
+) -> Result<Layout, SourceError> {
     if kind == FileKind::Parquet {
-        return Ok(false);
+        return Ok(Layout::Lines);
     }
     let mut input = Input::new(open(path, kind, max_window)?.0, path.to_owned()).limited(most);
-    let mut buffer = Vec::new();
+    let mut head = Vec::new();
     let mut at_start = true;
     loop {
-        buffer.clear();
-        let at_end = input.fill(&mut buffer, 4096)?;
-        let mut bytes = &buffer[..];
-        if std::mem::take(&mut at_start) {
-            bytes = bytes.strip_prefix(BOM).unwrap_or(bytes);
+        head.clear();
+        let at_end = input.fill(&mut head, HEAD)?;
+        if std::mem::take(&mut at_start) && head.starts_with(BOM) {
+            head.drain(..BOM.len());
         }
-        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-        match first {
-            Some(first) => return Ok(*first == b'['),
-            None if at_end => return Ok(false),
-            None => {}
+        let Some(first) = head.iter().position(|byte| !byte.is_ascii_whitespace()) else {
+            match at_end {
+                true => return Ok(Layout::Lines),
+                false => continue,
+            }
+        };
+        if head[first] == b'{' && first > 0 && !at_end {
+            input.fill(&mut head, first)?;
         }
+        return Ok(match head[first] {
+            b'[' => Layout::Array,
+            b'{' if document::is_document(&head[first..]) => Layout::Document,
+            _ => Layout::Lines,
+        });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::reference::{Asked, evaluate};
 use crate::support::{Dataset, Sandbox, assert_equals_reference, corpus};
@@ -117,6 +117,85 @@ fn the_same_rows_in_any_layout_and_ending_give_the_same_dataset() {
             assert_eq!(export(name, &bytes).digest(), expected, "{name}");
         }
     }
+}
+
+/// What the query API answers with for these rows, which have these columns.
+fn answer(columns: &[&str], rows: &[Vec<Value>]) -> Value {
+    let columns: Vec<Value> = columns
+        .iter()
+        .map(|name| json!({"name": name, "type": "dynamic"}))
+        .collect();
+    json!({"tables": [{"name": "PrimaryResult", "columns": columns, "rows": rows}]})
+}
+
+#[test]
+fn an_answer_of_the_query_api_gives_the_rows_of_its_tables() {
+    let columns = [
+        "Timestamp",
+        "conversationId",
+        "userName",
+        "mode",
+        "turnIndex",
+        "userMessage",
+    ];
+    let row = |id: usize, turn: usize| {
+        let at = format!("2025-01-01T00:{id:02}:{turn:02}Z");
+        let id = format!("c\"{id}");
+        vec![
+            json!(at),
+            json!(id),
+            json!("ann"),
+            json!("agent"),
+            json!(turn),
+            json!("a\\b\nc"),
+        ]
+    };
+    let rows: Vec<_> = (0..40)
+        .flat_map(|id| (1..=4).map(move |turn| row(id, turn)))
+        .collect();
+    let lines: Vec<Vec<u8>> = rows
+        .iter()
+        .map(|row| {
+            let members = columns
+                .iter()
+                .map(|name| (*name).to_owned())
+                .zip(row.iter().cloned());
+            let object: serde_json::Map<String, Value> = members.collect();
+            serde_json::to_vec(&object).expect("JSON")
+        })
+        .collect();
+    let expected = export("a.jsonl", &self::lines(&lines));
+    let answer = answer(&columns, &rows);
+    let compact = answer.to_string().into_bytes();
+    let pretty = serde_json::to_vec_pretty(&answer).expect("JSON");
+    let digest = |name: &str, bytes: &[u8]| {
+        let sandbox = Sandbox::new();
+        sandbox.write(&format!("in/{name}"), bytes);
+        sandbox.export(&Asked::new("s", 5), &[]).expect(3);
+        let dataset = sandbox.dataset();
+        assert_eq!(dataset.count("rows_read"), 160, "{name}");
+        dataset.digest()
+    };
+    for (name, bytes) in [
+        ("a.json", compact.clone()),
+        ("a.json", pretty.clone()),
+        ("a.json.gz", gzip(&pretty)),
+        ("a.json.zst", zst(&compact)),
+    ] {
+        assert_eq!(digest(name, &bytes), expected.digest(), "{name}");
+    }
+    let mut partial = answer;
+    partial["error"] =
+        json!({"code": "PartialError", "details": [{"code": "E_QUERY_RESULT_SET_TOO_LARGE"}]});
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.json", partial.to_string());
+    let run = sandbox.export(&Asked::new("s", 5), &[]);
+    let error = run.expect(1);
+    assert!(
+        error.contains("in/a.json is not the whole answer to its query: PartialError, E_QUERY_RESULT_SET_TOO_LARGE"),
+        "{error}"
+    );
+    assert!(error.contains("ask again for less at once"), "{error}");
 }
 
 #[test]

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::*;
 
 /// Gives a few bytes at a time.
-struct Slowly<'a> {
-    bytes: &'a [u8],
-    piece: usize,
+pub struct Slowly<'a> {
+    pub bytes: &'a [u8],
+    pub piece: usize,
 }
 
 impl Read for Slowly<'_> {
@@ -22,18 +22,10 @@ impl Read for Slowly<'_> {
 }
 
 /// Rows with their numbers, and rejects.
-type Found = (Vec<(u64, String)>, Vec<Reject>);
+pub type Found = (Vec<(u64, String)>, Vec<Reject>);
 
-fn read_up_to(text: &[u8], max_record: u64) -> Result<Found, String> {
-    let input = Slowly {
-        bytes: text,
-        piece: 1000,
-    };
-    let mut reader = ArrayReader::new(
-        Input::new(input, "a.json".into()),
-        max_record,
-        LargeRow::default(),
-    );
+/// All that a reader gives.
+pub fn read_all(mut reader: impl BlockReader) -> Result<Found, String> {
     let mut block = RowBlock::default();
     let (mut rows, mut rejects) = (Vec::new(), Vec::new());
     loop {
@@ -54,6 +46,18 @@ fn read_up_to(text: &[u8], max_record: u64) -> Result<Found, String> {
         }
         rejects.append(&mut block.rejects);
     }
+}
+
+fn read_up_to(text: &[u8], max_record: u64) -> Result<Found, String> {
+    let input = Slowly {
+        bytes: text,
+        piece: 1000,
+    };
+    read_all(ArrayReader::new(
+        Input::new(input, "a.json".into()),
+        max_record,
+        LargeRow::default(),
+    ))
 }
 
 fn read(text: &str) -> Result<Vec<String>, String> {
