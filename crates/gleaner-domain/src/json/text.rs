@@ -78,6 +78,19 @@ pub fn decode(body: &[u8], out: &mut Vec<u8>) -> bool {
     lone
 }
 
+/// Visits the decoded text of a body piece by piece; half a surrogate pair is its own three bytes, as
+/// if it were a character.
+pub fn decode_pieces(body: &[u8], mut visit: impl FnMut(&[u8])) {
+    walk(body, |step, bytes| match step {
+        Step::Plain => visit(bytes),
+        Step::Char(c) => visit(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        Step::Lone(unit) => {
+            let last = |bits: u16| 0x80 | (bits & 0x3F) as u8;
+            visit(&[0xED, last(unit >> 6), last(unit)]);
+        }
+    });
+}
+
 /// Whether a text (a body, or whole JSON: escapes stand in strings only) has half a surrogate pair.
 pub fn has_lone_surrogate(text: &[u8]) -> bool {
     let mut lone = false;
@@ -136,7 +149,7 @@ fn push_char(c: char, out: &mut Vec<u8>) {
 }
 
 /// `\"`, `\\`, `\b \t \n \f \r`, `\u00xx` below U+0020, and everything else as it is.
-fn write_char(c: char, out: &mut Vec<u8>) {
+pub fn write_char(c: char, out: &mut Vec<u8>) {
     let escape: &[u8] = match c {
         '"' => b"\\\"",
         '\\' => b"\\\\",

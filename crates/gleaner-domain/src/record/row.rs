@@ -46,6 +46,12 @@ pub enum MalformedReason {
     /// Larger than `limits.max_record`: looked at first, whatever else is wrong with the row,
     /// because what is larger is not held.
     TooLarge,
+    /// `Properties` of telemetry is no object, nor a text that holds one; or `Measurements` is
+    /// something else than that.
+    Properties,
+    /// The parts of a value of telemetry that was split do not fit each other: one is missing, or
+    /// what is compressed cannot be unpacked, or is not what its key begins with.
+    ChunkMismatch,
     /// No fault of the row, but a defect: gleaner cannot read it.
     RowPanic,
 }

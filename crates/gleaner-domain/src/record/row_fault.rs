@@ -64,7 +64,9 @@ pub fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
             format!("\"turnsArray\" is {found}, wanted an array of turns")
         }
         MalformedReason::TurnNotObject => no_object(&look().value(Field::TurnsArray)?).ok()??,
-        MalformedReason::RowPanic => return None,
+        MalformedReason::Properties
+        | MalformedReason::ChunkMismatch
+        | MalformedReason::RowPanic => return None,
     })
 }
 
