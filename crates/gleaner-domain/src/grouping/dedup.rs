@@ -130,6 +130,10 @@ pub struct GroupTally {
     pub duplicate_turns: u64,
     /// Conversation rows that lost against another of the same id.
     pub duplicate_conversations: u64,
+    /// Rows of Copilot Chat telemetry that are equal to another.
+    pub duplicate_rows: u64,
+    /// Requests of Copilot Chat that an edit or a retry replaced.
+    pub superseded_turns: u64,
     /// Rows that make up the conversations.
     pub kept_rows: u64,
     /// Conversations, faulty ones included.
@@ -151,6 +155,8 @@ impl GroupTally {
         }
         self.duplicate_turns += other.duplicate_turns;
         self.duplicate_conversations += other.duplicate_conversations;
+        self.duplicate_rows += other.duplicate_rows;
+        self.superseded_turns += other.superseded_turns;
         self.kept_rows += other.kept_rows;
         self.conversations += other.conversations;
         for (fault, conversations) in other.faulty {
@@ -163,7 +169,7 @@ impl GroupTally {
     }
 
     /// Notes with which turn conversations begin.
-    fn begins_at(&mut self, turn: i64, conversations: u64) {
+    pub(super) fn begins_at(&mut self, turn: i64, conversations: u64) {
         if turn != 1
             && (self.first_turns.len() < FIRST_TURNS || self.first_turns.contains_key(&turn))
         {
@@ -176,13 +182,13 @@ impl GroupTally {
         self.faulty.get(&fault).copied().unwrap_or(0)
     }
 
-    fn filter(&mut self, reason: FilterReason, rows: u64) {
+    pub(super) fn filter(&mut self, reason: FilterReason, rows: u64) {
         if rows > 0 {
             *self.filtered.entry(reason).or_default() += rows;
         }
     }
 
-    fn fault(&mut self, fault: Fault) {
+    pub(super) fn fault(&mut self, fault: Fault) {
         self.conversations += 1;
         *self.faulty.entry(fault).or_default() += 1;
     }

@@ -4,3 +4,5 @@
 pub mod dedup;
 #[doc(hidden)]
 pub mod segmented_vec;
+#[doc(hidden)]
+pub mod telemetry_index;

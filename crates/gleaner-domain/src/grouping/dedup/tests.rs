@@ -315,6 +315,8 @@ fn tallies_add_up() {
         filtered: [(FilterReason::Mode, factor)].into(),
         duplicate_turns: 2 * factor,
         duplicate_conversations: 3 * factor,
+        duplicate_rows: 9 * factor,
+        superseded_turns: 10 * factor,
         kept_rows: 4 * factor,
         conversations: 5 * factor,
         faulty: [(Fault::Damaged, 6 * factor), (Fault::CutByMode, 7 * factor)].into(),

@@ -1,0 +1,306 @@
+//! Rows of Copilot Chat telemetry, grouped by conversation, and shared rows by their own id; headers
+//! alone.
+//!
+//! Memory: 72 bytes for a row of a conversation, 48 for a shared row and up to 34 for finding it and
+//! those equal to it; for each conversation 16 bytes, its id, and up to 17 for finding it. Rows come
+//! in any order; the outcome does not depend on it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use hashbrown::HashTable;
+
+use super::dedup::{Fault, GroupTally};
+use super::segmented_vec::{ByteArena, SegmentedVec, Span};
+use crate::copilot_chat::header::TelemetryHeader;
+use crate::copilot_chat::membership::{
+    Membership, MembershipFault, MembershipRules, Outcome, decide,
+};
+use crate::dataset::accounting::FilterReason;
+use crate::record::header::Position;
+use crate::selection::kusto_hash;
+
+/// No further row.
+const END: u32 = u32::MAX;
+
+/// Where a row lies: a [`Position`] and the row after it in its chain, without a gap.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    offset: u64,
+    checksum: u64,
+    length: u32,
+    store: u32,
+    next: u32,
+}
+
+impl Link {
+    fn new(position: &Position, next: u32) -> Self {
+        Self {
+            offset: position.offset,
+            checksum: position.checksum,
+            length: position.length,
+            store: position.store,
+            next,
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position {
+            store: self.store,
+            length: self.length,
+            offset: self.offset,
+            checksum: self.checksum,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct StoredRow {
+    header: TelemetryHeader,
+    link: Link,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SharedRow {
+    /// `hash` of its id.
+    id: i64,
+    content: u64,
+    link: Link,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    id: Span,
+    head: u32,
+}
+
+/// All rows seen so far.
+#[derive(Debug, Default)]
+pub struct TelemetryIndex {
+    ids: ByteArena,
+    groups: SegmentedVec<Group>,
+    by_id: HashTable<u32>,
+    rows: SegmentedVec<StoredRow>,
+    shared: SegmentedVec<SharedRow>,
+    /// The head of each chain of shared rows, by the hash of their id.
+    shared_by_id: HashTable<u32>,
+    /// Every shared row, by its id and content.
+    shared_by_content: HashTable<u32>,
+    /// Shared rows that are equal to another.
+    shared_duplicates: u64,
+    /// Groups that a malformed row names.
+    damaged: BTreeSet<u32>,
+}
+
+/// A conversation that came out of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TelemetryConversation<'a> {
+    /// Its number, for [`TelemetryIndex::rows_of`].
+    pub number: u32,
+    /// Its id, decoded.
+    pub id: &'a [u8],
+    /// How many turns it has.
+    pub turns: u64,
+    /// Bytes of its rows, without shared ones.
+    pub bytes: u64,
+}
+
+impl TelemetryIndex {
+    /// How many conversations there are: the bound of [`Self::close`]'s range.
+    pub fn conversations(&self) -> u32 {
+        self.groups.len() as u32
+    }
+
+    /// Shared rows, each once.
+    pub fn shared_rows(&self) -> u64 {
+        self.shared.len() as u64
+    }
+
+    /// Shared rows that were delivered again.
+    pub fn duplicate_shared_rows(&self) -> u64 {
+        self.shared_duplicates
+    }
+
+    /// Takes the header of a row of a conversation, or of a shared row; `hash` is its id's.
+    ///
+    /// # Panics
+    /// After 4 billion rows.
+    pub fn observe(&mut self, id: &[u8], hash: i64, header: &TelemetryHeader, at: &Position) {
+        if header.event.is_shared() {
+            return self.observe_shared(hash, header.content, at);
+        }
+        let row = number_of(self.rows.len());
+        let group = self.group_of(id, hash);
+        let head = &mut self.groups[group as usize].head;
+        let next = std::mem::replace(head, row);
+        self.rows.push(StoredRow {
+            header: *header,
+            link: Link::new(at, next),
+        });
+    }
+
+    /// Notes that a malformed row names this conversation.
+    pub fn observe_malformed(&mut self, id: &[u8], hash: i64) {
+        let group = self.group_of(id, hash);
+        self.damaged.insert(group);
+    }
+
+    fn observe_shared(&mut self, id: i64, content: u64, at: &Position) {
+        let rows = &self.shared;
+        let key = content_key(id, content);
+        let same = |&row: &u32| {
+            let row = &rows[row as usize];
+            (row.id, row.content) == (id, content)
+        };
+        if self.shared_by_content.find(key, same).is_some() {
+            self.shared_duplicates += 1;
+            return;
+        }
+        let row = number_of(rows.len());
+        let of_id = |&row: &u32| rows[row as usize].id == id;
+        let head = self.shared_by_id.find_mut(id as u64, of_id);
+        let next = head.map(|head| std::mem::replace(head, row));
+        self.shared.push(SharedRow {
+            id,
+            content,
+            link: Link::new(at, next.unwrap_or(END)),
+        });
+        let rows = &self.shared;
+        if next.is_none() {
+            let hash_of = |&row: &u32| rows[row as usize].id as u64;
+            self.shared_by_id.insert_unique(id as u64, row, hash_of);
+        }
+        self.shared_by_content.insert_unique(key, row, |&row| {
+            let row = &rows[row as usize];
+            content_key(row.id, row.content)
+        });
+    }
+
+    fn group_of(&mut self, id: &[u8], hash: i64) -> u32 {
+        let (ids, groups) = (&self.ids, &self.groups);
+        let same = |&group: &u32| ids.get(groups[group as usize].id) == id;
+        if let Some(&group) = self.by_id.find(hash as u64, same) {
+            return group;
+        }
+        let group = number_of(groups.len());
+        let id = self.ids.push(id);
+        self.groups.push(Group { id, head: END });
+        let (ids, groups) = (&self.ids, &self.groups);
+        self.by_id.insert_unique(hash as u64, group, |&group| {
+            kusto_hash::hash(ids.get(groups[group as usize].id)) as u64
+        });
+        group
+    }
+
+    /// The headers of a conversation's rows and where these lie, in an order that does not depend
+    /// on that of their arrival but for equal rows.
+    fn rows_in_order(&self, number: u32) -> (Vec<TelemetryHeader>, Vec<Position>) {
+        let mut rows = Vec::new();
+        let mut next = self.groups[number as usize].head;
+        while next != END {
+            let row = &self.rows[next as usize];
+            rows.push((row.header, row.link.position()));
+            next = row.link.next;
+        }
+        rows.sort_unstable_by_key(|(header, _)| *header);
+        rows.into_iter().unzip()
+    }
+
+    /// Decides the conversations of a range, once all rows are in. `emit` gets the whole ones. The
+    /// order means nothing.
+    pub fn close(
+        &self,
+        range: Range<u32>,
+        rules: &MembershipRules,
+        emit: &mut dyn FnMut(TelemetryConversation<'_>),
+    ) -> GroupTally {
+        let mut tally = GroupTally::default();
+        for number in range {
+            let (headers, positions) = self.rows_in_order(number);
+            if headers.is_empty() {
+                // All that is left of it are rows that cannot be read.
+                tally.fault(Fault::Damaged);
+                continue;
+            }
+            let membership = decide(&headers, rules);
+            let outcome = self.count(number, &membership, &mut tally);
+            if let Some(turns) = outcome {
+                let rows = membership.rows.iter();
+                let bytes = rows.map(|&row| u64::from(positions[row as usize].length));
+                emit(TelemetryConversation {
+                    number,
+                    id: self.ids.get(self.groups[number as usize].id),
+                    turns: u64::from(turns),
+                    bytes: bytes.sum(),
+                });
+            }
+        }
+        tally
+    }
+
+    /// Counts what became of the rows of an id; how many turns it has if it is a whole conversation.
+    fn count(&self, number: u32, membership: &Membership, tally: &mut GroupTally) -> Option<u32> {
+        tally.duplicate_rows += membership.duplicate_rows;
+        tally.filter(FilterReason::Window, membership.rows_outside);
+        if let Outcome::Filtered(reason) = membership.outcome {
+            tally.filter(reason, membership.kept_rows);
+            return None;
+        }
+        tally.kept_rows += membership.kept_rows;
+        tally.superseded_turns += membership.superseded_turns;
+        let fault = match membership.outcome {
+            _ if self.damaged.contains(&number) => Fault::Damaged,
+            Outcome::Faulty(MembershipFault::TurnConflict) => Fault::Damaged,
+            Outcome::Faulty(MembershipFault::CutByMode) => Fault::CutByMode,
+            Outcome::Faulty(MembershipFault::CutByWindow) => Fault::CutByWindow,
+            Outcome::Faulty(MembershipFault::Incomplete { first }) => {
+                tally.begins_at(i64::from(first), 1);
+                Fault::Incomplete
+            }
+            Outcome::Complete { turns } => {
+                tally.conversations += 1;
+                return Some(turns);
+            }
+            Outcome::Filtered(_) => return None,
+        };
+        tally.fault(fault);
+        None
+    }
+
+    /// Where the rows lie that a whole conversation's record is made of, shared ones apart, in the
+    /// order of their headers; of equal rows one.
+    pub fn rows_of(&self, number: u32, rules: &MembershipRules) -> Vec<Position> {
+        let (headers, positions) = self.rows_in_order(number);
+        let membership = decide(&headers, rules);
+        let rows = membership.rows.iter();
+        rows.map(|&row| positions[row as usize]).collect()
+    }
+
+    /// Where the shared rows of an id lie, of equal rows one, in no order. Ids that share a hash
+    /// share their rows.
+    pub fn shared_of(&self, id: &[u8]) -> impl Iterator<Item = Position> + '_ {
+        let hash = kusto_hash::hash(id);
+        let same = |&row: &u32| self.shared[row as usize].id == hash;
+        let head = self.shared_by_id.find(hash as u64, same);
+        let row = |at: u32| (at != END).then(|| &self.shared[at as usize].link);
+        let first = row(head.copied().unwrap_or(END));
+        std::iter::successors(first, move |link| row(link.next)).map(Link::position)
+    }
+}
+
+/// The number of the next of so many.
+fn number_of(len: usize) -> u32 {
+    u32::try_from(len)
+        .ok()
+        .filter(|&number| number != END)
+        .expect("fewer than 2^32 rows")
+}
+
+/// For finding equal shared rows.
+fn content_key(id: i64, content: u64) -> u64 {
+    // A content hash is spread over all bits; most ids have one content.
+    (id as u64).rotate_left(32) ^ content
+}
+
+#[cfg(test)]
+mod tests;
