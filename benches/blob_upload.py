@@ -131,7 +131,7 @@ def export(gleaner, storage, megabytes):
     target = conversations // 10
     everything = ["--set", "selection.splits=[{name='train',percent=100}]", "--set", f"selection.targets={{train={{short={target},medium={target},long={target}}}}}"]
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        subprocess.run([gleaner, "synth", "--shape", "conversations", "--conversations", str(conversations), "--out", "in"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([gleaner, "synth", "--schema", "conversations", "--conversations", str(conversations), "--out", "in"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         run = lambda out: measure([gleaner, "export", "--input", "in", "--out", out, "--name", "d", "--work-dir", out.replace("/", "-"), "--progress", "none", "--set", f"sink.azure_blob.endpoint={storage}",
                                    "--set", "sink.azure_blob.credential=sas", *everything], folder)
         for name, out in [("a folder", "out"), ("the null sink", "az://devstoreaccount1/bench")]:

@@ -23,7 +23,7 @@ fn rows() -> Vec<Vec<u8>> {
     let settings = Synthetic {
         conversations: 2000,
         seed: 1,
-        shape: RowShape::Conversations,
+        schema: RowShape::Conversations,
     };
     synthetic::write_files(settings, folder.path()).expect("writable");
     let mut rows = Vec::new();

@@ -53,7 +53,7 @@ def main():
     args = parser.parse_args()
     if args.two_pass: return two_pass(*args.two_pass)
     folder = tempfile.mkdtemp(prefix="gleaner-bench-"); source = f"{folder}/in"; out = f"{folder}/out"
-    subprocess.run([GLEANER, "synth", "--conversations", str(args.conversations), "--shape", "conversations", "--out", source], check=True)
+    subprocess.run([GLEANER, "synth", "--conversations", str(args.conversations), "--schema", "conversations", "--out", source], check=True)
     sets = [f"--set=selection.targets.{s}.{b}={n}" for s, t in TARGETS.items() for b, n in zip(BUCKETS, t)]
     jobs = {"two-pass Python": [sys.executable, __file__, "--two-pass", source, out],
             "gleaner": [GLEANER, "export", "--input", source, "--out", out, "--work-dir", f"{out}/work", "--seed", "s", "--progress", "none", "--format", "jsonl", *sets]}

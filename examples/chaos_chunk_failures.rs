@@ -51,7 +51,7 @@ fn telemetry() -> BTreeMap<u32, Vec<u8>> {
     let settings = Synthetic {
         conversations: 60,
         seed: 3,
-        shape: RowShape::Turns,
+        schema: RowShape::Turns,
     };
     let chunks: Vec<_> = HashChunk::cover(CHUNKS).collect();
     let mut rows: BTreeMap<u32, Vec<u8>> = BTreeMap::new();

@@ -278,20 +278,26 @@ pub struct SynthArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// One row per turn, or one per conversation
-    #[arg(long, value_enum, default_value_t = Shape::Events)]
-    pub shape: Shape,
+    #[arg(long, value_enum, default_value_t = RowSchema::Turns)]
+    pub schema: RowSchema,
+    /// The old name of --schema, for one release
+    #[arg(long, value_enum, conflicts_with = "schema", hide = true)]
+    pub shape: Option<RowSchema>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
 }
 
-/// The shape of made-up rows.
+/// The schema of synthetic rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Shape {
+pub enum RowSchema {
     /// One row per turn
-    Events,
+    Turns,
     /// One row per conversation
     Conversations,
+    /// The old name of `turns`, for one release
+    #[value(hide = true)]
+    Events,
 }
 
 /// The targets of `--test`: about 100 records.

@@ -1,6 +1,6 @@
 //! `gleaner synth`.
 
-use super::args::{Shape, SynthArgs};
+use super::args::{RowSchema, SynthArgs};
 use super::exit::{CliError, Exit};
 use super::words::count;
 use super::{print, print_json};
@@ -8,7 +8,7 @@ use crate::domain::record::row::RowShape;
 use crate::source::synthetic;
 use crate::source::synthetic::settings::Synthetic;
 
-/// Writes made-up telemetry.
+/// Generates synthetic telemetry.
 ///
 /// # Errors
 /// If the folder is not empty or cannot be written.
@@ -23,10 +23,7 @@ pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
     let settings = Synthetic {
         conversations: args.conversations,
         seed: args.seed,
-        shape: match args.shape {
-            Shape::Events => RowShape::Turns,
-            Shape::Conversations => RowShape::Conversations,
-        },
+        schema: schema(args),
     };
     let written = synthetic::write_files(settings, &args.out).map_err(|error| {
         let message = format!("cannot write to {}: {error}", args.out.display());
@@ -50,4 +47,21 @@ pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
         ))?;
     }
     Ok(Exit::Success)
+}
+
+/// The schema that the arguments name. Warns of old names.
+fn schema(args: &SynthArgs) -> RowShape {
+    if args.shape.is_some() {
+        tracing::warn!("--shape is now --schema; the old name is read for one more release");
+    }
+    match args.shape.unwrap_or(args.schema) {
+        RowSchema::Turns => RowShape::Turns,
+        RowSchema::Conversations => RowShape::Conversations,
+        RowSchema::Events => {
+            tracing::warn!(
+                "--schema events is now --schema turns; the old name is read for one more release"
+            );
+            RowShape::Turns
+        }
+    }
 }

@@ -26,9 +26,10 @@ pub fn of_kind(number: u64, kind: &str) -> String {
     let words = kind.replace('_', " ");
     let single = match words.as_str() {
         "missing" => return format!("{number} missing"),
-        "rebuilds" | "restarts" | "requeues" | "splits" | "deaths" | "retakes" | "throttles" => {
+        "rebuilds" | "restarts" | "requeues" | "splits" | "deaths" | "throttles" => {
             words.trim_end_matches('s').to_owned()
         }
+        "census refetches" => "census refetch".to_owned(),
         other => match other.strip_suffix("losses") {
             Some(stem) => format!("{stem}loss"),
             None => other.strip_suffix('s').unwrap_or(other).to_owned(),

@@ -22,7 +22,7 @@ pub fn described(settings: &Settings) -> Value {
             "kind": "synthetic",
             "conversations": synthetic.conversations,
             "seed": synthetic.seed,
-            "shape": synthetic.shape,
+            "schema": synthetic.schema,
         }),
         Source::Kusto(kusto) => json!({
             "kind": "kusto",

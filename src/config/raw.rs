@@ -167,7 +167,7 @@ tables! {
     Synthetic {
         conversations: Number<u64>,
         seed: Number<u64>,
-        shape: Text,
+        schema: Text,
     }
     /// `[window]`
     Window {

@@ -1,4 +1,4 @@
-//! Keys whose names have changed. An old name is read for one release, with a warning that names the
+//! Keys and values whose names have changed. An old name is read for one release, with a warning that names the
 //! new one; a layer that has both is refused.
 
 use toml::{Table, Value};
@@ -6,14 +6,18 @@ use toml::{Table, Value};
 use super::{ConfigError, layers::insert};
 
 /// Old names and new ones.
-pub const KEYS: [(&str, &str); 4] = [
+pub const KEYS: [(&str, &str); 5] = [
     ("workers.patience", "workers.stall_timeout"),
     ("sink.azure_blob.patience", "sink.azure_blob.retry_timeout"),
     ("window.settle", "window.ingestion_lag"),
     ("chaos.passages", "chaos.max_hits"),
+    ("source.synthetic.shape", "source.synthetic.schema"),
 ];
 
-/// Gives the values of old keys their new keys. Returns the warnings.
+/// Old values of a key, and new ones.
+const VALUES: [(&str, &str, &str); 1] = [("source.synthetic.schema", "events", "turns")];
+
+/// Replaces old keys and old values by the new ones. Returns the warnings.
 ///
 /// # Errors
 /// If the layer has a value under both names.
@@ -34,6 +38,14 @@ pub fn rename(layer: &str, table: &mut Table) -> Result<Vec<String>, ConfigError
         warnings.push(format!(
             "{layer}: {old} is now {new}; the old name is read for one more release"
         ));
+    }
+    for (key, old, new) in VALUES {
+        if find(table, key).and_then(Value::as_str) == Some(old) {
+            insert(table, key, Value::String(new.to_owned()));
+            warnings.push(format!(
+                "{layer}: {key} = \"{old}\" is now \"{new}\"; the old name is read for one more release"
+            ));
+        }
     }
     Ok(warnings)
 }
@@ -74,6 +86,21 @@ mod tests {
                 warnings.len() == 1 && warnings[0].contains(old) && warnings[0].contains(new),
                 "{warnings:?}"
             );
+        }
+    }
+
+    #[test]
+    fn each_old_value_is_read_and_the_warning_names_the_new_one() {
+        for (key, old, new) in VALUES {
+            let mut table = Table::new();
+            insert(&mut table, key, Value::String(old.to_owned()));
+            let warnings = rename("a.toml", &mut table).expect("a value");
+            assert_eq!(find(&table, key).and_then(Value::as_str), Some(new));
+            assert!(
+                warnings.len() == 1 && warnings[0].contains(old) && warnings[0].contains(new),
+                "{warnings:?}"
+            );
+            assert_eq!(rename("a.toml", &mut table).expect("fine"), [""; 0]);
         }
     }
 

@@ -348,7 +348,7 @@ fn source(source: raw::Source) -> Result<Source, ConfigError> {
             Source::Synthetic(Synthetic {
                 conversations: synthetic.conversations.map_or(0, |Number(n)| n),
                 seed: synthetic.seed.map_or(0, |Number(n)| n),
-                shape: choice("source.synthetic.shape", synthetic.shape, &SHAPES)?,
+                schema: choice("source.synthetic.schema", synthetic.schema, &SCHEMAS)?,
             })
         }
         Kind::Kusto => {
@@ -433,8 +433,8 @@ fn fields(written: BTreeMap<String, Text>, source: &Source) -> Result<Renames, C
     })
 }
 
-const SHAPES: [(&str, RowShape); 2] = [
-    ("events", RowShape::Turns),
+const SCHEMAS: [(&str, RowShape); 2] = [
+    ("turns", RowShape::Turns),
     ("conversations", RowShape::Conversations),
 ];
 

@@ -386,7 +386,7 @@ pub enum SourceError {
     },
     /// Conversations and turn rows in one run.
     #[error(
-        "the input mixes two shapes: {conversation} is a conversation (it has turnsArray), {turn} is a turn (it has turnIndex)"
+        "the input mixes two schemas: {conversation} is a conversation (it has turnsArray), {turn} is a turn (it has turnIndex)"
     )]
     MixedShapes {
         /// `file:line` of the first conversation.

@@ -86,8 +86,6 @@ const REPLAY_BATCH: usize = 4096;
 struct Footer {
     part: Part,
     shape: RowShape,
-    // Footers of the release before say `form`.
-    #[serde(alias = "form")]
     encoding: RowEncoding,
     headers: u64,
     rows_bytes: u64,

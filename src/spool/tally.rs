@@ -28,7 +28,6 @@ pub struct ChunkTally {
     /// The line of the first conversation row.
     pub first_conversation: Option<u64>,
     /// The line of the first turn row.
-    #[serde(alias = "first_event")]
     pub first_turn: Option<u64>,
     /// Modes of turns' rows that are not `agent`.
     #[serde(default)]

@@ -126,7 +126,7 @@ pub const KINDS: [&str; 12] = [
     "lease_losses",
     "late_results",
     "throttles",
-    "retakes",
+    "census_refetches",
     "missing",
     "record_panics",
     "row_panics",

@@ -98,7 +98,7 @@ impl Totals {
         let (allowed, missing) = seen.missing;
         for (what, happened) in [
             ("split", happened("splits")),
-            ("retake", happened("retakes")),
+            ("census refetch", happened("census_refetches")),
             ("top-up round", seen.top_up_rounds > 0),
             ("lease loss", happened("lease_losses")),
             ("rebuild", happened("rebuilds")),

@@ -216,8 +216,11 @@ fn check_start(
     events: &BTreeMap<&str, u64>,
     lasted: Duration,
 ) -> Result<(), String> {
-    if events["retakes"] > 1 {
-        return Err(format!("{} retakes in a start", events["retakes"]));
+    if events["census_refetches"] > 1 {
+        return Err(format!(
+            "{} census refetches in a start",
+            events["census_refetches"]
+        ));
     }
     let (allowed, window) = (
         setting.settings.workers.restarts,

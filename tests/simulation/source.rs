@@ -329,8 +329,8 @@ impl SimSource {
         if let Pass::All | Pass::Census = order.pass {
             let is_sealed = sealed(&self.sealed, chunk, &order.pass);
             // A census that is taken again was sealed before.
-            let is_retake = self.behaviour.stale.is_some() && memory.changed >= 2;
-            memory.again += u32::from(is_sealed && !is_retake);
+            let is_census_refetch = self.behaviour.stale.is_some() && memory.changed >= 2;
+            memory.again += u32::from(is_sealed && !is_census_refetch);
             let stale = self
                 .behaviour
                 .stale

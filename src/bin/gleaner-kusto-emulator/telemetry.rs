@@ -72,7 +72,7 @@ impl Telemetry {
         let settings = Synthetic {
             conversations,
             seed,
-            shape: RowShape::Turns,
+            schema: RowShape::Turns,
         };
         let known = (0..conversations)
             .filter_map(|number| {

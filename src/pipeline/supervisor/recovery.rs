@@ -36,7 +36,7 @@ pub(in crate::pipeline) struct Recovery {
     /// The chunk whose census is to be taken again.
     census_refetch: Option<Chunk>,
     /// Whether a census was taken again: once a run.
-    retaken: bool,
+    refetched_census: bool,
     /// Whether what is there must be counted anew.
     pub recount: bool,
     /// What was split, and into what.
@@ -90,12 +90,12 @@ impl Supervisor {
                 let doubts = self.recovery.doubts.entry(chunk).or_default();
                 *doubts += 1;
                 let first_round = self.task.portion == Portion::Round(0);
-                if *doubts >= CENSUS_MISMATCHES && first_round && !self.recovery.retaken {
+                if *doubts >= CENSUS_MISMATCHES && first_round && !self.recovery.refetched_census {
                     self.publish(Event::CensusRefetch {
                         chunk: chunk.to_string(),
                         reason: error.to_string(),
                     });
-                    self.recovery.retaken = true;
+                    self.recovery.refetched_census = true;
                     self.recovery.recount = true;
                     self.recovery.census_refetch = Some(chunk);
                     self.leases.start_anew(&lease);

@@ -54,7 +54,7 @@ impl ConversationSource for SyntheticSource {
             "kind": "synthetic",
             "conversations": self.settings.conversations,
             "seed": self.settings.seed,
-            "shape": self.settings.shape,
+            "schema": self.settings.schema,
         })
     }
 
@@ -103,7 +103,7 @@ impl BlockReader for ChunkReader {
             let conversation = Conversation::new(self.settings.seed, self.next);
             self.next += 1;
             if self.chunk.holds(conversation.id().as_bytes()) {
-                for row in conversation.rows(self.settings.shape) {
+                for row in conversation.rows(self.settings.schema) {
                     block.bytes.extend_from_slice(&row);
                     block.bytes.push(b'\n');
                     self.line += 1;
@@ -116,7 +116,7 @@ impl BlockReader for ChunkReader {
 
 /// The rows of one made-up conversation, each a JSON object: what an emulator serves.
 pub fn conversation_rows(settings: Synthetic, number: u64) -> Vec<Vec<u8>> {
-    Conversation::new(settings.seed, number).rows(settings.shape)
+    Conversation::new(settings.seed, number).rows(settings.schema)
 }
 
 /// What [`write_files`] has written.
@@ -175,12 +175,12 @@ fn interleaved(settings: Synthetic, conversations: std::ops::Range<u64>) -> Vec<
     let mut each: Vec<_> = conversations
         .map(|k| {
             Conversation::new(settings.seed, k)
-                .rows(settings.shape)
+                .rows(settings.schema)
                 .into_iter()
         })
         .collect();
     let mut rows = Vec::new();
-    if settings.shape == RowShape::Conversations {
+    if settings.schema == RowShape::Conversations {
         return each.into_iter().flatten().collect();
     }
     loop {
@@ -204,7 +204,7 @@ mod tests {
         Synthetic {
             conversations: 2000,
             seed: 7,
-            shape,
+            schema: shape,
         }
     }
 

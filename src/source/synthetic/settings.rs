@@ -10,5 +10,5 @@ pub struct Synthetic {
     /// Of the generator; has nothing to do with the seed of the sample.
     pub seed: u64,
     /// One row per turn, or one per conversation.
-    pub shape: RowShape,
+    pub schema: RowShape,
 }

@@ -436,33 +436,6 @@ fn what_was_counted_and_the_form_are_sealed_too() {
 }
 
 #[test]
-fn footers_of_0_1_0_are_read() {
-    let footer = Footer {
-        part: part(),
-        shape: RowShape::Turns,
-        encoding: RowEncoding::Assembled,
-        headers: 1,
-        rows_bytes: 2,
-        tally: ChunkTally {
-            first_turn: Some(1),
-            ..ChunkTally::default()
-        },
-    };
-    let mut old = serde_json::to_string(&footer).expect("JSON");
-    for (new, name) in [
-        ("\"encoding\"", "\"form\""),
-        ("\"turns\"", "\"events\""),
-        ("\"first_turn\"", "\"first_event\""),
-    ] {
-        assert!(old.contains(new), "{new}: {old}");
-        old = old.replace(new, name);
-    }
-    let read: Footer = serde_json::from_str(&old).expect("an old footer");
-    assert_eq!((read.shape, read.encoding), (footer.shape, footer.encoding));
-    assert_eq!(read.tally, footer.tally);
-}
-
-#[test]
 fn rows_that_changed_places_are_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (spool, chunk) = sealed(folder.path());

@@ -97,7 +97,7 @@ fn run(
     let synthetic = Synthetic {
         conversations: 1500,
         seed: 1,
-        shape: RowShape::Turns,
+        schema: RowShape::Turns,
     };
     let telemetry = Counters::new(&settings.selection);
     let parts = RunParts {

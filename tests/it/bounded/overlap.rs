@@ -126,7 +126,7 @@ fn export(until: Until) -> usize {
     let synthetic = Synthetic {
         conversations: 1500,
         seed: 1,
-        shape: RowShape::Turns,
+        schema: RowShape::Turns,
     };
     let telemetry = Counters::new(&settings.selection);
     let sink = Arc::new(Waiting {

@@ -3,7 +3,7 @@
 use crate::support::Sandbox;
 
 /// The old names, with a value and the new ones.
-const RENAMED: [(&str, &str, &str); 4] = [
+const RENAMED: [(&str, &str, &str); 5] = [
     ("workers.patience", "20s", "workers.stall_timeout"),
     (
         "sink.azure_blob.patience",
@@ -12,6 +12,11 @@ const RENAMED: [(&str, &str, &str); 4] = [
     ),
     ("window.settle", "2h", "window.ingestion_lag"),
     ("chaos.passages", "3", "chaos.max_hits"),
+    (
+        "source.synthetic.shape",
+        "conversations",
+        "source.synthetic.schema",
+    ),
 ];
 
 #[test]
@@ -42,6 +47,58 @@ fn old_keys_are_read_in_every_layer_with_a_warning() {
         let renamed = sandbox.run(&[&plan[..], &["--set", &both]].concat());
         assert_eq!(renamed.expect(0), "", "no warning");
     }
+}
+
+#[test]
+fn the_old_names_of_synth_are_read_with_a_warning() {
+    let sandbox = Sandbox::new();
+    let rows = |out: &str, flags: [&str; 2]| {
+        let synth = ["synth", "--conversations", "40", "--json", "--out", out];
+        let run = sandbox.run(&[&synth[..], &flags].concat());
+        let warnings = run.expect(0).to_owned();
+        (run.json()["rows"].clone(), warnings)
+    };
+    for (old, new, renamed) in [
+        (
+            ["--shape", "conversations"],
+            ["--schema", "conversations"],
+            "--shape is now --schema",
+        ),
+        (
+            ["--schema", "events"],
+            ["--schema", "turns"],
+            "events is now --schema turns",
+        ),
+        (
+            ["--shape", "events"],
+            ["--schema", "turns"],
+            "--shape is now --schema",
+        ),
+    ] {
+        let (wanted, warnings) = rows(&format!("new-of{}", old.concat()), new);
+        assert_eq!(warnings, "", "{new:?}");
+        let (written, warnings) = rows(&format!("old{}", old.concat()), old);
+        assert_eq!(written, wanted, "{old:?}");
+        assert!(warnings.contains(renamed), "{old:?}: {warnings}");
+    }
+    let both = [
+        "synth",
+        "--conversations",
+        "1",
+        "--out",
+        "o",
+        "--shape",
+        "turns",
+        "--schema",
+        "turns",
+    ];
+    sandbox.run(&both).expect(2);
+    let help = sandbox.run(&["synth", "--help"]).stdout;
+    assert!(
+        help.contains("--schema") && !help.contains("--shape"),
+        "{help}"
+    );
+    assert!(!help.contains("events"), "{help}");
 }
 
 #[test]

@@ -223,7 +223,7 @@ async fn made_up_telemetry_is_a_source() {
         let settings = Synthetic {
             conversations: 40,
             seed: 7,
-            shape,
+            schema: shape,
         };
         source_conformance(|| Box::new(SyntheticSource::new(settings, n(3)))).await;
     }

@@ -50,7 +50,7 @@ fn within_a_conversation() -> String {
     let telemetry = Synthetic {
         conversations: u64::from(CONVERSATIONS),
         seed: 7,
-        shape: RowShape::Turns,
+        schema: RowShape::Turns,
     };
     let turn = |row: &Vec<u8>, turn: u64| {
         let row: Value = serde_json::from_slice(row).ok()?;

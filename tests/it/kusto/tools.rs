@@ -423,7 +423,7 @@ fn rows() -> Vec<String> {
     let synthetic = Synthetic {
         conversations: 600,
         seed: 7,
-        shape: RowShape::Turns,
+        schema: RowShape::Turns,
     };
     let mut rows = Vec::new();
     for number in 0..synthetic.conversations {

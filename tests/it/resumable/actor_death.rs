@@ -177,7 +177,7 @@ fn start(
     let synthetic = Synthetic {
         conversations: 2000,
         seed: 1,
-        shape: RowShape::Turns,
+        schema: RowShape::Turns,
     };
     let struck = Arc::new(Notify::new());
     let hangs = restarts == 0 && (source == Mishap::Hang || sink == Mishap::Hang);

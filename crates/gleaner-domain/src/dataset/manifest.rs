@@ -151,7 +151,7 @@ pub struct ChunksRecord {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub splits: BTreeMap<String, [String; 2]>,
     /// What the source counted of each, where it does; what was delivered is the same.
-    /// Called `certificates` until version 0.1.
+    /// Called `certificates` in 0.1.0.
     #[serde(
         default,
         alias = "certificates",

@@ -89,7 +89,6 @@ impl fmt::Debug for MalformedRow<'_> {
 #[serde(rename_all = "snake_case")]
 pub enum RowShape {
     /// One row per turn.
-    #[serde(alias = "events")]
     Turns,
     /// One row per conversation.
     Conversations,
