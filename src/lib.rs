@@ -73,18 +73,24 @@
 //! only [`cli`] does.
 
 pub mod azure;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 pub mod config;
 pub mod fault;
 pub mod pipeline;
 pub mod runtime;
+#[cfg_attr(
+    not(any(feature = "azure", feature = "cli", feature = "kusto")),
+    allow(dead_code, reason = "such a build reads no secret")
+)]
 mod secrets;
 pub mod sink;
 pub mod source;
 #[doc(hidden)]
 pub mod spool;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod verify;
 

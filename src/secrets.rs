@@ -10,10 +10,6 @@
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-
 /// What stands in the place of a secret.
 const MASK: &str = "***";
 
@@ -98,11 +94,18 @@ pub fn register_environment() {
         "http_proxy",
         "ALL_PROXY",
     ] {
-        let url = value(proxy).and_then(|proxy| proxy.parse::<reqwest::Url>().ok());
-        if let Some(password) = url.as_ref().and_then(reqwest::Url::password) {
+        if let Some(password) = value(proxy).as_deref().and_then(password_of) {
             register(password);
         }
     }
+}
+
+/// The password in a proxy's address, `http://USER:PASSWORD@HOST:PORT`, as it is written there.
+fn password_of(address: &str) -> Option<&str> {
+    let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = after_scheme.split(['/', '?', '#']).next()?;
+    let (user, _host) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
 }
 
 /// A text with `***` for every secret that is known.
@@ -224,35 +227,6 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// Gives the tokens of another credential, each registered before anybody has it.
-#[derive(Debug)]
-pub struct Registering(pub Arc<dyn TokenCredential>);
-
-impl TokenCredential for Registering {
-    // As `#[async_trait]` would write it.
-    fn get_token<'a, 'b, 'c, 'd, 'e>(
-        &'a self,
-        scopes: &'b [&'c str],
-        options: Option<TokenRequestOptions<'d>>,
-    ) -> BoxFuture<'e, azure_core::Result<AccessToken>>
-    where
-        'a: 'e,
-        'b: 'e,
-        'c: 'e,
-        'd: 'e,
-        Self: 'e,
-    {
-        async move {
-            // A federated token is renewed in its file.
-            register_environment();
-            let token = self.0.get_token(scopes, options).await?;
-            register(token.token.secret());
-            Ok(token)
-        }
-        .boxed()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,6 +237,19 @@ mod tests {
             .map(|secret| percent_decoded(secret.as_bytes()).into())
             .collect();
         redact_all(text, &secrets).into_owned()
+    }
+
+    #[test]
+    fn a_proxys_password_is_found() {
+        for (address, password) in [
+            ("http://user:pass%40word@proxy:3128/", Some("pass%40word")),
+            ("user:p@ss@proxy:3128", Some("p@ss")),
+            ("http://user@proxy:3128", None),
+            ("http://proxy:3128/a:b@c", None),
+            ("", None),
+        ] {
+            assert_eq!(password_of(address), password, "{address}");
+        }
     }
 
     #[test]

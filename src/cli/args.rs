@@ -51,6 +51,7 @@ pub enum Command {
     /// Look at query files
     ///
     /// Example: gleaner queries check queries/mine.kql
+    #[cfg(feature = "kusto")]
     Queries {
         /// What to do with them
         #[command(subcommand)]
@@ -62,6 +63,12 @@ pub enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write a manual page for every command
+    #[command(hide = true)]
+    Man {
+        /// A folder that is there
+        dir: PathBuf,
     },
 }
 
@@ -235,6 +242,7 @@ pub struct UnlockArgs {
 }
 
 /// The subcommands of `queries`.
+#[cfg(feature = "kusto")]
 #[derive(Debug, Clone, Subcommand)]
 pub enum QueriesCommand {
     /// Check query files: do the values of a run fit in, and do the columns of the result?
@@ -245,6 +253,7 @@ pub enum QueriesCommand {
 }
 
 /// The arguments of `queries check`.
+#[cfg(feature = "kusto")]
 #[derive(Debug, Clone, Args)]
 pub struct QueriesCheckArgs {
     /// Query files [default: the shipped ones]

@@ -1,10 +1,7 @@
 //! `gleaner export --chaos`: faults on purpose, and who is spared.
 
-use reqwest::Url;
-
 use super::args::ExportArgs;
 use super::exit::CliError;
-use crate::azure::is_loopback;
 use crate::config::settings::{Settings, SinkTarget, Source};
 
 /// Real clusters and storage accounts are spared, unless somebody knows.
@@ -12,7 +9,6 @@ use crate::config::settings::{Settings, SinkTarget, Source};
 /// # Errors
 /// If the run would touch one.
 pub fn spare(args: &ExportArgs, settings: &Settings) -> Result<(), CliError> {
-    let is_here = |address: &str| Url::parse(address).is_ok_and(|url| is_loopback(&url));
     let cluster = match &settings.source {
         Source::Kusto(kusto) if !is_here(&kusto.cluster) => Some(kusto.cluster.clone()),
         _ => None,
@@ -30,6 +26,17 @@ pub fn spare(args: &ExportArgs, settings: &Settings) -> Result<(), CliError> {
         )),
         _ => Ok(()),
     }
+}
+
+#[cfg(any(feature = "azure", feature = "kusto"))]
+fn is_here(address: &str) -> bool {
+    reqwest::Url::parse(address).is_ok_and(|url| crate::azure::is_loopback(&url))
+}
+
+/// Such a build reaches no service at all.
+#[cfg(not(any(feature = "azure", feature = "kusto")))]
+fn is_here(_address: &str) -> bool {
+    true
 }
 
 #[cfg(not(feature = "fault-injection"))]

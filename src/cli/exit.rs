@@ -11,8 +11,9 @@ use crate::pipeline::state::work_dir::WorkDirError;
 use crate::pipeline::{BuildError, RunError};
 use crate::runtime::JobError;
 use crate::sink::SinkError;
-use crate::sink::azure_blob::NO_CONTAINER;
+use crate::sink::azure_blob::settings::NO_CONTAINER;
 use crate::source::SourceError;
+#[cfg(feature = "kusto")]
 use crate::source::kusto::error::Failure;
 use crate::spool::SpoolError;
 use crate::spool::payloads::PayloadError;
@@ -197,6 +198,7 @@ fn source_error(message: String, error: &SourceError) -> CliError {
             Some(error) => spool_error(message, error),
             None => CliError::failure(message, AGAIN),
         },
+        #[cfg(feature = "kusto")]
         SourceError::Query { .. } => CliError::usage(
             message,
             "correct the query; `gleaner queries check FILE` says more, and queries/ has examples",
@@ -205,9 +207,11 @@ fn source_error(message: String, error: &SourceError) -> CliError {
             message,
             "write it as https://NAME.REGION.kusto.windows.net, or as a proxy's address with its path",
         ),
+        #[cfg(feature = "kusto")]
         SourceError::Kusto(error) if matches!(error.failure, Failure::Audience(_)) => {
             CliError::usage(message, kusto_hint(&error.failure))
         }
+        #[cfg(feature = "kusto")]
         SourceError::Kusto(error) => CliError::failure(message, kusto_hint(&error.failure)),
         SourceError::NotAsCensus { .. } => CliError::failure(
             message,
@@ -220,6 +224,7 @@ fn source_error(message: String, error: &SourceError) -> CliError {
     }
 }
 
+#[cfg(feature = "kusto")]
 fn kusto_hint(failure: &Failure) -> &'static str {
     match failure {
         Failure::Login(_) | Failure::LoginAgain(_) | Failure::Unauthorized(_) => {

@@ -3,6 +3,7 @@
 //! Standard output carries the result, standard error progress, logs and errors.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -10,12 +11,22 @@ use tracing_subscriber::EnvFilter;
 
 pub mod args;
 mod chaos;
+#[cfg(feature = "kusto")]
+mod cluster;
+#[cfg(not(feature = "kusto"))]
+#[path = "no_cluster.rs"]
+mod cluster;
 pub mod exit;
 mod export;
 mod plan;
 mod progress;
+#[cfg(feature = "kusto")]
 mod queries;
 mod report;
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(not(feature = "serve"))]
+#[path = "no_serve.rs"]
 mod serve;
 mod setup;
 mod signals;
@@ -27,7 +38,7 @@ mod unlock;
 mod verify;
 mod words;
 
-use args::{Cli, Command, QueriesCommand};
+use args::{Cli, Command};
 use exit::{CliError, Exit};
 
 use crate::domain::json::canonical::sorted;
@@ -44,8 +55,9 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Unlock(args) => unlock::run(args),
+        #[cfg(feature = "kusto")]
         Command::Queries {
-            command: QueriesCommand::Check(args),
+            command: args::QueriesCommand::Check(args),
         } => queries::check(args),
         Command::Completions { shell } => {
             let mut command = Cli::command();
@@ -53,6 +65,7 @@ pub fn main() -> ExitCode {
             clap_complete::generate(*shell, &mut command, "gleaner", &mut script);
             print(String::from_utf8_lossy(&script).trim_end()).map(|()| Exit::Success)
         }
+        Command::Man { dir } => write_manual(dir),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -60,6 +73,17 @@ pub fn main() -> ExitCode {
             terminal::error_line(&error.to_string());
             error.exit.into()
         }
+    }
+}
+
+/// Writes `gleaner.1` and a page for every command.
+fn write_manual(dir: &Path) -> Result<Exit, CliError> {
+    match clap_mangen::generate_to(Cli::command(), dir) {
+        Ok(()) => Ok(Exit::Success),
+        Err(error) => Err(CliError::usage(
+            format!("cannot write manual pages to {}: {error}", dir.display()),
+            "name a folder that is there and can be written",
+        )),
     }
 }
 

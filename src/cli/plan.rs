@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use super::args::ExportArgs;
+use super::cluster::Cluster;
 use super::exit::{CliError, Exit};
 use super::export;
 use super::table::TextTable;
@@ -27,7 +28,7 @@ use crate::pipeline::state::start;
 use crate::pipeline::state::start::{Start, StartOptions};
 use crate::pipeline::state::work_dir;
 use crate::source::files::FilesSource;
-use crate::source::kusto::plan::KustoPlan;
+use crate::source::kusto::estimate::KustoPlan;
 use crate::source::{ConversationSource, SourceError, Survey};
 
 /// Memory that a run takes whatever its input, in bytes (promise P6).
@@ -45,23 +46,17 @@ const SHOWN_ROWS: usize = 3;
 /// If the settings are wrong or the input cannot be looked at.
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let (settings, _) = setup::settings(args)?;
-    let sink = parts::sink(&settings).map_err(BuildError::from)?;
+    let sink = parts::sink(&settings.sink.target).map_err(BuildError::from)?;
     let described = config::described(&settings);
     let fingerprint = config::fingerprint(&described);
     let fresh = parts::new_record(&settings, &described, &fingerprint, &sink.location())?;
-    let cluster = match &settings.source {
-        Source::Kusto(kusto) => {
-            let cluster = parts::kusto_source(kusto, &settings, &fresh);
-            Some(Arc::new(cluster.map_err(BuildError::from)?))
-        }
-        Source::Files(_) | Source::Synthetic(_) | Source::Custom(_) => None,
-    };
+    let cluster = Cluster::of(&settings, &fresh).map_err(BuildError::from)?;
     let files = match &settings.source {
         Source::Files(paths) => Some(Arc::new(parts::files_source(paths, &settings))),
         Source::Kusto(_) | Source::Synthetic(_) | Source::Custom(_) => None,
     };
     let source = match (&cluster, &files) {
-        (Some(cluster), _) => Arc::clone(cluster) as Arc<dyn ConversationSource>,
+        (Some(cluster), _) => cluster.source(),
         (None, Some(files)) => Arc::clone(files) as Arc<dyn ConversationSource>,
         (None, None) => parts::source(&settings, &fresh).map_err(BuildError::from)?,
     };

@@ -11,9 +11,10 @@ use super::exit::{CliError, Exit, sink_error};
 use super::export;
 use super::verify::in_container;
 use super::{print, print_json};
+use crate::config::settings::SinkTarget;
+use crate::pipeline::host::setup;
 use crate::sink::DatasetSink;
 use crate::sink::address::Address;
-use crate::sink::azure_blob::AzureBlob;
 use crate::sink::local_dir::LocalDir;
 use serde_json::json;
 
@@ -88,9 +89,9 @@ fn place(args: &UnlockArgs) -> Result<(Arc<dyn DatasetSink>, String), CliError> 
         }
         Address::Blob(address) => {
             let (blob, name) = in_container(args.config.as_deref(), &args.set, address)?;
-            let sink = AzureBlob::new(&blob);
+            let sink = setup::sink(&SinkTarget::AzureBlob(blob));
             let sink = sink.map_err(|error| sink_error(error.to_string(), &error))?;
-            Ok((Arc::new(sink), name))
+            Ok((sink, name))
         }
     }
 }

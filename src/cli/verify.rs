@@ -11,12 +11,17 @@ use super::exit::{CliError, Exit, sink_error};
 use super::table::TextTable;
 use super::words::count;
 use super::{print, print_json};
+#[cfg(not(feature = "azure"))]
+use crate::config;
 use crate::config::settings::SinkTarget;
 use crate::config::{Layers, insert, insert_blob};
 use crate::domain::selection::stratum::Selection;
+#[cfg(not(feature = "azure"))]
+use crate::sink::SinkError;
 use crate::sink::address::{Address, BlobAddress};
-use crate::sink::azure_blob::settings::AzureBlob;
-use crate::sink::azure_blob::{BlobDataset, NO_CONTAINER};
+#[cfg(feature = "azure")]
+use crate::sink::azure_blob::BlobDataset;
+use crate::sink::azure_blob::settings::{AzureBlob, NO_CONTAINER};
 use crate::sink::reader::{DatasetReader, LocalDataset};
 use crate::verify::{self, VerifyError, VerifyReport};
 
@@ -32,8 +37,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
         Address::Folder(folder) => Box::new(LocalDataset::new(folder)),
         Address::Blob(address) => {
             let (blob, name) = in_container(args.config.as_deref(), &args.set, address)?;
-            let dataset = BlobDataset::new(&blob, &name);
-            Box::new(dataset.map_err(|error| sink_error(error.to_string(), &error))?)
+            reader(&blob, &name)?
         }
     };
     let report = verify::verify(&*dataset, selection, args.quick).map_err(cannot)?;
@@ -49,6 +53,22 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
     } else {
         Exit::Failure
     })
+}
+
+#[cfg(feature = "azure")]
+fn reader(blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetReader>, CliError> {
+    let dataset = BlobDataset::new(blob, name);
+    let dataset = dataset.map_err(|error| sink_error(error.to_string(), &error))?;
+    Ok(Box::new(dataset))
+}
+
+#[cfg(not(feature = "azure"))]
+fn reader(_blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetReader>, CliError> {
+    let refused = SinkError::Unusable {
+        location: name.to_owned(),
+        reason: config::NO_AZURE.to_owned(),
+    };
+    Err(sink_error(refused.to_string(), &refused))
 }
 
 /// What is set, with or without the environment. A dataset needs no source.

@@ -25,6 +25,13 @@ use crate::domain::selection::stratum::SelectionError;
 /// What holds where nothing else is said.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
+/// What a build without the feature says of Kusto.
+pub(crate) const NO_KUSTO: &str = "this build has no Kusto support: build with --features kusto";
+
+/// What a build without the feature says of Azure Blob Storage.
+pub(crate) const NO_AZURE: &str =
+    "this build has no Azure Blob support: build with --features azure";
+
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -115,5 +122,34 @@ pub(crate) fn insert_blob(table: &mut toml::Table, blob: BlobAddress) {
     put("sink.azure_blob.prefix", blob.prefix);
     if let Some(endpoint) = blob.endpoint {
         put("sink.azure_blob.endpoint", endpoint);
+    }
+}
+
+#[cfg(all(test, not(all(feature = "azure", feature = "kusto"))))]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let layers = Layers::default().text("a text", text).expect("known keys");
+        validate(&layers, &[]).expect_err("refused").to_string()
+    }
+
+    #[cfg(not(feature = "kusto"))]
+    #[test]
+    fn a_build_without_kusto_says_so() {
+        assert_eq!(
+            refusal("source.kusto.cluster = 'https://c.kusto.windows.net'"),
+            "source.kind = \"kusto\": this build has no Kusto support: build with --features kusto"
+        );
+    }
+
+    #[cfg(not(feature = "azure"))]
+    #[test]
+    fn a_build_without_azure_says_so() {
+        let text = "source.kind = 'synthetic'\nsink = { kind = 'azure_blob', azure_blob = { account = 'acc', container = 'cont' } }";
+        assert_eq!(
+            refusal(text),
+            "sink.kind = \"azure_blob\": this build has no Azure Blob support: build with --features azure"
+        );
     }
 }

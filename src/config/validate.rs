@@ -16,7 +16,7 @@ use super::settings::{
     Workers,
 };
 use super::targets::{Target, Targets};
-use super::{ConfigError, DEFAULTS, Layers};
+use super::{ConfigError, DEFAULTS, Layers, NO_AZURE, NO_KUSTO};
 use crate::azure::Credential;
 use crate::domain::record::fields::Field;
 use crate::domain::record::rename::{RenameError, Renames};
@@ -351,6 +351,9 @@ fn source(source: raw::Source) -> Result<Source, ConfigError> {
                 schema: choice("source.synthetic.schema", synthetic.schema, &SCHEMAS)?,
             })
         }
+        Kind::Kusto if cfg!(not(feature = "kusto")) => {
+            return Err(bad("source.kind", "kusto", NO_KUSTO));
+        }
         Kind::Kusto => {
             let kusto = source.kusto.unwrap_or_default();
             let passes = kusto.passes.map_or(0, |Number(n)| n);
@@ -456,6 +459,8 @@ fn sink(sink: raw::Sink) -> Result<Sink, ConfigError> {
                 return Err(bad("sink.local.path", path, reason));
             }
         }
+    } else if cfg!(not(feature = "azure")) {
+        return Err(bad("sink.kind", "azure_blob", NO_AZURE));
     } else {
         SinkTarget::AzureBlob(azure_blob(sink.azure_blob.unwrap_or_default())?)
     };

@@ -12,9 +12,8 @@ use serde_json::Value;
 
 use super::{Faults, Kind, Site};
 use crate::domain::sampling::selector::ChunkChecksum;
-use crate::source::kusto::error::{Attempt, Failure, KustoError, Purpose};
 use crate::source::{
-    BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
+    Action, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
 };
 
 /// How long a slow block takes.
@@ -54,17 +53,11 @@ impl ConversationSource for FaultySource {
                 Some(Kind::Transient) => return Err(broken(io::ErrorKind::ConnectionReset)),
                 Some(Kind::Io) => return Err(broken(io::ErrorKind::Other)),
                 Some(Kind::Throttle) => {
-                    return Err(refused(
-                        &order,
-                        Failure::Throttled {
-                            retry_after: None,
-                            message: "injected".to_owned(),
-                        },
-                    ));
+                    let action = Action::Throttle { retry_after: None };
+                    return Err(refused("throttled", action));
                 }
                 Some(Kind::AuthExpiry) => {
-                    let failure = Failure::Unauthorized("injected".to_owned());
-                    return Err(refused(&order, failure));
+                    return Err(refused("the login has expired", Action::Fail));
                 }
                 Some(Kind::Hang) => pending().await,
                 _ => {}
@@ -90,19 +83,11 @@ fn broken(kind: io::ErrorKind) -> SourceError {
     }
 }
 
-fn refused(order: &FetchOrder, failure: Failure) -> SourceError {
-    SourceError::Kusto(Box::new(KustoError {
-        purpose: Purpose {
-            query: "payload",
-            attempt: Some(Attempt {
-                chunk: order.chunk,
-                number: order.attempt,
-            }),
-        },
-        request_id: String::new(),
-        activity_id: None,
-        failure,
-    }))
+fn refused(what: &str, action: Action) -> SourceError {
+    SourceError::Custom {
+        reason: format!("injected: {what}"),
+        action,
+    }
 }
 
 /// Damages a block; the error that follows.

@@ -38,7 +38,6 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-pub use failure::NO_CONTAINER;
 pub use reader::BlobDataset;
 
 use connect::Container;

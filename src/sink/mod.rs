@@ -19,7 +19,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub mod address;
+#[cfg(feature = "azure")]
 pub mod azure_blob;
+/// What a configuration says about a container is read and checked by every build.
+#[cfg(not(feature = "azure"))]
+pub mod azure_blob {
+    pub mod settings;
+}
 #[doc(hidden)]
 pub mod claim;
 pub mod local_dir;

@@ -27,7 +27,17 @@ use crate::domain::sampling::selector::{ChunkChecksum, Selector};
 use crate::domain::scheduling::chunk::Chunk;
 
 pub mod files;
+#[cfg(feature = "kusto")]
 pub mod kusto;
+/// What a configuration says about a cluster is read and checked by every build.
+#[cfg(not(feature = "kusto"))]
+pub mod kusto {
+    #[cfg(feature = "cli")]
+    pub mod estimate;
+    pub mod host_rule;
+    pub mod query_file;
+    pub mod settings;
+}
 pub mod synthetic;
 
 /// Bytes that a block should have: small enough for the caches and for many in flight.
@@ -395,9 +405,11 @@ pub enum SourceError {
         turn: String,
     },
     /// A request to a cluster failed.
+    #[cfg(feature = "kusto")]
     #[error(transparent)]
     Kusto(Box<kusto::error::KustoError>),
     /// A query file cannot be used.
+    #[cfg(feature = "kusto")]
     #[error("the query file {path} cannot be used: {error}")]
     Query {
         /// The file.
@@ -454,6 +466,7 @@ impl SourceError {
     pub fn action(&self) -> Action {
         use std::io::ErrorKind::{InvalidInput, NotFound, PermissionDenied};
         match self {
+            #[cfg(feature = "kusto")]
             Self::Kusto(error) => error.failure.action(),
             Self::Custom { action, .. } => *action,
             Self::NotAsCensus { .. } => Action::RetryThenRefetchCensus,

@@ -268,7 +268,7 @@ impl PipelineBuilder {
                 settings.sink.target = SinkTarget::Custom(sink.location());
                 sink
             }
-            None => setup::sink(&settings)?,
+            None => setup::sink(&settings.sink.target)?,
         };
         let pool = match self.pool {
             Some(pool) => pool,

@@ -87,6 +87,7 @@ impl Controller {
         self.telemetry.board().closed().await;
     }
 
+    #[cfg(feature = "cli")]
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
     }

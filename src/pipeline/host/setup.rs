@@ -13,12 +13,13 @@ use crate::domain::dataset::manifest::{SelectionRecord, hex};
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::timestamp::{Ticks, UtcInstant};
 use crate::pipeline::state::work_dir::{RunRecord, RunState, WorkDir};
+#[cfg(feature = "azure")]
 use crate::sink::azure_blob::AzureBlob;
 use crate::sink::local_dir::LocalDir;
 use crate::sink::{DatasetSink, SinkError};
 use crate::source::files::FilesSource;
-use crate::source::kusto::settings::Kusto;
-use crate::source::kusto::{KustoSource, Population};
+#[cfg(feature = "kusto")]
+use crate::source::kusto::{KustoSource, Population, settings::Kusto};
 use crate::source::synthetic::SyntheticSource;
 use crate::source::{ConversationSource, SourceError};
 use crate::telemetry::RunInfo;
@@ -34,12 +35,19 @@ pub fn default_work_dir(fingerprint: &str) -> PathBuf {
 /// If an address or a query file cannot be used.
 pub fn source(
     settings: &Settings,
+    #[cfg_attr(
+        not(feature = "kusto"),
+        expect(unused_variables, reason = "only a cluster is asked for a window")
+    )]
     record: &RunRecord,
 ) -> Result<Arc<dyn ConversationSource>, SourceError> {
     let chunks = settings.chunks.count;
     Ok(match &settings.source {
         Source::Files(paths) => Arc::new(files_source(paths, settings)),
         Source::Synthetic(synthetic) => Arc::new(SyntheticSource::new(*synthetic, chunks)),
+        #[cfg(not(feature = "kusto"))]
+        Source::Kusto(_) => return Err(no_kusto()),
+        #[cfg(feature = "kusto")]
         Source::Kusto(kusto) => Arc::new(kusto_source(kusto, settings, record)?),
         Source::Custom(described) => return Err(own(described)),
     })
@@ -58,10 +66,19 @@ fn own(described: &serde_json::Value) -> SourceError {
     SourceError::NoInput(format!("the source {described} was not given"))
 }
 
+#[cfg(not(feature = "kusto"))]
+fn no_kusto() -> SourceError {
+    SourceError::Custom {
+        reason: crate::config::NO_KUSTO.to_owned(),
+        action: crate::source::Action::Fail,
+    }
+}
+
 /// A cluster, with the window of a run.
 ///
 /// # Errors
 /// If its address or a query file cannot be used.
+#[cfg(feature = "kusto")]
 pub fn kusto_source(
     kusto: &Kusto,
     settings: &Settings,
@@ -84,9 +101,15 @@ pub fn kusto_source(
 ///
 /// # Errors
 /// If an address or a credential cannot be used.
-pub fn sink(settings: &Settings) -> Result<Arc<dyn DatasetSink>, SinkError> {
-    match &settings.sink.target {
+pub fn sink(target: &SinkTarget) -> Result<Arc<dyn DatasetSink>, SinkError> {
+    match target {
         SinkTarget::Local(path) => Ok(Arc::new(LocalDir::new(path.clone()))),
+        #[cfg(not(feature = "azure"))]
+        SinkTarget::AzureBlob(blob) => Err(SinkError::Unusable {
+            location: format!("{}/{}", blob.account, blob.container),
+            reason: crate::config::NO_AZURE.to_owned(),
+        }),
+        #[cfg(feature = "azure")]
         SinkTarget::AzureBlob(blob) => Ok(Arc::new(AzureBlob::new(blob)?)),
         SinkTarget::Custom(location) => Err(SinkError::Unusable {
             location: location.clone(),

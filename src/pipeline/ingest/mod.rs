@@ -2,5 +2,6 @@
 
 pub(in crate::pipeline) mod census;
 pub(crate) mod chunk_reader;
+#[cfg(feature = "cli")]
 pub(crate) mod first_rows;
 pub(crate) mod rows_report;

@@ -3,7 +3,6 @@
 //! OutputColumn aside and renamed, so that it is always whole; never synced, because nothing depends on
 //! it: a run goes on without it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,7 +101,8 @@ impl StatusFile {
 }
 
 /// What the file of a work directory says, if there is one that can be read.
+#[cfg(feature = "cli")]
 pub fn read(work_dir: &Path) -> Option<Value> {
-    let text = fs::read(work_dir.join(STATUS)).ok()?;
+    let text = std::fs::read(work_dir.join(STATUS)).ok()?;
     serde_json::from_slice(&text).ok()
 }

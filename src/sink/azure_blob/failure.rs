@@ -5,10 +5,8 @@ use std::error::Error;
 use azure_core::error::ErrorKind;
 
 use super::super::SinkError;
+use super::settings::NO_CONTAINER;
 use crate::secrets;
-
-/// What to do where the container is missing.
-pub const NO_CONTAINER: &str = "there is no such container: correct --out az://ACCOUNT/CONTAINER/PREFIX, or have it made; then run the same command again";
 
 /// What an error means for what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

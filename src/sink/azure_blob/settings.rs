@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::azure::Credential;
 
+/// What to do where the container is missing.
+pub const NO_CONTAINER: &str = "there is no such container: correct --out az://ACCOUNT/CONTAINER/PREFIX, or have it made; then run the same command again";
+
 /// `[sink.azure_blob]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AzureBlob {

@@ -33,6 +33,10 @@ mod discover;
 mod document;
 mod extent;
 mod lines;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(not(feature = "parquet"))]
+#[path = "no_parquet.rs"]
 mod parquet;
 mod reading;
 mod renamed;
@@ -254,8 +258,7 @@ impl FilesSource {
         let kind = discover::kind_of(&path).ok_or_else(|| unknown(piece))?;
         let fields = Arc::clone(&self.fields);
         if kind == FileKind::Parquet {
-            let reader = parquet::ParquetReader::open(path, piece, self.max_record)?;
-            return Ok(Box::new(reader.with_fields(fields)));
+            return parquet::reader(path, piece, self.max_record, fields);
         }
         // What is not lines is one piece, from the beginning.
         let layout = match piece.start {

@@ -83,8 +83,23 @@ pub fn cuts(path: &Path, bytes: u64, piece: u64) -> Result<Vec<(u64, u64)>, Sour
         .collect())
 }
 
+/// A reader of some row groups of a file, which tells by what the names of columns mean which of
+/// them hold JSON.
+///
+/// # Errors
+/// If it cannot be opened or is no Parquet file.
+pub fn reader(
+    path: PathBuf,
+    piece: Piece,
+    max_record: u64,
+    fields: Arc<Renames>,
+) -> Result<Box<dyn BlockReader>, SourceError> {
+    let reader = ParquetReader::open(path, piece, max_record)?;
+    Ok(Box::new(reader.with_fields(fields)))
+}
+
 /// Reads a range of row groups.
-pub struct ParquetReader {
+struct ParquetReader {
     path: PathBuf,
     file: SerializedFileReader<File>,
     next_group: u64,
@@ -100,11 +115,7 @@ pub struct ParquetReader {
 }
 
 impl ParquetReader {
-    /// Opens a file for some of its row groups.
-    ///
-    /// # Errors
-    /// If it cannot be opened or is no Parquet file.
-    pub fn open(path: PathBuf, piece: Piece, max_record: u64) -> Result<Self, SourceError> {
+    fn open(path: PathBuf, piece: Piece, max_record: u64) -> Result<Self, SourceError> {
         let file = open(&path)?;
         let shape = shape::of_rows(file.metadata().file_metadata().schema())
             .map_err(|column| unsupported(&path, format!("the column {column}")))?;
@@ -123,8 +134,7 @@ impl ParquetReader {
         })
     }
 
-    /// Tells which columns hold JSON by what their names mean.
-    pub fn with_fields(self, fields: Arc<Renames>) -> Self {
+    fn with_fields(self, fields: Arc<Renames>) -> Self {
         Self { fields, ..self }
     }
 

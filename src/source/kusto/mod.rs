@@ -36,6 +36,7 @@ pub mod client;
 pub mod counts;
 mod decode;
 pub mod error;
+pub mod estimate;
 mod frame;
 #[doc(hidden)]
 pub mod frames;

@@ -1,12 +1,9 @@
 //! What an export from a cluster would bring and cost, from cheap counts and a few conversations.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-
 use super::client::Receiver;
 use super::counts::Numbers;
 use super::error::{Failure, Purpose};
+use super::estimate::KustoPlan;
 use super::frames::{Column, TableSink};
 use super::query::COUNTS;
 use super::{KustoSource, SourceError};
@@ -14,32 +11,12 @@ use crate::domain::json::Value;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::sampling::selector::Selector;
 use crate::domain::scheduling::chunk::HashChunk;
-use crate::domain::selection::stratum::StratumId;
 
 /// Conversations whose size is looked at.
 const SAMPLE: u64 = 100;
 
 /// Bytes of a census row on the wire, about: an id, a number, a timestamp.
 const CENSUS_ROW: u64 = 90;
-
-/// What there is, and what fetching it takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KustoPlan {
-    /// Complete conversations in the window.
-    pub conversations: u64,
-    /// Those in no bucket.
-    pub out_of_range: u64,
-    /// By stratum, those with a target.
-    pub population: BTreeMap<StratumId, u64>,
-    /// Bytes of a conversation on the wire, from a sample; `None` if there is none to look at.
-    pub bytes_each: Option<u64>,
-    /// Conversations that two passes fetch: the candidates.
-    pub candidates: u64,
-    /// Bytes that one pass would move.
-    pub one_pass_bytes: Option<u64>,
-    /// Bytes that two would.
-    pub two_pass_bytes: Option<u64>,
-}
 
 impl KustoSource {
     /// Counts what there is and looks at a few conversations.

@@ -3,5 +3,6 @@
 mod conformance;
 mod conformance_teeth;
 mod examples;
+mod features;
 mod pipeline;
 mod trouble;

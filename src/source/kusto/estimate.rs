@@ -1,0 +1,26 @@
+//! What an export from a cluster would bring and cost, as it is shown.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::selection::stratum::StratumId;
+
+/// What there is, and what fetching it takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KustoPlan {
+    /// Complete conversations in the window.
+    pub conversations: u64,
+    /// Those in no bucket.
+    pub out_of_range: u64,
+    /// By stratum, those with a target.
+    pub population: BTreeMap<StratumId, u64>,
+    /// Bytes of a conversation on the wire, from a sample; `None` if there is none to look at.
+    pub bytes_each: Option<u64>,
+    /// Conversations that two passes fetch: the candidates.
+    pub candidates: u64,
+    /// Bytes that one pass would move.
+    pub one_pass_bytes: Option<u64>,
+    /// Bytes that two would.
+    pub two_pass_bytes: Option<u64>,
+}
