@@ -1,31 +1,37 @@
 #!/usr/bin/env bash
-# Runs all tests. Needs the Rust toolchain, a C compiler, Node and Python; the lock files decide the versions.
-# What tests need besides is installed under target/test-tools, once.
+# Runs all tests, those that `cargo test` leaves out too. Needs the Rust toolchain, a C compiler, Node, Python and
+# Chromium; the lock files decide the versions of what the tests need besides, which comes into target/test-tools, once.
+# With --install it installs a missing Chromium too, which needs root and apt-get.
 # GLEANER_SHARED names the folder with the real data (data/sgd, kusto); without it those tests say so.
 set -euo pipefail
 cd "$(dirname "$0")"
+install=no
+if [ "${1:-}" = --install ]; then
+    install=yes
+    shift
+fi
 tools="${CARGO_TARGET_DIR:-$PWD/target}/test-tools"
 if ! cmp -s tests/tools/requirements.txt "$tools/requirements.txt"; then
     mkdir -p "$tools"
     python3 -m venv --clear "$tools/python"
-    "$tools/python/bin/pip" install --quiet --disable-pip-version-check -r tests/tools/requirements.txt
+    "$tools/python/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir -r tests/tools/requirements.txt
     cp tests/tools/requirements.txt "$tools/requirements.txt"
 fi
 if ! cmp -s tests/tools/package-lock.json "$tools/package-lock.json"; then
     mkdir -p "$tools/node"
     cp tests/tools/package.json tests/tools/package-lock.json "$tools/node/"
-    (cd "$tools/node" && npm ci --silent --no-audit --no-fund)
+    (cd "$tools/node" && npm ci --silent --no-audit --no-fund --cache "$tools/npm-cache")
     cp tests/tools/package-lock.json "$tools/package-lock.json"
 fi
-# The page is looked at in a real browser: Debian's, or the one that CHROMIUM names.
+# The page is looked at in a real browser: the system's, or the one that CHROMIUM names.
 if [ -z "${CHROMIUM:-}" ]; then
     CHROMIUM="$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)"
-    if [ -z "$CHROMIUM" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    if [ -z "$CHROMIUM" ] && [ $install = yes ]; then
         apt-get update -qq >/dev/null
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
         CHROMIUM="$(command -v chromium)"
     fi
-    [ -n "$CHROMIUM" ] || { echo "install chromium, or name a browser with CHROMIUM" >&2; exit 1; }
+    [ -n "$CHROMIUM" ] || { echo "install chromium (./test.sh --install does), or name a browser with CHROMIUM" >&2; exit 1; }
 fi
 export CHROMIUM
 export GLEANER_TEST_PYTHON="$tools/python/bin/python" GLEANER_TEST_NODE="$tools/node"
@@ -44,7 +50,10 @@ for _ in $(seq 600); do
 done
 [ -n "$port" ] || { echo "the storage emulator does not start:" >&2; cat "$log" >&2; exit 1; }
 export GLEANER_TEST_AZURITE="http://127.0.0.1:$port/devstoreaccount1"
-cargo test --locked --features fault-injection,kusto-emulator "$@"
+# Arguments go to cargo, and after a -- to the tests, as with `cargo test`.
+all=("$@")
+case " $* " in *" -- "*) ;; *) all+=(--) ;; esac
+cargo test --locked --features fault-injection,kusto-emulator "${all[@]}" --include-ignored
 
 # A host with other features of serde_json gets the same. With all tests only: it compiles the 34 crates on
 # serde_json once more (80 s on two busy cores). The lock file above gives the versions.

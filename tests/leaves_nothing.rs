@@ -4,24 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use gleaner::{Pipeline, PipelineBuilder};
+use gleaner::Handle;
 
-const CONFIG: &str = "
-name = 'd'
-source.kind = 'synthetic'
-source.synthetic.conversations = 1500
-[selection.targets]
-train = { short = 20, medium = 20, long = 20 }
-val = { short = 2, medium = 2, long = 2 }
-test = { short = 2, medium = 2, long = 2 }
-";
+#[path = "support/embedded.rs"]
+mod embedded;
 
-fn run_in(folder: &Path) -> PipelineBuilder {
-    Pipeline::builder()
-        .config(CONFIG)
-        .out(&folder.join("out").display().to_string())
-        .work_dir(folder.join("work"))
-}
+use embedded::{finish, folder, run_in};
 
 /// Threads and open files of this process.
 fn holdings() -> (Vec<String>, Vec<String>) {
@@ -56,27 +44,23 @@ fn left(before: &(Vec<String>, Vec<String>)) -> (Vec<String>, Vec<String>) {
     holdings()
 }
 
+fn start(folder: &Path) -> Handle {
+    let run = run_in(folder).build().expect("ready").spawn_thread();
+    run.expect("a thread")
+}
+
 #[test]
 fn a_run_that_is_joined_leaves_nothing_behind() {
     // What the first run sets up once for the process is no leak.
-    let first = tempfile::tempdir().expect("a folder");
-    let run = run_in(first.path())
-        .build()
-        .expect("ready")
-        .spawn_thread()
-        .expect("a thread");
-    run.join_blocking().expect("published");
+    let first = folder();
+    finish(run_in(first.path())).expect("published");
     let before = holdings();
     let dirty =
         |end: &str, after: &(Vec<String>, Vec<String>)| format!("{end}: {before:?}, {after:?}");
 
     for _ in 0..3 {
-        let folder = tempfile::tempdir().expect("a folder");
-        let run = run_in(folder.path())
-            .build()
-            .expect("ready")
-            .spawn_thread()
-            .expect("a thread");
+        let folder = folder();
+        let run = start(folder.path());
         let (events, stream) = (run.events(), run.event_stream());
         run.join_blocking().expect("published");
         drop((events, stream));
@@ -84,12 +68,8 @@ fn a_run_that_is_joined_leaves_nothing_behind() {
         assert!(after == before, "{}", dirty("published", &after));
     }
     for cancels in [true, false] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let run = run_in(folder.path())
-            .build()
-            .expect("ready")
-            .spawn_thread()
-            .expect("a thread");
+        let folder = folder();
+        let run = start(folder.path());
         run.events().recv().expect("it has begun");
         match cancels {
             true => run.cancel(),
@@ -103,7 +83,7 @@ fn a_run_that_is_joined_leaves_nothing_behind() {
         assert!(controller.status().state.is_final());
     }
     // In a host's system: what is left when the run is joined is the host's own.
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder();
     actix_rt::System::new().block_on(async {
         run_in(folder.path())
             .build()

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use crate::behaviour::SourceBehaviour;
 use crate::sink::SimSink;
 use crate::source::{Memory, SimSource, struck};
+use crate::support::embedded::paused;
 use crate::support::reference::Outcome;
 use crate::support::{Dataset, assert_same_records};
 use crate::world::World;
@@ -88,16 +89,8 @@ pub fn quiet_panics() {
 
 /// Runs a plan in a world; says what is wrong, if anything is.
 pub fn simulate(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, String> {
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .expect("a runtime")
-    };
     PANICS.set(0);
-    let system = actix_rt::System::with_tokio_rt(runtime);
-    let seen = system.block_on(starts(world, seed, plan))?;
+    let seen = paused(starts(world, seed, plan))?;
     match PANICS.get() {
         0 => Ok(seen),
         n => Err(format!("{n} panics that nobody injected")),

@@ -4,6 +4,7 @@
 pub mod blob;
 pub mod cloud;
 pub mod corpus;
+pub mod embedded;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
 pub mod leaks;

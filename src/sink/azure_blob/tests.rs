@@ -39,6 +39,7 @@ async fn made(container: &str) -> (tempfile::TempDir, Settings) {
 }
 
 #[tokio::test]
+#[ignore = "needs Azurite: run ./test.sh"]
 async fn a_container_is_a_sink() {
     let (_folder, settings) = made("conformance").await;
     sink_conformance(
@@ -49,6 +50,7 @@ async fn a_container_is_a_sink() {
 }
 
 #[tokio::test]
+#[ignore = "needs Azurite: run ./test.sh"]
 async fn what_was_sent_is_not_sent_again() {
     let (_folder, settings) = made("resumed").await;
     let sink = || AzureBlob::new(&settings).expect("usable");
@@ -87,6 +89,7 @@ async fn what_was_sent_is_not_sent_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs Azurite: run ./test.sh"]
 async fn the_same_manifest_again_is_a_success() {
     let (_folder, settings) = made("published").await;
     let sink = AzureBlob::new(&settings).expect("usable");
@@ -98,6 +101,7 @@ async fn the_same_manifest_again_is_a_success() {
 }
 
 #[tokio::test]
+#[ignore = "needs Azurite: run ./test.sh"]
 async fn a_folder_with_other_things_is_left_alone() {
     let (_folder, settings) = made("stray").await;
     let sink = AzureBlob::new(&settings).expect("usable");
@@ -108,6 +112,7 @@ async fn a_folder_with_other_things_is_left_alone() {
 }
 
 #[tokio::test]
+#[ignore = "needs Azurite: run ./test.sh"]
 async fn a_missing_container_is_reported_at_the_claim() {
     let folder = tempfile::tempdir().expect("a folder");
     let sink = AzureBlob::new(&settings("missing", &folder)).expect("usable");
@@ -119,6 +124,7 @@ async fn a_missing_container_is_reported_at_the_claim() {
 }
 
 #[tokio::test]
+#[ignore = "needs Azurite: run ./test.sh"]
 async fn a_sink_and_its_reader_show_no_signature() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = settings("shown", &folder);

@@ -50,7 +50,6 @@ fn finished(sandbox: &Sandbox, run: &Run) {
     assert!(!claim_path(sandbox).exists(), "the claim is left");
 }
 
-#[cfg(feature = "fault-injection")]
 fn killed_at(sandbox: &Sandbox, point: &str) {
     let args = sandbox.export_args(&asked(2));
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -59,8 +58,11 @@ fn killed_at(sandbox: &Sandbox, point: &str) {
     assert_eq!(killed.expect("it runs").status.code(), None, "{point}");
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn fresh_takes_over_the_claim_of_the_run_that_it_starts_over() {
     for point in ["stage:1", "committed:4", "publish:1"] {
         for more in [&[][..], &["--seed", "other"], &["--format", "jsonl"]] {
@@ -73,8 +75,11 @@ fn fresh_takes_over_the_claim_of_the_run_that_it_starts_over() {
     }
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn fresh_under_another_name_gives_the_first_one_back() {
     let sandbox = sandbox();
     killed_at(&sandbox, "committed:4");
@@ -87,8 +92,11 @@ fn fresh_under_another_name_gives_the_first_one_back() {
         .expect(0);
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn fresh_that_is_refused_leaves_the_run_as_it_was() {
     let sandbox = sandbox();
     killed_at(&sandbox, "stage:1");
@@ -194,8 +202,11 @@ fn with_a_timestamp_in_its_name_it_is_another_run_and_both_reports_stay() {
     assert!(page.contains(&names[1]));
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
     let sandbox = sandbox();
     killed_at(&sandbox, "committed:4");
@@ -235,8 +246,11 @@ fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
     sandbox.run(&["verify", "out/d"]).expect(0);
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn unlock_of_what_is_published_leaves_the_dataset() {
     let sandbox = sandbox();
     killed_at(&sandbox, "published:1");

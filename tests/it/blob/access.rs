@@ -12,6 +12,7 @@ use crate::support::proxy::{ALWAYS, Fault, On, Plan, Proxy};
 use crate::support::{Run, Sandbox};
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn errors_are_reported_before_anything_is_fetched() {
     let sandbox = Sandbox::new();
     let made = Blob::new(&sandbox, emulator(), "probed");
@@ -91,6 +92,7 @@ fn errors_are_reported_before_anything_is_fetched() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn no_signature_is_printed_however_a_run_fails() {
     let proxy = Proxy::start();
     let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
@@ -144,6 +146,7 @@ fn no_signature_is_printed_however_a_run_fails() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn no_signature_is_in_what_is_published() {
     let sandbox = Sandbox::new();
     let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
@@ -160,6 +163,7 @@ fn no_signature_is_in_what_is_published() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn a_signature_in_the_wrong_place_is_refused_and_not_printed() {
     let sandbox = Sandbox::new();
     let (_, secret) = SIGNATURE.split_once("sig=").expect("a signature");
@@ -216,6 +220,7 @@ fn a_signature_in_the_wrong_place_is_refused_and_not_printed() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn a_signature_is_read_from_a_file_too() {
     let folder = Sandbox::new();
     let expected = in_a_folder(&folder, &[]);
@@ -263,6 +268,7 @@ fn a_signature_is_read_from_a_file_too() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn the_commands_of_the_page_work() {
     let sandbox = Sandbox::new();
     let blob = Blob::new(&sandbox, emulator(), "readme");
@@ -330,6 +336,7 @@ fn make(cloud: &Cloud, container: &str) {
 }
 
 #[test]
+#[ignore = "needs Azurite and Python: run ./test.sh"]
 fn every_login_works_over_https_and_its_secrets_are_not_printed() {
     let folder = Sandbox::new();
     let expected = in_a_folder(&folder, &[]);

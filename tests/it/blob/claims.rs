@@ -16,8 +16,8 @@ fn kept(run: &Run) -> Option<String> {
     Some(size.to_owned())
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[ignore = "needs Azurite and the feature fault-injection: run ./test.sh"]
 fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
     let folder = Sandbox::new();
     let expected = in_a_folder(&folder, &[]);
@@ -70,8 +70,8 @@ fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
     }
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[ignore = "needs Azurite and the feature fault-injection: run ./test.sh"]
 fn another_run_learns_the_owner_and_the_time_of_the_claim() {
     let sandbox = Sandbox::new();
     let proxy = Proxy::start();
@@ -113,6 +113,7 @@ fn another_run_learns_the_owner_and_the_time_of_the_claim() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn of_two_runs_at_once_one_publishes() {
     let folder = Sandbox::new();
     let expected = in_a_folder(&folder, &[]);
@@ -138,8 +139,8 @@ fn of_two_runs_at_once_one_publishes() {
     }
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[ignore = "needs Azurite and the feature fault-injection: run ./test.sh"]
 fn what_others_put_there_is_named_and_left_alone() {
     let folder = Sandbox::new();
     let expected = in_a_folder(&folder, &[]);
@@ -170,6 +171,7 @@ fn what_others_put_there_is_named_and_left_alone() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn a_claim_that_may_not_be_removed_is_reported_and_the_dataset_is_there() {
     let sandbox = Sandbox::new();
     let proxy = Proxy::start();
@@ -189,6 +191,7 @@ fn a_claim_that_may_not_be_removed_is_reported_and_the_dataset_is_there() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn blobs_that_were_tampered_with_are_found() {
     let sandbox = Sandbox::new();
     let proxy = Proxy::start();

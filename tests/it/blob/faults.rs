@@ -15,6 +15,7 @@ fn plan(on: On, skip: usize, times: usize, fault: Fault) -> Plan {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn a_run_lives_through_what_passes() {
     let folder = Sandbox::new();
     let expected = in_a_folder(&folder, &[]);
@@ -64,6 +65,7 @@ fn a_run_lives_through_what_passes() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn what_does_not_pass_ends_a_run_that_goes_on_later() {
     let folder = Sandbox::new();
     let expected = in_a_folder(&folder, &[]);
@@ -146,6 +148,7 @@ fn what_does_not_pass_ends_a_run_that_goes_on_later() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn any_answer_may_be_lost_or_break_off() {
     let proxy = Proxy::start();
     let few = "--set selection.targets.val={short=0,medium=0,long=0} --set selection.targets.test={short=0,medium=0,long=0} --set selection.targets.train={short=30,medium=0,long=0}";
@@ -180,6 +183,7 @@ fn any_answer_may_be_lost_or_break_off() {
 }
 
 #[test]
+#[ignore = "needs Azurite: run ./test.sh"]
 fn a_download_that_breaks_off_goes_on() {
     let sandbox = Sandbox::new();
     let proxy = Proxy::start();

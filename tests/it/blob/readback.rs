@@ -7,6 +7,7 @@ use crate::support::cloud::tool;
 use crate::support::{Run, Sandbox};
 
 #[test]
+#[ignore = "needs Azurite and Python: run ./test.sh"]
 fn others_read_what_a_folder_would_have_got() {
     for format in ["json", "jsonl"] {
         let sandbox = Sandbox::new();

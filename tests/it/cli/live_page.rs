@@ -75,11 +75,13 @@ fn look(arguments: &[&str]) {
 }
 
 #[test]
+#[ignore = "needs Node and Chromium: run ./test.sh"]
 fn the_page_shows_every_part_of_a_view_whatever_is_in_it() {
     look(&["--sample"]);
 }
 
 #[test]
+#[ignore = "needs Node and Chromium: run ./test.sh"]
 fn a_run_is_seen_live_and_its_report_shows_it_afterwards() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut served = served(folder.path());

@@ -129,8 +129,11 @@ fn an_old_key_means_what_the_new_one_means() {
     );
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn the_old_flag_is_read_with_a_warning() {
     let sandbox = Sandbox::new();
     let chaos = concat!(env!("CARGO_MANIFEST_DIR"), "/config/chaos.toml");

@@ -122,8 +122,11 @@ fn under_nohup_a_closed_terminal_is_no_reason_to_stop() {
     assert_eq!(child.wait().expect("a child").code(), Some(130));
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn a_run_that_cannot_end_is_ended() {
     for site in ["seal:1", "stage:1"] {
         let sandbox = Sandbox::new();

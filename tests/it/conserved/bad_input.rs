@@ -125,8 +125,11 @@ fn no_input_is_a_usage_error_that_names_the_path() {
     }
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn a_file_that_changes_during_a_run_fails_it_and_is_named() {
     type Change = fn(&std::path::Path);
     let changes: [(Change, &str); 3] = [

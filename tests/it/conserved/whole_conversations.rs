@@ -130,6 +130,10 @@ fn a_conversation_row_that_is_cut_damages_its_intact_twin() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn damage_is_known_wherever_the_rows_lie_and_after_a_resume() {
     let rows = six_turns(|id, index, row| match (id, index) {
         ("k7", 6) => Some(row[..120].to_owned()),

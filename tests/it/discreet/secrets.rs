@@ -9,6 +9,7 @@ use crate::support::cloud::Cloud;
 use crate::support::leaks::{keeps, traced};
 
 #[test]
+#[ignore = "needs Python: run ./test.sh"]
 fn a_token_that_a_cluster_sends_back_is_shown_nowhere() {
     let clouds = Sandbox::new();
     let cloud = Cloud::start(&clouds);

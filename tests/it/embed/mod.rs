@@ -2,7 +2,11 @@
 
 mod conformance;
 mod conformance_teeth;
+mod control;
 mod examples;
 mod features;
-mod pipeline;
+mod listeners;
+mod own_faults;
+mod rules;
+mod runtimes;
 mod trouble;

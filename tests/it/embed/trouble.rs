@@ -18,30 +18,10 @@ use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
 use gleaner::telemetry::{Notice, RunEvent, State};
-use gleaner::{Controller, Pipeline, PipelineBuilder};
+use gleaner::{Controller, PipelineBuilder};
 use tokio::sync::mpsc;
 
-const CONFIG: &str = "
-name = 'd'
-source.kind = 'synthetic'
-source.synthetic.conversations = 800
-chunks.count = 12
-[selection.targets]
-train = { short = 20, medium = 10, long = 10 }
-val = { short = 2, medium = 2, long = 2 }
-test = { short = 2, medium = 2, long = 2 }
-";
-
-fn run_in(folder: &Path) -> PipelineBuilder {
-    Pipeline::builder()
-        .config(CONFIG)
-        .out(&folder.join("out").display().to_string())
-        .work_dir(folder.join("work"))
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a folder")
-}
+use crate::support::embedded::{finish, folder, run_in};
 
 /// Whoever is told that a run has ended may start the next one in the same place, at once.
 #[test]
@@ -85,7 +65,7 @@ fn nothing_of_a_cancelled_run_disturbs_the_next() {
                 break;
             }
         }
-        let last = start().spawn_thread().expect("a thread").join_blocking();
+        let last = finish(run_in(folder.path()).pool(Arc::clone(&pool)));
         // It may have been published by the one before.
         if let Err(error) = last {
             assert!(error.to_string().contains("exists already"), "{error}");
@@ -189,12 +169,7 @@ fn rules_are_not_asked_any_more_once_the_run_is_joined() {
     let at_join = asked.load(Ordering::SeqCst);
     // Both threads of the shared pool are free: this waits for whatever they still do.
     let other = tempfile::tempdir().expect("a folder");
-    let next = run_in(other.path())
-        .pool(pool)
-        .build()
-        .expect("ready")
-        .spawn_thread();
-    next.expect("a thread").join_blocking().expect("published");
+    finish(run_in(other.path()).pool(pool)).expect("published");
     assert_eq!(asked.load(Ordering::SeqCst), at_join);
 }
 
@@ -325,14 +300,7 @@ fn odd(folder: &Path, beside: Beside, claim_panics: bool) -> PipelineBuilder {
 #[test]
 fn a_report_that_cannot_be_put_anywhere_costs_a_note_and_no_dataset() {
     let folder = folder();
-    let report = odd(folder.path(), Beside::Panics, false)
-        .build()
-        .expect("ready");
-    let report = report
-        .spawn_thread()
-        .expect("a thread")
-        .join_blocking()
-        .expect("published");
+    let report = finish(odd(folder.path(), Beside::Panics, false)).expect("published");
     assert!(
         report
             .notes
@@ -385,12 +353,5 @@ fn a_part_that_panics_ends_the_run_and_is_reported() {
     let result = run.join_blocking();
     assert!(matches!(result, Err(RunError::PartPanicked)), "{result:?}");
     assert_eq!(controller.status().state, State::Failed);
-    let again = odd(folder.path(), Beside::Panics, false)
-        .build()
-        .expect("free");
-    again
-        .spawn_thread()
-        .expect("a thread")
-        .join_blocking()
-        .expect("published");
+    finish(odd(folder.path(), Beside::Panics, false)).expect("published");
 }

@@ -25,6 +25,7 @@ fn no_long_conversations() -> String {
 }
 
 #[test]
+#[ignore = "needs Python: run ./test.sh"]
 fn a_stratum_without_records_does_not_keep_the_folder_from_loading() {
     let sandbox = Sandbox::new();
     sandbox.write("in.jsonl", no_long_conversations());

@@ -65,6 +65,10 @@ fn one_pass_and_two_give_what_the_telemetry_gives_without_kusto() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn a_window_counts_for_every_row_and_is_the_same_after_a_kill() {
     // It cuts conversations in two: some are then incomplete, some are shorter.
     let window = [
@@ -115,6 +119,10 @@ fn a_window_counts_for_every_row_and_is_the_same_after_a_kill() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn a_window_may_end_with_the_last_instant_that_kusto_knows() {
     for end in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z"] {
         let window = ["--window-end", end];
@@ -586,6 +594,10 @@ fn a_plan_counts_before_anything_is_fetched() {
 }
 
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn a_run_that_is_killed_anywhere_goes_on_with_what_is_sealed() {
     let expected = expected(&[]);
     // Eight censuses are sealed, then eight payloads, one of them in two halves.

@@ -18,15 +18,9 @@ use gleaner::source::kusto::query_file::SHIPPED;
 use gleaner::source::synthetic::settings::Synthetic;
 use serde_json::Value;
 
+use crate::support::cloud::tool;
 use crate::support::kusto::{CONVERSATIONS, Emulator};
 use crate::support::{Run, Sandbox};
-
-/// What `test.sh` installs.
-fn tool(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run the tests with ./test.sh, which installs what they need")
-    })
-}
 
 fn check(sandbox: &Sandbox, files: &[&str]) -> Run {
     let mut args = vec!["queries", "check", "--json"];
@@ -63,6 +57,7 @@ fn selection() -> Selection {
 }
 
 #[test]
+#[ignore = "needs Node: run ./test.sh"]
 fn the_language_service_finds_nothing_in_the_shipped_queries() {
     let sandbox = Sandbox::new();
     let found = check(&sandbox, &[]);
@@ -77,6 +72,7 @@ fn the_language_service_finds_nothing_in_the_shipped_queries() {
 }
 
 #[test]
+#[ignore = "needs Node: run ./test.sh"]
 fn nor_with_the_values_of_any_run() {
     let selection = selection();
     let ignored = [
@@ -158,6 +154,7 @@ fn nor_with_the_values_of_any_run() {
 }
 
 #[test]
+#[ignore = "needs Node: run ./test.sh"]
 fn faults_of_a_query_are_named_with_and_without_the_language_service() {
     let sandbox = Sandbox::new();
     let census = SHIPPED[1].1;
@@ -210,6 +207,7 @@ fn faults_of_a_query_are_named_with_and_without_the_language_service() {
 }
 
 #[test]
+#[ignore = "needs Python: run ./test.sh"]
 fn the_official_client_reads_the_emulator() {
     let sandbox = Sandbox::new();
     for more in [&[][..], &["--gzip"]] {
@@ -354,6 +352,7 @@ fn shared() -> Option<String> {
 }
 
 #[test]
+#[ignore = "needs Python: run ./test.sh"]
 fn the_queries_really_run_and_give_what_the_files_give() {
     let Some(shared) = shared() else { return };
     let sandbox = Sandbox::new();
@@ -388,6 +387,7 @@ const FEW: [&str; 6] = [
 ];
 
 #[test]
+#[ignore = "needs Python: run ./test.sh"]
 fn they_drop_what_the_window_cuts_and_prefer_finished_replies_as_with_files() {
     let Some(shared) = shared() else { return };
     for (case, window) in [
@@ -449,6 +449,7 @@ fn rows() -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs Python: run ./test.sh"]
 fn they_find_of_made_up_rows_what_the_files_have() {
     let Some(shared) = shared() else { return };
     let sandbox = Sandbox::new();

@@ -43,8 +43,11 @@ fn run_again(sandbox: &Sandbox, expected: &str, what: &str) -> serde_json::Value
     run.json()
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn killed_at_any_write_seal_or_rename() {
     let expected = undisturbed();
     let points = [
@@ -123,8 +126,11 @@ fn killed_by_a_timer() {
     }
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn a_damaged_sealed_chunk_is_read_again() {
     let expected = undisturbed();
     for damage in 0..6 {
@@ -155,8 +161,11 @@ fn a_damaged_sealed_chunk_is_read_again() {
     }
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn another_configuration_is_refused_with_a_diff_and_fresh_starts_over() {
     let sandbox = sandbox();
     let args = args(&sandbox);
@@ -248,8 +257,11 @@ fn one_interrupt_leaves_a_run_that_goes_on() {
     assert_eq!(status.json()["runs"][0]["state"], "published");
 }
 
-#[cfg(feature = "fault-injection")]
 #[test]
+#[cfg_attr(
+    not(feature = "fault-injection"),
+    ignore = "needs the feature fault-injection: run ./test.sh"
+)]
 fn a_second_interrupt_ends_a_run_that_hangs() {
     use std::io::{BufRead, BufReader};
     let expected = undisturbed();
