@@ -1,0 +1,172 @@
+use super::*;
+use crate::selection::stratum::fixtures::selection;
+
+/// A valid record of `World`, which hashes to train.
+fn record() -> serde_json::Value {
+    let turn =
+        |i: u64| serde_json::json!({"turnIndex": i, "userMessage": "u", "modelMessage": "m"});
+    serde_json::json!({
+        "conversationId": "World", "userName": "n", "turnCount": 3, "bucket": "short",
+        "turnsArray": [turn(1), turn(2), turn(3)], "promptTokens": 1, "completionTokens": 0,
+    })
+}
+
+fn codes(record: &serde_json::Value) -> Vec<&'static str> {
+    let text = serde_json::to_vec(record).expect("JSON");
+    let verdict = validate(&text, "train", &selection(1)).expect("an object");
+    let warnings = verdict.warnings.iter().map(|code| code.name());
+    verdict
+        .errors
+        .iter()
+        .map(|(code, _)| code.name())
+        .chain(warnings)
+        .collect()
+}
+
+#[test]
+fn a_valid_record_passes() {
+    assert_eq!(codes(&record()), Vec::<&str>::new());
+}
+
+#[test]
+fn every_rule_finds_its_fault() {
+    type Break = fn(&mut serde_json::Value);
+    let cases: [(Break, &[&str]); 19] = [
+        (
+            |r| r["conversationId"] = " ".into(),
+            &["missing_field:conversationId"],
+        ),
+        (
+            |r| r["userName"] = "\u{2003}\n".into(),
+            &["missing_field:userName"],
+        ),
+        (
+            |r| r["userName"] = serde_json::Value::Null,
+            &["missing_field:userName"],
+        ),
+        (|r| r["bucket"] = "".into(), &["missing_field:bucket"]),
+        (
+            |r| r["turnsArray"] = serde_json::Value::Null,
+            &["missing_field:turnsArray"],
+        ),
+        (|r| r["conversationId"] = "é2".into(), &[]),
+        (
+            |r| r["turnsArray"][0]["turnIndex"] = 0.into(),
+            &["first_turn", "turn_sequence"],
+        ),
+        (
+            |r| r["turnsArray"][1]["turnIndex"] = 3.into(),
+            &["turn_sequence"],
+        ),
+        (
+            |r| r["turnsArray"][1]["turnIndex"] = "2".into(),
+            &["turn_sequence"],
+        ),
+        (|r| r["turnsArray"][1]["turnIndex"] = 2.0.into(), &[]),
+        (|r| r["bucket"] = "medium".into(), &["bucket_mismatch"]),
+        (|r| r["bucket"] = "short_3_to_5_turns".into(), &[]),
+        (|r| r["turnCount"] = 4.into(), &["bucket_mismatch"]),
+        (|r| r["turnCount"] = "3".into(), &["bucket_mismatch"]),
+        (
+            |r| r["turnsArray"][2]["userMessage"] = " \u{a0}".into(),
+            &["empty_user_message"],
+        ),
+        (
+            |r| r["turnsArray"][2]["userMessage"] = 7.into(),
+            &["empty_user_message"],
+        ),
+        (
+            |r| r["turnsArray"][2]["modelMessage"] = "".into(),
+            &["empty_model_message"],
+        ),
+        (|r| r["promptTokens"] = 0.into(), &["token_counts"]),
+        (|r| r["completionTokens"] = "1".into(), &["token_counts"]),
+    ];
+    for (number, (change, expected)) in cases.into_iter().enumerate() {
+        let mut broken = record();
+        change(&mut broken);
+        let found: Vec<_> = codes(&broken)
+            .into_iter()
+            .filter(|c| *c != "split_mismatch")
+            .collect();
+        assert_eq!(found, expected, "case {number}");
+    }
+}
+
+#[test]
+fn a_record_in_the_wrong_split_is_found() {
+    let text = serde_json::to_vec(&record()).expect("JSON");
+    let verdict = validate(&text, "val", &selection(1)).expect("an object");
+    assert_eq!(verdict.errors[0].0, Code::SplitMismatch);
+}
+
+#[test]
+fn a_lone_surrogate_is_found_at_any_depth_and_in_keys() {
+    let text = serde_json::to_string(&record()).expect("JSON");
+    for hidden in [r#""x":{"y":["\ud83d"]}"#, r#""\ude42":1"#] {
+        let broken = text.replacen('{', &format!("{{{hidden},"), 1);
+        let verdict = validate(broken.as_bytes(), "train", &selection(1)).expect("an object");
+        assert_eq!(verdict.errors[0].0, Code::LoneSurrogate);
+    }
+    let paired = text.replacen('{', r#"{"x":"\ud83d\ude42","#, 1);
+    assert!(
+        validate(paired.as_bytes(), "train", &selection(1))
+            .expect("an object")
+            .is_valid()
+    );
+}
+
+#[test]
+fn what_is_no_object_is_an_error() {
+    for text in ["[]", "", "{\"a\":1", "{} x"] {
+        assert!(
+            validate(text.as_bytes(), "train", &selection(1)).is_err(),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn of_all_codes_two_are_warnings_unless_a_rule_of_the_hosts_own_is_one() {
+    let warnings: Vec<Code> = Code::warnings().collect();
+    assert_eq!(warnings, [Code::EmptyModelMessage, Code::TokenCounts]);
+    for code in Code::ALL {
+        assert_eq!(code.is_fatal(), !warnings.contains(&code), "{code}");
+    }
+    for is_fatal in [false, true] {
+        let name = "own";
+        assert_eq!(Code::Custom { name, is_fatal }.is_fatal(), is_fatal);
+    }
+}
+
+#[test]
+fn a_record_is_nested_two_levels_deeper_than_a_row_may_be() {
+    let nested = |depth: usize| {
+        let inner = "[".repeat(depth - 1) + &"]".repeat(depth - 1);
+        let text = format!("{{\"x\":{inner}}}");
+        validate(text.as_bytes(), "train", &selection(1)).map(drop)
+    };
+    assert_eq!(nested(MAX_DEPTH as usize + 2), Ok(()));
+    assert_eq!(nested(MAX_DEPTH as usize + 3), Err(JsonError::TooDeep));
+}
+
+#[test]
+fn a_verdict_says_what_the_record_says_of_itself() {
+    let reported = |record: &serde_json::Value| {
+        let text = serde_json::to_vec(record).expect("JSON");
+        let verdict = validate(&text, "train", &selection(1)).expect("an object");
+        (verdict.conversation_id, verdict.bucket, verdict.turns)
+    };
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(reported(&record()), (text("World"), text("short"), Some(3)));
+    let mut escaped = record();
+    escaped["bucket"] = "a\"\n".into();
+    assert_eq!(reported(&escaped).1, text("a\"\n"), "decoded");
+    for field in ["conversationId", "bucket", "turnsArray"] {
+        let mut other = record();
+        other[field] = 7.into();
+        let (id, bucket, turns) = reported(&other);
+        let is_there = [id.is_some(), bucket.is_some(), turns.is_some()];
+        assert_eq!(is_there.into_iter().filter(|is| *is).count(), 2, "{field}");
+    }
+}

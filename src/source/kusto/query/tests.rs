@@ -1,0 +1,167 @@
+use super::*;
+use crate::domain::sampling::selector::RankRange;
+use crate::domain::selection::rank::Rank;
+use crate::domain::selection::stratum::fixtures::selection;
+use proptest::prelude::*;
+
+const FILE: &str = "// what\n// gleaner:values\nlet _chunk = 0;\n// gleaner:query\nT | where _chunk < _chunks and _window_start < t and t < _window_end // _selected\n";
+
+fn values<'a>(selection: &'a Selection, ignored: &'a [String], wanted: &'a Selector) -> Values<'a> {
+    Values {
+        start: Some("2025-01-01T00:00:00Z".parse().expect("an instant")),
+        end: None,
+        look_end: Some("2025-02-02T00:00:00Z".parse().expect("an instant")),
+        cut: Cut::Drop,
+        chunk: HashChunk {
+            count: 80,
+            index: 47,
+            depth: 1,
+        },
+        ignored,
+        selection,
+        wanted,
+    }
+}
+
+#[test]
+fn values_take_the_place_of_the_defaults() {
+    let template = Template::new(FILE).expect("complete");
+    let selection = selection(1);
+    let text = template.with(&values(&selection, &[], &Selector::All), "| count");
+    assert!(
+        text.starts_with(
+            "// what\n// gleaner:values\nlet _window_start = datetime(2025-01-01T00:00:00Z);\n"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("let _look_end = datetime(2025-02-02T00:00:00Z);\nlet _keep_cut = false;\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("let _chunks = 80;\nlet _chunk = 47;\n"),
+        "{text}"
+    );
+    assert!(!text.contains("let _chunk = 0;"), "{text}");
+    assert!(text.ends_with("// _selected\n| count\n"), "{text}");
+    assert!(!template.selects(), "a comment is no use");
+}
+
+#[test]
+fn a_window_stays_within_the_years_that_kql_knows() {
+    let at = |text: &str| Some(text.parse().expect("an instant"));
+    for (start, reported) in [
+        (
+            at("2025-01-01T00:00:00.1234567Z"),
+            "2025-01-01T00:00:00.1234567Z",
+        ),
+        (at("0001-01-01T00:00:00Z"), FIRST),
+        (at("0000-12-31T23:00:00Z"), FIRST),
+        (at("-000700-01-01T00:00:00Z"), FIRST),
+        (at("9999-12-31T23:59:59Z"), "9999-12-31T23:59:59Z"),
+        (at("9999-12-31T23:59:59.9999999Z"), LAST),
+        (None, FIRST),
+    ] {
+        assert_eq!(instant(start, FIRST), reported);
+    }
+    assert_eq!(instant(None, LAST), LAST);
+}
+
+#[test]
+fn columns_come_from_the_last_project() {
+    let columns = |end: &str| {
+        let text = format!("{FILE}| {end}");
+        Template::new(&text).expect("complete").projected()
+    };
+    let names = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect());
+    assert_eq!(
+        columns("project a, b = f(x, [1, 2]), c"),
+        names(&["a", "b", "c"])
+    );
+    assert_eq!(columns("project-away a"), None);
+    assert_eq!(columns("where a == 1"), None);
+}
+
+#[test]
+fn a_file_without_its_places_is_refused() {
+    for (from, to) in [
+        ("// gleaner:values", "// values"),
+        ("// gleaner:query", ""),
+        ("_chunk <", "1 <"),
+        ("_chunks", "40"),
+        ("_window_start", "// _window_start"),
+        ("t < _window_end", "true"),
+    ] {
+        assert!(
+            Template::new(&FILE.replacen(from, to, 1)).is_err() || to == "1 <",
+            "{from}"
+        );
+    }
+}
+
+#[test]
+fn a_query_that_cannot_see_what_the_window_cuts_may_only_keep_it() {
+    let with = |names: &str| Template::new(&format!("{FILE}| where {names}")).expect("whole");
+    for (names, drop, keep) in [
+        ("true", Some("_look_end"), None),
+        ("true // _look_end", Some("_look_end"), None),
+        ("_look_end", None, Some("_keep_cut")),
+        ("_look_end or _keep_cut", None, None),
+    ] {
+        for (cut, missing) in [(Cut::Drop, drop), (Cut::Keep, keep)] {
+            let found = match with(names).handles(cut) {
+                Err(QueryError::Unused { name, .. }) => Some(name),
+                _ => None,
+            };
+            assert_eq!(found, missing, "{names} {cut:?}");
+        }
+    }
+}
+
+#[test]
+fn ranks_are_asked_for_stratum_by_stratum() {
+    let selection = selection(1);
+    let stratum = selection.strata().next().expect("one");
+    let range = |above: Option<i64>, up_to: Option<i64>| RankRange {
+        above: above.map(Rank),
+        up_to: up_to.map(Rank),
+    };
+    for (range, text) in [
+        (range(None, None), ")"),
+        (range(Some(-5), None), " and rank > -5)"),
+        (range(None, Some(7)), " and rank <= 7)"),
+        (
+            range(Some(-5), Some(i64::MIN)),
+            " and rank > -5 and rank <= (-9223372036854775807 - 1))",
+        ),
+    ] {
+        let wanted = Selector::Ranks([(stratum, range)].into());
+        let [first, last] = selection.bucket(stratum).turns;
+        let residues = selection.residues(stratum).expect("some");
+        let expected = format!(
+            "(residue between ({} .. {}) and turns between ({first} .. {last}){text}",
+            residues.start(),
+            residues.end()
+        );
+        assert_eq!(selected(&selection, &wanted), expected);
+    }
+    assert_eq!(selected(&selection, &Selector::Ranks([].into())), "false");
+}
+
+proptest! {
+    /// Whatever a seed or an id holds, it stays inside its literal: the prelude has as many
+    /// statements as ever, one a line, and the literal reads back as what was meant.
+    #[test]
+    fn nothing_leaves_its_literal(text in any::<String>()) {
+        let quoted = literal(&text);
+        prop_assert!(!quoted.chars().any(char::is_control));
+        let read: String = serde_json::from_str(&quoted).expect("a JSON string");
+        prop_assert_eq!(&read, &text);
+        let selection = selection(1);
+        let ignored = [text];
+        let wanted = Selector::All;
+        let prelude = values(&selection, &ignored, &wanted).prelude();
+        prop_assert_eq!(prelude.lines().count(), 10);
+        prop_assert!(prelude.lines().all(|line| line.starts_with("let _") && line.ends_with(';')));
+    }
+}
