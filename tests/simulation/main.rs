@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use gleaner::fault;
 use gleaner::fault::FaultPlan;
+use xxhash_rust::xxh3::xxh3_64;
 
 use run::{Seen, simulate};
 use world::{WORLDS, World};
@@ -83,10 +84,12 @@ struct Totals {
     starts: u64,
     hours: f64,
     hits: u64,
+    /// Of the course of every seed: two builds that do the same have the same.
+    digest: u64,
 }
 
 impl Totals {
-    fn add(&mut self, seen: &Seen) {
+    fn add(&mut self, seed: u64, seen: &Seen) {
         for struck in &seen.struck {
             let cell = (struck.fault.site.stage(), struck.fault.kind);
             *self.faults.entry(cell).or_default() += 1;
@@ -115,6 +118,9 @@ impl Totals {
         self.starts += seen.starts;
         self.hours += seen.virtual_time.as_secs_f64() / 3600.0;
         self.hits += seen.hits;
+        let (hits, time) = (seen.hits, seen.virtual_time);
+        let course = format!("{seed} {:x} {hits} {time:?} {}", seen.trace, seen.starts);
+        self.digest = self.digest.wrapping_add(xxh3_64(course.as_bytes()));
     }
 }
 
@@ -132,7 +138,7 @@ fn many_seeds_give_what_the_reference_gives() {
                 return;
             }
             let seen = check(seed, plan_of(seed));
-            totals.lock().expect("no panic").add(&seen);
+            totals.lock().expect("no panic").add(seed, &seen);
         }
     };
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -147,6 +153,7 @@ fn many_seeds_give_what_the_reference_gives() {
         "{seeds} seeds, {} starts, {:.0} virtual hours, {} hits, {struck} faults, 0 violations",
         totals.starts, totals.hours, totals.hits
     );
+    eprintln!("digest of the traces: {:016x}", totals.digest);
     eprintln!("{} runs had nothing to publish", totals.empty);
     eprintln!("events: {:?}", totals.events);
     eprintln!("runs with: {:?}", totals.runs);
