@@ -23,8 +23,9 @@ use thiserror::Error;
 use crate::domain::debug_lengths;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::record::timestamp::Ticks;
-use crate::domain::sampling::selector::{ChunkChecksum, Selector};
+use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::Chunk;
+pub use crate::domain::scheduling::pass::Pass;
 
 pub mod files;
 #[cfg(feature = "kusto")]
@@ -101,20 +102,11 @@ pub struct FetchOrder {
     pub chunk: Chunk,
     /// Which try of it this is, from 1.
     pub attempt: u32,
-    /// Which rows.
+    /// Which rows: whole ones, or a census ([`RowEncoding::Census`]). A source whose survey promises no
+    /// census is only ever asked for [`Pass::All`].
     pub pass: Pass,
-}
-
-/// Which rows of a chunk are to be fetched. A source whose survey promises no census is only ever
-/// asked for all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pass {
-    /// All, whole.
-    All,
-    /// Of every conversation its id, number of turns and time alone ([`RowEncoding::Census`]).
-    Census,
-    /// The whole conversations of some ranks.
-    Ranks(Arc<Selector>),
+    /// In a round: which conversations, and no others. `None`: all.
+    pub ranks: Option<Arc<RankRanges>>,
 }
 
 /// What a survey found.

@@ -9,13 +9,12 @@
 //! is resumed every sealed chunk is read in full and held against its checksums: a damaged one is
 //! removed and fetched again, never trusted.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::scheduling::pass::ChunkPass;
 use crate::source::SourceError;
 
 pub mod disk;
@@ -23,38 +22,6 @@ pub mod payloads;
 pub mod sealed;
 pub mod stored;
 pub mod tally;
-
-/// Which of a chunk's rows are kept together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Portion {
-    /// All of them.
-    Whole,
-    /// The headers of all, without payloads.
-    Census,
-    /// The payloads of the candidates of a round, from 0.
-    Round(u32),
-}
-
-/// A part of a chunk that is sealed by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Part {
-    /// Of which chunk.
-    pub chunk: Chunk,
-    /// Which rows.
-    pub portion: Portion,
-}
-
-impl fmt::Display for Part {
-    /// Stable, and fit for a file name: `h40-7`, `h40-7-census`, `h40-7-round0`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.portion {
-            Portion::Whole => write!(f, "{}", self.chunk),
-            Portion::Census => write!(f, "{}-census", self.chunk),
-            Portion::Round(round) => write!(f, "{}-round{round}", self.chunk),
-        }
-    }
-}
 
 /// Why the work directory cannot be used.
 #[derive(Debug, Error)]
@@ -69,11 +36,11 @@ pub enum SpoolError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// Another attempt, with a later lease, has begun the same part: this one is refused.
-    #[error("{part} belongs to a later attempt")]
+    /// Another attempt, with a later lease, has begun the same: this one is refused.
+    #[error("{chunk_pass} belongs to a later attempt")]
     Superseded {
-        /// Of which chunk.
-        part: Part,
+        /// What both attempts fetch.
+        chunk_pass: ChunkPass,
     },
     /// The census of a chunk was sealed and cannot be found any more.
     #[error("the census of chunk {chunk} is gone")]
@@ -114,35 +81,6 @@ impl SpoolError {
             action,
             path,
             error,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::scheduling::chunk::{HashChunk, Piece};
-
-    #[test]
-    fn a_part_has_a_name_that_no_other_part_has() {
-        let hash = Chunk::Hash(HashChunk {
-            count: 40,
-            index: 7,
-            depth: 0,
-        });
-        let piece = Chunk::Piece(Piece {
-            file: 1,
-            start: 0,
-            end: 9,
-        });
-        for (chunk, portion, name) in [
-            (hash, Portion::Whole, "h40-7"),
-            (hash, Portion::Census, "h40-7-census"),
-            (hash, Portion::Round(0), "h40-7-round0"),
-            (hash, Portion::Round(12), "h40-7-round12"),
-            (piece, Portion::Whole, "f1-0-9"),
-        ] {
-            assert_eq!(Part { chunk, portion }.to_string(), name);
         }
     }
 }

@@ -241,10 +241,10 @@ mod tests {
     use crate::domain::record::header::RowFlags;
     use crate::domain::record::row::RowShape;
     use crate::domain::scheduling::chunk::{Chunk, Piece};
+    use crate::domain::scheduling::pass::{ChunkPass, Pass};
     use crate::domain::selection::stratum::fixtures::selection;
     use crate::spool::sealed::{RowFacts, Spool, SpooledRow};
     use crate::spool::tally::ChunkTally;
-    use crate::spool::{Part, Portion};
 
     #[test]
     fn a_changed_or_shorter_file_is_noticed() {
@@ -288,10 +288,10 @@ mod tests {
             start: 0,
             end: 1,
         });
-        let portion = Portion::Whole;
-        let part = Part { chunk, portion };
+        let pass = Pass::All;
+        let chunk_pass = ChunkPass { chunk, pass };
         let spool = Spool::open(folder.to_owned(), 1 << 20).expect("a folder");
-        let writer = spool.create(part, RowShape::Conversations, encoding);
+        let writer = spool.create(chunk_pass, RowShape::Conversations, encoding);
         let mut writer = writer.expect("files");
         let facts = RowFacts {
             turn: 1,

@@ -23,11 +23,12 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::disk;
 use super::tally::ChunkTally;
-use super::{Part, Portion, SpoolError, stored};
+use super::{SpoolError, stored};
 use crate::domain::debug_lengths;
 use crate::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::kusto_hash;
 use crate::fault::{Faults, Kind, Site};
 use crate::runtime::files::refuse_link;
@@ -84,7 +85,8 @@ const REPLAY_BATCH: usize = 4096;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Footer {
-    part: Part,
+    #[serde(rename = "part")]
+    chunk_pass: ChunkPass,
     shape: RowShape,
     encoding: RowEncoding,
     headers: u64,
@@ -100,13 +102,13 @@ pub struct Spool {
     used: Arc<AtomicU64>,
     /// Of the lease that is written under.
     epoch: u64,
-    parts: Arc<Mutex<BTreeMap<Part, Arc<Mutex<PartState>>>>>,
+    states: Arc<Mutex<BTreeMap<ChunkPass, Arc<Mutex<PassState>>>>>,
     faults: Faults,
 }
 
 /// What is known of a part. Held while it is checked or sealed, so that one thing happens at a time.
 #[derive(Debug, Default)]
-struct PartState {
+struct PassState {
     /// The latest lease that has begun to write it.
     epoch: u64,
     /// Bytes of its sealed rows.
@@ -130,7 +132,7 @@ impl Spool {
             limit,
             used: Arc::new(AtomicU64::new(0)),
             epoch: 0,
-            parts: Arc::default(),
+            states: Arc::default(),
             faults: Faults::default(),
         })
     }
@@ -150,19 +152,19 @@ impl Spool {
         }
     }
 
-    fn state(&self, part: Part) -> Arc<Mutex<PartState>> {
-        Arc::clone(lock(&self.parts).entry(part).or_default())
+    fn state(&self, chunk_pass: ChunkPass) -> Arc<Mutex<PassState>> {
+        Arc::clone(lock(&self.states).entry(chunk_pass).or_default())
     }
 
     /// Notes how many bytes of sealed rows a part has.
-    fn account(&self, state: &mut PartState, bytes: u64) {
+    fn account(&self, state: &mut PassState, bytes: u64) {
         let before = std::mem::replace(&mut state.sealed_bytes, bytes);
         self.used.fetch_add(bytes, Ordering::Relaxed);
         self.used.fetch_sub(before, Ordering::Relaxed);
     }
 
-    fn path(&self, part: Part, ending: &str) -> PathBuf {
-        self.folder.join(format!("{part}.{ending}"))
+    fn path(&self, chunk_pass: ChunkPass, ending: &str) -> PathBuf {
+        self.folder.join(format!("{chunk_pass}.{ending}"))
     }
 
     /// Starts the rows of a part of a chunk anew.
@@ -171,21 +173,21 @@ impl Spool {
     /// If its files cannot be made, or a later lease has begun it.
     pub fn create(
         &self,
-        part: Part,
+        chunk_pass: ChunkPass,
         shape: RowShape,
         encoding: RowEncoding,
     ) -> Result<ChunkWriter, SpoolError> {
         {
-            let state = self.state(part);
+            let state = self.state(chunk_pass);
             let mut state = lock(&state);
             if self.epoch < state.epoch {
-                return Err(SpoolError::Superseded { part });
+                return Err(SpoolError::Superseded { chunk_pass });
             }
             state.epoch = self.epoch;
         }
         let aside = TempFiles {
             spool: self.clone(),
-            part,
+            chunk_pass,
             bytes: 0,
         };
         let create = |ending: &str| {
@@ -198,7 +200,7 @@ impl Spool {
             headers: Checked::new(headers),
             aside,
             footer: Footer {
-                part,
+                chunk_pass,
                 shape,
                 encoding,
                 headers: 0,
@@ -213,19 +215,19 @@ impl Spool {
     ///
     /// # Errors
     /// If the folder cannot be read or a damaged chunk not be removed.
-    pub fn sealed(&self, part: Part) -> Result<Option<SealedChunk>, SpoolError> {
-        let seal = self.path(part, "sealed");
-        let state = self.state(part);
+    pub fn sealed(&self, chunk_pass: ChunkPass) -> Result<Option<SealedChunk>, SpoolError> {
+        let seal = self.path(chunk_pass, "sealed");
+        let state = self.state(chunk_pass);
         let mut state = lock(&state);
         match self.faults.due(Site::Open) {
             Some(Kind::Io) => {
                 return Err(SpoolError::io("read", seal)(Errno::IO.into()));
             }
             // There may be nothing to damage.
-            Some(kind) => drop(damage(&self.path(part, "rows"), kind)),
+            Some(kind) => drop(damage(&self.path(chunk_pass, "rows"), kind)),
             None => {}
         }
-        match self.check(part, &seal) {
+        match self.check(chunk_pass, &seal) {
             Ok(sealed) => {
                 self.account(&mut state, sealed.footer.rows_bytes);
                 Ok(Some(sealed))
@@ -234,7 +236,7 @@ impl Spool {
             // Says nothing about the chunk: it may be whole.
             Err(error) if disk::is_transient(&error) => Err(SpoolError::io("read", seal)(error)),
             Err(error) => {
-                tracing::warn!(chunk = %part, %error, "a sealed chunk is damaged and will be fetched again");
+                tracing::warn!(chunk = %chunk_pass, %error, "a sealed chunk is damaged and will be fetched again");
                 match storage::remove_file(&seal) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(SpoolError::io("remove", seal)(error));
@@ -247,7 +249,7 @@ impl Spool {
         }
     }
 
-    fn check(&self, part: Part, seal: &Path) -> io::Result<SealedChunk> {
+    fn check(&self, chunk_pass: ChunkPass, seal: &Path) -> io::Result<SealedChunk> {
         let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         let mut file = File::open(seal)?;
         let length = file.metadata()?.len();
@@ -270,12 +272,12 @@ impl Spool {
         file.seek(SeekFrom::Start(headers_bytes))?;
         file.read_exact(&mut footer)?;
         let footer: Footer = serde_json::from_slice(&footer)?;
-        if footer.part != part {
+        if footer.chunk_pass != chunk_pass {
             return Err(damaged("the seal is another chunk's"));
         }
         let sealed = SealedChunk {
             seal: seal.to_owned(),
-            rows: self.path(part, "rows"),
+            rows: self.path(chunk_pass, "rows"),
             headers_bytes,
             footer,
         };
@@ -289,7 +291,7 @@ impl Spool {
     ///
     /// # Errors
     /// If the folder cannot be read.
-    pub fn parts(&self) -> Result<Vec<Part>, SpoolError> {
+    pub fn sealed_passes(&self) -> Result<Vec<ChunkPass>, SpoolError> {
         let io = |error| SpoolError::io("read", &self.folder)(error);
         let mut parts = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(io)? {
@@ -298,7 +300,7 @@ impl Spool {
                 continue;
             }
             match read_footer(&path) {
-                Ok(footer) => parts.push(footer.part),
+                Ok(footer) => parts.push(footer.chunk_pass),
                 Err(error) if disk::is_transient(&error) => return Err(io(error)),
                 // A damaged seal: its chunk is fetched again.
                 Err(_) => {}
@@ -328,9 +330,9 @@ impl Spool {
             }
             Err(error) => return Err(SpoolError::io("read", path)(error)),
         }
-        for part in self.parts()? {
-            if part.portion == Portion::Round(round) {
-                self.invalidate(&self.path(part, "rows"));
+        for chunk_pass in self.sealed_passes()? {
+            if chunk_pass.pass == Pass::Round(round) {
+                self.invalidate(&self.path(chunk_pass, "rows"));
             }
         }
         stored::save(&path, &decision).map_err(SpoolError::io("write", &path))?;
@@ -456,7 +458,7 @@ pub struct SealedChunk {
 impl SealedChunk {
     /// Which chunk it is.
     pub fn chunk(&self) -> Chunk {
-        self.footer.part.chunk
+        self.footer.chunk_pass.chunk
     }
 
     /// What was counted.

@@ -24,7 +24,7 @@
 //! // The kit does not know which rows there should be. You do.
 //! let mut found = 0;
 //! for chunk in source.survey().await.unwrap().chunks {
-//!     let order = FetchOrder { chunk, attempt: 1, pass: Pass::All };
+//!     let order = FetchOrder { chunk, attempt: 1, pass: Pass::All, ranks: None };
 //!     found += collect(&source, order).await.unwrap().len();
 //! }
 //! assert_eq!(found, rows.len());

@@ -59,7 +59,7 @@ pub async fn source_conformance(make: impl Fn() -> Box<dyn ConversationSource>) 
 /// |---|---|
 /// | [`Pass::Census`](crate::source::Pass) | every conversation once, in the chunk of its id, with the number of turns that its row has |
 /// | | the same census whenever it is fetched, also of the halves |
-/// | [`Pass::Ranks`](crate::source::Pass) | exactly the conversations of the ranks that are asked for, and their rows as in `Pass::All` |
+/// | [`Pass::Round`](crate::source::Pass) | exactly the conversations of the ranks that are asked for, and their rows as in `Pass::All` |
 /// | | `delivered` has each of them once, the rejected ones too, as the census tells them |
 /// | both | the chunk checksum counts the conversations and sums their hashes |
 ///

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::domain::record::timestamp;
-use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk, Piece};
 use gleaner::domain::selection::rank::Ranker;
 use gleaner::domain::selection::stratum::Selection;
@@ -96,12 +96,11 @@ impl SimSource {
     /// The rows that are asked for, with what is known of them.
     fn rows(&self, order: &FetchOrder, chunk: HashChunk) -> Vec<&SimRow> {
         let mut ranker = Ranker::new(self.selection.seed());
-        let mut is_wanted = |row: &SimRow| match &order.pass {
-            Pass::All | Pass::Census => true,
-            Pass::Ranks(selector) => {
-                let rank = ranker.rank(&row.key);
-                selector.wants(&self.selection, &row.key, row.turns, rank)
-            }
+        let mut is_wanted = |row: &SimRow| {
+            let rank = ranker.rank(&row.key);
+            let holds =
+                |ranks: &Arc<RankRanges>| ranks.wants(&self.selection, &row.key, row.turns, rank);
+            order.ranks.as_ref().is_none_or(holds)
         };
         let rows = self.world.rows.iter();
         rows.filter(|row| chunk.holds(&row.key) && is_wanted(row))
@@ -147,7 +146,7 @@ impl SimSource {
 
     /// Why the source does not deliver, if it does not.
     fn refusal(&self, order: &FetchOrder, chunk: HashChunk, rows: &[&SimRow]) -> Option<Failure> {
-        let is_payload = matches!(order.pass, Pass::Ranks(_));
+        let is_payload = matches!(order.pass, Pass::Round(_));
         let is_census = order.pass == Pass::Census;
         let memory = &mut *self.memory.lock();
         let mut counts = || *memory.failed.entry(named(order)).or_default() += 1;
@@ -229,7 +228,7 @@ impl SimSource {
                     block.bytes.extend_from_slice(&row.text);
                 }
                 block.bytes.push(b'\n');
-                if matches!(order.pass, Pass::Ranks(_)) {
+                if matches!(order.pass, Pass::Round(_)) {
                     block.received.push(self.received(row));
                 }
             }
@@ -253,7 +252,7 @@ impl SimSource {
             return Ok(());
         };
         match order.pass {
-            Pass::Ranks(_) => self.memory.lock().changed += 1,
+            Pass::Round(_) => self.memory.lock().changed += 1,
             Pass::Census if matches!(self.change(&stale.key), Some(Change::Gone(_))) => {
                 let gone = SimRow {
                     key: stale.key.clone(),
@@ -327,7 +326,7 @@ impl SimSource {
             return;
         };
         if let Pass::All | Pass::Census = order.pass {
-            let is_sealed = sealed(&self.sealed, chunk, &order.pass);
+            let is_sealed = sealed(&self.sealed, chunk, order.pass);
             // A census that is taken again was sealed before.
             let is_census_refetch = self.behaviour.stale.is_some() && memory.changed >= 2;
             memory.again += u32::from(is_sealed && !is_census_refetch);
@@ -368,7 +367,7 @@ impl SimSource {
 }
 
 /// Whether a chunk, or a part of it, is sealed.
-fn sealed(folder: &Path, chunk: HashChunk, pass: &Pass) -> bool {
+fn sealed(folder: &Path, chunk: HashChunk, pass: Pass) -> bool {
     let ending = match pass {
         Pass::Census => "-census.sealed",
         _ => ".sealed",

@@ -17,9 +17,9 @@ use actix::{
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::messages::{ChunkFetched, Fetched, LeaseReply, RequestLease, Task};
+use super::messages::{Assignment, ChunkFetched, Fetched, LeaseReply, RequestLease, RoundPlan};
 use crate::domain::scheduling::chunk::Chunk;
-use crate::domain::scheduling::lease::Lease;
+use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::fault::{Faults, Kind, Site};
 use crate::pipeline::ingest::census;
 use crate::pipeline::ingest::census::{Expectation, UnusableCandidates};
@@ -28,10 +28,10 @@ use crate::pipeline::lifecycle::actor_monitor::ActorId;
 use crate::pipeline::lifecycle::byte_budget::{BudgetPermit, ByteBudget};
 use crate::runtime::{CpuPool, JobError};
 use crate::source::{
-    BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, Pass, RowBlock, RowSink, SourceError,
+    BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError,
 };
+use crate::spool::SpoolError;
 use crate::spool::sealed::{SealedChunk, Spool};
-use crate::spool::{Part, Portion, SpoolError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::heartbeat::{self, Heartbeat};
 
@@ -112,22 +112,22 @@ async fn work(
 ) {
     loop {
         parts.byte_budget.gate().pass().await;
-        let Ok(LeaseReply::Fetch(lease, task)) = supervisor.leases.send(RequestLease(id)).await
+        let Ok(LeaseReply::Fetch(assignment)) = supervisor.leases.send(RequestLease(id)).await
         else {
             return;
         };
         let busy = heartbeat.busy();
         let scope = parts.faults.enter(Site::Fetcher).await;
         let fetching = Fetching {
-            spool: parts.spool.with_epoch(lease.epoch),
+            spool: parts.spool.with_epoch(assignment.lease.epoch),
             parts: &parts,
             heartbeat: &heartbeat,
-            lease,
-            task: &task,
+            assignment: &assignment,
         };
         let result = fetching.run().await;
         drop(busy);
         scope.leave();
+        let lease = assignment.lease;
         let report = ChunkFetched { lease, result };
         if deliver(&parts.faults, &supervisor.results, report)
             .await
@@ -169,25 +169,23 @@ struct Fetching<'a> {
     heartbeat: &'a Heartbeat,
     /// Writes under the lease.
     spool: Spool,
-    lease: Lease,
-    task: &'a Task,
+    assignment: &'a Assignment,
 }
 
 impl Fetching<'_> {
     async fn run(&self) -> Result<Fetched, SourceError> {
-        let portion = self.task.portion;
-        let part = Part {
-            chunk: self.lease.chunk,
-            portion,
+        let chunk_pass = ChunkPass {
+            chunk: self.assignment.lease.chunk,
+            pass: self.assignment.pass,
         };
-        let Portion::Round(_) = portion else {
-            return match self.sealed(part).await? {
+        let Some(round) = &self.assignment.round else {
+            return match self.sealed(chunk_pass).await? {
                 Some(sealed) => Ok(self.replay(sealed, UnusableCandidates::new())),
-                None => self.fetch(part, None).await,
+                None => self.fetch(chunk_pass, None).await,
             };
         };
-        let expectation = Arc::new(self.expectation().await?);
-        if let Some(sealed) = self.sealed(part).await? {
+        let expectation = Arc::new(self.expectation(round).await?);
+        if let Some(sealed) = self.sealed(chunk_pass).await? {
             let expectation = Arc::clone(&expectation);
             let checked = self.blocking(move || {
                 let lost = expectation.check_sealed(&sealed)?;
@@ -197,12 +195,12 @@ impl Fetching<'_> {
                 return Ok(self.replay(sealed, lost));
             }
         }
-        self.fetch(part, Some(&expectation)).await
+        self.fetch(chunk_pass, Some(&expectation)).await
     }
 
-    async fn sealed(&self, part: Part) -> Result<Option<SealedChunk>, SourceError> {
+    async fn sealed(&self, chunk_pass: ChunkPass) -> Result<Option<SealedChunk>, SourceError> {
         let spool = self.spool.clone();
-        let sealed = self.blocking(move || spool.sealed(part)).await?;
+        let sealed = self.blocking(move || spool.sealed(chunk_pass)).await?;
         Ok(sealed?)
     }
 
@@ -229,47 +227,49 @@ impl Fetching<'_> {
     }
 
     /// What the round must bring; a census that is not there (any more) is taken.
-    async fn expectation(&self) -> Result<Expectation, SourceError> {
-        if !self.task.census_refetch
-            && let Some(expectation) = self.read_expectation().await?
+    async fn expectation(&self, round: &Arc<RoundPlan>) -> Result<Expectation, SourceError> {
+        if !self.assignment.census_refetch
+            && let Some(expectation) = self.read_expectation(round).await?
         {
             return Ok(expectation);
         }
-        let chunk = self.lease.chunk;
+        let chunk = self.assignment.lease.chunk;
         if let Chunk::Hash(of) = chunk {
-            for &chunk in census::overlapping(&self.task.censuses, of) {
-                let part = Part {
+            for &chunk in census::overlapping(&round.censuses, of) {
+                let chunk_pass = ChunkPass {
                     chunk,
-                    portion: Portion::Census,
+                    pass: Pass::Census,
                 };
-                self.fetch(part, None).await?;
+                self.fetch(chunk_pass, None).await?;
             }
         }
-        self.read_expectation()
+        self.read_expectation(round)
             .await?
             .ok_or_else(|| SpoolError::CensusGone { chunk }.into())
     }
 
-    async fn read_expectation(&self) -> Result<Option<Expectation>, SourceError> {
-        let (parts, task, chunk) = (Arc::clone(self.parts), self.task.clone(), self.lease.chunk);
+    async fn read_expectation(
+        &self,
+        round: &Arc<RoundPlan>,
+    ) -> Result<Option<Expectation>, SourceError> {
+        let (parts, round) = (Arc::clone(self.parts), Arc::clone(round));
+        let chunk = self.assignment.lease.chunk;
         let read = self.blocking(move || {
-            let Task {
-                censuses, selector, ..
-            } = &task;
-            Expectation::read(&parts.spool, censuses, chunk, selector, &parts.rules)
+            let RoundPlan { ranks, censuses } = &*round;
+            Expectation::read(&parts.spool, censuses, chunk, ranks, &parts.rules)
         });
         Ok(read.await??)
     }
 
     async fn fetch(
         &self,
-        part: Part,
+        chunk_pass: ChunkPass,
         expectation: Option<&Arc<Expectation>>,
     ) -> Result<Fetched, SourceError> {
         let parts = self.parts;
         let mut rows = Rows {
             chunk_reader: Some(ChunkReader::new(
-                part,
+                chunk_pass,
                 Arc::clone(&parts.rules),
                 self.spool.clone(),
                 Arc::clone(&parts.telemetry),
@@ -279,12 +279,12 @@ impl Fetching<'_> {
             heartbeat: self.heartbeat.clone(),
         };
         let order = FetchOrder {
-            chunk: part.chunk,
-            attempt: self.lease.attempt,
-            pass: match part.portion {
-                Portion::Whole => Pass::All,
-                Portion::Census => Pass::Census,
-                Portion::Round(_) => Pass::Ranks(Arc::clone(&self.task.selector)),
+            chunk: chunk_pass.chunk,
+            attempt: self.assignment.lease.attempt,
+            pass: chunk_pass.pass,
+            ranks: match (chunk_pass.pass, &self.assignment.round) {
+                (Pass::Round(_), Some(round)) => Some(Arc::clone(&round.ranks)),
+                _ => None,
             },
         };
         let chunk_checksum = parts.source.fetch(order, &mut rows).await?;

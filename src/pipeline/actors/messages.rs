@@ -9,10 +9,11 @@ use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::record::validation::{Code, Verdict};
 use crate::domain::sampling::reservoir::Candidate;
-use crate::domain::sampling::selector::{RankRange, Selector};
+use crate::domain::sampling::selector::{RankRange, RankRanges};
 use crate::domain::sampling::stratum_fill::InvalidRecord;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::Lease;
+use crate::domain::scheduling::pass::Pass;
 use crate::domain::selection::stratum::StratumId;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::census::UnusableCandidates;
@@ -22,7 +23,6 @@ use crate::pipeline::lifecycle::byte_budget::BudgetPermit;
 use crate::runtime::buffers::Buffer;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
 use crate::source::SourceError;
-use crate::spool::Portion;
 use crate::spool::tally::ChunkTally;
 
 macro_rules! message {
@@ -42,22 +42,31 @@ message!(RequestLease => LeaseReply);
 #[derive(Debug, Clone)]
 pub enum LeaseReply {
     /// Fetch this.
-    Fetch(Lease, Task),
+    Fetch(Assignment),
     /// There is nothing left to fetch.
     Finished,
 }
 
-/// What is to be fetched of a chunk.
+/// A chunk, leased for a pass.
 #[derive(Debug, Clone)]
-pub struct Task {
+pub struct Assignment {
+    /// The chunk and the attempt.
+    pub lease: Lease,
     /// Which rows.
-    pub portion: Portion,
-    /// Of a round: which conversations.
-    pub selector: Arc<Selector>,
-    /// The chunks that have a census.
-    pub censuses: Arc<[Chunk]>,
-    /// Whether the census is to be taken again first.
+    pub pass: Pass,
+    /// In a round: what it fetches.
+    pub round: Option<Arc<RoundPlan>>,
+    /// Whether the chunk's census is fetched again first.
     pub census_refetch: bool,
+}
+
+/// What a round fetches.
+#[derive(Debug)]
+pub struct RoundPlan {
+    /// Which conversations.
+    pub ranks: Arc<RankRanges>,
+    /// The chunks that have a census.
+    pub censuses: Vec<Chunk>,
 }
 
 /// Fetcher to supervisor: the attempt has ended.

@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 
 use super::chunk_reader::{Candidates, RowRules};
 use crate::domain::record::header::{Header, HeaderBatch, RowFlags};
-use crate::domain::sampling::selector::Selector;
+use crate::domain::sampling::selector::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::{Membership, StratumId};
 use crate::source::{ReceivedRow, SourceError};
+use crate::spool::SpoolError;
 use crate::spool::sealed::{SealedChunk, Spool};
-use crate::spool::{Part, Portion, SpoolError};
 
 /// Conversations that were delivered and cannot be used, by stratum: they are malformed.
 pub type UnusableCandidates = BTreeMap<StratumId, u64>;
@@ -43,7 +44,7 @@ impl Expectation {
         spool: &Spool,
         censuses: &[Chunk],
         chunk: Chunk,
-        selector: &Selector,
+        ranks: &RankRanges,
         rules: &RowRules,
     ) -> Result<Option<Self>, SpoolError> {
         let Chunk::Hash(of) = chunk else {
@@ -53,11 +54,11 @@ impl Expectation {
         let mut ranker = Ranker::new(selection.seed());
         let mut expected = Vec::new();
         for &census in overlapping(censuses, of) {
-            let part = Part {
+            let chunk_pass = ChunkPass {
                 chunk: census,
-                portion: Portion::Census,
+                pass: Pass::Census,
             };
-            let Some(sealed) = spool.sealed(part)? else {
+            let Some(sealed) = spool.sealed(chunk_pass)? else {
                 return Ok(None);
             };
             for_each_header(&sealed, |batch| {
@@ -66,7 +67,7 @@ impl Expectation {
                     let in_chunk = kusto_hash::modulo(header.id_hash, of.count) == of.index;
                     if in_chunk
                         && let Membership::Stratum(stratum) = selection.membership(id, turns)
-                        && selector.wants(selection, id, turns, ranker.rank(id))
+                        && ranks.wants(selection, id, turns, ranker.rank(id))
                     {
                         expected.push(Expected {
                             id_hash: header.id_hash,

@@ -25,6 +25,7 @@ use crate::domain::record::row::{MalformedReason, MalformedRow, Oddities, Row, R
 use crate::domain::record::row_fault;
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::stratum::Selection;
 use crate::fault::{Faults, Site};
@@ -34,7 +35,6 @@ use crate::source::{
 };
 use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow};
 use crate::spool::tally::ChunkTally;
-use crate::spool::{Part, Portion};
 use crate::telemetry::{Event, Telemetry};
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
@@ -100,7 +100,7 @@ pub(super) type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, Malfo
 
 /// Reads the rows of one attempt at a chunk.
 pub struct ChunkReader {
-    part: Part,
+    chunk_pass: ChunkPass,
     rules: Arc<RowRules>,
     spool: Spool,
     writer: Option<ChunkWriter>,
@@ -132,14 +132,14 @@ pub struct Candidates {
 impl ChunkReader {
     /// Starts an attempt.
     pub fn new(
-        part: Part,
+        chunk_pass: ChunkPass,
         rules: Arc<RowRules>,
         spool: Spool,
         telemetry: Telemetry,
         faults: Faults,
     ) -> Self {
         Self {
-            part,
+            chunk_pass,
             rules,
             spool,
             writer: None,
@@ -219,7 +219,7 @@ impl ChunkReader {
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
-        if matches!(self.part.portion, Portion::Round(_)) {
+        if matches!(self.chunk_pass.pass, Pass::Round(_)) {
             self.received.extend_from_slice(&block.received);
         }
         Ok(())
@@ -247,7 +247,7 @@ impl ChunkReader {
             |chunk_reader| chunk_reader.read(block, row_text, utf8, parsed),
             |chunk_reader, panic| {
                 chunk_reader.telemetry.events.publish(Event::RowPanic {
-                    chunk: chunk_reader.part.chunk.to_string(),
+                    chunk: chunk_reader.chunk_pass.chunk.to_string(),
                     line,
                     time: panic.time,
                     injected: panic.injected,
@@ -325,10 +325,10 @@ impl ChunkReader {
             }
             RowLocation::Spool => {
                 if self.writer.is_none() {
-                    let writer = self.spool.create(self.part, shape, block.encoding);
+                    let writer = self.spool.create(self.chunk_pass, shape, block.encoding);
                     self.writer = Some(writer?);
                 }
-                if matches!(self.part.portion, Portion::Round(_)) {
+                if matches!(self.chunk_pass.pass, Pass::Round(_)) {
                     self.kept.push((kusto_hash::hash(&row.id), turn));
                 }
                 let facts = RowFacts {
@@ -403,10 +403,12 @@ impl ChunkReader {
     /// # Errors
     /// If the chunk cannot be sealed.
     pub fn finish(mut self) -> Result<(ChunkTally, Headers), SourceError> {
-        if self.writer.is_none() && self.part.portion != Portion::Whole {
+        if self.writer.is_none() && self.chunk_pass.pass != Pass::All {
             // That there is nothing is worth knowing too.
             let shape = RowShape::Conversations;
-            let writer = self.spool.create(self.part, shape, RowEncoding::AsWritten);
+            let writer = self
+                .spool
+                .create(self.chunk_pass, shape, RowEncoding::AsWritten);
             self.writer = Some(writer?);
         }
         match self.writer {

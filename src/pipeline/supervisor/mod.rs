@@ -21,16 +21,17 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::error::RunError;
-use crate::domain::sampling::selector::{ChunkChecksum, Selector};
+use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::{Grant, Lease, LeaseTable};
+use crate::domain::scheduling::pass::Pass;
 use crate::domain::scheduling::throttle::ThrottleGate;
 use crate::domain::selection::stratum::StratumId;
 use crate::fault::{Faults, Site};
 use crate::pipeline::actors::fetcher::FetchParts;
 use crate::pipeline::actors::messages::{
     ActorDied, AddHeaders, ChunkFetched, Drain, Fetched, Grouped, LeaseReply, RequestLease,
-    StratumResult, Task,
+    RoundPlan, StratumResult,
 };
 use crate::pipeline::actors::sampler::WriteParts;
 use crate::pipeline::actors::stratum_writer::StratumFile;
@@ -44,7 +45,6 @@ use crate::pipeline::supervisor::workers::Actors;
 use crate::runtime::JobError;
 use crate::sink::DatasetSink;
 use crate::source::SourceError;
-use crate::spool::Portion;
 use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Event, Notice, Telemetry};
 
@@ -146,7 +146,9 @@ pub struct Supervisor {
     pub(in crate::pipeline) leases: LeaseTable,
     pub(in crate::pipeline) gate: ThrottleGate,
     /// What is being fetched.
-    pub(in crate::pipeline) task: Task,
+    pub(in crate::pipeline) pass: Pass,
+    /// In a round: which conversations.
+    pub(in crate::pipeline) plan: Option<Arc<RoundPlan>>,
     pub(in crate::pipeline) recovery: Recovery,
     pub(in crate::pipeline) actors: Actors,
     /// Fetchers that wait for a lease: at most one request for each.
@@ -189,12 +191,8 @@ impl Supervisor {
                     .max_concurrency
                     .map_or(fetchers, |most| most.min(fetchers)),
             ),
-            task: Task {
-                portion: Portion::Whole,
-                selector: Arc::new(Selector::All),
-                censuses: Arc::default(),
-                census_refetch: false,
-            },
+            pass: Pass::All,
+            plan: None,
             recovery: Recovery::default(),
             actors: Actors::new(restarts, window),
             parts,
@@ -263,7 +261,7 @@ impl Supervisor {
                 _ => self.leases.grant(self.now()),
             };
             let reply = match grant {
-                Grant::Lease(lease) => LeaseReply::Fetch(lease, self.task_of(&lease)),
+                Grant::Lease(lease) => LeaseReply::Fetch(self.assignment_of(lease)),
                 Grant::Finished => LeaseReply::Finished,
                 Grant::AllTaken => {
                     self.waiting.push_front((fetcher, waiting));
@@ -277,7 +275,7 @@ impl Supervisor {
                 }
             };
             let lease = match &reply {
-                LeaseReply::Fetch(lease, _) => Some(*lease),
+                LeaseReply::Fetch(assignment) => Some(assignment.lease),
                 LeaseReply::Finished => None,
             };
             if waiting.send(reply).is_ok() {
@@ -307,7 +305,7 @@ impl Supervisor {
         if !fetched.replayed {
             self.gate.succeeded();
         }
-        if let Portion::Round(round) = self.task.portion {
+        if let Pass::Round(round) = self.pass {
             let tally = (fetched.tally, fetched.lost);
             self.round_tallies.insert((round, lease.chunk), tally);
         } else if self.round == 0 {
@@ -345,7 +343,7 @@ impl Supervisor {
 
     /// Counts in the first round, and before payloads are fetched; later only is chosen again.
     pub(in crate::pipeline) fn count(&mut self, grouped: Grouped) {
-        if self.round == 0 && !matches!(self.task.portion, Portion::Round(_)) {
+        if self.round == 0 && !matches!(self.pass, Pass::Round(_)) {
             self.grouped.add(grouped);
         }
     }

@@ -8,13 +8,13 @@ use rand::RngExt;
 
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::{AfterFailure, Lease};
+use crate::domain::scheduling::pass::Pass;
 use crate::domain::scheduling::retry::Backoff;
-use crate::pipeline::actors::messages::Task;
+use crate::pipeline::actors::messages::Assignment;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::census;
 use crate::pipeline::supervisor::Supervisor;
 use crate::source::{Action, SourceError};
-use crate::spool::Portion;
 use crate::telemetry::Event;
 
 /// Between two tries of a chunk.
@@ -47,14 +47,16 @@ pub(in crate::pipeline) struct Recovery {
 
 impl Supervisor {
     /// What a lease is for.
-    pub(in crate::pipeline) fn task_of(&mut self, lease: &Lease) -> Task {
+    pub(in crate::pipeline) fn assignment_of(&mut self, lease: Lease) -> Assignment {
         let census_refetch = self
             .recovery
             .census_refetch
             .take_if(|chunk| *chunk == lease.chunk);
-        Task {
+        Assignment {
+            lease,
+            pass: self.pass,
+            round: self.plan.clone(),
             census_refetch: census_refetch.is_some(),
-            ..self.task.clone()
         }
     }
 
@@ -89,7 +91,7 @@ impl Supervisor {
             Action::RetryThenRefetchCensus => {
                 let doubts = self.recovery.doubts.entry(chunk).or_default();
                 *doubts += 1;
-                let first_round = self.task.portion == Portion::Round(0);
+                let first_round = self.pass == Pass::Round(0);
                 if *doubts >= CENSUS_MISMATCHES && first_round && !self.recovery.refetched_census {
                     self.publish(Event::CensusRefetch {
                         chunk: chunk.to_string(),
@@ -188,17 +190,15 @@ impl Supervisor {
         let Chunk::Hash(chunk) = lease.chunk else {
             return false;
         };
-        let gone: Vec<Chunk> = match self.task.portion {
-            Portion::Round(_) => census::overlapping(&self.task.censuses, chunk)
-                .copied()
-                .collect(),
-            _ => vec![lease.chunk],
+        let gone: Vec<Chunk> = match &self.plan {
+            Some(plan) => (census::overlapping(&plan.censuses, chunk).copied()).collect(),
+            None => vec![lease.chunk],
         };
         let missing = &mut self.recovery.missing;
         let more = gone.iter().filter(|chunk| !missing.contains(chunk)).count();
         // In a later round, or when dedup had to start again, files hold records of it already.
-        let too_late = matches!(self.task.portion, Portion::Round(round) if round > 0)
-            || !self.results.is_empty();
+        let too_late =
+            matches!(self.pass, Pass::Round(round) if round > 0) || !self.results.is_empty();
         if too_late || missing.len() + more > self.parts.allow_missing {
             return false;
         }
@@ -206,7 +206,7 @@ impl Supervisor {
             self.parts.telemetry.chunk_map.missing(chunk);
         }
         missing.extend(gone);
-        self.recovery.recount |= matches!(self.task.portion, Portion::Round(_));
+        self.recovery.recount |= self.plan.is_some();
         self.leases.abandon(lease)
     }
 }

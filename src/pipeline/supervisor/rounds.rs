@@ -14,78 +14,77 @@ use actix::Context;
 
 use super::recovery::RETRY;
 use crate::domain::record::row::RowShape;
-use crate::domain::sampling::selector::{ChunkChecksum, RankRange, Selector};
+use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::scheduling::lease::LeaseTable;
+use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::stratum::StratumId;
 use crate::pipeline::actors::messages::{
-    Close, FinishCensus, SetRankRange, StratumOutcome, Task, WriteStratum,
+    Close, FinishCensus, RoundPlan, SetRankRange, StratumOutcome, WriteStratum,
 };
 use crate::pipeline::actors::sampler::SetWorkers;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::census::UnusableCandidates;
 use crate::pipeline::ingest::rows_report::Tallies;
 use crate::pipeline::supervisor::{RunOutput, Supervisor, lease_time};
-use crate::spool::{Part, Portion, SpoolError, disk};
+use crate::spool::{SpoolError, disk};
 use crate::telemetry::Phase;
 
 impl Supervisor {
     /// Starts a round: with the census, where there is one.
     pub(in crate::pipeline) fn begin_round(&mut self, context: &mut Context<Self>) {
-        let portion = match self.parts.census {
-            true => Portion::Census,
-            false => Portion::Whole,
+        let pass = match self.parts.census {
+            true => Pass::Census,
+            false => Pass::All,
         };
-        self.begin_pass(
-            Task {
-                portion,
-                selector: Arc::new(Selector::All),
-                censuses: Arc::default(),
-                census_refetch: false,
-            },
-            context,
-        );
+        self.begin_pass(pass, None, context);
     }
 
     /// Starts a pass over all chunks. Those that an earlier start has split stay split.
-    fn begin_pass(&mut self, task: Task, context: &mut Context<Self>) {
+    fn begin_pass(
+        &mut self,
+        pass: Pass,
+        plan: Option<Arc<RoundPlan>>,
+        context: &mut Context<Self>,
+    ) {
         let (spool, pool) = (
             self.parts.fetch.spool.clone(),
             Arc::clone(&self.parts.fetch.pool),
         );
         let looking = async move {
             let look = move || {
-                let look = || Ok((spool.parts()?, spool.settled_missing()?));
+                let look = || Ok((spool.sealed_passes()?, spool.settled_missing()?));
                 disk::retry(look, SpoolError::is_transient)
             };
             pool.blocking(look).await
         };
-        self.spawn_then(looking, context, |supervisor, found, context| {
+        self.spawn_then(looking, context, move |supervisor, found, context| {
             let found: Result<Result<_, SpoolError>, _> = found;
-            let Some((parts, settled)) = supervisor.unwrap_io(found) else {
+            let Some((sealed, settled)) = supervisor.unwrap_io(found) else {
                 return;
             };
             supervisor.settle(settled);
             // What is sealed, and what is done without, says what had been split.
-            let of_task = |part: &Part| part.portion == task.portion;
-            let sealed: Vec<HashChunk> = (parts.into_iter().filter(of_task))
-                .map(|part| part.chunk)
+            let of_pass = |sealed: &ChunkPass| sealed.pass == pass;
+            let sealed: Vec<HashChunk> = (sealed.into_iter().filter(of_pass))
+                .map(|sealed| sealed.chunk)
                 .chain(supervisor.recovery.missing.iter().copied())
                 .filter_map(|chunk| match chunk {
                     Chunk::Hash(chunk) => Some(chunk),
                     Chunk::Piece(_) => None,
                 })
                 .collect();
-            supervisor.fetch_all(task, &sealed, context);
+            (supervisor.pass, supervisor.plan) = (pass, plan);
+            supervisor.fetch_all(&sealed, context);
         });
     }
 
-    fn fetch_all(&mut self, task: Task, sealed: &[HashChunk], context: &mut Context<Self>) {
+    fn fetch_all(&mut self, sealed: &[HashChunk], context: &mut Context<Self>) {
         let mut chunks = Vec::new();
-        let cover = match task.portion {
+        let cover = match &self.plan {
             // Of what has a census.
-            Portion::Round(_) => task.censuses.to_vec(),
-            Portion::Whole | Portion::Census => self.parts.chunks.clone(),
+            Some(plan) => plan.censuses.clone(),
+            None => self.parts.chunks.clone(),
         };
         for chunk in cover {
             match chunk {
@@ -101,7 +100,6 @@ impl Supervisor {
         }
         chunks.retain(|chunk| !self.recovery.missing.contains(chunk));
         (self.parts.telemetry.chunk_map).begin(chunks.iter().copied());
-        self.task = task;
         self.leases = LeaseTable::new(
             chunks,
             lease_time(&self.parts),
@@ -113,9 +111,9 @@ impl Supervisor {
         let counters = &self.parts.telemetry;
         counters.chunks_total.set(self.leases.total());
         counters.chunks_done.set(0);
-        counters.enter(match self.task.portion {
-            Portion::Census => Phase::Census,
-            Portion::Whole | Portion::Round(_) => Phase::Reading,
+        counters.enter(match self.pass {
+            Pass::Census => Phase::Census,
+            Pass::All | Pass::Round(_) => Phase::Reading,
         });
         self.start_dedup();
         if self.leases.total() == 0 {
@@ -147,12 +145,12 @@ impl Supervisor {
                 return;
             };
             supervisor.count(grouped);
-            match supervisor.task.portion {
-                Portion::Census => supervisor.choose_ranks(context),
+            match supervisor.pass {
+                Pass::Census => supervisor.choose_ranks(context),
                 // A census is another than it was: everything that was counted is counted again,
                 // from what is sealed.
-                Portion::Round(_) if supervisor.recovery.recount => supervisor.start_over(context),
-                Portion::Whole | Portion::Round(_) => supervisor.write_strata(context),
+                Pass::Round(_) if supervisor.recovery.recount => supervisor.start_over(context),
+                Pass::All | Pass::Round(_) => supervisor.write_strata(context),
             }
         });
     }
@@ -165,56 +163,51 @@ impl Supervisor {
         });
         let all = futures_util::future::join_all(asked);
         self.spawn_then(all, context, |supervisor, answers, context| {
-            let mut ranges = BTreeMap::new();
+            let mut ranges = Vec::new();
             for (stratum, answer) in answers {
                 match supervisor.answer(answer.map(Ok), context) {
-                    Some(Some(range)) => drop(ranges.insert(stratum, range)),
+                    Some(Some(range)) => ranges.push((stratum, range)),
                     Some(None) => {}
                     None => return,
                 }
             }
-            supervisor.pin_ranks(ranges, context);
+            supervisor.pin_ranks(ranges.into_iter().collect(), context);
         });
     }
 
     /// The ranges of a round are decided once: chunks that are sealed must fit those to come. What
     /// they are does not change the sample, only how much is fetched for it.
-    fn pin_ranks(&mut self, ranges: BTreeMap<StratumId, RankRange>, context: &mut Context<Self>) {
+    fn pin_ranks(&mut self, ranks: RankRanges, context: &mut Context<Self>) {
         let (spool, pool) = (
             self.parts.fetch.spool.clone(),
             Arc::clone(&self.parts.fetch.pool),
         );
         let round = self.round;
         let pinning = async move {
-            let selector = Selector::Ranks(ranges);
             let pin = move || {
-                let pin = || spool.pin(round, selector.clone());
+                let pin = || spool.pin(round, ranks.clone());
                 disk::retry(pin, SpoolError::is_transient)
             };
             pool.blocking(pin).await
         };
         self.spawn_then(pinning, context, |supervisor, pinned, context| {
-            if let Some(selector) = supervisor.unwrap_io(pinned) {
-                supervisor.fetch_ranks(selector, context);
+            if let Some(ranks) = supervisor.unwrap_io(pinned) {
+                supervisor.fetch_ranks(ranks, context);
             }
         });
     }
 
-    fn fetch_ranks(&mut self, selector: Selector, context: &mut Context<Self>) {
-        if let Selector::Ranks(ranges) = &selector {
-            for (stratum, sampler) in &self.actors.samplers {
-                if let Some(range) = ranges.get(stratum) {
-                    sampler.do_send(SetRankRange(*range));
-                }
+    fn fetch_ranks(&mut self, ranks: RankRanges, context: &mut Context<Self>) {
+        for (stratum, sampler) in &self.actors.samplers {
+            if let Some(range) = ranks.of(*stratum) {
+                sampler.do_send(SetRankRange(range));
             }
         }
-        let task = Task {
-            portion: Portion::Round(self.round),
-            selector: Arc::new(selector),
+        let plan = RoundPlan {
+            ranks: Arc::new(ranks),
             censuses: self.tallies.keys().copied().collect(),
-            census_refetch: false,
         };
-        self.begin_pass(task, context);
+        self.begin_pass(Pass::Round(self.round), Some(Arc::new(plan)), context);
     }
 
     /// All candidates were offered: the samplers that are not done write.

@@ -19,7 +19,7 @@ use super::{
     Survey,
 };
 use crate::domain::record::timestamp::UtcInstant;
-use crate::domain::sampling::selector::{ChunkChecksum, Selector};
+use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::scheduling::retry::Backoff;
 use crate::domain::selection::cut::Cut;
@@ -166,7 +166,7 @@ impl KustoSource {
         })
     }
 
-    fn values<'a>(&'a self, chunk: HashChunk, wanted: &'a Selector) -> Values<'a> {
+    fn values<'a>(&'a self, chunk: HashChunk, wanted: Option<&'a RankRanges>) -> Values<'a> {
         Values {
             start: self.start,
             end: self.end,
@@ -212,9 +212,7 @@ impl KustoSource {
             query: "chunk_checksum",
             attempt: Some(attempt),
         };
-        let csl = self
-            .census
-            .with(&self.values(chunk, &Selector::All), CERTIFICATE);
+        let csl = self.census.with(&self.values(chunk, None), CERTIFICATE);
         let numbers = Numbers::new(&["conversations", "checksum"]);
         let answered = self
             .client
@@ -243,7 +241,7 @@ impl KustoSource {
             true => &self.census,
             false => &self.payload,
         };
-        let csl = template.with(&self.values(asked.chunk, &asked.wanted), "");
+        let csl = template.with(&self.values(asked.chunk, asked.wanted.as_deref()), "");
         let encoding = match asked.census {
             true => RowEncoding::Census,
             false => RowEncoding::Assembled,
@@ -301,19 +299,18 @@ impl KustoSource {
             chunk: order.chunk,
             number: order.attempt,
         };
-        let (query, census, wanted) = match &order.pass {
-            Pass::All => ("payload", false, Selector::All),
-            Pass::Census => ("census", true, Selector::All),
-            Pass::Ranks(selector) => ("payload", false, Selector::clone(selector)),
+        let query = match order.pass {
+            Pass::Census => "census",
+            Pass::All | Pass::Round(_) => "payload",
         };
         let expected = match order.pass {
-            Pass::Ranks(_) => None,
+            Pass::Round(_) => None,
             Pass::All | Pass::Census => Some(self.chunk_checksum(chunk, attempt).await?),
         };
         let asked = FetchRequest {
             chunk,
-            wanted,
-            census,
+            wanted: order.ranks,
+            census: order.pass == Pass::Census,
         };
         let purpose = Purpose {
             query,

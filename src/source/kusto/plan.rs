@@ -9,7 +9,6 @@ use super::query::COUNTS;
 use super::{KustoSource, SourceError};
 use crate::domain::json::Value;
 use crate::domain::record::row::MalformedReason;
-use crate::domain::sampling::selector::Selector;
 use crate::domain::scheduling::chunk::HashChunk;
 
 /// Conversations whose size is looked at.
@@ -33,9 +32,7 @@ impl KustoSource {
             index: 0,
             depth: 0,
         };
-        let csl = self
-            .census
-            .with(&self.values(whole, &Selector::All), COUNTS);
+        let csl = self.census.with(&self.values(whole, None), COUNTS);
         let numbers = Numbers::new(&["residue", "turnCount", "conversations"]);
         let numbers = self
             .client
@@ -98,7 +95,7 @@ impl KustoSource {
             query: "sample",
             attempt: None,
         };
-        let csl = self.payload.with(&self.values(chunk, &Selector::All), "");
+        let csl = self.payload.with(&self.values(chunk, None), "");
         let sizes = self
             .client
             .query(purpose, &csl, self.max_record, Sizes::default())

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::domain::record::timestamp::UtcInstant;
-use crate::domain::sampling::selector::Selector;
+use crate::domain::sampling::selector::RankRanges;
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::stratum::Selection;
@@ -232,8 +232,8 @@ pub struct Values<'a> {
     pub ignored: &'a [String],
     /// What is sampled.
     pub selection: &'a Selection,
-    /// Which conversations are wanted.
-    pub wanted: &'a Selector,
+    /// Which conversations are wanted; `None`: all.
+    pub wanted: Option<&'a RankRanges>,
 }
 
 impl Values<'_> {
@@ -294,12 +294,12 @@ fn bounded(turns: u64) -> i64 {
     i64::try_from(turns).unwrap_or(i64::MAX)
 }
 
-fn selected(selection: &Selection, wanted: &Selector) -> String {
-    let Selector::Ranks(ranges) = wanted else {
+fn selected(selection: &Selection, wanted: Option<&RankRanges>) -> String {
+    let Some(ranges) = wanted else {
         return "turns > 0".to_owned();
     };
     let mut clauses = Vec::new();
-    for (&stratum, range) in ranges {
+    for (stratum, range) in ranges.iter() {
         let [first, last] = selection.bucket(stratum).turns;
         let Some(residues) = selection.residues(stratum) else {
             continue;

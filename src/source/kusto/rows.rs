@@ -17,7 +17,7 @@ use crate::domain::json::{number, text};
 use crate::domain::record::row::MalformedReason;
 use crate::domain::record::timestamp;
 use crate::domain::record::validation::Turns;
-use crate::domain::sampling::selector::{ChunkChecksum, Selector};
+use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
@@ -100,8 +100,8 @@ struct Places {
 pub struct FetchRequest {
     /// Which chunk.
     pub chunk: HashChunk,
-    /// Which conversations.
-    pub wanted: Selector,
+    /// Which conversations; `None`: all.
+    pub wanted: Option<Arc<RankRanges>>,
     /// Whether only ids, turns and times.
     pub census: bool,
 }
@@ -183,8 +183,8 @@ impl RowWriter {
         self.chunk_checksum.count(hash);
         let in_chunk = kusto_hash::modulo(hash, self.asked.chunk.count) == self.asked.chunk.index;
         let wanted = match (&self.asked.wanted, turns) {
-            (Selector::All, _) | (_, None) => true,
-            (ranks, Some(turns)) => {
+            (None, _) | (_, None) => true,
+            (Some(ranks), Some(turns)) => {
                 let turns = u64::try_from(turns).unwrap_or(0);
                 ranks.wants(&self.selection, id, turns, self.ranker.rank(id))
             }

@@ -1,17 +1,16 @@
 use super::*;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
-use crate::spool::Portion;
 
-fn part() -> Part {
+fn chunk_pass() -> ChunkPass {
     let chunk = Chunk::Hash(HashChunk {
         count: 40,
         index: 7,
         depth: 0,
     });
-    Part {
+    ChunkPass {
         chunk,
-        portion: Portion::Whole,
+        pass: Pass::All,
     }
 }
 
@@ -35,7 +34,7 @@ fn row<'a>(id: &'a [u8], i: i64, payload: &'a [u8]) -> SpooledRow<'a> {
 fn sealed(folder: &Path) -> (Spool, SealedChunk) {
     let spool = Spool::open(folder.to_owned(), 1 << 30).expect("a folder");
     let mut writer = spool
-        .create(part(), RowShape::Turns, RowEncoding::AsWritten)
+        .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten)
         .expect("files");
     let rows: Vec<_> = (0..10_000i64)
         .map(|i| (i, format!("id-{i}"), format!("payload {i}")))
@@ -62,7 +61,7 @@ fn what_was_sealed_is_replayed() {
     let (_, sealed) = sealed(folder.path());
     let again = Spool::open(folder.path().to_owned(), 1 << 30)
         .expect("a folder")
-        .sealed(part())
+        .sealed(chunk_pass())
         .expect("readable")
         .expect("sealed");
     assert_eq!(again.tally(), sealed.tally());
@@ -104,7 +103,7 @@ fn rows_know_their_lines() {
 fn rows_without_payloads_are_kept_between_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let writer = spool.create(part(), RowShape::Turns, RowEncoding::AsWritten);
+    let writer = spool.create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
     let mut writer = writer.expect("files");
     let payloads = [&b""[..], b"", b"one", b"", b"two", b""];
     let rows: Vec<_> = payloads
@@ -138,11 +137,11 @@ fn without_a_seal_there_is_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     let mut writer = spool
-        .create(part(), RowShape::Turns, RowEncoding::AsWritten)
+        .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten)
         .expect("files");
     writer.append(&[row(b"id", 1, b"payload")]).expect("room");
     drop(writer);
-    assert!(spool.sealed(part()).expect("readable").is_none());
+    assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
 }
 
 #[test]
@@ -153,7 +152,7 @@ fn an_attempt_whose_lease_was_lost_can_neither_seal_nor_begin() {
         let writer =
             spool
                 .with_epoch(epoch)
-                .create(part(), RowShape::Turns, RowEncoding::AsWritten);
+                .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
         writer.map(|mut writer| {
             writer.append(&[row(b"id", 1, payload)]).expect("room");
             writer
@@ -169,7 +168,7 @@ fn an_attempt_whose_lease_was_lost_can_neither_seal_nor_begin() {
         Some(SpoolError::Superseded { .. })
     ));
     assert_eq!(fs::read(sealed.rows_path()).expect("rows"), b"current");
-    assert!(spool.sealed(part()).expect("readable").is_some());
+    assert!(spool.sealed(chunk_pass()).expect("readable").is_some());
 }
 
 #[test]
@@ -180,7 +179,7 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
         let writer =
             spool
                 .with_epoch(epoch)
-                .create(part(), RowShape::Turns, RowEncoding::AsWritten);
+                .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
         let mut writer = writer.expect("files");
         writer.append(&[row(b"id", 1, &[0; 15])]).expect("room");
         let more = writer.append(&[row(b"id", 2, &[0; 15])]);
@@ -193,11 +192,11 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
         let writer =
             spool
                 .with_epoch(epoch)
-                .create(part(), RowShape::Turns, RowEncoding::AsWritten);
+                .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
         let mut writer = writer.expect("files");
         writer.append(&[row(b"id", 1, &[0; 10])]).expect("room");
         writer.seal(ChunkTally::default()).expect("room");
-        assert!(spool.sealed(part()).expect("readable").is_some());
+        assert!(spool.sealed(chunk_pass()).expect("readable").is_some());
         assert_eq!(spool.used.load(Ordering::Relaxed), 10);
     }
 }
@@ -218,14 +217,14 @@ fn every_flipped_or_missing_byte_is_noticed() {
             for damage in [&flipped[..], &good[..at]] {
                 fs::write(path, damage).expect("writable");
                 assert!(
-                    spool.sealed(part()).expect("readable").is_none(),
+                    spool.sealed(chunk_pass()).expect("readable").is_none(),
                     "{path:?} at {at}"
                 );
                 fs::write(&chunk_files.seal, &seal).expect("writable");
             }
         }
         fs::write(path, &good).expect("writable");
-        assert!(spool.sealed(part()).expect("readable").is_some());
+        assert!(spool.sealed(chunk_pass()).expect("readable").is_some());
     }
 }
 
@@ -234,7 +233,7 @@ fn the_limit_is_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 10).expect("a folder");
     let mut writer = spool
-        .create(part(), RowShape::Turns, RowEncoding::AsWritten)
+        .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten)
         .expect("files");
     writer.append(&[row(b"a", 1, b"12345678")]).expect("room");
     assert!(matches!(
@@ -244,8 +243,8 @@ fn the_limit_is_kept() {
 }
 
 /// Seals a part with one row of this length.
-fn seal_one(spool: &Spool, part: Part, length: usize) -> SealedChunk {
-    let writer = spool.create(part, RowShape::Turns, RowEncoding::AsWritten);
+fn seal_one(spool: &Spool, chunk_pass: ChunkPass, length: usize) -> SealedChunk {
+    let writer = spool.create(chunk_pass, RowShape::Turns, RowEncoding::AsWritten);
     let mut writer = writer.expect("files");
     let payload = vec![b'x'; length];
     writer.append(&[row(b"id", 1, &payload)]).expect("room");
@@ -260,13 +259,13 @@ fn is_io<T>(result: Result<T, SpoolError>, wanted: &str) -> bool {
 fn what_an_earlier_start_has_sealed_takes_room() {
     let folder = tempfile::tempdir().expect("a folder");
     let open = || Spool::open(folder.path().to_owned(), 20).expect("a folder");
-    let rows = seal_one(&open(), part(), 15).rows;
+    let rows = seal_one(&open(), chunk_pass(), 15).rows;
     let spool = open();
     assert_eq!(spool.used.load(Ordering::Relaxed), 0, "not yet known");
-    assert!(spool.sealed(part()).expect("readable").is_some());
+    assert!(spool.sealed(chunk_pass()).expect("readable").is_some());
     assert_eq!(spool.used.load(Ordering::Relaxed), 15);
     fs::write(rows, b"damaged").expect("writable");
-    assert!(spool.sealed(part()).expect("readable").is_none());
+    assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
     assert_eq!(spool.used.load(Ordering::Relaxed), 0);
 }
 
@@ -281,59 +280,56 @@ fn the_seal_of_a_damaged_chunk_is_removed() {
         |chunk| fs::write(&chunk.seal, [0; 100]).expect("writable"),
     ];
     for (number, damage) in damages.into_iter().enumerate() {
-        let chunk = seal_one(&spool, part(), 5);
+        let chunk = seal_one(&spool, chunk_pass(), 5);
         damage(&chunk);
-        let found = spool.sealed(part()).expect("readable");
+        let found = spool.sealed(chunk_pass()).expect("readable");
         assert!(found.is_none() && !chunk.seal.exists(), "damage {number}");
     }
     // Nothing is there to be removed.
-    assert!(spool.sealed(part()).expect("readable").is_none());
+    assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
 }
 
 #[test]
-fn the_seal_of_another_part_is_not_taken_for_this_ones() {
+fn the_seal_of_another_pass_is_not_taken_for_this_ones() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let census = Part {
-        portion: Portion::Census,
-        ..part()
+    let census = ChunkPass {
+        pass: Pass::Census,
+        ..chunk_pass()
     };
-    seal_one(&spool, part(), 5);
+    seal_one(&spool, chunk_pass(), 5);
     for ending in ["rows", "sealed"] {
-        let from = spool.path(part(), ending);
+        let from = spool.path(chunk_pass(), ending);
         fs::copy(from, spool.path(census, ending)).expect("writable");
     }
     assert!(spool.sealed(census).expect("readable").is_none());
-    assert!(spool.sealed(part()).expect("readable").is_some());
+    assert!(spool.sealed(chunk_pass()).expect("readable").is_some());
 }
 
 #[test]
-fn sealed_parts_are_listed_in_order() {
+fn what_is_sealed_is_listed_in_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    assert_eq!(spool.parts().expect("readable"), []);
-    let parts = [
-        Portion::Whole,
-        Portion::Census,
-        Portion::Round(0),
-        Portion::Round(10),
-    ]
-    .map(|portion| Part { portion, ..part() });
-    for part in parts.iter().rev() {
-        seal_one(&spool, *part, 5);
+    assert_eq!(spool.sealed_passes().expect("readable"), []);
+    let passes = [Pass::All, Pass::Census, Pass::Round(0), Pass::Round(10)].map(|pass| ChunkPass {
+        pass,
+        ..chunk_pass()
+    });
+    for chunk_pass in passes.iter().rev() {
+        seal_one(&spool, *chunk_pass, 5);
     }
-    // What is no seal is no part.
+    // Neither seals nor of this form.
     for name in ["h1-0.sealed", "h1-0.rows", "other.json"] {
         fs::write(folder.path().join(name), b"no seal").expect("writable");
     }
-    assert_eq!(spool.parts().expect("readable"), parts);
-    spool.invalidate(&spool.path(parts[1], "rows"));
+    assert_eq!(spool.sealed_passes().expect("readable"), passes);
+    spool.invalidate(&spool.path(passes[1], "rows"));
     assert_eq!(
-        spool.parts().expect("readable"),
-        [parts[0], parts[2], parts[3]]
+        spool.sealed_passes().expect("readable"),
+        [passes[0], passes[2], passes[3]]
     );
     spool.clear().expect("removable");
-    assert!(!folder.path().exists() && is_io(spool.parts(), "read"));
+    assert!(!folder.path().exists() && is_io(spool.sealed_passes(), "read"));
 }
 
 #[test]
@@ -353,24 +349,24 @@ fn of_a_round_the_first_decision_counts() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     let decision = |n: u32| BTreeMap::from([("decision".to_owned(), n)]);
-    let rounds = [0, 1].map(|round| Part {
-        portion: Portion::Round(round),
-        ..part()
+    let rounds = [0, 1].map(|round| ChunkPass {
+        pass: Pass::Round(round),
+        ..chunk_pass()
     });
-    for part in rounds {
-        seal_one(&spool, part, 5);
+    for chunk_pass in rounds {
+        seal_one(&spool, chunk_pass, 5);
     }
     let pinned = |n| spool.pin(0, decision(n)).expect("writable");
-    // Nobody knows what an older decision about this round was: its parts do not count.
+    // Nobody knows what an older decision about this round was: what is sealed of it does not count.
     assert_eq!(pinned(7), decision(7));
-    assert_eq!(spool.parts().expect("readable"), [rounds[1]]);
+    assert_eq!(spool.sealed_passes().expect("readable"), [rounds[1]]);
     seal_one(&spool, rounds[0], 5);
     assert_eq!(pinned(8), decision(7));
-    assert_eq!(spool.parts().expect("readable"), rounds);
+    assert_eq!(spool.sealed_passes().expect("readable"), rounds);
     let path = folder.path().join("round0.json");
     fs::write(&path, b"{}").expect("writable");
     assert_eq!(pinned(9), decision(9));
-    assert_eq!(spool.parts().expect("readable"), [rounds[1]]);
+    assert_eq!(spool.sealed_passes().expect("readable"), [rounds[1]]);
     // What cannot be read may be whole.
     fs::remove_file(&path).expect("a file");
     fs::create_dir(&path).expect("writable");
@@ -383,7 +379,7 @@ fn what_is_missing_is_settled() {
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     let settled = || spool.settled_missing();
     assert_eq!(settled().expect("readable"), BTreeSet::new());
-    let missing = BTreeSet::from([part().chunk]);
+    let missing = BTreeSet::from([chunk_pass().chunk]);
     spool.record_missing(&missing).expect("writable");
     assert_eq!(settled().expect("readable"), missing);
     let path = folder.path().join(MISSING);
@@ -400,9 +396,9 @@ fn headers_are_replayed_a_batch_at_a_time_to_the_last() {
     let (spool, many) = sealed(folder.path());
     let one = seal_one(
         &spool,
-        Part {
-            portion: Portion::Census,
-            ..part()
+        ChunkPass {
+            pass: Pass::Census,
+            ..chunk_pass()
         },
         5,
     );
@@ -425,13 +421,16 @@ fn what_was_counted_and_the_form_are_sealed_too() {
         first_turn: Some(1),
         ..ChunkTally::default()
     };
-    let writer = spool.create(part(), RowShape::Turns, RowEncoding::Assembled);
+    let writer = spool.create(chunk_pass(), RowShape::Turns, RowEncoding::Assembled);
     let sealed = writer.expect("files").seal(tally.clone()).expect("room");
-    let again = spool.sealed(part()).expect("readable").expect("sealed");
+    let again = spool
+        .sealed(chunk_pass())
+        .expect("readable")
+        .expect("sealed");
     for chunk in [sealed, again] {
         assert_eq!(chunk.tally(), &tally);
         assert_eq!(chunk.encoding(), RowEncoding::Assembled);
-        assert_eq!(chunk.chunk(), part().chunk);
+        assert_eq!(chunk.chunk(), chunk_pass().chunk);
     }
 }
 
@@ -444,5 +443,5 @@ fn rows_that_changed_places_are_noticed() {
     assert!(good.starts_with(&[first, second].concat()));
     let swapped = [second, first, &good[first.len() + second.len()..]].concat();
     fs::write(&chunk.rows, swapped).expect("writable");
-    assert!(spool.sealed(part()).expect("readable").is_none());
+    assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
 }

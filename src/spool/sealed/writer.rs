@@ -7,9 +7,10 @@ use std::sync::atomic::Ordering;
 use rustix::io::Errno;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::super::SpoolError;
 use super::super::tally::ChunkTally;
-use super::super::{Part, SpoolError};
 use super::{Footer, HEADER, MAGIC, SealedChunk, Spool, SpooledRow, lock};
+use crate::domain::scheduling::pass::ChunkPass;
 use crate::fault::{self, Kind, Site};
 use crate::runtime::storage::{self, DiskFile};
 
@@ -40,15 +41,17 @@ impl<W: Write> Checked<W> {
 /// not come into place.
 pub(super) struct TempFiles {
     pub(super) spool: Spool,
-    pub(super) part: Part,
+    pub(super) chunk_pass: ChunkPass,
     /// Bytes of rows so far.
     pub(super) bytes: u64,
 }
 
 impl TempFiles {
     pub(super) fn path(&self, ending: &str) -> PathBuf {
-        let Self { spool, part, .. } = self;
-        spool.path(*part, &format!("{}.{ending}.part", spool.epoch))
+        let Self {
+            spool, chunk_pass, ..
+        } = self;
+        spool.path(*chunk_pass, &format!("{}.{ending}.part", spool.epoch))
     }
 
     /// Takes room for more rows.
@@ -155,23 +158,23 @@ impl ChunkWriter {
     /// # Errors
     /// If the disk refuses, or a later lease has begun the part; the chunk is then not sealed.
     pub fn seal(mut self, tally: ChunkTally) -> Result<SealedChunk, SpoolError> {
-        let part = self.footer.part;
+        let chunk_pass = self.footer.chunk_pass;
         self.footer.tally = tally;
         let headers_bytes = self.headers.written;
         let result = self.write_footer(headers_bytes);
         result.map_err(self.io("write", "sealed"))?;
         self.rows.sync_data().map_err(self.io("sync", "rows"))?;
         let spool = self.aside.spool.clone();
-        let rows = spool.path(part, "rows");
-        let seal = spool.path(part, "sealed");
+        let rows = spool.path(chunk_pass, "rows");
+        let seal = spool.path(chunk_pass, "sealed");
         let rename = |ending: &'static str, to: &Path| {
             storage::rename(&self.aside.path(ending), to).map_err(self.io("rename", ending))
         };
-        let state = spool.state(part);
+        let state = spool.state(chunk_pass);
         let mut state = lock(&state);
         // Held to the end: nobody begins or checks the part between the two renames.
         if state.epoch != spool.epoch {
-            return Err(SpoolError::Superseded { part });
+            return Err(SpoolError::Superseded { chunk_pass });
         }
         rename("rows", &rows)?;
         fault::point("seal");

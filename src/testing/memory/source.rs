@@ -126,11 +126,11 @@ impl MemorySource {
         })
     }
 
-    fn wants(&self, pass: &Pass, row: &Row) -> bool {
-        match (pass, &self.selection) {
-            (Pass::Ranks(selector), Some(selection)) => {
+    fn wants(&self, order: &FetchOrder, row: &Row) -> bool {
+        match (&order.ranks, &self.selection) {
+            (Some(ranks), Some(selection)) => {
                 let rank = Ranker::new(selection.seed()).rank(&row.key);
-                selector.wants(selection, &row.key, row.turns.unwrap_or(0), rank)
+                ranks.wants(selection, &row.key, row.turns.unwrap_or(0), rank)
             }
             _ => true,
         }
@@ -148,9 +148,7 @@ impl MemorySource {
             )));
         };
         let of_chunk = self.rows.iter().filter(|row| chunk.holds(&row.key));
-        let rows: Vec<&Row> = of_chunk
-            .filter(|row| self.wants(&order.pass, row))
-            .collect();
+        let rows: Vec<&Row> = of_chunk.filter(|row| self.wants(&order, row)).collect();
         let mut chunk_checksum = ChunkChecksum::default();
         let mut line = 1;
         for rows in rows.chunks(self.block_rows.get()) {
@@ -160,7 +158,7 @@ impl MemorySource {
             };
             line += rows.len() as u64;
             for row in rows {
-                self.write(row, &order.pass, &mut block);
+                self.write(row, order.pass, &mut block);
                 chunk_checksum.count(kusto_hash::hash(&row.key));
             }
             sink.write(block).await?;
@@ -168,9 +166,9 @@ impl MemorySource {
         Ok(self.selection.is_some().then_some(chunk_checksum))
     }
 
-    fn write(&self, row: &Row, pass: &Pass, block: &mut RowBlock) {
+    fn write(&self, row: &Row, pass: Pass, block: &mut RowBlock) {
         let turns = row.turns;
-        if *pass == Pass::Census {
+        if pass == Pass::Census {
             block.encoding = RowEncoding::Census;
             let id = String::from_utf8_lossy(&row.key);
             let header = json!({"conversationId": id, "turnCount": turns, "lastTimestamp": LAST});

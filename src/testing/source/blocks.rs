@@ -17,7 +17,7 @@ const PLACED: Clause = Clause("rows that stay in a file lie where the block says
 const FORM: Clause = Clause("one form in a fetch, the census's in a census alone");
 
 /// Holds the blocks of a fetch against what a block owes. May wait for files.
-pub(super) fn hold(survey: &Survey, pass: &Pass, fetched: &Fetched, reading: &Reading) -> Verdict {
+pub(super) fn hold(survey: &Survey, pass: Pass, fetched: &Fetched, reading: &Reading) -> Verdict {
     let with_lines = || fetched.blocks.iter().filter(|b| !b.bytes.is_empty());
     let last = with_lines().count();
     let encoding = with_lines().next().map(|block| block.encoding);
@@ -32,7 +32,7 @@ pub(super) fn hold(survey: &Survey, pass: &Pass, fetched: &Fetched, reading: &Re
             || format!("block {number} says so and has bytes that are none"),
         )?;
         let is_fit = Some(block.encoding) == encoding
-            && (block.encoding == RowEncoding::Census) == (*pass == Pass::Census);
+            && (block.encoding == RowEncoding::Census) == (pass == Pass::Census);
         FORM.check(is_fit, || {
             let encoding = block.encoding;
             format!(

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::clause::{Clause, Verdict};
-use super::chunks::{Chunks, Fetching};
+use super::chunks::{Asked, Chunks, Fetching};
 use super::rows::{ChunkContents, Header, difference};
-use crate::domain::sampling::selector::{RankRange, Selector};
+use crate::domain::sampling::selector::{RankRange, RankRanges};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::{Rank, Ranker};
 use crate::domain::selection::stratum::{Membership, Selection, StratumId};
@@ -17,7 +17,11 @@ const RANKS: Clause = Clause("a fetch by rank has exactly the conversations of t
 const DELIVERED: Clause = Clause("delivered has every conversation once, as the census tells it");
 
 pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selection) -> Verdict {
-    let census = fetching.pass(&Pass::Census).await?;
+    let asked = Asked {
+        pass: Pass::Census,
+        ranks: None,
+    };
+    let census = fetching.pass(&asked).await?;
     for (chunk, contents) in &census {
         let payloads = &all[chunk];
         CENSUS.check(contents.malformed == 0 && contents.rejects.is_empty(), || {
@@ -49,14 +53,14 @@ pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selec
             format!("the census of {chunk} has {reported} conversations, its rows are of {read} (of which the census does not know {unknown}), and {unread} that cannot be read")
         })?;
     }
-    for selector in selectors(&census, selection) {
-        by_rank(fetching, all, &census, selection, selector).await?;
+    for ranks in ranges(&census, selection) {
+        by_rank(fetching, all, &census, selection, ranks).await?;
     }
     Ok(())
 }
 
-/// Everything; the better half of each stratum, the other half, and one stratum alone.
-fn selectors(census: &Chunks, selection: &Selection) -> Vec<Selector> {
+/// All strata; the better half of each stratum, the other half, and one stratum alone.
+fn ranges(census: &Chunks, selection: &Selection) -> Vec<RankRanges> {
     let mut ranker = Ranker::new(selection.seed());
     let mut ranks = BTreeMap::<StratumId, Vec<Rank>>::new();
     for (id, turns) in census.values().flat_map(conversations) {
@@ -75,9 +79,12 @@ fn selectors(census: &Chunks, selection: &Selection) -> Vec<Selector> {
     }
     let first = halves.0.first_key_value();
     let one = first.map(|(&stratum, _)| BTreeMap::from([(stratum, RankRange::default())]));
-    let ranges = [Some(halves.0), Some(halves.1), one];
-    let ranges = ranges.into_iter().flatten().map(Selector::Ranks);
-    [Selector::All].into_iter().chain(ranges).collect()
+    let all = selection
+        .strata()
+        .map(|stratum| (stratum, RankRange::default()));
+    let ranges = [Some(all.collect()), Some(halves.0), Some(halves.1), one];
+    let ranges = ranges.into_iter().flatten();
+    ranges.map(RankRanges::from_iter).collect()
 }
 
 /// Ids and turns of a census.
@@ -94,15 +101,18 @@ async fn by_rank(
     all: &Chunks,
     census: &Chunks,
     selection: &Selection,
-    selector: Selector,
+    ranks: RankRanges,
 ) -> Verdict {
-    let pass = Pass::Ranks(Arc::new(selector.clone()));
+    let asked = Asked {
+        pass: Pass::Round(0),
+        ranks: Some(Arc::new(ranks.clone())),
+    };
     let mut ranker = Ranker::new(selection.seed());
-    let found = fetching.pass(&pass).await?;
+    let found = fetching.pass(&asked).await?;
     for (chunk, found) in &found {
         let (mut expected, mut rows) = (BTreeMap::new(), BTreeMap::new());
         for (id, turns) in conversations(&census[chunk]) {
-            if selector.wants(selection, id, turns, ranker.rank(id)) {
+            if ranks.wants(selection, id, turns, ranker.rank(id)) {
                 let header = census[chunk].headers[id].first();
                 expected.insert(kusto_hash::hash(id), header);
                 let payload = all[chunk].headers.get(id).into_iter().flatten();
@@ -114,14 +124,14 @@ async fn by_rank(
             .map(|header| (header.text.clone(), found.rows[&header.text]))
             .collect();
         if let Some(how) = difference(&rows, &read) {
-            return RANKS.broken(format!("{chunk}, of {selector:?}: {how}"));
+            return RANKS.broken(format!("{chunk}, of {ranks:?}: {how}"));
         }
         let hashes = |one: &mut dyn Iterator<Item = i64>| -> Vec<i64> { one.collect() };
         let wanted = hashes(&mut expected.keys().copied());
         let reported = hashes(&mut found.received.iter().map(|received| received.0));
         DELIVERED.check(wanted == reported, || {
             let (wanted, reported) = (wanted.len(), reported.len());
-            format!("{chunk}, of {selector:?}: it has {reported}, the census {wanted}, or others")
+            format!("{chunk}, of {ranks:?}: it has {reported}, the census {wanted}, or others")
         })?;
         for (hash, turns, last) in &found.received {
             let header = expected.get(hash).copied().flatten();

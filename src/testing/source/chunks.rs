@@ -9,6 +9,7 @@ use super::super::clause::{Clause, Verdict};
 use super::fetching::{self, Ended, Fetched};
 use super::rows::{ChunkContents, Reading};
 use super::{blocks, census, survey};
+use crate::domain::sampling::selector::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::selection::stratum::Selection;
 use crate::runtime::blocking;
@@ -68,14 +69,14 @@ impl<'a> Kit<'a> {
             survey: &survey,
             reading: &self.reading,
         };
-        let all = fetching.pass(&Pass::All).await?;
+        let all = fetching.pass(&ALL).await?;
         once(&all)?;
         together(&survey, &all)?;
         let later = Fetching {
             source: &*later,
             ..fetching
         };
-        later.again(&Pass::All, &all, "by a later start").await?;
+        later.again(&ALL, &all, "by a later start").await?;
         fetching.disturbed(&all).await?;
         match self.selection {
             Some(selection) => census::hold(fetching, &all, selection).await,
@@ -95,33 +96,45 @@ pub(super) struct Fetching<'a> {
     pub reading: &'a Arc<Reading>,
 }
 
-pub(super) fn order(chunk: Chunk, attempt: u32, pass: &Pass) -> FetchOrder {
+/// Which rows are asked for.
+pub(super) struct Asked {
+    pub pass: Pass,
+    pub ranks: Option<Arc<RankRanges>>,
+}
+
+const ALL: Asked = Asked {
+    pass: Pass::All,
+    ranks: None,
+};
+
+pub(super) fn order(chunk: Chunk, attempt: u32, asked: &Asked) -> FetchOrder {
     FetchOrder {
         chunk,
         attempt,
-        pass: pass.clone(),
+        pass: asked.pass,
+        ranks: asked.ranks.clone(),
     }
 }
 
 impl Fetching<'_> {
     /// Fetches a chunk and holds its blocks against their contract.
-    pub async fn fetch(&self, chunk: Chunk, attempt: u32, pass: &Pass) -> Verdict<ChunkContents> {
-        let fetched = fetching::fetch(self.source, order(chunk, attempt, pass)).await;
+    pub async fn fetch(&self, chunk: Chunk, attempt: u32, asked: &Asked) -> Verdict<ChunkContents> {
+        let fetched = fetching::fetch(self.source, order(chunk, attempt, asked)).await;
         let what = format!("attempt {attempt} at {chunk}");
-        self.contents(chunk, pass, SAME.succeeds(&what, fetched)?)
+        self.contents(chunk, asked, SAME.succeeds(&what, fetched)?)
             .await
     }
 
     async fn contents(
         &self,
         chunk: Chunk,
-        pass: &Pass,
+        asked: &Asked,
         fetched: Fetched,
     ) -> Verdict<ChunkContents> {
-        let (survey, pass, reading) = (self.survey.clone(), pass.clone(), self.reading.clone());
+        let (survey, pass, reading) = (self.survey.clone(), asked.pass, self.reading.clone());
         // Files are looked into.
         let contents = blocking(move || {
-            blocks::hold(&survey, &pass, &fetched, &reading)?;
+            blocks::hold(&survey, pass, &fetched, &reading)?;
             Ok(reading.contents_of(&fetched))
         });
         let contents = SAME.succeeds("looking at the blocks", contents.await)??;
@@ -140,38 +153,38 @@ impl Fetching<'_> {
     }
 
     /// Every chunk, and every chunk again: backwards, as another attempt, several at once, halved.
-    pub async fn pass(&self, pass: &Pass) -> Verdict<Chunks> {
+    pub async fn pass(&self, asked: &Asked) -> Verdict<Chunks> {
         let mut chunks = Chunks::new();
         for &chunk in &self.survey.chunks {
-            chunks.insert(chunk, self.fetch(chunk, 1, pass).await?);
+            chunks.insert(chunk, self.fetch(chunk, 1, asked).await?);
         }
-        self.again(pass, &chunks, "again").await?;
-        self.at_once(pass, &chunks).await?;
+        self.again(asked, &chunks, "again").await?;
+        self.at_once(asked, &chunks).await?;
         for (&chunk, contents) in &chunks {
             if let Chunk::Hash(hash) = chunk
                 && let Some(halves) = hash.split()
             {
-                self.halves(pass, hash, halves, contents).await?;
+                self.halves(asked, hash, halves, contents).await?;
             }
         }
         Ok(chunks)
     }
 
-    async fn again(&self, pass: &Pass, chunks: &Chunks, when: &str) -> Verdict {
+    async fn again(&self, asked: &Asked, chunks: &Chunks, when: &str) -> Verdict {
         for (&chunk, before) in chunks.iter().rev() {
-            let now = self.fetch(chunk, 2, pass).await?;
+            let now = self.fetch(chunk, 2, asked).await?;
             same(SAME, chunk, before, &now, when)?;
         }
         Ok(())
     }
 
-    async fn at_once(&self, pass: &Pass, chunks: &Chunks) -> Verdict {
+    async fn at_once(&self, asked: &Asked, chunks: &Chunks) -> Verdict {
         let most = self
             .survey
             .max_concurrency
             .map_or(AT_ONCE, |most| most.min(AT_ONCE));
         for some in self.survey.chunks.chunks(most) {
-            let fetches = some.iter().map(|&chunk| self.fetch(chunk, 3, pass));
+            let fetches = some.iter().map(|&chunk| self.fetch(chunk, 3, asked));
             for (chunk, now) in some.iter().zip(try_join_all(fetches).await?) {
                 same(SAME, *chunk, &chunks[chunk], &now, "at once with others")?;
             }
@@ -181,28 +194,27 @@ impl Fetching<'_> {
 
     async fn halves(
         &self,
-        pass: &Pass,
+        asked: &Asked,
         whole: HashChunk,
         halves: [HashChunk; 2],
         before: &ChunkContents,
     ) -> Verdict {
         let mut both = ChunkContents::default();
         for half in halves {
-            both.add(self.fetch(Chunk::Hash(half), 1, pass).await?);
+            both.add(self.fetch(Chunk::Hash(half), 1, asked).await?);
         }
         same(HALVES, Chunk::Hash(whole), before, &both, "in halves")
     }
 
     /// Fetches that come to no end, each followed by one that does.
     async fn disturbed(&self, all: &Chunks) -> Verdict {
-        let pass = Pass::All;
         let with_rows = all.iter().filter(|(_, contents)| !contents.rows.is_empty());
         for (&chunk, before) in with_rows.take(DISTURBED) {
             for taken in [0, 1] {
-                let order = || order(chunk, 4, &pass);
+                let order = || order(chunk, 4, &ALL);
                 let ended = fetching::dropped(self.source, order(), taken).await;
                 let ended = DROPPED.succeeds("a fetch that was to be dropped", ended)?;
-                let now = self.fetch(chunk, 5, &pass).await?;
+                let now = self.fetch(chunk, 5, &ALL).await?;
                 same(DROPPED, chunk, before, &now, "after a fetch was dropped")?;
                 let refused = fetching::refused(self.source, order(), taken).await;
                 if let Ended::Refused(result, written) = refused {
@@ -212,7 +224,7 @@ impl Fetching<'_> {
                     PASSED_ON.check(written == 0, || {
                         format!("{written} blocks of {chunk} were written after a refusal")
                     })?;
-                    let now = self.fetch(chunk, 6, &pass).await?;
+                    let now = self.fetch(chunk, 6, &ALL).await?;
                     same(PASSED_ON, chunk, before, &now, "after a fetch was refused")?;
                 }
                 if matches!(ended, Ended::Before) {

@@ -152,6 +152,7 @@ async fn count(source: &dyn ConversationSource) -> (usize, usize) {
             chunk,
             attempt,
             pass,
+            ranks: None,
         };
         rows += collect(source, order).await.expect("readable").len();
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use gleaner::domain::record::row::RowShape;
-use gleaner::domain::sampling::selector::{RankRange, Selector};
+use gleaner::domain::sampling::selector::{RankRange, RankRanges};
 use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::domain::selection::cut::Cut;
 use gleaner::domain::selection::rank::Rank;
@@ -93,12 +93,12 @@ fn nor_with_the_values_of_any_run() {
         range(None, Some(i64::MIN)),
         range(Some(-1), None),
     ];
-    let ranks = Selector::Ranks(selection.strata().zip(ranges).collect());
+    let ranks = RankRanges::from_iter(selection.strata().zip(ranges));
     let sandbox = Sandbox::new();
     let mut files = Vec::new();
     for (path, text) in SHIPPED {
         let template = Template::new(text).expect("shipped");
-        for (at, wanted) in [&Selector::All, &ranks, &Selector::Ranks([].into())]
+        for (at, wanted) in [None, Some(&ranks), Some(&RankRanges::default())]
             .into_iter()
             .enumerate()
         {
@@ -143,7 +143,7 @@ fn nor_with_the_values_of_any_run() {
             },
             ignored: &[],
             selection: &selection,
-            wanted: &Selector::All,
+            wanted: None,
         };
         sandbox.write("suffix.kql", census.with(&values, suffix));
         let found = check(&sandbox, &["suffix.kql"]).json();

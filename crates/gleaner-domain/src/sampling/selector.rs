@@ -1,4 +1,4 @@
-//! Which conversations a fetch is to bring: all, or those of some ranks in each stratum.
+//! Which conversations a round fetches: those of some ranks in each stratum.
 
 use std::collections::BTreeMap;
 
@@ -25,28 +25,36 @@ impl RankRange {
     }
 }
 
-/// What is wanted of a population.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Selector {
-    /// Everything.
-    All,
-    /// Of each stratum named the conversations in a range of ranks, and nothing else.
-    Ranks(BTreeMap<StratumId, RankRange>),
+/// Of each stratum named the conversations in a range of ranks, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RankRanges {
+    ranks: BTreeMap<StratumId, RankRange>,
 }
 
-impl Selector {
+impl RankRanges {
+    /// The strata named, in order, each with its range.
+    pub fn iter(&self) -> impl Iterator<Item = (StratumId, RankRange)> {
+        self.ranks.iter().map(|(&stratum, &range)| (stratum, range))
+    }
+
+    /// The range of a stratum, if it is named.
+    pub fn of(&self, stratum: StratumId) -> Option<RankRange> {
+        self.ranks.get(&stratum).copied()
+    }
+
     /// Whether a conversation is wanted.
     pub fn wants(&self, selection: &Selection, id: &[u8], turns: u64, rank: Rank) -> bool {
-        match self {
-            Self::All => true,
-            Self::Ranks(ranges) => match selection.membership(id, turns) {
-                Membership::Stratum(stratum) => {
-                    ranges.get(&stratum).is_some_and(|range| range.holds(rank))
-                }
-                Membership::NoTarget | Membership::OutOfRange => false,
-            },
+        match selection.membership(id, turns) {
+            Membership::Stratum(stratum) => self.of(stratum).is_some_and(|range| range.holds(rank)),
+            Membership::NoTarget | Membership::OutOfRange => false,
         }
+    }
+}
+
+impl FromIterator<(StratumId, RankRange)> for RankRanges {
+    fn from_iter<I: IntoIterator<Item = (StratumId, RankRange)>>(ranges: I) -> Self {
+        let ranks = ranges.into_iter().collect();
+        Self { ranks }
     }
 }
 
@@ -102,13 +110,23 @@ mod tests {
         let selection = selection(1);
         let stratum = selection.strata().next().expect("one");
         let turns = selection.bucket(stratum).turns[0];
-        let wanted = Selector::Ranks([(stratum, RankRange::default())].into());
+        let wanted = RankRanges::from_iter([(stratum, RankRange::default())]);
         for id in ["a", "b", "World", "Hello", "x1", "x2", "x3", "x4"] {
             let is = selection.membership(id.as_bytes(), turns) == Membership::Stratum(stratum);
             assert_eq!(wanted.wants(&selection, id.as_bytes(), turns, Rank(0)), is);
             assert!(!wanted.wants(&selection, id.as_bytes(), 1_000, Rank(0)));
-            assert!(Selector::All.wants(&selection, id.as_bytes(), 1_000, Rank(0)));
         }
+    }
+
+    #[test]
+    fn ranges_are_pinned_as_earlier_releases_did() {
+        let range = RankRange {
+            above: None,
+            up_to: Some(Rank(7)),
+        };
+        let pinned = serde_json::to_value(RankRanges::from_iter([(StratumId(3), range)]));
+        let expected = serde_json::json!({"ranks": {"3": {"above": null, "up_to": 7}}});
+        assert_eq!(pinned.expect("JSON"), expected);
     }
 
     proptest! {

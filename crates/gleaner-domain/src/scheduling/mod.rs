@@ -4,6 +4,7 @@ pub mod chunk;
 pub mod fault_names;
 #[doc(hidden)]
 pub mod lease;
+pub mod pass;
 #[doc(hidden)]
 pub mod retry;
 pub mod supervision;

@@ -17,13 +17,13 @@ fn chunk_reader(folder: &std::path::Path) -> ChunkReader {
         nested: Nested::AsIs,
     };
     let (file, start, end) = (0, 0, 1);
-    let part = Part {
+    let chunk_pass = ChunkPass {
         chunk: Chunk::Piece(Piece { file, start, end }),
-        portion: Portion::Whole,
+        pass: Pass::All,
     };
     let spool = Spool::open(folder.join("spool"), u64::MAX).expect("a folder");
     let faults = Faults::default();
-    ChunkReader::new(part, Arc::new(rules), spool, telemetry, faults)
+    ChunkReader::new(chunk_pass, Arc::new(rules), spool, telemetry, faults)
 }
 
 #[test]

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 
 const FILE: &str = "// what\n// gleaner:values\nlet _chunk = 0;\n// gleaner:query\nT | where _chunk < _chunks and _window_start < t and t < _window_end // _selected\n";
 
-fn values<'a>(selection: &'a Selection, ignored: &'a [String], wanted: &'a Selector) -> Values<'a> {
+fn values<'a>(
+    selection: &'a Selection,
+    ignored: &'a [String],
+    wanted: Option<&'a RankRanges>,
+) -> Values<'a> {
     Values {
         start: Some("2025-01-01T00:00:00Z".parse().expect("an instant")),
         end: None,
@@ -27,7 +31,7 @@ fn values<'a>(selection: &'a Selection, ignored: &'a [String], wanted: &'a Selec
 fn values_take_the_place_of_the_defaults() {
     let template = Template::new(FILE).expect("complete");
     let selection = selection(1);
-    let text = template.with(&values(&selection, &[], &Selector::All), "| count");
+    let text = template.with(&values(&selection, &[], None), "| count");
     assert!(
         text.starts_with(
             "// what\n// gleaner:values\nlet _window_start = datetime(2025-01-01T00:00:00Z);\n"
@@ -135,7 +139,7 @@ fn ranks_are_asked_for_stratum_by_stratum() {
             " and rank > -5 and rank <= (-9223372036854775807 - 1))",
         ),
     ] {
-        let wanted = Selector::Ranks([(stratum, range)].into());
+        let wanted = RankRanges::from_iter([(stratum, range)]);
         let [first, last] = selection.bucket(stratum).turns;
         let residues = selection.residues(stratum).expect("some");
         let expected = format!(
@@ -143,9 +147,9 @@ fn ranks_are_asked_for_stratum_by_stratum() {
             residues.start(),
             residues.end()
         );
-        assert_eq!(selected(&selection, &wanted), expected);
+        assert_eq!(selected(&selection, Some(&wanted)), expected);
     }
-    assert_eq!(selected(&selection, &Selector::Ranks([].into())), "false");
+    assert_eq!(selected(&selection, Some(&RankRanges::default())), "false");
 }
 
 proptest! {
@@ -159,8 +163,7 @@ proptest! {
         prop_assert_eq!(&read, &text);
         let selection = selection(1);
         let ignored = [text];
-        let wanted = Selector::All;
-        let prelude = values(&selection, &ignored, &wanted).prelude();
+        let prelude = values(&selection, &ignored, None).prelude();
         prop_assert_eq!(prelude.lines().count(), 10);
         prop_assert!(prelude.lines().all(|line| line.starts_with("let _") && line.ends_with(';')));
     }

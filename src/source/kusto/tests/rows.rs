@@ -9,7 +9,6 @@ use super::super::rows::{FetchRequest, RowWriter};
 use crate::domain::json::MAX_DEPTH;
 use crate::domain::record::row;
 use crate::domain::record::row::{MalformedReason, RowKind};
-use crate::domain::sampling::selector::Selector;
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::stratum::fixtures::selection;
 
@@ -37,7 +36,7 @@ fn block_of(text: &str) -> crate::source::RowBlock {
             index: 0,
             depth: 0,
         },
-        wanted: Selector::All,
+        wanted: None,
         census: false,
     };
     let mut writer = RowWriter::new(asked, Arc::new(selection(1)));

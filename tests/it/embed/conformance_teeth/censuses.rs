@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use gleaner::domain::sampling::selector::Selector;
 use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use gleaner::source::{ConversationSource, Pass};
 use gleaner::testing::{census_conformance, source_conformance};
@@ -76,9 +75,7 @@ async fn censuses_that_break_the_contract() {
             ranks,
             Fault {
                 order: |order, _| {
-                    if matches!(order.pass, Pass::Ranks(_)) {
-                        order.pass = Pass::Ranks(Arc::new(Selector::All));
-                    }
+                    order.ranks = None;
                 },
                 ..NONE
             },
@@ -87,7 +84,7 @@ async fn censuses_that_break_the_contract() {
             "one is not told",
             received,
             block(|block, order, _| {
-                if matches!(order.pass, Pass::Ranks(_)) {
+                if matches!(order.pass, Pass::Round(_)) {
                     block.received.pop();
                 }
             }),
@@ -96,7 +93,7 @@ async fn censuses_that_break_the_contract() {
             "one is told with other turns",
             received,
             block(|block, order, _| {
-                if matches!(order.pass, Pass::Ranks(_)) {
+                if matches!(order.pass, Pass::Round(_)) {
                     block.received[0].turns = Some(99);
                 }
             }),
@@ -105,7 +102,7 @@ async fn censuses_that_break_the_contract() {
             "one is told with another time",
             received,
             block(|block, order, _| {
-                if matches!(order.pass, Pass::Ranks(_)) {
+                if matches!(order.pass, Pass::Round(_)) {
                     block.received[0].last = Some(99);
                 }
             }),
