@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 
 use crate::behaviour::draw;
 use crate::support::corpus;
-use crate::support::reference::{Asked, Outcome, evaluate, hash, readable_id, ticks};
+use crate::support::reference::rows::readable_id;
+use crate::support::reference::{Asked, Outcome, evaluate, hash, ticks};
 
 /// How many populations there are.
 pub const WORLDS: u64 = 16;

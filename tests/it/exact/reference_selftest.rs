@@ -1,6 +1,7 @@
 //! The reference evaluator itself, held against values that were worked out by hand.
 
-use crate::support::reference::{Asked, evaluate, hash, judge, split_of, ticks};
+use crate::support::reference::records::judge;
+use crate::support::reference::{Asked, evaluate, hash, split_of, ticks};
 
 #[test]
 fn the_hash_is_kustos() {
