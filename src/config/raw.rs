@@ -188,6 +188,7 @@ tables! {
         seed: Text,
         spare_percent: Number<f64>,
         cut: Text,
+        reject_quality: Vec<Text>,
         splits: Vec<Split>,
         buckets: Vec<Bucket>,
         targets: Targets,

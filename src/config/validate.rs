@@ -24,6 +24,7 @@ use crate::domain::record::row::RowShape;
 use crate::domain::record::timestamp::{self, UtcInstant};
 use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
+use crate::domain::selection::quality::{QualityCode, QualityCodes};
 use crate::domain::selection::stratum::{ALL, Bucket, Selection, Split};
 use crate::sink::address::Address;
 use crate::sink::azure_blob::settings::{AzureBlob, BlobCredential, Checksum};
@@ -66,6 +67,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let workers = config.workers.unwrap_or_default();
     let selection_table = config.selection.unwrap_or_default();
     let cut = choice("selection.cut", selection_table.cut.clone(), &CUTS)?;
+    let reject_quality = quality_codes(selection_table.reject_quality.clone())?;
     let selection = selection(
         selection_table,
         default_targets.unwrap_or_default(),
@@ -86,7 +88,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
             max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,
             allow_missing: allow_missing(chunks.allow_missing, &source)?,
         },
-        selection,
+        selection: selection.rejecting(reject_quality),
         cut,
         sink: sink(config.sink.unwrap_or_default())?,
         workers: Workers {
@@ -109,8 +111,8 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
 }
 
 fn chaos(chaos: raw::Chaos) -> Result<Chaos, ConfigError> {
-    let stages = names(Stage::ALL, |stage| stage.name());
-    let kinds = names(Kind::ALL, |kind| kind.name());
+    let stages = names(Stage::ALL.iter().copied(), |stage| stage.name());
+    let kinds = names(Kind::ALL.iter().copied(), |kind| kind.name());
     let each = |key, values: Option<Vec<Text>>| texts(values).into_iter().map(move |v| (key, v));
     Ok(Chaos {
         seed: chaos.seed.map_or(0, |Number(n)| n),
@@ -126,8 +128,11 @@ fn chaos(chaos: raw::Chaos) -> Result<Chaos, ConfigError> {
     })
 }
 
-fn names<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str) -> Vec<(&'static str, T)> {
-    all.iter().map(|&one| (name(one), one)).collect()
+fn names<T: Copy>(
+    all: impl IntoIterator<Item = T>,
+    name: impl Fn(T) -> &'static str,
+) -> Vec<(&'static str, T)> {
+    all.into_iter().map(|one| (name(one), one)).collect()
 }
 
 impl Layers {
@@ -148,6 +153,15 @@ pub fn cut(layers: &Layers) -> Result<Cut, ConfigError> {
     let config = defaults.below(layers).merged()?;
     let written = config.selection.unwrap_or_default().cut;
     choice("selection.cut", written, &CUTS)
+}
+
+/// `selection.reject_quality`
+fn quality_codes(codes: Option<Vec<Text>>) -> Result<QualityCodes, ConfigError> {
+    let known = names(QualityCode::ALL, QualityCode::name);
+    let codes = codes.unwrap_or_default().into_iter();
+    codes
+        .map(|code| choice("selection.reject_quality", Some(code), &known))
+        .collect()
 }
 
 const CUTS: [(&str, Cut); 2] = [("drop", Cut::Drop), ("keep", Cut::Keep)];

@@ -11,9 +11,10 @@ mod envelope;
 pub mod event;
 pub mod header;
 pub mod membership;
-pub mod quality;
 pub mod row;
 #[allow(dead_code)] // until records are written
 mod split;
 #[allow(dead_code)] // until records are written
 mod wtf8;
+
+pub use crate::selection::quality;

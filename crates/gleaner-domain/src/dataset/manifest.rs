@@ -13,6 +13,7 @@ use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance
 use crate::json::text;
 use crate::sampling::selector::ChunkChecksum;
 use crate::sampling::stratum_fill::InvalidRecord;
+use crate::selection::quality::QualityCode;
 use crate::selection::stratum::{ALL, Bucket, Selection, SelectionError, Split};
 
 /// The hash behind splits and ranks, as `metadata.json` names it.
@@ -218,6 +219,9 @@ pub struct SelectionRecord {
     pub buckets: Vec<Bucket>,
     /// Targets above 0, by split and bucket; null: all that is valid.
     pub targets: BTreeMap<String, BTreeMap<String, Option<u64>>>,
+    /// Codes of quality that make a record invalid, if there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reject_quality: Vec<String>,
 }
 
 impl From<&Selection> for SelectionRecord {
@@ -235,6 +239,11 @@ impl From<&Selection> for SelectionRecord {
             splits: selection.splits().to_vec(),
             buckets: selection.buckets().to_vec(),
             targets,
+            reject_quality: selection
+                .reject_quality()
+                .iter()
+                .map(|code| code.name().to_owned())
+                .collect(),
         }
     }
 }
@@ -254,13 +263,17 @@ impl SelectionRecord {
                     .map(|(bucket, target)| (split.clone(), bucket.clone(), target.unwrap_or(ALL)))
             })
             .collect();
-        Selection::new(
+        let selection = Selection::new(
             seed,
             self.spare_percent,
             self.splits.clone(),
             self.buckets.clone(),
             &targets,
-        )
+        )?;
+        // A code of a later version is one that this one cannot look for.
+        let codes = self.reject_quality.iter();
+        let codes = codes.filter_map(|name| QualityCode::named(name));
+        Ok(selection.rejecting(codes.collect()))
     }
 }
 

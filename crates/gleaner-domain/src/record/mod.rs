@@ -6,6 +6,7 @@ pub mod assembler;
 pub mod fields;
 #[doc(hidden)]
 pub mod header;
+mod quality;
 #[doc(hidden)]
 pub mod rename;
 pub mod row;

@@ -258,7 +258,7 @@ impl<'a> RowFields<'a> {
     /// Takes the member whose key was just read.
     fn take(&mut self, key: &Value<'a>, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         let Some(field) = Field::named(key) else {
-            return scanner.value().map(drop);
+            return self.record.take_other(key, scanner);
         };
         let again = !self.seen.note(field);
         self.duplicate |= again;

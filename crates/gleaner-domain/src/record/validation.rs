@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::fields::{Field, Seen};
+use super::quality::{self, QualityMarks};
 use crate::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use crate::json::{number, text};
+use crate::selection::quality::QualityCode;
 use crate::selection::stratum::Selection;
 
 /// The stable name of a rule, as reports and `metadata.json` use it.
@@ -33,6 +35,8 @@ pub enum Code {
     EmptyUserMessage,
     /// `lone_surrogate`
     LoneSurrogate,
+    /// `quality:<code>`, of `selection.reject_quality`
+    Quality(QualityCode),
     /// `record_panic`: no rule, but a defect; gleaner cannot work on the record
     RecordPanic,
     /// `empty_model_message`, a warning
@@ -50,7 +54,7 @@ pub enum Code {
 
 impl Code {
     /// Every code of gleaner's own rules, in the order of reports.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 20] = [
         Self::MissingConversationId,
         Self::MissingUserName,
         Self::MissingBucket,
@@ -61,6 +65,13 @@ impl Code {
         Self::BucketMismatch,
         Self::EmptyUserMessage,
         Self::LoneSurrogate,
+        Self::Quality(QualityCode::ModelTextCut),
+        Self::Quality(QualityCode::ModelTextUnconfirmed),
+        Self::Quality(QualityCode::TokensMissing),
+        Self::Quality(QualityCode::ToolCallsUnknown),
+        Self::Quality(QualityCode::ToolsUnknown),
+        Self::Quality(QualityCode::UserTextCut),
+        Self::Quality(QualityCode::UserTextTrimmed),
         Self::RecordPanic,
         Self::EmptyModelMessage,
         Self::TokenCounts,
@@ -79,6 +90,7 @@ impl Code {
             Self::BucketMismatch => "bucket_mismatch",
             Self::EmptyUserMessage => "empty_user_message",
             Self::LoneSurrogate => "lone_surrogate",
+            Self::Quality(code) => code.rule(),
             Self::RecordPanic => "record_panic",
             Self::EmptyModelMessage => "empty_model_message",
             Self::TokenCounts => "token_counts",
@@ -144,7 +156,7 @@ pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Ver
         first = false;
         match Field::named(&key) {
             Some(field) => fields.take(field, &mut scanner)?,
-            None => drop(scanner.value()?),
+            None => fields.take_other(&key, &mut scanner)?,
         }
     }
     scanner.end()?;
@@ -162,6 +174,8 @@ pub(super) struct RecordFields<'a> {
     turn_count: Option<i64>,
     prompt_tokens: Option<Value<'a>>,
     completion_tokens: Option<Value<'a>>,
+    /// Of the record itself.
+    quality: QualityMarks,
     /// `turnsArray`, if it is an array.
     pub turns: Option<Turns>,
     /// Whether `turnsArray` is there and no array.
@@ -189,6 +203,28 @@ impl<'a> RecordFields<'a> {
         Ok(())
     }
 
+    /// Takes the value that is next, of a field that rows do not have.
+    pub fn take_other(
+        &mut self,
+        key: &Value<'a>,
+        scanner: &mut Scanner<'a>,
+    ) -> Result<(), JsonError> {
+        let value = scanner.value()?;
+        if key.text == quality::KEY {
+            self.quality.take(&value, 0);
+        }
+        Ok(())
+    }
+
+    /// The codes of quality that are rejected.
+    fn rejected(&self, selection: &Selection) -> Vec<(QualityCode, String)> {
+        let mut marks = self.quality;
+        if let Some(turns) = &self.turns {
+            marks.add(&turns.quality);
+        }
+        marks.rejected(selection.reject_quality()).collect()
+    }
+
     /// Whether there is nothing to find: no error and no warning, in the split that the id hashes
     /// to. Half a character is not looked for: see [`Scanner::saw_surrogates`].
     pub fn is_prevalidated(&self, selection: &Selection) -> bool {
@@ -204,6 +240,7 @@ impl<'a> RecordFields<'a> {
                 .any(is_missing)
             && self.has_sane_tokens()
             && self.bucket_fault(turns.count, selection).is_none()
+            && self.rejected(selection).is_empty()
     }
 
     fn has_sane_tokens(&self) -> bool {
@@ -264,6 +301,9 @@ impl<'a> RecordFields<'a> {
                 "an escape for half a character".to_owned(),
             );
         }
+        for (code, what) in self.rejected(selection) {
+            fault(Code::Quality(code), what);
+        }
         if !self.has_sane_tokens() {
             verdict.warnings.insert(Code::TokenCounts);
         }
@@ -301,6 +341,7 @@ pub struct Turns {
     pub no_object: bool,
     /// Whether one of them has a known field twice.
     pub duplicate: bool,
+    quality: QualityMarks,
     first_is_one: bool,
     out_of_sequence: Option<u64>,
     empty_user_message: Option<u64>,
@@ -317,6 +358,7 @@ impl Turns {
             count: 0,
             no_object: false,
             duplicate: false,
+            quality: QualityMarks::default(),
             first_is_one: false,
             out_of_sequence: None,
             empty_user_message: None,
@@ -337,6 +379,7 @@ impl Turns {
                     let field = Field::named(&key).filter(|field| field.is_of_turn());
                     turns.duplicate |= field.is_some_and(|field| !seen.note(field));
                     match field {
+                        None if key.text == quality::KEY => turns.quality.take(&value, place),
                         Some(Field::TurnIndex) => index = number::integer(value.text),
                         Some(Field::UserMessage) => user_blank = is_blank_or_no_text(&value),
                         Some(Field::ModelMessage) => model_blank = is_blank_or_no_text(&value),

@@ -4,5 +4,7 @@ pub mod cut;
 #[doc(hidden)]
 pub mod kusto_hash;
 #[doc(hidden)]
+#[doc(hidden)]
+pub mod quality;
 pub mod rank;
 pub mod stratum;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::kusto_hash;
+use super::quality::QualityCodes;
 
 /// A split: a name and its share of the ids in percent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +123,7 @@ pub struct Selection {
     targets: Vec<u64>,
     /// For `hash % 100`, the index of its split.
     split_of_residue: [u16; 100],
+    reject_quality: QualityCodes,
 }
 
 /// The target of a stratum that takes all its valid records.
@@ -175,7 +177,22 @@ impl Selection {
             buckets,
             targets: by_stratum,
             split_of_residue,
+            reject_quality: QualityCodes::default(),
         })
+    }
+
+    /// The same, where records with these codes of quality are invalid.
+    #[must_use]
+    pub fn rejecting(self, reject_quality: QualityCodes) -> Self {
+        Self {
+            reject_quality,
+            ..self
+        }
+    }
+
+    /// `selection.reject_quality`
+    pub fn reject_quality(&self) -> QualityCodes {
+        self.reject_quality
     }
 
     /// The seed of the ranks.

@@ -11,6 +11,41 @@ fn record() -> serde_json::Value {
     })
 }
 
+#[test]
+fn codes_of_quality_that_are_rejected_are_fatal_and_named_once() {
+    let mut marked = record();
+    marked["quality"] = serde_json::json!(["tools_unknown", "new_code", 7]);
+    marked["turnsArray"][1]["quality"] = serde_json::json!(["model_text_cut"]);
+    marked["turnsArray"][2]["quality"] = serde_json::json!(["model_text_cut", "tokens_missing"]);
+    marked["turnsArray"][0]["quality"] = serde_json::json!("user_text_cut");
+    let text = serde_json::to_vec(&marked).expect("JSON");
+    let errors = |rejected: &[QualityCode]| -> Vec<String> {
+        let rejected = rejected.iter().copied().collect();
+        let selection = selection(1).rejecting(rejected);
+        let verdict = validate(&text, "train", &selection).expect("an object");
+        let errors = verdict.errors.iter();
+        errors
+            .map(|(code, what)| format!("{code}: {what}"))
+            .collect()
+    };
+    assert_eq!(errors(&[]), [""; 0]);
+    assert_eq!(
+        errors(&QualityCode::ALL),
+        [
+            "quality:model_text_cut: at turn 2",
+            "quality:tokens_missing: at turn 3",
+            "quality:tools_unknown: of the record",
+        ]
+    );
+    let one = [QualityCode::TokensMissing, QualityCode::UserTextCut];
+    assert_eq!(errors(&one), ["quality:tokens_missing: at turn 3"]);
+    let row = crate::record::row::read(&text, &selection(1)).expect("a row");
+    assert!(format!("{:?}", row.kind).contains("prevalidated: true"));
+    let strict = selection(1).rejecting(QualityCode::ALL.into_iter().collect());
+    let row = crate::record::row::read(&text, &strict).expect("a row");
+    assert!(format!("{:?}", row.kind).contains("prevalidated: false"));
+}
+
 fn codes(record: &serde_json::Value) -> Vec<&'static str> {
     let text = serde_json::to_vec(record).expect("JSON");
     let verdict = validate(&text, "train", &selection(1)).expect("an object");

@@ -48,6 +48,19 @@ impl QualityCode {
         }
     }
 
+    /// The rule that refuses it, for `selection.reject_quality`.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::ModelTextCut => "quality:model_text_cut",
+            Self::ModelTextUnconfirmed => "quality:model_text_unconfirmed",
+            Self::TokensMissing => "quality:tokens_missing",
+            Self::ToolCallsUnknown => "quality:tool_calls_unknown",
+            Self::ToolsUnknown => "quality:tools_unknown",
+            Self::UserTextCut => "quality:user_text_cut",
+            Self::UserTextTrimmed => "quality:user_text_trimmed",
+        }
+    }
+
     /// The code of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|code| code.name() == name)
@@ -88,6 +101,14 @@ impl QualityCodes {
     }
 }
 
+impl FromIterator<QualityCode> for QualityCodes {
+    fn from_iter<I: IntoIterator<Item = QualityCode>>(codes: I) -> Self {
+        let mut set = Self::default();
+        codes.into_iter().for_each(|code| set.insert(code));
+        set
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +119,7 @@ mod tests {
         for (place, code) in QualityCode::ALL.into_iter().enumerate() {
             assert_eq!(code as usize, place);
             assert_eq!(QualityCode::named(code.name()), Some(code));
+            assert_eq!(code.rule(), format!("quality:{code}"));
         }
         assert_eq!(QualityCode::named("perfect"), None);
         let mut codes = QualityCodes::default();
