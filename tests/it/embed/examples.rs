@@ -9,10 +9,18 @@ use std::sync::OnceLock;
 fn example(name: &str) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
-        // They are built already, unless this test is run by itself.
+        // They are built already, unless this test is run by itself. Other features than this test's
+        // own would replace the binary that other tests run meanwhile.
+        let mut features = Vec::new();
+        if cfg!(feature = "fault-injection") {
+            features.push("fault-injection");
+        }
+        if cfg!(feature = "kusto-emulator") {
+            features.push("kusto-emulator");
+        }
         let build = Command::new(env!("CARGO"))
             .args(["build", "--locked", "--examples", "--quiet"])
-            .args(["--features", "fault-injection,kusto-emulator"])
+            .args(["--features", &features.join(",")])
             .status();
         assert!(build.expect("cargo").success());
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_gleaner"));
