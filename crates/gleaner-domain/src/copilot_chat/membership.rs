@@ -83,6 +83,10 @@ pub struct Membership {
     pub kept_rows: u64,
     /// Requests that an edit or a retry replaced.
     pub superseded_turns: u64,
+    /// The turns in their order, as [`TelemetryHeader::request`] names them. Empty unless complete.
+    pub turns: Vec<i64>,
+    /// For each of `rows`, which turn it is of, from 0 on; `None`: it does not say.
+    pub turn_of_rows: Vec<Option<u32>>,
 }
 
 /// A request, from all its rows.
@@ -117,17 +121,22 @@ pub fn decide(headers: &[TelemetryHeader], rules: &MembershipRules) -> Membershi
         rows_outside: (all - rows.len()) as u64,
         kept_rows: rows.len() as u64,
         superseded_turns,
+        turns: Vec::new(),
+        turn_of_rows: Vec::new(),
     };
     if let Outcome::Complete { .. } = outcome {
-        let mut ids: Vec<i64> = turns.iter().map(|turn| turn.id).collect();
-        ids.push(0);
-        ids.sort_unstable();
-        membership.rows = rows
-            .iter()
-            .zip(&requests_of)
-            .filter(|(_, request)| ids.binary_search(request).is_ok())
-            .map(|(&row, _)| row)
-            .collect();
+        let places = (0..).zip(&turns);
+        let mut places: Vec<(i64, Option<u32>)> =
+            places.map(|(place, turn)| (turn.id, Some(place))).collect();
+        places.push((0, None));
+        places.sort_unstable();
+        for (&row, request) in rows.iter().zip(&requests_of) {
+            if let Ok(at) = places.binary_search_by_key(request, |&(id, _)| id) {
+                membership.rows.push(row);
+                membership.turn_of_rows.push(places[at].1);
+            }
+        }
+        membership.turns = turns.iter().map(|turn| turn.id).collect();
     }
     membership
 }

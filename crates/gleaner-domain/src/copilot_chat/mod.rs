@@ -2,19 +2,28 @@
 //!
 //! A row is a fragment. [`row::read`] turns it into a small [`header::TelemetryHeader`], which says
 //! to which request of which conversation it belongs. [`membership::decide`] says from the headers of
-//! a conversation alone which requests are its turns, and which rows are to be read again.
+//! a conversation alone which requests are its turns, and which rows are to be read again;
+//! [`assembler::Assembler`] writes the record from those rows and the shared rows (bodies of messages
+//! and options) that they name.
 //!
 //! What cannot be known is absent from the record, and a [`quality::QualityCode`] says so.
 
+pub mod assembler;
 mod bag;
+mod calls;
 mod envelope;
 pub mod event;
+mod fragment;
 pub mod header;
 pub mod membership;
+mod message;
 pub mod row;
-#[allow(dead_code)] // until records are written
+mod shared;
 mod split;
-#[allow(dead_code)] // until records are written
+mod texts;
+mod trajectory;
+mod verified;
+mod writer;
 mod wtf8;
 
 pub use crate::selection::quality;

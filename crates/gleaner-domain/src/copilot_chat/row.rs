@@ -66,6 +66,24 @@ pub struct TelemetryRow<'a> {
 /// # Errors
 /// If it is malformed; with the id of the conversation that it damages, as far as it could be read.
 pub fn read<'a>(row: &'a [u8], rules: &ReadRules) -> Result<ReadRow<'a>, MalformedRow<'a>> {
+    read_with(row, rules, Check::Parts)
+}
+
+/// Whether the parts of values that were split are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Check {
+    /// They are.
+    Parts,
+    /// They were before.
+    Header,
+}
+
+/// [`read`].
+pub(super) fn read_with<'a>(
+    row: &'a [u8],
+    rules: &ReadRules,
+    check: Check,
+) -> Result<ReadRow<'a>, MalformedRow<'a>> {
     let mut envelope = Envelope::default();
     let mut members = Members::default();
     let scanned = envelope.scan(
@@ -93,14 +111,14 @@ pub fn read<'a>(row: &'a [u8], rules: &ReadRules) -> Result<ReadRow<'a>, Malform
             if members.count == 0 && scan(text, &mut members).is_err() {
                 return Err(malformed(MalformedReason::Properties, &members));
             }
-            judge(&envelope, &members, rules).map_err(|reason| malformed(reason, &members))
+            judge(&envelope, &members, rules, check).map_err(|reason| malformed(reason, &members))
         }
         // What was decoded here is gone when the row is read: ids are copied.
         Cow::Owned(text) => {
             let mut members = Members::default();
             let scanned = scan(&text, &mut members);
             let reason = match scanned {
-                Ok(()) => match judge(&envelope, &members, rules) {
+                Ok(()) => match judge(&envelope, &members, rules, check) {
                     Ok(row) => return Ok(row.into_owned()),
                     Err(reason) => reason,
                 },
@@ -284,6 +302,7 @@ fn judge<'p>(
     envelope: &Envelope<'_>,
     members: &Members<'p>,
     rules: &ReadRules,
+    check: Check,
 ) -> Result<ReadRow<'p>, MalformedReason> {
     let name = envelope.name.as_ref().ok_or(MalformedReason::NoSchema)?;
     let source = members.known(Prop::Source).unwrap_or_default();
@@ -313,7 +332,9 @@ fn judge<'p>(
         event,
         mode: mode(event, members, rules),
     };
-    members.check_parts(rules)?;
+    if check == Check::Parts {
+        members.check_parts(rules)?;
+    }
     Ok(ReadRow::Used(TelemetryRow {
         key,
         header: TelemetryHeader {

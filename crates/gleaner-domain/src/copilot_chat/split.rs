@@ -43,28 +43,34 @@ pub enum Loss {
     Perhaps,
     /// White space where it was split, for sure: a part is short.
     Inner,
+    /// A character that was split, of which both halves were replaced.
+    Character,
     /// What followed: the last part is full.
     Cut,
 }
 
-/// Puts the parts of a numbered family together, in their order.
-pub fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Joined {
-    let mut text = Vec::new();
+/// Puts parts together, in their order, that were cut after so many units.
+pub fn join<'p>(parts: impl Iterator<Item = &'p [u8]>, cut: usize) -> Joined {
+    const REPLACED: &[u8] = "\u{fffd}".as_bytes();
+    let mut text: Vec<u8> = Vec::new();
     let (mut loss, mut count, mut last) = (Loss::Ends, 0, 0);
     for part in parts {
         if count > 0 {
-            loss = loss.max(if last < CUT {
+            loss = loss.max(if last < cut {
                 Loss::Inner
             } else {
                 Loss::Perhaps
             });
+            if text.ends_with(REPLACED) && part.starts_with(REPLACED) {
+                loss = Loss::Character;
+            }
         }
         wtf8::push(&mut text, part);
         last = wtf8::units(part);
         count += 1;
     }
     // A value of exactly 8,192 units is not split, and the SDK cuts what was not split before.
-    if (count == 1 || count == MOST_PARTS) && last >= CUT {
+    if cut == CUT && (count == 1 || count == MOST_PARTS) && last >= cut {
         loss = Loss::Cut;
     }
     Joined { text, loss }
