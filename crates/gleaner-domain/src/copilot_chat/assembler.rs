@@ -169,9 +169,18 @@ impl Draft<'_> {
         let lone = text::has_lone_surrogate(&out[start..]);
         Ok(Assembled {
             turns: self.turns as u32,
-            prevalidated: !lone && is_prevalidated(&head, &turns),
+            prevalidated: !lone && is_prevalidated(&head, &turns) && !self.rejects(&head, &turns),
             quality: quality(&head, &turns),
         })
+    }
+
+    /// Whether a code of the record is one that the selection refuses.
+    fn rejects(&self, head: &Head<'_>, turns: &[TurnRecord]) -> bool {
+        let refused = self.selection.reject_quality();
+        let codes = turns.iter().map(|turn| turn.codes).chain([head.codes]);
+        codes
+            .flat_map(|codes| codes.iter().collect::<Vec<_>>())
+            .any(|code| refused.contains(code))
     }
 
     fn turn(&self, turn: usize) -> TurnRecord {
