@@ -12,7 +12,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, Addr, AtomicResponse, Context, Handler, WrapFuture};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -20,17 +19,17 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::messages::{AddHeaders, Close, Grouped, Offer};
 use super::sampler::Sampler;
 use crate::domain::grouping::dedup::{Closing, Conversation, Index};
-use crate::domain::record::assembler::{Assembler, Nested};
+use crate::domain::record::assembler::Assembler;
 use crate::domain::record::header::Position;
 use crate::domain::record::row::RowShape;
 use crate::domain::sampling::reservoir::Candidate;
 use crate::domain::selection::rank::Ranker;
-use crate::domain::selection::stratum::{Membership, Selection, StratumId};
-use crate::fault::{Faults, Site};
+use crate::domain::selection::stratum::{Membership, StratumId};
+use crate::fault::Site;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::chunk_reader::Headers;
-use crate::runtime::CpuPool;
-use crate::spool::payloads::{PayloadError, Payloads};
+use crate::pipeline::lifecycle::run_context::RunContext;
+use crate::spool::payloads::PayloadError;
 use crate::telemetry::heartbeat::Heartbeat;
 
 /// Conversations that one job decides: their candidates take a few megabytes at most.
@@ -38,28 +37,18 @@ const RANGE: u32 = 4096;
 
 /// What deciding needs.
 pub struct DedupParts {
-    /// What is sampled.
-    pub selection: Arc<Selection>,
-    /// How nested values are written.
-    pub nested: Nested,
+    /// What all actors share.
+    pub run: Arc<RunContext>,
     /// `limits.max_record`
     pub max_record: u64,
     /// `selection.cut = "keep"`
     pub keep_cut: bool,
-    /// For ties.
-    pub payloads: Payloads,
-    /// Where it is decided.
-    pub pool: Arc<CpuPool>,
     /// Who gets what comes out.
     pub samplers: BTreeMap<StratumId, Addr<Sampler>>,
     /// Whether a chunk can be decided by itself.
     pub self_contained: bool,
-    /// Set when the run is to end.
-    pub stop: Arc<AtomicBool>,
     /// Its signs of progress.
     pub heartbeat: Heartbeat,
-    /// What goes wrong on purpose.
-    pub faults: Faults,
 }
 
 /// The dedup actor.
@@ -92,7 +81,7 @@ impl Handler<AddHeaders> for Deduper {
         let busy = self.parts.heartbeat.busy();
         let work = async move {
             let _busy = busy;
-            let scope = parts.faults.enter(Site::Dedup).await;
+            let scope = parts.run.faults.enter(Site::Dedup).await;
             let mut index = index;
             absorb(&parts, &mut index, headers).await?;
             let grouped = match index.take_if(|_| parts.self_contained) {
@@ -141,11 +130,12 @@ async fn absorb(
     match headers {
         Headers::InMemory(batches) => batches.iter().for_each(|batch| index.observe(batch)),
         Headers::Sealed(chunk) => {
-            let store = parts.payloads.add_sealed(&chunk);
+            let store = parts.run.payloads.add_sealed(&chunk);
             let mut replay = chunk.replay(store)?;
             loop {
                 let batch;
                 (replay, batch) = parts
+                    .run
                     .pool
                     .run(move || {
                         let batch = replay.next_batch();
@@ -174,16 +164,16 @@ async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunErr
     let mut decided = stream::iter(ranges)
         .map(|range| {
             let (parts, index) = (Arc::clone(parts), Arc::clone(&index));
-            let pool = Arc::clone(&parts.pool);
+            let pool = Arc::clone(&parts.run.pool);
             async move {
                 pool.run(move || decide_range(&parts, &index, range))
                     .await?
             }
         })
         // The order of arrival means nothing to a reservoir.
-        .buffer_unordered(parts.pool.threads());
+        .buffer_unordered(parts.run.pool.threads());
     while let Some((part, offers)) = decided.try_next().await? {
-        if parts.stop.load(Ordering::Relaxed) {
+        if parts.run.is_stopping() {
             return Err(RunError::Interrupted);
         }
         grouped.add(part);
@@ -206,9 +196,9 @@ fn decide_range(
     index: &Index,
     range: Range<u32>,
 ) -> Result<(Grouped, Offers), RunError> {
-    let selection = &*parts.selection;
+    let selection = &*parts.run.selection;
     let closing = Closing {
-        assembler: Assembler::new(selection, parts.nested),
+        assembler: Assembler::new(selection, parts.run.nested),
         selection,
         max_record: parts.max_record,
         keep_cut: parts.keep_cut,
@@ -229,12 +219,12 @@ fn decide_range(
             prevalidated: conversation.prevalidated,
         }),
     };
-    let mut reader = parts.payloads.reader();
+    let mut reader = parts.run.payloads.reader();
     let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {
         match index.shape() {
             Some(RowShape::Turns) => reader.read(position, out),
             Some(RowShape::Conversations) | None => {
-                let assembler = Assembler::new(selection, parts.nested);
+                let assembler = Assembler::new(selection, parts.run.nested);
                 reader.read_record(position, &assembler, out)
             }
         }

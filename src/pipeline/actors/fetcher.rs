@@ -8,7 +8,7 @@
 //! and what it may still report by the supervisor, because the epoch is an old one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actix::{
@@ -25,8 +25,9 @@ use crate::pipeline::ingest::census;
 use crate::pipeline::ingest::census::{Expectation, UnusableCandidates};
 use crate::pipeline::ingest::chunk_reader::{ChunkReader, Headers, RowRules};
 use crate::pipeline::lifecycle::actor_monitor::ActorId;
-use crate::pipeline::lifecycle::byte_budget::{BudgetPermit, ByteBudget};
-use crate::runtime::{CpuPool, JobError};
+use crate::pipeline::lifecycle::byte_budget::BudgetPermit;
+use crate::pipeline::lifecycle::run_context::RunContext;
+use crate::runtime::JobError;
 use crate::source::{
     BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError,
 };
@@ -41,22 +42,14 @@ const BLOCKS_PER_JOB: usize = 8;
 
 /// What all fetchers share.
 pub struct FetchParts {
+    /// What all actors share.
+    pub run: Arc<RunContext>,
     /// Where rows come from.
     pub source: Arc<dyn ConversationSource>,
     /// Which of them are wanted.
     pub rules: Arc<RowRules>,
     /// Where they are kept.
     pub spool: Spool,
-    /// Where they are read.
-    pub pool: Arc<CpuPool>,
-    /// What they may take.
-    pub byte_budget: ByteBudget,
-    /// Events and counters of the run.
-    pub telemetry: Telemetry,
-    /// Set when the run is to end.
-    pub stop: Arc<AtomicBool>,
-    /// What goes wrong on purpose.
-    pub faults: Faults,
 }
 
 /// One of the fetchers.
@@ -111,13 +104,13 @@ async fn work(
     heartbeat: Heartbeat,
 ) {
     loop {
-        parts.byte_budget.gate().pass().await;
+        parts.run.byte_budget.gate().pass().await;
         let Ok(LeaseReply::Fetch(assignment)) = supervisor.leases.send(RequestLease(id)).await
         else {
             return;
         };
         let busy = heartbeat.busy();
-        let scope = parts.faults.enter(Site::Fetcher).await;
+        let scope = parts.run.faults.enter(Site::Fetcher).await;
         let fetching = Fetching {
             spool: parts.spool.with_epoch(assignment.lease.epoch),
             parts: &parts,
@@ -129,7 +122,7 @@ async fn work(
         scope.leave();
         let lease = assignment.lease;
         let report = ChunkFetched { lease, result };
-        if deliver(&parts.faults, &supervisor.results, report)
+        if deliver(&parts.run.faults, &supervisor.results, report)
             .await
             .is_err()
         {
@@ -209,15 +202,15 @@ impl Fetching<'_> {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, JobError> {
-        let result = self.parts.pool.blocking(work).await;
+        let result = self.parts.run.pool.blocking(work).await;
         self.heartbeat.beat();
         result
     }
 
     fn replay(&self, sealed: SealedChunk, lost: UnusableCandidates) -> Fetched {
-        self.parts.telemetry.rows.add(sealed.tally().rows_read);
-        self.parts.telemetry.bytes.add(sealed.tally().bytes);
-        (self.parts.telemetry.input_bytes).add(sealed.tally().input_bytes);
+        self.parts.run.telemetry.rows.add(sealed.tally().rows_read);
+        self.parts.run.telemetry.bytes.add(sealed.tally().bytes);
+        (self.parts.run.telemetry.input_bytes).add(sealed.tally().input_bytes);
         Fetched {
             tally: sealed.tally().clone(),
             headers: Headers::Sealed(Box::new(sealed)),
@@ -272,8 +265,8 @@ impl Fetching<'_> {
                 chunk_pass,
                 Arc::clone(&parts.rules),
                 self.spool.clone(),
-                Arc::clone(&parts.telemetry),
-                parts.faults.clone(),
+                Arc::clone(&parts.run.telemetry),
+                parts.run.faults.clone(),
             )),
             parts: Arc::clone(parts),
             heartbeat: self.heartbeat.clone(),
@@ -320,19 +313,19 @@ struct Rows {
 impl Rows {
     /// BudgetPermit for a block. While there is none the fetcher is paused, and says so.
     async fn pay(&self, bytes: u64) -> BudgetPermit {
-        let mut credit = Box::pin(self.parts.byte_budget.acquire(bytes));
+        let mut credit = Box::pin(self.parts.run.byte_budget.acquire(bytes));
         if let Some(credit) = credit.as_mut().now_or_never() {
             return credit;
         }
-        let _paused = Paused::new(&self.heartbeat, &self.parts.telemetry);
+        let _paused = Paused::new(&self.heartbeat, &self.parts.run.telemetry);
         credit.await
     }
 
     /// Waits while the run is paused.
     async fn pass(&self) {
-        let gate = self.parts.byte_budget.gate();
+        let gate = self.parts.run.byte_budget.gate();
         if gate.is_closed() {
-            let _paused = Paused::new(&self.heartbeat, &self.parts.telemetry);
+            let _paused = Paused::new(&self.heartbeat, &self.parts.run.telemetry);
             gate.pass().await;
         }
     }
@@ -342,13 +335,14 @@ impl Rows {
         &mut self,
         job: impl FnOnce(&mut ChunkReader) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
-        if self.parts.stop.load(Ordering::Relaxed) {
+        if self.parts.run.is_stopping() {
             return Err(SourceError::Stopped);
         }
         let mut chunk_reader = self.chunk_reader.take().ok_or(SourceError::Stopped)?;
         let before = chunk_reader.progress();
         let (chunk_reader, result) = self
             .parts
+            .run
             .pool
             .run(move || {
                 let result = job(&mut chunk_reader);
@@ -356,9 +350,9 @@ impl Rows {
             })
             .await?;
         let after = chunk_reader.progress();
-        self.parts.telemetry.rows.add(after.0 - before.0);
-        self.parts.telemetry.bytes.add(after.1 - before.1);
-        self.parts.telemetry.input_bytes.add(after.2 - before.2);
+        self.parts.run.telemetry.rows.add(after.0 - before.0);
+        self.parts.run.telemetry.bytes.add(after.1 - before.1);
+        self.parts.run.telemetry.input_bytes.add(after.2 - before.2);
         self.chunk_reader = Some(chunk_reader);
         self.heartbeat.beat();
         result
@@ -407,11 +401,11 @@ impl RowSink for Rows {
     ) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
             let _credit = self.pay(BLOCK_BYTES as u64).await;
-            reader.stop_with(Arc::clone(&self.parts.stop));
+            reader.stop_with(Arc::clone(&self.parts.run.stop));
             let mut block = RowBlock::default();
             loop {
                 self.pass().await;
-                let stop = Arc::clone(&self.parts.stop);
+                let stop = Arc::clone(&self.parts.run.stop);
                 let more;
                 (reader, block, more) = self
                     .step(move |chunk_reader| {

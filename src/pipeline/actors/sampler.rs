@@ -13,7 +13,6 @@
 //! once than there are uploaders.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, AtomicResponse, Context, Handler, MessageResult, WrapFuture};
 use futures_util::FutureExt;
@@ -32,15 +31,15 @@ use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::sampling::reservoir::{Candidate, Reservoir, ResumePoint};
 use crate::domain::sampling::selector::RankRange;
 use crate::domain::selection::stratum::StratumId;
-use crate::fault::{Faults, Site};
+use crate::fault::Site;
 use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::byte_budget::{BudgetPermit, ByteBudget};
 use crate::pipeline::lifecycle::roster::Roster;
+use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::pipeline::lifecycle::turns::Turns;
-use crate::runtime::CpuPool;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
+use crate::telemetry::Notice;
 use crate::telemetry::heartbeat::Heartbeat;
-use crate::telemetry::{Notice, Telemetry};
 
 /// Payload in a batch: a few dozen records of usual size, so that a message costs nothing, and
 /// few enough that a file can end without much work for nothing.
@@ -48,22 +47,14 @@ pub(in crate::pipeline) const BATCH_BYTES: u64 = 256 * 1024;
 
 /// What all samplers share.
 pub struct WriteParts {
+    /// What all actors share.
+    pub run: Arc<RunContext>,
     /// The dataset's folder.
     pub dataset: String,
-    /// For payloads in flight.
-    pub byte_budget: ByteBudget,
-    /// Where verdicts are placed and bytes hashed.
-    pub pool: Arc<CpuPool>,
     /// One permit for each file that may be written at once.
     pub files: Arc<Semaphore>,
     /// Of the uploaders: a full block waits for its turn.
     pub turns: Turns,
-    /// Events and counters of the run.
-    pub telemetry: Telemetry,
-    /// Set when the run is to end.
-    pub stop: Arc<AtomicBool>,
-    /// What goes wrong on purpose.
-    pub faults: Faults,
 }
 
 /// Who a sampler works with; known when all chunks are in.
@@ -141,12 +132,12 @@ impl Handler<Offer> for Sampler {
             // Done in an earlier round.
             return;
         }
-        let scope = self.parts.faults.enter_now(Site::Offer);
+        let scope = self.parts.run.faults.enter_now(Site::Offer);
         for candidate in candidates {
             self.reservoir.offer(candidate);
         }
         scope.leave();
-        if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
+        if let Some(counters) = self.parts.run.telemetry.stratum(self.stratum) {
             let population = self.population.unwrap_or(self.reservoir.offered());
             counters.population.set(population);
             counters.candidates.set(self.reservoir.held() as u64);
@@ -207,7 +198,7 @@ impl Handler<WriteStratum> for Sampler {
             ),
             _ => None,
         };
-        let (faults, busy) = (self.parts.faults.clone(), self.heartbeat.busy());
+        let (faults, busy) = (self.parts.run.faults.clone(), self.heartbeat.busy());
         let work = async move {
             let _busy = busy;
             let scope = faults.enter(Site::Sample).await;
@@ -342,7 +333,7 @@ impl StratumWriter {
         // that hold the credit it waits for.
         let mut paying: Option<LocalBoxFuture<'static, Paid>> = None;
         while !file.placement.is_full() {
-            if self.parts.stop.load(Ordering::Relaxed) {
+            if self.parts.run.is_stopping() {
                 // What was begun is finished: a sink may keep it for the next start.
                 self.settle(staging).await?;
                 return Err(RunError::Interrupted);
@@ -352,7 +343,7 @@ impl StratumWriter {
                 && let Some(batch) = batches.next()
             {
                 let pay = pay(
-                    self.parts.byte_budget.clone(),
+                    self.parts.run.byte_budget.clone(),
                     batch,
                     self.heartbeat.clone(),
                 );
@@ -410,14 +401,14 @@ impl StratumWriter {
             let blocks = file.place(batch);
             (file, blocks)
         };
-        let (file, blocks) = self.parts.pool.run(job).await?;
-        if let Some(counters) = self.parts.telemetry.stratum(self.stratum) {
+        let (file, blocks) = self.parts.run.pool.run(job).await?;
+        if let Some(counters) = self.parts.run.telemetry.stratum(self.stratum) {
             counters.taken.set(file.placement.records);
             counters.set_distributions(&file.distributions);
             let invalid = &file.placement.invalid;
             let first = invalid.iter().filter_map(|record| record.errors.first());
             let warnings = file.placement.warnings.iter();
-            let telemetry = &self.parts.telemetry;
+            let telemetry = &self.parts.run.telemetry;
             telemetry.set_findings(self.stratum, first.map(|(code, _)| *code), warnings);
         }
         self.stage(blocks, staging).await?;
@@ -452,7 +443,7 @@ impl StratumWriter {
         mut staging: Staging,
     ) -> Result<StratumResult, RunError> {
         let path = file.path().to_owned();
-        let (mut blocks, finished) = self.parts.pool.run(move || file.finish()).await?;
+        let (mut blocks, finished) = self.parts.run.pool.run(move || file.finish()).await?;
         blocks.extend(finished.last);
         self.stage(blocks, &mut staging).await?;
         self.settle(&mut staging).await?;
@@ -464,7 +455,7 @@ impl StratumWriter {
         if let Some(file) = &file {
             self.commit(file).await?;
         }
-        let telemetry = &self.parts.telemetry;
+        let telemetry = &self.parts.run.telemetry;
         if let Some(counters) = telemetry.stratum(self.stratum) {
             telemetry.board().publish(Notice::Stratum {
                 stratum: counters.name.clone(),

@@ -8,32 +8,25 @@ use std::sync::Arc;
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Commit, Stage};
-use crate::fault::{self, Faults, Site};
+use crate::fault::{self, Site};
+use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::sink::{BlockReceipt, DatasetSink, SinkError};
-use crate::telemetry::Telemetry;
 use crate::telemetry::heartbeat::Heartbeat;
 
 /// One of the uploaders.
 pub struct Uploader {
     sink: Arc<dyn DatasetSink>,
-    telemetry: Telemetry,
+    run: Arc<RunContext>,
     heartbeat: Heartbeat,
-    faults: Faults,
 }
 
 impl Uploader {
     /// An uploader for a sink.
-    pub fn new(
-        sink: Arc<dyn DatasetSink>,
-        telemetry: Telemetry,
-        heartbeat: Heartbeat,
-        faults: Faults,
-    ) -> Self {
+    pub fn new(sink: Arc<dyn DatasetSink>, run: Arc<RunContext>, heartbeat: Heartbeat) -> Self {
         Self {
             sink,
-            telemetry,
+            run,
             heartbeat,
-            faults,
         }
     }
 }
@@ -47,17 +40,16 @@ impl Handler<Stage> for Uploader {
 
     fn handle(&mut self, Stage(block): Stage, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
-        let telemetry = Arc::clone(&self.telemetry);
-        let (busy, faults) = (self.heartbeat.busy(), self.faults.clone());
+        let (busy, run) = (self.heartbeat.busy(), Arc::clone(&self.run));
         let work = async move {
             let _busy = busy;
-            let scope = faults.enter(Site::Uploader).await;
+            let scope = run.faults.enter(Site::Uploader).await;
             fault::point("stage");
             let receipt = sink.stage(block).await?;
             fault::point("staged");
-            telemetry.written.add(receipt.bytes);
+            run.telemetry.written.add(receipt.bytes);
             if !receipt.sent {
-                telemetry.kept.add(receipt.bytes);
+                run.telemetry.kept.add(receipt.bytes);
             }
             scope.leave();
             Ok(receipt)
@@ -71,10 +63,10 @@ impl Handler<Commit> for Uploader {
 
     fn handle(&mut self, Commit(file): Commit, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
-        let (busy, faults) = (self.heartbeat.busy(), self.faults.clone());
+        let (busy, run) = (self.heartbeat.busy(), Arc::clone(&self.run));
         let work = async move {
             let _busy = busy;
-            let scope = faults.enter(Site::Uploader).await;
+            let scope = run.faults.enter(Site::Uploader).await;
             fault::point("commit");
             sink.commit(file).await?;
             fault::point("committed");

@@ -7,50 +7,37 @@
 //! report says so, without its text. The rest of the batch goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Entry, Validate, Validated};
 use crate::domain::dataset::manifest::Framing;
-use crate::domain::record::assembler::{Assembler, Nested};
+use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::RowShape;
 use crate::domain::record::rule;
 use crate::domain::record::rule::Rule;
 use crate::domain::record::validation::{Code, Verdict, validate};
 use crate::domain::sampling::reservoir::Candidate;
-use crate::domain::selection::stratum::{Selection, StratumId};
-use crate::fault::{Faults, Site};
+use crate::domain::selection::stratum::StratumId;
+use crate::fault::Site;
 use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::panic_retry::{Survived, retry_on_panic};
-use crate::runtime::CpuPool;
+use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::runtime::buffers::Buffers;
-use crate::spool::payloads::{PayloadError, Payloads, Reader};
+use crate::spool::payloads::{PayloadError, Reader};
+use crate::telemetry::Event;
 use crate::telemetry::heartbeat::Heartbeat;
-use crate::telemetry::{Event, Telemetry};
 
 /// What all validators share.
 pub struct ValidateParts {
-    /// Where payloads are.
-    pub payloads: Payloads,
-    /// The rules' ranges.
-    pub selection: Arc<Selection>,
+    /// What all actors share.
+    pub run: Arc<RunContext>,
     /// Rules besides gleaner's own.
     pub rules: Arc<[Arc<dyn Rule>]>,
-    /// How nested values are written.
-    pub nested: Nested,
     /// What stands between records.
     pub framing: Framing,
     /// For the records of a batch.
     pub buffers: Buffers,
-    /// Where the work is done.
-    pub pool: Arc<CpuPool>,
-    /// Set when the run is to end.
-    pub stop: Arc<AtomicBool>,
-    /// Events and counters of the run.
-    pub telemetry: Telemetry,
-    /// What goes wrong on purpose.
-    pub faults: Faults,
 }
 
 /// One of the validators.
@@ -84,8 +71,8 @@ impl Handler<Validate> for Validator {
         let busy = self.heartbeat.busy();
         let work = async move {
             let _busy = busy;
-            let scope = parts.faults.enter(Site::Validator).await;
-            let pool = Arc::clone(&parts.pool);
+            let scope = parts.run.faults.enter(Site::Validator).await;
+            let pool = Arc::clone(&parts.run.pool);
             let job = move || validate_batch(&parts, shape, batch);
             let validated = pool.run(job).await?;
             scope.leave();
@@ -105,27 +92,27 @@ fn validate_batch(
         .buffers
         .take(bytes as usize + 16 * batch.candidates.len());
     let mut entries = Vec::with_capacity(batch.candidates.len());
-    let split = &parts.selection.split(batch.stratum).name;
+    let split = &parts.run.selection.split(batch.stratum).name;
     let mut rows = Rows {
-        reader: parts.payloads.reader(),
+        reader: parts.run.payloads.reader(),
         shape,
         text: Vec::new(),
         ends: Vec::new(),
     };
     for candidate in batch.candidates.iter() {
-        if parts.stop.load(Ordering::Relaxed) {
+        if parts.run.is_stopping() {
             return Err(RunError::Interrupted);
         }
         text.extend_from_slice(parts.framing.between.as_bytes());
         let judge = |text: &mut Vec<u8>| {
-            parts.faults.enter_now(Site::Record).leave();
+            parts.run.faults.enter_now(Site::Record).leave();
             judge(parts, &mut rows, candidate, split, text)
         };
         let start = text.len();
         let panicked = |text: &mut Vec<u8>, panic: Survived| {
             text.truncate(start);
-            let stratum = parts.telemetry.stratum(batch.stratum);
-            parts.telemetry.events.publish(Event::RecordPanic {
+            let stratum = parts.run.telemetry.stratum(batch.stratum);
+            parts.run.telemetry.events.publish(Event::RecordPanic {
                 stratum: stratum.map_or_else(String::new, |stratum| stratum.name.clone()),
                 time: panic.time,
                 injected: panic.injected,
@@ -162,7 +149,7 @@ fn judge(
     let start = text.len();
     let mut verdict = match record(parts, rows, candidate, text)? {
         true => Verdict::default(),
-        false => validate(&text[start..], split, &parts.selection)?,
+        false => validate(&text[start..], split, &parts.run.selection)?,
     };
     let record = rule::Candidate {
         bytes: &text[start..],
@@ -203,7 +190,7 @@ fn record(
     candidate: &Candidate,
     out: &mut Vec<u8>,
 ) -> Result<bool, PayloadError> {
-    let assembler = Assembler::new(&parts.selection, parts.nested);
+    let assembler = Assembler::new(&parts.run.selection, parts.run.nested);
     let reader = &mut rows.reader;
     if rows.shape == RowShape::Conversations {
         for row in &candidate.rows {
@@ -229,7 +216,7 @@ fn record(
 }
 
 fn count(parts: &ValidateParts, stratum: StratumId, records: usize) {
-    if let Some(counters) = parts.telemetry.stratum(stratum) {
+    if let Some(counters) = parts.run.telemetry.stratum(stratum) {
         counters.validated.add(records as u64);
     }
 }

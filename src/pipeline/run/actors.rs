@@ -1,7 +1,7 @@
 //! Runs the actors of a run until its strata are written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use futures_util::FutureExt;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -12,6 +12,7 @@ use crate::domain::dataset::manifest::{self, Framing};
 use crate::domain::record::assembler::Nested;
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::selection::cut::Cut;
+use crate::domain::selection::stratum::Selection;
 use crate::pipeline::actors::fetcher::FetchParts;
 use crate::pipeline::actors::messages::{ActorDied, Drain};
 use crate::pipeline::actors::sampler::{BATCH_BYTES, WriteParts};
@@ -22,6 +23,7 @@ use crate::pipeline::ingest::chunk_reader::RowRules;
 use crate::pipeline::ingest::rows_report::RowsReport;
 use crate::pipeline::lifecycle::actor_monitor::{ActorExit, ActorMonitor, Role};
 use crate::pipeline::lifecycle::byte_budget::ByteBudget;
+use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::lifecycle::turns::Turns;
 use crate::pipeline::supervisor::{RunOutput, SamplerPlan, Supervisor, SupervisorParts};
@@ -50,9 +52,9 @@ pub(super) async fn run_actors(
 ) -> Result<RunOutput, RunError> {
     let (run_control, monitor) = (inputs.run_control, inputs.monitor);
     let jitter_seed = inputs.parts.work_dir.record.started.as_nanosecond() as u64;
-    let supervisor_parts = supervisor_parts(inputs);
-    // Whoever works on a thread, where nobody can end it, looks at this now and then.
-    let _stop = StopWork(Arc::clone(&supervisor_parts.stop));
+    let run = Arc::new(context(&inputs));
+    let supervisor_parts = supervisor_parts(inputs, &run);
+    let _stop = StopWork(run);
     let (outcome, mut ended) = oneshot::channel();
     let heartbeat = Heartbeat::default();
     let start = |_, _: &mut _| Supervisor::new(supervisor_parts, jitter_seed, outcome);
@@ -72,11 +74,11 @@ pub(super) async fn run_actors(
 }
 
 /// Has work on threads stop when it is dropped.
-struct StopWork(Arc<AtomicBool>);
+struct StopWork(Arc<RunContext>);
 
 impl Drop for StopWork {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.stop_work();
     }
 }
 
@@ -89,56 +91,92 @@ impl Drop for EndAll {
     }
 }
 
-fn supervisor_parts(inputs: ActorInputs<'_>) -> SupervisorParts {
-    let ActorInputs {
-        parts,
-        run_control,
-        monitor,
-        survey,
-        rows,
-        spool,
-    } = inputs;
-    let (settings, pool) = (&parts.settings, Arc::clone(&parts.pool));
-    let selection = Arc::new(settings.selection.clone());
-    let gate = run_control.gate().clone();
-    let byte_budget = ByteBudget::new(
-        settings.limits.in_flight,
-        Arc::clone(&parts.telemetry),
-        gate,
-    );
-    let nested = nested(settings);
-    let framing = framing(settings);
-    let stop = Arc::new(AtomicBool::new(false));
-    let record = &parts.work_dir.record;
-    let rules = RowRules {
-        ignore_ids: settings
-            .ignore_ids
-            .iter()
-            .map(|id| id.clone().into_bytes())
-            .collect(),
-        window: record.window_start.map(UtcInstant::ticks)
-            ..record.window_end.map(UtcInstant::ticks),
-        look: record.look_start.map(UtcInstant::ticks)..record.look_end.map(UtcInstant::ticks),
-        max_record: settings.limits.max_record,
-        selection: Arc::clone(&selection),
-        nested,
-    };
-    let write = Arc::new(WriteParts {
-        dataset: record.dataset.clone(),
-        byte_budget: byte_budget.clone(),
-        pool: Arc::clone(&pool),
-        files: Arc::new(Semaphore::new(settings.workers.uploaders.get())),
-        turns: Turns::new(settings.workers.uploaders.get()),
+/// What all actors of the run share.
+fn context(inputs: &ActorInputs<'_>) -> RunContext {
+    let parts = inputs.parts;
+    let gate = inputs.run_control.gate().clone();
+    let in_flight = parts.settings.limits.in_flight;
+    RunContext {
+        selection: Arc::new(parts.settings.selection.clone()),
+        nested: nested(&parts.settings),
+        pool: Arc::clone(&parts.pool),
+        byte_budget: ByteBudget::new(in_flight, Arc::clone(&parts.telemetry), gate),
+        payloads: inputs.rows.payloads.clone(),
         telemetry: Arc::clone(&parts.telemetry),
-        stop: Arc::clone(&stop),
+        stop: Arc::new(AtomicBool::new(false)),
         faults: parts.faults.clone(),
-    });
+    }
+}
+
+fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> SupervisorParts {
+    let (parts, survey) = (inputs.parts, inputs.survey);
+    let settings = &parts.settings;
+    let workers = &settings.workers;
+    SupervisorParts {
+        run: Arc::clone(run),
+        chunks: survey.chunks,
+        self_contained: survey.self_contained,
+        census: survey.census,
+        max_concurrency: survey.max_concurrency,
+        operation_timeout: survey.operation_timeout,
+        allow_missing: settings.chunks.allow_missing as usize,
+        max_attempts: settings.chunks.max_attempts.get(),
+        fetchers: workers.fetchers.get(),
+        validators: workers.validators.get(),
+        uploaders: workers.uploaders.get(),
+        sink: Arc::clone(&parts.sink),
+        samplers: sampler_plans(parts, &run.selection),
+        write: Arc::new(WriteParts {
+            run: Arc::clone(run),
+            dataset: parts.work_dir.record.dataset.clone(),
+            files: Arc::new(Semaphore::new(workers.uploaders.get())),
+            turns: Turns::new(workers.uploaders.get()),
+        }),
+        restarts: (workers.restarts, workers.restart_window),
+        stall_timeout: workers.stall_timeout,
+        max_record: settings.limits.max_record,
+        keep_cut: settings.cut == Cut::Keep,
+        fetch: Arc::new(FetchParts {
+            run: Arc::clone(run),
+            source: Arc::clone(&parts.source),
+            rules: Arc::new(row_rules(parts, run)),
+            spool: inputs.spool.clone(),
+        }),
+        validate: Arc::new(ValidateParts {
+            run: Arc::clone(run),
+            rules: Arc::clone(&parts.rules),
+            framing: framing(settings),
+            buffers: Buffers::new(4 * BATCH_BYTES as usize),
+        }),
+        rows: inputs.rows,
+        watch: inputs.monitor.clone(),
+    }
+}
+
+/// Which rows are wanted.
+fn row_rules(parts: &RunParts, run: &RunContext) -> RowRules {
+    let (settings, record) = (&parts.settings, &parts.work_dir.record);
+    let ignored = settings.ignore_ids.iter();
+    let ticks = |at: Option<UtcInstant>| at.map(UtcInstant::ticks);
+    RowRules {
+        ignore_ids: ignored.map(|id| id.clone().into_bytes()).collect(),
+        window: ticks(record.window_start)..ticks(record.window_end),
+        look: ticks(record.look_start)..ticks(record.look_end),
+        max_record: settings.limits.max_record,
+        selection: Arc::clone(&run.selection),
+        nested: run.nested,
+    }
+}
+
+/// A sampler with an empty file for each stratum with a target.
+fn sampler_plans(parts: &RunParts, selection: &Selection) -> Vec<SamplerPlan> {
+    let framing = framing(&parts.settings);
     let blocks = Buffers::new(parts.sink.block_bytes() + PAGE);
-    let samplers = selection.strata().filter_map(|stratum| {
+    let plan = |stratum| {
         let target = selection.target(stratum)?;
         let (split, bucket) = (selection.split(stratum), selection.bucket(stratum));
         let file = StratumFile::new(
-            record.dataset.clone(),
+            parts.work_dir.record.dataset.clone(),
             manifest::stratum_path(&split.name, bucket, framing),
             bucket.name.clone(),
             framing,
@@ -152,53 +190,8 @@ fn supervisor_parts(inputs: ActorInputs<'_>) -> SupervisorParts {
             candidates: selection.candidates_for(target),
             file,
         })
-    });
-    SupervisorParts {
-        chunks: survey.chunks,
-        self_contained: survey.self_contained,
-        census: survey.census,
-        max_concurrency: survey.max_concurrency,
-        operation_timeout: survey.operation_timeout,
-        allow_missing: settings.chunks.allow_missing as usize,
-        max_attempts: settings.chunks.max_attempts.get(),
-        fetchers: settings.workers.fetchers.get(),
-        validators: settings.workers.validators.get(),
-        uploaders: settings.workers.uploaders.get(),
-        sink: Arc::clone(&parts.sink),
-        samplers: samplers.collect(),
-        write,
-        restarts: (settings.workers.restarts, settings.workers.restart_window),
-        stall_timeout: settings.workers.stall_timeout,
-        max_record: settings.limits.max_record,
-        keep_cut: settings.cut == Cut::Keep,
-        telemetry: Arc::clone(&parts.telemetry),
-        fetch: Arc::new(FetchParts {
-            source: Arc::clone(&parts.source),
-            rules: Arc::new(rules),
-            spool: spool.clone(),
-            pool: Arc::clone(&pool),
-            byte_budget,
-            telemetry: Arc::clone(&parts.telemetry),
-            stop: Arc::clone(&stop),
-            faults: parts.faults.clone(),
-        }),
-        validate: Arc::new(ValidateParts {
-            payloads: rows.payloads.clone(),
-            selection: Arc::clone(&selection),
-            rules: Arc::clone(&parts.rules),
-            stop: Arc::clone(&stop),
-            nested,
-            framing,
-            buffers: Buffers::new(4 * BATCH_BYTES as usize),
-            pool,
-            telemetry: Arc::clone(&parts.telemetry),
-            faults: parts.faults.clone(),
-        }),
-        rows,
-        stop,
-        watch: monitor.clone(),
-        faults: parts.faults.clone(),
-    }
+    };
+    selection.strata().filter_map(plan).collect()
 }
 
 /// How nested values of assembled records are written.

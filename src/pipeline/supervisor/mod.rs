@@ -12,7 +12,6 @@ mod workers;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, ResponseFuture, WrapFuture};
@@ -27,7 +26,7 @@ use crate::domain::scheduling::lease::{Grant, Lease, LeaseTable};
 use crate::domain::scheduling::pass::Pass;
 use crate::domain::scheduling::throttle::ThrottleGate;
 use crate::domain::selection::stratum::StratumId;
-use crate::fault::{Faults, Site};
+use crate::fault::Site;
 use crate::pipeline::actors::fetcher::FetchParts;
 use crate::pipeline::actors::messages::{
     ActorDied, AddHeaders, ChunkFetched, Drain, Fetched, Grouped, LeaseReply, RequestLease,
@@ -39,6 +38,7 @@ use crate::pipeline::actors::validator::ValidateParts;
 use crate::pipeline::ingest::census::UnusableCandidates;
 use crate::pipeline::ingest::rows_report::RowsReport;
 use crate::pipeline::lifecycle::actor_monitor::{ActorId, ActorMonitor};
+use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::pipeline::lifecycle::sink_timeout::longer_timeout;
 use crate::pipeline::supervisor::recovery::{RETRY, Recovery};
 use crate::pipeline::supervisor::workers::Actors;
@@ -46,7 +46,7 @@ use crate::runtime::JobError;
 use crate::sink::DatasetSink;
 use crate::source::SourceError;
 use crate::spool::tally::ChunkTally;
-use crate::telemetry::{Event, Notice, Telemetry};
+use crate::telemetry::{Event, Notice};
 
 /// How often leases and pulses are looked at, at the least.
 const CHECK: Duration = Duration::from_secs(10);
@@ -65,6 +65,8 @@ pub struct SamplerPlan {
 
 /// What a supervisor needs for a run.
 pub struct SupervisorParts {
+    /// What all actors share.
+    pub run: Arc<RunContext>,
     /// What the source has.
     pub chunks: Vec<Chunk>,
     /// Whether a chunk can be decided by itself.
@@ -105,14 +107,8 @@ pub struct SupervisorParts {
     pub keep_cut: bool,
     /// Judges what was read.
     pub rows: RowsReport,
-    /// Events and counters of the run.
-    pub telemetry: Telemetry,
-    /// Set when the run is to end.
-    pub stop: Arc<AtomicBool>,
     /// Starts actors.
     pub watch: ActorMonitor,
-    /// What goes wrong on purpose.
-    pub faults: Faults,
 }
 
 /// What a run brought, before it is published.
@@ -215,12 +211,12 @@ impl Supervisor {
     }
 
     pub(in crate::pipeline) fn now(&self) -> Duration {
-        self.started.elapsed() + self.parts.faults.skew()
+        self.started.elapsed() + self.parts.run.faults.skew()
     }
 
     /// Ends the run, once.
     pub(in crate::pipeline) fn end(&mut self, result: Result<RunOutput, RunError>) {
-        self.parts.stop.store(true, Ordering::Relaxed);
+        self.parts.run.stop_work();
         for (_, waiting) in self.waiting.drain(..) {
             // A fetcher that is gone needs no answer.
             let _ = waiting.send(LeaseReply::Finished);
@@ -279,7 +275,8 @@ impl Supervisor {
                 LeaseReply::Finished => None,
             };
             if waiting.send(reply).is_ok() {
-                self.actors.answered(fetcher, lease, &self.parts.telemetry);
+                self.actors
+                    .answered(fetcher, lease, &self.parts.run.telemetry);
             } else if let Some(lease) = lease {
                 // The fetcher is gone. Its lease goes back as if it had run out.
                 self.leases.give_back(&lease);
@@ -291,7 +288,7 @@ impl Supervisor {
         if !self.leases.complete(&lease) {
             return self.late(&lease);
         }
-        let counters = &self.parts.telemetry;
+        let counters = &self.parts.run.telemetry;
         counters.chunks_done.add(1);
         let (rows, bytes) = (fetched.tally.rows_read, fetched.tally.bytes);
         let replayed = fetched.replayed;
@@ -335,7 +332,7 @@ impl Supervisor {
 
     /// What came after its lease was lost is refused.
     pub(in crate::pipeline) fn late(&self, lease: &Lease) {
-        self.parts.telemetry.events.publish(Event::LateResult {
+        self.parts.run.telemetry.events.publish(Event::LateResult {
             chunk: lease.chunk.to_string(),
             epoch: lease.epoch,
         });
@@ -445,9 +442,9 @@ impl Handler<ChunkFetched> for Supervisor {
         if self.has_ended() {
             return;
         }
-        let scope = self.parts.faults.enter_now(Site::Supervisor);
+        let scope = self.parts.run.faults.enter_now(Site::Supervisor);
         let ChunkFetched { lease, result } = report;
-        self.actors.reported(&lease, &self.parts.telemetry);
+        self.actors.reported(&lease, &self.parts.run.telemetry);
         match result {
             Ok(fetched) => self.chunk_done(lease, fetched, context),
             Err(SourceError::Stopped) => {
@@ -478,7 +475,7 @@ impl Handler<Drain> for Supervisor {
         self.draining = true;
         if self.writing > 0 {
             // The samplers see to it that blocks on their way arrive, and report.
-            self.parts.stop.store(true, Ordering::Relaxed);
+            self.parts.run.stop_work();
         }
         self.grant(context);
         self.check_drained();

@@ -101,14 +101,14 @@ impl Supervisor {
                     self.recovery.recount = true;
                     self.recovery.census_refetch = Some(chunk);
                     self.leases.start_anew(&lease);
-                    self.parts.telemetry.chunk_map.given_back(chunk);
+                    self.parts.run.telemetry.chunk_map.given_back(chunk);
                     return;
                 }
             }
             Action::Retry | Action::Fail => {}
         }
-        self.parts.telemetry.chunks_failed.add(1);
-        self.parts.telemetry.chunk_map.given_back(chunk);
+        self.parts.run.telemetry.chunks_failed.add(1);
+        self.parts.run.telemetry.chunk_map.given_back(chunk);
         let (now, jitter) = (self.now(), self.jitter.random::<f64>());
         let after = match action {
             Action::Fail => AfterFailure::Exhausted,
@@ -148,7 +148,7 @@ impl Supervisor {
         let next = self.leases.next_epoch();
         let until = self.gate.refused(lease.epoch, next, now, wish, jitter);
         if self.leases.postpone(lease, until) {
-            self.parts.telemetry.chunk_map.given_back(lease.chunk);
+            self.parts.run.telemetry.chunk_map.given_back(lease.chunk);
             self.publish(Event::Throttle {
                 chunk: lease.chunk.to_string(),
                 seconds: (until - now).as_secs_f64(),
@@ -163,8 +163,8 @@ impl Supervisor {
             return false;
         };
         let total = self.leases.total();
-        self.parts.telemetry.chunks_total.set(total);
-        (self.parts.telemetry.chunk_map).split(lease.chunk, halves);
+        self.parts.run.telemetry.chunks_total.set(total);
+        (self.parts.run.telemetry.chunk_map).split(lease.chunk, halves);
         self.publish(Event::Split {
             chunk: lease.chunk.to_string(),
             halves: halves.map(|half| half.to_string()),
@@ -178,7 +178,7 @@ impl Supervisor {
     pub(in crate::pipeline) fn settle(&mut self, settled: BTreeSet<Chunk>) {
         if settled.len() <= self.parts.allow_missing {
             for &chunk in &settled {
-                self.parts.telemetry.chunk_map.missing(chunk);
+                self.parts.run.telemetry.chunk_map.missing(chunk);
             }
             self.recovery.missing.extend(settled);
         }
@@ -203,7 +203,7 @@ impl Supervisor {
             return false;
         }
         for &chunk in &gone {
-            self.parts.telemetry.chunk_map.missing(chunk);
+            self.parts.run.telemetry.chunk_map.missing(chunk);
         }
         missing.extend(gone);
         self.recovery.recount |= self.plan.is_some();

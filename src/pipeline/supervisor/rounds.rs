@@ -49,7 +49,7 @@ impl Supervisor {
     ) {
         let (spool, pool) = (
             self.parts.fetch.spool.clone(),
-            Arc::clone(&self.parts.fetch.pool),
+            Arc::clone(&self.parts.run.pool),
         );
         let looking = async move {
             let look = move || {
@@ -99,7 +99,7 @@ impl Supervisor {
             }
         }
         chunks.retain(|chunk| !self.recovery.missing.contains(chunk));
-        (self.parts.telemetry.chunk_map).begin(chunks.iter().copied());
+        (self.parts.run.telemetry.chunk_map).begin(chunks.iter().copied());
         self.leases = LeaseTable::new(
             chunks,
             lease_time(&self.parts),
@@ -108,7 +108,7 @@ impl Supervisor {
             self.leases.next_epoch(),
         );
         self.absorbed = 0;
-        let counters = &self.parts.telemetry;
+        let counters = &self.parts.run.telemetry;
         counters.chunks_total.set(self.leases.total());
         counters.chunks_done.set(0);
         counters.enter(match self.pass {
@@ -135,7 +135,7 @@ impl Supervisor {
         if let Err(error) = self.parts.rows.judge(&self.all_tallies()) {
             return self.end(Err(error));
         }
-        self.parts.telemetry.enter(Phase::Grouping);
+        self.parts.run.telemetry.enter(Phase::Grouping);
         let Some(dedup) = self.actors.dedup.take() else {
             return;
         };
@@ -180,7 +180,7 @@ impl Supervisor {
     fn pin_ranks(&mut self, ranks: RankRanges, context: &mut Context<Self>) {
         let (spool, pool) = (
             self.parts.fetch.spool.clone(),
-            Arc::clone(&self.parts.fetch.pool),
+            Arc::clone(&self.parts.run.pool),
         );
         let round = self.round;
         let pinning = async move {
@@ -229,7 +229,7 @@ impl Supervisor {
             self.parts.fetch.spool.clone(),
             self.recovery.missing.clone(),
         );
-        let pool = Arc::clone(&self.parts.fetch.pool);
+        let pool = Arc::clone(&self.parts.run.pool);
         let settling = async move {
             let record =
                 move || disk::retry(|| spool.record_missing(&missing), SpoolError::is_transient);
@@ -244,7 +244,7 @@ impl Supervisor {
 
     /// The samplers that are not done write records of rows of this shape.
     fn write_open_strata(&mut self, shape: RowShape, context: &mut Context<Self>) {
-        self.parts.telemetry.enter(Phase::Writing);
+        self.parts.run.telemetry.enter(Phase::Writing);
         let workers = self.workers(shape);
         let mut open = self.actors.samplers.clone();
         open.retain(|(stratum, _)| !self.results.contains_key(stratum));
@@ -254,7 +254,7 @@ impl Supervisor {
         }
         // A file is hashed from its beginning to its end, by one thread at a time. So that none is
         // left when the others are done, the largest begin first and have more batches ahead.
-        let selection = Arc::clone(&self.parts.validate.selection);
+        let selection = Arc::clone(&self.parts.run.selection);
         let turns = |stratum: StratumId| {
             let target = selection.target(stratum).map_or(0, NonZeroU64::get);
             target.saturating_mul(selection.bucket(stratum).turns[0])

@@ -135,7 +135,7 @@ impl Supervisor {
         self.round_tallies.clear();
         self.grouped = Default::default();
         self.replayed = 0;
-        let counters = &self.parts.telemetry;
+        let counters = &self.parts.run.telemetry;
         counters.rows.set(0);
         counters.bytes.set(0);
         for plan in &self.parts.samplers {
@@ -178,17 +178,12 @@ impl Supervisor {
     /// Starts the dedup of a pass.
     pub(in crate::pipeline) fn start_dedup(&mut self) {
         let parts = DedupParts {
-            selection: Arc::clone(&self.parts.validate.selection),
-            nested: self.parts.validate.nested,
+            run: Arc::clone(&self.parts.run),
             max_record: self.parts.max_record,
             keep_cut: self.parts.keep_cut,
-            payloads: self.parts.validate.payloads.clone(),
-            pool: Arc::clone(&self.parts.validate.pool),
             samplers: self.actors.samplers.iter().cloned().collect(),
             self_contained: self.parts.self_contained,
-            stop: Arc::clone(&self.parts.stop),
             heartbeat: Heartbeat::default(),
-            faults: self.parts.faults.clone(),
         };
         let (name, heartbeat) = (
             format!("dedup of round {}", self.round),
@@ -262,13 +257,8 @@ impl Supervisor {
                 id
             }
             Role::Uploader(number) => {
-                let telemetry = Arc::clone(&parts.telemetry);
-                let uploader = Uploader::new(
-                    Arc::clone(&parts.sink),
-                    telemetry,
-                    of_actor,
-                    parts.faults.clone(),
-                );
+                let (sink, run) = (Arc::clone(&parts.sink), Arc::clone(&parts.run));
+                let uploader = Uploader::new(sink, run, of_actor);
                 let name = format!("uploader-{number}");
                 let (id, uploader) = parts.watch.start(role, name, &heartbeat, |_, _| uploader);
                 workers.uploaders.register(number, uploader);
@@ -319,8 +309,8 @@ impl Supervisor {
         if let Some(lease) = slot.held
             && self.leases.give_back(&lease)
         {
-            self.parts.telemetry.chunk_map.given_back(lease.chunk);
-            self.parts.telemetry.events.publish(Event::Requeue {
+            self.parts.run.telemetry.chunk_map.given_back(lease.chunk);
+            self.parts.run.telemetry.events.publish(Event::Requeue {
                 chunk: lease.chunk.to_string(),
                 attempt: lease.attempt,
                 reason: format!("the {} {}", death.actor, death.cause),
@@ -394,7 +384,7 @@ impl Supervisor {
             }) => {
                 // The chunk is fetched again.
                 let (spool, rows) = (self.parts.fetch.spool.clone(), path.clone());
-                let pool = Arc::clone(&self.parts.fetch.pool);
+                let pool = Arc::clone(&self.parts.run.pool);
                 let invalidate =
                     async move { pool.blocking(move || spool.invalidate(&rows)).await };
                 self.spawn_then(invalidate, context, |supervisor, _, context| {
@@ -441,7 +431,7 @@ impl Supervisor {
             }
         }
         for lease in self.leases.expire(now) {
-            self.parts.telemetry.chunk_map.given_back(lease.chunk);
+            self.parts.run.telemetry.chunk_map.given_back(lease.chunk);
             for (&id, slot) in &mut self.actors.fetchers {
                 if slot
                     .held
@@ -495,7 +485,7 @@ impl Supervisor {
     }
 
     pub(in crate::pipeline) fn publish(&self, event: Event) {
-        self.parts.telemetry.events.publish(event);
+        self.parts.run.telemetry.events.publish(event);
     }
 
     fn dead(&self, death: &ActorExit) -> RunError {
