@@ -28,8 +28,8 @@ use super::stratum_writer::StratumFile;
 use super::uploader::Uploader;
 use super::validator::Validator;
 use crate::domain::dataset::manifest::FileRecord;
-use crate::domain::sampling::reservoir::{Candidate, Reservoir, ResumePoint};
-use crate::domain::sampling::selector::RankRange;
+use crate::domain::sampling::reservoir::Candidate;
+use crate::domain::sampling::rounds::StratumRounds;
 use crate::domain::selection::stratum::StratumId;
 use crate::fault::Site;
 use crate::pipeline::error::RunError;
@@ -72,15 +72,7 @@ pub struct Sampler {
     parts: Arc<WriteParts>,
     heartbeat: Heartbeat,
     workers: Option<Workers>,
-    reservoir: Reservoir,
-    /// Conversations of the stratum, from the first round.
-    population: Option<u64>,
-    /// Up to where candidates were looked at.
-    floor: Option<ResumePoint>,
-    /// After a census: the ranks that this round fetches.
-    aim: Option<RankRange>,
-    /// How many were looked at.
-    seen: u64,
+    rounds: StratumRounds,
     /// Absent when it is done.
     file: Option<OpenFile>,
 }
@@ -101,17 +93,12 @@ impl Sampler {
         parts: Arc<WriteParts>,
         heartbeat: Heartbeat,
     ) -> Self {
-        let candidates = usize::try_from(candidates).unwrap_or(usize::MAX);
         Self {
             stratum,
             parts,
             heartbeat,
             workers: None,
-            reservoir: Reservoir::new(candidates),
-            population: None,
-            floor: None,
-            aim: None,
-            seen: 0,
+            rounds: StratumRounds::new(candidates),
             file: file.map(|file| OpenFile {
                 file,
                 receipts: Vec::new(),
@@ -134,13 +121,12 @@ impl Handler<Offer> for Sampler {
         }
         let scope = self.parts.run.faults.enter_now(Site::Offer);
         for candidate in candidates {
-            self.reservoir.offer(candidate);
+            self.rounds.offer(candidate);
         }
         scope.leave();
         if let Some(counters) = self.parts.run.telemetry.stratum(self.stratum) {
-            let population = self.population.unwrap_or(self.reservoir.offered());
-            counters.population.set(population);
-            counters.candidates.set(self.reservoir.held() as u64);
+            counters.population.set(self.rounds.population());
+            counters.candidates.set(self.rounds.held() as u64);
         }
     }
 }
@@ -168,21 +154,7 @@ impl Handler<WriteStratum> for Sampler {
         WriteStratum { ahead }: WriteStratum,
         _: &mut Context<Self>,
     ) -> Self::Result {
-        let reservoir = std::mem::take(&mut self.reservoir);
-        let population = *self.population.get_or_insert(reservoir.offered());
-        let candidates = reservoir.into_ranked();
-        self.seen += candidates.len() as u64;
-        if let Some(last) = candidates.last() {
-            self.floor = Some(ResumePoint::Candidate(last.rank, last.id.clone()));
-        }
-        let exhausted = match self.aim {
-            None => self.seen >= population,
-            // All that were aimed at were looked at, also those that could not be used.
-            Some(aim) => {
-                self.floor = aim.up_to.map(ResumePoint::Rank).or(self.floor.take());
-                aim.up_to.is_none()
-            }
-        };
+        let round = self.rounds.finish();
         let work = match (self.file.take(), self.workers.clone()) {
             (Some(open), Some(workers)) => Some(
                 StratumWriter {
@@ -194,7 +166,7 @@ impl Handler<WriteStratum> for Sampler {
                     ahead,
                     turn: 0,
                 }
-                .write(open.file, candidates, exhausted),
+                .write(open.file, round.candidates, round.is_last),
             ),
             _ => None,
         };
@@ -213,11 +185,12 @@ impl Handler<WriteStratum> for Sampler {
             work.into_actor(self),
             move |result, sampler, _| match result? {
                 OutputColumn::Whole(mut result) => {
-                    result.population = population;
+                    result.population = round.population;
                     Ok(StratumOutcome::Committed(Box::new(result)))
                 }
                 OutputColumn::Part(open) => {
-                    sampler.widen(*open);
+                    sampler.rounds.widen(open.file.placement.wanted());
+                    sampler.file = Some(*open);
                     Ok(StratumOutcome::NeedsMore)
                 }
             },
@@ -225,42 +198,12 @@ impl Handler<WriteStratum> for Sampler {
     }
 }
 
-impl Sampler {
-    /// Prepares for another round: twice what is still wanted.
-    fn widen(&mut self, open: OpenFile) {
-        let wanted = open.file.placement.wanted().saturating_mul(2) + 16;
-        let capacity = usize::try_from(wanted).unwrap_or(usize::MAX);
-        self.reservoir = self.behind_floor(capacity);
-        self.file = Some(open);
-    }
-
-    fn behind_floor(&self, capacity: usize) -> Reservoir {
-        match self.floor.clone() {
-            Some(floor) => Reservoir::behind(capacity, floor),
-            None => Reservoir::new(capacity),
-        }
-    }
-}
-
 impl Handler<FinishCensus> for Sampler {
     type Result = MessageResult<FinishCensus>;
 
     fn handle(&mut self, FinishCensus: FinishCensus, _: &mut Context<Self>) -> Self::Result {
-        if self.file.is_none() {
-            return MessageResult(None);
-        }
-        let census = std::mem::take(&mut self.reservoir);
-        self.population.get_or_insert(census.offered());
-        let whole = census.has_room();
-        let last = census.into_ranked().last().map(|last| last.rank);
-        let above = match &self.floor {
-            Some(ResumePoint::Rank(rank)) => Some(*rank),
-            _ => None,
-        };
-        MessageResult(Some(RankRange {
-            above,
-            up_to: last.filter(|_| !whole),
-        }))
+        let is_open = self.file.is_some();
+        MessageResult(is_open.then(|| self.rounds.finish_census()))
     }
 }
 
@@ -268,9 +211,7 @@ impl Handler<SetRankRange> for Sampler {
     type Result = ();
 
     fn handle(&mut self, SetRankRange(range): SetRankRange, _: &mut Context<Self>) {
-        // What is fetched is what is wanted; nothing of it is turned away.
-        self.reservoir = self.behind_floor(usize::MAX);
-        self.aim = Some(range);
+        self.rounds.set_range(range);
     }
 }
 
@@ -301,7 +242,7 @@ impl StratumWriter {
         mut self,
         file: StratumFile,
         candidates: Vec<Candidate>,
-        exhausted: bool,
+        is_last_round: bool,
     ) -> Result<OutputColumn, RunError> {
         let files = Arc::clone(&self.parts.files);
         // Never closed; see `ByteBudget`.
@@ -310,7 +251,7 @@ impl StratumWriter {
         drop(held_back);
         let mut staging = Staging::default();
         let file = self.validate_all(file, candidates, &mut staging).await?;
-        if file.placement.is_full() || exhausted {
+        if file.placement.is_full() || is_last_round {
             return self.finish(file, staging).await.map(OutputColumn::Whole);
         }
         self.settle(&mut staging).await?;

@@ -2,6 +2,8 @@
 
 #[doc(hidden)]
 pub mod reservoir;
+#[doc(hidden)]
+pub mod rounds;
 pub mod selector;
 #[doc(hidden)]
 pub mod stratum_fill;

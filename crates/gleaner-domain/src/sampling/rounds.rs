@@ -1,0 +1,244 @@
+//! The rounds of a stratum: which candidates each looks at, and where the next one goes on.
+//!
+//! A round collects the best-ranked candidates and then looks at them. When too many cannot be used,
+//! another round collects those behind the last one. After a census a round looks at a range of
+//! ranks, which is fetched for it.
+
+use super::reservoir::{Candidate, Reservoir, ResumePoint};
+use super::selector::RankRange;
+
+/// The candidates of a stratum, round by round.
+#[derive(Debug)]
+pub struct StratumRounds {
+    reservoir: Reservoir,
+    /// Conversations of the stratum, from the first round.
+    population: Option<u64>,
+    /// Up to where candidates were looked at.
+    resume_point: Option<ResumePoint>,
+    /// After a census: what this round fetches.
+    range: Option<RankRange>,
+    /// How many were looked at.
+    seen: u64,
+}
+
+/// What a round looks at.
+#[derive(Debug)]
+pub struct Round {
+    /// In rank order.
+    pub candidates: Vec<Candidate>,
+    /// Conversations of the stratum.
+    pub population: u64,
+    /// Whether no other candidate is left.
+    pub is_last: bool,
+}
+
+impl StratumRounds {
+    /// Before the first round, which collects so many candidates at most.
+    pub fn new(candidates: u64) -> Self {
+        Self {
+            reservoir: Reservoir::new(capacity(candidates)),
+            population: None,
+            resume_point: None,
+            range: None,
+            seen: 0,
+        }
+    }
+
+    /// Offers a candidate, once a round.
+    pub fn offer(&mut self, candidate: Candidate) {
+        self.reservoir.offer(candidate);
+    }
+
+    /// Conversations of the stratum, as far as they are known.
+    pub fn population(&self) -> u64 {
+        self.population.unwrap_or(self.reservoir.offered())
+    }
+
+    /// Candidates that the round has collected.
+    pub fn held(&self) -> usize {
+        self.reservoir.held()
+    }
+
+    /// All conversations of a census were offered: the ranks that the round needs the payloads of.
+    pub fn finish_census(&mut self) -> RankRange {
+        let census = std::mem::take(&mut self.reservoir);
+        self.population.get_or_insert(census.offered());
+        let has_all = census.has_room();
+        let last = census.into_ranked().last().map(|last| last.rank);
+        let above = match self.resume_point {
+            Some(ResumePoint::Rank(rank)) => Some(rank),
+            _ => None,
+        };
+        RankRange {
+            above,
+            up_to: last.filter(|_| !has_all),
+        }
+    }
+
+    /// These ranks are fetched for the round, whatever it needed: nothing of them is turned away.
+    pub fn set_range(&mut self, range: RankRange) {
+        self.reservoir = self.next_reservoir(usize::MAX);
+        self.range = Some(range);
+    }
+
+    /// All candidates were offered: those to look at.
+    pub fn finish(&mut self) -> Round {
+        let reservoir = std::mem::take(&mut self.reservoir);
+        let population = *self.population.get_or_insert(reservoir.offered());
+        let candidates = reservoir.into_ranked();
+        self.seen += candidates.len() as u64;
+        if let Some(last) = candidates.last() {
+            self.resume_point = Some(ResumePoint::Candidate(last.rank, last.id.clone()));
+        }
+        let is_last = match self.range {
+            None => self.seen >= population,
+            // All of the range were looked at, also those that could not be used.
+            Some(range) => {
+                let end = range.up_to.map(ResumePoint::Rank);
+                self.resume_point = end.or(self.resume_point.take());
+                range.up_to.is_none()
+            }
+        };
+        Round {
+            candidates,
+            population,
+            is_last,
+        }
+    }
+
+    /// Starts another round, for so many records that are still wanted: it collects twice as many.
+    pub fn widen(&mut self, wanted: u64) {
+        let candidates = wanted.saturating_mul(2).saturating_add(16);
+        self.reservoir = self.next_reservoir(capacity(candidates));
+    }
+
+    fn next_reservoir(&self, capacity: usize) -> Reservoir {
+        match self.resume_point.clone() {
+            Some(resume_point) => Reservoir::behind(capacity, resume_point),
+            None => Reservoir::new(capacity),
+        }
+    }
+}
+
+fn capacity(candidates: u64) -> usize {
+    usize::try_from(candidates).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::selection::rank::Rank;
+
+    fn offer(rounds: &mut StratumRounds, ranks: impl IntoIterator<Item = i64>) {
+        for rank in ranks {
+            rounds.offer(Candidate {
+                rank: Rank(rank),
+                id: rank.to_string().into_bytes().into(),
+                turns: 3,
+                rows: Box::new([]),
+                prevalidated: false,
+            });
+        }
+    }
+
+    fn ranks(round: &Round) -> Vec<i64> {
+        round.candidates.iter().map(|one| one.rank.0).collect()
+    }
+
+    fn range(above: Option<i64>, up_to: Option<i64>) -> RankRange {
+        RankRange {
+            above: above.map(Rank),
+            up_to: up_to.map(Rank),
+        }
+    }
+
+    #[test]
+    fn rounds_look_at_each_candidate_once_in_rank_order() {
+        let mut rounds = StratumRounds::new(3);
+        offer(&mut rounds, (0..30).rev());
+        assert_eq!((rounds.population(), rounds.held()), (30, 3));
+        let first = rounds.finish();
+        assert_eq!(ranks(&first), [0, 1, 2]);
+        assert_eq!((first.population, first.is_last), (30, false));
+        rounds.widen(2);
+        offer(&mut rounds, 0..30);
+        assert_eq!((rounds.population(), rounds.held()), (30, 20));
+        let second = rounds.finish();
+        assert_eq!(ranks(&second), (3..23).collect::<Vec<_>>());
+        assert!(!second.is_last);
+        rounds.widen(1);
+        offer(&mut rounds, 0..30);
+        let third = rounds.finish();
+        assert_eq!(ranks(&third), (23..30).collect::<Vec<_>>());
+        assert_eq!((third.population, third.is_last), (30, true));
+    }
+
+    #[test]
+    fn a_round_with_all_candidates_is_the_last() {
+        for count in [0, 4, 5] {
+            let mut rounds = StratumRounds::new(5);
+            offer(&mut rounds, 0..count);
+            let round = rounds.finish();
+            assert!(round.is_last, "{count}");
+            assert_eq!(round.population, count as u64);
+        }
+    }
+
+    #[test]
+    fn of_a_census_with_more_than_enough_the_best_ranks_are_needed() {
+        let mut rounds = StratumRounds::new(3);
+        offer(&mut rounds, 0..10);
+        assert_eq!(rounds.finish_census(), range(None, Some(2)));
+        assert_eq!(rounds.population(), 10);
+        // More than was needed, and one of them is not there.
+        rounds.set_range(range(None, Some(4)));
+        offer(&mut rounds, [4, 3, 1, 0]);
+        let round = rounds.finish();
+        assert_eq!(ranks(&round), [0, 1, 3, 4]);
+        assert_eq!((round.population, round.is_last), (10, false));
+        rounds.widen(0);
+        offer(&mut rounds, 0..10);
+        let rest = rounds.finish_census();
+        assert_eq!(rest, range(Some(4), None), "a census has all of them");
+        rounds.set_range(rest);
+        offer(&mut rounds, 5..8);
+        let round = rounds.finish();
+        assert_eq!((ranks(&round), round.is_last), (vec![5, 6, 7], true));
+        assert_eq!(round.population, 10);
+    }
+
+    #[test]
+    fn a_round_whose_candidates_are_all_gone_is_not_repeated() {
+        let mut rounds = StratumRounds::new(1);
+        offer(&mut rounds, 0..30);
+        let first = rounds.finish_census();
+        assert_eq!(first, range(None, Some(0)));
+        rounds.set_range(first);
+        let round = rounds.finish();
+        assert!(round.candidates.is_empty() && !round.is_last);
+        rounds.widen(1);
+        offer(&mut rounds, 0..30);
+        assert_eq!(rounds.finish_census(), range(Some(0), Some(18)));
+    }
+
+    #[test]
+    fn a_census_that_just_fits_leaves_the_range_open_at_neither_end() {
+        let mut rounds = StratumRounds::new(3);
+        offer(&mut rounds, 0..3);
+        // A full reservoir cannot say that nothing was turned away.
+        assert_eq!(rounds.finish_census(), range(None, Some(2)));
+        let mut rounds = StratumRounds::new(4);
+        offer(&mut rounds, 0..3);
+        assert_eq!(rounds.finish_census(), range(None, None));
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let mut rounds = StratumRounds::new(u64::MAX);
+        offer(&mut rounds, 0..2);
+        assert!(rounds.finish().is_last);
+        rounds.widen(u64::MAX);
+        offer(&mut rounds, 0..2);
+        assert_eq!(rounds.held(), 0, "both were looked at");
+    }
+}
