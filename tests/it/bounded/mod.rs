@@ -1,4 +1,5 @@
 //! Memory, queues and bytes in flight stay within their budgets.
 
 mod backpressure;
+mod memory;
 mod overlap;
