@@ -40,6 +40,7 @@ fuzz seconds="60":
 kills:
     GLEANER_KILLS=1000 ./test.sh --test it -- kill_loop --nocapture
 
-# Mistakes that the unit tests of domain/ and spool/ would not notice (needs `cargo install cargo-mutants`); 0/1 is all
+# Mistakes that the unit tests of the domain and of spool/ would not notice (needs `cargo install cargo-mutants`); 0/1 is all
 mutants shard="0/1":
-    cargo mutants -j1 --timeout 120 --sharding round-robin --shard {{shard}}
+    -cargo mutants -p gleaner-domain -o target/mutants/domain -j1 --timeout 120 --sharding round-robin --shard {{shard}}
+    cargo mutants -p gleaner -o target/mutants/spool --features fault-injection,kusto-emulator -j1 --timeout 120 --sharding round-robin --shard {{shard}} -- -- spool::
