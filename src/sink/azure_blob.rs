@@ -18,18 +18,15 @@ use azure_storage_blob::models::{
     BlockBlobClientCommitBlockListOptions, BlockBlobClientStageBlockOptions,
     BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
 };
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::claim::{self, CLAIM, Granted};
-use super::{
-    Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
-};
+use super::{Block, BlockReceipt, Claim, ClaimRecord, FileCommit, MANIFEST, SinkError};
 use crate::runtime::blocking;
 use crate::sink::azure_blob::settings::{AzureBlob as Settings, Checksum};
 
 mod connect;
+mod dataset_sink;
 mod failure;
 mod reader;
 mod retry_policy;
@@ -402,106 +399,6 @@ impl AzureBlob {
         error: &azure_core::Error,
     ) -> SinkError {
         failed(action, self.container.display_path(dataset, path), error)
-    }
-}
-
-impl DatasetSink for AzureBlob {
-    fn location(&self) -> String {
-        self.container.location.clone()
-    }
-
-    fn block_bytes(&self) -> usize {
-        self.block_bytes
-    }
-
-    fn operation_timeout(&self) -> Option<Duration> {
-        Some(self.operation_timeout)
-    }
-
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
-        async move {
-            let answer = self.claim_now(dataset, claim).await;
-            self.granted.note(dataset, claim, &answer);
-            answer
-        }
-        .boxed()
-    }
-
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
-        self.stage_now(block).boxed()
-    }
-
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
-        async move {
-            self.check_claim(&file.dataset).await?;
-            self.commit_now(&file).await
-        }
-        .boxed()
-    }
-
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
-        async move {
-            self.check_claim(dataset).await?;
-            self.publish_now(dataset, manifest).await
-        }
-        .boxed()
-    }
-
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
-        async move {
-            self.remove(dataset, CLAIM).await?;
-            self.granted.forget(dataset);
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn read_claim<'a>(
-        &'a self,
-        dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
-        async move {
-            let text = self.read(dataset, CLAIM, true).await?;
-            text.map(|text| claim::parse(&self.name(dataset), &text))
-                .transpose()
-        }
-        .boxed()
-    }
-
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.revoke_now(dataset, run_id).boxed()
-    }
-
-    fn put_sidecar<'a>(
-        &'a self,
-        name: &'a str,
-        document: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
-        let options = BlockBlobClientUploadOptions {
-            blob_content_type: Some(content_type(name).to_owned()),
-            ..BlockBlobClientUploadOptions::default()
-        };
-        async move {
-            let content = Bytes::from(document).into();
-            let blob = self.container.beside(name);
-            match blob.upload(content, Some(options)).await {
-                Ok(_) => Ok(()),
-                Err(error) => Err(self.failed("write", name, "", &error)),
-            }
-        }
-        .boxed()
     }
 }
 

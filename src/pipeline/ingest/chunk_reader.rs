@@ -18,11 +18,10 @@ use memchr::memchr;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::domain::dataset::accounting::FilterReason;
-use crate::domain::record::assembler::{Assembler, Nested};
+use crate::domain::record::assembler::Nested;
 use crate::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
 use crate::domain::record::row;
-use crate::domain::record::row::{MalformedReason, MalformedRow, Oddities, Row, RowKind, RowShape};
-use crate::domain::record::row_fault;
+use crate::domain::record::row::{MalformedReason, MalformedRow, Row, RowKind, RowShape};
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
@@ -36,6 +35,10 @@ use crate::source::{
 use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow};
 use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Event, Telemetry};
+
+mod one_row;
+
+pub(super) use one_row::{describe, read_row};
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
 const BATCH: usize = 4096;
@@ -429,79 +432,6 @@ impl ChunkReader {
             }
         }
     }
-}
-
-/// What a row without white space around is. Changes nothing but `record`, so it can be done again.
-pub(super) fn read_row<'a>(
-    rules: &RowRules,
-    read: Read,
-    record: &mut Vec<u8>,
-    block: &RowBlock,
-    row: &'a [u8],
-    utf8: bool,
-    parsed: Option<&'a ParsedRow>,
-) -> Result<Row<'a>, MalformedRow<'a>> {
-    let unread = |reason, row: &'a [u8]| {
-        let id = match parsed {
-            Some(parsed) => Some(Cow::Borrowed(&*parsed.id)),
-            None => row::readable_id(row),
-        };
-        Err(MalformedRow { reason, id })
-    };
-    if row.len() as u64 > rules.max_record {
-        // A reader that cannot hold it has no more of it than this either.
-        let beginning = &row[..rules.max_record as usize];
-        return unread(MalformedReason::TooLarge, beginning);
-    }
-    if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
-        return unread(MalformedReason::InvalidUtf8, row);
-    }
-    let found = match parsed {
-        Some(parsed) => Row {
-            id: Cow::Borrowed(&parsed.id),
-            kind: RowKind::Conversation {
-                turns: parsed.turns,
-                prevalidated: false,
-            },
-            oddities: Oddities::default(),
-        },
-        None if block.encoding == RowEncoding::Census => row::read_census(row)?,
-        None => read(row, &rules.selection)?,
-    };
-    match found.kind {
-        RowKind::Conversation { turns, .. }
-            if block.encoding == RowEncoding::Assembled
-                && is_record_too_large(rules, record, row, i64::from(turns)) =>
-        {
-            Err(MalformedRow {
-                reason: MalformedReason::TooLarge,
-                id: Some(found.id),
-            })
-        }
-        _ => Ok(found),
-    }
-}
-
-/// Whether the record that a row of columns becomes is too large. It is put together only if
-/// that is in doubt: what is added are keys with null.
-fn is_record_too_large(rules: &RowRules, record: &mut Vec<u8>, row: &[u8], turns: i64) -> bool {
-    let turns = turns.unsigned_abs();
-    let bucket = rules.selection.bucket_of(turns);
-    let bucket = bucket.map_or(0, |bucket| bucket.name.len() as u64);
-    let most = row.len() as u64 + bucket + NULLS + NULLS * turns;
-    if most <= rules.max_record {
-        return false;
-    }
-    record.clear();
-    let assembler = Assembler::new(&rules.selection, rules.nested);
-    // A row that was read can be read again; what cannot be put together is never written.
-    assembler.from_columns(row, record).is_err() || record.len() as u64 > rules.max_record
-}
-
-/// What is wrong with a malformed row. Should saying so panic, the reason must do.
-pub(super) fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
-    let described = std::panic::catch_unwind(|| row_fault::describe(row, reason));
-    described.unwrap_or_default()
 }
 
 /// The header of a malformed row, as it is spooled.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::super::DatasetSink;
 use super::*;
 use crate::sink::azure_blob::settings::BlobCredential;
 use crate::testing::sink::{Cut, claim_of, manifest_of};

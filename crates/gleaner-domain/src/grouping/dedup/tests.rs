@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::record::assembler::Nested;
 use crate::record::header::Header;

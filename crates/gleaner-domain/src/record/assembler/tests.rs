@@ -1,6 +1,7 @@
 use super::super::validation::validate;
 use super::*;
 use crate::json::MAX_DEPTH;
+use crate::selection::kusto_hash;
 use crate::selection::stratum::fixtures::selection;
 use proptest::prelude::*;
 

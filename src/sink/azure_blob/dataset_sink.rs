@@ -1,0 +1,112 @@
+//! A container as a sink.
+
+use std::time::Duration;
+
+use azure_core::Bytes;
+use azure_storage_blob::models::BlockBlobClientUploadOptions;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::super::claim::{self, CLAIM};
+use super::super::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use super::{AzureBlob, content_type};
+
+impl DatasetSink for AzureBlob {
+    fn location(&self) -> String {
+        self.container.location.clone()
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.block_bytes
+    }
+
+    fn operation_timeout(&self) -> Option<Duration> {
+        Some(self.operation_timeout)
+    }
+
+    fn claim<'a>(
+        &'a self,
+        dataset: &'a str,
+        claim: &'a ClaimRecord,
+    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+        async move {
+            let answer = self.claim_now(dataset, claim).await;
+            self.granted.note(dataset, claim, &answer);
+            answer
+        }
+        .boxed()
+    }
+
+    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+        self.stage_now(block).boxed()
+    }
+
+    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+        async move {
+            self.check_claim(&file.dataset).await?;
+            self.commit_now(&file).await
+        }
+        .boxed()
+    }
+
+    fn publish<'a>(
+        &'a self,
+        dataset: &'a str,
+        manifest: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        async move {
+            self.check_claim(dataset).await?;
+            self.publish_now(dataset, manifest).await
+        }
+        .boxed()
+    }
+
+    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+        async move {
+            self.remove(dataset, CLAIM).await?;
+            self.granted.forget(dataset);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn read_claim<'a>(
+        &'a self,
+        dataset: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+        async move {
+            let text = self.read(dataset, CLAIM, true).await?;
+            text.map(|text| claim::parse(&self.name(dataset), &text))
+                .transpose()
+        }
+        .boxed()
+    }
+
+    fn revoke<'a>(
+        &'a self,
+        dataset: &'a str,
+        run_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        self.revoke_now(dataset, run_id).boxed()
+    }
+
+    fn put_sidecar<'a>(
+        &'a self,
+        name: &'a str,
+        document: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        let options = BlockBlobClientUploadOptions {
+            blob_content_type: Some(content_type(name).to_owned()),
+            ..BlockBlobClientUploadOptions::default()
+        };
+        async move {
+            let content = Bytes::from(document).into();
+            let blob = self.container.beside(name);
+            match blob.upload(content, Some(options)).await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(self.failed("write", name, "", &error)),
+            }
+        }
+        .boxed()
+    }
+}
