@@ -27,6 +27,10 @@ compare:
     cargo build --release
     python3 benches/side_by_side.py
 
+# What is shipped, into dist/: program, manual pages, completions, SBOM, SHA256SUMS
+dist:
+    ./dist.sh
+
 # Lists what is public, to be looked at when it changes
 public-api:
     python3 docs/public_api.py > docs/public-api.txt

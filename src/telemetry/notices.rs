@@ -1,10 +1,10 @@
 //! Who follows a run hears of it here: numbered notices, which never wait for anybody.
 //!
-//! There are two ways to listen: a crossbeam channel, for people without async, and a stream. Both
+//! There are two ways to listen: a channel, for people without async, and a stream. Both
 //! hold the last [`KEPT`] notices that were not taken yet. Who is slower than that loses the oldest
 //! and learns how many; the run does not notice.
 
-use std::ops::Deref;
+use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use futures_util::stream::{self, Stream, StreamExt};
 use serde::Serialize;
 use tokio::sync::Notify;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{self, error::RecvError as StreamError};
 use tokio::time::Instant;
 
 use super::{Event, Phase};
@@ -120,7 +120,7 @@ fn seconds<S: serde::Serializer>(at: &Duration, serializer: S) -> Result<S::Ok, 
     serializer.serialize_f64(at.as_secs_f64())
 }
 
-/// The notices of a run, through a crossbeam channel: receive, iterate and select as with any. It
+/// The notices of a run, through a channel: receive and iterate as with one of the standard library. It
 /// is disconnected when the run has ended.
 ///
 /// A clone shares the queue: each notice goes to one of them.
@@ -151,11 +151,47 @@ impl Iterator for IntoIter {
     }
 }
 
-impl Deref for Notices {
-    type Target = Receiver<RunEvent>;
+impl Notices {
+    /// The next event; waits for it.
+    ///
+    /// # Errors
+    /// If the run has ended and every event was taken.
+    pub fn recv(&self) -> Result<RunEvent, RecvError> {
+        self.receiver.recv().map_err(|_| RecvError)
+    }
 
-    fn deref(&self) -> &Receiver<RunEvent> {
-        &self.receiver
+    /// The next event, if it is there already.
+    ///
+    /// # Errors
+    /// If none is there, or none will come.
+    pub fn try_recv(&self) -> Result<RunEvent, TryRecvError> {
+        self.receiver.try_recv().map_err(|error| match error {
+            crossbeam_channel::TryRecvError::Empty => TryRecvError::Empty,
+            crossbeam_channel::TryRecvError::Disconnected => TryRecvError::Disconnected,
+        })
+    }
+
+    /// The next event; waits for it so long at most.
+    ///
+    /// # Errors
+    /// If none has come, or none will.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<RunEvent, RecvTimeoutError> {
+        self.receiver
+            .recv_timeout(timeout)
+            .map_err(|error| match error {
+                crossbeam_channel::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
+                crossbeam_channel::RecvTimeoutError::Disconnected => RecvTimeoutError::Disconnected,
+            })
+    }
+
+    /// The events one by one, until the run has ended; waits for each.
+    pub fn iter(&self) -> impl Iterator<Item = RunEvent> + '_ {
+        self.receiver.iter()
+    }
+
+    /// The events that are there already.
+    pub fn try_iter(&self) -> impl Iterator<Item = RunEvent> + '_ {
+        self.receiver.try_iter()
     }
 }
 
@@ -304,8 +340,8 @@ impl EventBus {
             loop {
                 match receiver.recv().await {
                     Ok(event) => return Some((RunEvent { lost, ..event }, (receiver, lost))),
-                    Err(RecvError::Lagged(missed)) => lost += missed,
-                    Err(RecvError::Closed) => return None,
+                    Err(StreamError::Lagged(missed)) => lost += missed,
+                    Err(StreamError::Closed) => return None,
                 }
             }
         };

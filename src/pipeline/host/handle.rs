@@ -44,7 +44,7 @@ impl Controller {
         self.telemetry.view()
     }
 
-    /// What happens from here on, through a crossbeam channel: for people without async. Who is slow
+    /// What happens from here on, through a channel: for people without async. Who is slow
     /// loses the oldest and learns how many; the channel is disconnected when the run has ended.
     pub fn events(&self) -> Notices {
         self.telemetry.board().channel()

@@ -3,4 +3,5 @@
 mod access;
 mod claims;
 mod faults;
+mod page;
 mod readback;
