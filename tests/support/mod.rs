@@ -11,6 +11,8 @@ pub mod leaks;
 pub mod pipeline;
 pub mod proxy;
 pub mod reference;
+pub mod telemetry_domain;
+pub mod telemetry_truth;
 pub mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};

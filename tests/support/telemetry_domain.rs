@@ -65,7 +65,9 @@ impl Rows {
         let shared: Vec<&[u8]> = wanted.flatten().map(Vec::as_slice).collect();
         let id = std::str::from_utf8(id).expect("UTF-8");
         let mut record = Vec::new();
-        let assembled = draft.record(id, &shared, &mut record).expect("rows as they were");
+        let assembled = draft
+            .record(id, &shared, &mut record)
+            .expect("rows as they were");
         Ok((record, assembled))
     }
 }

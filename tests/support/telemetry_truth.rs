@@ -23,9 +23,7 @@ pub fn lines(path: &Path) -> impl Iterator<Item = Vec<u8>> {
 
 /// The conversations of a file of truth.
 pub fn truth(path: &Path) -> Vec<Value> {
-    lines(path)
-        .map(|line| value(&line))
-        .collect()
+    lines(path).map(|line| value(&line)).collect()
 }
 
 /// JSON as a value. Half a character, which `serde_json` refuses, becomes U+FFFD.
@@ -80,8 +78,8 @@ impl Score {
     /// Counts what was found of a conversation.
     pub fn add(&mut self, truth: &Value, found: Option<&Found>) {
         let id = text(&truth["conversationId"]);
-        let starts_before = faults(truth).any(|fault| fault == "before_window")
-            || truth["kind"] == "before_window";
+        let starts_before =
+            faults(truth).any(|fault| fault == "before_window") || truth["kind"] == "before_window";
         let record = match found {
             Some(Found::Record(record)) => Some(record),
             _ => None,
@@ -92,7 +90,13 @@ impl Score {
         };
         if starts_before {
             self.count(truth, "starts before", 1);
-            self.check(truth, "not incomplete", left_out.starts_with("Incomplete"), &id, 0);
+            self.check(
+                truth,
+                "not incomplete",
+                left_out.starts_with("Incomplete"),
+                &id,
+                0,
+            );
             return;
         }
         if truth["allAgent"] == Value::Bool(false) {
@@ -209,11 +213,24 @@ impl Score {
         let says = turn["quality"]
             .as_array()
             .is_some_and(|codes| codes.iter().any(|code| code == "tool_calls_unknown"));
-        self.check(truth, "tool calls wrong, sure", all_there || says, id, index);
+        self.check(
+            truth,
+            "tool calls wrong, sure",
+            all_there || says,
+            id,
+            index,
+        );
     }
 
     /// Counts what is not right; says whether it is.
-    fn check(&mut self, truth: &Value, what: &'static str, right: bool, id: &str, turn: u64) -> bool {
+    fn check(
+        &mut self,
+        truth: &Value,
+        what: &'static str,
+        right: bool,
+        id: &str,
+        turn: u64,
+    ) -> bool {
         self.count(truth, what, u64::from(!right));
         if !right {
             self.wrong.push((what, id.to_owned(), turn));
@@ -228,7 +245,12 @@ impl Score {
             kinds.push("(none)".to_owned());
         }
         for kind in kinds {
-            *self.by_fault.entry(kind).or_default().entry(what).or_default() += count;
+            *self
+                .by_fault
+                .entry(kind)
+                .or_default()
+                .entry(what)
+                .or_default() += count;
         }
     }
 
@@ -261,7 +283,11 @@ impl fmt::Display for Score {
 
 fn faults(truth: &Value) -> impl Iterator<Item = String> + '_ {
     let faults = truth["faults"].as_array().into_iter().flatten();
-    faults.map(|fault| fault.as_str().map_or_else(|| fault.to_string(), str::to_owned))
+    faults.map(|fault| {
+        fault
+            .as_str()
+            .map_or_else(|| fault.to_string(), str::to_owned)
+    })
 }
 
 fn text(value: &Value) -> String {

@@ -4,4 +4,5 @@ mod loader;
 mod real_data;
 mod reference_holds;
 mod reference_selftest;
+mod telemetry_score;
 mod ties;

@@ -17,7 +17,7 @@ use super::quality::{QualityCode, QualityCodes};
 use super::row::ReadRules;
 use super::shared::Bodies;
 use super::split::{Joined, Loss};
-use super::texts;
+use super::texts::{self, Text};
 use super::trajectory::{self, Hindsight, ToolStep};
 use super::verified::Trust;
 use super::writer::{self, CallRecord, Head, TurnRecord};
@@ -204,16 +204,16 @@ impl Draft<'_> {
         }
         TurnRecord {
             user: user.text,
-            model_message: model.text,
             prompt_tokens: writer::sum(calls.iter().map(|call| call.prompt_tokens)),
             completion_tokens: writer::sum(calls.iter().map(|call| call.completion_tokens)),
-            calls: (!calls.is_empty()).then(|| call_records(calls, &seen)),
+            calls: (!calls.is_empty()).then(|| call_records(calls, &seen, &model)),
             model: model_of(&rows, calls),
             message_id: message_id(&rows),
             version: rows
                 .first()
                 .map_or_else(Vec::new, |row| row.version.clone()),
             steps: (!seen.steps.is_empty()).then_some(seen.steps),
+            model_message: model.text,
             codes,
         }
     }
@@ -277,11 +277,12 @@ fn tools_json(tools: &Joined) -> Option<Vec<u8>> {
     (is_whole && message::elements(text, |_| Ok(())).is_ok()).then(|| text.to_vec())
 }
 
-/// Whether a call that was answered does not say its tokens.
+/// Whether the tokens of a call are not known, or no call is.
 fn lacks_tokens(calls: &[Call]) -> bool {
-    calls
-        .iter()
-        .any(|call| call.prompt_tokens.is_none() || call.completion_tokens.is_none())
+    calls.is_empty()
+        || calls
+            .iter()
+            .any(|call| call.prompt_tokens.is_none() || call.completion_tokens.is_none())
 }
 
 /// Whether calls of tools may be missing in the trajectory, or are not in full.
@@ -328,7 +329,11 @@ fn tool_counts(row: &Fragment<'_>) -> Option<Vec<(Vec<u8>, u64)>> {
     Some(counts)
 }
 
-fn call_records(calls: &[Call], seen: &Hindsight) -> Vec<CallRecord> {
+fn call_records(calls: &[Call], seen: &Hindsight, last: &Text) -> Vec<CallRecord> {
+    let sure = last.text.as_ref().filter(|_| last.codes.is_empty());
+    let answered = (0..calls.len())
+        .rev()
+        .find(|&place| calls[place].has_output());
     let record = |(place, call): (usize, &Call)| CallRecord {
         id: call.id.clone(),
         model: call.model.clone().or_else(|| call.asked_model.clone()),
@@ -338,7 +343,9 @@ fn call_records(calls: &[Call], seen: &Hindsight) -> Vec<CallRecord> {
             .texts
             .get(&place)
             .filter(|(_, trust)| *trust != Trust::Damaged)
-            .map(|(text, _)| text.clone()),
+            .map(|(text, _)| text)
+            .or(sure.filter(|_| answered == Some(place)))
+            .cloned(),
     };
     calls.iter().enumerate().map(record).collect()
 }

@@ -27,3 +27,6 @@ mod writer;
 mod wtf8;
 
 pub use crate::selection::quality;
+
+#[cfg(test)]
+mod tests;

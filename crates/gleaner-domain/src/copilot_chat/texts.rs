@@ -6,7 +6,7 @@ use super::event::EventKind;
 use super::fragment::Fragment;
 use super::message::Messages;
 use super::quality::{QualityCode, QualityCodes};
-use super::split::Loss;
+use super::split::{self, Loss};
 use super::trajectory::Hindsight;
 use super::verified::{self, Trust};
 use super::wtf8;
@@ -72,7 +72,7 @@ pub fn user_text(rows: &[&Fragment<'_>], seen: &Hindsight) -> Text {
     });
     let exact = typed
         .iter()
-        .find(|(loss, text)| *loss == Loss::None || *loss < Loss::Cut && is_whole(text));
+        .find(|(loss, text)| *loss == Loss::None || *loss < Loss::Character && is_whole(text));
     if let Some((_, text)) = exact {
         return Text::sure(text.clone());
     }
@@ -83,13 +83,19 @@ pub fn user_text(rows: &[&Fragment<'_>], seen: &Hindsight) -> Text {
         .collect();
     prompted.sort_by(|a, b| b.cmp(a));
     let exact = prompted.iter().find(|(trust, text)| match units {
-        Some(_) => is_whole(text),
+        // A length says nothing of a character whose halves were replaced.
+        Some(_) => is_whole(text) && (*trust > Trust::Damaged || !has_replaced(text)),
         None => *trust == Trust::Verified,
     });
     if let Some((_, text)) = exact {
         return Text::sure(text.to_vec());
     }
     doubtful_user_text(&typed, &prompted)
+}
+
+/// Whether a text has U+FFFD, which stands for what could not be kept.
+fn has_replaced(text: &[u8]) -> bool {
+    memchr::memmem::find(text, "\u{fffd}".as_bytes()).is_some()
 }
 
 /// The best of texts none of which is known to be exact.
@@ -148,8 +154,8 @@ pub fn model_text(
     }
     let Some(last_told) = last_told else {
         let text = last_call.and_then(|place| seen.texts.get(&place));
-        let text = text.map_or_else(Vec::new, |(text, _)| text.clone());
-        return Text::doubtful(Some(text), QualityCode::ModelTextUnconfirmed);
+        let text = text.map(|(text, _)| text.clone());
+        return Text::doubtful(text, QualityCode::ModelTextUnconfirmed);
     };
     if last_told.is_sure() {
         return Text::sure(last_told.text.clone());
@@ -221,9 +227,10 @@ fn confirmed(
     }
     // A length is that of the text without the white space at its end.
     let is_it = |told: &&Told| wtf8::units(wtf8::trim_end(&told.text)) as u64 == units;
-    let told = told
-        .last()
-        .filter(is_it)
-        .filter(|told| told.loss < Loss::Cut || units <= 8192)?;
+    let told = told.last().filter(is_it).filter(|told| match told.loss {
+        Loss::Character => false,
+        Loss::Cut => units <= split::CUT as u64,
+        _ => true,
+    })?;
     Some(told.text.clone())
 }
