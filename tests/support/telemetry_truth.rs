@@ -11,7 +11,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// The lines of a file, unpacked if its name says so.
-pub fn lines(path: &Path) -> impl Iterator<Item = Vec<u8>> {
+pub fn lines(path: &Path) -> impl Iterator<Item = Vec<u8>> + use<> {
     let file = BufReader::new(File::open(path).expect("a file of the data"));
     let mut decoder = zstd::stream::read::Decoder::with_buffer(file).expect("zstd");
     decoder.window_log_max(27).expect("a window");
