@@ -14,10 +14,11 @@ use gleaner::cli::exit::{CliError, Exit};
 use gleaner::pipeline::{RunError, RunReport};
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::reader::LocalDataset;
-use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::sink::{Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::verify::verify;
 
 use crate::support::corpus;
+use crate::support::forward::forward_to_inner;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meddling {
@@ -47,13 +48,7 @@ fn failed(action: &'static str, path: &str) -> SinkError {
 }
 
 impl DatasetSink for Meddled {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-
-    fn block_bytes(&self) -> usize {
-        self.inner.block_bytes()
-    }
+    forward_to_inner!(location, block_bytes, stage, publish);
 
     fn claim<'a>(
         &'a self,
@@ -70,10 +65,6 @@ impl DatasetSink for Meddled {
         .boxed()
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
-        self.inner.stage(block)
-    }
-
     fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
         async move {
             let number = self.commits.fetch_add(1, Ordering::Relaxed) + 1;
@@ -85,14 +76,6 @@ impl DatasetSink for Meddled {
             self.inner.commit(file).await
         }
         .boxed()
-    }
-
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.publish(dataset, manifest)
     }
 
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {

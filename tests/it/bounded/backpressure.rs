@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -15,16 +16,19 @@ use gleaner::pipeline;
 use gleaner::pipeline::{RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
-use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
 use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::telemetry::{Counters, Phase, Telemetry};
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::support::forward::forward_to_inner;
+
 /// Room for two fetches that read on the pool, which take half a mebibyte each.
 const CONFIG: &str = "
 source.kind = 'synthetic'
 limits.in_flight = '1100KB'
+workers.uploaders = 4
 [selection.targets]
 train = { short = 200, medium = 200, long = 200 }
 val = { short = 20, medium = 20, long = 20 }
@@ -32,6 +36,8 @@ test = { short = 20, medium = 20, long = 20 }
 ";
 
 const BUDGET: u64 = 1_100_000;
+
+const UPLOADERS: usize = 4;
 
 fn settings() -> Settings {
     let layers = Layers::default().text("test", CONFIG).expect("TOML");
@@ -41,57 +47,44 @@ fn settings() -> Settings {
 /// A sink whose blocks wait until somebody lets them go.
 struct Held {
     inner: LocalDir,
-    gate: Arc<Semaphore>,
+    gate: Arc<Gate>,
+}
+
+struct Gate {
+    open: Semaphore,
+    /// Blocks that have come to it.
+    arrived: AtomicUsize,
+}
+
+impl Gate {
+    /// A gate that lets as many blocks through.
+    fn new(blocks: usize) -> Arc<Self> {
+        Arc::new(Self {
+            open: Semaphore::new(blocks),
+            arrived: AtomicUsize::new(0),
+        })
+    }
 }
 
 impl DatasetSink for Held {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
+    forward_to_inner!(location, claim, commit, publish, release);
 
     fn block_bytes(&self) -> usize {
         64 * 1024
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
-        self.inner.claim(dataset, claim)
-    }
-
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
         async move {
-            let _open = self.gate.acquire().await.expect("never closed");
+            self.gate.arrived.fetch_add(1, Ordering::Relaxed);
+            let _open = self.gate.open.acquire().await.expect("never closed");
             self.inner.stage(block).await
         }
         .boxed()
     }
-
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.inner.commit(file)
-    }
-
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.publish(dataset, manifest)
-    }
-
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.release(dataset)
-    }
 }
 
 /// A run over a pool of one thread and a sink behind a gate; `meddle` watches it meanwhile.
-fn run(
-    pool: &Arc<CpuPool>,
-    gate: &Arc<Semaphore>,
-    meddle: impl AsyncFnOnce(Telemetry),
-) -> RunReport {
+fn run(pool: &Arc<CpuPool>, gate: &Arc<Gate>, meddle: impl AsyncFnOnce(Telemetry)) -> RunReport {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = settings();
     let synthetic = Synthetic {
@@ -127,7 +120,7 @@ fn run(
 /// Looks again and again until something is so.
 async fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -135,7 +128,7 @@ async fn until(is_so: impl Fn() -> bool) {
 fn fetchers_pause_while_the_pool_is_held_up_and_go_on_afterwards() {
     let pool = Arc::new(CpuPool::new(1).expect("a thread"));
     let (release, held) = oneshot::channel::<()>();
-    let gate = Arc::new(Semaphore::new(100));
+    let gate = Gate::new(100);
     let of_job = Arc::clone(&pool);
     let report = run(&pool, &gate, async move |telemetry| {
         // A disk that writes nothing, a validator that never ends: the thread is taken.
@@ -159,26 +152,18 @@ fn fetchers_pause_while_the_pool_is_held_up_and_go_on_afterwards() {
 #[test]
 fn a_sink_that_takes_nothing_holds_everybody_up_within_the_budget() {
     let pool = Arc::new(CpuPool::new(2).expect("threads"));
-    let gate = Arc::new(Semaphore::new(0));
+    let gate = Gate::new(0);
     let of_watch = Arc::clone(&gate);
     let report = run(&pool, &gate, async move |telemetry| {
-        // Some validated and nothing written: all stand still soon, within the budget.
-        let validated = || -> u64 {
-            let strata = telemetry.strata.iter();
-            strata.map(|stratum| stratum.validated.get()).sum()
-        };
-        until(|| validated() > 0).await;
-        let mut before = (0, 0);
-        loop {
-            let now = (validated(), telemetry.in_flight.get());
-            assert!(now.1 <= BUDGET && telemetry.written.get() == 0);
-            if now == before {
-                break;
-            }
-            before = now;
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
-        of_watch.add_permits(100);
+        // A block of each uploader has come to the gate: nothing more is taken.
+        until(|| of_watch.arrived.load(Ordering::Relaxed) == UPLOADERS).await;
+        let validated = telemetry
+            .strata
+            .iter()
+            .map(|stratum| stratum.validated.get());
+        assert!(validated.sum::<u64>() > 0 && telemetry.written.get() == 0);
+        assert!(telemetry.in_flight.get() <= BUDGET);
+        of_watch.open.add_permits(100);
     });
     let statistics = &report.manifest.statistics;
     assert!(statistics["in_flight_peak"].as_u64().expect("a number") <= BUDGET);

@@ -16,10 +16,12 @@ use gleaner::pipeline;
 use gleaner::pipeline::RunParts;
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
-use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
 use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::telemetry::{Counters, Telemetry};
+
+use crate::support::forward::forward_to_inner;
 
 /// One file, many times as long as a block and as a batch of records.
 const CONFIG: &str = "
@@ -67,20 +69,10 @@ impl Waiting {
 }
 
 impl DatasetSink for Waiting {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
+    forward_to_inner!(location, claim, commit, publish, release);
 
     fn block_bytes(&self) -> usize {
         16 << 10
-    }
-
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
-        self.inner.claim(dataset, claim)
     }
 
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
@@ -95,22 +87,6 @@ impl DatasetSink for Waiting {
             receipt
         }
         .boxed()
-    }
-
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.inner.commit(file)
-    }
-
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.publish(dataset, manifest)
-    }
-
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.release(dataset)
     }
 }
 

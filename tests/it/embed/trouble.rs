@@ -15,13 +15,14 @@ use gleaner::pipeline::RunError;
 use gleaner::pipeline::host::run_actor::Subscribe;
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
-use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::sink::{Claim, ClaimRecord, DatasetSink, SinkError};
 use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
 use gleaner::telemetry::{Notice, RunEvent, State};
 use gleaner::{Controller, PipelineBuilder};
 use tokio::sync::mpsc;
 
 use crate::support::embedded::{finish, folder, run_in};
+use crate::support::forward::forward_to_inner;
 
 /// Whoever is told that a run has ended may start the next one in the same place, at once.
 #[test]
@@ -237,13 +238,7 @@ enum Beside {
 }
 
 impl DatasetSink for Odd {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-
-    fn block_bytes(&self) -> usize {
-        self.inner.block_bytes()
-    }
+    forward_to_inner!(location, block_bytes, stage, commit, publish, release);
 
     fn claim<'a>(
         &'a self,
@@ -252,26 +247,6 @@ impl DatasetSink for Odd {
     ) -> BoxFuture<'a, Result<Claim, SinkError>> {
         assert!(!self.claim_panics, "a sink of the host's own");
         self.inner.claim(dataset, claim)
-    }
-
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
-        self.inner.stage(block)
-    }
-
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.inner.commit(file)
-    }
-
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.publish(dataset, manifest)
-    }
-
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.release(dataset)
     }
 
     fn put_sidecar<'a>(&'a self, _: &'a str, _: Vec<u8>) -> BoxFuture<'a, Result<(), SinkError>> {

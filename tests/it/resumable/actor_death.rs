@@ -20,12 +20,14 @@ use gleaner::pipeline;
 use gleaner::pipeline::{RunError, RunParts, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
-use gleaner::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkError};
 use gleaner::source::synthetic::SyntheticSource;
 use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
 use gleaner::telemetry::Counters;
 use tokio::sync::Notify;
+
+use crate::support::forward::forward_to_inner;
 
 /// What goes wrong, the n-th time.
 #[derive(Clone, Copy, PartialEq)]
@@ -100,21 +102,7 @@ impl ConversationSource for Troubled<SyntheticSource> {
 }
 
 impl DatasetSink for Troubled<LocalDir> {
-    fn location(&self) -> String {
-        self.inner.location()
-    }
-
-    fn block_bytes(&self) -> usize {
-        self.inner.block_bytes()
-    }
-
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
-        self.inner.claim(dataset, claim)
-    }
+    forward_to_inner!(location, block_bytes, claim, commit, publish, release);
 
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
         async move {
@@ -130,22 +118,6 @@ impl DatasetSink for Troubled<LocalDir> {
             }
         }
         .boxed()
-    }
-
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
-        self.inner.commit(file)
-    }
-
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.publish(dataset, manifest)
-    }
-
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
-        self.inner.release(dataset)
     }
 }
 
