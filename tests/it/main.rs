@@ -13,6 +13,7 @@ mod conserved;
 mod discreet;
 mod embed;
 mod exact;
+mod forward;
 mod kusto;
 mod layering;
 mod promises;

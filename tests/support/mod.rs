@@ -5,7 +5,6 @@ pub mod blob;
 pub mod cloud;
 pub mod corpus;
 pub mod embedded;
-pub mod forward;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
 pub mod leaks;

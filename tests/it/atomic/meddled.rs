@@ -17,8 +17,8 @@ use gleaner::sink::reader::LocalDataset;
 use gleaner::sink::{Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 use gleaner::verify::verify;
 
+use crate::forward::forward_to_inner;
 use crate::support::corpus;
-use crate::support::forward::forward_to_inner;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meddling {

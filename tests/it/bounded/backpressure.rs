@@ -22,7 +22,7 @@ use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::telemetry::{Counters, Phase, Telemetry};
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::support::forward::forward_to_inner;
+use crate::forward::forward_to_inner;
 
 /// Room for two fetches that read on the pool, which take half a mebibyte each.
 const CONFIG: &str = "

@@ -21,7 +21,7 @@ use gleaner::source::synthetic::SyntheticSource;
 use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::telemetry::{Counters, Telemetry};
 
-use crate::support::forward::forward_to_inner;
+use crate::forward::forward_to_inner;
 
 /// One file, many times as long as a block and as a batch of records.
 const CONFIG: &str = "

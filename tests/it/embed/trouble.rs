@@ -21,8 +21,8 @@ use gleaner::telemetry::{Notice, RunEvent, State};
 use gleaner::{Controller, PipelineBuilder};
 use tokio::sync::mpsc;
 
+use crate::forward::forward_to_inner;
 use crate::support::embedded::{finish, folder, run_in};
-use crate::support::forward::forward_to_inner;
 
 /// Whoever is told that a run has ended may start the next one in the same place, at once.
 #[test]

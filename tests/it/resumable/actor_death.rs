@@ -27,7 +27,7 @@ use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Surv
 use gleaner::telemetry::Counters;
 use tokio::sync::Notify;
 
-use crate::support::forward::forward_to_inner;
+use crate::forward::forward_to_inner;
 
 /// What goes wrong, the n-th time.
 #[derive(Clone, Copy, PartialEq)]

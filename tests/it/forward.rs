@@ -2,7 +2,7 @@
 
 /// Writes these methods of `DatasetSink`: each asks `self.inner`.
 macro_rules! forward_to_inner {
-    ($($method:ident),* $(,)?) => { $(crate::support::forward::forward_to_inner!(@ $method);)* };
+    ($($method:ident),* $(,)?) => { $(crate::forward::forward_to_inner!(@ $method);)* };
     (@ location) => {
         fn location(&self) -> String {
             self.inner.location()
