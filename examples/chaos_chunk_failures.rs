@@ -132,7 +132,7 @@ impl ConversationSource for FailingChunks {
                 false => Ok(None),
                 true => Err(SourceError::Io {
                     path: "example".into(),
-                    error: std::io::ErrorKind::ConnectionReset.into(),
+                    source: std::io::ErrorKind::ConnectionReset.into(),
                 }),
             }
         }

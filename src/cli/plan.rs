@@ -17,6 +17,7 @@ use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
 use crate::domain::dataset::accounting::Malformed;
+use crate::domain::describe_error;
 use crate::domain::record::assembler::Nested;
 use crate::pipeline::BuildError;
 use crate::pipeline::RunError;
@@ -158,13 +159,13 @@ fn seen(first: &FirstRows) -> Value {
         }
         _ => Value::Null,
     };
-    let unreadable = first.unreadable.iter().map(SourceError::to_string);
+    let unreadable = first.unreadable.iter().map(|error| describe_error(error));
     json!({
         "files": first.files,
         "rows": first.rows,
         "of_each_file": {"rows": first_rows::MOST_ROWS, "bytes": first_rows::MOST_BYTES},
         "refused": refusal.is_some() || !first.unreadable.is_empty(),
-        "reason": refusal.map(ToString::to_string),
+        "reason": refusal.map(|refusal| describe_error(refusal)),
         "mixed_schemas": mixed,
         "malformed": first.malformed,
         "unreadable": unreadable.collect::<Vec<_>>(),
@@ -182,7 +183,7 @@ fn seen_text(first: &FirstRows, files: usize) -> String {
     let mut lines = vec![("rows", format!("looked at the first {rows} of {of_files}"))];
     let unreadable = first.unreadable.iter().map(|error| match error {
         SourceError::Unsupported { hint, .. } => format!("{error}; {hint}"),
-        error => error.to_string(),
+        error => describe_error(error),
     });
     let refusal = first.refusal.iter().map(|refusal| match refusal {
         // The rows are listed below.
@@ -192,7 +193,7 @@ fn seen_text(first: &FirstRows, files: usize) -> String {
             percent,
             ..
         } => format!("{malformed} of these {rows} rows are malformed, more than {percent}%"),
-        refusal => refusal.to_string(),
+        refusal => describe_error(refusal),
     });
     let refused = unreadable.chain(refusal).map(|text| ("refused", text));
     lines.extend(refused);

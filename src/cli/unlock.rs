@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::UnlockArgs;
-use super::exit::{CliError, Exit, sink_error};
+use super::exit::{CliError, Exit};
 use super::export;
 use super::verify::in_container;
 use super::{print, print_json};
@@ -29,8 +29,7 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
         place(args)?
     };
     let claim = runtime.block_on(sink.read_claim(&dataset));
-    let claim = claim.map_err(|error| sink_error(error.to_string(), &error))?;
-    let Some(claim) = claim else {
+    let Some(claim) = claim? else {
         return Err(CliError::usage(
             format!("no run claims {}", args.dataset),
             "check the dataset's name; `gleaner status` shows the runs of this folder",
@@ -52,8 +51,7 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
             "if that run is gone for good, run the command again with --yes: the claim is removed, and with it what the run has written there without publishing it",
         ));
     }
-    let revoked = runtime.block_on(sink.revoke(&dataset, &args.run));
-    revoked.map_err(|error| sink_error(error.to_string(), &error))?;
+    runtime.block_on(sink.revoke(&dataset, &args.run))?;
     if args.json {
         print_json(&json!({
             "dataset": args.dataset,
@@ -89,9 +87,7 @@ fn place(args: &UnlockArgs) -> Result<(Arc<dyn DatasetSink>, String), CliError> 
         }
         Address::Blob(address) => {
             let (blob, name) = in_container(args.config.as_deref(), &args.set, address)?;
-            let sink = setup::sink(&SinkTarget::AzureBlob(blob));
-            let sink = sink.map_err(|error| sink_error(error.to_string(), &error))?;
-            Ok((sink, name))
+            Ok((setup::sink(&SinkTarget::AzureBlob(blob))?, name))
         }
     }
 }

@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use super::args::VerifyArgs;
 use toml::{Table, Value};
 
-use super::exit::{CliError, Exit, sink_error};
+use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
 use super::{print, print_json};
@@ -21,9 +21,9 @@ use crate::sink::SinkError;
 use crate::sink::address::{Address, BlobAddress};
 #[cfg(feature = "azure")]
 use crate::sink::azure_blob::BlobDataset;
-use crate::sink::azure_blob::settings::{AzureBlob, NO_CONTAINER};
+use crate::sink::azure_blob::settings::AzureBlob;
 use crate::sink::reader::{DatasetReader, LocalDataset};
-use crate::verify::{self, VerifyError, VerifyReport};
+use crate::verify::{self, VerifyReport};
 
 /// Checks a dataset.
 ///
@@ -40,7 +40,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
             reader(&blob, &name)?
         }
     };
-    let report = verify::verify(&*dataset, selection, args.quick).map_err(cannot)?;
+    let report = verify::verify(&*dataset, selection, args.quick)?;
     if args.json {
         let mut value = serde_json::json!(report);
         value["good"] = serde_json::json!(report.is_good());
@@ -57,18 +57,15 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
 
 #[cfg(feature = "azure")]
 fn reader(blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetReader>, CliError> {
-    let dataset = BlobDataset::new(blob, name);
-    let dataset = dataset.map_err(|error| sink_error(error.to_string(), &error))?;
-    Ok(Box::new(dataset))
+    Ok(Box::new(BlobDataset::new(blob, name)?))
 }
 
 #[cfg(not(feature = "azure"))]
 fn reader(_blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetReader>, CliError> {
-    let refused = SinkError::Unusable {
+    Err(CliError::from(SinkError::Unusable {
         location: name.to_owned(),
         reason: config::NO_AZURE.to_owned(),
-    };
-    Err(sink_error(refused.to_string(), &refused))
+    }))
 }
 
 /// What is set, with or without the environment. A dataset needs no source.
@@ -123,26 +120,6 @@ pub(super) fn in_container(
     match crate::config::validate(&layers, &[])?.sink.target {
         SinkTarget::AzureBlob(blob) => Ok((blob, dataset)),
         SinkTarget::Local(_) | SinkTarget::Custom(_) => Err(no_dataset()),
-    }
-}
-
-fn cannot(error: VerifyError) -> CliError {
-    let message = error.to_string();
-    match error {
-        VerifyError::NoManifest(_) => CliError::failure(
-            message,
-            "name the dataset's own folder; if its export was stopped, run that again",
-        ),
-        VerifyError::Manifest { .. } | VerifyError::Selection(_) => CliError::failure(
-            message,
-            "the manifest was damaged or changed; export the dataset again",
-        ),
-        VerifyError::Io { .. } if message.contains(NO_CONTAINER) => {
-            CliError::usage(message, "correct the address, or have the container made")
-        }
-        VerifyError::Io { .. } => {
-            CliError::failure(message, "check the place, the connection and the rights")
-        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Layers {
     pub fn file(self, path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
             path: path.to_owned(),
-            error,
+            source: error,
         })?;
         let before = self.layers.len();
         let mut layers = self.text(&path.display().to_string(), &text)?;
@@ -68,7 +68,7 @@ impl Layers {
     pub fn text(self, name: &str, text: &str) -> Result<Self, ConfigError> {
         let table = text.parse::<Table>().map_err(|error| ConfigError::Toml {
             path: PathBuf::from(name),
-            error: error.to_string().trim_end().to_owned(),
+            reason: error.to_string().trim_end().to_owned(),
         })?;
         self.table(name, table)
     }
@@ -243,7 +243,7 @@ fn scalar(name: &str, value: &str) -> Result<Value, ConfigError> {
     let parsed = table.ok().and_then(|mut table| table.remove("value"));
     parsed.ok_or_else(|| ConfigError::Toml {
         path: PathBuf::from(name),
-        error: "the value begins like a TOML list, table or text, but is none".to_owned(),
+        reason: "the value begins like a TOML list, table or text, but is none".to_owned(),
     })
 }
 

@@ -36,20 +36,20 @@ pub(crate) const NO_AZURE: &str =
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {error}")]
+    #[error("cannot read the configuration {path}")]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        error: std::io::Error,
+        source: std::io::Error,
     },
     /// The file is no TOML.
-    #[error("{path} is no valid TOML: {error}")]
+    #[error("{path} is no valid TOML: {reason}")]
     Toml {
         /// The file, or what stands for it.
         path: PathBuf,
         /// What the parser said, with line and column.
-        error: String,
+        reason: String,
     },
     /// A `--set` without `=`.
     #[error("--set {0}: write it as KEY=VALUE")]
@@ -95,6 +95,20 @@ pub enum ConfigError {
     /// The selection does not make sense.
     #[error(transparent)]
     Selection(#[from] SelectionError),
+}
+
+impl ConfigError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "check the path given with --config",
+            Self::Address(wrong) => wrong.hint,
+            Self::UnknownKey { .. } => {
+                "correct the key; docs/configuration.md lists them all, and `gleaner export --help` the flags"
+            }
+            _ => "correct it and run the command again",
+        }
+    }
 }
 
 /// Sets the keys of the sink that an address means.

@@ -50,7 +50,7 @@ const LARGEST_RECORD: u64 = u32::MAX as u64;
 pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigError> {
     let defaults = DEFAULTS.parse().map_err(|error| ConfigError::Toml {
         path: PathBuf::from("defaults"),
-        error: format!("{error}"),
+        reason: format!("{error}"),
     })?;
     let (defaults, layers) = layers.over(defaults)?;
     let written = layers.merged()?;

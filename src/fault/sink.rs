@@ -47,7 +47,7 @@ impl FaultySink {
         let disk = |error: io::Error| SinkError::Io {
             action,
             path: path.clone(),
-            error,
+            source: error,
         };
         match self.faults.due(site) {
             Some(Kind::Transient) => Err(remote("the connection was reset")),

@@ -79,7 +79,7 @@ impl ConversationSource for FaultySource {
 fn broken(kind: io::ErrorKind) -> SourceError {
     SourceError::Io {
         path: "injected".into(),
-        error: kind.into(),
+        source: kind.into(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a run ended without a dataset.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -9,7 +10,7 @@ use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::supervision::Cause;
 use crate::runtime::JobError;
 use crate::sink::SinkError;
-use crate::source::SourceError;
+use crate::source::{DEFECT, INPUT_CHANGED, RERUN, SourceError};
 use crate::spool::SpoolError;
 use crate::spool::payloads::PayloadError;
 
@@ -24,14 +25,14 @@ pub enum RunError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// A chunk could not be fetched.
-    #[error("chunk {chunk} failed at attempt {attempt}: {error}")]
+    #[error("chunk {chunk} failed at attempt {attempt}")]
     Chunk {
         /// Which.
         chunk: Chunk,
         /// Its last attempt.
         attempt: u32,
         /// Why.
-        error: SourceError,
+        source: SourceError,
     },
     /// The sink refused.
     #[error(transparent)]
@@ -91,9 +92,26 @@ pub enum RunError {
     /// The counts do not add up.
     #[error(transparent)]
     Imbalance(#[from] Imbalance),
-    /// The settings and the parts given do not fit, such as a dataset name that is no name.
-    #[error("{0}")]
-    Settings(String),
+    /// Asked again for a chunk that was read before, the source gave other rows.
+    #[error("chunk {chunk} has other rows in another round")]
+    ChunkChanged {
+        /// The chunk.
+        chunk: Chunk,
+    },
+    /// The manifest that an earlier start of the run has published is none.
+    #[error("the metadata.json of {dataset} cannot be read")]
+    PublishedManifest {
+        /// The dataset.
+        dataset: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The manifest cannot be made.
+    #[error("metadata.json cannot be made")]
+    Manifest {
+        /// What the serializer said.
+        source: serde_json::Error,
+    },
     /// Somebody asked the run to stop.
     #[error("interrupted")]
     Interrupted,
@@ -101,11 +119,49 @@ pub enum RunError {
     #[error("cancelled")]
     Cancelled,
     /// The source or the sink panicked where no actor was in between.
-    #[error("the source or the sink panicked; if it is none of yours, please report it")]
+    #[error("the source or the sink panicked")]
     PartPanicked,
     /// The actor system or the runtime that the run lived in was stopped.
     #[error("the actor system that the run lived in was stopped")]
     HostStopped,
+}
+
+impl RunError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Self::Source(error) | Self::Chunk { source: error, .. } => return error.hint(),
+            Self::Sink(error) => return error.hint(),
+            Self::WorkDir(error) => error.hint(),
+            Self::Payload(error) => error.hint(),
+            Self::Spool(error) => error.hint(),
+            Self::TooManyMalformed { .. } => {
+                "correct the input and start over with --fresh, or allow more with --max-malformed PERCENT"
+            }
+            Self::NothingToPublish { .. } => {
+                "nothing was published; change the selection or the input, and run the command again"
+            }
+            Self::ChunkChanged { .. } => INPUT_CHANGED,
+            Self::PublishedManifest { .. } => {
+                "somebody has changed it: see `gleaner verify`, or choose another name with --name"
+            }
+            Self::Imbalance(_) => {
+                "nothing was published; this is a defect in gleaner, please report it"
+            }
+            Self::Manifest { .. }
+            | Self::ActorDied { .. }
+            | Self::SupervisorDied
+            | Self::Job(JobError::Panicked) => DEFECT,
+            Self::PartPanicked => {
+                "run the same command again: it goes on where it stopped; if neither is of your own, please report it"
+            }
+            Self::Job(JobError::ShutDown)
+            | Self::NoAnswer(_)
+            | Self::Interrupted
+            | Self::Cancelled
+            | Self::HostStopped => RERUN,
+        })
+    }
 }
 
 fn listed(reasons: &[String]) -> String {

@@ -364,7 +364,7 @@ fn failed(action: &'static str, path: &Path, error: io::Error) -> SinkError {
     SinkError::Io {
         action,
         path: path.display().to_string(),
-        error,
+        source: error,
     }
 }
 

@@ -10,6 +10,7 @@
 //! is one in memory.
 
 use crate::domain::debug_lengths;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ pub trait DatasetSink: Send + Sync + 'static {
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>>;
 
     /// Makes a file of its blocks, durable and under its name: of these and no others, whatever was
-    /// staged for the name before. Nothing is there before, and never a part. ActorState it again is
+    /// staged for the name before. Nothing is there before, and never a part. Doing it again is
     /// harmless, also at the same moment, and also by a later start.
     ///
     /// # Errors
@@ -168,7 +169,7 @@ pub trait DatasetSink: Send + Sync + 'static {
         manifest: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), SinkError>>;
 
-    /// Gives the claim back after publishing, and removes what was staged and never committed. ActorState
+    /// Gives the claim back after publishing, and removes what was staged and never committed. Doing
     /// it again is harmless.
     ///
     /// Before publishing it gives the dataset up: if nothing of it was committed it is free for any
@@ -379,13 +380,44 @@ pub enum SinkError {
     #[error(transparent)]
     Job(#[from] crate::runtime::JobError),
     /// Something failed on the way.
-    #[error("cannot {action} {path}: {error}")]
+    #[error("cannot {action} {path}")]
     Io {
         /// `stage`, `commit`, ...
         action: &'static str,
         /// The file.
         path: String,
         /// What the system said.
-        error: std::io::Error,
+        source: std::io::Error,
     },
+}
+
+impl SinkError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Self::Exists(_) => "choose another name with --name, or another place with --out",
+            Self::Claimed {
+                dataset, run_id, ..
+            } => {
+                return Cow::Owned(format!(
+                    "let that run finish, or choose another name with --name; if that run is gone for good: `gleaner unlock {dataset} --run {run_id}`"
+                ));
+            }
+            Self::ClaimLost { .. } => {
+                "somebody removed it with `gleaner unlock` or by hand: ask them, then run the same command again"
+            }
+            Self::Unwritable { .. } => "choose a place that can be written with --out",
+            Self::Unusable { .. } => "correct it and run the command again",
+            Self::Conflict { .. } => {
+                "see who put it there, and remove it; or choose another name with --name"
+            }
+            Self::Remote { hint, .. } => hint,
+            Self::Timeout { .. } => {
+                "see what holds it up, or raise workers.stall_timeout; then run the same command again: it goes on where it stopped"
+            }
+            Self::Io { .. } | Self::Job(_) => {
+                "make room if the disk is full; then run the same command again: it goes on where it stopped"
+            }
+        })
+    }
 }

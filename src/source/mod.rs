@@ -11,6 +11,7 @@
 //! clause by clause. [`testing::MemorySource`](crate::testing::MemorySource) is one in memory,
 //! [`synthetic`] the smallest example.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -313,6 +314,21 @@ pub enum Action {
     Fail,
 }
 
+/// What to do when the work directory is left resumable.
+pub(crate) const RERUN: &str = "run the same command again: it goes on where it stopped";
+
+/// The same after something that should never happen.
+pub(crate) const DEFECT: &str = "run the same command again: it goes on where it stopped; unless --chaos asked for it this is a defect in gleaner, please report it";
+
+/// What to do when an input is not what it was.
+pub(crate) const INPUT_CHANGED: &str =
+    "the input must not change during a run; once it is at rest, start over with --fresh";
+
+/// What to do about a query that does not fit.
+#[cfg(feature = "kusto")]
+const QUERY_HINT: &str =
+    "correct the query; `gleaner queries check FILE` says more, and queries/ has examples";
+
 /// Why a source could not deliver, and what to do about it.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -320,6 +336,18 @@ pub enum SourceError {
     /// Nothing matched the configured paths.
     #[error("no input: {0}")]
     NoInput(String),
+    /// The source has no such chunk: it was asked for one of another source.
+    #[error("the source has no chunk {chunk}")]
+    UnknownChunk {
+        /// What was asked for.
+        chunk: Chunk,
+    },
+    /// The settings name a source of the host's own, and the host has given none.
+    #[error("the source {described} was not given")]
+    NotGiven {
+        /// What the settings say of it.
+        described: String,
+    },
     /// Something is named like rows, or was named, and cannot be read as often as needed.
     #[error("{path} is {what}, and only regular files can be read")]
     NotAFile {
@@ -337,12 +365,12 @@ pub enum SourceError {
         target: PathBuf,
     },
     /// The file system refused.
-    #[error("cannot read {path}: {error}")]
+    #[error("cannot read {path}")]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        error: std::io::Error,
+        source: std::io::Error,
     },
     /// A compressed or Parquet file is damaged.
     #[error("{path} is damaged: {reason}")]
@@ -353,12 +381,12 @@ pub enum SourceError {
         reason: String,
     },
     /// A file holds an answer of a query API that says that it is not the whole one.
-    #[error("{path} is not the whole answer to its query: {error}")]
+    #[error("{path} is not the whole answer to its query: {reason}")]
     PartialAnswer {
         /// The file.
         path: PathBuf,
         /// The codes of the error, and its message.
-        error: String,
+        reason: String,
     },
     /// A file is whole, but uses what cannot be read.
     #[error("{path} cannot be read: it uses {what}")]
@@ -402,12 +430,12 @@ pub enum SourceError {
     Kusto(Box<kusto::error::KustoError>),
     /// A query file cannot be used.
     #[cfg(feature = "kusto")]
-    #[error("the query file {path} cannot be used: {error}")]
+    #[error("the query file {path} cannot be used")]
     Query {
         /// The file.
         path: PathBuf,
         /// Why.
-        error: kusto::query::QueryError,
+        source: kusto::query::QueryError,
     },
     /// The address of a cluster cannot be used.
     #[error("source.kusto.cluster = \"{cluster}\" cannot be used: {reason}")]
@@ -424,16 +452,18 @@ pub enum SourceError {
     NotAsCensus {
         /// In the census, but not delivered.
         missing: u64,
-        /// ReceivedRow, but not in the census or twice.
+        /// Delivered, but not in the census or twice.
         surplus: u64,
         /// With another number of turns or another time.
         changed: u64,
     },
     /// Writing a sealed chunk failed.
-    #[error("cannot write to the work directory: {source}")]
+    #[error("cannot write to the work directory")]
     Spool {
         /// What the spool said.
         source: Box<dyn std::error::Error + Send + Sync>,
+        /// What to do about it.
+        hint: &'static str,
         /// Whether the same may succeed a moment later.
         is_transient: bool,
     },
@@ -459,11 +489,11 @@ impl SourceError {
         use std::io::ErrorKind::{InvalidInput, NotFound, PermissionDenied};
         match self {
             #[cfg(feature = "kusto")]
-            Self::Kusto(error) => error.failure.action(),
+            Self::Kusto(error) => error.source.action(),
             Self::Custom { action, .. } => *action,
             Self::NotAsCensus { .. } => Action::RetryThenRefetchCensus,
-            Self::Io { error, .. }
-                if !matches!(error.kind(), NotFound | PermissionDenied | InvalidInput) =>
+            Self::Io { source, .. }
+                if !matches!(source.kind(), NotFound | PermissionDenied | InvalidInput) =>
             {
                 Action::Retry
             }
@@ -474,5 +504,49 @@ impl SourceError {
             } => Action::Retry,
             _ => Action::Fail,
         }
+    }
+
+    /// What a person should do about it.
+    pub fn hint(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Self::NoInput(_) => "check the paths given with --input",
+            Self::UnknownChunk { .. } => DEFECT,
+            Self::NotGiven { .. } => "give it to the builder with `source`",
+            Self::NotAFile { .. } => {
+                "write what it gives into a file with a known ending and name that with --input"
+            }
+            Self::DeadLink { .. } => {
+                "bring back what it leads to (is a disk not mounted?), or correct or remove the link"
+            }
+            Self::MixedShapes { .. } => {
+                "export conversations and turns in two runs, each with its own --input"
+            }
+            Self::Changed { .. } => INPUT_CHANGED,
+            Self::Damaged { .. } => {
+                "get the file again from where it came, then start over with --fresh"
+            }
+            Self::PartialAnswer { .. } => {
+                "ask again for less at once (a shorter time, fewer columns), and give the answers as several files"
+            }
+            Self::Unsupported { hint, .. } => hint,
+            Self::SkippedInput { .. } => {
+                "name the files to read with --input, move the others away, or leave out --strict-input"
+            }
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                "give this user the right to read it"
+            }
+            Self::Spool { hint, .. } => hint,
+            #[cfg(feature = "kusto")]
+            Self::Query { .. } => QUERY_HINT,
+            Self::Cluster { .. } => {
+                "write it as https://NAME.REGION.kusto.windows.net, or as a proxy's address with its path"
+            }
+            #[cfg(feature = "kusto")]
+            Self::Kusto(error) => error.source.hint(),
+            Self::NotAsCensus { .. } => {
+                "the telemetry changes while it is read: let the window end earlier (window.ingestion_lag), then start over with --fresh"
+            }
+            Self::Io { .. } | Self::Job(_) | Self::Stopped | Self::Custom { .. } => RERUN,
+        })
     }
 }

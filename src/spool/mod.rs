@@ -11,11 +11,12 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use thiserror::Error;
 
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::pass::ChunkPass;
-use crate::source::SourceError;
+use crate::source::{RERUN, SourceError};
 
 pub mod disk;
 pub mod payloads;
@@ -27,14 +28,14 @@ pub mod tally;
 #[derive(Debug, Error)]
 pub enum SpoolError {
     /// The file system refused.
-    #[error("cannot {action} {path}: {error}")]
+    #[error("cannot {action} {path}")]
     Io {
         /// What was tried.
         action: &'static str,
         /// On which file.
         path: PathBuf,
         /// What the system said.
-        error: std::io::Error,
+        source: std::io::Error,
     },
     /// Another attempt, with a later lease, has begun the same: this one is refused.
     #[error("{chunk_pass} belongs to a later attempt")]
@@ -60,15 +61,34 @@ impl From<SpoolError> for SourceError {
     fn from(error: SpoolError) -> Self {
         Self::Spool {
             is_transient: error.is_transient(),
+            hint: error.hint(),
             source: Box::new(error),
         }
     }
 }
 
 impl SpoolError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => {
+                "raise it with --set limits.spool=..., or export fewer files at once; then run the same command again"
+            }
+            Self::Io { source, .. }
+                if source.raw_os_error() == Some(Errno::MFILE.raw_os_error()) =>
+            {
+                "raise the limit of open files (`ulimit -n 4096`); then run the same command again"
+            }
+            Self::Io { .. } => {
+                "make room, or choose another disk with --work-dir; then run the same command again"
+            }
+            Self::Superseded { .. } | Self::CensusGone { .. } => RERUN,
+        }
+    }
+
     /// Whether the same may succeed a moment later, see [`disk::is_transient`].
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Io { error, .. } if disk::is_transient(error))
+        matches!(self, Self::Io { source, .. } if disk::is_transient(source))
     }
 
     /// An `Io` error of an action on a path.
@@ -80,7 +100,7 @@ impl SpoolError {
         move |error| Self::Io {
             action,
             path,
-            error,
+            source: error,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::json::JsonError;
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::header::Position;
 use crate::fault::{Faults, Kind, Site};
-use crate::source::RowEncoding;
+use crate::source::{DEFECT, INPUT_CHANGED, RERUN, RowEncoding};
 use crate::spool::disk;
 use crate::spool::sealed::SealedChunk;
 
@@ -33,16 +33,27 @@ pub enum PayloadError {
         sealed: bool,
     },
     /// The file system refused.
-    #[error("cannot read {path}: {error}")]
+    #[error("cannot read {path}")]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        error: std::io::Error,
+        source: std::io::Error,
     },
     /// The checksum fits, but the row cannot be read again: a defect.
-    #[error("a row that was good is not readable any more: {0}; please report this")]
+    #[error("a row that was good is not readable any more")]
     Row(#[from] JsonError),
+}
+
+impl PayloadError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Changed { sealed: false, .. } => INPUT_CHANGED,
+            Self::Changed { .. } | Self::Io { .. } => RERUN,
+            Self::Row(_) => DEFECT,
+        }
+    }
 }
 
 /// A file that holds payloads.
@@ -145,7 +156,7 @@ impl Payloads {
         );
         let file = opened.map_err(|error| PayloadError::Io {
             path: path.to_owned(),
-            error,
+            source: error,
         })?;
         let file = Arc::new(file);
         if inner.open.len() >= OPEN_FILES {
@@ -220,7 +231,10 @@ impl Reader<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
             Err(error) => {
                 let path = payloads.store(position.store).path().to_owned();
-                return Err(PayloadError::Io { path, error });
+                return Err(PayloadError::Io {
+                    path,
+                    source: error,
+                });
             }
         };
         if intact {

@@ -25,6 +25,7 @@ use super::disk;
 use super::tally::ChunkTally;
 use super::{SpoolError, stored};
 use crate::domain::debug_lengths;
+use crate::domain::describe_error;
 use crate::domain::record::header::RowFlags;
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
@@ -237,7 +238,7 @@ impl Spool {
             // Says nothing about the chunk: it may be whole.
             Err(error) if disk::is_transient(&error) => Err(SpoolError::io("read", seal)(error)),
             Err(error) => {
-                tracing::warn!(chunk = %chunk_pass, %error, "a sealed chunk is damaged and will be fetched again");
+                tracing::warn!(chunk = %chunk_pass, error = describe_error(&error), "a sealed chunk is damaged and will be fetched again");
                 match storage::remove_file(&seal) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(SpoolError::io("remove", seal)(error));
@@ -327,7 +328,11 @@ impl Spool {
             Ok(Some(pinned)) => return Ok(pinned),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                tracing::warn!(round, %error, "what the round fetches is no longer known; it is fetched again");
+                tracing::warn!(
+                    round,
+                    error = describe_error(&error),
+                    "what the round fetches is no longer known; it is fetched again"
+                );
             }
             Err(error) => return Err(SpoolError::io("read", path)(error)),
         }
@@ -363,7 +368,10 @@ impl Spool {
         match stored::load::<Settled>(&path) {
             Ok(settled) => Ok(settled.unwrap_or_default().chunks.into_iter().collect()),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                tracing::warn!(%error, "which chunks are missing is no longer known; they are fetched");
+                tracing::warn!(
+                    error = describe_error(&error),
+                    "which chunks are missing is no longer known; they are fetched"
+                );
                 Ok(BTreeSet::new())
             }
             Err(error) => Err(SpoolError::io("read", path)(error)),

@@ -43,16 +43,31 @@ pub enum VerifyError {
         reason: String,
     },
     /// The manifest's selection makes no sense.
-    #[error("the selection: {0}")]
+    #[error("{MANIFEST}: the selection cannot be used")]
     Selection(#[from] SelectionError),
     /// The dataset cannot be read.
-    #[error("cannot read {path}: {error}")]
+    #[error("cannot read {path}")]
     Io {
         /// The file.
         path: String,
         /// What the system said.
-        error: io::Error,
+        source: io::Error,
     },
+}
+
+impl VerifyError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NoManifest(_) => {
+                "name the dataset's own folder; if its export was stopped, run that again"
+            }
+            Self::Manifest { .. } | Self::Selection(_) => {
+                "the manifest was damaged or changed; export the dataset again"
+            }
+            Self::Io { .. } => "check the place, the connection and the rights",
+        }
+    }
 }
 
 /// A difference between a dataset and what it should be.
@@ -223,7 +238,10 @@ fn recorded(manifest: &Manifest) -> BTreeMap<&str, u64> {
 
 fn io_error(path: &str) -> impl FnOnce(io::Error) -> VerifyError {
     let path = path.to_owned();
-    move |error| VerifyError::Io { path, error }
+    move |error| VerifyError::Io {
+        path,
+        source: error,
+    }
 }
 
 fn read_all(dataset: &dyn DatasetReader, path: &str) -> Result<Vec<u8>, VerifyError> {

@@ -235,7 +235,11 @@ fn has_cause(setting: &Setting<'_>, error: &RunError, events: &BTreeMap<&str, u6
     let workers = &setting.settings.workers;
     let is_budget_spent = events["deaths"] + events["rebuilds"] > workers.restarts as u64;
     match error {
-        RunError::Chunk { attempt, error, .. } => {
+        RunError::Chunk {
+            attempt,
+            source: error,
+            ..
+        } => {
             let is_last = *attempt >= setting.settings.chunks.max_attempts.get();
             let is_login = |site, kind| (site, kind) == (Site::Fetch, Kind::AuthExpiry);
             let is_final = error.action() == Action::Fail

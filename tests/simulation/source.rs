@@ -402,7 +402,7 @@ fn refused(failure: Failure) -> SourceError {
         },
         request_id: String::new(),
         activity_id: None,
-        failure,
+        source: failure,
     }))
 }
 

@@ -212,7 +212,7 @@ pub fn ask(settings: &Kusto) -> Result<Rows, Failure> {
             let text = error.to_string();
             assert!(text.contains("chunk h40-7 (attempt 1)"), "{text}");
             assert!(text.contains("gleaner;"), "{text}");
-            error.failure
+            error.source
         }
         Stop::Source(error) => panic!("{error}"),
     })

@@ -7,6 +7,7 @@
 #[doc(hidden)]
 pub mod copilot_chat;
 pub mod dataset;
+mod describe;
 #[doc(hidden)]
 pub mod grouping;
 #[doc(hidden)]
@@ -16,3 +17,6 @@ pub mod record;
 pub mod sampling;
 pub mod scheduling;
 pub mod selection;
+
+#[doc(hidden)]
+pub use describe::describe_error;

@@ -1,5 +1,6 @@
 //! From what a host wants to a run that can be started.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,8 +51,22 @@ pub enum BuildError {
     )]
     RuleName(String),
     /// The system refused a thread, or randomness.
-    #[error("cannot start: {0}")]
+    #[error("cannot start")]
     Start(#[from] std::io::Error),
+}
+
+impl BuildError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> Cow<'_, str> {
+        match self {
+            Self::Config(error) => error.hint().into(),
+            Self::Source(error) => error.hint(),
+            Self::Sink(error) => error.hint(),
+            Self::WorkDir(error) => error.hint().into(),
+            Self::Start(_) => "check the system's limits".into(),
+            Self::RuleName(_) => "rename the rule".into(),
+        }
+    }
 }
 
 /// What a run is made of. See [`Pipeline::builder`].

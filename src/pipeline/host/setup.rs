@@ -63,7 +63,9 @@ pub fn files_source(paths: &[PathBuf], settings: &Settings) -> FilesSource {
 }
 
 fn own(described: &serde_json::Value) -> SourceError {
-    SourceError::NoInput(format!("the source {described} was not given"))
+    SourceError::NotGiven {
+        described: described.to_string(),
+    }
 }
 
 #[cfg(not(feature = "kusto"))]

@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::{RunParts, RunReport, report_of};
 use crate::domain::dataset::manifest::Manifest;
+use crate::domain::describe_error;
 use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::sink_timeout::SinkWithTimeout;
 use crate::pipeline::state::work_dir::{RunRecord, RunState};
@@ -18,7 +19,8 @@ pub(super) async fn give_back(parts: &RunParts) {
     let dataset = &parts.work_dir.record.dataset;
     let releasing = parts.sink.release(dataset);
     if let Err(error) = patient(parts).wait("give back", dataset, releasing).await {
-        tracing::warn!(%error, "the claim is left there");
+        let error = describe_error(&error);
+        tracing::warn!(error, "the claim is left there");
     }
 }
 
@@ -121,7 +123,8 @@ pub(super) async fn abandon(parts: RunParts, error: &RunError) {
         match revoked {
             Ok(()) | Err(SinkError::Claimed { .. } | SinkError::Exists(_)) => {}
             Err(error) => {
-                tracing::warn!(%error, "the claim may be left; run the same command again");
+                let error = describe_error(&error);
+                tracing::warn!(error, "the claim may be left; run the same command again");
                 return;
             }
         }
@@ -136,7 +139,7 @@ pub(super) async fn finished_before(parts: &mut RunParts) -> Result<Option<RunRe
         parts.work_dir.start_again()?;
         return Ok(None);
     };
-    let manifest = read_manifest(&bytes)?;
+    let manifest = read_manifest(&parts.work_dir.record.dataset, &bytes)?;
     let note = format!(
         "published already at {}; nothing was done",
         manifest.created_at
@@ -150,9 +153,11 @@ pub(super) async fn finished_before(parts: &mut RunParts) -> Result<Option<RunRe
     }))
 }
 
-pub(super) fn read_manifest(bytes: &[u8]) -> Result<Manifest, RunError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| RunError::Settings(format!("the published manifest: {error}")))
+pub(super) fn read_manifest(dataset: &str, bytes: &[u8]) -> Result<Manifest, RunError> {
+    serde_json::from_slice(bytes).map_err(|source| RunError::PublishedManifest {
+        dataset: dataset.to_owned(),
+        source,
+    })
 }
 
 /// Runs that may start within one second and take the same name but for a suffix.

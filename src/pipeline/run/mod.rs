@@ -35,6 +35,7 @@ use crate::pipeline::state::work_dir::{RunState, WorkDir};
 use crate::azure::redact_sas;
 use crate::config::settings::Settings;
 use crate::domain::dataset::manifest::Manifest;
+use crate::domain::describe_error;
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::rule::Rule;
 use crate::fault::Faults;
@@ -151,7 +152,7 @@ pub(crate) async fn run_under(
     pool.over().await;
     sink.flush().await;
     telemetry.sample();
-    let error = |error: &RunError| Some(redact_sas(&error.to_string()));
+    let error = |error: &RunError| Some(redact_sas(&describe_error(error)));
     match &result {
         Ok(_) => telemetry.ended(State::Published, None),
         Err(RunError::Interrupted) => telemetry.ended(State::Interrupted, None),
@@ -165,7 +166,11 @@ pub(crate) async fn run_under(
         work_dir.record.state = RunState::Published;
         // The dataset is there whatever happens now; the next start tidies up.
         if let Err(error) = work_dir.save().and_then(|()| work_dir.clear()) {
-            tracing::warn!(%error, "published; the work directory could not be cleaned up");
+            let error = describe_error(&error);
+            tracing::warn!(
+                error,
+                "published; the work directory could not be cleaned up"
+            );
             let note = format!("the work directory could not be cleaned up: {error}");
             report.notes.push(note);
         }
@@ -209,7 +214,7 @@ async fn publish_all(
     };
     has_begun.store(true, Ordering::Relaxed);
     if let Claim::Published(bytes) = claimed {
-        let manifest = read_manifest(&bytes)?;
+        let manifest = read_manifest(&parts.work_dir.record.dataset, &bytes)?;
         let note = "the dataset had been published already; the run was finished".to_owned();
         return finish(parts, manifest, begun, 0, vec![note]).await;
     }
@@ -300,6 +305,7 @@ async fn finish(
     let sink = patient(&parts);
     if let Err(error) = sink.wait("give back", &manifest.dataset, releasing).await {
         // The dataset is there; a claim beside it keeps nobody from anything.
+        let error = describe_error(&error);
         notes.push(format!("its claim is left there: {error}"));
     }
     // Nobody has set it before.

@@ -72,7 +72,7 @@ pub async fn publish(
     put(sink, &dataset, "SHA256SUMS".to_owned(), sums.into_bytes()).await?;
     let bytes = manifest
         .seal()
-        .map_err(|error| RunError::Settings(format!("cannot write the manifest: {error}")))?;
+        .map_err(|source| RunError::Manifest { source })?;
     fault::point("publish");
     let publishing = sink.sink.publish(&dataset, bytes);
     sink.wait("publish", &dataset, publishing).await?;

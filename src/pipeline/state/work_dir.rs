@@ -64,6 +64,23 @@ pub enum WorkDirError {
     Io(#[from] SpoolError),
 }
 
+impl WorkDirError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::OtherSettings { .. } => {
+                "choose another --work-dir, or start over in this one with --fresh"
+            }
+            Self::OtherWindow { .. } => {
+                "put {timestamp} into the name, choose another --name, or give the window that was published"
+            }
+            Self::Busy { .. } => "wait for it, or choose another --work-dir",
+            Self::Damaged { .. } => "start over with --fresh",
+            Self::Io(_) => "choose a place that can be written with --work-dir",
+        }
+    }
+}
+
 /// How far a run has come, as the next start of it needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

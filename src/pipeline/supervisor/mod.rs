@@ -314,8 +314,8 @@ impl Supervisor {
             counters.chunks_replayed.set(self.replayed);
             self.tallies.insert(lease.chunk, fetched.tally);
         } else if self.tallies.get(&lease.chunk) != Some(&fetched.tally) {
-            let what = format!("chunk {} has other rows in another round", lease.chunk);
-            return self.end(Err(RunError::Settings(what)));
+            let chunk = lease.chunk;
+            return self.end(Err(RunError::ChunkChanged { chunk }));
         }
         let Some(dedup) = &self.actors.dedup else {
             return;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix::Context;
 use rand::RngExt;
 
+use crate::domain::describe_error;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::{AfterFailure, Lease};
 use crate::domain::scheduling::pass::Pass;
@@ -95,7 +96,7 @@ impl Supervisor {
                 if *doubts >= CENSUS_MISMATCHES && first_round && !self.recovery.refetched_census {
                     self.publish(Event::CensusRefetch {
                         chunk: chunk.to_string(),
-                        reason: error.to_string(),
+                        reason: describe_error(&error),
                     });
                     self.recovery.refetched_census = true;
                     self.recovery.recount = true;
@@ -120,7 +121,7 @@ impl Supervisor {
                 self.publish(Event::Requeue {
                     chunk: chunk.to_string(),
                     attempt: lease.attempt,
-                    reason: error.to_string(),
+                    reason: describe_error(&error),
                 });
             }
             // A disk of this machine that fails says nothing against the chunk.
@@ -131,14 +132,14 @@ impl Supervisor {
             {
                 self.publish(Event::Missing {
                     chunk: chunk.to_string(),
-                    reason: error.to_string(),
+                    reason: describe_error(&error),
                 });
                 self.check_all_absorbed(context);
             }
             AfterFailure::Exhausted => self.end(Err(RunError::Chunk {
                 chunk,
                 attempt: lease.attempt,
-                error,
+                source: error,
             })),
         }
     }
@@ -168,7 +169,7 @@ impl Supervisor {
         self.publish(Event::Split {
             chunk: lease.chunk.to_string(),
             halves: halves.map(|half| half.to_string()),
-            reason: error.to_string(),
+            reason: describe_error(error),
         });
         self.recovery.splits.insert(lease.chunk, halves);
         true

@@ -17,6 +17,7 @@ use actix::{Addr, AsyncContext, Context};
 use rand::RngExt;
 
 use super::recovery::RETRY;
+use crate::domain::describe_error;
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::lease::{Lease, LeaseTable};
 use crate::domain::scheduling::supervision::{AfterDeath, RestartPolicy, StallDetector};
@@ -398,7 +399,7 @@ impl Supervisor {
     /// Starts dedup and the samplers again after a while, or ends the run with the error.
     fn rebuild(&mut self, error: RunError, context: &mut Context<Self>) {
         self.dismiss();
-        let reason = error.to_string();
+        let reason = describe_error(&error);
         self.publish(Event::Rebuild { reason });
         let (now, jitter) = (self.now(), self.jitter.random());
         match self.actors.policy.died(Role::Deduper, now, jitter) {

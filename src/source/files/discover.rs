@@ -189,7 +189,7 @@ fn look(path: &Path) -> Result<Kind, SourceError> {
 fn cannot_read(path: &Path) -> impl Fn(io::Error) -> SourceError {
     move |error| SourceError::Io {
         path: path.to_owned(),
-        error,
+        source: error,
     }
 }
 
@@ -235,7 +235,7 @@ fn expand_glob(path: &Path, found: &mut Found) -> Result<(), SourceError> {
     for entry in matches {
         let entry = entry.map_err(|error| SourceError::Io {
             path: error.path().to_owned(),
-            error: error.into(),
+            source: error.into(),
         })?;
         take(&entry, &mut BTreeSet::new(), found)?;
     }

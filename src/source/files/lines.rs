@@ -52,7 +52,7 @@ pub fn plain(
 ) -> Result<LineReader<File>, SourceError> {
     let io = |error| SourceError::Io {
         path: path.clone(),
-        error,
+        source: error,
     };
     let mut input = File::open(&path).map_err(io)?;
     let mut offset = piece.start;

@@ -294,7 +294,7 @@ impl FilesSource {
             what: what.to_owned(),
         };
         let now = fingerprint(&input.path).map_err(|error| match error {
-            SourceError::Io { error, .. } if error.kind() == std::io::ErrorKind::NotFound => {
+            SourceError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 changed("it is not there any more")
             }
             other => other,
@@ -308,13 +308,15 @@ impl FilesSource {
 }
 
 fn unknown(piece: Piece) -> SourceError {
-    SourceError::NoInput(format!("there is no input {}", piece.file))
+    SourceError::UnknownChunk {
+        chunk: Chunk::Piece(piece),
+    }
 }
 
 fn fingerprint(path: &Path) -> Result<InputFingerprint, SourceError> {
     let io = |error| SourceError::Io {
         path: path.to_owned(),
-        error,
+        source: error,
     };
     let metadata = fs::metadata(path).map_err(io)?;
     Ok(InputFingerprint {
@@ -373,10 +375,7 @@ impl ConversationSource for FilesSource {
     ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let Chunk::Piece(piece) = order.chunk else {
-                return Err(SourceError::NoInput(format!(
-                    "files have no chunk {}",
-                    order.chunk
-                )));
+                return Err(SourceError::UnknownChunk { chunk: order.chunk });
             };
             let source = self.clone();
             let reader = blocking(move || {

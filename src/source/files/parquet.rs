@@ -31,7 +31,7 @@ const BATCH: usize = 32;
 fn open(path: &Path) -> Result<SerializedFileReader<File>, SourceError> {
     let file = File::open(path).map_err(|error| SourceError::Io {
         path: path.to_owned(),
-        error,
+        source: error,
     })?;
     SerializedFileReader::new(file).map_err(|error| damaged(path, &error))
 }

@@ -105,7 +105,7 @@ impl<R: Read> Input<R> {
     pub fn partial_answer(&self, error: String) -> SourceError {
         SourceError::PartialAnswer {
             path: self.path.clone(),
-            error,
+            reason: error,
         }
     }
 
@@ -134,7 +134,7 @@ pub fn cannot_read(path: &Path, error: io::Error) -> SourceError {
         Ok(error) => error,
         Err(error) => SourceError::Io {
             path: path.to_owned(),
-            error,
+            source: error,
         },
     }
 }

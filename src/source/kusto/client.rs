@@ -359,7 +359,7 @@ impl Trace {
             purpose: self.purpose,
             request_id: self.request_id.clone(),
             activity_id: self.activity_id.clone(),
-            failure: failure.redacted(),
+            source: failure.redacted(),
         })
     }
 }

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::domain::scheduling::chunk::Chunk;
 use crate::secrets::redacted;
-use crate::source::Action;
+use crate::source::{Action, QUERY_HINT, RERUN};
 
 /// Characters of a server's message that are shown.
 const MESSAGE_CHARS: usize = 600;
@@ -47,7 +47,7 @@ impl fmt::Display for Purpose {
 
 /// A request that did not bring what was asked for. Nothing of its answer is kept.
 #[derive(Debug, Error)]
-#[error("{purpose}: {failure}{ids}", ids = Ids(.activity_id, .request_id))]
+#[error("{purpose} failed{ids}", ids = Ids(.activity_id, .request_id))]
 pub struct KustoError {
     /// What it was for.
     pub purpose: Purpose,
@@ -56,7 +56,7 @@ pub struct KustoError {
     /// The id that the server gave it, if it answered at all.
     pub activity_id: Option<String>,
     /// What happened.
-    pub failure: Failure,
+    pub source: Failure,
 }
 
 struct Ids<'a>(&'a Option<String>, &'a str);
@@ -201,6 +201,38 @@ impl Failure {
             | Self::Permanent(_)
             | Self::OtherHash(_)
             | Self::Columns(_) => Action::Fail,
+        }
+    }
+}
+
+impl Failure {
+    /// What a person should do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Login(_) | Self::LoginAgain(_) | Self::Unauthorized(_) => {
+                "log in, or set source.kusto.credential; then run the same command again: it goes on where it stopped"
+            }
+            Self::Audience(_) => {
+                "check source.kusto.cluster; if it is yours and that is the right audience, add the audience's host to source.kusto.trusted_hosts"
+            }
+            Self::Permanent(_) => {
+                "correct the cluster, the database, the query or your rights on them; what is sealed stays"
+            }
+            Self::Columns(_) | Self::OtherHash(_) => QUERY_HINT,
+            Self::ServerTimeout(_)
+            | Self::ClientTimeout(_)
+            | Self::TooLarge(_)
+            | Self::Runaway(_)
+            | Self::LowMemory(_) => {
+                "more and smaller chunks (--chunks) or a shorter window (--window-last) ask for less at once"
+            }
+            Self::NotAsCertified { .. } | Self::Foreign { .. } => {
+                "let the window end earlier (window.ingestion_lag) so that late rows have arrived, or run the same command again"
+            }
+            Self::Connection(_) => {
+                "check source.kusto.cluster and the network; then run the same command again: it goes on where it stopped"
+            }
+            Self::Throttled { .. } | Self::Server(_) | Self::Damaged(_) => RERUN,
         }
     }
 }

@@ -128,7 +128,7 @@ impl KustoSource {
             });
             fitting.map_err(|error| SourceError::Query {
                 path: file.path.clone(),
-                error,
+                source: error,
             })
         };
         let client = KustoClient::new(&settings).map_err(|reason| SourceError::Cluster {
@@ -139,7 +139,7 @@ impl KustoSource {
         if settings.passes == 2 && !payload.selects() {
             return Err(SourceError::Query {
                 path: settings.query.path.clone(),
-                error: query::QueryError::Unused {
+                source: query::QueryError::Unused {
                     name: "_selected",
                     why: "two passes ask for some ranks only; use it, or set source.kusto.passes = 1",
                 },
@@ -193,7 +193,7 @@ impl KustoSource {
                     },
                     request_id: String::new(),
                     activity_id: None,
-                    failure,
+                    source: failure,
                 })));
             }
             tracing::warn!(%failure, "cannot log in yet, it is tried again");
@@ -290,10 +290,7 @@ impl KustoSource {
         sink: &mut dyn RowSink,
     ) -> Result<Option<ChunkChecksum>, SourceError> {
         let Chunk::Hash(chunk) = order.chunk else {
-            return Err(SourceError::NoInput(format!(
-                "a cluster has no chunk {}",
-                order.chunk
-            )));
+            return Err(SourceError::UnknownChunk { chunk: order.chunk });
         };
         let attempt = Attempt {
             chunk: order.chunk,

@@ -71,10 +71,7 @@ impl ConversationSource for SyntheticSource {
     ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         async move {
             let Chunk::Hash(chunk) = order.chunk else {
-                return Err(SourceError::NoInput(format!(
-                    "synthetic telemetry has no chunk {}",
-                    order.chunk
-                )));
+                return Err(SourceError::UnknownChunk { chunk: order.chunk });
             };
             let reader = ChunkReader {
                 settings: self.settings,

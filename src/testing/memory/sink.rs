@@ -188,7 +188,7 @@ fn refused(path: &str, what: &str) -> SinkError {
     SinkError::Io {
         action: "commit",
         path: path.to_owned(),
-        error: io::Error::new(ErrorKind::InvalidData, what),
+        source: io::Error::new(ErrorKind::InvalidData, what),
     }
 }
 

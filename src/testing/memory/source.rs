@@ -142,10 +142,7 @@ impl MemorySource {
         sink: &mut dyn RowSink,
     ) -> Result<Option<ChunkChecksum>, SourceError> {
         let Chunk::Hash(chunk) = order.chunk else {
-            return Err(SourceError::NoInput(format!(
-                "rows in memory have no chunk {}",
-                order.chunk
-            )));
+            return Err(SourceError::UnknownChunk { chunk: order.chunk });
         };
         let of_chunk = self.rows.iter().filter(|row| chunk.holds(&row.key));
         let rows: Vec<&Row> = of_chunk.filter(|row| self.wants(&order, row)).collect();

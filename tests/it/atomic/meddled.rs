@@ -43,7 +43,7 @@ fn failed(action: &'static str, path: &str) -> SinkError {
     SinkError::Io {
         action,
         path: path.to_owned(),
-        error: io::Error::from_raw_os_error(5),
+        source: io::Error::from_raw_os_error(5),
     }
 }
 

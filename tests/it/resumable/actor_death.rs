@@ -92,7 +92,7 @@ impl ConversationSource for Troubled<SyntheticSource> {
                 Some(Mishap::Hang) => pending().await,
                 Some(_) => Err(SourceError::Io {
                     path: "somewhere".into(),
-                    error: io_error(),
+                    source: io_error(),
                 }),
                 None => self.inner.fetch(order, rows).await,
             }
@@ -112,7 +112,7 @@ impl DatasetSink for Troubled<LocalDir> {
                 Some(_) => Err(SinkError::Io {
                     action: "write",
                     path: "somewhere".to_owned(),
-                    error: io_error(),
+                    source: io_error(),
                 }),
                 None => self.inner.stage(block).await,
             }

@@ -85,9 +85,7 @@ pub type FilteredBy = BTreeMap<FilterReason, u64>;
 
 /// A sum that does not come out: a defect in gleaner, never the input's fault.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error(
-    "the counts do not add up: {name} is {total}, its parts are {parts}; nothing was published, please report this"
-)]
+#[error("the counts do not add up: {name} is {total}, its parts are {parts}")]
 pub struct Imbalance {
     /// Which sum.
     pub name: String,

@@ -11,6 +11,7 @@ use tracing::Instrument;
 use super::super::handle::{Controller, Handle, Outcome, Task};
 use super::super::run_actor::{Forwarders, RunActor};
 use super::{BuildError, METRICS_EVERY, PipelineBuilder};
+use crate::domain::describe_error;
 use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::lifecycle::sink_timeout::SinkWithTimeout;
 use crate::pipeline::run::run_under;
@@ -169,6 +170,7 @@ impl Pipeline {
                     () = run_control.cancelled() => Err(RunError::Cancelled),
                 };
                 if let Err(error) = put {
+                    let error = describe_error(&error);
                     let note = format!("its report could not be put beside it: {error}");
                     published.notes.push(note);
                 }

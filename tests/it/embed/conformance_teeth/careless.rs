@@ -195,7 +195,7 @@ fn refusal() -> SinkError {
     SinkError::Io {
         action: "commit",
         path: "a file".to_owned(),
-        error: ErrorKind::InvalidData.into(),
+        source: ErrorKind::InvalidData.into(),
     }
 }
 
