@@ -110,7 +110,7 @@ impl From<RunError> for CliError {
         let hint = error.hint().into_owned();
         let exit = exit_of(&error);
         let (message, details) = match error {
-            RunError::Interrupted | RunError::Cancelled | RunError::HostStopped => {
+            RunError::Interrupted | RunError::Cancelled => {
                 ("interrupted; nothing was published".to_owned(), Vec::new())
             }
             RunError::NothingToPublish { reasons } => {
@@ -130,7 +130,10 @@ impl From<RunError> for CliError {
 
 fn exit_of(error: &RunError) -> Exit {
     match error {
-        RunError::Interrupted | RunError::Cancelled | RunError::HostStopped => Exit::Interrupted,
+        RunError::Interrupted
+        | RunError::Cancelled
+        | RunError::InterruptedPublishing { .. }
+        | RunError::HostStopped => Exit::Interrupted,
         RunError::Source(error) | RunError::Chunk { source: error, .. } => exit_of_source(error),
         RunError::Sink(error) => exit_of_sink(error),
         _ => Exit::Failure,
@@ -157,6 +160,7 @@ fn exit_of_source(error: &SourceError) -> Exit {
 fn exit_of_sink(error: &SinkError) -> Exit {
     match error {
         SinkError::Exists(_)
+        | SinkError::Link { .. }
         | SinkError::Claimed { .. }
         | SinkError::ClaimLost { .. }
         | SinkError::Unusable { .. } => Exit::Usage,

@@ -46,7 +46,10 @@ use crate::domain::json::canonical::sorted;
 /// Runs the program.
 pub fn main() -> ExitCode {
     crate::secrets::register_environment();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(wrong) => return not_parsed(&wrong),
+    };
     start_logging();
     let result = match &cli.command {
         Command::Export(args) => export::run(args),
@@ -69,10 +72,24 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(exit) => exit.into(),
-        Err(error) => {
-            terminal::error_line(&error.to_string());
-            error.exit.into()
-        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &CliError) -> ExitCode {
+    terminal::error_line(&error.to_string());
+    error.exit.into()
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the arguments.
+fn not_parsed(wrong: &clap::Error) -> ExitCode {
+    let printed = wrong.print().and_then(|()| std::io::stdout().flush());
+    if wrong.use_stderr() {
+        return Exit::Usage.into();
+    }
+    match written(printed) {
+        Ok(()) => Exit::Success.into(),
+        Err(error) => failed(&error),
     }
 }
 
@@ -112,7 +129,12 @@ fn print(text: &str) -> Result<(), CliError> {
 
 fn write_out(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    written(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// What came of writing to standard output.
+fn written(result: std::io::Result<()>) -> Result<(), CliError> {
+    match result {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CliError::failure(
             format!("cannot write the result to standard output: {error}"),
             "the command itself has done its work; send standard output somewhere else and run it again to see the result",

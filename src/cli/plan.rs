@@ -119,7 +119,17 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
             first_rows.as_ref(),
         ))?;
     }
-    Ok(Exit::Success)
+    let is_start_refused = matches!(start, Start::OtherWindow | Start::OtherSettings);
+    let is_refused = is_start_refused || first_rows.as_ref().is_some_and(is_refused);
+    Ok(match is_refused {
+        true => Exit::Usage,
+        false => Exit::Success,
+    })
+}
+
+/// Whether an export would end at these rows.
+fn is_refused(first: &FirstRows) -> bool {
+    first.refusal.is_some() || !first.unreadable.is_empty()
 }
 
 /// What is known of files when one of them cannot be read: it is named with what else is wrong.
@@ -164,7 +174,7 @@ fn seen(first: &FirstRows) -> Value {
         "files": first.files,
         "rows": first.rows,
         "of_each_file": {"rows": first_rows::MOST_ROWS, "bytes": first_rows::MOST_BYTES},
-        "refused": refusal.is_some() || !first.unreadable.is_empty(),
+        "refused": is_refused(first),
         "reason": refusal.map(|refusal| describe_error(refusal)),
         "mixed_schemas": mixed,
         "malformed": first.malformed,

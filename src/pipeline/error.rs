@@ -112,6 +112,14 @@ pub enum RunError {
         /// What the serializer said.
         source: serde_json::Error,
     },
+    /// Somebody asked the run to stop at once when its manifest was on its way, or there already.
+    #[error("interrupted while {dataset} was being published: {}", publication(*.is_published))]
+    InterruptedPublishing {
+        /// The dataset.
+        dataset: String,
+        /// Whether the sink had said that the manifest is there.
+        is_published: bool,
+    },
     /// Somebody asked the run to stop.
     #[error("interrupted")]
     Interrupted,
@@ -157,10 +165,18 @@ impl RunError {
             }
             Self::Job(JobError::ShutDown)
             | Self::NoAnswer(_)
+            | Self::InterruptedPublishing { .. }
             | Self::Interrupted
             | Self::Cancelled
             | Self::HostStopped => RERUN,
         })
+    }
+}
+
+fn publication(is_published: bool) -> &'static str {
+    match is_published {
+        true => "it is published, its claim may be left",
+        false => "it may be published, or not",
     }
 }
 

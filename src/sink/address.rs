@@ -141,25 +141,17 @@ impl Address {
         if account.is_empty() || container.is_empty() {
             return Err(wrong("it names no container", FORMS));
         }
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte);
-        if ![&account, &container]
-            .iter()
-            .all(|name| name.bytes().all(is_name))
-        {
-            return Err(WrongAddress {
-                // What stands there may be a password.
-                shown: "the address".to_owned(),
-                reason: "an account or container has letters, digits and - alone",
-                hint: FORMS,
-            });
+        if !is_name(&account) || !is_name(&container) {
+            return Err(wrong(
+                "an account or container has letters, digits and - alone",
+                FORMS,
+            ));
         }
-        let encoded = prefix.to_ascii_lowercase();
-        if encoded.contains("%3f") || encoded.contains("sig=") {
-            return Err(WrongAddress {
-                shown: "the address".to_owned(),
-                reason: "an address must have no query, not even an encoded one",
-                hint: "a signature belongs into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
-            });
+        if has_encoded_query(&prefix) {
+            return Err(wrong(
+                "an address must have no query, not even an encoded one",
+                "a signature belongs into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
+            ));
         }
         Ok(Self::Blob(BlobAddress {
             account,
@@ -239,7 +231,20 @@ fn decode(path: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The text without what may be secret: a query, a fragment, a password.
+/// Whether an account or a container can have this name.
+fn is_name(name: &str) -> bool {
+    let is_meant = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$".contains(&byte);
+    name.bytes().all(is_meant)
+}
+
+/// Whether a path has a query in it that is percent-encoded, or a signature.
+fn has_encoded_query(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    path.contains("%3f") || path.contains("sig=")
+}
+
+/// The text without what may be secret: a query, a fragment, a password. Nothing of it where a
+/// password stands for a name, or a query hides in the path.
 fn shown(text: &str) -> String {
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let (shown, cut) = (&text[..end], if end < text.len() { "?..." } else { "" });
@@ -247,8 +252,17 @@ fn shown(text: &str) -> String {
         return format!("{shown}{cut}");
     };
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_abfss = scheme.eq_ignore_ascii_case("abfss");
+    let (user, service) = host.rsplit_once('@').unwrap_or(("", host));
+    let (service, port) = service.split_once(':').unwrap_or((service, ""));
+    let first = path.split('/').next().unwrap_or_default();
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_plain = is_name(service) && is_port && is_name(first) && (!is_abfss || is_name(user));
+    if !is_plain || has_encoded_query(path) {
+        return "the address".to_owned();
+    }
     let host = match host.rsplit_once('@') {
-        Some((_, host)) if !scheme.eq_ignore_ascii_case("abfss") => format!("...@{host}"),
+        Some((_, host)) if !is_abfss => format!("...@{host}"),
         _ => host.to_owned(),
     };
     format!("{scheme}://{host}/{path}{cut}")
@@ -347,6 +361,9 @@ mod tests {
             "az://hunter2@acc/c",
             "abfss://c:hunter2@acc.dfs.core.windows.net/p",
             "az://acc/c/p%3Fsig=hunter2",
+            "az://acc/c:hunter2/p",
+            "az://acc:hunter2/c",
+            "s3://b/p%3Fsig=hunter2",
             "https://acc.blob.core.windows.net/c/p%3Fsig%3Dhunter2",
         ] {
             let refused = Address::parse(text).expect_err(text);

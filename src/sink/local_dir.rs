@@ -81,7 +81,12 @@ impl LocalDir {
             reason: error.to_string(),
         };
         make_folder(&self.root).map_err(unwritable)?;
-        refuse_link(&folder).map_err(unwritable)?;
+        refuse_link(&folder).map_err(|error| match error.kind() {
+            ErrorKind::InvalidInput => SinkError::Link {
+                path: folder.display().to_string(),
+            },
+            _ => unwritable(error),
+        })?;
         match make_folder(&folder) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(SinkError::Exists(folder.display().to_string()));

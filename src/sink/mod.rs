@@ -312,6 +312,12 @@ pub enum SinkError {
     /// There is a dataset of that name.
     #[error("the dataset {0} exists already and is never overwritten")]
     Exists(String),
+    /// Under the name of the dataset lies a symbolic link.
+    #[error("{path} is a symbolic link, and nothing is written through one")]
+    Link {
+        /// The link.
+        path: String,
+    },
     /// Another run is writing it.
     #[error("{dataset} belongs to run {run_id}, which claimed it at {since}")]
     Claimed {
@@ -403,6 +409,7 @@ impl SinkError {
                     "let that run finish, or choose another name with --name; if that run is gone for good: `gleaner unlock {dataset} --run {run_id}`"
                 ));
             }
+            Self::Link { .. } => "remove the link, or choose another name with --name",
             Self::ClaimLost { .. } => {
                 "somebody removed it with `gleaner unlock` or by hand: ask them, then run the same command again"
             }

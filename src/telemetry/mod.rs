@@ -67,6 +67,18 @@ impl Phase {
     ];
 }
 
+/// Whether a manifest was handed to the sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Publication {
+    /// No: nothing can be published.
+    NotBegun,
+    /// Yes, and there is no answer yet.
+    Begun,
+    /// Yes, and the sink has said that it is there.
+    Done,
+}
+
 /// A number that only grows, or is set.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -186,6 +198,8 @@ pub struct Counters {
     pub info: OnceLock<RunInfo>,
     /// The dataset's name, if it is another one than that.
     pub(super) renamed: Mutex<Option<String>>,
+    /// How far publishing is.
+    publication: AtomicU8,
     /// The manifest, once it is published.
     pub provenance: OnceLock<Value>,
     /// Who works.
@@ -270,6 +284,20 @@ impl Counters {
     pub fn in_phase(&self) -> Duration {
         let since = Duration::from_millis(self.phase_since.get());
         self.board().elapsed().saturating_sub(since)
+    }
+
+    /// The manifest is on its way, or the sink has said that it is there.
+    pub fn set_publication(&self, publication: Publication) {
+        self.publication.store(publication as u8, Ordering::Relaxed);
+    }
+
+    /// How far publishing is.
+    pub fn publication(&self) -> Publication {
+        match self.publication.load(Ordering::Relaxed) {
+            0 => Publication::NotBegun,
+            1 => Publication::Begun,
+            _ => Publication::Done,
+        }
     }
 
     /// Publishes what happens.

@@ -160,7 +160,7 @@ pub struct Recent {
 
 impl Counters {
     /// Which run it is, by its dataset's name of now.
-    fn run_info(&self) -> Option<RunInfo> {
+    pub(crate) fn run_info(&self) -> Option<RunInfo> {
         let mut info = self.info.get().cloned()?;
         let renamed = self.renamed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dataset) = &*renamed {

@@ -61,6 +61,7 @@ pub fn look(source: &FilesSource, rules: &RowRules, max_malformed_percent: f64) 
         inputs: inputs.to_vec(),
         payloads: Payloads::default(),
         max_percent: max_malformed_percent,
+        max_record: rules.max_record,
     };
     FirstRows {
         files,

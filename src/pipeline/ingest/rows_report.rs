@@ -44,6 +44,8 @@ pub struct RowsReport {
     pub payloads: Payloads,
     /// `limits.max_malformed_percent`
     pub max_percent: f64,
+    /// `limits.max_record`, in bytes.
+    pub max_record: u64,
 }
 
 impl RowsReport {
@@ -125,21 +127,30 @@ impl RowsReport {
             examples.sort_unstable();
             examples.truncate(EXAMPLES_PER_REASON);
         }
-        let named = |(count, examples): (u64, Vec<Example>)| Malformed {
+        let named = |reason, (count, examples): (u64, Vec<Example>)| Malformed {
             count,
             examples: examples
                 .into_iter()
                 .map(|(origin, line, what)| RowPlace {
                     file: self.name(origin),
                     line,
-                    what: what.map(str::to_owned),
+                    what: self.what(reason, what),
                 })
                 .collect(),
         };
         found
             .into_iter()
-            .map(|(reason, of_reason)| (reason, named(of_reason)))
+            .map(|(reason, of_reason)| (reason, named(reason, of_reason)))
             .collect()
+    }
+
+    /// What is wrong with a row; of one that is too large also what the limit is.
+    fn what(&self, reason: MalformedReason, what: Option<&str>) -> Option<String> {
+        if reason != MalformedReason::TooLarge {
+            return what.map(str::to_owned);
+        }
+        let what = what.unwrap_or("more than limits.max_record");
+        Some(format!("{what} ({} bytes)", self.max_record))
     }
 
     /// Why turns that could be read do not come out, as far as their rows say: other modes, and no

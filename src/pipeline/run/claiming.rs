@@ -107,6 +107,7 @@ pub(super) async fn abandon(parts: RunParts, error: &RunError) {
         RunError::Source(_)
             | RunError::Sink(
                 SinkError::Exists(_)
+                    | SinkError::Link { .. }
                     | SinkError::Claimed { .. }
                     | SinkError::Unusable { .. }
                     | SinkError::Remote {

@@ -44,7 +44,7 @@ use crate::sink::{Claim, DatasetSink};
 use crate::source::{ConversationSource, SourceError, Survey};
 use crate::spool::payloads::{PayloadError, Payloads};
 use crate::spool::sealed::Spool;
-use crate::telemetry::{Phase, State, Telemetry};
+use crate::telemetry::{Phase, Publication, State, Telemetry};
 
 /// What a run works with.
 pub struct RunParts {
@@ -152,11 +152,14 @@ pub(crate) async fn run_under(
     pool.over().await;
     sink.flush().await;
     telemetry.sample();
+    let result = result.map_err(|error| late(error, &telemetry));
     let error = |error: &RunError| Some(redact_sas(&describe_error(error)));
     match &result {
         Ok(_) => telemetry.ended(State::Published, None),
         Err(RunError::Interrupted) => telemetry.ended(State::Interrupted, None),
-        Err(RunError::Cancelled) => telemetry.ended(State::Cancelled, None),
+        Err(RunError::Cancelled | RunError::InterruptedPublishing { .. }) => {
+            telemetry.ended(State::Cancelled, None);
+        }
         Err(failure) => telemetry.ended(State::Failed, error(failure)),
     }
     status.close().await;
@@ -178,6 +181,22 @@ pub(crate) async fn run_under(
     });
     drop(lock);
     result
+}
+
+/// Once the manifest was handed to the sink nobody can say any more that nothing was published.
+fn late(error: RunError, telemetry: &Telemetry) -> RunError {
+    match (error, telemetry.publication()) {
+        (error @ (RunError::Interrupted | RunError::Cancelled), Publication::NotBegun) => error,
+        (RunError::Interrupted | RunError::Cancelled, publication) => {
+            RunError::InterruptedPublishing {
+                dataset: telemetry
+                    .run_info()
+                    .map_or_else(String::new, |info| info.dataset),
+                is_published: publication == Publication::Done,
+            }
+        }
+        (error, _) => error,
+    }
 }
 
 /// Sources and sinks may be of the host's own: a panic of theirs ends the run, not the host's task.
@@ -230,6 +249,7 @@ async fn publish_all(
         inputs: survey.input_fingerprints.clone(),
         payloads: Payloads::new(parts.faults.clone()),
         max_percent: parts.settings.limits.max_malformed_percent,
+        max_record: parts.settings.limits.max_record,
     };
     for input in &survey.input_fingerprints {
         rows.payloads.add_input(&input.path);
@@ -260,6 +280,7 @@ async fn publish_all(
     let elapsed = begun.elapsed();
     let publish_parts = PublishParts {
         settings: &parts.settings,
+        telemetry: &parts.telemetry,
         record: &parts.work_dir.record,
         source: sorted(parts.source.describe()),
         rules: &parts.rules,

@@ -28,12 +28,14 @@ use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::RunOutput;
 use crate::sink::{Block, FileCommit};
 use crate::spool::tally::ChunkTally;
-use crate::telemetry::serde_name;
+use crate::telemetry::{Publication, Telemetry, serde_name};
 
 /// What the manifest says besides the harvest.
 pub struct PublishParts<'a> {
     /// What was asked for.
     pub settings: &'a Settings,
+    /// Told how far publishing is.
+    pub telemetry: &'a Telemetry,
     /// What was pinned.
     pub record: &'a RunRecord,
     /// What the source says of itself.
@@ -61,7 +63,7 @@ pub async fn publish(
     output: &RunOutput,
     parts: PublishParts<'_>,
 ) -> Result<Manifest, RunError> {
-    let dataset = parts.record.dataset.clone();
+    let (dataset, telemetry) = (parts.record.dataset.clone(), parts.telemetry);
     let mut invalid_files = Vec::new();
     for (path, report) in invalid_reports(output, &parts) {
         invalid_files.push(put(sink, &dataset, path, report).await?);
@@ -74,8 +76,10 @@ pub async fn publish(
         .seal()
         .map_err(|source| RunError::Manifest { source })?;
     fault::point("publish");
+    telemetry.set_publication(Publication::Begun);
     let publishing = sink.sink.publish(&dataset, bytes);
     sink.wait("publish", &dataset, publishing).await?;
+    telemetry.set_publication(Publication::Done);
     fault::point("published");
     Ok(manifest)
 }

@@ -99,7 +99,7 @@ fn skip_reason(path: &Path) -> Option<SkipReason> {
 /// What paths stand for.
 #[derive(Debug, Default)]
 pub struct Discovered {
-    /// The files to read, in bytewise order, each once.
+    /// The files to read, in bytewise order, each once, however it is spelled or linked to.
     pub files: Vec<PathBuf>,
     /// What lies there too and is not read, in the same order; a hidden folder as a whole.
     pub skipped: BTreeMap<PathBuf, SkipReason>,
@@ -129,10 +129,18 @@ pub fn discover(paths: &[PathBuf]) -> Result<Discovered, SourceError> {
             "no path is given; use --input PATH".to_owned(),
         ));
     }
-    // A file that is also named itself is read.
-    all.skipped.retain(|path, _| !all.files.contains(path));
     let mut files: Vec<PathBuf> = all.files.into_iter().collect();
     files.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    let mut read = BTreeSet::new();
+    let mut is_new = Vec::with_capacity(files.len());
+    for path in &files {
+        is_new.push(read.insert(path.canonicalize().map_err(cannot_read(path))?));
+    }
+    let mut is_new = is_new.into_iter();
+    files.retain(|_| is_new.next().unwrap_or(true));
+    // A file that is also named itself is read.
+    all.skipped
+        .retain(|path, _| !path.canonicalize().is_ok_and(|file| read.contains(&file)));
     Ok(Discovered {
         files,
         skipped: all.skipped,

@@ -6,4 +6,5 @@ mod names_and_addresses;
 mod nothing_to_publish;
 mod output;
 mod plan;
+mod refusals;
 mod signals;

@@ -68,11 +68,14 @@ fn there_are_no_escape_sequences_where_there_is_no_terminal() {
 fn what_cannot_be_written_to_standard_output_is_an_error() {
     let sandbox = Sandbox::new();
     let full = || Stdio::from(std::fs::File::create("/dev/full").expect("a device"));
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 7] = [
         &[&SYNTHETIC[..7], &["--test", "--name", "d", "--json"]].concat(),
         &["verify", "out/d"],
         &["status", "--json"],
         &["completions", "bash"],
+        &["--help"],
+        &["export", "--help"],
+        &["--version"],
     ];
     for args in commands {
         let output = sandbox

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use gleaner::domain::describe_error;
 use gleaner::fault::{FaultPlan, Faults, Injector, Kind, Site};
 use gleaner::pipeline::RunError;
 use gleaner::pipeline::host::run_actor::Cancel;
@@ -71,7 +72,7 @@ fn ten_runs_in_one_system_have_their_own_faults_and_none_disturbs_another() {
                 }
                 Err(error) => {
                     assert_eq!(view.state, State::Failed, "run {i}: {error}");
-                    assert_eq!(view.error, Some(error.to_string()));
+                    assert_eq!(view.error, Some(describe_error(&error)));
                     assert!(struck > 0, "run {i} failed without a fault: {error}");
                     resumed += 1;
                     start(i, None).join().await.expect("goes on")

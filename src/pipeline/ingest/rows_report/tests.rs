@@ -12,6 +12,7 @@ fn report() -> RowsReport {
         inputs: vec![input("a"), input("b")],
         payloads: Payloads::default(),
         max_percent: 50.0,
+        max_record: 1000,
     }
 }
 

@@ -104,7 +104,7 @@ fn an_address_without_a_server_is_reported_soon() {
         "{reported}"
     );
     assert!(
-        reported.contains("first query: the connection failed"),
+        reported.contains("first query failed: the connection failed"),
         "{reported}"
     );
     assert!(
