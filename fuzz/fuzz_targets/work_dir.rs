@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use gleaner::domain::grouping::batch::Batch;
 use gleaner::domain::record::header::RowFlags;
 use gleaner::domain::record::row::RowShape;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
@@ -35,6 +36,7 @@ fn seal(folder: &Path) -> Spool {
             at: 7,
             flags: RowFlags::default().with(RowFlags::PREVALIDATED, turn == 2),
             line: turn as u64,
+            telemetry: None,
         };
         let row = SpooledRow {
             id: b"an id".into(),
@@ -52,11 +54,18 @@ fn content(chunk: &SealedChunk) -> String {
     let mut batches = Vec::new();
     while let Some(batch) = replay.next_batch().expect("readable") {
         // Debug of a batch shows lengths alone.
-        batches.extend(
-            batch
-                .iter()
-                .map(|(id, header)| format!("{id:?} {header:?}")),
-        );
+        match batch {
+            Batch::Rows(batch) => batches.extend(
+                batch
+                    .iter()
+                    .map(|(id, header)| format!("{id:?} {header:?}")),
+            ),
+            Batch::Telemetry(batch) => batches.extend(
+                batch
+                    .iter()
+                    .map(|(id, header)| format!("{id:?} {header:?}")),
+            ),
+        }
     }
     format!("{:?} {batches:?}", chunk.tally())
 }

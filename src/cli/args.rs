@@ -83,6 +83,10 @@ pub struct ExportArgs {
     /// .gz or .zst, and .parquet); repeatable
     #[arg(long, value_name = "PATH")]
     pub input: Vec<PathBuf>,
+    /// What the rows are: auto (told by their fields), conversations, turns or copilot_chat
+    /// [default: auto]
+    #[arg(long, value_name = "NAME")]
+    pub schema: Option<String>,
     /// Refuse input with files that are not read, instead of naming them
     #[arg(long)]
     pub strict_input: bool,
@@ -348,6 +352,7 @@ impl ExportArgs {
         put("selection.targets", self.targets.as_ref());
         put("window.start", self.window_start.as_ref());
         put("window.end", self.window_end.as_ref());
+        put("source.schema", self.schema.as_ref());
         put("window.last", self.window_last.as_ref());
         put("chunks.count", self.chunks.as_ref());
         put("chunks.allow_missing", self.allow_missing_chunks.as_ref());

@@ -147,6 +147,8 @@ fn exit_of_source(error: &SourceError) -> Exit {
         | SourceError::NotAFile { .. }
         | SourceError::DeadLink { .. }
         | SourceError::MixedShapes { .. }
+        | SourceError::OtherSchema { .. }
+        | SourceError::Sampled { .. }
         | SourceError::SkippedInput { .. }
         | SourceError::Cluster { .. } => Exit::Usage,
         #[cfg(feature = "kusto")]

@@ -19,6 +19,7 @@ mod cluster;
 pub mod exit;
 mod export;
 mod plan;
+mod plan_telemetry;
 mod progress;
 #[cfg(feature = "kusto")]
 mod queries;

@@ -1,6 +1,7 @@
 //! `gleaner plan`: what an export would do and cost, and what it would refuse of files as far as their
 //! first rows show. Nothing is written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytesize::ByteSize;
@@ -10,21 +11,25 @@ use super::args::ExportArgs;
 use super::cluster::Cluster;
 use super::exit::{CliError, Exit};
 use super::export;
+use super::plan_telemetry;
 use super::table::TextTable;
 use super::terminal::one_line;
 use super::words::count;
 use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
+use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::dataset::accounting::Malformed;
 use crate::domain::describe_error;
 use crate::domain::record::assembler::Nested;
+use crate::domain::record::row::RowShape;
 use crate::pipeline::BuildError;
 use crate::pipeline::RunError;
 use crate::pipeline::host::setup as parts;
 use crate::pipeline::ingest::chunk_reader::RowRules;
-use crate::pipeline::ingest::first_rows::{self, FirstRows};
+use crate::pipeline::ingest::first_rows::{self, FirstRows, Limits};
 use crate::pipeline::ingest::rows_report::reason_name;
+use crate::pipeline::ingest::telemetry_look;
 use crate::pipeline::state::start;
 use crate::pipeline::state::start::{Start, StartOptions};
 use crate::pipeline::state::work_dir;
@@ -67,7 +72,14 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         (Err(error), Some(files)) => (without_chunks(files, error)?, false),
         (survey, _) => (survey.map_err(RunError::from)?, true),
     };
-    let first_rows = files.map(|files| look(&files, &settings));
+    let first_rows = files.as_ref().map(|files| look(files, &settings));
+    let telemetry = match (&files, &first_rows) {
+        (Some(files), Some(first)) if first.is_telemetry => {
+            let rules = CopilotChatRules::of_agents(settings.limits.max_record);
+            Some(telemetry_look::look(files, &rules))
+        }
+        _ => None,
+    };
     let counted = cluster.map(|cluster| runtime.block_on(cluster.plan()));
     let counted = counted.transpose().map_err(RunError::from)?;
     let path = (args.work_dir.clone()).unwrap_or_else(|| parts::default_work_dir(&fingerprint));
@@ -96,6 +108,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         "input_bytes": survey.bytes,
         "spooled_input_bytes": is_whole.then_some(survey.spooled_bytes),
         "first_rows": first_rows.as_ref().map(seen),
+        "copilot_chat": telemetry.as_ref().map(plan_telemetry::record),
         "window": {"start": record.window_start, "end": record.window_end},
         "seed": settings.selection.seed(),
         "records": settings.selection.total(),
@@ -111,6 +124,8 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&plan)?;
     } else {
+        let of_telemetry = telemetry.as_ref().map(plan_telemetry::text);
+        print(&of_telemetry.unwrap_or_default())?;
         print(&text(
             &settings,
             &plan,
@@ -156,16 +171,28 @@ fn look(files: &FilesSource, settings: &Settings) -> FirstRows {
         max_record: settings.limits.max_record,
         selection: Arc::new(settings.selection.clone()),
         nested: Nested::AsIs,
+        schema: settings.schema,
+        copilot_chat: Arc::new(CopilotChatRules::of_agents(settings.limits.max_record)),
     };
-    first_rows::look(files, &rules, settings.limits.max_malformed_percent)
+    let limits = Limits {
+        max_malformed_percent: settings.limits.max_malformed_percent,
+        allow_sampled: settings.allow_sampled,
+    };
+    first_rows::look(files, &rules, limits)
 }
 
 /// What the first rows of files show.
 fn seen(first: &FirstRows) -> Value {
     let refusal = first.refusal.as_ref();
     let mixed = match refusal {
-        Some(RunError::Source(SourceError::MixedShapes { conversation, turn })) => {
-            json!({"conversation": conversation, "turn": turn})
+        Some(RunError::Source(SourceError::MixedShapes { rows })) => {
+            let name = |shape: &RowShape| match shape {
+                RowShape::Conversations => "conversation",
+                RowShape::Turns => "turn",
+                RowShape::CopilotChat => "copilot_chat",
+            };
+            let named = rows.iter().map(|(shape, place)| (name(shape), place));
+            json!(named.collect::<BTreeMap<_, _>>())
         }
         _ => Value::Null,
     };

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::settings::{Settings, SinkTarget, Source, Span};
+use super::settings::{ModeUnknown, Settings, SinkTarget, Source, Span};
 use crate::domain::dataset::manifest::{SelectionRecord, hex};
 use crate::domain::json::canonical::sorted;
 
@@ -57,10 +57,21 @@ pub fn described(settings: &Settings) -> Value {
         }),
         SinkTarget::Custom(location) => json!({"own": location}),
     };
+    // What says nothing else than before is left out: work directories go on.
+    let mut rows = Map::new();
+    if let Some(schema) = settings.schema {
+        rows.insert("schema".to_owned(), json!(schema.name()));
+    }
+    if settings.mode_unknown != ModeUnknown::Drop {
+        rows.insert("mode_unknown".to_owned(), json!(settings.mode_unknown));
+    }
+    if settings.allow_sampled {
+        rows.insert("allow_sampled".to_owned(), json!(true));
+    }
     let mut selection = json!(SelectionRecord::from(&settings.selection));
     selection["seed"] = json!(settings.selection.seed());
     selection["cut"] = json!(settings.cut);
-    let described = json!({
+    let mut described = json!({
         "name": settings.name,
         "source": source,
         "ignore_ids": settings.ignore_ids,
@@ -73,6 +84,9 @@ pub fn described(settings: &Settings) -> Value {
             "sort_keys": settings.sink.sort_keys,
         },
     });
+    if !rows.is_empty() {
+        described["rows"] = Value::Object(rows);
+    }
     sorted(described)
 }
 

@@ -140,6 +140,9 @@ tables! {
     /// `[source]`
     Source {
         kind: Text,
+        schema: Text,
+        mode_unknown: Text,
+        allow_sampled: Flag,
         ignore_ids: Vec<Text>,
         strict_input: Flag,
         fields: BTreeMap<String, Text>,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::record::rename::Renames;
+use crate::domain::record::row::RowShape;
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
@@ -25,6 +26,12 @@ pub struct Settings {
     pub source: Source,
     /// Fields that have other names in the input.
     pub fields: Renames,
+    /// What rows are; `None`: it is told by their fields.
+    pub schema: Option<RowShape>,
+    /// Of Copilot Chat telemetry: what turns are none of whose rows names a mode.
+    pub mode_unknown: ModeUnknown,
+    /// Whether telemetry may be a sample of what was sent.
+    pub allow_sampled: bool,
     /// Ids that stand for "no id".
     pub ignore_ids: Vec<String>,
     /// Whether input with files that are not read (hidden, another ending, a dataset's own) is refused.
@@ -45,6 +52,16 @@ pub struct Settings {
     pub limits: Limits,
     /// What goes wrong on purpose, if that is asked for (`--chaos`).
     pub chaos: Chaos,
+}
+
+/// `source.mode_unknown`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModeUnknown {
+    /// They are left out, as turns of another mode.
+    Drop,
+    /// They are an agent's.
+    Agent,
 }
 
 /// `[source]`

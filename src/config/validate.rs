@@ -12,8 +12,8 @@ use jiff::SpanRelativeTo;
 use super::layers::nearest;
 use super::raw::{self, Flag, Number, Text};
 use super::settings::{
-    Chaos, Chunks, Format, Limits, Settings, Sink, SinkTarget, SortKeys, Source, Span, Window,
-    Workers,
+    Chaos, Chunks, Format, Limits, ModeUnknown, Settings, Sink, SinkTarget, SortKeys, Source, Span,
+    Window, Workers,
 };
 use super::targets::{Target, Targets};
 use super::{ConfigError, DEFAULTS, Layers, NO_AZURE, NO_KUSTO};
@@ -58,6 +58,14 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let default_targets = defaults.merged()?.selection.and_then(|s| s.targets);
     let source_table = config.source.unwrap_or_default();
     let ignore_ids = texts(source_table.ignore_ids.clone());
+    let schema = choice(
+        "source.schema",
+        source_table.schema.clone(),
+        &SOURCE_SCHEMAS,
+    )?;
+    let mode_unknown = source_table.mode_unknown.clone();
+    let mode_unknown = choice("source.mode_unknown", mode_unknown, &MODES_UNKNOWN)?;
+    let allow_sampled = source_table.allow_sampled.is_some_and(|Flag(is)| is);
     let strict_input = source_table.strict_input.is_some_and(|Flag(is)| is);
     let written_fields = source_table.fields.clone().unwrap_or_default();
     let source = source(source_table)?;
@@ -80,6 +88,9 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     Ok(Settings {
         name: text(config.name),
         window: window(config.window.unwrap_or_default(), &source)?,
+        schema,
+        mode_unknown,
+        allow_sampled,
         ignore_ids,
         strict_input,
         fields,
@@ -163,6 +174,16 @@ fn quality_codes(codes: Option<Vec<Text>>) -> Result<QualityCodes, ConfigError> 
         .map(|code| choice("selection.reject_quality", Some(code), &known))
         .collect()
 }
+
+const SOURCE_SCHEMAS: [(&str, Option<RowShape>); 4] = [
+    ("auto", None),
+    ("conversations", Some(RowShape::Conversations)),
+    ("turns", Some(RowShape::Turns)),
+    ("copilot_chat", Some(RowShape::CopilotChat)),
+];
+
+const MODES_UNKNOWN: [(&str, ModeUnknown); 2] =
+    [("drop", ModeUnknown::Drop), ("agent", ModeUnknown::Agent)];
 
 const CUTS: [(&str, Cut); 2] = [("drop", Cut::Drop), ("keep", Cut::Keep)];
 

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::domain::debug_lengths;
-use crate::domain::record::row::MalformedReason;
+use crate::domain::record::row::{MalformedReason, RowShape};
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::Chunk;
@@ -414,15 +414,29 @@ pub enum SourceError {
         /// What differs.
         what: String,
     },
-    /// Conversations and turn rows in one run.
-    #[error(
-        "the input mixes two schemas: {conversation} is a conversation (it has turnsArray), {turn} is a turn (it has turnIndex)"
-    )]
+    /// Rows of several schemas in one run.
+    #[error("the input mixes {} schemas: {}", rows.len(), told(rows))]
     MixedShapes {
-        /// `file:line` of the first conversation.
-        conversation: String,
-        /// `file:line` of the first turn row.
-        turn: String,
+        /// The first row of each, as `file:line`.
+        rows: Vec<(RowShape, String)>,
+    },
+    /// Rows of another schema than `source.schema` says.
+    #[error("source.schema is \"{}\", but {}", said.name(), told(rows))]
+    OtherSchema {
+        /// What was said.
+        said: RowShape,
+        /// The first row of each other schema, as `file:line`.
+        rows: Vec<(RowShape, String)>,
+    },
+    /// Telemetry that is only a sample of what was sent.
+    #[error(
+        "the telemetry is sampled: {rows} rows stand for others that are missing (ItemCount above 1); the first is {first}"
+    )]
+    Sampled {
+        /// How many rows.
+        rows: u64,
+        /// `file:line` of the first.
+        first: String,
     },
     /// A request to a cluster failed.
     #[cfg(feature = "kusto")]
@@ -483,6 +497,14 @@ pub enum SourceError {
     Stopped,
 }
 
+/// The first row of each schema, in a sentence.
+fn told(rows: &[(RowShape, String)]) -> String {
+    let told = rows
+        .iter()
+        .map(|(shape, place)| format!("{place} is {}", shape.told_by()));
+    told.collect::<Vec<_>>().join(", ")
+}
+
 impl SourceError {
     /// What to do about it.
     pub fn action(&self) -> Action {
@@ -519,7 +541,13 @@ impl SourceError {
                 "bring back what it leads to (is a disk not mounted?), or correct or remove the link"
             }
             Self::MixedShapes { .. } => {
-                "export conversations and turns in two runs, each with its own --input"
+                "export each schema in a run of its own, with its own --input"
+            }
+            Self::OtherSchema { .. } => {
+                "say the schema that the rows have (--schema), or leave it to be told by their fields (--schema auto)"
+            }
+            Self::Sampled { .. } => {
+                "sampled conversations lack rows that nobody can bring back; to take what is there all the same, set source.allow_sampled=true"
             }
             Self::Changed { .. } => INPUT_CHANGED,
             Self::Damaged { .. } => {

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::domain::copilot_chat::assembler::OpenError;
 use crate::domain::json::JsonError;
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::header::Position;
@@ -43,6 +44,9 @@ pub enum PayloadError {
     /// The checksum fits, but the row cannot be read again: a defect.
     #[error("a row that was good is not readable any more")]
     Row(#[from] JsonError),
+    /// The checksums fit, but the rows do not make their conversation again: a defect.
+    #[error("rows that were good do not make their conversation again")]
+    Telemetry(#[from] OpenError),
 }
 
 impl PayloadError {
@@ -51,7 +55,7 @@ impl PayloadError {
         match self {
             Self::Changed { sealed: false, .. } => INPUT_CHANGED,
             Self::Changed { .. } | Self::Io { .. } => RERUN,
-            Self::Row(_) => DEFECT,
+            Self::Row(_) | Self::Telemetry(_) => DEFECT,
         }
     }
 }
@@ -312,6 +316,7 @@ mod tests {
             at: 0,
             flags: RowFlags::default(),
             line: 1,
+            telemetry: None,
         };
         let row = SpooledRow {
             id: b"c"[..].into(),

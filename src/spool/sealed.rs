@@ -5,7 +5,8 @@
 //! all before it (u64), and the magic. Numbers are little-endian.
 //!
 //! A header is: the lengths of the id and of the payload (u32 each), turn and time (i64 each), the
-//! payload's offset, its XXH3-64 and its line (u64 each), a byte of flags ([`RowFlags`]), and the id. The line stays on disk: it is asked for only when a row must be named.
+//! payload's offset, its XXH3-64 and its line (u64 each), a byte of flags ([`RowFlags`]), the id, and of
+//! Copilot Chat telemetry what its header has besides (`telemetry.rs`). The line stays on disk: it is asked for only when a row must be named.
 //! Headers of malformed rows come last and have no payload.
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::disk;
 use super::tally::ChunkTally;
 use super::{SpoolError, stored};
+use crate::domain::copilot_chat::header::TelemetryHeader;
 use crate::domain::debug_lengths;
 use crate::domain::describe_error;
 use crate::domain::record::header::RowFlags;
@@ -36,6 +38,7 @@ use crate::runtime::storage::{self, DiskFile};
 use crate::source::RowEncoding;
 
 mod chunk;
+mod telemetry;
 mod writer;
 
 pub use chunk::{Replay, SealedChunk};
@@ -68,11 +71,13 @@ pub struct RowFacts {
     pub flags: RowFlags,
     /// Where the row stood, counted from the chunk's beginning.
     pub line: u64,
+    /// Of Copilot Chat telemetry: `turn` and `at` mean nothing then.
+    pub telemetry: Option<TelemetryHeader>,
 }
 
 /// A row that is to be kept.
 pub struct SpooledRow<'a> {
-    /// Its id, decoded.
+    /// Its id, decoded; of Copilot Chat telemetry its key.
     pub id: Cow<'a, [u8]>,
     /// What else its header says.
     pub facts: RowFacts,
@@ -83,7 +88,7 @@ pub struct SpooledRow<'a> {
 debug_lengths!(SpooledRow<'_> { facts } lengths { id, payload });
 
 /// Headers in a batch when a sealed chunk is read again.
-const REPLAY_BATCH: usize = 4096;
+const REPLAY_BATCH: u64 = 4096;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Footer {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::dataset::accounting::{EXAMPLES_PER_REASON, FilteredBy, ModesSeen};
+use crate::domain::dataset::telemetry_seen::TelemetrySeen;
 use crate::domain::record::row::{MalformedReason, Oddities, RowShape};
 use crate::domain::record::row_fault;
 use crate::domain::sampling::selector::ChunkChecksum;
@@ -29,6 +30,12 @@ pub struct ChunkTally {
     pub first_conversation: Option<u64>,
     /// The line of the first turn row.
     pub first_turn: Option<u64>,
+    /// The line of the first row of Copilot Chat telemetry.
+    #[serde(default)]
+    pub first_telemetry: Option<u64>,
+    /// What was seen of Copilot Chat telemetry.
+    #[serde(default)]
+    pub telemetry: TelemetrySeen,
     /// Modes of turns' rows that are not `agent`.
     #[serde(default)]
     pub modes_seen: ModesSeen,
@@ -119,11 +126,24 @@ impl ChunkTally {
         malformed.sum::<u64>() + self.filtered.values().sum::<u64>()
     }
 
+    /// The line of the first row of each schema, in the order of schemas.
+    pub fn firsts(&self) -> impl Iterator<Item = (RowShape, u64)> {
+        let firsts = [
+            (RowShape::Turns, self.first_turn),
+            (RowShape::Conversations, self.first_conversation),
+            (RowShape::CopilotChat, self.first_telemetry),
+        ];
+        firsts
+            .into_iter()
+            .filter_map(|(shape, line)| Some((shape, line?)))
+    }
+
     /// Notes the shape of a good row.
     pub fn shape(&mut self, shape: RowShape, line: u64) {
         let first = match shape {
             RowShape::Turns => &mut self.first_turn,
             RowShape::Conversations => &mut self.first_conversation,
+            RowShape::CopilotChat => &mut self.first_telemetry,
         };
         first.get_or_insert(line);
     }

@@ -3,6 +3,7 @@
 
 pub mod blob;
 pub mod cloud;
+pub mod copilot_rows;
 pub mod corpus;
 pub mod embedded;
 #[cfg(feature = "kusto-emulator")]

@@ -1,4 +1,4 @@
-//! Dedup: one conversation per id. A shell around [`Index`].
+//! Dedup: one conversation per id. A shell around [`RowIndex`].
 //!
 //! It absorbs the headers of chunks that are done, whole chunks only. Where all rows of a
 //! conversation are in one chunk (`closed`), each chunk is decided by itself and forgotten;
@@ -18,13 +18,15 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use super::messages::{AddHeaders, Close, Grouped, Offer};
 use super::sampler::Sampler;
-use crate::domain::grouping::dedup::{Closing, Conversation, Index};
+use crate::domain::grouping::batch::{ClosedIndex, RowIndex};
+use crate::domain::grouping::dedup::{Closing, Conversation, GroupTally, Index};
+use crate::domain::grouping::telemetry_index::TelemetryIndex;
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::header::Position;
 use crate::domain::record::row::RowShape;
-use crate::domain::sampling::reservoir::Candidate;
+use crate::domain::sampling::reservoir::{Candidate, TelemetryRows};
 use crate::domain::selection::rank::Ranker;
-use crate::domain::selection::stratum::{Membership, StratumId};
+use crate::domain::selection::stratum::{Membership, Selection, StratumId};
 use crate::fault::Site;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::chunk_reader::Headers;
@@ -54,8 +56,8 @@ pub struct DedupParts {
 /// The dedup actor.
 pub struct Deduper {
     parts: Arc<DedupParts>,
-    /// Made when the shape is known.
-    index: Option<Index>,
+    /// Absent while it is decided.
+    index: Option<RowIndex>,
 }
 
 impl Deduper {
@@ -84,7 +86,9 @@ impl Handler<AddHeaders> for Deduper {
             let scope = parts.run.faults.enter(Site::Dedup).await;
             let mut index = index;
             absorb(&parts, &mut index, headers).await?;
-            let grouped = match index.take_if(|_| parts.self_contained) {
+            // Conversations of telemetry name shared rows, which may lie in any chunk.
+            let by_itself = |index: &mut RowIndex| parts.self_contained && !index.has_telemetry();
+            let grouped = match index.take_if(by_itself) {
                 Some(index) => decide(&parts, index).await?,
                 None => Grouped::default(),
             };
@@ -123,7 +127,7 @@ impl Handler<Close> for Deduper {
 /// Takes the headers of a chunk into the index.
 async fn absorb(
     parts: &DedupParts,
-    index: &mut Option<Index>,
+    index: &mut Option<RowIndex>,
     headers: Headers,
 ) -> Result<(), RunError> {
     let index = index.get_or_insert_default();
@@ -154,16 +158,26 @@ async fn absorb(
 }
 
 /// Decides all conversations of an index and hands them to the samplers.
-async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunError> {
+async fn decide(parts: &Arc<DedupParts>, index: RowIndex) -> Result<Grouped, RunError> {
     let mut grouped = Grouped::default();
-    grouped.tally.duplicate_conversations = index.shorter_duplicates();
-    let index = Arc::new(index);
-    let ranges = (0..index.conversations())
+    let index = match index.closed() {
+        ClosedIndex::Rows(index) => {
+            grouped.tally.duplicate_conversations = index.shorter_duplicates();
+            Closed::Rows(Arc::new(index))
+        }
+        ClosedIndex::Telemetry(index) => {
+            grouped.tally.duplicate_rows = index.duplicate_shared_rows();
+            grouped.shared_rows = index.shared_rows();
+            Closed::Telemetry(Arc::new(index))
+        }
+    };
+    let conversations = index.conversations();
+    let ranges = (0..conversations)
         .step_by(RANGE as usize)
-        .map(|start| start..(start + RANGE).min(index.conversations()));
+        .map(|start| start..(start + RANGE).min(conversations));
     let mut decided = stream::iter(ranges)
         .map(|range| {
-            let (parts, index) = (Arc::clone(parts), Arc::clone(&index));
+            let (parts, index) = (Arc::clone(parts), index.clone());
             let pool = Arc::clone(&parts.run.pool);
             async move {
                 pool.run(move || decide_range(&parts, &index, range))
@@ -191,54 +205,136 @@ async fn decide(parts: &Arc<DedupParts>, index: Index) -> Result<Grouped, RunErr
 
 type Offers = Vec<(StratumId, Vec<Candidate>)>;
 
+/// An index to which no rows are added any more.
+#[derive(Clone)]
+enum Closed {
+    Rows(Arc<Index>),
+    Telemetry(Arc<TelemetryIndex>),
+}
+
+impl Closed {
+    fn conversations(&self) -> u32 {
+        match self {
+            Self::Rows(index) => index.conversations(),
+            Self::Telemetry(index) => index.conversations(),
+        }
+    }
+}
+
+/// The candidates of some conversations, by stratum.
+struct Sorting<'s> {
+    selection: &'s Selection,
+    ranker: Ranker,
+    by_stratum: Vec<Vec<Candidate>>,
+    out_of_range: u64,
+    no_target: u64,
+}
+
+impl<'s> Sorting<'s> {
+    fn new(selection: &'s Selection) -> Self {
+        Self {
+            selection,
+            ranker: Ranker::new(selection.seed()),
+            by_stratum: vec![Vec::new(); selection.stratum_count()],
+            out_of_range: 0,
+            no_target: 0,
+        }
+    }
+
+    /// Puts a whole conversation where it belongs.
+    fn put(&mut self, id: &[u8], turns: u64, rows: Found<'_>) {
+        let stratum = match self.selection.membership(id, turns) {
+            Membership::OutOfRange => return self.out_of_range += 1,
+            Membership::NoTarget => return self.no_target += 1,
+            Membership::Stratum(stratum) => stratum,
+        };
+        let (rows, prevalidated, telemetry) = match rows {
+            Found::Rows(rows, prevalidated) => (rows, prevalidated, None),
+            Found::Telemetry(telemetry) => (&[][..], false, Some(telemetry)),
+        };
+        self.by_stratum[usize::from(stratum.0)].push(Candidate {
+            rank: self.ranker.rank(id),
+            id: id.into(),
+            turns,
+            rows: rows.into(),
+            telemetry,
+            prevalidated,
+        });
+    }
+
+    fn done(self, tally: GroupTally) -> (Grouped, Offers) {
+        let grouped = Grouped {
+            tally,
+            shared_rows: 0,
+            out_of_range: self.out_of_range,
+            no_target: self.no_target,
+        };
+        let offers = (0..)
+            .map(StratumId)
+            .zip(self.by_stratum)
+            .filter(|(_, candidates)| !candidates.is_empty());
+        (grouped, offers.collect())
+    }
+}
+
+/// Where the rows of a conversation are.
+enum Found<'a> {
+    /// Here; and whether its one row was found prevalidated.
+    Rows(&'a [Position], bool),
+    /// In an index.
+    Telemetry(TelemetryRows),
+}
+
+fn decide_telemetry(
+    parts: &DedupParts,
+    index: &Arc<TelemetryIndex>,
+    range: Range<u32>,
+) -> (Grouped, Offers) {
+    let mut sorting = Sorting::new(&parts.run.selection);
+    let rules = &parts.run.copilot_chat.membership;
+    let tally = index.close(range, rules, &mut |conversation| {
+        let rows = TelemetryRows {
+            index: Arc::clone(index),
+            number: conversation.number,
+            bytes: conversation.bytes,
+        };
+        let rows = Found::Telemetry(rows);
+        sorting.put(conversation.id, conversation.turns, rows);
+    });
+    sorting.done(tally)
+}
+
 fn decide_range(
     parts: &DedupParts,
-    index: &Index,
+    index: &Closed,
     range: Range<u32>,
 ) -> Result<(Grouped, Offers), RunError> {
-    let selection = &*parts.run.selection;
+    let index = match index {
+        Closed::Rows(index) => index,
+        Closed::Telemetry(index) => return Ok(decide_telemetry(parts, index, range)),
+    };
+    let (selection, nested) = (&*parts.run.selection, parts.run.nested);
     let closing = Closing {
-        assembler: Assembler::new(selection, parts.run.nested),
+        assembler: Assembler::new(selection, nested),
         selection,
         max_record: parts.max_record,
         keep_cut: parts.keep_cut,
     };
-    let mut ranker = Ranker::new(selection.seed());
-    let mut by_stratum: Vec<Vec<Candidate>> = vec![Vec::new(); selection.stratum_count()];
-    let (mut out_of_range, mut no_target) = (0, 0);
-    let mut emit = |conversation: Conversation<'_>| match selection
-        .membership(conversation.id, conversation.turns)
-    {
-        Membership::OutOfRange => out_of_range += 1,
-        Membership::NoTarget => no_target += 1,
-        Membership::Stratum(stratum) => by_stratum[usize::from(stratum.0)].push(Candidate {
-            rank: ranker.rank(conversation.id),
-            id: conversation.id.into(),
-            turns: conversation.turns,
-            rows: conversation.rows.into(),
-            prevalidated: conversation.prevalidated,
-        }),
+    let mut sorting = Sorting::new(selection);
+    let mut emit = |conversation: Conversation<'_>| {
+        let rows = Found::Rows(conversation.rows, conversation.prevalidated);
+        sorting.put(conversation.id, conversation.turns, rows);
     };
     let mut reader = parts.run.payloads.reader();
     let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {
         match index.shape() {
-            Some(RowShape::Turns) => reader.read(position, out),
             Some(RowShape::Conversations) | None => {
-                let assembler = Assembler::new(selection, parts.run.nested);
+                let assembler = Assembler::new(selection, nested);
                 reader.read_record(position, &assembler, out)
             }
+            Some(RowShape::Turns | RowShape::CopilotChat) => reader.read(position, out),
         }
     };
     let tally = index.close(range, &closing, &mut read, &mut emit)?;
-    let grouped = Grouped {
-        tally,
-        out_of_range,
-        no_target,
-    };
-    let offers = (0..)
-        .map(StratumId)
-        .zip(by_stratum)
-        .filter(|(_, candidates)| !candidates.is_empty())
-        .collect();
-    Ok((grouped, offers))
+    Ok(sorting.done(tally))
 }

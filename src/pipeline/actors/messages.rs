@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::domain::dataset::manifest::FileRecord;
+use crate::domain::dataset::telemetry_seen::QualityTally;
 use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::record::validation::{Code, Verdict};
 use crate::domain::sampling::reservoir::Candidate;
@@ -107,6 +108,8 @@ message!(Close => Result<Grouped, RunError>);
 pub struct Grouped {
     /// Rows and conversations.
     pub tally: GroupTally,
+    /// Shared rows of Copilot Chat telemetry, each once.
+    pub shared_rows: u64,
     /// Complete conversations in no bucket.
     pub out_of_range: u64,
     /// Conversations in a stratum without a target.
@@ -117,6 +120,7 @@ impl Grouped {
     /// Adds what was decided of other conversations.
     pub fn add(&mut self, other: Self) {
         self.tally.add(other.tally);
+        self.shared_rows += other.shared_rows;
         self.out_of_range += other.out_of_range;
         self.no_target += other.no_target;
     }
@@ -167,6 +171,8 @@ pub struct StratumResult {
     pub invalid: Vec<InvalidRecord>,
     /// Warnings of the records written.
     pub warnings: BTreeMap<Code, u64>,
+    /// What is not certain about the records written.
+    pub quality: QualityTally,
     /// Its file in the dataset; none if there are no records.
     pub file: Option<FileRecord>,
 }

@@ -5,5 +5,6 @@ pub(in crate::pipeline) mod fetcher;
 pub(in crate::pipeline) mod messages;
 pub(in crate::pipeline) mod sampler;
 pub(in crate::pipeline) mod stratum_writer;
+mod telemetry_record;
 pub(in crate::pipeline) mod uploader;
 pub(in crate::pipeline) mod validator;

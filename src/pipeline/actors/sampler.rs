@@ -409,6 +409,7 @@ impl StratumWriter {
             records: finished.placement.records,
             invalid: finished.placement.invalid,
             warnings: finished.placement.warnings,
+            quality: finished.placement.quality,
             file,
         })
     }

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Entry, Validate, Validated};
+use super::telemetry_record;
 use crate::domain::dataset::manifest::Framing;
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::RowShape;
 use crate::domain::record::rule;
 use crate::domain::record::rule::Rule;
 use crate::domain::record::validation::{Code, Verdict, validate};
-use crate::domain::sampling::reservoir::Candidate;
+use crate::domain::sampling::reservoir::{Candidate, TelemetryRows};
 use crate::domain::selection::stratum::StratumId;
 use crate::fault::Site;
 use crate::pipeline::error::RunError;
@@ -34,6 +35,8 @@ pub struct ValidateParts {
     pub run: Arc<RunContext>,
     /// Rules besides gleaner's own.
     pub rules: Arc<[Arc<dyn Rule>]>,
+    /// `limits.max_record`: a record of Copilot Chat telemetry is measured when it is put together.
+    pub max_record: u64,
     /// What stands between records.
     pub framing: Framing,
     /// For the records of a batch.
@@ -147,9 +150,12 @@ fn judge(
     text: &mut Vec<u8>,
 ) -> Result<Verdict, PayloadError> {
     let start = text.len();
-    let mut verdict = match record(parts, rows, candidate, text)? {
-        true => Verdict::default(),
-        false => validate(&text[start..], split, &parts.run.selection)?,
+    let mut verdict = match &candidate.telemetry {
+        Some(telemetry) => judge_telemetry(parts, rows, (candidate, telemetry), split, text)?,
+        None => match record(parts, rows, candidate, text)? {
+            true => Verdict::default(),
+            false => validate(&text[start..], split, &parts.run.selection)?,
+        },
     };
     let record = rule::Candidate {
         bytes: &text[start..],
@@ -170,6 +176,34 @@ fn judge(
         } else {
             verdict.warnings.insert(code);
         }
+    }
+    Ok(verdict)
+}
+
+/// Appends the record of a conversation of Copilot Chat telemetry, and holds it against the rules.
+fn judge_telemetry(
+    parts: &ValidateParts,
+    rows: &mut Rows<'_>,
+    (candidate, telemetry): (&Candidate, &TelemetryRows),
+    split: &str,
+    text: &mut Vec<u8>,
+) -> Result<Verdict, PayloadError> {
+    let (run, start) = (&parts.run, text.len());
+    let (selection, rules) = (&run.selection, &run.copilot_chat);
+    let reader = &mut rows.reader;
+    let record =
+        telemetry_record::append(telemetry, &candidate.id, selection, rules, reader, text)?;
+    let mut verdict = match record.prevalidated {
+        true => Verdict::default(),
+        false => validate(&text[start..], split, selection)?,
+    };
+    verdict.quality = record.quality;
+    let bytes = (text.len() - start) as u64;
+    if bytes > parts.max_record {
+        let what = format!("{bytes} bytes, more than limits.max_record");
+        verdict.errors.push((Code::TooLarge, what));
+        let id = || String::from_utf8_lossy(&candidate.id).into_owned();
+        verdict.conversation_id.get_or_insert_with(id);
     }
     Ok(verdict)
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::chunk_reader::{Candidates, RowRules};
+use crate::domain::grouping::batch::Batch;
 use crate::domain::record::header::{Header, HeaderBatch, RowFlags};
 use crate::domain::sampling::selector::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
@@ -183,7 +184,10 @@ fn for_each_header(
 ) -> Result<(), SpoolError> {
     let mut replay = sealed.replay(0)?;
     while let Some(batch) = replay.next_batch()? {
-        visit(&batch);
+        // A census has conversations alone.
+        if let Batch::Rows(batch) = batch {
+            visit(&batch);
+        }
     }
     Ok(())
 }

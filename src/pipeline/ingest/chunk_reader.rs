@@ -17,11 +17,14 @@ use std::sync::Arc;
 use memchr::memchr;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::domain::copilot_chat::row::ReadRow;
+use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::dataset::accounting::FilterReason;
+use crate::domain::grouping::batch::Batch;
 use crate::domain::record::assembler::Nested;
 use crate::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
 use crate::domain::record::row;
-use crate::domain::record::row::{MalformedReason, MalformedRow, Row, RowKind, RowShape};
+use crate::domain::record::row::{MalformedReason, MalformedRow, Row, RowKind, RowShape, ToldRow};
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
@@ -37,8 +40,10 @@ use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Event, Telemetry};
 
 mod one_row;
+mod telemetry;
 
-pub(super) use one_row::{describe, read_row};
+use one_row::readable_id;
+pub(super) use one_row::{Reading, describe};
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
 const BATCH: usize = 4096;
@@ -61,6 +66,10 @@ pub struct RowRules {
     pub selection: Arc<Selection>,
     /// How their nested values are written.
     pub nested: Nested,
+    /// `source.schema`, if it says one.
+    pub schema: Option<RowShape>,
+    /// How Copilot Chat telemetry is read.
+    pub copilot_chat: Arc<CopilotChatRules>,
 }
 
 impl RowRules {
@@ -93,13 +102,22 @@ fn is_within(range: &Range<Option<Ticks>>, at: Ticks) -> bool {
 #[derive(Debug, Clone)]
 pub enum Headers {
     /// Of rows that stay where they are.
-    InMemory(Vec<HeaderBatch>),
+    InMemory(Vec<Batch>),
     /// Of rows that were spooled.
     Sealed(Box<SealedChunk>),
 }
 
 /// How a row is read in full.
-pub(super) type Read = for<'a> fn(&'a [u8], &Selection) -> Result<Row<'a>, MalformedRow<'a>>;
+pub(super) type Read =
+    for<'a> fn(&'a [u8], &Selection, Option<RowShape>) -> Result<ToldRow<'a>, MalformedRow<'a>>;
+
+/// A row that was read.
+pub(super) enum AnyRow<'a> {
+    /// A turn, a conversation, or the header of one.
+    Row(Row<'a>),
+    /// Copilot Chat telemetry.
+    Telemetry(ReadRow<'a>),
+}
 
 /// Reads the rows of one attempt at a chunk.
 pub struct ChunkReader {
@@ -109,7 +127,7 @@ pub struct ChunkReader {
     writer: Option<ChunkWriter>,
     tally: ChunkTally,
     shape: Option<RowShape>,
-    batches: Vec<HeaderBatch>,
+    batches: Vec<Batch>,
     /// The conversations of malformed rows.
     damaged: BTreeSet<Box<[u8]>>,
     /// A record that is being put together.
@@ -153,7 +171,7 @@ impl ChunkReader {
             record: Vec::new(),
             received: Vec::new(),
             kept: Vec::new(),
-            read: row::read,
+            read: row::read_told,
             telemetry,
             faults,
         }
@@ -258,7 +276,11 @@ impl ChunkReader {
             },
         );
         let row = match read.unwrap_or_else(|| Err(self.panicked(row_text))) {
-            Ok(row) => row,
+            Ok(AnyRow::Row(row)) => row,
+            Ok(AnyRow::Telemetry(row)) => {
+                let place = (at, row_text, line);
+                return self.telemetry_row(block, place, row, spooled);
+            }
             Err(MalformedRow { reason, id }) => {
                 let what = || describe(row_text, reason);
                 self.malformed(block.encoding, reason, line, id.as_deref(), what);
@@ -318,11 +340,14 @@ impl ChunkReader {
                         checksum: xxh3_64(payload),
                     },
                 };
-                let full = |batch: &HeaderBatch| batch.headers.len() == BATCH;
-                if self.batches.last().is_none_or(full) {
-                    self.batches.push(HeaderBatch::new(shape));
+                let is_full = |batch: &Batch| match batch {
+                    Batch::Rows(batch) => batch.headers.len() == BATCH,
+                    Batch::Telemetry(_) => true,
+                };
+                if self.batches.last().is_none_or(is_full) {
+                    self.batches.push(Batch::Rows(HeaderBatch::new(shape)));
                 }
-                if let Some(batch) = self.batches.last_mut() {
+                if let Some(Batch::Rows(batch)) = self.batches.last_mut() {
                     batch.push(&row.id, header);
                 }
             }
@@ -339,6 +364,7 @@ impl ChunkReader {
                     at: time,
                     flags,
                     line,
+                    telemetry: None,
                 };
                 spooled.push(SpooledRow {
                     id: row.id,
@@ -374,7 +400,7 @@ impl ChunkReader {
 
     /// A row whose reading has panicked twice. Its id is looked for on another way.
     fn panicked<'a>(&mut self, row: &'a [u8]) -> MalformedRow<'a> {
-        let id = retry_on_panic(self, |_| row::readable_id(row), |_, _| {});
+        let id = retry_on_panic(self, |_| readable_id(row), |_, _| {});
         MalformedRow {
             reason: MalformedReason::RowPanic,
             id: id.flatten(),
@@ -388,17 +414,14 @@ impl ChunkReader {
         row: &'a [u8],
         utf8: bool,
         parsed: Option<&'a ParsedRow>,
-    ) -> Result<Row<'a>, MalformedRow<'a>> {
+    ) -> Result<AnyRow<'a>, MalformedRow<'a>> {
         self.faults.enter_now(Site::Row).leave();
-        read_row(
-            &self.rules,
-            self.read,
-            &mut self.record,
-            block,
-            row,
-            utf8,
-            parsed,
-        )
+        let reading = Reading {
+            rules: &self.rules,
+            read: self.read,
+            expects_telemetry: self.tally.first_telemetry.is_some(),
+        };
+        reading.row(&mut self.record, block, row, utf8, parsed)
     }
 
     /// The chunk was read to its end: seals what was spooled.
@@ -426,7 +449,7 @@ impl ChunkReader {
                 for ids in self.damaged.iter().collect::<Vec<_>>().chunks(BATCH) {
                     let mut batch = HeaderBatch::new(shape);
                     ids.iter().for_each(|id| batch.push_malformed(id));
-                    self.batches.push(batch);
+                    self.batches.push(Batch::Rows(batch));
                 }
                 Ok((self.tally, Headers::InMemory(self.batches)))
             }
@@ -443,6 +466,7 @@ fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
             at: 0,
             flags: RowFlags::MALFORMED,
             line: 0,
+            telemetry: None,
         },
         payload: &[],
     }

@@ -6,8 +6,9 @@
 
 use memchr::memchr;
 
-use super::chunk_reader::{RowRules, describe, read_row};
+use super::chunk_reader::{AnyRow, Reading, RowRules, describe};
 use super::rows_report::{RowsReport, Tallies};
+use crate::domain::copilot_chat::row::ReadRow;
 use crate::domain::dataset::accounting::MalformedReport;
 use crate::domain::record::row::{self, RowKind, RowShape};
 use crate::domain::scheduling::chunk::{Chunk, Piece};
@@ -33,6 +34,8 @@ pub struct FirstRows {
     pub files: usize,
     /// How many rows.
     pub rows: u64,
+    /// Whether some are Copilot Chat telemetry.
+    pub is_telemetry: bool,
     /// Those that are malformed, with their places.
     pub malformed: MalformedReport,
     /// Why an export of these rows would end: mixed schemas, too many malformed rows.
@@ -43,8 +46,17 @@ pub struct FirstRows {
     pub oddities: Vec<String>,
 }
 
+/// What makes an export of these rows end.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// `limits.max_malformed_percent`
+    pub max_malformed_percent: f64,
+    /// `source.allow_sampled`
+    pub allow_sampled: bool,
+}
+
 /// Looks at the files that a survey of the source has found.
-pub fn look(source: &FilesSource, rules: &RowRules, max_malformed_percent: f64) -> FirstRows {
+pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows {
     let inputs = source.inputs().unwrap_or_default();
     let files = inputs.len().min(MOST_FILES);
     let mut tallies = Tallies::new();
@@ -60,12 +72,17 @@ pub fn look(source: &FilesSource, rules: &RowRules, max_malformed_percent: f64) 
     let report = RowsReport {
         inputs: inputs.to_vec(),
         payloads: Payloads::default(),
-        max_percent: max_malformed_percent,
+        max_percent: limits.max_malformed_percent,
         max_record: rules.max_record,
+        schema: rules.schema,
+        allow_sampled: limits.allow_sampled,
     };
     FirstRows {
         files,
         rows: tallies.values().map(|tally| tally.rows_read).sum(),
+        is_telemetry: tallies
+            .values()
+            .any(|tally| tally.first_telemetry.is_some()),
         malformed: report.malformed(&tallies, &[]),
         refusal: report.judge(&tallies).err(),
         unreadable,
@@ -125,8 +142,22 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
         };
         let text = row::trim(&rest[..length]);
         if !text.is_empty() {
-            match read_row(rules, row::read, &mut record, block, text, false, parsed) {
-                Ok(row) => {
+            let reading = Reading {
+                rules,
+                read: row::read_told,
+                expects_telemetry: tally.first_telemetry.is_some(),
+            };
+            match reading.row(&mut record, block, text, false, parsed) {
+                Ok(AnyRow::Telemetry(row)) => {
+                    tally.rows_read += 1;
+                    tally.shape(RowShape::CopilotChat, line);
+                    if let ReadRow::Used(row) = row {
+                        let event = row.header.event.name();
+                        let seen = &mut tally.telemetry;
+                        seen.add(event, &row.version, row.item_count, line);
+                    }
+                }
+                Ok(AnyRow::Row(row)) => {
                     tally.rows_read += 1;
                     match row.kind {
                         RowKind::Turn { agent, .. } => {

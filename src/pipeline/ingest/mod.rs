@@ -5,3 +5,5 @@ pub(crate) mod chunk_reader;
 #[cfg(feature = "cli")]
 pub(crate) mod first_rows;
 pub(crate) mod rows_report;
+#[cfg(feature = "cli")]
+pub(crate) mod telemetry_look;

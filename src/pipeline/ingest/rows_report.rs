@@ -46,35 +46,58 @@ pub struct RowsReport {
     pub max_percent: f64,
     /// `limits.max_record`, in bytes.
     pub max_record: u64,
+    /// `source.schema`, if it says one.
+    pub schema: Option<RowShape>,
+    /// `source.allow_sampled`
+    pub allow_sampled: bool,
 }
 
 impl RowsReport {
     /// The shape of all rows; `None` if there is no good row.
     pub fn shape(&self, tallies: &Tallies) -> Option<RowShape> {
-        tallies
-            .values()
-            .find_map(|tally| match (tally.first_conversation, tally.first_turn) {
-                (Some(_), _) => Some(RowShape::Conversations),
-                (None, Some(_)) => Some(RowShape::Turns),
-                (None, None) => None,
-            })
+        let firsts = tallies.values().flat_map(ChunkTally::firsts);
+        firsts.map(|(shape, _)| shape).next()
     }
 
-    /// Mixed shapes or too many malformed rows end a run.
+    /// Mixed schemas, another one than was said, sampled telemetry or too many malformed rows end a
+    /// run.
     ///
     /// # Errors
     /// If so.
     pub fn judge(&self, tallies: &Tallies) -> Result<(), RunError> {
-        let first = |line: fn(&ChunkTally) -> Option<u64>| {
-            self.places(tallies)
-                .find_map(|(file, base, tally)| Some(format!("{file}:{}", base + line(tally)?)))
-        };
-        let conversation = first(|tally| tally.first_conversation);
-        let turn = first(|tally| tally.first_turn);
-        if let (Some(conversation), Some(turn)) = (conversation, turn) {
-            return Err(SourceError::MixedShapes { conversation, turn }.into());
+        let mut first: BTreeMap<RowShape, String> = BTreeMap::new();
+        for (file, base, tally) in self.places(tallies) {
+            for (shape, line) in tally.firsts() {
+                let place = || format!("{file}:{}", base + line);
+                first.entry(shape).or_insert_with(place);
+            }
         }
+        if let Some(said) = self.schema {
+            let rows: Vec<_> = first.into_iter().filter(|(is, _)| *is != said).collect();
+            if !rows.is_empty() {
+                return Err(SourceError::OtherSchema { said, rows }.into());
+            }
+        } else if first.len() > 1 {
+            let rows = first.into_iter().collect();
+            return Err(SourceError::MixedShapes { rows }.into());
+        }
+        self.judge_sampled(tallies)?;
         self.judge_all(tallies, &[])
+    }
+
+    /// Telemetry that is sampled ends a run, unless it is allowed.
+    fn judge_sampled(&self, tallies: &Tallies) -> Result<(), RunError> {
+        let rows = tallies.values().map(|tally| tally.telemetry.sampled_rows);
+        let rows: u64 = rows.sum();
+        if self.allow_sampled || rows == 0 {
+            return Ok(());
+        }
+        let first = self.places(tallies).find_map(|(file, base, tally)| {
+            let line = tally.telemetry.first_sampled?;
+            Some(format!("{file}:{}", base + line))
+        });
+        let first = first.unwrap_or_default();
+        Err(SourceError::Sampled { rows, first }.into())
     }
 
     /// Too many malformed rows end a run, those counted whose conversation is too large.

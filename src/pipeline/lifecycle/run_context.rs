@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::record::assembler::Nested;
 use crate::domain::selection::stratum::Selection;
 use crate::fault::Faults;
@@ -17,6 +18,8 @@ pub struct RunContext {
     pub selection: Arc<Selection>,
     /// How nested values of assembled records are written.
     pub nested: Nested,
+    /// How Copilot Chat telemetry is read.
+    pub copilot_chat: Arc<CopilotChatRules>,
     /// Where CPU work and file work are done.
     pub pool: Arc<CpuPool>,
     /// For payload in flight, in bytes.

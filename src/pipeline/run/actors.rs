@@ -7,10 +7,12 @@ use futures_util::FutureExt;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::RunParts;
-use crate::config::settings::{Format, Settings, SortKeys, Source};
+use crate::config::settings::{Format, ModeUnknown, Settings, SortKeys, Source};
+use crate::domain::copilot_chat::membership::MembershipRules;
+use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::dataset::manifest::{self, Framing};
 use crate::domain::record::assembler::Nested;
-use crate::domain::record::timestamp::UtcInstant;
+use crate::domain::record::timestamp::{Ticks, UtcInstant};
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::stratum::Selection;
 use crate::pipeline::actors::fetcher::FetchParts;
@@ -26,6 +28,7 @@ use crate::pipeline::lifecycle::byte_budget::ByteBudget;
 use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::lifecycle::turns::Turns;
+use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::{RunOutput, SamplerPlan, Supervisor, SupervisorParts};
 use crate::runtime::buffers::{Buffers, PAGE};
 use crate::source::Survey;
@@ -99,6 +102,7 @@ fn context(inputs: &ActorInputs<'_>) -> RunContext {
     RunContext {
         selection: Arc::new(parts.settings.selection.clone()),
         nested: nested(&parts.settings),
+        copilot_chat: Arc::new(copilot_chat_rules(&parts.settings, &parts.work_dir.record)),
         pool: Arc::clone(&parts.pool),
         byte_budget: ByteBudget::new(in_flight, Arc::clone(&parts.telemetry), gate),
         payloads: inputs.rows.payloads.clone(),
@@ -145,6 +149,7 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
         validate: Arc::new(ValidateParts {
             run: Arc::clone(run),
             rules: Arc::clone(&parts.rules),
+            max_record: settings.limits.max_record,
             framing: framing(settings),
             buffers: Buffers::new(4 * BATCH_BYTES as usize),
         }),
@@ -165,6 +170,24 @@ fn row_rules(parts: &RunParts, run: &RunContext) -> RowRules {
         max_record: settings.limits.max_record,
         selection: Arc::clone(&run.selection),
         nested: run.nested,
+        schema: settings.schema,
+        copilot_chat: Arc::clone(&run.copilot_chat),
+    }
+}
+
+/// How Copilot Chat telemetry becomes conversations.
+fn copilot_chat_rules(settings: &Settings, record: &RunRecord) -> CopilotChatRules {
+    let range = |start: Option<UtcInstant>, end: Option<UtcInstant>| {
+        start.map_or(Ticks::MIN, UtcInstant::ticks)..end.map_or(Ticks::MAX, UtcInstant::ticks)
+    };
+    CopilotChatRules {
+        membership: MembershipRules {
+            exists: range(record.look_start, record.look_end),
+            window: range(record.window_start, record.window_end),
+            unknown_is_agent: settings.mode_unknown == ModeUnknown::Agent,
+            keep_cut: settings.cut == Cut::Keep,
+        },
+        ..CopilotChatRules::of_agents(settings.limits.max_record)
     }
 }
 

@@ -250,6 +250,8 @@ async fn publish_all(
         payloads: Payloads::new(parts.faults.clone()),
         max_percent: parts.settings.limits.max_malformed_percent,
         max_record: parts.settings.limits.max_record,
+        schema: parts.settings.schema,
+        allow_sampled: parts.settings.allow_sampled,
     };
     for input in &survey.input_fingerprints {
         rows.payloads.add_input(&input.path);

@@ -13,6 +13,7 @@ use crate::domain::dataset::manifest::{
     ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
 use crate::domain::dataset::publishable::{Gathered, why_nothing};
+use crate::domain::dataset::telemetry_seen::TelemetryRecord;
 use crate::domain::grouping::dedup::Fault;
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::rule::Rule;
@@ -224,6 +225,7 @@ fn manifest_of(
         },
         source: parts.source,
         selection: SelectionRecord::from(selection),
+        copilot_chat: telemetry(output),
         rules: (parts.rules.iter())
             .map(|rule| (rule.name().to_owned(), rule.version()))
             .collect(),
@@ -310,6 +312,19 @@ pub fn codes(output: &RunOutput) -> BTreeMap<&str, u64> {
     codes
 }
 
+/// What was seen of Copilot Chat telemetry, if the rows are that.
+fn telemetry(output: &RunOutput) -> Option<TelemetryRecord> {
+    let mut record = TelemetryRecord::default();
+    for tally in output.tallies.values() {
+        record.seen.merge(&tally.telemetry);
+    }
+    for result in &output.strata {
+        record.quality.merge(&result.quality);
+    }
+    let is_telemetry = |tally: &ChunkTally| tally.first_telemetry.is_some();
+    output.tallies.values().any(is_telemetry).then_some(record)
+}
+
 fn population(output: &RunOutput, only_complete: bool) -> Population {
     let tally = &output.grouped.tally;
     // A census counted them before their payloads turned out to be malformed.
@@ -328,10 +343,10 @@ fn population(output: &RunOutput, only_complete: bool) -> Population {
         filtered: Some(filtered_by.values().sum()),
         duplicate_turns: Some(tally.duplicate_turns),
         duplicate_conversations: Some(tally.duplicate_conversations),
-        duplicate_rows: Some(0),
-        shared_rows: Some(0),
+        duplicate_rows: Some(tally.duplicate_rows),
+        shared_rows: Some(output.grouped.shared_rows),
         kept_rows: Some(tally.kept_rows - lost),
-        superseded_turns: Some(0),
+        superseded_turns: Some(tally.superseded_turns),
         conversations: tally.conversations,
         excluded: Some(0),
         damaged: Some(tally.of_fault(Fault::Damaged) + lost),

@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, SourceError};
 use super::extent::{Extent, extent, is_space, one_line};
 use super::reading::{BOM, Input};
-use super::{LargeRow, MOST_REJECTS, take_large};
+use super::{LargeRow, MOST_REJECTS, readable_id, take_large};
 use crate::domain::json::{NotAValue, Skip};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
@@ -179,7 +179,7 @@ impl<R: Read> ArrayReader<R> {
                             block.rejects.push(Reject {
                                 line: self.row,
                                 reason: MalformedReason::TooLarge,
-                                id: self.fields.readable_id(&held[..most]),
+                                id: readable_id(&self.fields, &held[..most]),
                             });
                             self.state = State::Skip(Skip::default());
                         }

@@ -16,7 +16,7 @@ use std::sync::{Arc, MutexGuard};
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowEncoding, SourceError};
 use super::extent::{Extent, extent, is_space, push_one_line};
 use super::reading::{BOM, Input};
-use super::{LargeRow, MOST_REJECTS, take_large};
+use super::{LargeRow, MOST_REJECTS, readable_id, take_large};
 use crate::domain::json::{JsonError, Kind, NotAValue, Scanner, Skip};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
@@ -372,7 +372,7 @@ impl<R: Read> DocumentReader<R> {
                 block.rejects.push(Reject {
                     line: self.row,
                     reason,
-                    id: self.fields.readable_id(&block.bytes[start..]),
+                    id: readable_id(&self.fields, &block.bytes[start..]),
                 });
                 block.bytes.truncate(start);
                 if reason == MalformedReason::TooLarge {

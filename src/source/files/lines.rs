@@ -14,7 +14,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowLocation, SourceError};
 use super::reading::{BOM, Input, read_some};
-use super::{LargeRow, take_large};
+use super::{LargeRow, readable_id, take_large};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::scheduling::chunk::Piece;
@@ -167,7 +167,7 @@ impl<R: Read> LineReader<R> {
                 block.rejects.push(Reject {
                     line: self.line,
                     reason: MalformedReason::TooLarge,
-                    id: self.fields.readable_id(held),
+                    id: readable_id(&self.fields, held),
                 });
                 let mut rest = std::mem::take(&mut self.carry);
                 self.skip_line(&mut rest)?;

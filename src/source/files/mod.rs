@@ -22,6 +22,7 @@ use super::{
     BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, InputFingerprint, RowSink,
     SourceError, Survey,
 };
+use crate::domain::copilot_chat;
 use crate::domain::record::rename::Renames;
 use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
@@ -222,6 +223,15 @@ impl FilesSource {
     /// # Errors
     /// If the file cannot be opened, or is damaged where it is opened.
     pub fn first_rows(&self, file: u32) -> Result<Box<dyn BlockReader>, SourceError> {
+        self.rows_up_to(file, self.max_record.saturating_add(2 * BLOCK_BYTES as u64))
+    }
+
+    /// Reads a file from its beginning: reading ends with [`SourceError::Stopped`] soon after so many
+    /// (decoded) bytes; Parquet is read to its end.
+    ///
+    /// # Errors
+    /// As [`Self::first_rows`].
+    pub fn rows_up_to(&self, file: u32, most: u64) -> Result<Box<dyn BlockReader>, SourceError> {
         let (start, end) = (0, 1);
         let input = self.input(Piece { file, start, end })?;
         let (path, large) = (&input.path, LargeRow::clone(&self.large));
@@ -231,7 +241,6 @@ impl FilesSource {
             let end = groups.first().map_or(0, |(_, end)| *end);
             return self.open(Piece { file, start, end });
         }
-        let most = self.max_record.saturating_add(2 * BLOCK_BYTES as u64);
         let layout = reading::layout(path, kind, self.max_window, most)?;
         let text = self.text(path, kind)?.limited(most);
         Ok(self.renamed(self.rows(text, layout, large)))
@@ -390,6 +399,13 @@ impl ConversationSource for FilesSource {
         }
         .boxed()
     }
+}
+
+/// The id of the conversation of a row that is malformed, or of the beginning of one.
+fn readable_id(fields: &Renames, row: &[u8]) -> Option<Box<[u8]>> {
+    fields
+        .readable_id(row)
+        .or_else(|| copilot_chat::row::readable_id(row).map(|id| id.into()))
 }
 
 /// Waits for the right to hold a large row. The guard is of a lock without content, so a

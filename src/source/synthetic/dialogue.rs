@@ -158,7 +158,8 @@ impl Conversation {
         };
         let turns = self.turns();
         let mut rows = match shape {
-            RowShape::Turns => self.turn_rows(&user_name, &turns),
+            // Telemetry is not made up: the configuration does not offer it.
+            RowShape::Turns | RowShape::CopilotChat => self.turn_rows(&user_name, &turns),
             RowShape::Conversations => self.conversations(&user_name, &turns),
         };
         if self.fault == Fault::Malformed {

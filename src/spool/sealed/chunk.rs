@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::super::SpoolError;
 use super::super::tally::ChunkTally;
-use super::{Footer, HEADER, REPLAY_BATCH, checksum_of, number};
+use super::{Footer, HEADER, REPLAY_BATCH, checksum_of, number, telemetry};
+use crate::domain::copilot_chat::header::TelemetryHeader;
+use crate::domain::grouping::batch::{Batch, TelemetryBatch};
 use crate::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
@@ -52,7 +54,7 @@ impl SealedChunk {
         let mut replay = self.replay(0)?;
         let mut id = Vec::new();
         let mut line_at = |offset| loop {
-            let bytes = replay.read_bytes(&mut id)?;
+            let (bytes, _) = replay.read_bytes(&mut id)?;
             if number(&bytes[24..32]) == offset {
                 return Ok(number(&bytes[40..48]));
             }
@@ -73,7 +75,7 @@ impl SealedChunk {
         let mut replay = self.replayed(0)?;
         let (mut id, mut end) = (Vec::new(), 0);
         for _ in 0..self.footer.headers {
-            let position = replay.read_header(&mut id)?.position;
+            let position = replay.read_header(&mut id)?.0.position;
             let length = u64::from(position.length);
             let checksum = checksum_of((&mut rows).take(length))?;
             if position.offset != end || checksum != position.checksum {
@@ -120,35 +122,52 @@ impl Replay {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn next_batch(&mut self) -> Result<Option<HeaderBatch>, SpoolError> {
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, SpoolError> {
         if self.left == 0 {
             return Ok(None);
         }
-        let mut batch = HeaderBatch::new(self.shape);
+        let mut rows = HeaderBatch::new(self.shape);
+        let mut telemetry = TelemetryBatch::default();
         let mut id = Vec::new();
-        while self.left > 0 && batch.headers.len() < REPLAY_BATCH {
-            let header = self
+        for _ in 0..self.left.min(REPLAY_BATCH) {
+            let (header, of_telemetry) = self
                 .read_header(&mut id)
                 .map_err(SpoolError::io("read", &self.seal))?;
-            batch.push(&id, header);
+            match of_telemetry {
+                Some(row) => telemetry.push(&id, row, header.position),
+                None if self.shape == RowShape::CopilotChat => telemetry.push_malformed(&id),
+                None => rows.push(&id, header),
+            }
             self.left -= 1;
         }
-        Ok(Some(batch))
+        Ok(Some(match self.shape {
+            RowShape::CopilotChat => Batch::Telemetry(telemetry),
+            RowShape::Turns | RowShape::Conversations => Batch::Rows(rows),
+        }))
     }
 
-    /// The next header's bytes, and its id.
-    fn read_bytes(&mut self, id: &mut Vec<u8>) -> io::Result<[u8; HEADER]> {
+    /// The next header's bytes, its id, and what telemetry has besides.
+    fn read_bytes(
+        &mut self,
+        id: &mut Vec<u8>,
+    ) -> io::Result<([u8; HEADER], Option<TelemetryHeader>)> {
         let mut bytes = [0; HEADER];
         self.reader.read_exact(&mut bytes)?;
         id.resize(number(&bytes[..4]) as usize, 0);
         self.reader.read_exact(id)?;
-        Ok(bytes)
+        let is_malformed = RowFlags::from_byte(bytes[48]).has(RowFlags::MALFORMED);
+        if self.shape != RowShape::CopilotChat || is_malformed {
+            return Ok((bytes, None));
+        }
+        let mut besides = [0; telemetry::LENGTH];
+        self.reader.read_exact(&mut besides)?;
+        Ok((bytes, Some(telemetry::from_bytes(&besides)?)))
     }
 
-    fn read_header(&mut self, id: &mut Vec<u8>) -> io::Result<Header> {
-        let bytes = self.read_bytes(id)?;
+    fn read_header(&mut self, id: &mut Vec<u8>) -> io::Result<(Header, Option<TelemetryHeader>)> {
+        let (bytes, telemetry) = self.read_bytes(id)?;
         let field = |from: usize, to: usize| number(&bytes[from..to]);
-        Ok(Header {
+        let header = Header {
             id_length: id.len() as u32,
             id_hash: kusto_hash::hash(id),
             turn: field(8, 16) as i64,
@@ -160,6 +179,7 @@ impl Replay {
                 offset: field(24, 32),
                 checksum: field(32, 40),
             },
-        })
+        };
+        Ok((header, telemetry))
     }
 }

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::super::SpoolError;
 use super::super::tally::ChunkTally;
-use super::{Footer, HEADER, MAGIC, SealedChunk, Spool, SpooledRow, lock};
+use super::{Footer, HEADER, MAGIC, SealedChunk, Spool, SpooledRow, lock, telemetry};
 use crate::domain::scheduling::pass::ChunkPass;
 use crate::fault::{self, Kind, Site};
 use crate::runtime::storage::{self, DiskFile};
@@ -138,9 +138,14 @@ impl ChunkWriter {
         header[32..40].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(payload).to_le_bytes());
         header[40..48].copy_from_slice(&facts.line.to_le_bytes());
         header[48] = facts.flags.byte();
+        let besides = facts.telemetry.as_ref().map(telemetry::to_bytes);
         self.headers
             .put(&header)
             .and_then(|()| self.headers.put(id))
+            .and_then(|()| {
+                self.headers
+                    .put(besides.as_ref().map_or(&[], |bytes| bytes))
+            })
             .map_err(self.io("write", "sealed"))
     }
 

@@ -225,6 +225,7 @@ fn manifest(
         source: json!({}),
         rules: Default::default(),
         selection: SelectionRecord::from(selection),
+        copilot_chat: None,
         format: framing.ending.to_owned(),
         sort_keys: "auto".to_owned(),
         chunks: ChunksRecord {

@@ -1,3 +1,4 @@
 //! The same population, selection and seed give the same bytes.
 
 mod determinism;
+mod telemetry;

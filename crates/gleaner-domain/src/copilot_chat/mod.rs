@@ -18,6 +18,7 @@ pub mod header;
 pub mod membership;
 mod message;
 pub mod row;
+pub mod rules;
 mod shared;
 mod split;
 mod texts;

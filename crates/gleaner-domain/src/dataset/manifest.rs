@@ -10,6 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance};
+use crate::dataset::telemetry_seen::TelemetryRecord;
 use crate::json::text;
 use crate::sampling::selector::ChunkChecksum;
 use crate::sampling::stratum_fill::InvalidRecord;
@@ -90,6 +91,9 @@ pub struct Manifest {
     pub source: Value,
     /// Enough to check every rule again.
     pub selection: SelectionRecord,
+    /// Copilot Chat telemetry, if the rows are that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copilot_chat: Option<TelemetryRecord>,
     /// Rules of the host's own that records were held against besides, with their versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rules: BTreeMap<String, u32>,

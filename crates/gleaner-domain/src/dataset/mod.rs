@@ -4,3 +4,5 @@ pub mod accounting;
 pub mod manifest;
 #[doc(hidden)]
 pub mod publishable;
+#[doc(hidden)]
+pub mod telemetry_seen;

@@ -167,6 +167,12 @@ impl Index {
         self.shorter_duplicates
     }
 
+    /// The conversations that malformed rows name.
+    pub fn damaged_ids(&self) -> impl Iterator<Item = &[u8]> {
+        let groups = self.damaged.iter();
+        groups.map(|&group| self.ids.get(self.groups[group as usize].id))
+    }
+
     /// Takes the headers of some rows. Those of another shape than the first are left out: a run
     /// of mixed shapes is ended by its supervisor, who names the rows.
     ///
@@ -175,12 +181,17 @@ impl Index {
     pub fn observe(&mut self, batch: &HeaderBatch) {
         for (id, header) in batch.iter() {
             if header.flags.has(RowFlags::MALFORMED) {
-                let group = self.group_of(id, header.id_hash);
-                self.damaged.insert(group);
+                self.observe_malformed(id);
             } else if *self.shape.get_or_insert(batch.shape) == batch.shape {
                 self.observe_row(batch.shape, id, header);
             }
         }
+    }
+
+    /// Notes that a malformed row names this conversation.
+    pub fn observe_malformed(&mut self, id: &[u8]) {
+        let group = self.group_of(id, kusto_hash::hash(id));
+        self.damaged.insert(group);
     }
 
     fn observe_row(&mut self, shape: RowShape, id: &[u8], header: &Header) {
@@ -188,7 +199,7 @@ impl Index {
         let group = self.group_of(id, header.id_hash);
         let mut next = self.groups[group as usize].head;
         let detail = match shape {
-            RowShape::Turns => u32::from(header.flags.byte()),
+            RowShape::Turns | RowShape::CopilotChat => u32::from(header.flags.byte()),
             RowShape::Conversations => {
                 // A row of 4 GiB has fewer than 2^31 turns.
                 let turns = header.turn as u32;

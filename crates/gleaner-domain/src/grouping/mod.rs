@@ -1,6 +1,8 @@
 //! From rows to conversations: one for each id.
 
 #[doc(hidden)]
+pub mod batch;
+#[doc(hidden)]
 pub mod dedup;
 #[doc(hidden)]
 pub mod segmented_vec;

@@ -106,6 +106,11 @@ pub struct TelemetryConversation<'a> {
 }
 
 impl TelemetryIndex {
+    /// Whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.shared.is_empty()
+    }
+
     /// How many conversations there are: the bound of [`Self::close`]'s range.
     pub fn conversations(&self) -> u32 {
         self.groups.len() as u32

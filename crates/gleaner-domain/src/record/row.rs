@@ -85,13 +85,44 @@ impl fmt::Debug for MalformedRow<'_> {
 }
 
 /// The two shapes of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowShape {
     /// One row per turn.
     Turns,
     /// One row per conversation.
     Conversations,
+    /// Many rows per turn: see [`crate::copilot_chat`].
+    CopilotChat,
+}
+
+impl RowShape {
+    /// Its name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Turns => "turns",
+            Self::Conversations => "conversations",
+            Self::CopilotChat => "copilot_chat",
+        }
+    }
+
+    /// What a row of it is, and by which fields that is told.
+    pub fn told_by(self) -> &'static str {
+        match self {
+            Self::Turns => "a turn (it has turnIndex)",
+            Self::Conversations => "a conversation (it has turnsArray)",
+            Self::CopilotChat => "Copilot Chat telemetry (it has Name and Properties)",
+        }
+    }
+}
+
+/// A row, told by its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToldRow<'a> {
+    /// A turn or a conversation.
+    Row(Row<'a>),
+    /// Copilot Chat telemetry, which [`crate::copilot_chat::row`] reads.
+    Telemetry,
 }
 
 /// A row's header.
@@ -207,11 +238,30 @@ pub fn trim(line: &[u8]) -> &[u8] {
     &line[start..end]
 }
 
-/// Reads a row that is UTF-8 and has no white space around.
+/// Reads a turn or a conversation, without white space around and UTF-8.
+///
+/// # Errors
+/// If it is malformed; `no_schema` if it is telemetry.
+pub fn read<'a>(row: &'a [u8], selection: &Selection) -> Result<Row<'a>, MalformedRow<'a>> {
+    match read_told(row, selection, None)? {
+        ToldRow::Row(row) => Ok(row),
+        ToldRow::Telemetry => Err(MalformedRow {
+            reason: MalformedReason::NoSchema,
+            id: None,
+        }),
+    }
+}
+
+/// Reads a row that is UTF-8 and has no white space around. What it is is told by its fields: by those
+/// of the schema that was said first.
 ///
 /// # Errors
 /// If it is malformed.
-pub fn read<'a>(row: &'a [u8], selection: &Selection) -> Result<Row<'a>, MalformedRow<'a>> {
+pub fn read_told<'a>(
+    row: &'a [u8],
+    selection: &Selection,
+    said: Option<RowShape>,
+) -> Result<ToldRow<'a>, MalformedRow<'a>> {
     if row.first() != Some(&b'{') {
         let mut scanner = Scanner::new(row);
         let scanned = scanner.value().and_then(|_| scanner.end());
@@ -222,7 +272,10 @@ pub fn read<'a>(row: &'a [u8], selection: &Selection) -> Result<Row<'a>, Malform
     let scanned = each_member(row, |key, scanner| fields.take(key, scanner));
     let judged = scanned.map_err(MalformedReason::from);
     judged
-        .and_then(|surrogates| fields.judge(surrogates, selection))
+        .and_then(|surrogates| match fields.shape(said) {
+            Some(RowShape::CopilotChat) => Ok(ToldRow::Telemetry),
+            shape => fields.judge(shape, surrogates, selection).map(ToldRow::Row),
+        })
         .map_err(|reason| MalformedRow {
             reason,
             id: fields.readable_id(),
@@ -252,12 +305,40 @@ struct RowFields<'a> {
     mode: Option<Value<'a>>,
     agent: bool,
     record: RecordFields<'a>,
+    telemetry: TelemetryKeys,
+}
+
+/// Which of the keys that tell telemetry are there.
+#[derive(Debug, Clone, Copy, Default)]
+struct TelemetryKeys {
+    name: bool,
+    properties: bool,
+    /// Of the classic schema.
+    classic_name: bool,
+    classic_properties: bool,
+}
+
+impl TelemetryKeys {
+    fn note(&mut self, key: &[u8]) {
+        match key {
+            b"\"Name\"" => self.name = true,
+            b"\"Properties\"" => self.properties = true,
+            b"\"name\"" => self.classic_name = true,
+            b"\"customDimensions\"" => self.classic_properties = true,
+            _ => {}
+        }
+    }
+
+    fn are_there(self) -> bool {
+        self.name && self.properties || self.classic_name && self.classic_properties
+    }
 }
 
 impl<'a> RowFields<'a> {
     /// Takes the member whose key was just read.
     fn take(&mut self, key: &Value<'a>, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         let Some(field) = Field::named(key) else {
+            self.telemetry.note(key.text);
             return self.record.take_other(key, scanner);
         };
         let again = !self.seen.note(field);
@@ -284,13 +365,34 @@ impl<'a> RowFields<'a> {
         decoded_id(&id)
     }
 
-    fn judge(&self, surrogates: bool, selection: &Selection) -> Result<Row<'a>, MalformedReason> {
+    /// What the row is: what was said, if its fields are there.
+    fn shape(&self, said: Option<RowShape>) -> Option<RowShape> {
+        let is_there = |shape: &RowShape| match shape {
+            RowShape::Conversations => self.record.turns.is_some() || self.record.no_array,
+            RowShape::CopilotChat => self.telemetry.are_there(),
+            RowShape::Turns => self.turn_index.is_some(),
+        };
+        let in_order = [
+            RowShape::Conversations,
+            RowShape::CopilotChat,
+            RowShape::Turns,
+        ];
+        said.into_iter().chain(in_order).find(is_there)
+    }
+
+    fn judge(
+        &self,
+        shape: Option<RowShape>,
+        surrogates: bool,
+        selection: &Selection,
+    ) -> Result<Row<'a>, MalformedReason> {
         let record = &self.record;
-        let turns = record.turns.as_ref();
+        let is_conversation = shape == Some(RowShape::Conversations);
+        let turns = record.turns.as_ref().filter(|_| is_conversation);
         if self.duplicate || turns.is_some_and(|turns| turns.duplicate) {
             return Err(MalformedReason::DuplicateField);
         }
-        if turns.is_none() && !record.no_array && self.turn_index.is_none() {
+        if shape.is_none() {
             return Err(MalformedReason::NoSchema);
         }
         let id = record
@@ -304,7 +406,7 @@ impl<'a> RowFields<'a> {
                 turns: turns.count as u32,
                 prevalidated: !surrogates && record.is_prevalidated(selection),
             },
-            None if record.no_array => return Err(MalformedReason::TurnsArray),
+            None if is_conversation => return Err(MalformedReason::TurnsArray),
             None => RowKind::Turn {
                 turn: self
                     .turn_index

@@ -35,6 +35,8 @@ pub enum Code {
     EmptyUserMessage,
     /// `lone_surrogate`
     LoneSurrogate,
+    /// `too_large`: put together it is larger than `limits.max_record`
+    TooLarge,
     /// `quality:<code>`, of `selection.reject_quality`
     Quality(QualityCode),
     /// `record_panic`: no rule, but a defect; gleaner cannot work on the record
@@ -54,7 +56,7 @@ pub enum Code {
 
 impl Code {
     /// Every code of gleaner's own rules, in the order of reports.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::MissingConversationId,
         Self::MissingUserName,
         Self::MissingBucket,
@@ -65,6 +67,7 @@ impl Code {
         Self::BucketMismatch,
         Self::EmptyUserMessage,
         Self::LoneSurrogate,
+        Self::TooLarge,
         Self::Quality(QualityCode::ModelTextCut),
         Self::Quality(QualityCode::ModelTextUnconfirmed),
         Self::Quality(QualityCode::TokensMissing),
@@ -90,6 +93,7 @@ impl Code {
             Self::BucketMismatch => "bucket_mismatch",
             Self::EmptyUserMessage => "empty_user_message",
             Self::LoneSurrogate => "lone_surrogate",
+            Self::TooLarge => "too_large",
             Self::Quality(code) => code.rule(),
             Self::RecordPanic => "record_panic",
             Self::EmptyModelMessage => "empty_model_message",
@@ -127,6 +131,9 @@ pub struct Verdict {
     pub errors: Vec<(Code, String)>,
     /// Not fatal, each code once.
     pub warnings: BTreeSet<Code>,
+    /// What is not certain about the record, each with the version of the extension that sent the
+    /// rows: known only when it was put together from telemetry.
+    pub quality: Vec<(QualityCode, String)>,
     /// The record's id, if it has one that is a string (decoded).
     pub conversation_id: Option<String>,
     /// The length of its `turnsArray`, if it is an array.

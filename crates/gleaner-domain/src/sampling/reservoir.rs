@@ -5,7 +5,9 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
+use crate::grouping::telemetry_index::TelemetryIndex;
 use crate::record::header::Position;
 use crate::selection::rank::Rank;
 
@@ -18,8 +20,10 @@ pub struct Candidate {
     pub id: Box<[u8]>,
     /// Its number of turns.
     pub turns: u64,
-    /// Its rows in the order of turns.
+    /// Its rows in the order of turns; none of a conversation of Copilot Chat telemetry.
     pub rows: Box<[Position]>,
+    /// Where the rows of a conversation of Copilot Chat telemetry are found.
+    pub telemetry: Option<TelemetryRows>,
     /// Whether its one row was found prevalidated when it was read.
     pub prevalidated: bool,
 }
@@ -32,9 +36,29 @@ impl Candidate {
 
     /// Bytes of its rows.
     pub fn payload_bytes(&self) -> u64 {
-        self.rows.iter().map(|row| u64::from(row.length)).sum()
+        let rows = self.rows.iter().map(|row| u64::from(row.length));
+        rows.sum::<u64>() + self.telemetry.as_ref().map_or(0, |rows| rows.bytes)
     }
 }
+
+/// The rows of a conversation of Copilot Chat telemetry: they are many, so they stay in the index.
+#[derive(Debug, Clone)]
+pub struct TelemetryRows {
+    /// Where they are.
+    pub index: Arc<TelemetryIndex>,
+    /// The number of the conversation there.
+    pub number: u32,
+    /// Bytes of its rows, without shared ones.
+    pub bytes: u64,
+}
+
+impl PartialEq for TelemetryRows {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.index, &other.index) && self.number == other.number
+    }
+}
+
+impl Eq for TelemetryRows {}
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -146,6 +170,7 @@ mod tests {
             id: Box::new([id]),
             turns: 3,
             rows: Box::new([]),
+            telemetry: None,
             prevalidated: false,
         }
     }

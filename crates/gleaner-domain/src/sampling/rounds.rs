@@ -136,6 +136,7 @@ mod tests {
                 id: rank.to_string().into_bytes().into(),
                 turns: 3,
                 rows: Box::new([]),
+                telemetry: None,
                 prevalidated: false,
             });
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::dataset::telemetry_seen::QualityTally;
 use crate::record::validation::{Code, Verdict};
 
 /// A record that cannot be published, for the report.
@@ -28,6 +29,8 @@ pub struct StratumFill {
     pub invalid: Vec<InvalidRecord>,
     /// Warnings of the records taken, once per record and code.
     pub warnings: BTreeMap<Code, u64>,
+    /// What is not certain about the records taken.
+    pub quality: QualityTally,
 }
 
 impl StratumFill {
@@ -38,6 +41,7 @@ impl StratumFill {
             records: 0,
             invalid: Vec::new(),
             warnings: BTreeMap::new(),
+            quality: QualityTally::default(),
         }
     }
 
@@ -66,6 +70,7 @@ impl StratumFill {
             return false;
         }
         self.records += 1;
+        self.quality.add(&verdict.quality);
         for warning in verdict.warnings {
             *self.warnings.entry(warning).or_default() += 1;
         }

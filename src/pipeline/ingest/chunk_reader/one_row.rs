@@ -2,61 +2,105 @@
 
 use std::borrow::Cow;
 
-use super::{NULLS, Read, RowRules};
+use super::{AnyRow, NULLS, Read, RowRules};
+use crate::domain::copilot_chat;
 use crate::domain::record::assembler::Assembler;
-use crate::domain::record::row::{self, MalformedReason, MalformedRow, Oddities, Row, RowKind};
+use crate::domain::record::row::{
+    self, MalformedReason, MalformedRow, Oddities, Row, RowKind, RowShape, ToldRow,
+};
 use crate::domain::record::row_fault;
 use crate::source::{ParsedRow, RowBlock, RowEncoding};
 
-/// What a row without white space around is. Changes nothing but `record`, so it can be done again.
-pub(in crate::pipeline::ingest) fn read_row<'a>(
-    rules: &RowRules,
-    read: Read,
-    record: &mut Vec<u8>,
-    block: &RowBlock,
-    row: &'a [u8],
-    utf8: bool,
-    parsed: Option<&'a ParsedRow>,
-) -> Result<Row<'a>, MalformedRow<'a>> {
-    let unread = |reason, row: &'a [u8]| {
-        let id = match parsed {
-            Some(parsed) => Some(Cow::Borrowed(&*parsed.id)),
-            None => row::readable_id(row),
+/// How the rows of a block are read.
+pub(in crate::pipeline::ingest) struct Reading<'r> {
+    pub(in crate::pipeline::ingest) rules: &'r RowRules,
+    pub(in crate::pipeline::ingest) read: Read,
+    /// Whether a row before was telemetry: then it is read as that first, which is all that most rows
+    /// need.
+    pub(in crate::pipeline::ingest) expects_telemetry: bool,
+}
+
+impl Reading<'_> {
+    /// What a row without white space around is. Changes nothing but `record`, so it can be done
+    /// again.
+    pub(in crate::pipeline::ingest) fn row<'a>(
+        &self,
+        record: &mut Vec<u8>,
+        block: &RowBlock,
+        row: &'a [u8],
+        utf8: bool,
+        parsed: Option<&'a ParsedRow>,
+    ) -> Result<AnyRow<'a>, MalformedRow<'a>> {
+        let rules = self.rules;
+        let unread = |reason, row: &'a [u8]| {
+            let id = match parsed {
+                Some(parsed) => Some(Cow::Borrowed(&*parsed.id)),
+                None => readable_id(row),
+            };
+            Err(MalformedRow { reason, id })
         };
-        Err(MalformedRow { reason, id })
-    };
-    if row.len() as u64 > rules.max_record {
-        // A reader that cannot hold it has no more of it than this either.
-        let beginning = &row[..rules.max_record as usize];
-        return unread(MalformedReason::TooLarge, beginning);
-    }
-    if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
-        return unread(MalformedReason::InvalidUtf8, row);
-    }
-    let found = match parsed {
-        Some(parsed) => Row {
-            id: Cow::Borrowed(&parsed.id),
-            kind: RowKind::Conversation {
-                turns: parsed.turns,
-                prevalidated: false,
-            },
-            oddities: Oddities::default(),
-        },
-        None if block.encoding == RowEncoding::Census => row::read_census(row)?,
-        None => read(row, &rules.selection)?,
-    };
-    match found.kind {
-        RowKind::Conversation { turns, .. }
-            if block.encoding == RowEncoding::Assembled
-                && is_record_too_large(rules, record, row, i64::from(turns)) =>
-        {
-            Err(MalformedRow {
-                reason: MalformedReason::TooLarge,
-                id: Some(found.id),
-            })
+        if row.len() as u64 > rules.max_record {
+            // A reader that cannot hold it has no more of it than this either.
+            let beginning = &row[..rules.max_record as usize];
+            return unread(MalformedReason::TooLarge, beginning);
         }
-        _ => Ok(found),
+        if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
+            return unread(MalformedReason::InvalidUtf8, row);
+        }
+        let found = match parsed {
+            Some(parsed) => Row {
+                id: Cow::Borrowed(&parsed.id),
+                kind: RowKind::Conversation {
+                    turns: parsed.turns,
+                    prevalidated: false,
+                },
+                oddities: Oddities::default(),
+            },
+            None if block.encoding == RowEncoding::Census => row::read_census(row)?,
+            None => match self.told(row)? {
+                AnyRow::Row(row) => row,
+                telemetry @ AnyRow::Telemetry(_) => return Ok(telemetry),
+            },
+        };
+        match found.kind {
+            RowKind::Conversation { turns, .. }
+                if block.encoding == RowEncoding::Assembled
+                    && is_record_too_large(rules, record, row, i64::from(turns)) =>
+            {
+                Err(MalformedRow {
+                    reason: MalformedReason::TooLarge,
+                    id: Some(found.id),
+                })
+            }
+            _ => Ok(AnyRow::Row(found)),
+        }
     }
+
+    /// A row, told by its fields.
+    fn told<'a>(&self, row: &'a [u8]) -> Result<AnyRow<'a>, MalformedRow<'a>> {
+        let rules = self.rules;
+        let telemetry = || copilot_chat::row::read(row, &rules.copilot_chat.read);
+        let expected = self.expects_telemetry || rules.schema == Some(RowShape::CopilotChat);
+        let expected = expected.then(telemetry);
+        if let Some(Ok(read)) = expected {
+            return Ok(AnyRow::Telemetry(read));
+        }
+        let told = (self.read)(row, &rules.selection, rules.schema);
+        match (told, expected) {
+            (Ok(ToldRow::Row(row)), _) => Ok(AnyRow::Row(row)),
+            (Ok(ToldRow::Telemetry), None) => telemetry().map(AnyRow::Telemetry),
+            (Ok(ToldRow::Telemetry), Some(read)) => read.map(AnyRow::Telemetry),
+            (Err(MalformedRow { reason, id }), _) => Err(MalformedRow {
+                reason,
+                id: id.or_else(|| copilot_chat::row::readable_id(row)),
+            }),
+        }
+    }
+}
+
+/// The id of the conversation of a row that is malformed, of whatever schema.
+pub(super) fn readable_id(row: &[u8]) -> Option<Cow<'_, [u8]>> {
+    row::readable_id(row).or_else(|| copilot_chat::row::readable_id(row))
 }
 
 /// Whether the record that a row of columns becomes is too large. It is put together only if

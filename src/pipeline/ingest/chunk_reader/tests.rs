@@ -15,6 +15,8 @@ fn chunk_reader(folder: &std::path::Path) -> ChunkReader {
         max_record: 1000,
         selection: Arc::new(selection),
         nested: Nested::AsIs,
+        schema: None,
+        copilot_chat: Arc::new(CopilotChatRules::of_agents(1000)),
     };
     let (file, start, end) = (0, 0, 1);
     let chunk_pass = ChunkPass {
@@ -60,12 +62,12 @@ fn a_row_that_panics_once_is_read_again_and_one_that_panics_twice_is_malformed()
     static ONCE: AtomicU32 = AtomicU32::new(0);
     let folder = tempfile::tempdir().expect("a folder");
     let mut chunk_reader = chunk_reader(folder.path());
-    chunk_reader.read = |row, selection| {
+    chunk_reader.read = |row, selection, said| {
         let is = |what: &str| memchr::memmem::find(row, what.as_bytes()).is_some();
         if is("always") || is("once") && ONCE.fetch_add(1, Ordering::Relaxed) == 0 {
             std::panic::panic_any("on purpose");
         }
-        row::read(row, selection)
+        row::read_told(row, selection, said)
     };
     let line = |id| format!(r#"{{"conversationId":"{id}","turnsArray":[]}}"#);
     let lines = ["a", "once", "always", "b", "always", "c"].map(line);
@@ -87,7 +89,10 @@ fn a_row_that_panics_once_is_read_again_and_one_that_panics_twice_is_malformed()
     let Headers::InMemory(batches) = headers else {
         panic!("rows of files stay where they are");
     };
-    let ids: Vec<_> = batches[0].iter().map(|(id, _)| id.to_vec()).collect();
+    let Batch::Rows(batch) = &batches[0] else {
+        panic!("they are conversations");
+    };
+    let ids: Vec<_> = batch.iter().map(|(id, _)| id.to_vec()).collect();
     assert_eq!(ids, [&b"a"[..], b"once", b"b", b"c"]);
     let reported = telemetry.events.recent();
     let times = reported.iter().map(|event| match event {

@@ -13,6 +13,8 @@ fn report() -> RowsReport {
         payloads: Payloads::default(),
         max_percent: 50.0,
         max_record: 1000,
+        schema: None,
+        allow_sampled: false,
     }
 }
 
@@ -117,5 +119,35 @@ fn mixed_shapes_name_the_first_row_of_each() {
     tallies.insert(piece(1, 0), first);
     tallies.insert(piece(1, 10), second);
     let error = report().judge(&tallies).expect_err("mixed").to_string();
-    assert!(error.contains("b:9") && error.contains("b:3"), "{error}");
+    assert_eq!(
+        error,
+        "the input mixes 2 schemas: b:3 is a turn (it has turnIndex), b:9 is a conversation (it has turnsArray)"
+    );
+    let mut said = report();
+    said.schema = Some(RowShape::Conversations);
+    let error = said.judge(&tallies).expect_err("another").to_string();
+    assert_eq!(
+        error,
+        "source.schema is \"conversations\", but b:3 is a turn (it has turnIndex)"
+    );
+    tallies.remove(&piece(1, 0));
+    said.judge(&tallies).expect("as was said");
+}
+
+#[test]
+fn sampled_telemetry_is_refused_unless_it_is_allowed() {
+    let mut tally = ChunkTally::default();
+    tally.shape(RowShape::CopilotChat, 1);
+    tally.telemetry.add("e", b"0.1", 1, 1);
+    tally.telemetry.add("e", b"0.1", 10, 2);
+    tally.telemetry.add("e", b"0.1", 2, 3);
+    let tallies = Tallies::from([(piece(1, 0), tally)]);
+    let error = report().judge(&tallies).expect_err("sampled").to_string();
+    assert!(
+        error.contains("2 rows stand for others") && error.ends_with("the first is b:2"),
+        "{error}"
+    );
+    let mut allowing = report();
+    allowing.allow_sampled = true;
+    allowing.judge(&tallies).expect("allowed");
 }

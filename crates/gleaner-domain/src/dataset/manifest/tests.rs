@@ -116,6 +116,7 @@ fn manifest() -> Manifest {
         looked_at: WindowInstants::default(),
         source: Value::Null,
         selection: SelectionRecord::from(&selection),
+        copilot_chat: None,
         rules: BTreeMap::new(),
         format: "json".into(),
         sort_keys: "auto".into(),

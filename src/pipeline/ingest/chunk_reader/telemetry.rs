@@ -1,0 +1,107 @@
+//! Rows of Copilot Chat telemetry on their way to headers.
+
+use std::borrow::Cow;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{BATCH, ChunkReader, RowRules, is_within};
+use crate::domain::copilot_chat::row::{ReadRow, RowKey, TelemetryRow};
+use crate::domain::dataset::accounting::FilterReason;
+use crate::domain::grouping::batch::{Batch, TelemetryBatch};
+use crate::domain::record::header::{Position, RowFlags};
+use crate::domain::record::row::RowShape;
+use crate::source::{RowBlock, RowLocation, SourceError};
+use crate::spool::sealed::{RowFacts, SpooledRow};
+
+impl RowRules {
+    /// The row and its key, if it is one of a conversation that is wanted; else why it is left out.
+    fn wanted<'a>(
+        &self,
+        row: ReadRow<'a>,
+    ) -> Result<(TelemetryRow<'a>, Cow<'a, [u8]>), FilterReason> {
+        let row = match row {
+            ReadRow::OtherEvent => return Err(FilterReason::OtherEvents),
+            // No id is as good as one that stands for none.
+            ReadRow::NoId => return Err(FilterReason::IgnoredIds),
+            ReadRow::Used(row) => row,
+        };
+        if !is_within(&self.look, row.header.at) {
+            return Err(FilterReason::Window);
+        }
+        match row.key.clone() {
+            RowKey::Conversation(id) if self.is_ignored(&id) => Err(FilterReason::IgnoredIds),
+            RowKey::Conversation(key) | RowKey::Shared(key) => Ok((row, key)),
+        }
+    }
+}
+
+impl ChunkReader {
+    /// Takes a row of Copilot Chat telemetry: where it begins in its block, its text, and its line.
+    pub(super) fn telemetry_row<'a>(
+        &mut self,
+        block: &'a RowBlock,
+        (at, payload, line): (usize, &'a [u8], u64),
+        row: ReadRow<'a>,
+        spooled: &mut Vec<SpooledRow<'a>>,
+    ) -> Result<(), SourceError> {
+        self.tally.rows_read += 1;
+        self.tally.shape(RowShape::CopilotChat, line);
+        let (row, key) = match self.rules.wanted(row) {
+            Ok(wanted) => wanted,
+            Err(reason) => {
+                *self.tally.filtered.entry(reason).or_default() += 1;
+                return Ok(());
+            }
+        };
+        let header = row.header;
+        let event = header.event.name();
+        let seen = &mut self.tally.telemetry;
+        seen.add(event, &row.version, row.item_count, line);
+        if *self.shape.get_or_insert(RowShape::CopilotChat) != RowShape::CopilotChat {
+            // The run will end for mixing schemas.
+            return Ok(());
+        }
+        match block.location {
+            RowLocation::InFile { file, offset } => {
+                let position = Position {
+                    store: file,
+                    // A row is at most `max_record`, which is below 4 GiB.
+                    length: payload.len() as u32,
+                    offset: offset + at as u64,
+                    checksum: xxh3_64(payload),
+                };
+                let is_full = |batch: &Batch| match batch {
+                    Batch::Rows(_) => true,
+                    Batch::Telemetry(batch) => batch.headers.len() == BATCH,
+                };
+                if self.batches.last().is_none_or(is_full) {
+                    self.batches
+                        .push(Batch::Telemetry(TelemetryBatch::default()));
+                }
+                if let Some(Batch::Telemetry(batch)) = self.batches.last_mut() {
+                    batch.push(&key, header, position);
+                }
+            }
+            RowLocation::Spool => {
+                if self.writer.is_none() {
+                    let shape = RowShape::CopilotChat;
+                    let writer = self.spool.create(self.chunk_pass, shape, block.encoding);
+                    self.writer = Some(writer?);
+                }
+                let facts = RowFacts {
+                    turn: 0,
+                    at: 0,
+                    flags: RowFlags::default(),
+                    line,
+                    telemetry: Some(header),
+                };
+                spooled.push(SpooledRow {
+                    id: key,
+                    facts,
+                    payload,
+                });
+            }
+        }
+        Ok(())
+    }
+}
