@@ -9,6 +9,7 @@ use gleaner::domain::copilot_chat::row::ReadRules;
 use gleaner::domain::selection::stratum::fixtures::selection;
 use serde_json::Value;
 
+use crate::support::Sandbox;
 use crate::support::shared;
 use crate::support::telemetry_domain::Rows;
 use crate::support::telemetry_truth::{self, Found, Score};
@@ -163,4 +164,43 @@ fn every_shape_of_the_same_rows_gives_the_same_records() {
     ] {
         assert!(of(name) == plain, "{name}");
     }
+}
+
+/// The export's records are byte for byte those that are scored above.
+#[test]
+fn an_export_of_the_files_gives_the_records_that_were_scored() {
+    let Some(folder) = shared().map(|folder| folder.join("data/appevents")) else {
+        return;
+    };
+    let files = ["appevents-0.jsonl.zst", "appevents-1.jsonl.zst"].map(|name| folder.join(name));
+    let sandbox = Sandbox::new();
+    let inputs = files.iter().flat_map(|file| {
+        let file = file.to_str().expect("a path");
+        ["--input", file]
+    });
+    let args =
+        "export --out out --name d --work-dir work --format json --progress none --targets all";
+    let args: Vec<&str> = args.split(' ').chain(inputs).collect();
+    sandbox.run(&args).expect(0);
+    let dataset = sandbox.dataset();
+    let rows = files.iter().flat_map(|file| telemetry_truth::lines(file));
+    let scored = assembled(rows, &MembershipRules::ALL);
+    let mut records = 0;
+    let mut left_out = dataset.count("out_of_range");
+    for stratum in dataset.metadata["strata"].as_array().expect("a list") {
+        left_out += stratum["invalid"].as_u64().expect("a count");
+        let Some(file) = stratum["file"].as_str() else {
+            continue;
+        };
+        for record in dataset.records(file) {
+            let id = serde_json::from_str::<Value>(&record).expect("JSON");
+            let id = id["conversationId"].as_str().expect("an id");
+            let wanted = scored[id].as_ref().expect("whole");
+            assert_eq!(record, String::from_utf8_lossy(wanted), "{id}");
+            records += 1;
+        }
+    }
+    let whole = scored.values().filter(|found| found.is_ok()).count() as u64;
+    assert_eq!(records + left_out, whole);
+    assert!(left_out < whole / 20, "{left_out} of {whole}");
 }
