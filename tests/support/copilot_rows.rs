@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 /// One row: its event, and what it holds.
-pub fn row(at: u64, event: &str, properties: Value, measurements: Value) -> Value {
+pub fn row(at: u64, event: &str, mut properties: Value, measurements: Value) -> Value {
+    properties["common.extversion"] = json!("0.42.0");
     json!({
         "TimeGenerated": format!("2026-03-01T{:02}:{:02}:{:02}.0000000Z", at / 3600, at / 60 % 60, at % 60),
         "Name": format!("GitHub.copilot-chat/{event}"),
@@ -28,7 +29,6 @@ pub fn request(conversation: &str, turn: u64, attempt: u64, at: u64) -> Vec<Valu
         "headerRequestId": message,
         "mode": "agent",
         "common.userName": "ann",
-        "common.extversion": "0.42.0",
     });
     let with = |more: Value| -> Value {
         let mut all: Map<String, Value> = common.as_object().expect("an object").clone();
@@ -40,7 +40,7 @@ pub fn request(conversation: &str, turn: u64, attempt: u64, at: u64) -> Vec<Valu
         row(
             at,
             "interactiveSessionMessage",
-            json!({"sessionId": conversation, "requestId": message, "query": asked, "common.extversion": "0.42.0"}),
+            json!({"sessionId": conversation, "requestId": message, "query": asked}),
             json!({"turnNumber": turn}),
         ),
         row(

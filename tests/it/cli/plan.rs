@@ -8,7 +8,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
 
-use crate::support::{Run, Sandbox};
+use crate::support::{Run, Sandbox, copilot_rows};
 
 fn turn(id: usize) -> String {
     format!(
@@ -251,4 +251,30 @@ fn no_more_than_the_first_rows_are_looked_at() {
     assert_eq!(first["malformed"]["too_large"]["count"], 1, "{text}");
     assert_eq!(first["malformed"]["not_json"], Value::Null, "{text}");
     assert_eq!(first["unreadable"], json!([]), "{text}");
+}
+
+#[test]
+fn telemetry_is_shown_by_version_and_day() {
+    let sandbox = Sandbox::new();
+    let mut rows = copilot_rows::conversations(3);
+    let in_part = copilot_rows::request("without tool texts", 1, 1, 7200);
+    let is_kept = |row: &&Value| row["Name"] == "GitHub.copilot-chat/conversation.messageText";
+    rows.extend(in_part.iter().filter(is_kept).cloned());
+    sandbox.write("in/a.jsonl", copilot_rows::lines(&rows, "\r\n"));
+    let plan = sandbox.run(&["plan", "--input", "in", "--json"]).json();
+    let shown = &plan["copilot_chat"];
+    assert_eq!(shown["looked_at_all"], true);
+    let day = json!({
+        "version": "0.42.0",
+        "day": "2026-03-01",
+        "rows": 74,
+        "sampled_rows": 0,
+        "conversations": 4,
+        "with_tool_texts": 3,
+        "tool_texts": "model.message.added",
+    });
+    let days = shown["days"].as_array().expect("a list");
+    assert!(days.contains(&day), "{shown}");
+    let text = sandbox.run(&["plan", "--input", "in"]);
+    assert!(text.stdout.contains("3 (75%)"), "{}", text.stdout);
 }
