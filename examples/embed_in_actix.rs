@@ -117,7 +117,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     let folder = folder.ok_or("say in which folder")?;
     actix_rt::System::new().block_on(async {
-        // First a host that is shut down at once, then one that goes on where it stopped.
+        // First a host that is shut down at once, then one that resumes where it stopped.
         let (first, ended) = host(&folder)?;
         first.do_send(Shutdown);
         match ended.await? {

@@ -6,14 +6,14 @@ mod login;
 #[cfg(any(feature = "azure", feature = "kusto"))]
 pub use login::{credential, is_loopback, login_hint};
 
-/// How to log in to Azure.
+/// Ways to log in to Azure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// `az login` or `azd auth login`.
     DeveloperTools,
-    /// Of the machine that this runs on.
+    /// The managed identity of this machine.
     ManagedIdentity,
-    /// Of a Kubernetes pod.
+    /// The workload identity of a Kubernetes pod.
     WorkloadIdentity,
     /// A service principal, from the environment.
     ClientSecret,

@@ -1,7 +1,7 @@
 //! Where work runs: a pool of threads for CPU work, behind a bounded queue.
 //!
 //! Actors run on one thread and must never wait or compute. What takes long is a job here. A job
-//! that panics is caught and reported to the caller; its thread goes on.
+//! that panics is caught and reported to the caller; its thread continues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,7 +25,8 @@ type Queued = Box<dyn FnOnce() + Send>;
 /// being made; more would only hold memory.
 const QUEUE_PER_THREAD: usize = 2;
 
-/// What file work takes in a simulation: others may die meanwhile, before or after its effect.
+/// Duration of file work in a simulation: other actors may exit meanwhile, before or after it takes
+/// effect.
 const FILE_WORK: Duration = Duration::from_millis(40);
 
 /// A job did not come to its end.
@@ -40,14 +41,14 @@ pub enum JobError {
     ShutDown,
 }
 
-/// Where work runs. Several runs may share its threads.
+/// The threads that work runs on. Several runs may share them.
 #[derive(Debug)]
 pub struct CpuPool {
     mode: Arc<Mode>,
     jobs: Jobs,
 }
 
-/// How many jobs are not over yet.
+/// The number of jobs that are not over yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Jobs(Arc<Counted>);
 
@@ -62,13 +63,13 @@ struct Counted {
 pub(crate) struct Job(Jobs);
 
 impl Jobs {
-    /// A job begins; it is over when this is dropped, even if nobody waits for it any more.
+    /// Begins a job. It is over when this is dropped, even if its caller no longer waits.
     pub fn begin(&self) -> Job {
         self.0.now.fetch_add(1, Ordering::SeqCst);
         Job(self.clone())
     }
 
-    /// Waits until all jobs are over, those included that nobody waits for any more.
+    /// Waits until all jobs are over, those whose callers no longer wait included.
     pub async fn over(&self) {
         loop {
             let none = self.0.none.notified();
@@ -143,7 +144,7 @@ impl CpuPool {
         }
     }
 
-    /// Waits until all jobs are over, those included that nobody waits for any more.
+    /// Waits until all jobs are over, those whose callers no longer wait included.
     pub(crate) async fn over(&self) {
         self.jobs.over().await;
     }
@@ -154,7 +155,7 @@ impl CpuPool {
         Self::of(Mode::Inline)
     }
 
-    /// How many jobs run at once.
+    /// The number of jobs that run at once.
     pub fn threads(&self) -> usize {
         match &*self.mode {
             Mode::Threads(threads) => threads.threads.len(),
@@ -216,7 +217,7 @@ impl Threads {
         let job: Queued = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(job));
             drop(place);
-            // Nobody waits any more if the caller was cancelled.
+            // A caller that was cancelled no longer waits.
             let _ = reply.send(result.map_err(|_| JobError::Panicked));
             drop(begun);
         });
@@ -253,7 +254,7 @@ pub(crate) async fn tracked<T: Send + 'static>(
     let begun = jobs.begin();
     let (reply, answer) = oneshot::channel();
     blocking(move || {
-        // Nobody waits any more if the caller was cancelled; then what was made goes before the job is
+        // A caller that was cancelled no longer waits; the result is then dropped before the job is
         // over.
         let _ = reply.send(work());
         drop(begun);

@@ -1,6 +1,6 @@
 //! Secrets that this process knows, and their removal from every text that leaves it.
 //!
-//! Whatever reads a token, a client secret, a key or a shared access signature registers it here.
+//! Code that reads a token, a client secret, a key or a shared access signature registers it here.
 //! [`redact`] then replaces it, also where a server sends it back in an error: as it is, percent-encoded,
 //! escaped for JSON or HTML, or in a mixture of these. It is applied where errors are made, and once more
 //! where texts are shown, logged or stored.
@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What stands in the place of a secret.
+/// Replaces a secret.
 const MASK: &str = "***";
 
 /// Shorter texts are no secrets: they would occur by chance.
@@ -155,14 +155,14 @@ fn redact_all<'t>(text: &'t str, secrets: &[Arc<[u8]>]) -> Cow<'t, str> {
     Cow::Owned(out)
 }
 
-/// How many bytes a secret has at the beginning of a text, in whatever way it is written there.
+/// The bytes that a secret takes at the beginning of a text, in any of its encodings.
 fn length_at(secret: &[u8], text: &[u8]) -> Option<usize> {
     secret.iter().try_fold(0, |at, &byte| {
         character_at(byte, &text[at..]).map(|length| at + length)
     })
 }
 
-/// How many bytes a byte of a secret has at the beginning of a text.
+/// The bytes that one byte of a secret takes at the beginning of a text.
 fn character_at(byte: u8, text: &[u8]) -> Option<usize> {
     // Encoded first: what `&amp;` begins with is no plain `&`.
     encoded_at(byte, text).or_else(|| (text.first() == Some(&byte)).then_some(1))

@@ -63,7 +63,7 @@ pub fn credential(kind: Credential) -> Result<Arc<dyn TokenCredential>, String> 
     Ok(Arc::new(Registering(credential)))
 }
 
-/// What to run or set when a login fails.
+/// What the user can run or set when a login fails.
 pub fn login_hint(kind: Credential) -> &'static str {
     match kind {
         Credential::DeveloperTools | Credential::None => {
@@ -79,7 +79,7 @@ pub fn login_hint(kind: Credential) -> &'static str {
     }
 }
 
-/// Gives the tokens of another credential, each registered before anybody has it.
+/// Passes on the tokens of another credential and registers each as a secret first.
 #[derive(Debug)]
 struct Registering(Arc<dyn TokenCredential>);
 

@@ -197,7 +197,7 @@ mod with {
                 Some(injector) => {
                     injector.crashed().await;
                     eprintln!(
-                        "chaos: killed; run the same command again: it goes on where it stopped"
+                        "chaos: killed; run the same command again: it resumes where it stopped"
                     );
                     fault::kill();
                 }

@@ -44,9 +44,9 @@ pub struct CliError {
     pub message: String,
     /// More of it, a line each.
     pub details: Vec<String>,
-    /// What to do.
+    /// What the user can do.
     pub hint: String,
-    /// How the program ends.
+    /// The exit code.
     pub exit: Exit,
 }
 

@@ -48,7 +48,7 @@ pub fn watch(interrupt: Arc<Notify>) -> io::Result<()> {
         interrupt.notify_one();
         if tokio::time::timeout(LIMIT, signals.next()).await.is_err() {
             eprintln!(
-                "error: interrupted before all parts of the run had ended\n  hint: run the same command again: it goes on where it stopped"
+                "error: interrupted before all parts of the run had ended\n  hint: run the same command again: it resumes where it stopped"
             );
         }
         std::process::exit(Exit::Interrupted as i32);

@@ -88,7 +88,7 @@ fn status(path: &Path, record: &RunRecord) -> Value {
 fn text(run: &Value) -> String {
     let word = |key: &str| run[key].as_str().unwrap_or_default().to_owned();
     let left = match run["state"].as_str() {
-        Some("stopped") => "run the same export again: it goes on where it stopped",
+        Some("stopped") => "run the same export again: it resumes where it stopped",
         Some("running") => "it is being worked on",
         _ => "nothing is left to do",
     };

@@ -11,7 +11,8 @@ use crate::domain::json::canonical::sorted;
 /// The settings that the fingerprint covers, with sorted keys.
 pub fn described(settings: &Settings) -> Value {
     let source = match &settings.source {
-        // Without renamed fields as before there were any: work directories go on.
+        // Settings without renamed fields keep the fingerprint that they had before fields could be
+        // renamed, so that older work directories can be resumed.
         Source::Files(paths) if settings.fields.is_empty() => {
             json!({"kind": "files", "paths": paths})
         }

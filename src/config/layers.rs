@@ -16,11 +16,11 @@ use super::renamed::{self, find, take};
 /// Environment variables that are keys: `GLEANER__SELECTION__SEED`.
 const PREFIX: &str = "GLEANER__";
 
-/// Where the settings of a run are written.
+/// The places where settings are written.
 #[derive(Debug, Clone, Default)]
 pub struct Layers {
     layers: Vec<Layer>,
-    /// Stronger than the defaults and weaker than what anybody has set: what `--test` means.
+    /// What `--test` sets: stronger than the defaults, weaker than what the user sets.
     preset: Table,
 }
 
@@ -29,7 +29,7 @@ struct Layer {
     /// As an error names it.
     name: String,
     table: Table,
-    /// Whether it is a file's: those name keys that nobody meant to change.
+    /// Whether it is a file. An error in a file names the key; nobody else does.
     is_file: bool,
 }
 

@@ -22,17 +22,17 @@ use crate::sink::address::{Address, BlobAddress, WrongAddress};
 
 use crate::domain::selection::stratum::SelectionError;
 
-/// What holds where nothing else is said.
+/// The defaults of all settings.
 pub const DEFAULTS: &str = include_str!("defaults.toml");
 
-/// What a build without the feature says of Kusto.
+/// The error for Kusto settings in a build without the feature.
 pub(crate) const NO_KUSTO: &str = "this build has no Kusto support: build with --features kusto";
 
-/// What a build without the feature says of Azure Blob Storage.
+/// The error for Azure settings in a build without the feature.
 pub(crate) const NO_AZURE: &str =
     "this build has no Azure Blob support: build with --features azure";
 
-/// Why a configuration cannot be used.
+/// The errors of a configuration. Each names the key and what is accepted.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -57,7 +57,7 @@ pub enum ConfigError {
     /// A key that is not known.
     #[error("{layer}: unknown key {key}{}", .nearest.as_ref().map(|n| format!("; did you mean {n}?")).unwrap_or_else(|| format!("; known are {known}")))]
     UnknownKey {
-        /// Where.
+        /// The file, the environment variable or the option that has the key.
         layer: String,
         /// The key with its tables.
         key: String,
@@ -69,11 +69,11 @@ pub enum ConfigError {
     /// A value of the wrong kind.
     #[error("{layer}: {key}: {reason}")]
     Value {
-        /// Where.
+        /// The file, the environment variable or the option that has the key.
         layer: String,
         /// The key with its tables.
         key: String,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
     /// Both forms of a window in one layer.
@@ -84,9 +84,9 @@ pub enum ConfigError {
     Bad {
         /// The key with its tables.
         key: &'static str,
-        /// What was written.
+        /// The value as written.
         value: String,
-        /// What is wrong, and what would be right.
+        /// What is wrong, and what is accepted.
         reason: String,
     },
     /// An address of a dataset that is none.

@@ -22,7 +22,7 @@ use crate::source::synthetic::settings::Synthetic;
 pub struct Settings {
     /// The dataset's name with `{total}`, `{window}` and `{timestamp}` in it.
     pub name: String,
-    /// Where rows come from.
+    /// The source of rows.
     pub source: Source,
     /// Fields that have other names in the input.
     pub fields: Renames,
@@ -36,21 +36,21 @@ pub struct Settings {
     pub ignore_ids: Vec<String>,
     /// Whether input with files that are not read (hidden, another ending, a dataset's own) is refused.
     pub strict_input: bool,
-    /// Which timestamps count, as written; `None`: all.
+    /// The window of timestamps; `None`: all.
     pub window: Option<Window>,
-    /// How the work is cut.
+    /// Number of chunks, and what happens to one that fails.
     pub chunks: Chunks,
-    /// What is sampled.
+    /// Strata, targets and seed.
     pub selection: Selection,
     /// `selection.cut`
     pub cut: Cut,
-    /// Where the dataset goes.
+    /// The sink of the dataset.
     pub sink: Sink,
-    /// How many actors of each kind.
+    /// Number of workers of each kind, and when one counts as stalled.
     pub workers: Workers,
-    /// What a run may use.
+    /// Limits of memory, disk and record size.
     pub limits: Limits,
-    /// What goes wrong on purpose, if that is asked for (`--chaos`).
+    /// Faults to inject (`--chaos`); none by default.
     pub chaos: Chaos,
 }
 
@@ -80,10 +80,10 @@ pub enum Source {
 /// `[window]` as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// Which timestamps are inside.
+    /// The timestamps inside.
     pub span: Span,
-    /// How late rows may arrive: a [`Span::Last`] ends this long before the run starts, and no row
-    /// that is younger exists for the run.
+    /// Rows may arrive this late: a [`Span::Last`] ends this long before the run starts, and
+    /// younger rows are ignored.
     pub ingestion_lag: Duration,
     /// Rows this far behind the end exist, only to see which conversations the end cuts.
     pub slack: Duration,
@@ -103,7 +103,7 @@ pub enum Span {
     Last {
         /// As written, for the dataset's name: `15d`.
         text: String,
-        /// How long.
+        /// Length of the window.
         length: Duration,
     },
 }
@@ -111,18 +111,18 @@ pub enum Span {
 /// `[chunks]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunks {
-    /// Hash chunks, or pieces of files.
+    /// Hash chunks, or pieces of files: 1 to 100,000.
     pub count: NonZeroU32,
-    /// Tries of one chunk before the run fails.
+    /// Attempts on one chunk before the run fails: 1 to 100,000.
     pub max_attempts: NonZeroU32,
-    /// How many may be missing from what is published.
+    /// Chunks that a published dataset may lack: 0 or more; always 0 for files.
     pub allow_missing: u32,
 }
 
 /// `[sink]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sink {
-    /// Which sink.
+    /// The sink and its location.
     pub target: SinkTarget,
     /// One JSON array a file, or one record a line.
     pub format: Format,
@@ -130,7 +130,7 @@ pub struct Sink {
     pub sort_keys: SortKeys,
 }
 
-/// Which sink.
+/// The sink and its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SinkTarget {
     /// A folder that holds datasets.
@@ -164,32 +164,32 @@ pub enum SortKeys {
 /// `[workers]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workers {
-    /// Chunks fetched at once.
+    /// Chunks fetched at once: 1 to 256.
     pub fetchers: NonZeroUsize,
-    /// Batches validated at once.
+    /// Batches validated at once: 1 to 256.
     pub validators: NonZeroUsize,
-    /// Blocks written at once.
+    /// Blocks written at once: 1 to 256.
     pub uploaders: NonZeroUsize,
-    /// How often dead actors are started again within the window before the run fails.
+    /// Restarts of actors within the window before the run fails; 0: none.
     pub restarts: usize,
-    /// The window.
+    /// The window of `restarts`.
     pub restart_window: Duration,
-    /// How long a worker may be busy without progress before it is replaced.
+    /// How long a worker may be busy without progress before it is replaced: 1 s or more.
     pub stall_timeout: Duration,
 }
 
 /// `[chaos]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chaos {
-    /// Of the faults that are drawn.
+    /// Seed of the faults that are drawn.
     pub seed: u64,
-    /// How many are drawn.
+    /// Number of faults that are drawn.
     pub faults: usize,
-    /// Each strikes at one of the first so many hits of its site.
+    /// A fault fires at one of the first `max_hits` hits of its site; 1 or more.
     pub max_hits: u64,
-    /// Where; empty: everywhere.
+    /// Stages that get faults; empty: all.
     pub stages: Vec<Stage>,
-    /// What; empty: everything.
+    /// Kinds of faults that are drawn; empty: all.
     pub kinds: Vec<Kind>,
     /// These faults instead of drawn ones, if it is not empty: `fetch:3:hang dedup:1:abort`.
     pub plan: String,

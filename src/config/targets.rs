@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use crate::domain::selection::stratum::ALL;
 
-/// How many records are wanted, by split and bucket.
+/// Records wanted, by split and bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
     /// `"all"`: all that is valid, in every stratum.
@@ -16,7 +16,7 @@ pub enum Targets {
     Each(BTreeMap<String, BTreeMap<String, Target>>),
 }
 
-/// How many records of a stratum are wanted.
+/// Records wanted in a stratum: a number, or all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target(pub u64);
 

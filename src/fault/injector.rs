@@ -1,4 +1,4 @@
-//! Carries a plan out, for one run: counts hits, says what is due, remembers what struck.
+//! Carries out the plan of one run: counts hits, says which fault is due, records which fired.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -13,22 +13,22 @@ use tokio::time::Instant;
 
 use super::{FaultPlan, Kind, Planned, Site};
 
-/// How long something slow takes: long, and far shorter than a lease.
+/// Duration of a slow operation: long, and far shorter than a lease.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// How far a clock jumps: past every lease.
+/// A clock jumps by this much: past every lease.
 const JUMP: Duration = Duration::from_secs(7200);
 
-/// What an injected panic carries: no panic of gleaner's own does.
+/// The payload of an injected panic; gleaner's own panics never have it.
 #[derive(Debug)]
 pub struct Injected;
 
-/// A fault that struck.
+/// A fault that fired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FiredFault {
-    /// Which.
+    /// The fault.
     pub fault: Planned,
-    /// When, since the injector was made.
+    /// Time since the injector was made.
     pub at: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Injector {
         }
     }
 
-    /// Has somebody see every hit, as it happens.
+    /// Calls a function on every hit.
     #[must_use]
     pub fn watched(self, watcher: impl Fn(Site, u64) + Send + Sync + 'static) -> Self {
         Self {
@@ -75,12 +75,12 @@ impl Injector {
         }
     }
 
-    /// What has struck so far.
+    /// The faults that have fired so far.
     pub fn struck(&self) -> Vec<FiredFault> {
         self.state().struck.clone()
     }
 
-    /// How often each site was passed.
+    /// The hits of each site so far.
     pub fn passed(&self) -> BTreeMap<Site, u64> {
         self.state().passed.clone()
     }
@@ -92,7 +92,7 @@ impl Injector {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // What is guarded is whole after every statement.
+        // The guarded value is whole after every statement.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,7 +151,7 @@ impl Faults {
         self.0.as_ref()?.due(site)
     }
 
-    /// An actor begins its work: it may die of it, hang, or be slow.
+    /// An actor starts work: a fault may kill, hang or slow it here.
     ///
     /// # Panics
     /// If that is due.
@@ -194,7 +194,7 @@ impl Faults {
         }
     }
 
-    /// How far the clock has jumped.
+    /// Time by which the clock has jumped.
     pub fn skew(&self) -> Duration {
         let injector = self.0.as_ref();
         injector.map_or(Duration::ZERO, |injector| injector.state().skew)
@@ -226,7 +226,7 @@ fn panic_now() -> ! {
 pub struct FaultScope(Option<Kind>);
 
 impl FaultScope {
-    /// What file work comes to before its effect, if it fails.
+    /// The injected error of a file operation that fails before its effect.
     pub fn error_before(&self) -> Option<io::Error> {
         match self.0? {
             Kind::NoSpace => Some(io::ErrorKind::StorageFull.into()),
@@ -235,12 +235,12 @@ impl FaultScope {
         }
     }
 
-    /// What file work comes to after its effect, if nobody hears of it.
+    /// The injected error of a file operation that fails after its effect.
     pub fn error_after(&self) -> Option<io::Error> {
         (self.0? == Kind::AckLost).then(|| io::ErrorKind::Other.into())
     }
 
-    /// The work is done, and nobody knows of it yet.
+    /// The work is done, and not reported yet.
     ///
     /// # Panics
     /// If that is due.

@@ -1,4 +1,4 @@
-//! Which faults, where, and when: made from a seed, written as text, made smaller.
+//! Plans of faults: drawn from a seed, written as text, reduced to the smallest that fails.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,11 +12,11 @@ use super::{Kind, Site};
 /// One fault of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Planned {
-    /// Where.
+    /// The site.
     pub site: Site,
     /// At which hit, from 1.
     pub nth: u64,
-    /// What.
+    /// The kind of the fault.
     pub kind: Kind,
 }
 
@@ -30,9 +30,9 @@ pub struct FaultPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{word:?} is no fault: {reason}")]
 pub struct WrongPlan {
-    /// What cannot be read.
+    /// The word that cannot be read.
     pub word: String,
-    /// What would be right.
+    /// What is accepted.
     pub reason: String,
 }
 
@@ -75,7 +75,7 @@ impl FaultPlan {
         &self.faults
     }
 
-    /// What is due at a hit.
+    /// The fault that is due at a hit.
     pub fn due(&self, site: Site, nth: u64) -> Option<Kind> {
         let found = self
             .faults

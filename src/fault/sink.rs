@@ -11,10 +11,10 @@ use futures_util::future::BoxFuture;
 use super::{Faults, Kind, Site};
 use crate::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
 
-/// How long something slow takes.
+/// Duration of a slow operation.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// How long something that is overtaken takes.
+/// Duration of an operation that a later one overtakes.
 const OVERTAKEN: Duration = Duration::from_secs(2);
 
 /// A sink in front of another.
@@ -41,7 +41,7 @@ impl FaultySink {
             action,
             path: path.clone(),
             reason: format!("{reason} (injected)"),
-            hint: "run the same command again: it goes on where it stopped",
+            hint: "run the same command again: it resumes where it stopped",
             is_refusal: false,
         };
         let disk = |error: io::Error| SinkError::Io {

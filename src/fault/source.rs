@@ -16,7 +16,7 @@ use crate::source::{
     Action, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
 };
 
-/// How long a slow block takes.
+/// Duration of a slow block.
 const SLOW: Duration = Duration::from_secs(30);
 
 /// A source in front of another. What it damages it also reports, as every source must: rows that

@@ -27,7 +27,7 @@ pub enum RunError {
     /// A chunk could not be fetched.
     #[error("chunk {chunk} failed at attempt {attempt}")]
     Chunk {
-        /// Which.
+        /// The chunk.
         chunk: Chunk,
         /// Its last attempt.
         attempt: u32,
@@ -51,9 +51,9 @@ pub enum RunError {
         "{malformed} of {rows} rows are malformed, more than the {percent}% that are allowed{examples}"
     )]
     TooManyMalformed {
-        /// How many.
+        /// Malformed rows.
         malformed: u64,
-        /// Of how many.
+        /// All rows.
         rows: u64,
         /// `limits.max_malformed_percent`
         percent: f64,
@@ -67,9 +67,9 @@ pub enum RunError {
         "the {actor} {cause}, and more actors have ended in {} s than workers.restarts allows", .within.as_secs()
     )]
     ActorDied {
-        /// Which.
+        /// The name of the actor: `fetcher-2`.
         actor: String,
-        /// How.
+        /// How it ended.
         cause: Cause,
         /// The window that restarts are counted in.
         within: Duration,
@@ -161,7 +161,7 @@ impl RunError {
             | Self::SupervisorDied
             | Self::Job(JobError::Panicked) => DEFECT,
             Self::PartPanicked => {
-                "run the same command again: it goes on where it stopped; if neither is of your own, please report it"
+                "run the same command again: it resumes where it stopped; if neither is of your own, please report it"
             }
             Self::Job(JobError::ShutDown)
             | Self::NoAnswer(_)

@@ -1,4 +1,4 @@
-//! Memory that goes round: a buffer that is dropped is there for the next one who needs one.
+//! A pool of buffers: a dropped buffer serves the next caller.
 //!
 //! Blocks and batches are as large as what allocators give back to the system at once, and every
 //! page that the system gives again is cleared by it first. What is kept is never more than what
@@ -50,7 +50,7 @@ impl Buffers {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
-        // What is guarded is whole after every statement.
+        // The guarded value is whole after every statement.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Creating files so that nobody else reads them and no symbolic link leads them elsewhere.
+//! Creating files that only their owner can read, and never through a symbolic link.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};

@@ -31,7 +31,7 @@ const PUBLIC: &str = "blob.core.windows.net";
 /// The forms, for an error.
 const FORMS: &str = "write a folder, az://ACCOUNT/CONTAINER/PREFIX, https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX or abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX";
 
-/// Where datasets are.
+/// The address of a dataset or of a folder of datasets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// A folder of this machine.
@@ -49,7 +49,7 @@ pub struct BlobAddress {
     pub container: String,
     /// Below the container, without `/` at its ends; may be empty.
     pub prefix: String,
-    /// What the address says of the service; `None` if it is written without a host (`az://`).
+    /// The endpoint in the address; `None` if it is written without a host (`az://`).
     pub endpoint: Option<String>,
 }
 
@@ -59,9 +59,9 @@ pub struct BlobAddress {
 pub struct WrongAddress {
     /// The text without its query.
     pub shown: String,
-    /// What is wrong.
+    /// What is wrong with it.
     pub reason: &'static str,
-    /// What to do.
+    /// What the user can do.
     pub hint: &'static str,
 }
 
@@ -77,7 +77,7 @@ impl Address {
             hint,
         };
         let Some((scheme, rest)) = text.split_once("://") else {
-            // Somebody who left the scheme out of an address with a signature means no folder.
+            // An address with a signature and without its scheme is a mistake, not a folder.
             let query = text.split_once('?').map(|(_, query)| query);
             if query.is_some_and(|query| query.to_ascii_lowercase().contains("sig=")) {
                 return Err(wrong(
@@ -162,7 +162,7 @@ impl Address {
     }
 }
 
-/// What to do about a host that is not known.
+/// The hint for an unknown host.
 const UNKNOWN_HOST: &str = "write az://ACCOUNT/CONTAINER/PREFIX, and set sink.azure_blob.endpoint to the address of the service";
 
 impl BlobAddress {

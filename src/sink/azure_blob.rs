@@ -44,15 +44,15 @@ use sums::Sums;
 /// The key of a file's digest in its blob's metadata.
 const SHA256: &str = "sha256";
 
-/// How often a claim looks again when others claim at the same moment.
+/// Number of times that a claim reads the folder again when others claim at the same moment.
 const CLAIM_LOOKS: usize = 8;
 
-/// How often a block is sent that comes to the service damaged. A line that damages more is broken.
+/// Attempts to send a block that arrives damaged. A connection that damages more is broken.
 const SENDS: usize = 5;
 
 /// As many blocks has a file at most, says the service.
 const BLOCKS: u32 = 50_000;
-/// What a block may take besides its requests.
+/// Time for a block besides its requests.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// A container that holds datasets.
@@ -61,18 +61,18 @@ pub struct AzureBlob {
     container: Container,
     block_bytes: usize,
     checksum: Checksum,
-    /// Of a block or a commit: two requests, each with all its tries.
+    /// Time for a block or a commit: two requests, each with all its attempts.
     operation_timeout: Duration,
-    /// What lay there when a file was begun, by dataset and path.
+    /// Files that earlier starts left, by dataset and path.
     found: Mutex<BTreeMap<(String, String), Look>>,
-    /// What commits hold against the container.
+    /// The claims that commits are checked against.
     granted: Granted,
 }
 
-/// What an earlier start has left of a file; asked once.
+/// The state of a file after earlier starts; requested once.
 type Look = Arc<OnceCell<Found>>;
 
-/// What an earlier start has left of a file.
+/// The state of a file after earlier starts.
 #[derive(Debug, Default)]
 struct Found {
     committed: bool,
@@ -102,7 +102,7 @@ impl AzureBlob {
 
     async fn claim_now(&self, dataset: &str, mine: &ClaimRecord) -> Result<Claim, SinkError> {
         let name = self.name(dataset);
-        // The first request is the probe: it tells soon if nothing can be reached.
+        // The first request is the probe: it fails soon if the service cannot be reached.
         if let Some(manifest) = self.read(dataset, MANIFEST, true).await? {
             return claim::published(&name, manifest, mine);
         }
@@ -125,7 +125,7 @@ impl AzureBlob {
             if !self.put_new(dataset, CLAIM, record.clone()).await? {
                 continue;
             }
-            // Another run may have claimed, published and given back since somebody looked.
+            // Another run may have claimed, published and released since the last read.
             if self.stray(dataset).await?.is_none() {
                 return Ok(Claim::Granted);
             }
@@ -215,11 +215,11 @@ impl AzureBlob {
                 self.remove(dataset, name).await?;
             }
         }
-        // Last: while it is there, the folder is nobody else's.
+        // Last: until it is removed, no other run can claim the folder.
         self.remove(dataset, CLAIM).await
     }
 
-    /// What an earlier start has left of a file; asked once.
+    /// The state of a file after earlier starts; requested once.
     async fn look(&self, dataset: &str, path: &str) -> Result<Look, SinkError> {
         let key = (dataset.to_owned(), path.to_owned());
         let cell = {

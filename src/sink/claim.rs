@@ -43,7 +43,7 @@ pub struct Granted(Mutex<BTreeMap<String, ClaimRecord>>);
 
 impl Granted {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, ClaimRecord>> {
-        // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
+        // The guarded value is whole after every statement, so a panic elsewhere does no harm.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -103,7 +103,7 @@ pub fn may_revoke(name: &str, there: Option<&[u8]>, run_id: &str) -> Result<bool
     }
 }
 
-/// The error of a folder that nobody claims and that is not empty.
+/// The error of a folder without a claim that is not empty.
 pub fn stray(name: &str, found: &str) -> SinkError {
     SinkError::Exists(format!(
         "{name} (unfinished, unclaimed, with {found} in it)"

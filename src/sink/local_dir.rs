@@ -53,7 +53,7 @@ pub struct LocalDir {
     /// The files that are being written, by final path. As many are open as the pipeline writes at
     /// once; a commit closes its file.
     parts: Arc<Mutex<BTreeMap<PathBuf, Arc<Part>>>>,
-    /// What commits hold against the folders.
+    /// The claims that commits are checked against.
     granted: Arc<Granted>,
     /// Work on files.
     jobs: Jobs,
@@ -133,7 +133,7 @@ impl LocalDir {
         claims::still_held(&folder.display().to_string(), there.as_deref(), &mine)
     }
 
-    /// Where the claim was taken away meanwhile, that is why something failed.
+    /// Where the claim was taken away meanwhile, that is the error to report.
     fn or_lost<T>(&self, dataset: &str, done: Result<T, SinkError>) -> Result<T, SinkError> {
         if done.is_err() {
             self.check_claim(dataset)?;
@@ -148,7 +148,7 @@ impl LocalDir {
             return Ok(Arc::clone(part));
         }
         self.make_folders_of(target)?;
-        // What an earlier start has left is written anew.
+        // A file that an earlier start left is written anew.
         let path = part_path(target);
         refuse_link(&path)?;
         let part = Arc::new(Part::create(&path)?);
@@ -158,7 +158,7 @@ impl LocalDir {
 
     fn stage_now(&self, block: &Block) -> Result<BlockReceipt, SinkError> {
         let path = self.path(&block.dataset, &block.path);
-        // A file is not begun in a folder that may be another run's by now.
+        // The folder may belong to another run by now: check before starting a file.
         if !lock(&self.parts).contains_key(&path) {
             self.check_claim(&block.dataset)?;
         }
@@ -194,7 +194,7 @@ impl LocalDir {
                 false => Err(incomplete()),
             };
         }
-        // After a sync that failed nobody knows what is on the disk: there is no second try.
+        // After a failed sync the state of the disk is unknown: there is no second try.
         state.over = true;
         let result = part
             .finish(commit.bytes)
@@ -226,7 +226,7 @@ impl LocalDir {
                 clear_folder(&folder)?;
                 sync_folder(&folder)?;
             }
-            // Last: while it is there, the folder is nobody else's.
+            // Last: until it is removed, no other run can claim the folder.
             remove_if_there(&folder.join(CLAIM))?;
             sync_folder(&folder)
         };
@@ -374,7 +374,7 @@ fn failed(action: &'static str, path: &Path, error: io::Error) -> SinkError {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
+    // The guarded value is whole after every statement, so a panic elsewhere does no harm.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -420,7 +420,7 @@ fn clear_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a commit has been carried out already: the file is there, whole.
+/// Whether a commit was carried out already: the file exists, whole.
 fn is_committed(target: &Path, commit: &FileCommit) -> io::Result<bool> {
     let Some(mut file) = open_if_there(target)? else {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! Where a dataset goes.
+//! Sinks: where a dataset goes.
 //!
 //! A dataset is a folder of files. It **is there** if and only if its `metadata.json` is, and that
 //! is written last. The pipeline claims the folder, stages blocks (in any order, from several
@@ -22,7 +22,7 @@ use thiserror::Error;
 pub mod address;
 #[cfg(feature = "azure")]
 pub mod azure_blob;
-/// What a configuration says about a container is read and checked by every build.
+/// Every build reads and checks the configuration of containers.
 #[cfg(not(feature = "azure"))]
 pub mod azure_blob {
     pub mod settings;
@@ -40,7 +40,7 @@ pub const MANIFEST: &str = "metadata.json";
 pub struct ClaimRecord {
     /// Random, made once for a run, kept in its work directory.
     pub run_id: String,
-    /// Of the run's settings; two runs may share it.
+    /// Fingerprint of the run's settings; two runs may share it.
     pub fingerprint: String,
     /// RFC 3339, when the run started.
     pub since: String,
@@ -64,7 +64,7 @@ pub struct Block {
     pub path: String,
     /// Counts from 0.
     pub index: u32,
-    /// Where its first byte stands in the file.
+    /// Position of its first byte in the file.
     pub offset: u64,
     /// Its bytes: every block but a file's last has `DatasetSink::block_bytes`.
     pub bytes: Bytes,
@@ -72,7 +72,7 @@ pub struct Block {
 
 debug_lengths!(Block { dataset, path, index, offset } lengths { bytes });
 
-/// What a sink wants to know again at the commit.
+/// The receipt of a block, which the commit gives back to the sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlockReceipt {
     /// As in the block.
@@ -116,25 +116,25 @@ impl FileCommit {
 /// start, of a new sink on the same place. Paths have `/` between folders; gleaner's own are of ASCII
 /// letters, digits, `.`, `_` and `-`.
 pub trait DatasetSink: Send + Sync + 'static {
-    /// Where it is, for a person: a path or an address without secrets.
+    /// The location for display: a path or an address without secrets.
     fn location(&self) -> String;
 
     /// The length of a full block: at least 1, and always the same.
     fn block_bytes(&self) -> usize;
 
-    /// How long it may take over one block or commit, its own tries included, where that is long:
-    /// an uploader that waits longer is taken for dead.
+    /// Time that one block or commit may take, the sink's own retries included, where that is long:
+    /// an uploader that waits longer is stalled.
     fn operation_timeout(&self) -> Option<Duration> {
         None
     }
 
     /// Takes the dataset's folder for this run: nothing may be staged before. Also the probe
-    /// that tells, before anything is fetched, whether the sink can be written at all. Of claims by
+    /// that shows, before anything is fetched, whether the sink can be written at all. Of claims by
     /// several runs at the same moment one is granted; the run that has it is granted it again.
     ///
     /// # Errors
     /// [`SinkError::Claimed`] if it is another run's; [`SinkError::Exists`] if another run has
-    /// published it, or if files lie there that nobody claims: they are left alone.
+    /// published it, or if there are files without a claim: they are left untouched.
     fn claim<'a>(
         &'a self,
         dataset: &'a str,
@@ -173,15 +173,15 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// it again is harmless.
     ///
     /// Before publishing it gives the dataset up: if nothing of it was committed it is free for any
-    /// run, else its files stay and it is nobody's, and every claim is refused with
-    /// [`SinkError::Exists`], until somebody removes them.
+    /// run, else its files stay without an owner, and every claim is refused with
+    /// [`SinkError::Exists`] until they are removed.
     ///
     /// # Errors
     /// If the claim cannot be removed. Of a dataset that was never claimed it is harmless, or refused.
     fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>>;
 
-    /// Whose a dataset is; `None` if nobody claims it. A sink that keeps its claims to itself says
-    /// so always.
+    /// The claim on a dataset; `None` if there is none. A sink that does not show its claims always
+    /// returns `None`.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -192,9 +192,9 @@ pub trait DatasetSink: Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Takes the claim of a run away that somebody has given up, and before it all that the run has
-    /// staged and committed; of a published dataset only the claim. Then the dataset is free. If
-    /// nobody claims it that is harmless, and nothing is removed.
+    /// Takes an abandoned run's claim away, and before it all that the run has staged and
+    /// committed; of a published dataset only the claim. Then the dataset is free. Without a claim
+    /// that is harmless, and nothing is removed.
     ///
     /// Should that run still be going on, it finds its claim gone: every commit and publish looks,
     /// and is refused with [`SinkError::ClaimLost`].
@@ -214,9 +214,9 @@ pub trait DatasetSink: Send + Sync + 'static {
         Box::pin(std::future::ready(Err(refused)))
     }
 
-    /// Waits until nothing is going on any more of what was asked for and then dropped: a run that is
-    /// cancelled must not write after it has said that it is over. For sinks that work on threads of
-    /// their own; where dropping a future stops the work there is nothing to wait for.
+    /// Waits until dropped operations have stopped: a run that is cancelled must not write after it
+    /// has reported its end. For sinks with threads of their own; where dropping a future stops the
+    /// work, return at once.
     fn flush(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
@@ -305,7 +305,7 @@ impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
     }
 }
 
-/// Why a sink refused, and what to do.
+/// The errors of a sink.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SinkError {
@@ -321,17 +321,17 @@ pub enum SinkError {
     /// Another run is writing it.
     #[error("{dataset} belongs to run {run_id}, which claimed it at {since}")]
     Claimed {
-        /// Where.
+        /// The dataset.
         dataset: String,
         /// The other run.
         run_id: String,
-        /// When it claimed.
+        /// When it made the claim, RFC 3339.
         since: String,
     },
-    /// The run's own claim is gone: somebody took it away.
+    /// The run's own claim was taken away.
     #[error("the claim of run {run_id} on {dataset} was taken away, nothing more is written there")]
     ClaimLost {
-        /// Where.
+        /// The dataset.
         dataset: String,
         /// The run that had it.
         run_id: String,
@@ -339,17 +339,17 @@ pub enum SinkError {
     /// The sink cannot be written at all.
     #[error("cannot write to {location}: {reason}")]
     Unwritable {
-        /// Where.
+        /// The location, without secrets.
         location: String,
-        /// What the system said.
+        /// The error of the operating system.
         reason: String,
     },
     /// The settings of the sink cannot be used.
     #[error("cannot use {location}: {reason}")]
     Unusable {
-        /// Where.
+        /// The location, without secrets.
         location: String,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
     /// Under the name of a file of the dataset lies something else.
@@ -361,13 +361,13 @@ pub enum SinkError {
     /// A service did not do what it was asked for.
     #[error("cannot {action} {path}: {reason}")]
     Remote {
-        /// What was tried.
+        /// The operation that failed: `stage`, `commit`, ...
         action: &'static str,
-        /// With what.
+        /// The file or container.
         path: String,
-        /// What the service or the connection said, without secrets.
+        /// The error of the service or the connection, without secrets.
         reason: String,
-        /// What to do about it.
+        /// What the user can do.
         hint: &'static str,
         /// Whether the service answered that it will not do it (HTTP 4xx), so that nothing was changed.
         is_refusal: bool,
@@ -375,11 +375,11 @@ pub enum SinkError {
     /// It does not answer.
     #[error("no answer for {} s when asked to {action} {path}", .timeout.as_secs())]
     Timeout {
-        /// What was tried.
+        /// The operation that failed: `stage`, `commit`, ...
         action: &'static str,
-        /// With what.
+        /// The file or container.
         path: String,
-        /// For how long.
+        /// Time waited.
         timeout: Duration,
     },
     /// Work on the sink did not come to its end.
@@ -420,10 +420,10 @@ impl SinkError {
             }
             Self::Remote { hint, .. } => hint,
             Self::Timeout { .. } => {
-                "see what holds it up, or raise workers.stall_timeout; then run the same command again: it goes on where it stopped"
+                "see what holds it up, or raise workers.stall_timeout; then run the same command again: it resumes where it stopped"
             }
             Self::Io { .. } | Self::Job(_) => {
-                "make room if the disk is full; then run the same command again: it goes on where it stopped"
+                "make room if the disk is full; then run the same command again: it resumes where it stopped"
             }
         })
     }

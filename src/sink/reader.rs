@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// A published dataset. Paths have `/` between folders.
 pub trait DatasetReader: Send {
-    /// Where it is, for a person.
+    /// The location, for display.
     fn location(&self) -> String;
 
     /// All files but hidden ones, in bytewise order of paths.
@@ -54,7 +54,7 @@ impl LocalDataset {
         Self { folder }
     }
 
-    /// Where a file is; `None` if its path leads out of the dataset.
+    /// The path of a file; `None` if it leads out of the dataset.
     fn resolve(&self, path: &str) -> Option<PathBuf> {
         let inside = |part| matches!(part, Component::Normal(_));
         let path = Path::new(path);

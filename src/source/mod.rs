@@ -1,4 +1,4 @@
-//! Where rows come from.
+//! Sources: where rows come from.
 //!
 //! A source is surveyed once, which gives its chunks, and then asked for chunks, any number of
 //! times, in any order, from several fetchers at once. It delivers **rows**: JSON objects, one a
@@ -31,7 +31,7 @@ pub use crate::domain::scheduling::pass::Pass;
 pub mod files;
 #[cfg(feature = "kusto")]
 pub mod kusto;
-/// What a configuration says about a cluster is read and checked by every build.
+/// Every build reads and checks the configuration of clusters.
 #[cfg(not(feature = "kusto"))]
 pub mod kusto {
     #[cfg(feature = "cli")]
@@ -70,7 +70,8 @@ pub trait ConversationSource: Send + Sync + 'static {
     /// must leave nothing behind then.
     ///
     /// # Errors
-    /// Whatever keeps the chunk from being whole; [`SourceError::action`] decides what follows.
+    /// Anything that keeps the chunk from being whole; [`SourceError::action`] decides what
+    /// follows.
     fn fetch<'a>(
         &'a self,
         order: FetchOrder,
@@ -96,12 +97,12 @@ impl<T: ConversationSource + ?Sized> ConversationSource for Arc<T> {
     }
 }
 
-/// What a fetch is to bring.
+/// One fetch of a chunk.
 #[derive(Debug, Clone)]
 pub struct FetchOrder {
     /// Of which chunk.
     pub chunk: Chunk,
-    /// Which try of it this is, from 1.
+    /// The number of the attempt on the chunk, from 1.
     pub attempt: u32,
     /// Which rows: whole ones, or a census ([`RowEncoding::Census`]). A source whose survey promises no
     /// census is only ever asked for [`Pass::All`].
@@ -110,7 +111,7 @@ pub struct FetchOrder {
     pub ranks: Option<Arc<RankRanges>>,
 }
 
-/// What a survey found.
+/// The result of a survey.
 #[derive(Debug, Clone)]
 pub struct Survey {
     /// The chunks: disjoint, and together the whole population. Hash chunks have the depth 0.
@@ -121,17 +122,17 @@ pub struct Survey {
     /// Whether the source can deliver a census first, and then the conversations of some ranks
     /// alone ([`Pass`]).
     pub census: bool,
-    /// Whether it leaves out incomplete conversations itself, so that nobody can count them.
+    /// Whether it leaves out incomplete conversations itself, so that they cannot be counted.
     pub only_complete: bool,
-    /// How many fetches it bears at once; `None`: as many as there are fetchers.
+    /// Fetches that may run at once; `None`: as many as there are fetchers.
     pub max_concurrency: Option<usize>,
-    /// How long a fetch may take without a sign of progress, where that is long.
+    /// Longest time of a fetch between two signs of progress; `None`: the default.
     pub operation_timeout: Option<Duration>,
-    /// How many bytes lie there, where the source knows.
+    /// Bytes of the input, if the source knows.
     pub bytes: Option<u64>,
-    /// How many bytes of files cannot be read by position: they are kept decoded in sealed chunks.
+    /// Bytes of files that cannot be read by position: they are kept decoded in sealed chunks.
     pub spooled_bytes: u64,
-    /// What must not change between two surveys of one run.
+    /// Fingerprints that must not change between two surveys of one run.
     pub input_fingerprints: Vec<InputFingerprint>,
 }
 
@@ -189,9 +190,9 @@ pub trait BlockReader: Send {
 pub struct RowBlock {
     /// The lines.
     pub bytes: Vec<u8>,
-    /// Where the lines stay, if they need no copy.
+    /// The location of the lines, if they need no copy.
     pub location: RowLocation,
-    /// How the rows are to be read.
+    /// The encoding of the rows.
     pub encoding: RowEncoding,
     /// Whether the bytes were found to be UTF-8 before.
     pub is_utf8: bool,
@@ -215,14 +216,14 @@ pub struct RowBlock {
 
 debug_lengths!(RowBlock { location, encoding, is_utf8, first_line, rejects, received } lengths { bytes, parsed });
 
-/// What reading a good conversation row would tell.
+/// The header of a good conversation row.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParsedRow {
     /// The bytes of its line, without the newline.
     pub length: u32,
     /// Its id, decoded, and not empty.
     pub id: Box<[u8]>,
-    /// How many turns its array has, each of them an object without a field twice.
+    /// Turns of its array, each of them an object without a field twice.
     pub turns: u32,
 }
 
@@ -235,7 +236,7 @@ pub struct ReceivedRow {
     pub id_hash: i64,
     /// Its number of turns, where the source says.
     pub turns: Option<i64>,
-    /// When it changed last, where the source says.
+    /// Its last change, if the source knows.
     pub last: Option<Ticks>,
 }
 
@@ -265,7 +266,7 @@ pub struct Reject {
     pub id: Option<Box<[u8]>>,
 }
 
-/// Where the bytes of a block's rows can be found again.
+/// The location of a block's rows, to read them again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RowLocation {
     /// Nowhere: the pipeline keeps the rows in a sealed chunk.
@@ -294,12 +295,12 @@ pub enum RowEncoding {
     Census,
 }
 
-/// What to do about a failed fetch.
+/// The next step after a failed fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Wait, ask for less at once, and try again; the attempt does not count.
     Throttle {
-        /// As long as the source wishes.
+        /// The delay that the source asks for.
         retry_after: Option<Duration>,
     },
     /// Try again.
@@ -315,10 +316,10 @@ pub enum Action {
 }
 
 /// What to do when the work directory is left resumable.
-pub(crate) const RERUN: &str = "run the same command again: it goes on where it stopped";
+pub(crate) const RERUN: &str = "run the same command again: it resumes where it stopped";
 
 /// The same after something that should never happen.
-pub(crate) const DEFECT: &str = "run the same command again: it goes on where it stopped; unless --chaos asked for it this is a defect in gleaner, please report it";
+pub(crate) const DEFECT: &str = "run the same command again: it resumes where it stopped; unless --chaos asked for it this is a defect in gleaner, please report it";
 
 /// What to do when an input is not what it was.
 pub(crate) const INPUT_CHANGED: &str =
@@ -351,7 +352,7 @@ pub enum SourceError {
     /// Something is named like rows, or was named, and cannot be read as often as needed.
     #[error("{path} is {what}, and only regular files can be read")]
     NotAFile {
-        /// What was found.
+        /// The path.
         path: PathBuf,
         /// `a pipe`, ...
         what: &'static str,
@@ -361,7 +362,7 @@ pub enum SourceError {
     DeadLink {
         /// The link.
         path: PathBuf,
-        /// What it says.
+        /// The target of the link.
         target: PathBuf,
     },
     /// The file system refused.
@@ -377,7 +378,7 @@ pub enum SourceError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What the decoder said.
+        /// The error of the decoder.
         reason: String,
     },
     /// A file holds an answer of a query API that says that it is not the whole one.
@@ -395,13 +396,13 @@ pub enum SourceError {
         path: PathBuf,
         /// The feature, with what is supported.
         what: String,
-        /// What to do about it.
+        /// What the user can do.
         hint: String,
     },
     /// Files were left out, and the settings say that none may be.
     #[error("source.strict_input: {count} files of the input are not read: {listed}")]
     SkippedInput {
-        /// How many.
+        /// The number of files.
         count: usize,
         /// The first of them, each with its reason.
         listed: String,
@@ -411,7 +412,7 @@ pub enum SourceError {
     Changed {
         /// The file.
         path: PathBuf,
-        /// What differs.
+        /// What has changed: size, time or content.
         what: String,
     },
     /// Rows of several schemas in one run.
@@ -456,7 +457,7 @@ pub enum SourceError {
     Cluster {
         /// As written.
         cluster: String,
-        /// Why.
+        /// The cause, in one line.
         reason: String,
     },
     /// The payloads are not those of the census.
@@ -474,9 +475,9 @@ pub enum SourceError {
     /// Writing a sealed chunk failed.
     #[error("cannot write to the work directory")]
     Spool {
-        /// What the spool said.
+        /// The error of the work directory.
         source: Box<dyn std::error::Error + Send + Sync>,
-        /// What to do about it.
+        /// What the user can do.
         hint: &'static str,
         /// Whether the same may succeed a moment later.
         is_transient: bool,
@@ -484,12 +485,12 @@ pub enum SourceError {
     /// Work on the rows did not come to its end.
     #[error(transparent)]
     Job(#[from] crate::runtime::JobError),
-    /// A source of somebody's own could not deliver.
+    /// A source of the host's own failed.
     #[error("{reason}")]
     Custom {
-        /// Why: no text of a conversation, and no secret.
+        /// The cause, without text of a conversation or a secret.
         reason: String,
-        /// What to do about it.
+        /// What the pipeline does next.
         action: Action,
     },
     /// The run is stopping.
@@ -506,7 +507,7 @@ fn told(rows: &[(RowShape, String)]) -> String {
 }
 
 impl SourceError {
-    /// What to do about it.
+    /// What the pipeline does next.
     pub fn action(&self) -> Action {
         use std::io::ErrorKind::{InvalidInput, NotFound, PermissionDenied};
         match self {
@@ -519,7 +520,7 @@ impl SourceError {
             {
                 Action::Retry
             }
-            // Of an attempt that panics nothing is kept, as of one that fails.
+            // An attempt that panics is discarded, like one that fails.
             Self::Job(crate::runtime::JobError::Panicked) => Action::Retry,
             Self::Spool {
                 is_transient: true, ..

@@ -24,29 +24,29 @@ pub mod sealed;
 pub mod stored;
 pub mod tally;
 
-/// Why the work directory cannot be used.
+/// The errors of the work directory.
 #[derive(Debug, Error)]
 pub enum SpoolError {
     /// The file system refused.
     #[error("cannot {action} {path}")]
     Io {
-        /// What was tried.
+        /// The operation that failed: `stage`, `commit`, ...
         action: &'static str,
         /// On which file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// Another attempt, with a later lease, has begun the same: this one is refused.
+    /// A later attempt has started on the same chunk: this one is refused.
     #[error("{chunk_pass} belongs to a later attempt")]
     Superseded {
-        /// What both attempts fetch.
+        /// The chunk and pass of both attempts.
         chunk_pass: ChunkPass,
     },
     /// The census of a chunk was sealed and cannot be found any more.
     #[error("the census of chunk {chunk} is gone")]
     CensusGone {
-        /// Of which chunk.
+        /// The chunk.
         chunk: Chunk,
     },
     /// `limits.spool` is used up.

@@ -22,7 +22,7 @@ use crate::spool::sealed::SealedChunk;
 /// Files that are held open at once: well below the usual limit of 1,024.
 const OPEN_FILES: usize = 256;
 
-/// Why a payload could not be had.
+/// The errors of reading a payload again.
 #[derive(Debug, Error)]
 pub enum PayloadError {
     /// The bytes are not those of the header pass: the file was changed or damaged meanwhile.
@@ -117,7 +117,7 @@ impl Payloads {
         self.add(Store::Sealed(Arc::new(chunk.clone())))
     }
 
-    /// How a store's rows become records.
+    /// The encoding of a store's rows.
     fn encoding(&self, store: u32) -> RowEncoding {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match &inner.stores[store as usize] {
@@ -386,7 +386,7 @@ mod tests {
             let open = payloads.inner.lock().expect("no panic").open.len();
             assert!(open <= OPEN_FILES);
             most = most.max(open);
-            // What is open is not looked up again.
+            // An open file is not opened again.
             std::fs::remove_file(path).expect("a file");
             payloads
                 .reader()

@@ -45,7 +45,7 @@ pub use chunk::{Replay, SealedChunk};
 pub use writer::ChunkWriter;
 use writer::{Checked, TempFiles};
 
-/// What the dataset goes without, once that is settled.
+/// The chunks that the dataset goes without, once that is decided.
 const MISSING: &str = "missing.json";
 
 /// The content of that file.
@@ -60,7 +60,7 @@ const TRAILER: usize = 28;
 /// Bytes of a header before its id.
 const HEADER: usize = 49;
 
-/// What a header says besides the id and the place.
+/// The content of a header besides the id and the position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowFacts {
     /// As in [`Header`].
@@ -69,7 +69,7 @@ pub struct RowFacts {
     pub at: i64,
     /// As in [`Header`].
     pub flags: RowFlags,
-    /// Where the row stood, counted from the chunk's beginning.
+    /// Line of the row in the chunk, from 1.
     pub line: u64,
     /// Of Copilot Chat telemetry: `turn` and `at` mean nothing then.
     pub telemetry: Option<TelemetryHeader>,
@@ -79,7 +79,7 @@ pub struct RowFacts {
 pub struct SpooledRow<'a> {
     /// Its id, decoded; of Copilot Chat telemetry its key.
     pub id: Cow<'a, [u8]>,
-    /// What else its header says.
+    /// The rest of its header.
     pub facts: RowFacts,
     /// Its text, without white space around.
     pub payload: &'a [u8],
@@ -107,16 +107,17 @@ pub struct Spool {
     folder: PathBuf,
     limit: u64,
     used: Arc<AtomicU64>,
-    /// Of the lease that is written under.
+    /// The epoch of the lease under which it is written.
     epoch: u64,
     states: Arc<Mutex<BTreeMap<ChunkPass, Arc<Mutex<PassState>>>>>,
     faults: Faults,
 }
 
-/// What is known of a part. Held while it is checked or sealed, so that one thing happens at a time.
+/// State of a part. Held while the part is checked or sealed, so that only one of them happens at a
+/// time.
 #[derive(Debug, Default)]
 struct PassState {
-    /// The latest lease that has begun to write it.
+    /// The latest lease that has started to write it.
     epoch: u64,
     /// Bytes of its sealed rows.
     sealed_bytes: u64,
@@ -177,7 +178,7 @@ impl Spool {
     /// Starts the rows of a part of a chunk anew.
     ///
     /// # Errors
-    /// If its files cannot be made, or a later lease has begun it.
+    /// If its files cannot be made, or a later lease has started the part.
     pub fn create(
         &self,
         chunk_pass: ChunkPass,
@@ -248,7 +249,7 @@ impl Spool {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(SpoolError::io("remove", seal)(error));
                     }
-                    // Also if somebody else has removed it meanwhile.
+                    // Also if the file was removed meanwhile.
                     _ => self.account(&mut state, 0),
                 }
                 Ok(None)
@@ -294,7 +295,7 @@ impl Spool {
         }
     }
 
-    /// The parts that are sealed, as far as names tell; [`Self::sealed`] checks each.
+    /// The parts that are sealed by their names; [`Self::sealed`] checks each.
     ///
     /// # Errors
     /// If the folder cannot be read.
@@ -399,11 +400,11 @@ impl Spool {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
+    // The guarded value is whole after every statement, so a panic elsewhere does no harm.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a disk does to a file now and then.
+/// Damages a file as a failing disk does.
 fn damage(path: &Path, kind: Kind) -> io::Result<()> {
     let mut bytes = fs::read(path)?;
     let middle = bytes.len() / 2;
@@ -446,7 +447,7 @@ fn number(bytes: &[u8]) -> u64 {
         .fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
-/// Of all that is left to read.
+/// Checksum of the rest of a reader.
 fn checksum_of(mut reader: impl BufRead) -> io::Result<u64> {
     let mut hasher = Xxh3::new();
     loop {

@@ -1,4 +1,4 @@
-//! Small JSON files that tell whether they are what was written.
+//! Small JSON files with a checksum.
 //!
 //! One is the value's object with one key more: `checksum`, the SHA-256 of the object without it,
 //! compact and with sorted keys. It is written aside, synced and renamed: what a crash leaves is the

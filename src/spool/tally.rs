@@ -1,4 +1,4 @@
-//! What was counted while the rows of a chunk were read.
+//! Counts of a chunk, made while its rows are read.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub struct ChunkTally {
     /// Turns' rows without a `userMessage`.
     #[serde(default)]
     pub no_user_message: Option<FirstOfMany>,
-    /// What the source counted, if it did.
+    /// The counts of the source, if it gives any.
     #[serde(default)]
     pub chunk_checksum: Option<ChunkChecksum>,
 }
@@ -75,11 +75,11 @@ pub struct FirstOfMany {
     pub count: u64,
     /// The line of the first, counted from the chunk's beginning.
     pub line: u64,
-    /// What was found in it.
+    /// What is wrong.
     pub what: String,
 }
 
-/// A mode's JSON text that is longer (in bytes) is cut: nobody means it.
+/// A mode whose JSON text is longer than this, in bytes, is cut.
 const LONGEST_MODE: usize = 160;
 
 impl ChunkTally {

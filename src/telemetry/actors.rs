@@ -1,4 +1,4 @@
-//! Who works in a run, and at what.
+//! The actors of a run and what each works on.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::heartbeat::Heartbeat;
 
-/// What actors are there for.
+/// The roles of actors.
 pub const ROLES: [&str; 6] = [
     "supervisor",
     "fetcher",
@@ -27,7 +27,7 @@ pub(super) const STATES: [ActorState; 4] = [
     ActorState::Dead,
 ];
 
-/// What an actor does at a moment.
+/// What an actor is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorState {
@@ -37,7 +37,7 @@ pub enum ActorState {
     Busy,
     /// It has work and is made to wait: too much is in flight, or the run is paused.
     HeldBack,
-    /// It has died and was not started again, or not yet.
+    /// It exited and was not restarted, or not yet.
     Dead,
 }
 
@@ -48,7 +48,7 @@ pub struct ActorView {
     pub name: String,
     /// One of [`ROLES`].
     pub role: &'static str,
-    /// What it does.
+    /// Its state.
     pub state: ActorState,
     /// With what: a chunk.
     pub doing: Option<String>,
@@ -56,7 +56,7 @@ pub struct ActorView {
     pub silent_ms: u64,
     /// Pieces of work that it, and those before it in its place, have done.
     pub done: u64,
-    /// How often it died and was started again.
+    /// Number of restarts.
     pub restarts: u64,
 }
 
@@ -106,7 +106,7 @@ impl Actors {
         }
     }
 
-    /// What an actor works on from here on.
+    /// Sets what an actor works on from here on.
     pub fn works_on(&self, name: &str, what: Option<String>) {
         if let Some(card) = self.cards().get_mut(name) {
             card.doing = what;

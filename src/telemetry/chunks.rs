@@ -7,15 +7,15 @@ use serde::Serialize;
 
 use crate::domain::scheduling::chunk::Chunk;
 
-/// How far a chunk is.
+/// The state of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChunkState {
-    /// Nobody has it yet.
+    /// Not fetched yet.
     Waiting,
     /// A fetcher reads it.
     Fetching,
-    /// An attempt came to nothing; it waits for the next.
+    /// An attempt failed; waits for the next one.
     Retrying,
     /// It was read.
     Done,
@@ -43,7 +43,7 @@ pub(super) const STATES: [ChunkState; 7] = [
 pub struct ChunkView {
     /// `h40-7`
     pub name: String,
-    /// How far it is.
+    /// Its state.
     pub state: ChunkState,
     /// Attempts so far, in this pass.
     pub attempts: u32,
@@ -103,7 +103,7 @@ impl ChunkMap {
         });
     }
 
-    /// Nobody has it any more, and it is not done.
+    /// No fetcher has it any more, and it is not done.
     pub fn given_back(&self, chunk: Chunk) {
         self.card(chunk, |card| card.state = ChunkState::Retrying);
     }

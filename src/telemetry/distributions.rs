@@ -9,7 +9,7 @@ use serde::Serialize;
 /// again, which all of them would be too dear for.
 pub const TOKENS_OF: u64 = 256;
 
-/// How often what was seen: a lower edge and a count each.
+/// A histogram: a lower edge and a count each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram(BTreeMap<u64, u64>);
 
@@ -31,7 +31,7 @@ impl Serialize for Histogram {
     }
 }
 
-/// Of the records written to a stratum's file.
+/// Distributions over the records of a stratum's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Distributions {
     /// Turns, each number by itself.

@@ -20,96 +20,96 @@ const KEPT: usize = 20;
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// An actor has died.
+    /// An actor has exited.
     ActorExit {
-        /// Which.
+        /// The name of the actor: `fetcher-2`.
         actor: String,
-        /// How.
+        /// How it ended.
         cause: Cause,
     },
     /// A dead actor was started again.
     Restart {
-        /// Which.
+        /// The name of the actor: `fetcher-2`.
         actor: String,
     },
     /// Dedup and the samplers were started again together, from what is sealed.
     Rebuild {
-        /// Why.
+        /// The cause, in one line.
         reason: String,
     },
     /// A chunk goes to another fetcher.
     Requeue {
-        /// Which.
+        /// The chunk.
         chunk: String,
-        /// The attempt that came to nothing.
+        /// The attempt that failed, from 1.
         attempt: u32,
-        /// Why.
+        /// The cause, in one line.
         reason: String,
     },
     /// A chunk was split in two.
     Split {
-        /// Which.
+        /// The chunk.
         chunk: String,
         /// Into what.
         halves: [String; 2],
-        /// Why.
+        /// The cause, in one line.
         reason: String,
     },
     /// A worker was busy without a sign of progress for too long: it was ended.
     LeaseLoss {
-        /// Which.
+        /// The name of the actor: `fetcher-2`.
         actor: String,
-        /// What it had: a chunk, or nothing of its own.
+        /// Its chunk; `None` for workers without one.
         chunk: Option<String>,
         /// The lease's epoch.
         epoch: Option<u64>,
     },
     /// A result came after its lease was lost, and was refused.
     LateResult {
-        /// Of which chunk.
+        /// The chunk.
         chunk: String,
-        /// Of the lost lease.
+        /// The epoch of the lost lease.
         epoch: u64,
     },
     /// The source asked for less.
     Throttle {
-        /// Which chunk it refused.
+        /// The chunk whose request was throttled.
         chunk: String,
-        /// For how long nothing is asked for.
+        /// No request is sent for this time, in seconds.
         seconds: f64,
-        /// How much is asked for at once from here on.
+        /// Requests that run at once afterwards, at most.
         at_once: usize,
     },
     /// The census of a chunk is taken again.
     CensusRefetch {
-        /// Of which chunk.
+        /// The chunk.
         chunk: String,
-        /// Why.
+        /// The cause, in one line.
         reason: String,
     },
     /// The dataset goes without a chunk.
     Missing {
-        /// Which.
+        /// The chunk.
         chunk: String,
-        /// Why.
+        /// The cause, in one line.
         reason: String,
     },
     /// Work on a record panicked.
     RecordPanic {
-        /// Of which stratum.
+        /// The stratum: `train/short`.
         stratum: String,
-        /// How often now; at the second time the record is invalid.
+        /// The number of this panic on the record; at 2 the record is invalid.
         time: u32,
         /// Whether the panic was injected, on purpose, and does not count.
         injected: bool,
     },
     /// Reading a row panicked.
     RowPanic {
-        /// Of which chunk.
+        /// The chunk.
         chunk: String,
-        /// Where in it.
+        /// Line of the chunk, from 1.
         line: u64,
-        /// How often now; at the second time the row is malformed.
+        /// The number of this panic on the row; at 2 the row is malformed.
         time: u32,
         /// Whether the panic was injected, on purpose, and does not count.
         injected: bool,
@@ -256,7 +256,7 @@ impl fmt::Display for Event {
 pub struct Events {
     counts: [Counter; KINDS.len()],
     recent: Mutex<Recents>,
-    /// Where listeners hear of them, and of everything else.
+    /// The bus that publishes them, with all other notices.
     pub board: EventBus,
 }
 
@@ -268,7 +268,7 @@ struct Recents {
 }
 
 impl Events {
-    /// Tells of an event: counts it, logs it, keeps it for a while.
+    /// Counts an event, logs it, publishes it and keeps it for the page.
     pub fn publish(&self, event: Event) {
         event.log();
         self.counts[event.place()].add(1);
@@ -284,7 +284,7 @@ impl Events {
         self.board.publish(Notice::Incident { event });
     }
 
-    /// How many there were, by name.
+    /// Counts by name.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
         KINDS
             .into_iter()

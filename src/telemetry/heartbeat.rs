@@ -1,4 +1,4 @@
-//! A worker's heartbeat: how somebody outside sees that it makes progress.
+//! A worker's heartbeat: shows from outside that it makes progress.
 //!
 //! The worker beats, the supervisor reads. A worker that hangs cannot say so; its heartbeat does.
 
@@ -58,7 +58,7 @@ impl Heartbeat {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// What it says now.
+    /// Its value now.
     pub fn read(&self) -> Reading {
         let work = self.0.work.load(Ordering::Relaxed) > 0;
         let paused = self.0.paused.load(Ordering::Relaxed) > 0;
@@ -69,7 +69,7 @@ impl Heartbeat {
     }
 }
 
-/// Somebody waits for the worker.
+/// Marks the worker as busy while it exists.
 #[derive(Debug)]
 pub struct Busy(Heartbeat);
 

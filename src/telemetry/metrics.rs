@@ -10,7 +10,7 @@ use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use super::serde_name;
 use super::view::View;
 
-/// What there is: name, whether it only grows, and what it is.
+/// The metrics: name, whether it only grows, and description.
 const ALL: [(&str, bool, &str); 16] = [
     ("gleaner_rows_read_total", true, "Rows read."),
     ("gleaner_bytes_read_total", true, "Bytes of rows read."),
@@ -74,7 +74,7 @@ const ALL: [(&str, bool, &str); 16] = [
     ),
 ];
 
-/// Says what the metrics are; to be called once a recorder is there.
+/// Describes the metrics; call it once a recorder is installed.
 pub fn describe() {
     for (name, grows, text) in ALL {
         match grows {
@@ -88,7 +88,7 @@ pub fn describe() {
 pub fn publish(view: &View) {
     let run = view.run.as_ref();
     let dataset = run.map_or("", |run| &run.dataset).to_owned();
-    // As much of it as tells the starts of one dataset apart.
+    // The part of the id that distinguishes the starts of one dataset.
     let id = run
         .map_or("", |run| run.id.get(..8).unwrap_or(&run.id))
         .to_owned();
@@ -197,7 +197,7 @@ pub fn publish(view: &View) {
     );
 }
 
-/// How many there are of each, those included that there are none of: a gauge keeps its value.
+/// Counts of each value, zeros included: a gauge keeps its last value.
 fn tally<T: PartialEq + Copy, const N: usize>(
     all: [T; N],
     found: impl Iterator<Item = T>,

@@ -1,4 +1,4 @@
-//! What a run tells while it goes on: counters that anyone may read at any time.
+//! The counters of a run, which can be read at any time.
 //!
 //! Counters are atomics behind an `Arc`: writing one costs nanoseconds and never waits, so a slow
 //! reader cannot slow the run. They hold numbers and names, never text of a conversation.
@@ -34,7 +34,7 @@ use chunks::ChunkMap;
 use distributions::Distributions;
 use timeline::{Point, Timeline};
 
-/// What a run is doing.
+/// The phases of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -132,16 +132,16 @@ impl Gauge {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// How often it was raised.
+    /// Number of times that it was raised.
     pub fn times(&self) -> u64 {
         self.times.load(Ordering::Relaxed)
     }
 }
 
-/// How one stratum is coming along.
+/// The progress of one stratum.
 #[derive(Debug)]
 pub struct StratumCounters {
-    /// Which.
+    /// The stratum.
     pub stratum: StratumId,
     /// `train/short`
     pub name: String,
@@ -159,7 +159,7 @@ pub struct StratumCounters {
 }
 
 impl StratumCounters {
-    /// How the records taken are distributions.
+    /// Distributions over the records taken.
     pub fn distributions(&self) -> Distributions {
         self.distributions
             .lock()
@@ -177,7 +177,7 @@ impl StratumCounters {
     }
 }
 
-/// What the rules have found, by code.
+/// Findings of the rules, by code.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     /// Invalid records, by their first fault.
@@ -194,7 +194,7 @@ pub struct Counters {
     phase_since: Counter,
     state: Mutex<(State, Option<String>)>,
     findings: Mutex<BTreeMap<StratumId, Findings>>,
-    /// Which run it is, once that is known.
+    /// The run's identity, once it is set up.
     pub info: OnceLock<RunInfo>,
     /// The dataset's name, if it is another one than that.
     pub(super) renamed: Mutex<Option<String>>,
@@ -202,23 +202,23 @@ pub struct Counters {
     publication: AtomicU8,
     /// The manifest, once it is published.
     pub provenance: OnceLock<Value>,
-    /// Who works.
+    /// The actors and what each does.
     pub actors: Actors,
-    /// How far each chunk is.
+    /// The state of each chunk.
     pub chunk_map: ChunkMap,
     /// The run over time.
     pub timeline: Timeline,
     /// `limits.in_flight`
     pub budget: Counter,
-    /// Chunks there are.
+    /// All chunks.
     pub chunks_total: Counter,
     /// Chunks read or replayed.
     pub chunks_done: Counter,
-    /// Of these, replayed from sealed chunks.
+    /// Of the chunks done, those replayed from sealed chunks.
     pub chunks_replayed: Counter,
     /// Attempts that failed.
     pub chunks_failed: Counter,
-    /// What does not go as planned.
+    /// Incidents: retries, restarts, splits.
     pub events: Events,
     /// Payload on its way between actors, in bytes.
     pub in_flight: Gauge,
@@ -236,7 +236,7 @@ pub struct Counters {
     pub written: Counter,
     /// Bytes of the dataset that an earlier start had sent already.
     pub kept: Counter,
-    /// By stratum, those with a target.
+    /// The strata that have a target.
     pub strata: Vec<StratumCounters>,
 }
 
@@ -266,7 +266,7 @@ impl Counters {
         })
     }
 
-    /// What the run is doing.
+    /// The phase of the run.
     pub fn phase(&self) -> Phase {
         let phase = self.phase.load(Ordering::Relaxed);
         Phase::ALL[usize::from(phase).min(Phase::ALL.len() - 1)]
@@ -280,7 +280,7 @@ impl Counters {
         self.board().publish(Notice::Phase { phase });
     }
 
-    /// How long it has been in this phase.
+    /// Time since the phase began.
     pub fn in_phase(&self) -> Duration {
         let since = Duration::from_millis(self.phase_since.get());
         self.board().elapsed().saturating_sub(since)
@@ -305,17 +305,17 @@ impl Counters {
         &self.events.board
     }
 
-    /// Whether the run goes on, and how it ended.
+    /// Whether the run is still running, and how it ended.
     pub fn state(&self) -> State {
         self.lock_state().0
     }
 
-    /// Why it failed.
+    /// The error that ended the run, if it failed.
     pub fn error(&self) -> Option<String> {
         self.lock_state().1.clone()
     }
 
-    /// The run goes on otherwise. A run that has ended does not.
+    /// Changes the state of the run, unless it has ended.
     pub fn set_state(&self, state: State) {
         let mut now = self.lock_state();
         if !now.0.is_final() {
@@ -323,7 +323,7 @@ impl Counters {
         }
     }
 
-    /// The run has ended. Tells so, and nothing after it.
+    /// Ends the run: publishes its final state, and nothing after it.
     pub fn ended(&self, state: State, error: Option<String>) {
         {
             let mut now = self.lock_state();
@@ -339,7 +339,7 @@ impl Counters {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the rules have found in a stratum so far.
+    /// Sets the findings of the rules in a stratum so far.
     pub fn set_findings<'a>(
         &self,
         stratum: StratumId,
@@ -355,7 +355,7 @@ impl Counters {
         all.insert(stratum, findings);
     }
 
-    /// What the rules have found so far.
+    /// The findings of the rules so far.
     pub fn findings(&self) -> Findings {
         let all = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut sum = Findings::default();
@@ -409,7 +409,7 @@ impl Counters {
                 .iter()
                 .map(|s| StratumSnapshot {
                     stratum: s.name.clone(),
-                    // What takes all has as its target what there is.
+                    // The target of a stratum that takes all is its population.
                     target: match s.target {
                         ALL => s.population.get(),
                         target => target,
@@ -427,13 +427,13 @@ impl Counters {
 /// The counters at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct Snapshot {
-    /// What the run is doing.
+    /// The phase of the run.
     pub phase: Phase,
-    /// Chunks there are.
+    /// All chunks.
     pub chunks_total: u64,
     /// Chunks read or replayed.
     pub chunks_done: u64,
-    /// Of these, replayed from sealed chunks.
+    /// Of the chunks done, those replayed from sealed chunks.
     pub chunks_replayed: u64,
     /// Attempts that failed.
     pub chunks_failed: u64,
@@ -443,9 +443,9 @@ pub struct Snapshot {
     pub in_flight_peak: u64,
     /// Fetchers that are made to wait because too much is on its way.
     pub paused: u64,
-    /// How often one was.
+    /// Number of times that a fetcher had to wait.
     pub backpressure_waits: u64,
-    /// How often what did not go as planned, by name.
+    /// Incidents by kind.
     pub events: BTreeMap<&'static str, u64>,
     /// Rows read.
     pub rows: u64,

@@ -1,8 +1,8 @@
-//! Who follows a run hears of it here: numbered notices, which never wait for anybody.
+//! The events of a run: numbered notices, which never wait for a listener.
 //!
 //! There are two ways to listen: a channel, for people without async, and a stream. Both
-//! hold the last [`KEPT`] notices that were not taken yet. Who is slower than that loses the oldest
-//! and learns how many; the run does not notice.
+//! hold the last [`KEPT`] notices that were not taken yet. A listener that is slower loses the
+//! oldest and learns how many; the run does not notice.
 
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,19 +20,19 @@ use super::{Event, Phase};
 /// Notices that wait for a listener: some seconds of a busy run.
 pub const KEPT: usize = 1024;
 
-/// Something that a run tells. Names and numbers only, never text of a conversation.
+/// A notice of a run. It has names and numbers only, never text of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "notice", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Notice {
     /// It does something else now.
     Phase {
-        /// What.
+        /// The new phase.
         phase: Phase,
     },
     /// A chunk was read, or replayed from what is sealed.
     Chunk {
-        /// Which.
+        /// The chunk.
         chunk: String,
         /// Rows in it.
         rows: u64,
@@ -43,25 +43,25 @@ pub enum Notice {
     },
     /// The file of a stratum is whole.
     Stratum {
-        /// Which: `train/short`.
+        /// The stratum: `train/short`.
         stratum: String,
         /// Records in it.
         records: u64,
     },
     /// Something did not go as planned.
     Incident {
-        /// What.
+        /// The incident.
         #[serde(flatten)]
         event: Event,
     },
     /// The run has ended: nothing follows.
     Ended {
-        /// How.
+        /// How it ended.
         state: State,
     },
 }
 
-/// Whether a run goes on, and how it ended.
+/// Whether a run is still running, and how it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -71,11 +71,11 @@ pub enum State {
     Running,
     /// It starts nothing new until it is resumed.
     Paused,
-    /// It finishes what it has begun, and ends.
+    /// It finishes what it has started, and ends.
     Draining,
-    /// The dataset is there.
+    /// The dataset is published.
     Published,
-    /// It could not go on; it can be resumed.
+    /// It failed; it can be resumed.
     Failed,
     /// It was drained; it can be resumed.
     Interrupted,
@@ -109,7 +109,7 @@ pub struct RunEvent {
     /// Since the run began.
     #[serde(rename = "at_seconds", serialize_with = "seconds")]
     pub at: Duration,
-    /// How many notices this listener has lost so far, because it was too slow.
+    /// Notices that this listener has lost so far because it was too slow.
     pub lost: u64,
     /// Events and counters of the run.
     #[serde(flatten)]
@@ -205,7 +205,7 @@ struct Channel {
 }
 
 impl Channel {
-    /// Whether anybody listens.
+    /// Whether there is a listener.
     fn publish(&mut self, mut event: RunEvent) -> bool {
         loop {
             event.lost = self.lost;
@@ -242,14 +242,14 @@ impl Inner {
         self.channels
             .retain_mut(|channel| channel.publish(event.clone()));
         if let Some(stream) = &self.stream {
-            // Nobody may listen.
+            // There may be no listener.
             let _ = stream.send(event.clone());
         }
         event
     }
 }
 
-/// Where a run's notices are put up.
+/// Publishes the notices of a run.
 #[derive(Debug)]
 pub struct EventBus {
     begun: Instant,
@@ -286,8 +286,8 @@ impl EventBus {
         }
     }
 
-    /// Tells the last notice: listeners get what they have not taken yet, and then the end. Who comes
-    /// later gets this one.
+    /// Publishes the last notice: listeners get what they have not taken yet, and then the end.
+    /// Later listeners get this one.
     pub fn close(&self, notice: Notice) {
         let mut inner = self.inner();
         if inner.stream.is_some() {

@@ -5,10 +5,10 @@ use super::view::View;
 /// The live page: it asks its own server for `events`.
 pub const LIVE: &str = include_str!("page.html");
 
-/// Where the page holds what it shows; `null` makes it a live one.
+/// The place of the data in the page; `null` makes it a live page.
 const SLOT: &str = "type=\"application/json\">null</script>";
 
-/// The page of a run that has ended: it asks nobody for anything.
+/// The page of a run that has ended; it sends no request.
 pub fn html(view: &View) -> String {
     // A view always serializes: its keys are strings and its numbers finite.
     let json = serde_json::to_string(view).unwrap_or_else(|_| "null".to_owned());

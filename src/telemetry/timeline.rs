@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// Points at the most. When there are as many, every other is dropped and the pace is halved.
+/// The largest number of points. Beyond it every other point is dropped and the interval doubles.
 const POINTS: usize = 512;
 
 /// The pace at first.
 pub const EVERY: Duration = Duration::from_millis(250);
 
-/// What had been done at a moment.
+/// The progress at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Point {
     /// Since the run began, in milliseconds.
@@ -33,7 +33,7 @@ pub struct Timeline(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     points: Vec<Point>,
-    /// The pace is [`EVERY`], doubled so often: 20 times after 8 years.
+    /// The interval is [`EVERY`] times 2 to this power: 20 after 8 years.
     halvings: u32,
 }
 
@@ -58,7 +58,7 @@ impl Timeline {
         }
     }
 
-    /// How long it is to the next point.
+    /// The interval between points.
     pub fn pace(&self) -> Duration {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         EVERY * (1 << inner.halvings)

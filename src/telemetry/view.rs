@@ -14,26 +14,26 @@ use super::notices::State;
 use super::timeline::Point;
 use super::{Counters, Phase, Snapshot};
 
-/// Which run it is.
+/// The identity of a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunInfo {
     /// Random, made once for the run.
     pub id: String,
     /// The dataset's name.
     pub dataset: String,
-    /// Where it goes, for a person.
+    /// The location of the dataset, for display.
     pub location: String,
-    /// Of the settings.
+    /// Fingerprint of the settings, 16 hexadecimal digits.
     pub fingerprint: String,
-    /// Of the ranks.
+    /// `selection.seed`: decides the ranks.
     pub seed: String,
-    /// When the run started (not this start of it), RFC 3339.
+    /// When the first start of the run began, RFC 3339.
     pub started_at: String,
     /// Whether an earlier start is continued.
     pub resumed: bool,
-    /// What the source says of itself: no secrets.
+    /// Description of the source, without secrets.
     pub source: Value,
-    /// What is sampled.
+    /// `[selection]` as the manifest has it.
     pub selection: Value,
 }
 
@@ -42,23 +42,23 @@ pub struct RunInfo {
 pub struct View {
     /// gleaner's.
     pub version: &'static str,
-    /// Which run; absent before it is set up.
+    /// The run's identity; absent before it is set up.
     pub run: Option<RunInfo>,
-    /// Whether it goes on, and how it ended.
+    /// Whether it runs, and how it ended.
     pub state: State,
-    /// Why it failed.
+    /// The error that ended the run, if it failed.
     pub error: Option<String>,
-    /// What it is doing.
+    /// The phase it is in.
     pub phase: Phase,
     /// Since this start of it.
     pub elapsed_ms: u64,
-    /// What is left of the phase, where it can be estimated.
+    /// Estimated time until the phase ends, in milliseconds, where it can be estimated.
     pub eta_ms: Option<u64>,
     /// Those of the pass, and those that were split.
     pub chunks: Vec<ChunkView>,
-    /// Who works.
+    /// The actors and what each does.
     pub actors: Vec<ActorView>,
-    /// What waits.
+    /// The queues between actors.
     pub queues: Vec<QueueView>,
     /// Payload between actors.
     pub in_flight: InFlight,
@@ -66,7 +66,7 @@ pub struct View {
     pub totals: Totals,
     /// Those with a target.
     pub strata: Vec<StratumView>,
-    /// What did not go as planned, by kind.
+    /// Incidents by kind.
     pub events: BTreeMap<&'static str, u64>,
     /// The last of them, the oldest first.
     pub recent: Vec<Recent>,
@@ -83,9 +83,9 @@ pub struct View {
 /// Something that waits.
 #[derive(Debug, Clone, Serialize)]
 pub struct QueueView {
-    /// What.
+    /// The name of the queue: `chunks`.
     pub name: &'static str,
-    /// How many.
+    /// Items in the queue.
     pub now: u64,
 }
 
@@ -113,13 +113,13 @@ pub struct Totals {
     pub bytes_total: u64,
     /// Bytes written to the dataset.
     pub bytes_written: u64,
-    /// Of these, sent by an earlier start.
+    /// Of the bytes written, those that an earlier start had sent.
     pub bytes_kept: u64,
-    /// Chunks there are.
+    /// All chunks.
     pub chunks_total: u64,
     /// Chunks read or replayed.
     pub chunks_done: u64,
-    /// Of these, replayed.
+    /// Of the chunks done, those replayed from sealed chunks.
     pub chunks_replayed: u64,
     /// Attempts that failed.
     pub chunks_failed: u64,
@@ -154,7 +154,7 @@ pub struct Recent {
     pub at_ms: u64,
     /// As [`super::events::KINDS`] has it.
     pub kind: &'static str,
-    /// For a person.
+    /// The incident, for display.
     pub text: String,
 }
 

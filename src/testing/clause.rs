@@ -13,7 +13,7 @@ pub(super) struct Violation {
     how: String,
 }
 
-/// What a check comes to.
+/// The result of a check.
 pub(super) type Verdict<T = ()> = Result<T, Violation>;
 
 impl Clause {

@@ -1,4 +1,4 @@
-//! What every sink owes, whatever it writes to.
+//! The contract of sinks, as a test.
 
 use super::clause::{Clause, Verdict, held};
 use crate::runtime::blocking;
@@ -46,7 +46,8 @@ const READER: Clause = Clause("a reader finds what was committed, and nothing el
 /// | | of a dataset that was never claimed it is harmless, or refused |
 /// | a reader | it lists the files but hidden ones in bytewise order, knows their lengths, and reaches nothing outside the dataset; digests that it keeps are right |
 ///
-/// Not checked, because nobody can from outside: that files are durable when a commit returns, that
+/// Not checked, because it cannot be seen from outside: that files are durable when a commit
+/// returns, that
 /// [`location`](DatasetSink::location) has no secrets.
 ///
 /// # Panics

@@ -1,4 +1,4 @@
-//! What every source owes, wherever its rows come from.
+//! The contract of sources, as a test.
 
 use super::clause::held;
 use crate::domain::selection::stratum::Selection;
@@ -19,7 +19,7 @@ use chunks::Kit;
 ///
 /// `make` gives a new source of the same rows every time, as each start of a process does. The rows
 /// are a population for tests: at least one, so few that the kit may hold them several times in
-/// memory, and **no two alike**, so that a doubled row is known for what it is. Malformed rows may
+/// memory, and **no two alike**, so that a duplicate row is recognized. Malformed rows may
 /// be among them. That rows are missing from the very first fetch on, the kit cannot know: hold what
 /// [`collect`] gives against what you have put in.
 ///

@@ -28,7 +28,7 @@ const SUMS: &str = "SHA256SUMS";
 /// Findings that are listed for one file; more are only counted.
 const LISTED: u64 = 20;
 
-/// Why a dataset could not be checked at all.
+/// The errors of a check that could not be made.
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// There is no manifest.
@@ -39,7 +39,7 @@ pub enum VerifyError {
     Manifest {
         /// The dataset.
         location: String,
-        /// Why.
+        /// The cause, in one line.
         reason: String,
     },
     /// The manifest's selection makes no sense.
@@ -75,14 +75,14 @@ impl VerifyError {
 pub struct Finding {
     /// The file.
     pub path: String,
-    /// What is wrong. Never any text of a conversation.
+    /// What is wrong; never text of a conversation.
     pub what: String,
 }
 
-/// What was checked, and what was found.
+/// The result of a check.
 #[derive(Debug, Clone, Serialize)]
 pub struct VerifyReport {
-    /// Where the dataset is.
+    /// The location of the dataset.
     pub location: String,
     /// Its name.
     pub dataset: String,
@@ -94,13 +94,13 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Each file that the manifest names.
     pub files: Vec<FileReport>,
-    /// What is wrong; of each file the first ones.
+    /// Findings; the first ones of each file.
     pub findings: Vec<Finding>,
-    /// How much is wrong, what is not listed included.
+    /// Number of findings, those not listed included.
     pub found: u64,
 }
 
-/// What was checked of one file.
+/// The result for one file.
 #[derive(Debug, Clone, Serialize)]
 pub struct FileReport {
     /// Its path.
@@ -109,7 +109,7 @@ pub struct FileReport {
     pub records: u64,
     /// Its length.
     pub bytes: u64,
-    /// How much is wrong with it.
+    /// Number of findings in the file.
     pub findings: u64,
 }
 
@@ -212,7 +212,7 @@ pub fn verify(
     Ok(report)
 }
 
-/// The files with nothing found yet; with their records as the manifest has them if nobody counts.
+/// The files without findings; with the records of the manifest if they are not counted.
 fn files(manifest: &Manifest, quick: bool) -> Vec<FileReport> {
     let recorded = recorded(manifest);
     let records = |file: &FileRecord| match quick {
@@ -435,7 +435,7 @@ fn check_records(
     for code in codes {
         let count = |of: &BTreeMap<String, u64>| of.get(code).copied().unwrap_or(0);
         let (reported, found) = (count(&manifest.warnings), count(&warnings));
-        // A rule of somebody's own is not here to be asked again.
+        // A rule of the host's own cannot be checked here.
         if found != reported && !manifest.rules.contains_key(code) {
             let what = format!("the warning {code} is counted {reported} times, there are {found}");
             report.find(MANIFEST, what);

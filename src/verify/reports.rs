@@ -80,7 +80,7 @@ pub fn check(
     Ok(())
 }
 
-/// What is wrong with one report. Never names an id.
+/// The faults of one report. Never names an id.
 fn faults(
     file: &FileRecord,
     bytes: &[u8],

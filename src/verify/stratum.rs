@@ -13,10 +13,10 @@ use crate::domain::selection::stratum::Selection;
 /// A line longer than this (1 GiB) is no record: a file without newlines must not fill the memory.
 const LONGEST: u64 = 1 << 30;
 
-/// What a file turned out to be.
+/// The result for a stratum's file.
 pub struct StratumCheck<'a> {
     record: &'a StratumRecord,
-    /// Tells this file from the others.
+    /// Number of the file.
     file: u32,
     framing: Framing,
     selection: &'a Selection,
@@ -26,7 +26,7 @@ pub struct StratumCheck<'a> {
     pub records: u64,
     /// Bytes read.
     pub bytes: u64,
-    /// What is wrong.
+    /// The findings.
     pub findings: Vec<String>,
     /// Warnings of its records.
     pub warnings: BTreeMap<Code, u64>,

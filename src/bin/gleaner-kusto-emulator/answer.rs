@@ -1,4 +1,4 @@
-//! Which of gleaner's queries is asked, and for what.
+//! Recognizes which of gleaner's queries is asked, with its values.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use gleaner::source::kusto::query_file::SHIPPED;
 
 use crate::telemetry::Header;
 
-/// Which query.
+/// The kinds of queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Query {
     /// Ids, turn counts, last timestamps.
@@ -58,10 +58,10 @@ struct Clause {
     up_to: Option<i64>,
 }
 
-/// What a query asks for.
+/// The values of a query.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// Which query.
+    /// The query.
     pub query: Query,
     /// `_chunks`
     pub chunks: u32,

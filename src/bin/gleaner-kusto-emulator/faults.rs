@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use crate::answer::Asked;
 
-/// What goes wrong.
+/// The kinds of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -115,14 +115,14 @@ struct File {
     fault: Vec<Rule>,
 }
 
-/// A fault that strikes.
+/// A fault that fires.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
-    /// What goes wrong.
+    /// The kind of the fault.
     pub kind: Kind,
-    /// For those that need it.
+    /// Bytes of the answer that are sent first, for the faults that need it.
     pub after_bytes: u64,
-    /// For throttling.
+    /// `Retry-After`, in seconds, for throttling.
     pub retry_after: Option<u64>,
 }
 

@@ -12,7 +12,7 @@ use crate::telemetry::{Header, Telemetry};
 /// Rows in a fragment go up to about this many bytes.
 const FRAGMENT: usize = 1 << 20;
 
-/// How the client wants its answer.
+/// The layout of the answer that the client asks for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Form {
     /// `results_v2_fragment_primary_tables`
@@ -23,7 +23,7 @@ pub struct Form {
     pub placement: StratumFill,
 }
 
-/// Where errors are reported.
+/// The place where errors are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StratumFill {
     /// Among the rows.
@@ -35,13 +35,13 @@ pub enum StratumFill {
     EndOfDataset,
 }
 
-/// Writes an answer; `send` takes its pieces and says whether anybody still wants them.
+/// Writes an answer; `send` takes its pieces and says whether the client still reads.
 pub struct Writer<'a> {
     /// In which form.
     pub form: Form,
     /// With which fault.
     pub fault: Option<Kind>,
-    /// To whom.
+    /// Sends a piece to the client; false once the client is gone.
     pub send: &'a mut dyn FnMut(Vec<u8>) -> bool,
 }
 

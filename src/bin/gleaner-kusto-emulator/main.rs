@@ -21,7 +21,7 @@ mod telemetry;
 #[derive(Debug, Parser)]
 #[command(name = "gleaner-kusto-emulator", version)]
 struct Arguments {
-    /// How many conversations, the faulty ones included
+    /// Number of conversations, the faulty ones included
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     conversations: u64,
     /// Seed of the generator

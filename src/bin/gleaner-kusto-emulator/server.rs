@@ -22,11 +22,11 @@ use crate::telemetry::Telemetry;
 /// The largest request.
 const REQUEST: usize = 1 << 20;
 
-/// What is served.
+/// The server's data and state.
 pub struct Server {
     /// The rows.
     pub telemetry: Arc<Telemetry>,
-    /// What fails.
+    /// The faults to inject.
     pub faults: Faults,
     /// The database's name.
     pub database: String,

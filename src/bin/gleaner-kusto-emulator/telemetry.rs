@@ -15,7 +15,7 @@ use gleaner::source::synthetic::settings::Synthetic;
 
 use crate::answer::{Asked, Share};
 
-/// What a census knows of a conversation.
+/// A conversation as the census has it.
 #[derive(Debug, Clone)]
 pub struct Header {
     /// Its number in the generator.

@@ -39,7 +39,7 @@ const RANGE: u32 = 4096;
 
 /// What deciding needs.
 pub struct DedupParts {
-    /// What all actors share.
+    /// Shared by all actors of the run.
     pub run: Arc<RunContext>,
     /// `limits.max_record`
     pub max_record: u64,

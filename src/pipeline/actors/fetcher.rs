@@ -42,9 +42,9 @@ const BLOCKS_PER_JOB: usize = 8;
 
 /// What all fetchers share.
 pub struct FetchParts {
-    /// What all actors share.
+    /// Shared by all actors of the run.
     pub run: Arc<RunContext>,
-    /// Where rows come from.
+    /// The source of rows.
     pub source: Arc<dyn ConversationSource>,
     /// Which of them are wanted.
     pub rules: Arc<RowRules>,

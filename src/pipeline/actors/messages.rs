@@ -53,7 +53,7 @@ pub enum LeaseReply {
 pub struct Assignment {
     /// The chunk and the attempt.
     pub lease: Lease,
-    /// Which rows.
+    /// The pass: whole rows, or a census.
     pub pass: Pass,
     /// In a round: what it fetches.
     pub round: Option<Arc<RoundPlan>>,
@@ -75,7 +75,7 @@ pub struct RoundPlan {
 pub struct ChunkFetched {
     /// Under which lease.
     pub lease: Lease,
-    /// What it brought.
+    /// The result of the fetch.
     pub result: Result<Fetched, SourceError>,
 }
 message!(ChunkFetched => ());
@@ -83,7 +83,7 @@ message!(ChunkFetched => ());
 /// A chunk, read to its end.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// What was counted.
+    /// Counts of the chunk.
     pub tally: ChunkTally,
     /// The headers of the rows that are wanted.
     pub headers: Headers,
@@ -161,7 +161,7 @@ pub enum StratumOutcome {
 /// A stratum that is done.
 #[derive(Debug, Clone)]
 pub struct StratumResult {
-    /// Which.
+    /// The stratum.
     pub stratum: StratumId,
     /// Conversations that belong to it.
     pub population: u64,

@@ -47,7 +47,7 @@ pub(in crate::pipeline) const BATCH_BYTES: u64 = 256 * 1024;
 
 /// What all samplers share.
 pub struct WriteParts {
-    /// What all actors share.
+    /// Shared by all actors of the run.
     pub run: Arc<RunContext>,
     /// The dataset's folder.
     pub dataset: String,

@@ -31,7 +31,7 @@ use crate::telemetry::heartbeat::Heartbeat;
 
 /// What all validators share.
 pub struct ValidateParts {
-    /// What all actors share.
+    /// Shared by all actors of the run.
     pub run: Arc<RunContext>,
     /// Rules besides gleaner's own.
     pub rules: Arc<[Arc<dyn Rule>]>,

@@ -237,7 +237,7 @@ impl PipelineBuilder {
         self
     }
 
-    /// What goes wrong on purpose.
+    /// Faults to inject.
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self

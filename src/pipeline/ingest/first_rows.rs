@@ -30,9 +30,9 @@ pub const MOST_FILES: usize = 1000;
 /// What the first rows show.
 #[derive(Debug)]
 pub struct FirstRows {
-    /// How many files were looked at.
+    /// Files that were read.
     pub files: usize,
-    /// How many rows.
+    /// Rows that were read.
     pub rows: u64,
     /// Whether some are Copilot Chat telemetry.
     pub is_telemetry: bool,

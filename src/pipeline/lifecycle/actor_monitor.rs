@@ -55,13 +55,13 @@ impl Role {
 /// An actor has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActorExit {
-    /// Which.
+    /// The actor.
     pub id: ActorId,
-    /// What it was there for.
+    /// Its role.
     pub role: Role,
     /// Its name: `fetcher-2`.
     pub actor: String,
-    /// How.
+    /// How it ended.
     pub cause: Cause,
 }
 

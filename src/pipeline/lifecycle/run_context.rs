@@ -14,7 +14,7 @@ use crate::telemetry::Telemetry;
 
 /// What the actors of one run share.
 pub struct RunContext {
-    /// What is sampled.
+    /// Strata, targets and seed.
     pub selection: Arc<Selection>,
     /// How nested values of assembled records are written.
     pub nested: Nested,

@@ -48,11 +48,11 @@ use crate::telemetry::{Phase, Publication, State, Telemetry};
 
 /// What a run works with.
 pub struct RunParts {
-    /// What was asked for.
+    /// The settings of the run.
     pub settings: Settings,
-    /// Where rows come from.
+    /// The source of rows.
     pub source: Arc<dyn ConversationSource>,
-    /// Where the dataset goes.
+    /// The sink of the dataset.
     pub sink: Arc<dyn DatasetSink>,
     /// Rules besides gleaner's own, each with another name.
     pub rules: Arc<[Arc<dyn Rule>]>,
@@ -60,20 +60,20 @@ pub struct RunParts {
     pub work_dir: WorkDir,
     /// Events and counters of the run.
     pub telemetry: Telemetry,
-    /// Where work runs.
+    /// The threads of CPU and file work.
     pub pool: Arc<CpuPool>,
-    /// What goes wrong on purpose.
+    /// Faults to inject.
     pub faults: Faults,
 }
 
 /// A published dataset and how it came about.
 #[derive(Debug)]
 pub struct RunReport {
-    /// What was published.
+    /// The manifest of the dataset.
     pub manifest: Manifest,
-    /// Where, for a person.
+    /// The location of the dataset, for display.
     pub location: String,
-    /// How long this start of the run took.
+    /// Duration of this start of the run.
     pub elapsed: Duration,
     /// Whether an earlier start was continued.
     pub resumed: bool,
@@ -81,7 +81,7 @@ pub struct RunReport {
     pub already_published: bool,
     /// Chunks that were not read again.
     pub chunks_replayed: u64,
-    /// What a person should know.
+    /// Notes for the user, a sentence each.
     pub notes: Vec<String>,
     /// The invalid records by code, each counted once a record; empty if an earlier start had
     /// published.

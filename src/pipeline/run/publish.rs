@@ -33,13 +33,13 @@ use crate::telemetry::{Publication, Telemetry, serde_name};
 
 /// What the manifest says besides the harvest.
 pub struct PublishParts<'a> {
-    /// What was asked for.
+    /// The settings of the run.
     pub settings: &'a Settings,
     /// Told how far publishing is.
     pub telemetry: &'a Telemetry,
-    /// What was pinned.
+    /// What was pinned when the run started.
     pub record: &'a RunRecord,
-    /// What the source says of itself.
+    /// Description of the source, without secrets.
     pub source: Value,
     /// The rules besides gleaner's own.
     pub rules: &'a [Arc<dyn Rule>],

@@ -1,6 +1,6 @@
 //! `status.json` in the work directory: how the run was doing a moment ago, for `gleaner status`.
 //!
-//! OutputColumn aside and renamed, so that it is always whole; never synced, because nothing depends on
+//! Written aside and renamed, so that it is always whole; never synced, because nothing depends on
 //! it: a run goes on without it.
 
 use std::path::{Path, PathBuf};

@@ -56,7 +56,7 @@ pub enum WorkDirError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause, in one line.
         reason: String,
     },
     /// The file system refused.
@@ -96,7 +96,7 @@ pub enum RunState {
 pub struct RunRecord {
     /// Random, made once.
     pub run_id: String,
-    /// Of the settings.
+    /// Fingerprint of the settings, 16 hexadecimal digits.
     pub fingerprint: String,
     /// The settings that the fingerprint covers.
     pub settings: Value,
@@ -114,7 +114,7 @@ pub struct RunRecord {
     pub look_end: Option<UtcInstant>,
     /// The dataset's name.
     pub dataset: String,
-    /// Where it goes, for a person.
+    /// The location of the dataset, for display.
     pub location: String,
     /// The input files as they were.
     pub inputs: Option<Vec<InputFingerprint>>,
@@ -141,7 +141,7 @@ pub struct WorkDir {
     path: PathBuf,
     /// Held until the process ends, or the last of these is dropped.
     lock: Arc<DiskFile>,
-    /// What is pinned.
+    /// What was pinned when the run started.
     pub record: RunRecord,
     /// Whether an earlier start of the run is continued.
     pub resumed: bool,

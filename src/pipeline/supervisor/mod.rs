@@ -53,7 +53,7 @@ const CHECK: Duration = Duration::from_secs(10);
 
 /// A sampler to be started, as often as need be.
 pub struct SamplerPlan {
-    /// Of which stratum.
+    /// The stratum.
     pub stratum: StratumId,
     /// Its name.
     pub name: String,
@@ -65,7 +65,7 @@ pub struct SamplerPlan {
 
 /// What a supervisor needs for a run.
 pub struct SupervisorParts {
-    /// What all actors share.
+    /// Shared by all actors of the run.
     pub run: Arc<RunContext>,
     /// What the source has.
     pub chunks: Vec<Chunk>,
@@ -83,15 +83,15 @@ pub struct SupervisorParts {
     pub max_attempts: u32,
     /// For the fetchers.
     pub fetch: Arc<FetchParts>,
-    /// How many.
+    /// The number of fetchers.
     pub fetchers: usize,
     /// For the validators.
     pub validate: Arc<ValidateParts>,
-    /// How many.
+    /// The number of validators.
     pub validators: usize,
-    /// Where blocks go.
+    /// The sink of the dataset.
     pub sink: Arc<dyn DatasetSink>,
-    /// How many uploaders.
+    /// The number of uploaders.
     pub uploaders: usize,
     /// One for each stratum with a target, in order.
     pub samplers: Vec<SamplerPlan>,
@@ -118,7 +118,7 @@ pub struct RunOutput {
     pub tallies: BTreeMap<Chunk, ChunkTally>,
     /// What the rounds that followed a census have delivered, chunk by chunk.
     pub payloads: BTreeMap<Chunk, ChunkChecksum>,
-    /// What became of rows and conversations.
+    /// Counts of rows and conversations.
     pub grouped: Grouped,
     /// The strata with a target, in order.
     pub strata: Vec<StratumResult>,

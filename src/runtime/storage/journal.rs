@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What was done. Paths are as they were given.
+/// An operation. Paths are as they were given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
     /// A folder was made.
@@ -13,16 +13,16 @@ pub enum Op {
     Create {
         /// Its name.
         path: PathBuf,
-        /// Its number, whatever its name becomes.
+        /// Its number, which a rename does not change.
         file: u64,
     },
     /// Bytes were written.
     Write {
         /// The file's number.
         file: u64,
-        /// Where.
+        /// Position of the first byte in the file.
         offset: u64,
-        /// What.
+        /// The bytes written.
         bytes: Vec<u8>,
     },
     /// A file was cut off or made longer.
@@ -59,16 +59,16 @@ pub enum Op {
 
 type Ops = Arc<Mutex<Vec<Op>>>;
 
-/// Who records, and below which folder.
+/// The recordings, each with the folder that it covers.
 static RECORDINGS: Mutex<Vec<(PathBuf, Ops)>> = Mutex::new(Vec::new());
 
-/// How many there are: a run that nobody records does not wait for others.
+/// The number of recordings: a run without one takes no lock.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
+    // The guarded value is whole after every statement, so a panic elsewhere does no harm.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -87,7 +87,7 @@ pub fn record(folder: &Path) -> Recording {
 }
 
 impl Recording {
-    /// What was done so far.
+    /// The operations so far.
     pub fn ops(&self) -> Vec<Op> {
         lock(&self.ops).clone()
     }

@@ -24,10 +24,10 @@ use crate::secrets;
 use crate::sink::address::display;
 use crate::sink::azure_blob::settings::{AzureBlob, BlobCredential};
 
-/// Where a shared access signature comes from, if no file is named.
+/// The environment variable with the shared access signature, if no file is named.
 const SAS_VARIABLE: &str = "AZURE_STORAGE_SAS_TOKEN";
 
-/// How long the first request may fail: a misspelt account must be reported at once.
+/// Time for which the first request may fail: a misspelt account must be reported at once.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A container and the folder in it that datasets go to.
@@ -118,7 +118,7 @@ impl Container {
         format!("{}{dataset}/{path}", self.prefix)
     }
 
-    /// Where a file is, for a person.
+    /// The location of a file, for display.
     pub fn display_path(&self, dataset: &str, path: &str) -> String {
         format!("{}/{dataset}/{path}", self.location)
     }
@@ -186,7 +186,7 @@ impl Container {
     }
 }
 
-/// Where datasets are, for a person and for `gleaner verify`.
+/// The location of datasets, for display and for `gleaner verify`.
 fn location(settings: &AzureBlob) -> String {
     let AzureBlob {
         account,

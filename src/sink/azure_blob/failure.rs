@@ -1,4 +1,4 @@
-//! What the service or the connection said, without anything secret.
+//! Errors of the service and the connection, without secrets.
 
 use std::error::Error;
 
@@ -8,22 +8,22 @@ use super::super::SinkError;
 use super::settings::NO_CONTAINER;
 use crate::secrets;
 
-/// What an error means for what was asked.
+/// The meaning of an error for the operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// The container is there, the blob is not.
+    /// The container exists, the blob does not.
     NoBlob,
-    /// Something is there already.
+    /// The blob exists already.
     Exists,
     /// The service refused what was sent: a block it does not have, say.
     Refused,
-    /// What arrived is not what was sent.
+    /// The service received other bytes than were sent.
     Damaged,
     /// Anything else.
     Other,
 }
 
-/// What an error means.
+/// The meaning of an error.
 pub fn meaning(error: &azure_core::Error) -> Meaning {
     let (status, code) = answer(error);
     match (status, code) {
@@ -58,7 +58,7 @@ pub fn failed(action: &'static str, path: String, error: &azure_core::Error) -> 
     }
 }
 
-/// What a failed try is reported as, in a line.
+/// A failed attempt in one line, for the log.
 pub fn describe_try(error: &azure_core::Error) -> String {
     connection(error)
 }
@@ -82,7 +82,7 @@ fn hint(error: &azure_core::Error) -> &'static str {
             "the login or the signature must be valid and may read, write, list and delete there (Storage Blob Data Contributor, or sp=rwdl); then run the same command again"
         }
         ((Some(409), Some("MemoryExtentStoreAtSizeLimit")), _) | ((Some(507), _), _) => {
-            "the store is full: make room; then run the same command again, it goes on where it stopped"
+            "the store is full: make room; then run the same command again, it resumes where it stopped"
         }
         ((Some(400), Some("Md5Mismatch" | "Crc64Mismatch")), _) => {
             "the line damages what is sent over it: have it looked at; then run the same command again"
@@ -97,7 +97,7 @@ fn hint(error: &azure_core::Error) -> &'static str {
             "give a slow line smaller blocks (sink.azure_blob.block) or more time (sink.azure_blob.timeout); then run the same command again"
         }
         _ => {
-            "run the same command again: it goes on where it stopped (sink.azure_blob.retry_timeout says how long an outage may last)"
+            "run the same command again: it resumes where it stopped (sink.azure_blob.retry_timeout says how long an outage may last)"
         }
     }
 }

@@ -17,7 +17,7 @@ use super::connect::Container;
 use super::failure::failed;
 use crate::sink::azure_blob::settings::AzureBlob as Settings;
 
-/// What is asked for at once. Two pieces are in memory.
+/// Bytes of one request. Two pieces are in memory.
 const PIECE: NonZeroUsize = NonZeroUsize::new(4 << 20).expect("not zero");
 
 /// A dataset in a container. It waits for the service: not to be used on a runtime's own threads.

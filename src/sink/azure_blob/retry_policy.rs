@@ -1,4 +1,4 @@
-//! How the client of a container tries again.
+//! Retries of requests to a container.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,8 +20,7 @@ const PAUSES: Backoff = Backoff {
     cap: Duration::from_secs(10),
 };
 
-/// Tries again until so much time has passed since the first failure; a service that says how long
-/// to wait is heard.
+/// Retries until this much time has passed since the first failure; `Retry-After` is honoured.
 #[derive(Debug)]
 pub struct DeadlineRetryPolicy {
     limit: Span,
@@ -62,9 +61,9 @@ impl RetryPolicy for DeadlineRetryPolicy {
     }
 }
 
-/// Takes an answer only whole: one that breaks off has failed, and is asked for again like others.
-/// No answer is longer than what is asked for at once. The first failed try after a good one is logged,
-/// so that nobody waits for an outage without knowing of it.
+/// Takes an answer only whole: one that breaks off has failed and is requested again. No answer is
+/// longer than one request asks for. The first failed attempt after a good one is logged, so that
+/// an outage is visible.
 #[derive(Debug)]
 pub struct WholeAnswers {
     limit: Duration,
@@ -73,7 +72,7 @@ pub struct WholeAnswers {
 }
 
 impl WholeAnswers {
-    /// For requests that are tried again for so long.
+    /// A policy with this limit.
     pub fn new(limit: Duration) -> Self {
         Self {
             limit,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::azure::Credential;
 
-/// What to do where the container is missing.
+/// The hint for a missing container.
 pub const NO_CONTAINER: &str = "there is no such container: correct --out az://ACCOUNT/CONTAINER/PREFIX, or have it made; then run the same command again";
 
 /// `[sink.azure_blob]`
@@ -17,21 +17,21 @@ pub struct AzureBlob {
     pub container: String,
     /// Before the dataset's name; empty, or without `/` at its ends.
     pub prefix: String,
-    /// Of a sovereign cloud or an emulator; empty: the public cloud.
+    /// The endpoint of a sovereign cloud or an emulator; empty: the public cloud.
     pub endpoint: String,
-    /// How to log in.
+    /// The way to log in.
     pub credential: BlobCredential,
     /// The length of a block, in bytes.
     pub block: usize,
-    /// What every block is sent with, for the service to check.
+    /// The checksum that is sent with every block, for the service to check.
     pub checksum: Checksum,
-    /// What one request may take, sending its block included.
+    /// Time limit of one request, the transfer of its block included.
     pub timeout: Duration,
-    /// How long an outage may last before the run gives up.
+    /// Length of an outage after which the run gives up.
     pub retry_timeout: Duration,
 }
 
-/// How to log in to Azure Blob Storage.
+/// Ways to log in to Azure Blob Storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BlobCredential {
     /// With tokens; they need https.

@@ -8,7 +8,7 @@ use super::super::claim::{self, CLAIM, claimed, published};
 use super::super::{Claim, ClaimRecord, MANIFEST, SinkError};
 use super::durable::{put_new, read_if_there, remove_if_there};
 
-/// What a dataset's folder says to a claim; `None`: nothing, it is free.
+/// Checks a dataset's folder against a claim; `None`: it is free.
 pub fn look(folder: &Path, mine: &ClaimRecord) -> io::Result<Option<Result<Claim, SinkError>>> {
     let name = folder.display().to_string();
     if let Some(manifest) = read_if_there(&folder.join(MANIFEST))? {
@@ -29,7 +29,7 @@ pub fn put_claim(folder: &Path, mine: &ClaimRecord) -> io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
         result => result?,
     }
-    // Another run may have claimed, published and given back since somebody looked.
+    // Another run may have claimed, published and released since the last read.
     if stray(folder)?.is_none() {
         return Ok(true);
     }

@@ -1,7 +1,7 @@
 //! A file in the making.
 //!
 //! Whole pages of a block go to the disk past the page cache, as far as the file system lets them:
-//! they are written once and synced, nobody reads them soon, and copying them into the cache costs
+//! they are written once and synced, not read soon, and copying them into the cache costs
 //! more than anything else about them (`docs/adr/0010-past-the-page-cache.md`). The rest of a file,
 //! and all of it elsewhere, is written the usual way.
 
@@ -21,8 +21,8 @@ use crate::runtime::files::NO_FOLLOW;
 use crate::runtime::storage::DiskFile;
 use crate::sink::{Block, BlockReceipt};
 
-/// Bytes after which the write-back of what is in the page cache is begun, so that the sync at the
-/// end has little to do.
+/// Bytes of the page cache after which their write-back starts, so that the sync at the end has
+/// little to do.
 const WRITE_BACK_BYTES: u64 = 32 << 20;
 
 /// A file that is being written.
@@ -32,11 +32,11 @@ pub struct Part {
     /// The same file, for whole pages; absent where there is no such thing.
     direct: Option<File>,
     turned_down: AtomicBool,
-    /// What has been written.
+    /// The blocks written so far.
     pub state: Mutex<PartState>,
 }
 
-/// How far a file has come.
+/// The progress of a file.
 #[derive(Debug, Default)]
 pub struct PartState {
     /// Offset and length of the blocks written, by index.
@@ -119,7 +119,7 @@ impl Part {
     /// The file has this many bytes, and they are on the disk.
     ///
     /// # Errors
-    /// If they are not: nobody knows then what is there, and there is no second try.
+    /// If they are not: the state of the disk is then unknown, and there is no second try.
     pub fn finish(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)?;
         self.file.sync()

@@ -1,4 +1,4 @@
-//! What is particular to a folder: crashes between two system calls, and what else lies there.
+//! Crashes between two system calls, and unrelated files in the folder.
 
 use super::*;
 use crate::runtime::buffers::{Buffers, PAGE};
@@ -200,7 +200,7 @@ fn a_file_system_that_turns_pages_down_is_written_to_without_them() {
     assert_eq!(fs::read(&path).expect("there"), [2; PAGE]);
 }
 
-/// A round that was begun again in the same process may have written more than is wanted now.
+/// A round that was started again in the same process may have written more than is wanted now.
 #[tokio::test]
 async fn a_file_is_as_long_as_its_commit_says() {
     let (_folder, sink) = sink();

@@ -7,7 +7,7 @@
 //! byte for byte. Rows are numbered by their place in the array, from 1.
 //!
 //! What is no array any more (no `]`, something behind it, no comma between elements, an element
-//! that is no JSON) is damage and ends the run: nobody knows how many rows are lost. An element
+//! that is no JSON) is damage and ends the run: the number of lost rows is unknown. An element
 //! that is JSON but no row, that is not UTF-8 or nested too deep, is a malformed row as on a line.
 
 use std::io::Read;
@@ -22,7 +22,7 @@ use crate::domain::json::{NotAValue, Skip};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
 
-/// Where the reader stands.
+/// The state of the reader.
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// Before the array's `[`.
@@ -44,7 +44,7 @@ pub struct ArrayReader<R> {
     input: Input<R>,
     max_record: u64,
     large: LargeRow,
-    /// What names fields have: an id is looked for in elements that are too large.
+    /// The names of fields: elements that are too large are searched for an id.
     fields: Arc<Renames>,
     state: State,
     /// What the last block left over: a byte that is done with, and what follows. The byte makes
@@ -202,7 +202,7 @@ impl<R: Read> ArrayReader<R> {
         }
     }
 
-    /// What begins at a position.
+    /// Classifies the text at a position.
     fn element(&self, bytes: &[u8], at: usize) -> Result<Extent, SourceError> {
         match extent(&bytes[at..], self.at_end, self.max_record) {
             Ok(Extent::More) if self.at_end => {

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::super::SourceError;
 
-/// What can be read.
+/// The formats that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// `.jsonl`, `.ndjson`, `.json`
@@ -49,7 +49,7 @@ pub fn kind_of(path: &Path) -> Option<FileKind> {
     is_text.then_some(kind)
 }
 
-/// Why a file is not read.
+/// The reasons for not reading a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
@@ -62,7 +62,7 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    /// For a person.
+    /// The reason, for display.
     pub fn text(self) -> &'static str {
         match self {
             Self::Hidden => "hidden",
@@ -72,7 +72,7 @@ impl SkipReason {
     }
 }
 
-/// What gleaner writes beside the records.
+/// Whether a file is one that gleaner writes beside the records.
 fn is_dataset_file(path: &Path) -> bool {
     const NAMES: [&str; 5] = [
         "metadata.json",
@@ -96,12 +96,12 @@ fn skip_reason(path: &Path) -> Option<SkipReason> {
     }
 }
 
-/// What paths stand for.
+/// The files that paths match.
 #[derive(Debug, Default)]
 pub struct Discovered {
     /// The files to read, in bytewise order, each once, however it is spelled or linked to.
     pub files: Vec<PathBuf>,
-    /// What lies there too and is not read, in the same order; a hidden folder as a whole.
+    /// Files that are not read, in the same order; a hidden folder as a whole.
     pub skipped: BTreeMap<PathBuf, SkipReason>,
 }
 
@@ -155,14 +155,14 @@ fn left_out(found: &Found) -> String {
     format!("; {n} left out, such as {path} ({reason})")
 }
 
-/// What a search has found so far.
+/// The state of a search.
 #[derive(Debug, Default)]
 struct Found {
     files: BTreeSet<PathBuf>,
     skipped: BTreeMap<PathBuf, SkipReason>,
 }
 
-/// What lies at a path, links followed.
+/// The kind of a path's target.
 enum Kind {
     Folder,
     File,
@@ -208,7 +208,7 @@ fn no_file(path: &Path, what: &'static str) -> SourceError {
     }
 }
 
-/// Finds what a path stands for that somebody wrote.
+/// Finds the files of a path that the user named.
 fn expand(path: &Path, found: &mut Found) -> Result<(), SourceError> {
     match look(path)? {
         Kind::File if kind_of(path).is_none() => Err(SourceError::NoInput(format!(
@@ -220,7 +220,7 @@ fn expand(path: &Path, found: &mut Found) -> Result<(), SourceError> {
             path.display(),
         ))),
         Kind::File => {
-            // Somebody who names a hidden file wants it.
+            // A hidden file that is named is read.
             found.files.insert(path.to_owned());
             Ok(())
         }

@@ -47,7 +47,7 @@ pub fn is_document(head: &[u8]) -> bool {
     has_error && scanner.end().is_ok()
 }
 
-/// Where the reader stands.
+/// The state of the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Before the document.
@@ -76,7 +76,7 @@ pub struct DocumentReader<R> {
     state: State,
     /// The names of the table's columns as they stand, with their quotes; `None` before they came.
     columns: Option<Vec<Vec<u8>>>,
-    /// What was read and is not done with: from `at` on.
+    /// The bytes read and not consumed: from `at` on.
     held: Vec<u8>,
     at: usize,
     /// The offset in the (decoded) file of the first byte of `held`.
@@ -207,7 +207,7 @@ impl<R: Read> DocumentReader<R> {
         }
     }
 
-    /// Passes the next value, whatever its size.
+    /// Passes the next value of any size.
     fn skip(&mut self) -> Result<(), SourceError> {
         self.peek()?;
         let mut skip = Skip::default();
@@ -435,7 +435,7 @@ fn write_row(row: &[u8], columns: &[Vec<u8>], out: &mut Vec<u8>) -> Result<bool,
     Ok(columns.next().is_none())
 }
 
-/// Of an error its codes, and the message of the innermost.
+/// The codes of an error, and its innermost message.
 fn error_text(error: &[u8]) -> String {
     let parsed: serde_json::Value = serde_json::from_slice(error).unwrap_or_default();
     let mut codes = Vec::new();

@@ -1,4 +1,4 @@
-//! Where a value of JSON ends that may not have been read to its end, and how it becomes one line.
+//! Finds the end of a JSON value that may be incomplete, and makes it one line.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ pub fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// What a stretch of a text is.
+/// The result for a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// A value of this length.
@@ -39,7 +39,7 @@ pub fn extent(text: &[u8], at_end: bool, max_record: u64) -> Result<Extent, NotA
         false => Extent::More,
     };
     match Scanner::new(text).value() {
-        // A number that ends with what was read may go on.
+        // A number at the end of what was read may continue.
         Ok(value) if value.text.len() == text.len() && !at_end => Ok(more()),
         Ok(value) => Ok(sized(value.text.len())),
         Err(JsonError::TooDeep) => {

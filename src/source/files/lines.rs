@@ -36,7 +36,7 @@ pub struct LineReader<R> {
     line: u64,
     at_start: bool,
     finished: bool,
-    /// What names fields have: an id is looked for in lines that are too long.
+    /// The names of fields: lines that are too long are searched for an id.
     fields: Arc<Renames>,
 }
 

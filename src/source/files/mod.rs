@@ -138,7 +138,7 @@ impl FilesSource {
         let mut spooled_bytes = 0;
         for (file, input) in (0..).zip(inputs) {
             let (cuts, is_spooled) = self.cuts(input, piece)?;
-            // What is renamed is no longer where it was.
+            // Renamed rows are no longer at their place in the file.
             let is_spooled = is_spooled || !self.fields.is_empty();
             spooled_bytes += if is_spooled { input.bytes } else { 0 };
             for (start, end) in cuts {
@@ -171,7 +171,7 @@ impl FilesSource {
         Ok(())
     }
 
-    /// How a file is cut: units from and to; and whether its rows are spooled.
+    /// The pieces of a file, from and to in its unit, and whether its rows are spooled.
     fn cuts(
         &self,
         input: &InputFingerprint,
@@ -269,7 +269,7 @@ impl FilesSource {
         if kind == FileKind::Parquet {
             return parquet::reader(path, piece, self.max_record, fields);
         }
-        // What is not lines is one piece, from the beginning.
+        // A file that is not lines is one piece, from the beginning.
         let layout = match piece.start {
             0 => self.layout(&path, kind)?,
             _ => Layout::Lines,

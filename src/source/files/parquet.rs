@@ -36,7 +36,7 @@ fn open(path: &Path) -> Result<SerializedFileReader<File>, SourceError> {
     SerializedFileReader::new(file).map_err(|error| damaged(path, &error))
 }
 
-/// What a decoder says of a file. Its message may quote the data; only its kind is shown.
+/// The error of a damaged file. The decoder's message may quote the data; only its kind is shown.
 fn damaged(path: &Path, error: &ParquetError) -> SourceError {
     let reason = match error {
         ParquetError::NYI(what) => {

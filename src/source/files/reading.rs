@@ -9,18 +9,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::super::SourceError;
 use super::{FileKind, compressed, document};
 
-/// What an editor may put before a text of UTF-8.
+/// The byte order mark that an editor may put before UTF-8.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// A file that is read from its beginning to its end, perhaps decoded.
 pub struct Input<R> {
     input: R,
     path: PathBuf,
-    /// Set when nobody wants the bytes any more: a small file may decompress to terabytes.
+    /// Set when the bytes are no longer wanted: a small file may decompress to terabytes.
     stop: Arc<AtomicBool>,
     /// Bytes of the file that were read so far, where they are not those that come out.
     consumed: Option<Arc<AtomicU64>>,
-    /// How many of them were reported.
+    /// The number of them that were reported.
     counted: u64,
     /// Bytes that may still come out.
     left: u64,
@@ -118,7 +118,7 @@ impl<R: Read> Input<R> {
     }
 }
 
-/// Reads once, whatever signals come.
+/// Reads once, again after a signal.
 pub fn read_some(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match input.read(buffer) {
@@ -176,7 +176,7 @@ impl Read for Counted {
     }
 }
 
-/// How the rows of a text are laid out.
+/// The layouts of rows in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// One a line.
@@ -187,7 +187,7 @@ pub enum Layout {
     Document,
 }
 
-/// Bytes from the first on that is not white space that tell a document from a line.
+/// Bytes from the first that is not white space that distinguish a document from lines.
 const HEAD: usize = 4096;
 
 /// How the rows of a text are laid out, by its first bytes that are not white space. Looks at

@@ -14,7 +14,7 @@ use crate::domain::record::row;
 pub struct RenamedReader {
     inner: Box<dyn BlockReader>,
     fields: Arc<Renames>,
-    /// Of the block that is being written.
+    /// The lines of the block that is being written.
     lines: Vec<u8>,
 }
 

@@ -171,7 +171,7 @@ struct AzureAd {
 
 /// The resource that the cluster names; not every endpoint does.
 async fn resource(client: &Client, cluster: &Url) -> Result<String, Failure> {
-    // At the root of the host, whatever path the cluster has.
+    // At the root of the host: the cluster's path does not count.
     let mut address = cluster.clone();
     address.set_path("/v1/rest/auth/metadata");
     let reported =

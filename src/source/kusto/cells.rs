@@ -2,7 +2,7 @@
 
 use crate::domain::json::{JsonError, Kind, Scanner, Value};
 
-/// Whether nothing can go on with what a text ends with.
+/// Whether a value at the end of a text is complete without more bytes.
 pub fn ends_itself(text: &[u8]) -> bool {
     matches!(text, [.., b'}' | b']' | b'"'])
 }
@@ -12,7 +12,7 @@ pub fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Where a cell of a row is, without the row.
+/// The place of a cell in its row.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     kind: Kind,

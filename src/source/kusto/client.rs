@@ -7,37 +7,32 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use super::address::{holds_more, without_secrets};
+use super::address::holds_more;
 use super::auth::Login;
 use super::decode::Decoder;
-use super::error::{self, Failure, KustoError, Purpose};
+use super::error::{Failure, KustoError, Purpose};
 use super::frames::{Column, FrameReader, TableSink, damaged};
 use super::trust::{is_monitor_proxy, is_trusted};
 use crate::azure::Credential;
 use crate::azure::is_loopback;
 use crate::domain::dataset::manifest::hex;
-use crate::runtime::blocking;
-use crate::secrets::redact;
 use crate::source::SourceError;
 use crate::source::kusto::settings::Kusto;
 
-/// Bytes that are gathered before they are decoded: changing threads then costs nothing.
-const GATHER: usize = 512 * 1024;
+mod answer;
+
+use answer::{Read, header, read, refusal};
 
 /// The longest server timeout that Kusto takes.
 const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The longest query of an Azure Monitor proxy.
 const PROXY_LONGEST: Duration = Duration::from_secs(600);
-
-/// Of an error's body.
-const ERROR_BODY: usize = 64 * 1024;
 
 /// Talks to one database.
 #[derive(Debug)]
@@ -52,11 +47,11 @@ pub struct KustoClient {
     late_columns: Mutex<BTreeMap<&'static str, Vec<Column>>>,
 }
 
-/// How an answer ended that is not the answer wanted.
+/// An answer that did not give the result.
 enum Ended<R> {
     /// It failed.
     Failed(Failure),
-    /// The receiver cannot go on.
+    /// The receiver failed.
     Source(SourceError),
     /// Its columns are known now, and the receiver has seen no row: the query is asked again.
     ColumnsLate(R),
@@ -70,20 +65,20 @@ impl<R> From<Failure> for Ended<R> {
 
 /// Takes what a request brings, piece by piece.
 pub trait Receiver: Send + Sized + 'static {
-    /// What takes the rows.
+    /// The type that takes the rows.
     type Sink: TableSink;
 
-    /// What takes the rows.
+    /// Takes the rows of the next piece.
     fn sink(&mut self) -> &mut Self::Sink;
 
-    /// What a piece brought is passed on; the answer may still turn out to be void.
+    /// Passes on the rows of a piece; the answer may still turn out to be void.
     fn pass_on(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send;
 }
 
-/// What a request brought, and by what names it is known.
+/// The result of a request, with its ids.
 #[derive(Debug)]
 pub struct Answered<R> {
-    /// What took the rows.
+    /// The receiver, with the rows.
     pub receiver: R,
     trace: Trace,
 }
@@ -95,12 +90,12 @@ impl<R> Answered<R> {
     }
 }
 
-/// Why a request ended.
+/// The reasons why a request ended.
 #[derive(Debug)]
 pub enum Stop {
     /// The request failed.
     Failed(Box<KustoError>),
-    /// Whoever wanted it does not any more, or cannot take it.
+    /// The rows are no longer wanted, or cannot be taken.
     Source(SourceError),
 }
 
@@ -159,7 +154,7 @@ impl KustoClient {
             false => LONGEST,
         };
         let server_timeout = settings.server_timeout.min(longest);
-        // What the client waits longer than the server stays the same.
+        // The difference of the client and server timeouts stays the same.
         let sooner = settings.server_timeout - server_timeout;
         Ok(Self {
             http,
@@ -344,7 +339,7 @@ impl KustoClient {
     }
 }
 
-/// What is known of a request.
+/// The ids and the size of a request.
 #[derive(Debug)]
 struct Trace {
     purpose: Purpose,
@@ -369,106 +364,6 @@ fn request_id() -> Result<String, Failure> {
     getrandom::fill(&mut bytes)
         .map_err(|error| Failure::Connection(format!("the system gives no random id: {error}")))?;
     Ok(format!("gleaner;{}", hex(&bytes)))
-}
-
-fn header(headers: &HeaderMap, name: &'static str) -> Option<String> {
-    let value = headers.get(HeaderName::from_static(name))?.to_str().ok()?;
-    let shown: String = value.chars().filter(|c| !c.is_control()).collect();
-    // Before it is cut: of a secret not even the beginning is shown.
-    Some(redact(&shown).chars().take(100).collect())
-}
-
-/// How long a server wishes to be left alone: in seconds, or until an instant by its own clock.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let wish = header(headers, "retry-after")?;
-    if let Ok(seconds) = wish.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let instant = |text: &str| jiff::fmt::rfc2822::parse(text).ok();
-    let (until, now) = (instant(&wish)?, instant(&header(headers, "date")?)?);
-    Some(until.duration_since(&now).try_into().unwrap_or_default())
-}
-
-/// The failure of an answer whose status is not 200.
-async fn refusal(mut response: Response) -> Failure {
-    let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers());
-    if (300..400).contains(&status) {
-        let to = header(response.headers(), "location").unwrap_or_default();
-        let to = without_secrets(&to);
-        return Failure::Permanent(format!(
-            "HTTP {status}: it points to {to:?}, and a token is never sent on; if that is the cluster, set source.kusto.cluster to it"
-        ));
-    }
-    let mut body = Vec::new();
-    // What can be read of a message is better than none.
-    while body.len() < ERROR_BODY
-        && let Ok(Some(more)) = response.chunk().await
-    {
-        body.extend_from_slice(&more);
-    }
-    error::of_status(status, retry_after, &body)
-}
-
-/// What came of an answer.
-enum Read<R> {
-    /// It is whole.
-    Whole(R),
-    /// It is not; with the columns that came too late, if that is why.
-    Refused(Failure, Option<Vec<Column>>, R),
-}
-
-fn refused<R>(failure: Failure, decoder: &Decoder, receiver: R) -> Read<R> {
-    let late = decoder.late_columns().map(<[_]>::to_vec);
-    Read::Refused(failure, late, receiver)
-}
-
-async fn read<R: Receiver>(
-    mut response: Response,
-    mut decoder: Decoder,
-    mut receiver: R,
-    trace: &mut Trace,
-) -> Result<Read<R>, Ended<R>> {
-    let mut more = true;
-    while more {
-        let (mut gathered, mut length) = (Vec::new(), 0);
-        while more && length < GATHER {
-            match response.chunk().await {
-                Ok(Some(bytes)) => {
-                    trace.received += bytes.len() as u64;
-                    length += bytes.len();
-                    gathered.push(bytes);
-                }
-                Ok(None) => more = false,
-                Err(error) => return Err(Failure::Connection(describe_error(&error)).into()),
-            }
-        }
-        let decoded;
-        (decoder, receiver, decoded) = blocking(move || {
-            let decoded = decoder.push(&gathered, receiver.sink());
-            (decoder, receiver, decoded)
-        })
-        .await
-        .map_err(|error| Ended::Source(error.into()))?;
-        if let Err(failure) = decoded {
-            return Ok(refused(failure, &decoder, receiver));
-        }
-        if more {
-            receiver.pass_on().await.map_err(Ended::Source)?;
-        }
-    }
-    let finished;
-    (decoder, receiver, finished) = blocking(move || {
-        let finished = decoder.finish(receiver.sink());
-        (decoder, receiver, finished)
-    })
-    .await
-    .map_err(|error| Ended::Source(error.into()))?;
-    if let Err(failure) = finished {
-        return Ok(refused(failure, &decoder, receiver));
-    }
-    receiver.pass_on().await.map_err(Ended::Source)?;
-    Ok(Read::Whole(receiver))
 }
 
 /// An error of the connection with its causes, without the address.

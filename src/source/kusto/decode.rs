@@ -55,7 +55,7 @@ impl Joined {
 }
 
 impl Decoder {
-    /// For a body that is packed with gzip, or is not.
+    /// A decoder of a body, gzipped if `packed`.
     pub fn new(packed: bool, frames: FrameReader) -> Self {
         Self {
             unpack: packed.then(|| MultiGzDecoder::new(Vec::new())),
@@ -66,7 +66,7 @@ impl Decoder {
         }
     }
 
-    /// What is [late](FrameReader::late_columns) in the answer.
+    /// The [late](FrameReader::late_columns) columns of the answer.
     pub fn late_columns(&self) -> Option<&[Column]> {
         self.joined.frames.late_columns()
     }

@@ -17,12 +17,12 @@ use crate::source::{Action, QUERY_HINT, RERUN};
 /// Characters of a server's message that are shown.
 const MESSAGE_CHARS: usize = 600;
 
-/// What a request is for; every error says so.
+/// The purpose of a request; every error names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purpose {
     /// `census`, `chunk_checksum`, `payload`, `plan`, `sample`; `first` if it came to none.
     pub query: &'static str,
-    /// For which try of a chunk; `None`: for none.
+    /// The attempt on a chunk; `None` for requests without one.
     pub attempt: Option<Attempt>,
 }
 
@@ -31,7 +31,7 @@ pub struct Purpose {
 pub struct Attempt {
     /// Of which chunk.
     pub chunk: Chunk,
-    /// Which try of it this is, from 1.
+    /// The number of the attempt on the chunk, from 1.
     pub number: u32,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Purpose {
 #[derive(Debug, Error)]
 #[error("{purpose} failed{ids}", ids = Ids(.activity_id, .request_id))]
 pub struct KustoError {
-    /// What it was for.
+    /// The purpose of the request.
     pub purpose: Purpose,
     /// The id that gleaner gave the request; empty before there was one.
     pub request_id: String,
@@ -71,15 +71,15 @@ impl fmt::Display for Ids<'_> {
     }
 }
 
-/// What happened to a request.
+/// The failures of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Failure {
     /// The cluster has enough to do.
     #[error("the cluster is throttling: {message}")]
     Throttled {
-        /// As the server wishes.
+        /// The delay that the server asks for (`Retry-After`).
         retry_after: Option<Duration>,
-        /// What it says.
+        /// The message of the cluster.
         message: String,
     },
     /// The query took longer than the server allows.
@@ -130,17 +130,17 @@ pub enum Failure {
         rows: u64,
         /// Their checksum.
         sum: u64,
-        /// What the chunk checksum says.
+        /// Rows by the chunk checksum.
         expected_rows: u64,
-        /// What the chunk checksum says.
+        /// Checksum by the chunk checksum.
         expected_sum: u64,
     },
     /// A row of another chunk or rank.
     #[error("{foreign} of {rows} rows do not belong to what was asked for")]
     Foreign {
-        /// How many.
+        /// Rows of another chunk or rank.
         foreign: u64,
-        /// Of how many.
+        /// All rows.
         rows: u64,
     },
     /// No row at all is where gleaner's own hash puts it.
@@ -180,7 +180,7 @@ impl Failure {
         self
     }
 
-    /// What to do about it.
+    /// What the pipeline does next.
     pub fn action(&self) -> Action {
         match self {
             Self::Throttled { retry_after, .. } => Action::Throttle {
@@ -210,7 +210,7 @@ impl Failure {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Login(_) | Self::LoginAgain(_) | Self::Unauthorized(_) => {
-                "log in, or set source.kusto.credential; then run the same command again: it goes on where it stopped"
+                "log in, or set source.kusto.credential; then run the same command again: it resumes where it stopped"
             }
             Self::Audience(_) => {
                 "check source.kusto.cluster; if it is yours and that is the right audience, add the audience's host to source.kusto.trusted_hosts"
@@ -230,7 +230,7 @@ impl Failure {
                 "let the window end earlier (window.ingestion_lag) so that late rows have arrived, or run the same command again"
             }
             Self::Connection(_) => {
-                "check source.kusto.cluster and the network; then run the same command again: it goes on where it stopped"
+                "check source.kusto.cluster and the network; then run the same command again: it resumes where it stopped"
             }
             Self::Throttled { .. } | Self::Server(_) | Self::Damaged(_) => RERUN,
         }
@@ -264,15 +264,15 @@ pub fn of_status(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Fai
     }
 }
 
-/// The failure that an error inside an answer tells of: `{"error": {...}}` or a list of those.
+/// The failure that an error inside an answer reports: `{"error": {...}}` or a list of those.
 pub fn of_one_api(errors: &Value) -> Failure {
     let list = match errors {
         Value::Array(list) => list.as_slice(),
         one => std::slice::from_ref(one),
     };
     let mut inner = list.iter().map(|error| error.get("error").unwrap_or(error));
-    // An answer that has begun and then failed is void, whatever `@permanent` says: only the codes
-    // that have an action of their own are distinguished, wherever in the list they stand.
+    // An answer that has started and then failed is void, even if it says `@permanent: false`: only
+    // the codes that have an action of their own are distinguished, anywhere in the list.
     let reported = inner.clone().find_map(|error| of_code(error, None));
     reported.unwrap_or_else(|| {
         let first = inner.next().unwrap_or(&Value::Null);

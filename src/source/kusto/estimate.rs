@@ -1,4 +1,4 @@
-//! What an export from a cluster would bring and cost, as it is shown.
+//! The estimated result and cost of an export from a cluster, for display.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::domain::selection::stratum::StratumId;
 
-/// What there is, and what fetching it takes.
+/// The population, and the cost of fetching it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KustoPlan {
     /// Complete conversations in the window.
     pub conversations: u64,
     /// Those in no bucket.
     pub out_of_range: u64,
-    /// By stratum, those with a target.
+    /// Conversations of the strata that have a target.
     pub population: BTreeMap<StratumId, u64>,
     /// Bytes of a conversation on the wire, from a sample; `None` if there is none to look at.
     pub bytes_each: Option<u64>,

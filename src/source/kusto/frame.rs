@@ -1,4 +1,4 @@
-//! One frame: its small values, and what becomes of its rows.
+//! One frame: its small values, and how its rows are handled.
 
 use crate::domain::debug_lengths;
 use serde::Deserialize;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::error::Failure;
 use super::frames::{Column, damaged};
 
-/// What becomes of a frame's rows.
+/// How the rows of a frame are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RowDisposition {
     /// Not known yet: they are held.
@@ -17,7 +17,7 @@ pub enum RowDisposition {
     Given,
     /// Held, and looked at when the frame ends.
     Held,
-    /// Of no interest.
+    /// Ignored.
     Dropped,
     /// Passed over: there are too many to hold, and their columns are not known yet.
     Skipped,
@@ -36,7 +36,7 @@ pub struct Frame {
     pub has_errors: bool,
     pub cancelled: bool,
     pub version: Option<String>,
-    /// Whether the rows have begun.
+    /// Whether the rows have started.
     pub has_rows: bool,
     pub disposition: RowDisposition,
     /// Rows that are held, one a line.

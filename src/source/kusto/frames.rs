@@ -21,8 +21,12 @@ use super::error::{self, Failure};
 use super::frame::Frame;
 use super::table::{Table, UNDECIDED_BYTES};
 use crate::domain::debug_lengths;
-use crate::domain::json::{JsonError, NotAValue, Scanner, Skip, Value};
+use crate::domain::json::{JsonError, NotAValue, Scanner, Skip};
 use crate::domain::record::row::MalformedReason;
+
+mod table_sink;
+
+pub use table_sink::{Column, TableSink};
 
 /// The largest value of a frame besides its rows: errors, and lists of columns unless `max_row` is less.
 const SMALL_VALUE: usize = 16 << 20;
@@ -40,50 +44,7 @@ const LEAST_AHEAD: usize = 32 << 10;
 /// So close to the end of what has arrived an error may only mean that more must arrive.
 const TOKEN: usize = 16;
 
-/// A column of a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its type as the server names it.
-    pub kind: String,
-}
-
-/// Takes the rows of the primary result.
-pub trait TableSink {
-    /// The columns; before any row, once.
-    ///
-    /// # Errors
-    /// If they do not fit.
-    fn columns(&mut self, columns: &[Column]) -> Result<(), Failure>;
-
-    /// Passes the cell that is next in a row of the primary result. Who wants to know what is in
-    /// it looks here, while it is checked. A row may be begun more than once, until it is whole.
-    ///
-    /// # Errors
-    /// If it is no JSON.
-    fn cell<'a>(
-        &mut self,
-        _index: usize,
-        scanner: &mut Scanner<'a>,
-    ) -> Result<Value<'a>, JsonError> {
-        scanner.value()
-    }
-
-    /// A row, whose cells were passed just before: its cells, checked as JSON but not against the columns.
-    ///
-    /// # Errors
-    /// If it does not fit.
-    fn row(&mut self, cells: &[Value<'_>]) -> Result<(), Failure>;
-
-    /// A row that is too large or nested too deep to be held: the cells before the fault.
-    ///
-    /// # Errors
-    /// If it cannot be done without.
-    fn reject(&mut self, cells: &[Value<'_>], reason: MalformedReason) -> Result<(), Failure>;
-}
-
-/// Where the reader stands.
+/// The state of the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Before the array.
@@ -108,9 +69,9 @@ enum State {
 
 /// Reads the frames of one answer.
 pub struct FrameReader {
-    /// What the pieces so far have left: something that was not whole.
+    /// The bytes that earlier pieces left: a value that was not whole.
     rest: Vec<u8>,
-    /// What of the text at hand is done.
+    /// The bytes of the current text that are consumed.
     at: usize,
     /// Bytes of the answer before the text at hand.
     done: u64,
@@ -304,7 +265,7 @@ impl FrameReader {
         let text = &text[self.at..];
         let mut scanner = Scanner::new(text);
         match scan(&mut scanner) {
-            // A number or a word that ends with the text may go on.
+            // A number or a word at the end of the text may continue.
             Ok(()) if scanner.position() < text.len() || ends_itself(text) => {
                 self.enough = 0;
                 Ok(Some(self.at..self.at + scanner.position()))
@@ -318,7 +279,7 @@ impl FrameReader {
         }
     }
 
-    /// Where the value that is next ends; it must not be larger than `most`.
+    /// The range of the next value; it must not be larger than `most`.
     fn whole_value(&mut self, text: &[u8], most: usize) -> Result<Option<Range<usize>>, Failure> {
         let found = self.whole(text, |scanner| scanner.value().map(drop));
         match found.map_err(|error| self.syntax(error))? {
@@ -378,7 +339,7 @@ impl FrameReader {
     }
 
     /// An object in the place of the list of frames: an error, or perhaps an answer of v1, whose
-    /// rows are nobody's business here.
+    /// rows are not read.
     fn read_error(&mut self, text: &[u8]) -> Result<bool, Failure> {
         let no_list = || damaged("it is a JSON object, not a list of frames");
         let found = self
@@ -417,7 +378,7 @@ impl FrameReader {
         });
         let max_row = match self.table.is_wanted(&self.frame) {
             true => self.max_row,
-            // What the server tells of itself is not the user's to limit.
+            // The limit of records is no limit for the server's own messages.
             false => self.max_row.max(UNDECIDED_BYTES),
         };
         let reason = match scanned {
@@ -476,7 +437,7 @@ impl FrameReader {
         ))
     }
 
-    /// What begins at the position was not whole in this many bytes.
+    /// The value at the position was not whole in this many bytes.
     fn wait(&mut self, length: usize) {
         self.enough = self.at + length + length.min(MOST_AHEAD);
     }

@@ -60,7 +60,7 @@ impl FromStr for HostRule {
         };
         let is_name = name.split('.').all(is_label);
         match (is_domain, is_name, is_address) {
-            // A whole top-level domain belongs to nobody.
+            // A whole top-level domain has no single owner.
             (true, true, _) if name.contains('.') => Ok(Self::Below(name.to_owned())),
             (false, true, _) | (false, _, true) => Ok(Self::Exact(name.to_owned())),
             _ => Err(refused()),

@@ -2,8 +2,8 @@
 //!
 //! The census and the single pass are held against a **chunk checksum**, a count and a checksum that
 //! the cluster computes in one small aggregation; the payloads of the second pass are held against
-//! the census by the pipeline. No attempt counts unless they agree: a row lost, doubled or foreign
-//! voids it, whatever the status said.
+//! the census by the pipeline. A missing, duplicate or unexpected row invalidates the attempt, even
+//! after HTTP 200.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ pub struct KustoSource {
     census: Template,
 }
 
-/// What a run asks of a cluster, besides its address.
+/// The settings of the queries, besides the cluster's address.
 #[derive(Debug, Clone)]
 pub struct Population {
     /// Hash chunks.
@@ -105,11 +105,11 @@ pub struct Population {
     pub end: Option<UtcInstant>,
     /// The end of the rows that exist for the run.
     pub look_end: Option<UtcInstant>,
-    /// What becomes of conversations that the window or the mode cuts.
+    /// The treatment of conversations that the window or the mode cuts.
     pub cut: Cut,
     /// Ids that stand for "no id".
     pub ignored: Vec<String>,
-    /// What is sampled.
+    /// Strata, targets and seed.
     pub selection: Arc<Selection>,
     /// `limits.max_record`, in bytes.
     pub max_record: u64,
@@ -147,7 +147,7 @@ impl KustoSource {
         }
         if client.is_proxied() {
             tracing::warn!(
-                "the cluster is behind an Azure Monitor proxy: queries end after 10 minutes whatever source.kusto.server_timeout says, at most 5 run at once, and an answer has at most 64 MB; gleaner runs {PROXY_QUERIES} and splits chunks that are too large"
+                "the cluster is behind an Azure Monitor proxy: queries end after 10 minutes even if source.kusto.server_timeout is longer, at most 5 run at once, and an answer has at most 64 MB; gleaner runs {PROXY_QUERIES} and splits chunks that are too large"
             );
         }
         Ok(Self {
@@ -390,7 +390,7 @@ impl Receiver for Writing {
         let is_large = block.bytes.len() > LARGE;
         let (taken, gone) = oneshot::channel();
         let parcel = PendingBlock { block, taken };
-        // Nobody takes it any more: the run is ending.
+        // The receiver is gone: the run is ending.
         let sent = self.blocks.send(parcel).await;
         sent.map_err(|_| SourceError::Stopped)?;
         if is_large {

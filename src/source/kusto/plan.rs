@@ -1,4 +1,4 @@
-//! What an export from a cluster would bring and cost, from cheap counts and a few conversations.
+//! Estimates the result and cost of an export from cheap counts and a few conversations.
 
 use super::client::Receiver;
 use super::counts::Numbers;

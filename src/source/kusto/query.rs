@@ -52,7 +52,7 @@ const NEEDED: [(&str, &str); 4] = [
     ("_window_end", "rows that arrive meanwhile would be read"),
 ];
 
-/// What is wrong with a query file.
+/// The errors of a query file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// A marker is missing or stands elsewhere.
@@ -65,7 +65,7 @@ pub enum QueryError {
     Unused {
         /// The name.
         name: &'static str,
-        /// What would happen.
+        /// The consequence.
         why: &'static str,
     },
 }
@@ -112,7 +112,7 @@ impl Template {
         match cut {
             Cut::Drop if !is_used("_look_end") => Err(QueryError::Unused {
                 name: "_look_end",
-                why: "conversations that go on behind the window would be taken as complete; read the rows up to it and leave out the conversations that the window cuts, as the shipped queries do, or set selection.cut = \"keep\"",
+                why: "conversations that continue behind the window would count as complete; read the rows up to it and leave out the conversations that the window cuts, as the shipped queries do, or set selection.cut = \"keep\"",
             }),
             // One that sees no row behind the window drops nothing for it.
             Cut::Keep if is_used("_look_end") && !is_used("_keep_cut") => Err(QueryError::Unused {
@@ -155,7 +155,7 @@ impl Template {
         Some(items.iter().map(name).collect())
     }
 
-    /// The query with these values; `suffix` goes on with its result.
+    /// The query with these values; `suffix` processes its result.
     pub fn with(&self, values: &Values<'_>, suffix: &str) -> String {
         let suffix = match suffix {
             "" => String::new(),
@@ -224,15 +224,15 @@ pub struct Values<'a> {
     pub end: Option<UtcInstant>,
     /// The end of the rows that exist for the run.
     pub look_end: Option<UtcInstant>,
-    /// What becomes of conversations that are cut.
+    /// The treatment of conversations that are cut.
     pub cut: Cut,
-    /// Which chunk.
+    /// The chunk.
     pub chunk: HashChunk,
     /// Ids that stand for "no id".
     pub ignored: &'a [String],
-    /// What is sampled.
+    /// Strata, targets and seed.
     pub selection: &'a Selection,
-    /// Which conversations are wanted; `None`: all.
+    /// The ranks of the conversations wanted; `None`: all.
     pub wanted: Option<&'a RankRanges>,
 }
 

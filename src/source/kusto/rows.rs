@@ -24,7 +24,7 @@ use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
 use crate::source::{ParsedRow, ReceivedRow, Reject, RowBlock};
 
-/// What a column may hold.
+/// The types of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Type {
     String,
@@ -86,7 +86,7 @@ struct OutputColumn {
     blank_is_null: bool,
 }
 
-/// Which columns mean something to gleaner.
+/// The columns that gleaner reads.
 #[derive(Debug, Clone, Copy, Default)]
 struct Places {
     id: usize,
@@ -95,12 +95,12 @@ struct Places {
     last: Option<usize>,
 }
 
-/// What is asked for.
+/// The rows that are requested.
 #[derive(Debug, Clone)]
 pub struct FetchRequest {
     /// Which chunk.
     pub chunk: HashChunk,
-    /// Which conversations; `None`: all.
+    /// The ranks of the conversations wanted; `None`: all.
     pub wanted: Option<Arc<RankRanges>>,
     /// Whether only ids, turns and times.
     pub census: bool,
@@ -113,7 +113,7 @@ pub struct RowWriter {
     ranker: Ranker,
     columns: Vec<OutputColumn>,
     places: Places,
-    /// What has been written since it was taken last.
+    /// The rows written since the block was last taken.
     block: RowBlock,
     scratch: Vec<u8>,
     line: u64,
@@ -236,7 +236,7 @@ impl RowWriter {
         let mut before = b'{';
         for (place, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
             if self.places.last == Some(place) && !self.asked.census {
-                // Tells of changes between the passes; no part of a record.
+                // Shows changes between the passes; no part of a record.
                 continue;
             }
             out.push(before);

@@ -17,7 +17,7 @@ pub struct Kusto {
     pub query: QueryFile,
     /// The query of the census.
     pub census: QueryFile,
-    /// How to log in; over plain http to this machine never.
+    /// The way to log in; never used over plain http to this machine.
     pub credential: Credential,
     /// Hosts that may have a token beside Kusto's and Azure Monitor's own.
     pub trusted_hosts: Vec<HostRule>,
@@ -25,6 +25,6 @@ pub struct Kusto {
     pub passes: u32,
     /// The timeout that the server gets.
     pub server_timeout: Duration,
-    /// What the client waits.
+    /// Time limit of a request on the client's side: at least 30 s above the server's.
     pub client_timeout: Duration,
 }

@@ -1,4 +1,4 @@
-//! What frames mean: the state of the answer that they add up to.
+//! The state of an answer that its frames add up to.
 
 use serde_json::Value;
 
@@ -15,10 +15,10 @@ pub const UNDECIDED_BYTES: usize = 4 << 20;
 /// Errors of this level and below void an answer (2 is `Error`, 4 is `Info`).
 const LEVEL_ERROR: i64 = 2;
 
-/// How far the primary result has come.
+/// The progress of the primary result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Primary {
-    /// Not begun.
+    /// Not started.
     #[default]
     None,
     /// Between its header and its completion.
@@ -146,7 +146,7 @@ impl Table {
             && may_be(&frame.table_kind, "PrimaryResult")
             && frame.fragment.is_none();
         if frame.disposition != RowDisposition::Undecided || !(is_open || is_table) {
-            return Err(damaged("a frame has its rows before what tells of them"));
+            return Err(damaged("a frame has its rows before their columns"));
         }
         if is_table {
             let expected = self.expected.clone();
@@ -236,7 +236,7 @@ impl Table {
             return Err(damaged("a frame follows DataSetCompletion"));
         }
         if frame.provisional && !self.assumption_held(&frame) {
-            return Err(damaged("a frame has its rows before what tells of them"));
+            return Err(damaged("a frame has its rows before their columns"));
         }
         if let Some(errors) = &frame.errors {
             return Err(error::of_one_api(errors));

@@ -1,4 +1,4 @@
-//! Where a token may go, and for whom it may be made out.
+//! The hosts that a token may be sent to, and the audiences it may have.
 //!
 //! A token goes to Kusto's own domains, to Azure Monitor's and to hosts that the user names
 //! (`source.kusto.trusted_hosts`), and its audience must be on one of these, too: a server that is

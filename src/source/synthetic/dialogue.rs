@@ -66,7 +66,7 @@ const CODE: [&str; 6] = [
     "- uses: actions/checkout@v4\n  with:\n    fetch-depth: 0\n",
 ];
 
-/// What is wrong with a conversation.
+/// The faults of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
@@ -169,7 +169,7 @@ impl Conversation {
         rows
     }
 
-    /// How many turns: about a fifth short, half medium, a third long, a few outside.
+    /// Number of turns: about a fifth short, half medium, a third long, a few outside.
     fn length(&mut self) -> u64 {
         match self.rng.random_range(0..100u32) {
             0..3 => self.rng.random_range(1..3),
@@ -352,7 +352,7 @@ impl Conversation {
         let skipped = usize::from(self.fault == Fault::NoFirstTurn && turns.len() > 1);
         let row = self.conversation(user_name, &turns[skipped..]);
         match self.fault {
-            // ReceivedRow before it was over, and again afterwards.
+            // Delivered before it was over, and again afterwards.
             Fault::Conflict | Fault::Redelivered if turns.len() > 1 => {
                 let shorter = self.conversation(user_name, &turns[..turns.len() - 1]);
                 vec![shorter, row.clone(), row]

@@ -2,7 +2,7 @@
 //! real telemetry has.
 //!
 //! Conversation `k` is made from `(seed, k)` alone, so any hash chunk can be made by itself, and
-//! whatever the chunk count, all chunks together are the same rows. It is also the smallest
+//! for every chunk count, all chunks together are the same rows. It is also the smallest
 //! example of a [`ConversationSource`].
 
 use std::fs::{self, File};
@@ -116,7 +116,7 @@ pub fn conversation_rows(settings: Synthetic, number: u64) -> Vec<Vec<u8>> {
     Conversation::new(settings.seed, number).rows(settings.schema)
 }
 
-/// What [`write_files`] has written.
+/// Counts of the files that [`write_files`] has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct OutputColumn {
     /// Files.

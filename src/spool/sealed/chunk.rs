@@ -25,17 +25,17 @@ pub struct SealedChunk {
 }
 
 impl SealedChunk {
-    /// Which chunk it is.
+    /// The chunk.
     pub fn chunk(&self) -> Chunk {
         self.footer.chunk_pass.chunk
     }
 
-    /// What was counted.
+    /// Counts of the chunk.
     pub fn tally(&self) -> &ChunkTally {
         &self.footer.tally
     }
 
-    /// How its rows become records.
+    /// The encoding of its rows.
     pub fn encoding(&self) -> RowEncoding {
         self.footer.encoding
     }

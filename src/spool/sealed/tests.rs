@@ -196,7 +196,7 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
         drop(writer);
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
     }
-    // What is sealed keeps its room, and once: also when it is checked or replaced.
+    // A sealed part keeps its reservation, once: also when it is checked or replaced.
     for epoch in 5..8 {
         let writer =
             spool
@@ -366,7 +366,7 @@ fn of_a_round_the_first_decision_counts() {
         seal_one(&spool, chunk_pass, 5);
     }
     let pinned = |n| spool.pin(0, decision(n)).expect("writable");
-    // Nobody knows what an older decision about this round was: what is sealed of it does not count.
+    // An older decision about this round is unknown: parts sealed under it do not count.
     assert_eq!(pinned(7), decision(7));
     assert_eq!(spool.sealed_passes().expect("readable"), [rounds[1]]);
     seal_one(&spool, rounds[0], 5);

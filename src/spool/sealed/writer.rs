@@ -158,10 +158,10 @@ impl ChunkWriter {
         move |error| SpoolError::io(action, self.aside.path(ending))(error)
     }
 
-    /// Seals the chunk: from here on it is done, whatever happens.
+    /// Seals the chunk: from here on it is done.
     ///
     /// # Errors
-    /// If the disk refuses, or a later lease has begun the part; the chunk is then not sealed.
+    /// If the disk refuses, or a later lease has started the part; the chunk is then not sealed.
     pub fn seal(mut self, tally: ChunkTally) -> Result<SealedChunk, SpoolError> {
         let chunk_pass = self.footer.chunk_pass;
         self.footer.tally = tally;
@@ -177,7 +177,7 @@ impl ChunkWriter {
         };
         let state = spool.state(chunk_pass);
         let mut state = lock(&state);
-        // Held to the end: nobody begins or checks the part between the two renames.
+        // Held to the end, so that the part is neither started nor checked between the two renames.
         if state.epoch != spool.epoch {
             return Err(SpoolError::Superseded { chunk_pass });
         }

@@ -49,7 +49,7 @@ struct Dataset {
     claim: Option<ClaimRecord>,
     /// Blocks that wait for the commit of their file, by path and index, with their digests.
     staged: BTreeMap<(String, u32), (String, Bytes)>,
-    /// What is there, the manifest too.
+    /// The files, the manifest included.
     files: BTreeMap<String, Bytes>,
 }
 
@@ -88,7 +88,7 @@ impl MemorySink {
 }
 
 fn lock(datasets: &Datasets) -> MutexGuard<'_, BTreeMap<String, Dataset>> {
-    // What is guarded is whole after every statement, so a panic elsewhere has spoilt nothing.
+    // The guarded value is whole after every statement, so a panic elsewhere does no harm.
     datasets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -18,7 +18,7 @@ use crate::source::{
     Survey,
 };
 
-/// When every conversation of a census changed last.
+/// The last change of every conversation of a census.
 const LAST: &str = "2025-01-01T00:00:00Z";
 
 /// Rows in a block, unless said otherwise.
@@ -31,7 +31,7 @@ pub struct MemorySource {
     rows: Arc<Vec<Row>>,
     chunks: NonZeroU32,
     block_rows: NonZeroUsize,
-    /// Of a source that delivers a census first.
+    /// The selection, for a source that delivers a census first.
     selection: Option<Arc<Selection>>,
 }
 
@@ -40,7 +40,7 @@ struct Row {
     text: Vec<u8>,
     /// Its id; of a row without one, all of it: anything that always has it in the same chunk.
     key: Vec<u8>,
-    /// Of a conversation.
+    /// The number of turns, for a conversation.
     turns: Option<u64>,
 }
 
@@ -87,7 +87,7 @@ impl MemorySource {
         Self { chunks, ..self }
     }
 
-    /// ReceivedRow in blocks of so many rows.
+    /// Delivered in blocks of this many rows.
     #[must_use]
     pub fn in_blocks(self, rows: NonZeroUsize) -> Self {
         let block_rows = rows;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::dataset::manifest::hex;
 use crate::sink::{Block, BlockReceipt, ClaimRecord, DatasetSink, FileCommit, SinkError};
 
-/// When every claim of the kit was made.
+/// The time of every claim of the kit.
 pub(crate) const SINCE: &str = "2025-01-01T00:00:00Z";
 
 /// The claim of a run.

@@ -76,7 +76,7 @@ async fn interleaved(place: Place<'_>) -> Verdict {
     Ok(())
 }
 
-/// A round that is begun again in the same process may have staged more, and other bytes.
+/// A round that is started again in the same process may have staged more, and other bytes.
 async fn nothing_stale(place: Place<'_>) -> Verdict {
     let sink = &*place.claimed(EXACT, "stale").await?;
     let path = "train/a.json";

@@ -1,4 +1,4 @@
-//! Datasets that are there.
+//! Published datasets.
 
 use super::super::clause::{Clause, Verdict};
 use super::{Place, claim_of, manifest_of};

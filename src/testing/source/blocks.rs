@@ -1,4 +1,4 @@
-//! What every block of a fetch owes.
+//! The contract of the blocks of a fetch.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};

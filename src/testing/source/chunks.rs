@@ -35,7 +35,7 @@ const DISTURBED: usize = 3;
 /// A source under test.
 pub(super) struct Kit<'a> {
     make: &'a dyn Fn() -> Box<dyn ConversationSource>,
-    /// Of a source that promises a census.
+    /// The selection, for a source that promises a census.
     selection: Option<&'a Selection>,
     reading: Arc<Reading>,
 }
@@ -85,7 +85,7 @@ impl<'a> Kit<'a> {
     }
 }
 
-/// What each chunk of a survey has.
+/// The contents of each chunk of a survey.
 pub(super) type Chunks = BTreeMap<Chunk, ChunkContents>;
 
 /// Fetches of one source.
@@ -96,7 +96,7 @@ pub(super) struct Fetching<'a> {
     pub reading: &'a Arc<Reading>,
 }
 
-/// Which rows are asked for.
+/// The rows that are requested.
 pub(super) struct Asked {
     pub pass: Pass,
     pub ranks: Option<Arc<RankRanges>>,
@@ -264,7 +264,7 @@ fn once(all: &Chunks) -> Verdict {
     SOME.check(!seen.is_empty(), || "no chunk has any".to_owned())
 }
 
-/// Of a closed source, a conversation is in one chunk.
+/// All rows of a conversation are in one chunk, for a source that says so.
 fn together(survey: &Survey, all: &Chunks) -> Verdict {
     let mut seen = BTreeMap::new();
     for (chunk, id) in all

@@ -30,7 +30,7 @@ pub(super) fn lines(block: &RowBlock) -> impl Iterator<Item = &[u8]> {
     lines.map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
-/// What an attempt has brought.
+/// The result of an attempt.
 pub(super) struct Fetched {
     pub blocks: Vec<RowBlock>,
     pub chunk_checksum: Option<ChunkChecksum>,
@@ -48,7 +48,7 @@ pub(super) async fn fetch(
     })
 }
 
-/// How a fetch ended whose sink did not take all.
+/// The end of a fetch whose sink did not take all.
 pub(super) enum Ended {
     /// With fewer blocks than that.
     Before,
@@ -98,7 +98,7 @@ pub(super) async fn dropped(
 #[derive(Default)]
 struct Taking {
     blocks: Vec<RowBlock>,
-    /// How many are taken, and what comes then.
+    /// Number of blocks that are taken, and what follows.
     limit: Option<(usize, Limit)>,
     /// Blocks that came when no more were taken.
     beyond: usize,
@@ -106,7 +106,7 @@ struct Taking {
 
 enum Limit {
     Refuse,
-    /// For ever, and says so once.
+    /// Waits for ever, and reports it once.
     Wait(Option<oneshot::Sender<()>>),
 }
 
@@ -121,7 +121,7 @@ impl Taking {
                     return Err(SourceError::Stopped);
                 };
                 if let Some(reached) = reached.take() {
-                    // Whoever asked may have gone.
+                    // The caller may be gone.
                     let _ = reached.send(());
                 }
                 pending().await

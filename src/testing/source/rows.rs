@@ -45,7 +45,7 @@ impl Reading {
         row.ok()
     }
 
-    /// What a fetch has brought.
+    /// The contents of a fetch.
     pub fn contents_of(&self, fetched: &Fetched) -> ChunkContents {
         let mut contents = ChunkContents {
             chunk_checksum: fetched.chunk_checksum,
@@ -90,7 +90,7 @@ impl Reading {
 /// A row that can be read.
 #[derive(Debug, Clone)]
 pub(super) struct Header {
-    /// Of a conversation.
+    /// The number of turns, for a conversation.
     pub turns: Option<i64>,
     /// From a census.
     pub last: Option<Ticks>,
@@ -98,25 +98,25 @@ pub(super) struct Header {
     pub text: Vec<u8>,
 }
 
-/// What a fetch has brought, without the order of its delivery.
+/// The contents of a fetch, without the order of delivery.
 #[derive(Debug, Default)]
 pub(super) struct ChunkContents {
-    /// How often each row came.
+    /// Number of deliveries of each row.
     pub rows: BTreeMap<Vec<u8>, u64>,
-    /// What those that can be read say, by their ids.
+    /// The headers of rows that can be read, by id.
     pub headers: BTreeMap<Vec<u8>, Vec<Header>>,
-    /// How many cannot be read.
+    /// Number of rows that cannot be read.
     pub malformed: u64,
     /// Rows that never became lines.
     pub rejects: BTreeMap<MalformedReason, u64>,
     /// Hash, turns and time of what was delivered, sorted.
     pub received: Vec<(i64, Option<i64>, Option<Ticks>)>,
-    /// What the source has counted.
+    /// The chunk checksum of the source.
     pub chunk_checksum: Option<ChunkChecksum>,
 }
 
 impl ChunkContents {
-    /// How it differs from another harvest of the same rows, in words without their text.
+    /// The first difference to another fetch of the same rows, without their text.
     pub fn difference(&self, other: &Self) -> Option<String> {
         difference(&self.rows, &other.rows).or_else(|| {
             let (one, two) = (&self.rejects, &other.rejects);
@@ -140,7 +140,7 @@ impl ChunkContents {
         self.received.sort_unstable();
     }
 
-    /// What a chunk checksum of it says; `None` if its ids are not all known.
+    /// The chunk checksum of the rows; `None` if not all ids are known.
     pub fn checksum(&self) -> Option<ChunkChecksum> {
         let mut chunk_checksum = ChunkChecksum::default();
         let is_whole = self.malformed == 0 && self.rejects.is_empty();
@@ -156,7 +156,7 @@ impl ChunkContents {
     }
 }
 
-/// How some rows differ from others, in words without their text.
+/// The first difference between rows, without their text.
 pub(super) fn difference(
     expected: &BTreeMap<Vec<u8>, u64>,
     found: &BTreeMap<Vec<u8>, u64>,

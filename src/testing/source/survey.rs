@@ -1,4 +1,4 @@
-//! What a source says of itself.
+//! The description and the survey of a source.
 
 use super::super::clause::{Clause, Verdict};
 use crate::domain::scheduling::chunk::Chunk;

@@ -80,7 +80,7 @@ fn quick_finds_lengths_sums_and_names() {
     assert!(hidden.verify(false).is_good(), "hidden files are ignored");
 }
 
-/// All digests are forged as well, so only the records can tell.
+/// All digests are forged as well, so only the records show it.
 #[test]
 fn every_fault_of_a_record_is_found_without_its_digest() {
     type Change = fn(String) -> String;

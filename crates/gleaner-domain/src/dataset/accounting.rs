@@ -87,11 +87,11 @@ pub type FilteredBy = BTreeMap<FilterReason, u64>;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the counts do not add up: {name} is {total}, its parts are {parts}")]
 pub struct Imbalance {
-    /// Which sum.
+    /// The name of the sum.
     pub name: String,
     /// The whole.
     pub total: u64,
-    /// What its parts add up to.
+    /// The sum of its parts.
     pub parts: u64,
 }
 

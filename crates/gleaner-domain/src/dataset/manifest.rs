@@ -70,15 +70,15 @@ pub struct Manifest {
     pub format_version: u32,
     /// The dataset's name.
     pub dataset: String,
-    /// RFC 3339.
+    /// When it was published, RFC 3339.
     pub created_at: String,
-    /// Who wrote it.
+    /// The program that wrote it.
     pub tool: Tool,
     /// Random, made once for the run.
     pub run_id: String,
-    /// Of the settings.
+    /// Fingerprint of the settings, 16 hexadecimal digits.
     pub fingerprint: String,
-    /// Of the ranks.
+    /// `selection.seed`: decides the ranks.
     pub seed: String,
     /// [`HASH`]
     pub hash: String,
@@ -87,7 +87,7 @@ pub struct Manifest {
     /// The instants between which rows were looked at, to see which conversations the window cuts.
     #[serde(default)]
     pub looked_at: WindowInstants,
-    /// What the source says of itself.
+    /// Description of the source, without secrets.
     pub source: Value,
     /// Enough to check every rule again.
     pub selection: SelectionRecord,
@@ -101,19 +101,19 @@ pub struct Manifest {
     pub format: String,
     /// `auto` or `always`
     pub sort_keys: String,
-    /// How the work was cut.
+    /// The chunks of the run.
     pub chunks: ChunksRecord,
-    /// What became of rows and conversations.
+    /// Counts of rows and conversations.
     pub population: Population,
     /// Rows that cannot be read, by reason.
     pub malformed: MalformedReport,
-    /// Those with a target above 0, in order.
+    /// Strata with a target above 0, in the order of the selection.
     pub strata: Vec<StratumRecord>,
-    /// Of the records written, once per record and code.
+    /// Warnings of the records written by code, counted once per record.
     pub warnings: BTreeMap<String, u64>,
     /// The reports of invalid records.
     pub invalid_files: Vec<FileRecord>,
-    /// Equal for equal data, whatever the run: see [`content_sha256`].
+    /// Equal for equal data in every run: see [`content_sha256`].
     pub content_sha256: String,
     /// SHA-256 of this file's own bytes with these 64 digits as zeros; empty in version 1.
     #[serde(default)]
@@ -127,7 +127,7 @@ fn first_version() -> u32 {
     1
 }
 
-/// Who wrote a dataset.
+/// The program that wrote a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
     /// `gleaner`
@@ -145,14 +145,14 @@ pub struct WindowInstants {
     pub end: Option<String>,
 }
 
-/// How the work was cut.
+/// The chunks of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChunksRecord {
-    /// How many chunks.
+    /// Number of chunks.
     pub count: u64,
-    /// Which are not in the dataset.
+    /// Chunks that the dataset lacks.
     pub missing: Vec<String>,
-    /// Which were split, and into what.
+    /// Chunks that were split, each with its halves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub splits: BTreeMap<String, [String; 2]>,
     /// What the source counted of each, where it does; what was delivered is the same.

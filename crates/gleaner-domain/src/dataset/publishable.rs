@@ -13,7 +13,7 @@ const NAMED: usize = 3;
 pub struct Gathered<'a> {
     /// Valid records in all strata.
     pub records: u64,
-    /// What became of rows and conversations.
+    /// Counts of rows and conversations.
     pub population: Population,
     /// Malformed rows by the name of their reason.
     pub malformed: BTreeMap<String, u64>,

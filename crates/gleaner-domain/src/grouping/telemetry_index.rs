@@ -99,7 +99,7 @@ pub struct TelemetryConversation<'a> {
     pub number: u32,
     /// Its id, decoded.
     pub id: &'a [u8],
-    /// How many turns it has.
+    /// Number of turns.
     pub turns: u64,
     /// Bytes of its rows, without shared ones.
     pub bytes: u64,

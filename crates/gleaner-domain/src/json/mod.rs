@@ -52,7 +52,7 @@ pub enum Kind {
 /// A checked value: its text as it stands, without the white space around.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Value<'a> {
-    /// What it is.
+    /// The kind of the value.
     pub kind: Kind,
     /// Its text; a string with its quotes.
     pub text: &'a [u8],

@@ -10,12 +10,17 @@
 
 use std::borrow::Cow;
 
-use super::fields::{Field, key_text};
+use super::fields::Field;
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::json::{number, text};
 use crate::selection::stratum::Selection;
 
+mod members;
+mod nested;
 mod tie_key;
+
+use members::{Members, count_elements, turn_members, turn_row_members, user_name};
+use nested::{write_plain, write_sorted};
 
 pub use tie_key::TurnTieKey;
 
@@ -26,59 +31,6 @@ pub enum Nested {
     AsIs,
     /// Compact, keys sorted by bytes at every level.
     Sorted,
-}
-
-/// An object's members by field, values unread.
-#[derive(Default)]
-struct Members<'a> {
-    known: [Option<Value<'a>>; 14],
-    /// By decoded name; a later duplicate replaces an earlier one.
-    unknown: Vec<(Cow<'a, [u8]>, Value<'a>)>,
-    /// Whether a string up to here may have half a surrogate pair.
-    surrogates: bool,
-}
-
-impl<'a> Members<'a> {
-    /// Reads an object that was checked before. `is_known` says which fields have a place of
-    /// their own; the others are unknown, but for those that `drop_field` leaves out.
-    fn read(
-        scanner: &mut Scanner<'a>,
-        is_known: fn(Field) -> bool,
-        drop_field: fn(Field) -> bool,
-    ) -> Result<Self, JsonError> {
-        let mut members = Self::default();
-        scanner.open_object()?;
-        let mut first = true;
-        while let Some(key) = scanner.next_key(first)? {
-            first = false;
-            let value = scanner.value()?;
-            match Field::named(&key) {
-                Some(field) if is_known(field) => members.known[field as usize] = Some(value),
-                Some(field) if drop_field(field) => {}
-                _ => members.unknown.push((key_text(&key), value)),
-            }
-        }
-        // Stable, so that of equal names the last one ends up last and is kept.
-        members.unknown.sort_by(|a, b| a.0.cmp(&b.0));
-        members.unknown.reverse();
-        members
-            .unknown
-            .dedup_by(|earlier, kept| earlier.0 == kept.0);
-        members.unknown.reverse();
-        members.surrogates = scanner.saw_surrogates();
-        Ok(members)
-    }
-
-    fn get(&self, field: Field) -> Option<&Value<'a>> {
-        self.known[field as usize].as_ref()
-    }
-
-    /// The value of a field that is an integer.
-    fn integer(&self, field: Field) -> Option<i64> {
-        self.get(field)
-            .filter(|value| value.kind == Kind::Number)
-            .and_then(|value| number::integer(value.text))
-    }
 }
 
 const TOKEN_FIELDS: [Field; 3] = [
@@ -398,109 +350,6 @@ fn write_tail(envelope: &Envelope, out: &mut Vec<u8>) {
         }
     }
     out.push(b'}');
-}
-
-/// A string with the fewest escapes, anything else as it stands.
-fn write_plain(value: &Value<'_>, out: &mut Vec<u8>) {
-    match value.string_body() {
-        Some(body) if value.escaped => {
-            out.push(b'"');
-            text::write_body(body, out);
-            out.push(b'"');
-        }
-        _ => out.extend_from_slice(value.text),
-    }
-}
-
-/// Writes checked JSON compact, keys sorted by their decoded bytes at every level.
-fn write_sorted(json: &[u8], out: &mut Vec<u8>) {
-    // The text was checked when its row was read; should that be untrue, it stays as it is.
-    let mut scanner = Scanner::of_checked(json);
-    let start = out.len();
-    if sorted(&mut scanner, out).is_err() {
-        out.truncate(start);
-        out.extend_from_slice(json);
-    }
-}
-
-/// Recursion is bounded by the depth that rows may have.
-fn sorted(scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
-    match scanner.kind()? {
-        Kind::Object => {
-            let mut members = Vec::new();
-            scanner.open_object()?;
-            while let Some(key) = scanner.next_key(members.is_empty())? {
-                members.push((key_text(&key), key, scanner.value()?));
-            }
-            members.sort_by(|a, b| a.0.cmp(&b.0));
-            out.push(b'{');
-            for (index, (_, key, value)) in members.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_plain(key, out);
-                out.push(b':');
-                sorted(&mut Scanner::of_checked(value.text), out)?;
-            }
-            out.push(b'}');
-        }
-        Kind::Array => {
-            scanner.open_array()?;
-            out.push(b'[');
-            let mut first = true;
-            while scanner.next_element(first)? {
-                if !first {
-                    out.push(b',');
-                }
-                first = false;
-                sorted(scanner, out)?;
-            }
-            out.push(b']');
-        }
-        _ => write_plain(&scanner.value()?, out),
-    }
-    Ok(())
-}
-
-fn turn_row_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
-    Members::read(
-        &mut Scanner::of_checked(row),
-        |field| field.is_of_turn() || field == Field::UserName,
-        |field| {
-            matches!(
-                field,
-                Field::Timestamp | Field::ConversationId | Field::Mode
-            )
-        },
-    )
-}
-
-fn turn_members(array: &[u8]) -> Result<Vec<Members<'_>>, JsonError> {
-    let mut scanner = Scanner::of_checked(array);
-    let mut turns = Vec::new();
-    scanner.open_array()?;
-    while scanner.next_element(turns.is_empty())? {
-        turns.push(Members::read(&mut scanner, Field::is_of_turn, |_| false)?);
-    }
-    Ok(turns)
-}
-
-fn count_elements(array: &[u8]) -> Result<u64, JsonError> {
-    let mut scanner = Scanner::of_checked(array);
-    let mut count = 0;
-    scanner.open_array()?;
-    while scanner.next_element(count == 0)? {
-        scanner.value()?;
-        count += 1;
-    }
-    Ok(count)
-}
-
-/// A user's name that is not blank; values that are no text are not blank.
-fn user_name<'t, 'a>(turn: &'t Members<'a>) -> Option<&'t Value<'a>> {
-    turn.get(Field::UserName).filter(|value| {
-        value.kind != Kind::Null && !value.string_body().is_some_and(text::is_blank)
-    })
 }
 
 /// Whether the model has said something in a turn: a text that is not blank.

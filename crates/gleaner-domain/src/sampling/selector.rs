@@ -62,9 +62,9 @@ impl FromIterator<(StratumId, RankRange)> for RankRanges {
 /// `hash(id) % 1000000007`, which a cluster computes in one aggregation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChunkChecksum {
-    /// How many.
+    /// The number of conversations.
     pub conversations: u64,
-    /// Of their ids.
+    /// Checksum of their ids.
     pub checksum: u64,
 }
 

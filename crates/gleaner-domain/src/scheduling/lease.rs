@@ -16,7 +16,7 @@ pub struct Lease {
     pub chunk: Chunk,
     /// Tells this grant from every other.
     pub epoch: u64,
-    /// Which try of the chunk this is, from 1.
+    /// The number of the attempt on the chunk, from 1.
     pub attempt: u32,
 }
 

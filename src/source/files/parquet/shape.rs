@@ -8,7 +8,7 @@
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::schema::types::Type;
 
-/// What a value is.
+/// The shape of a value.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Shape {
     /// One value.
@@ -25,10 +25,10 @@ pub enum Shape {
     Map(Box<Shape>, Box<Shape>),
 }
 
-/// What a single value is, where its own type does not say so.
+/// The logical type of a single value, where its own type does not say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leaf {
-    /// What it looks like.
+    /// As its own type says.
     Plain,
     /// Nanoseconds since 1970 for each of its units.
     Timestamp(i64),

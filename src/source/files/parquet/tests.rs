@@ -1,4 +1,4 @@
-//! What rows become, and what is said of files that cannot be read.
+//! Rows of good files, and errors of files that cannot be read.
 
 use super::*;
 use parquet::basic::Compression;

@@ -70,9 +70,9 @@ impl Int96Values {
 /// Writes rows.
 #[derive(Default)]
 pub struct ValueWriter {
-    /// By the number of the column.
+    /// Values of INT96 columns, by column number.
     pub int96: Vec<Option<Int96Values>>,
-    /// What is wrong with the row at hand.
+    /// The fault of the current row.
     malformed: Option<MalformedReason>,
     /// A column with bytes that are no text.
     pub no_text: Option<String>,

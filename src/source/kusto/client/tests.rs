@@ -1,3 +1,6 @@
+use reqwest::header::HeaderName;
+
+use super::answer::retry_after;
 use super::*;
 
 #[test]

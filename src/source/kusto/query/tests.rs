@@ -153,7 +153,7 @@ fn ranks_are_asked_for_stratum_by_stratum() {
 }
 
 proptest! {
-    /// Whatever a seed or an id holds, it stays inside its literal: the prelude has as many
+    /// No seed or id escapes its literal: the prelude has as many
     /// statements as ever, one a line, and the literal reads back as what was meant.
     #[test]
     fn nothing_leaves_its_literal(text in any::<String>()) {

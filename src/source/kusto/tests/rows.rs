@@ -1,4 +1,4 @@
-//! What becomes of rows whose frames were good.
+//! Rows of valid frames.
 
 use std::sync::Arc;
 

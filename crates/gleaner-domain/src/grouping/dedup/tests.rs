@@ -1,7 +1,10 @@
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
-use crate::record::assembler::Nested;
+use crate::record::assembler::{Nested, TurnTieKey};
 use crate::record::header::Header;
 use crate::record::row;
 use crate::record::row::RowKind;

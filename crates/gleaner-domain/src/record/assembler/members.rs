@@ -1,0 +1,100 @@
+//! The members of a turn or a record by field, their values unread.
+
+use std::borrow::Cow;
+
+use crate::json::{JsonError, Kind, Scanner, Value, number, text};
+use crate::record::fields::{Field, key_text};
+
+/// An object's members by field, values unread.
+#[derive(Default)]
+pub(super) struct Members<'a> {
+    pub(super) known: [Option<Value<'a>>; 14],
+    /// By decoded name; a later duplicate replaces an earlier one.
+    pub(super) unknown: Vec<(Cow<'a, [u8]>, Value<'a>)>,
+    /// Whether a string up to here may have half a surrogate pair.
+    pub(super) surrogates: bool,
+}
+
+impl<'a> Members<'a> {
+    /// Reads an object that was checked before. `is_known` says which fields have a place of
+    /// their own; the others are unknown, but for those that `drop_field` leaves out.
+    pub(super) fn read(
+        scanner: &mut Scanner<'a>,
+        is_known: fn(Field) -> bool,
+        drop_field: fn(Field) -> bool,
+    ) -> Result<Self, JsonError> {
+        let mut members = Self::default();
+        scanner.open_object()?;
+        let mut first = true;
+        while let Some(key) = scanner.next_key(first)? {
+            first = false;
+            let value = scanner.value()?;
+            match Field::named(&key) {
+                Some(field) if is_known(field) => members.known[field as usize] = Some(value),
+                Some(field) if drop_field(field) => {}
+                _ => members.unknown.push((key_text(&key), value)),
+            }
+        }
+        // Stable, so that of equal names the last one ends up last and is kept.
+        members.unknown.sort_by(|a, b| a.0.cmp(&b.0));
+        members.unknown.reverse();
+        members
+            .unknown
+            .dedup_by(|earlier, kept| earlier.0 == kept.0);
+        members.unknown.reverse();
+        members.surrogates = scanner.saw_surrogates();
+        Ok(members)
+    }
+
+    pub(super) fn get(&self, field: Field) -> Option<&Value<'a>> {
+        self.known[field as usize].as_ref()
+    }
+
+    /// The value of a field that is an integer.
+    pub(super) fn integer(&self, field: Field) -> Option<i64> {
+        self.get(field)
+            .filter(|value| value.kind == Kind::Number)
+            .and_then(|value| number::integer(value.text))
+    }
+}
+
+pub(super) fn turn_row_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
+    Members::read(
+        &mut Scanner::of_checked(row),
+        |field| field.is_of_turn() || field == Field::UserName,
+        |field| {
+            matches!(
+                field,
+                Field::Timestamp | Field::ConversationId | Field::Mode
+            )
+        },
+    )
+}
+
+pub(super) fn turn_members(array: &[u8]) -> Result<Vec<Members<'_>>, JsonError> {
+    let mut scanner = Scanner::of_checked(array);
+    let mut turns = Vec::new();
+    scanner.open_array()?;
+    while scanner.next_element(turns.is_empty())? {
+        turns.push(Members::read(&mut scanner, Field::is_of_turn, |_| false)?);
+    }
+    Ok(turns)
+}
+
+pub(super) fn count_elements(array: &[u8]) -> Result<u64, JsonError> {
+    let mut scanner = Scanner::of_checked(array);
+    let mut count = 0;
+    scanner.open_array()?;
+    while scanner.next_element(count == 0)? {
+        scanner.value()?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// A user's name that is not blank; values that are no text are not blank.
+pub(super) fn user_name<'t, 'a>(turn: &'t Members<'a>) -> Option<&'t Value<'a>> {
+    turn.get(Field::UserName).filter(|value| {
+        value.kind != Kind::Null && !value.string_body().is_some_and(text::is_blank)
+    })
+}

@@ -1,0 +1,101 @@
+//! `[selection]`: splits, buckets and targets.
+
+use std::collections::BTreeMap;
+
+use super::values::{bad, text};
+use crate::config::ConfigError;
+use crate::config::raw::{self, Number, Text};
+use crate::config::targets::{Target, Targets};
+use crate::domain::selection::stratum::{ALL, Bucket, Selection, Split};
+
+/// The selection that a table means. `defaults` and `written` are the targets of the built-in
+/// defaults and of the user; `only` names the only splits that are wanted, if it is not empty.
+pub(super) fn selection(
+    selection: raw::Selection,
+    defaults: Targets,
+    written: Targets,
+    only: &[String],
+) -> Result<Selection, ConfigError> {
+    let splits: Vec<Split> = selection
+        .splits
+        .unwrap_or_default()
+        .into_iter()
+        .map(|split| Split {
+            name: text(split.name),
+            percent: split.percent.map_or(0, |Number(n)| n),
+        })
+        .collect();
+    let buckets = buckets(selection.buckets.unwrap_or_default())?;
+    check_splits(only, &splits)?;
+    // Default targets of splits and buckets that the configuration no longer has do not count.
+    let exists = |split: &String, bucket: &String| {
+        splits.iter().any(|known| known.name == *split)
+            && buckets.iter().any(|known| known.name == *bucket)
+    };
+    let mut targets = list(defaults, &splits, &buckets);
+    targets.retain(|(split, bucket, _)| exists(split, bucket));
+    targets.extend(list(written, &splits, &buckets));
+    if !only.is_empty() {
+        targets.retain(|(split, bucket, _)| only.contains(split) || !exists(split, bucket));
+        for split in splits.iter().filter(|split| !only.contains(&split.name)) {
+            targets.retain(|(name, ..)| *name != split.name);
+        }
+    }
+    let seed = text(selection.seed);
+    let spares = selection.spare_percent.map_or(0.0, |Number(n)| n);
+    Ok(Selection::new(&seed, spares, splits, buckets, &targets)?)
+}
+
+fn buckets(written: Vec<raw::Bucket>) -> Result<Vec<Bucket>, ConfigError> {
+    let mut buckets = Vec::new();
+    for bucket in written {
+        let name = text(bucket.name);
+        let turns: Vec<u64> = bucket
+            .turns
+            .unwrap_or_default()
+            .iter()
+            .map(|n| n.0)
+            .collect();
+        let Ok(turns) = <[u64; 2]>::try_from(turns) else {
+            return Err(bad(
+                "selection.buckets.turns",
+                &name,
+                "it must be the first and the last number of turns, such as [3, 5]",
+            ));
+        };
+        let file = bucket.file.map_or_else(|| name.clone(), |Text(file)| file);
+        buckets.push(Bucket { name, turns, file });
+    }
+    Ok(buckets)
+}
+
+fn check_splits(only: &[String], splits: &[Split]) -> Result<(), ConfigError> {
+    let is_known = |name: &String| splits.iter().any(|split| split.name == *name);
+    let Some(unknown) = only.iter().find(|name| !is_known(name)) else {
+        return Ok(());
+    };
+    let known: Vec<&str> = splits.iter().map(|split| split.name.as_str()).collect();
+    let reason = format!("known splits are {}", known.join(", "));
+    Err(bad("--split", unknown, reason))
+}
+
+/// Targets as (split, bucket, records).
+fn list(targets: Targets, splits: &[Split], buckets: &[Bucket]) -> Vec<(String, String, u64)> {
+    let each = match targets {
+        Targets::Each(each) => each,
+        Targets::All => {
+            let buckets: BTreeMap<_, _> = (buckets.iter())
+                .map(|bucket| (bucket.name.clone(), Target(ALL)))
+                .collect();
+            let all = splits.iter().filter(|split| split.percent > 0);
+            all.map(|split| (split.name.clone(), buckets.clone()))
+                .collect()
+        }
+    };
+    let of_split = |(split, of_split): (String, BTreeMap<String, Target>)| {
+        of_split
+            .into_iter()
+            .map(move |(bucket, Target(target))| (split.clone(), bucket, target))
+    };
+    each.into_iter().flat_map(of_split).collect()
+}
