@@ -134,11 +134,18 @@ impl Prop {
     }
 }
 
-/// Visits the members of an object that are used; the scanner stands before the object. Says that an
-/// object was there.
+/// Visits the members of an object that are used; the scanner stands before the object.
 pub fn each<'a>(
     scanner: &mut Scanner<'a>,
     mut visit: impl FnMut(Prop, Part, Value<'a>),
+) -> Result<(), JsonError> {
+    each_key(scanner, |_, prop, part, value| visit(prop, part, value))
+}
+
+/// [`each`], with the keys as they are written.
+pub fn each_key<'a>(
+    scanner: &mut Scanner<'a>,
+    mut visit: impl FnMut(&[u8], Prop, Part, Value<'a>),
 ) -> Result<(), JsonError> {
     scanner.open_object()?;
     let mut first = true;
@@ -150,7 +157,7 @@ pub fn each<'a>(
             true => Prop::named(&key_text(&key)),
         };
         if let Some((prop, part)) = named {
-            visit(prop, part, value);
+            visit(key.string_body().unwrap_or_default(), prop, part, value);
         }
     }
     Ok(())

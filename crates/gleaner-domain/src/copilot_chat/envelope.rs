@@ -92,11 +92,15 @@ impl<'a> Envelope<'a> {
         Ok(true)
     }
 
+    /// The column that says when the event was sent.
+    pub fn time(&self) -> Option<&Value<'a>> {
+        let mut times = self.times.iter().flatten();
+        times.find(|time| time.kind != Kind::Null)
+    }
+
     /// When the event was sent.
     pub fn at(&self) -> Result<Ticks, MalformedReason> {
-        let mut times = self.times.iter().flatten();
-        times
-            .find(|time| time.kind != Kind::Null)
+        self.time()
             .filter(|time| time.kind == Kind::String)
             .and_then(|time| timestamp::parse(&key_text(time)))
             .ok_or(MalformedReason::Timestamp)

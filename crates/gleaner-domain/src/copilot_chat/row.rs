@@ -7,13 +7,12 @@ use std::borrow::Cow;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::bag::{self, Number, PROPS, Part, Prop};
+use super::bag::{self, Number, Part, Prop};
 use super::envelope::{self, Envelope};
 use super::event::EventKind;
 use super::header::{Mode, TelemetryHeader};
-use super::split::{self, UnpackError};
-use super::wtf8;
-use crate::json::{JsonError, Kind, Scanner, Value};
+use super::members::{Members, scan, usable_id};
+use crate::json::{Kind, Scanner, Value};
 use crate::record::fields::key_text;
 use crate::record::row::{MalformedReason, MalformedRow};
 use crate::selection::kusto_hash;
@@ -160,142 +159,6 @@ fn not_an_object(row: &[u8]) -> MalformedReason {
     let mut scanner = Scanner::new(row);
     let scanned = scanner.value().and_then(|_| scanner.end());
     scanned.map_or_else(MalformedReason::from, |()| MalformedReason::NotAnObject)
-}
-
-fn scan<'p>(object: &'p [u8], members: &mut Members<'p>) -> Result<(), JsonError> {
-    let mut scanner = Scanner::new(object);
-    bag::each(&mut scanner, |prop, part, value| {
-        members.take(prop, part, value);
-    })?;
-    scanner.end()
-}
-
-/// The properties that are used, by name.
-struct Members<'p> {
-    whole: [Option<Value<'p>>; PROPS],
-    /// Which numbered parts there are, bit by bit.
-    numbered: [u64; PROPS],
-    /// Compressed parts.
-    chunks: Vec<(Prop, u8, Value<'p>)>,
-    count: usize,
-    twice: bool,
-}
-
-impl Default for Members<'_> {
-    fn default() -> Self {
-        Self {
-            whole: [None; PROPS],
-            numbered: [0; PROPS],
-            chunks: Vec::new(),
-            count: 0,
-            twice: false,
-        }
-    }
-}
-
-impl<'p> Members<'p> {
-    fn take(&mut self, prop: Prop, part: Part, value: Value<'p>) {
-        self.count += 1;
-        match part {
-            Part::Whole => self.twice |= self.whole[prop as usize].replace(value).is_some(),
-            Part::Numbered(number) => {
-                let bit = 1 << number.min(63);
-                self.twice |= self.numbered[prop as usize] & bit != 0;
-                self.numbered[prop as usize] |= bit;
-            }
-            Part::Chunk(number) => self.chunks.push((prop, number, value)),
-        }
-    }
-
-    fn get(&self, prop: Prop) -> Option<&Value<'p>> {
-        self.whole[prop as usize].as_ref()
-    }
-
-    /// The text of a property; `None` if there is none, or what stands for none.
-    fn known(&self, prop: Prop) -> Option<Cow<'p, [u8]>> {
-        let value = self.get(prop)?;
-        value.string_body()?;
-        let text = key_text(value);
-        (!matches!(&*text, b"" | b"undefined")).then_some(text)
-    }
-
-    /// The id of its conversation.
-    fn id(&self) -> Option<Cow<'p, [u8]>> {
-        let usable = |prop| {
-            let value = self.get(prop)?;
-            usable_id(value).ok().flatten()
-        };
-        if self.twice {
-            return None;
-        }
-        usable(Prop::ConversationId).or_else(|| usable(Prop::SessionId))
-    }
-
-    /// Checks that the parts of every value that was split are all there, and say the same.
-    fn check_parts(&self, rules: &ReadRules) -> Result<(), MalformedReason> {
-        for (numbered, whole) in self.numbered.iter().zip(&self.whole) {
-            // Parts 2 to the last one: a run of bits from bit 2 on.
-            let run = numbered >> 2;
-            if *numbered != 0 && (whole.is_none() || run & (run + 1) != 0) {
-                return Err(MalformedReason::ChunkMismatch);
-            }
-        }
-        if self.chunks.is_empty() {
-            return Ok(());
-        }
-        let mut chunks = self.chunks.clone();
-        chunks.sort_by_key(|(prop, number, _)| (*prop, *number));
-        for family in chunks.chunk_by(|a, b| a.0 == b.0) {
-            let key = self.get(family[0].0);
-            check_family(family, key, rules.max_value)?;
-        }
-        Ok(())
-    }
-}
-
-/// Unpacks a compressed family to see that it is whole and begins as the key says.
-fn check_family(
-    family: &[(Prop, u8, Value<'_>)],
-    key: Option<&Value<'_>>,
-    limit: u64,
-) -> Result<(), MalformedReason> {
-    let is_next = |(place, (_, number, _)): (u8, &(Prop, u8, Value<'_>))| place == *number;
-    if !(1..).zip(family).all(is_next) {
-        return Err(MalformedReason::ChunkMismatch);
-    }
-    let parts = family.iter().map(|(_, _, value)| key_text(value));
-    let parts: Vec<_> = parts.collect();
-    let whole =
-        split::unpack(parts.iter().map(|part| &**part), limit).map_err(|error| match error {
-            UnpackError::Damaged => MalformedReason::ChunkMismatch,
-            UnpackError::TooLarge => MalformedReason::TooLarge,
-        })?;
-    let key = key.and_then(bag::text).unwrap_or_default();
-    match split::begins_with(&whole, &key) {
-        true => Ok(()),
-        false => Err(MalformedReason::ChunkMismatch),
-    }
-}
-
-/// An id: `None` if it is absent in one of the ways that clients know. An error if it is no text or
-/// has half a character.
-fn usable_id<'p>(value: &Value<'p>) -> Result<Option<Cow<'p, [u8]>>, ()> {
-    if value.kind == Kind::Null {
-        return Ok(None);
-    }
-    let body = value.string_body().ok_or(())?;
-    let text = match value.escaped {
-        false => Cow::Borrowed(body),
-        true => {
-            let mut text = Vec::new();
-            wtf8::decode(body, &mut text);
-            Cow::Owned(text)
-        }
-    };
-    if wtf8::has_lone_half(&text) {
-        return Err(());
-    }
-    Ok((!matches!(&*text, b"" | b"undefined")).then_some(text))
 }
 
 fn judge<'p>(

@@ -115,7 +115,8 @@ fn escaped(text: &str) -> String {
     out
 }
 
-fn type_name(kind: Kind) -> &'static str {
+/// The type of a value, for a sentence.
+pub fn type_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Object => "an object",
         Kind::Array => "an array",
