@@ -185,6 +185,30 @@ fn a_text_that_lost_both_halves_of_a_character_is_not_sure_though_it_is_long_eno
     assert_ne!(found[0], found[1]);
 }
 
+#[test]
+fn a_message_of_which_a_piece_is_lost_is_not_there() {
+    let text = "x".repeat(20_000);
+    let rows = |lost: Option<usize>| {
+        let mut rows = prompted(&text);
+        rows.extend([model(1, 3, "done")]);
+        rows.drain(lost.map_or(0..0, |lost| lost..lost + 1));
+        rows
+    };
+    assert_eq!(
+        typed(&rows(None)),
+        (text.clone(), false),
+        "no length speaks for it"
+    );
+    let prompt_of = |rows: &[Row]| {
+        let (record, _) = record(&lines(rows));
+        record["turnsArray"][0]["userMessage"].clone()
+    };
+    assert_eq!(prompt_of(&rows(None)), text.as_str());
+    for lost in 0..3 {
+        assert!(prompt_of(&rows(Some(lost))).is_null(), "{lost}");
+    }
+}
+
 /// The units of a JSON string of [`json`].
 fn serde_units(json: &str) -> Vec<u16> {
     let mut text = Vec::new();
