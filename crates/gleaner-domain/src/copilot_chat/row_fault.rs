@@ -5,18 +5,20 @@
 use super::bag::{self, Part, Prop};
 use super::envelope::{self, Envelope};
 use super::members::{Members, scan};
-use super::row::ReadRules;
 use crate::json::Value;
 use crate::record::row::MalformedReason;
 use crate::record::row_fault::{self, shown_value, type_name};
 
-/// What is wrong with a row that is malformed for this reason. `None` if there is nothing to add to
+/// What is wrong with a row, of telemetry or any other, that is malformed for this reason. `None` if there is nothing to add to
 /// the reason.
 #[must_use]
-pub fn describe(row: &[u8], reason: MalformedReason, rules: &ReadRules) -> Option<String> {
+pub fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
     let mut envelope = Envelope::default();
     // What comes behind a fault is not looked at.
     let _ = envelope.scan(row, |_| true, |_, _, _| {});
+    if envelope.name.is_none() || envelope.properties.is_none() {
+        return row_fault::describe(row, reason);
+    }
     let properties = envelope::object_text(envelope.properties.as_ref())
         .ok()
         .flatten();
@@ -56,19 +58,16 @@ pub fn describe(row: &[u8], reason: MalformedReason, rules: &ReadRules) -> Optio
             };
             format!("the id of the conversation or message is {found}, wanted text")
         }
-        MalformedReason::ChunkMismatch | MalformedReason::TooLarge
-            if members.check_parts(rules).is_err() =>
-        {
+        MalformedReason::ChunkMismatch => {
             let names = split_names(properties).join("\", \"");
-            match reason {
-                MalformedReason::TooLarge => format!(
-                    "a value unpacks to more than limits.max_record; compressed or split are \"{names}\""
-                ),
-                _ => format!(
-                    "the parts of a split value are not all there, or do not say the same; split are \"{names}\""
-                ),
-            }
+            format!(
+                "the parts of a split value are not all there, or do not say the same; split are \"{names}\""
+            )
         }
+        MalformedReason::TooLarge if !split_names(properties).is_empty() => format!(
+            "{} bytes, or what is compressed in it, are more than limits.max_record",
+            row.len()
+        ),
         MalformedReason::DuplicateField => {
             "a column or property that is used is there twice".to_owned()
         }
@@ -110,6 +109,7 @@ fn split_names(properties: &[u8]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::row::ReadRules;
     use super::*;
 
     #[track_caller]
@@ -119,7 +119,7 @@ mod tests {
             max_value: 1 << 10,
         };
         let malformed = super::super::row::read(row.as_bytes(), &rules).expect_err("malformed");
-        describe(row.as_bytes(), malformed.reason, &rules).expect("a sentence")
+        describe(row.as_bytes(), malformed.reason).expect("a sentence")
     }
 
     fn row(properties: &str) -> String {

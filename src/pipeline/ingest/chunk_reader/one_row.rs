@@ -8,7 +8,6 @@ use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::{
     self, MalformedReason, MalformedRow, Oddities, Row, RowKind, RowShape, ToldRow,
 };
-use crate::domain::record::row_fault;
 use crate::source::{ParsedRow, RowBlock, RowEncoding};
 
 /// How the rows of a block are read.
@@ -121,6 +120,6 @@ fn is_record_too_large(rules: &RowRules, record: &mut Vec<u8>, row: &[u8], turns
 
 /// What is wrong with a malformed row. Should saying so panic, the reason must do.
 pub(in crate::pipeline::ingest) fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
-    let described = std::panic::catch_unwind(|| row_fault::describe(row, reason));
+    let described = std::panic::catch_unwind(|| copilot_chat::row_fault::describe(row, reason));
     described.unwrap_or_default()
 }
