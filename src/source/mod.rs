@@ -27,6 +27,7 @@ use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::Chunk;
 pub use crate::domain::scheduling::pass::Pass;
+pub use crate::domain::scheduling::recovery::Action;
 
 pub mod files;
 #[cfg(feature = "kusto")]
@@ -293,26 +294,6 @@ pub enum RowEncoding {
     Assembled,
     /// A row is the header of a conversation: `conversationId`, `turnCount`, `lastTimestamp`.
     Census,
-}
-
-/// The next step after a failed fetch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Wait, ask for less at once, and try again; the attempt does not count.
-    Throttle {
-        /// The delay that the source asks for.
-        retry_after: Option<Duration>,
-    },
-    /// Try again.
-    Retry,
-    /// Try again in two halves: the same again would fail the same way.
-    Split,
-    /// Try again, and if it fails the same way, in two halves.
-    RetryThenSplit,
-    /// Try again, and if it fails the same way, take the census again.
-    RetryThenRefetchCensus,
-    /// End the run: trying again is no use.
-    Fail,
 }
 
 /// What to do when the work directory is left resumable.

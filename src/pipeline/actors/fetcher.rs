@@ -18,10 +18,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::messages::{Assignment, ChunkFetched, Fetched, LeaseReply, RequestLease, RoundPlan};
-use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::scheduling::chunk::{Chunk, overlapping};
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::fault::{Faults, Kind, Site};
-use crate::pipeline::ingest::census;
 use crate::pipeline::ingest::census::{Expectation, UnusableCandidates};
 use crate::pipeline::ingest::chunk_reader::{ChunkReader, Headers, RowRules};
 use crate::pipeline::lifecycle::actor_monitor::ActorId;
@@ -228,7 +227,7 @@ impl Fetching<'_> {
         }
         let chunk = self.assignment.lease.chunk;
         if let Chunk::Hash(of) = chunk {
-            for &chunk in census::overlapping(&round.censuses, of) {
+            for &chunk in overlapping(&round.censuses, of) {
                 let chunk_pass = ChunkPass {
                     chunk,
                     pass: Pass::Census,

@@ -1,4 +1,4 @@
-//! One sampler per stratum: first its reservoir, then the foreman of its file.
+//! One sampler per stratum: first its reservoir, then the writer of its file.
 //!
 //! While chunks come in it keeps the best-ranked candidates. When all are offered it sends them,
 //! in rank order and in batches, to the validators, places the verdicts in rank order, and sends
@@ -28,6 +28,7 @@ use super::stratum_writer::StratumFile;
 use super::uploader::Uploader;
 use super::validator::Validator;
 use crate::domain::dataset::manifest::FileRecord;
+use crate::domain::sampling::batches::Batches;
 use crate::domain::sampling::reservoir::Candidate;
 use crate::domain::sampling::rounds::StratumRounds;
 use crate::domain::selection::stratum::StratumId;
@@ -40,10 +41,6 @@ use crate::pipeline::lifecycle::turns::Turns;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
 use crate::telemetry::Notice;
 use crate::telemetry::heartbeat::Heartbeat;
-
-/// Payload in a batch: a few dozen records of usual size, so that a message costs nothing, and
-/// few enough that a file can end without much work for nothing.
-pub(in crate::pipeline) const BATCH_BYTES: u64 = 256 * 1024;
 
 /// What all samplers share.
 pub struct WriteParts {
@@ -184,11 +181,11 @@ impl Handler<WriteStratum> for Sampler {
         AtomicResponse::new(Box::pin(actix::ActorFutureExt::map(
             work.into_actor(self),
             move |result, sampler, _| match result? {
-                OutputColumn::Whole(mut result) => {
+                WriteOutcome::Whole(mut result) => {
                     result.population = round.population;
                     Ok(StratumOutcome::Committed(Box::new(result)))
                 }
-                OutputColumn::Part(open) => {
+                WriteOutcome::Part(open) => {
                     sampler.rounds.widen(open.file.placement.wanted());
                     sampler.file = Some(*open);
                     Ok(StratumOutcome::NeedsMore)
@@ -216,7 +213,7 @@ impl Handler<SetRankRange> for Sampler {
 }
 
 /// How far a file has come.
-enum OutputColumn {
+enum WriteOutcome {
     Whole(StratumResult),
     Part(Box<OpenFile>),
 }
@@ -243,7 +240,7 @@ impl StratumWriter {
         file: StratumFile,
         candidates: Vec<Candidate>,
         is_last_round: bool,
-    ) -> Result<OutputColumn, RunError> {
+    ) -> Result<WriteOutcome, RunError> {
         let files = Arc::clone(&self.parts.files);
         // Never closed; see `ByteBudget`.
         let held_back = self.heartbeat.paused();
@@ -252,10 +249,10 @@ impl StratumWriter {
         let mut staging = Staging::default();
         let file = self.validate_all(file, candidates, &mut staging).await?;
         if file.placement.is_full() || is_last_round {
-            return self.finish(file, staging).await.map(OutputColumn::Whole);
+            return self.finish(file, staging).await.map(WriteOutcome::Whole);
         }
         self.settle(&mut staging).await?;
-        Ok(OutputColumn::Part(Box::new(OpenFile {
+        Ok(WriteOutcome::Part(Box::new(OpenFile {
             file,
             receipts: self.receipts,
         })))
@@ -268,7 +265,7 @@ impl StratumWriter {
         candidates: Vec<Candidate>,
         staging: &mut Staging,
     ) -> Result<StratumFile, RunError> {
-        let mut batches = Batches(candidates.into_iter().peekable());
+        let mut batches = Batches::new(candidates);
         let mut validating = FuturesOrdered::new();
         // The next batch, while it waits for its credit. It must not wait in front of verdicts
         // that hold the credit it waits for.
@@ -463,24 +460,3 @@ async fn wait<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> Option<T> {
 /// Blocks on their way to the sink.
 #[derive(Default)]
 struct Staging(FuturesUnordered<LocalBoxFuture<'static, Result<BlockReceipt, SinkError>>>);
-
-/// Candidates in batches of about [`BATCH_BYTES`], at least one in each.
-struct Batches(std::iter::Peekable<std::vec::IntoIter<Candidate>>);
-
-impl Iterator for Batches {
-    type Item = Vec<Candidate>;
-
-    fn next(&mut self) -> Option<Vec<Candidate>> {
-        let first = self.0.next()?;
-        let mut bytes = first.payload_bytes();
-        let mut batch = vec![first];
-        while let Some(next) = self
-            .0
-            .next_if(|next| bytes + next.payload_bytes() <= BATCH_BYTES)
-        {
-            bytes += next.payload_bytes();
-            batch.push(next);
-        }
-        Some(batch)
-    }
-}

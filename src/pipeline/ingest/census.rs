@@ -10,7 +10,7 @@ use super::chunk_reader::{Candidates, RowRules};
 use crate::domain::grouping::batch::Batch;
 use crate::domain::record::header::{Header, HeaderBatch, RowFlags};
 use crate::domain::sampling::selector::RankRanges;
-use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::scheduling::chunk::{Chunk, overlapping};
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
@@ -166,18 +166,6 @@ fn is_same(expected: &Expected, found: &ReceivedRow) -> bool {
         && found.last.is_none_or(|last| last == expected.last)
 }
 
-/// The chunks that share conversations with one: of two hash chunks that come of one cover by
-/// splitting, the greater modulus is a multiple of the smaller.
-pub fn overlapping(chunks: &[Chunk], of: HashChunk) -> impl Iterator<Item = &Chunk> {
-    chunks.iter().filter(move |chunk| match chunk {
-        Chunk::Hash(chunk) => {
-            let modulus = chunk.count.min(of.count);
-            chunk.index % modulus == of.index % modulus
-        }
-        Chunk::Piece(_) => false,
-    })
-}
-
 fn for_each_header(
     sealed: &SealedChunk,
     mut visit: impl FnMut(&HeaderBatch),
@@ -263,21 +251,5 @@ mod tests {
         found.kept.remove(1);
         let lost = expectation(&[1, 2, 3]).check(found).expect("the same");
         assert_eq!(lost, UnusableCandidates::from([(StratumId(0), 1)]));
-    }
-
-    #[test]
-    fn halves_overlap_their_whole_and_not_each_other() {
-        let whole = HashChunk {
-            count: 40,
-            index: 7,
-            depth: 0,
-        };
-        let halves = whole.split().expect("not too deep").map(Chunk::Hash);
-        assert_eq!(overlapping(&halves, whole).count(), 2);
-        for half in halves {
-            let Chunk::Hash(half) = half else { continue };
-            assert_eq!(overlapping(&[Chunk::Hash(whole)], half).count(), 1);
-            assert_eq!(overlapping(&halves, half).count(), 1);
-        }
     }
 }

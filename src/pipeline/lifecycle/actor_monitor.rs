@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
+pub use crate::domain::scheduling::roles::Role;
 pub use crate::domain::scheduling::supervision::Cause;
-use crate::domain::selection::stratum::StratumId;
 use crate::fault::Faults;
 use crate::telemetry::Telemetry;
 use crate::telemetry::heartbeat::Heartbeat;
@@ -20,37 +20,6 @@ use crate::telemetry::heartbeat::Heartbeat;
 /// Tells an actor from every other of the run, those before it in the same role included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ActorId(u64);
-
-/// What an actor is there for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// The one supervisor.
-    Supervisor,
-    /// The n-th fetcher.
-    Fetcher(usize),
-    /// The one dedup.
-    Deduper,
-    /// The sampler of a stratum.
-    Sampler(StratumId),
-    /// The n-th validator.
-    Validator(usize),
-    /// The n-th uploader.
-    Uploader(usize),
-}
-
-impl Role {
-    /// Its name in events: one of [`crate::telemetry::actors::ROLES`].
-    fn name(self) -> &'static str {
-        match self {
-            Self::Supervisor => "supervisor",
-            Self::Fetcher(_) => "fetcher",
-            Self::Deduper => "dedup",
-            Self::Sampler(_) => "sampler",
-            Self::Validator(_) => "validator",
-            Self::Uploader(_) => "uploader",
-        }
-    }
-}
 
 /// An actor has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

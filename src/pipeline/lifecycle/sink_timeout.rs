@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use crate::domain::scheduling::roles::longer_timeout;
 use crate::sink::{DatasetSink, SinkError};
 
 /// A sink whose answers are waited for only so long. Actors need none: the supervisor notices one that stalls.
@@ -13,12 +14,6 @@ pub struct SinkWithTimeout<'a> {
     pub timeout: Duration,
 }
 
-/// How long a part of the run may take without a sign of progress: as long as any, or as it says
-/// itself where that is longer.
-pub(in crate::pipeline) fn longer_timeout(own: Duration, of_part: Option<Duration>) -> Duration {
-    of_part.map_or(own, |timeout| timeout.max(own))
-}
-
 impl<'a> SinkWithTimeout<'a> {
     /// A sink, in a run where any part may take so long.
     pub fn new(sink: &'a dyn DatasetSink, own: Duration) -> Self {
@@ -27,6 +22,7 @@ impl<'a> SinkWithTimeout<'a> {
             timeout: longer_timeout(own, sink.operation_timeout()),
         }
     }
+
     /// Waits for an answer, for a while.
     ///
     /// # Errors

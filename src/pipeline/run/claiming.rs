@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::{RunParts, RunReport, report_of};
 use crate::domain::dataset::manifest::Manifest;
 use crate::domain::describe_error;
+use crate::domain::scheduling::remaining::Remaining;
 use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::sink_timeout::SinkWithTimeout;
 use crate::pipeline::state::work_dir::{RunRecord, RunState};
@@ -136,7 +137,8 @@ pub(super) async fn abandon(parts: RunParts, error: &RunError) {
 /// The dataset that this run has published before, if it is still there; else the run starts again.
 pub(super) async fn finished_before(parts: &mut RunParts) -> Result<Option<RunReport>, RunError> {
     let begun = Instant::now();
-    let Claim::Published(bytes) = claim(parts).await? else {
+    let claimed = claim(parts).await?;
+    let Remaining::Nothing(bytes) = remaining(parts, claimed) else {
         parts.work_dir.start_again()?;
         return Ok(None);
     };
@@ -152,6 +154,15 @@ pub(super) async fn finished_before(parts: &mut RunParts) -> Result<Option<RunRe
         already_published: true,
         ..report_of(parts, manifest, begun, 0, vec![note])
     }))
+}
+
+/// What is left to do, as the work directory says and as the claim has shown.
+pub(super) fn remaining(parts: &RunParts, claimed: Claim) -> Remaining<Vec<u8>> {
+    let manifest = match claimed {
+        Claim::Published(bytes) => Some(bytes),
+        Claim::Granted => None,
+    };
+    Remaining::of(parts.work_dir.is_published(), manifest)
 }
 
 pub(super) fn read_manifest(dataset: &str, bytes: &[u8]) -> Result<Manifest, RunError> {

@@ -8,7 +8,7 @@ mod publish;
 pub use actors::framing;
 
 use actors::{ActorInputs, EndAll, run_actors};
-use claiming::{abandon, begin, finished_before, give_back, patient, read_manifest};
+use claiming::{abandon, begin, finished_before, give_back, patient, read_manifest, remaining};
 use notes::{notes, statistics};
 
 use std::collections::BTreeMap;
@@ -38,9 +38,10 @@ use crate::domain::dataset::manifest::Manifest;
 use crate::domain::describe_error;
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::rule::Rule;
+use crate::domain::scheduling::remaining::Remaining;
 use crate::fault::Faults;
 use crate::runtime::CpuPool;
-use crate::sink::{Claim, DatasetSink};
+use crate::sink::DatasetSink;
 use crate::source::{ConversationSource, SourceError, Survey};
 use crate::spool::payloads::{PayloadError, Payloads};
 use crate::spool::sealed::Spool;
@@ -232,7 +233,7 @@ async fn publish_all(
         }
     };
     has_begun.store(true, Ordering::Relaxed);
-    if let Claim::Published(bytes) = claimed {
+    if let Remaining::Finish(bytes) = remaining(&parts, claimed) {
         let manifest = read_manifest(&parts.work_dir.record.dataset, &bytes)?;
         let note = "the dataset had been published already; the run was finished".to_owned();
         return finish(parts, manifest, begun, 0, vec![note]).await;

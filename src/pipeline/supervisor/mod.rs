@@ -5,6 +5,7 @@
 //! actor dies or falls silent. It holds no text and computes nothing. Should it die itself, the run
 //! ends: the work directory can be resumed.
 
+mod actors;
 mod recovery;
 mod rounds;
 mod workers;
@@ -24,6 +25,8 @@ use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::{Grant, Lease, LeaseTable};
 use crate::domain::scheduling::pass::Pass;
+use crate::domain::scheduling::recovery::Recovery;
+use crate::domain::scheduling::roles::StallLimits;
 use crate::domain::scheduling::throttle::ThrottleGate;
 use crate::domain::selection::stratum::StratumId;
 use crate::fault::Site;
@@ -39,17 +42,13 @@ use crate::pipeline::ingest::census::UnusableCandidates;
 use crate::pipeline::ingest::rows_report::RowsReport;
 use crate::pipeline::lifecycle::actor_monitor::{ActorId, ActorMonitor};
 use crate::pipeline::lifecycle::run_context::RunContext;
-use crate::pipeline::lifecycle::sink_timeout::longer_timeout;
-use crate::pipeline::supervisor::recovery::{RETRY, Recovery};
-use crate::pipeline::supervisor::workers::Actors;
+use crate::pipeline::supervisor::actors::Actors;
+use crate::pipeline::supervisor::recovery::RETRY;
 use crate::runtime::JobError;
 use crate::sink::DatasetSink;
 use crate::source::SourceError;
 use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Event, Notice};
-
-/// How often leases and pulses are looked at, at the least.
-const CHECK: Duration = Duration::from_secs(10);
 
 /// A sampler to be started, as often as need be.
 pub struct SamplerPlan {
@@ -146,6 +145,7 @@ pub struct Supervisor {
     /// In a round: which conversations.
     pub(in crate::pipeline) plan: Option<Arc<RoundPlan>>,
     pub(in crate::pipeline) recovery: Recovery,
+    pub(in crate::pipeline) stall_limits: StallLimits,
     pub(in crate::pipeline) actors: Actors,
     /// Fetchers that wait for a lease: at most one request for each.
     waiting: VecDeque<(ActorId, oneshot::Sender<LeaseReply>)>,
@@ -189,7 +189,12 @@ impl Supervisor {
             ),
             pass: Pass::All,
             plan: None,
-            recovery: Recovery::default(),
+            recovery: Recovery::new(parts.allow_missing),
+            stall_limits: StallLimits::new(
+                parts.stall_timeout,
+                parts.operation_timeout,
+                parts.sink.operation_timeout(),
+            ),
             actors: Actors::new(restarts, window),
             parts,
             started: Instant::now(),
@@ -397,21 +402,16 @@ impl Actor for Supervisor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let every = CHECK.min(self.parts.stall_timeout / 4);
+        let every = self.stall_limits.check_interval();
         context.run_interval(every, |supervisor, context| {
             if !supervisor.has_ended() {
-                supervisor.check_pulses();
+                supervisor.check_progress();
                 supervisor.grant(context);
                 supervisor.check_drained();
             }
         });
         self.start_over(context);
     }
-}
-
-/// How long a lease lasts after its last sign of progress.
-pub(in crate::pipeline) fn lease_time(parts: &SupervisorParts) -> Duration {
-    longer_timeout(parts.stall_timeout, parts.operation_timeout)
 }
 
 impl Handler<RequestLease> for Supervisor {

@@ -14,8 +14,9 @@ use actix::Context;
 
 use super::recovery::RETRY;
 use crate::domain::record::row::RowShape;
+use crate::domain::sampling::batches::batches_ahead;
 use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
-use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::LeaseTable;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::stratum::StratumId;
@@ -26,7 +27,7 @@ use crate::pipeline::actors::sampler::SetWorkers;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::census::UnusableCandidates;
 use crate::pipeline::ingest::rows_report::Tallies;
-use crate::pipeline::supervisor::{RunOutput, Supervisor, lease_time};
+use crate::pipeline::supervisor::{RunOutput, Supervisor};
 use crate::spool::{SpoolError, disk};
 use crate::telemetry::Phase;
 
@@ -63,46 +64,25 @@ impl Supervisor {
             let Some((sealed, settled)) = supervisor.unwrap_io(found) else {
                 return;
             };
-            supervisor.settle(settled);
-            // What is sealed, and what is done without, says what had been split.
-            let of_pass = |sealed: &ChunkPass| sealed.pass == pass;
-            let sealed: Vec<HashChunk> = (sealed.into_iter().filter(of_pass))
-                .map(|sealed| sealed.chunk)
-                .chain(supervisor.recovery.missing.iter().copied())
-                .filter_map(|chunk| match chunk {
-                    Chunk::Hash(chunk) => Some(chunk),
-                    Chunk::Piece(_) => None,
-                })
-                .collect();
+            if supervisor.recovery.adopt_missing(&settled) {
+                supervisor.show_missing(&settled);
+            }
             (supervisor.pass, supervisor.plan) = (pass, plan);
-            supervisor.fetch_all(&sealed, context);
+            supervisor.fetch_all(sealed, context);
         });
     }
 
-    fn fetch_all(&mut self, sealed: &[HashChunk], context: &mut Context<Self>) {
-        let mut chunks = Vec::new();
+    fn fetch_all(&mut self, sealed: Vec<ChunkPass>, context: &mut Context<Self>) {
         let cover = match &self.plan {
             // Of what has a census.
-            Some(plan) => plan.censuses.clone(),
-            None => self.parts.chunks.clone(),
+            Some(plan) => &plan.censuses,
+            None => &self.parts.chunks,
         };
-        for chunk in cover {
-            match chunk {
-                Chunk::Hash(chunk) => {
-                    chunks.extend(chunk.leaves(sealed).into_iter().map(Chunk::Hash));
-                    let splits = chunk.splits(sealed).into_iter();
-                    let splits =
-                        splits.map(|(c, halves)| (Chunk::Hash(c), halves.map(Chunk::Hash)));
-                    self.recovery.splits.extend(splits);
-                }
-                piece @ Chunk::Piece(_) => chunks.push(piece),
-            }
-        }
-        chunks.retain(|chunk| !self.recovery.missing.contains(chunk));
+        let chunks = self.recovery.chunks_of_pass(self.pass, cover, sealed);
         (self.parts.run.telemetry.chunk_map).begin(chunks.iter().copied());
         self.leases = LeaseTable::new(
             chunks,
-            lease_time(&self.parts),
+            self.stall_limits.lease(),
             self.parts.max_attempts,
             RETRY,
             self.leases.next_epoch(),
@@ -149,7 +129,9 @@ impl Supervisor {
                 Pass::Census => supervisor.choose_ranks(context),
                 // A census is another than it was: everything that was counted is counted again,
                 // from what is sealed.
-                Pass::Round(_) if supervisor.recovery.recount => supervisor.start_over(context),
+                Pass::Round(_) if supervisor.recovery.must_recount() => {
+                    supervisor.start_over(context)
+                }
                 Pass::All | Pass::Round(_) => supervisor.write_strata(context),
             }
         });
@@ -222,12 +204,12 @@ impl Supervisor {
         }
         let shape = self.parts.rows.shape(&tallies);
         let shape = shape.unwrap_or(RowShape::Conversations);
-        if self.recovery.missing.is_empty() {
+        if self.recovery.missing().is_empty() {
             return self.write_open_strata(shape, context);
         }
         let (spool, missing) = (
             self.parts.fetch.spool.clone(),
-            self.recovery.missing.clone(),
+            self.recovery.missing().clone(),
         );
         let pool = Arc::clone(&self.parts.run.pool);
         let settling = async move {
@@ -312,8 +294,8 @@ impl Supervisor {
             replayed: self.replayed,
             rounds: self.round,
             lost,
-            splits: std::mem::take(&mut self.recovery.splits),
-            missing: std::mem::take(&mut self.recovery.missing),
+            splits: self.recovery.splits().clone(),
+            missing: self.recovery.missing().clone(),
         };
         self.end(Ok(output));
     }
@@ -332,25 +314,5 @@ impl Supervisor {
             }
         }
         tallies
-    }
-}
-
-/// How many batches of a file with so many turns may be out for validation at once, if the largest
-/// file has `most`: two for each validator keep them busy, also if other files turn out to have
-/// fewer candidates than they want; larger files have more in proportion.
-fn batches_ahead(validators: usize, turns: u64, most: u64) -> usize {
-    let share = (turns as f64 / most.max(1) as f64).min(1.0);
-    2 * validators + (validators as f64 * 4.0 * share) as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_file_has_most_batches_ahead_and_all_have_enough() {
-        let of_two = |turns| batches_ahead(2, turns, 1000);
-        assert_eq!([1000, 500, 499, 1, 0].map(of_two), [12, 8, 7, 4, 4]);
-        assert_eq!(batches_ahead(1, 7, 0), 6, "nothing is larger");
     }
 }

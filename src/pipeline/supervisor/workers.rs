@@ -1,4 +1,4 @@
-//! Who works, and what follows when somebody dies or falls silent.
+//! Starts the actors, and replaces those that exit or stall.
 //!
 //! Fetchers, validators and uploaders are started again one for one. What a fetcher had goes back:
 //! its chunk to the lease table, at once; what a validator or an uploader had is still with the
@@ -7,130 +7,40 @@
 //! files are not kept a second time for that: their pieces are scanned again, which keeps the bound
 //! on memory.
 //!
-//! Whoever was ended on purpose is struck off first, so that its death means nothing.
+//! An actor that is ended on purpose is removed first, so that its exit has no consequences.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Addr, AsyncContext, Context};
+use actix::{AsyncContext, Context};
 use rand::RngExt;
 
+use super::actors::{ActorSlot, FetcherSlot};
 use super::recovery::RETRY;
 use crate::domain::describe_error;
 use crate::domain::record::row::RowShape;
-use crate::domain::scheduling::lease::{Lease, LeaseTable};
-use crate::domain::scheduling::supervision::{AfterDeath, RestartPolicy, StallDetector};
-use crate::domain::selection::stratum::StratumId;
+use crate::domain::scheduling::lease::LeaseTable;
+use crate::domain::scheduling::roles::AfterExit;
+use crate::domain::scheduling::supervision::AfterDeath;
 use crate::pipeline::actors::deduper::{DedupParts, Deduper};
 use crate::pipeline::actors::fetcher::{Fetcher, SupervisorLink};
 use crate::pipeline::actors::sampler::{Sampler, Workers};
 use crate::pipeline::actors::uploader::Uploader;
 use crate::pipeline::actors::validator::Validator;
 use crate::pipeline::error::RunError;
-use crate::pipeline::lifecycle::actor_monitor::{ActorExit, ActorId, Cause, Role};
+use crate::pipeline::lifecycle::actor_monitor::{ActorExit, Role};
 use crate::pipeline::lifecycle::roster::Roster;
-use crate::pipeline::lifecycle::sink_timeout::longer_timeout;
 use crate::pipeline::supervisor::Supervisor;
 use crate::runtime::JobError;
 use crate::spool::payloads::PayloadError;
+use crate::telemetry::Event;
 use crate::telemetry::heartbeat::Heartbeat;
-use crate::telemetry::{Counters, Event};
-
-/// A fetcher.
-#[derive(Debug)]
-struct FetcherSlot {
-    number: usize,
-    heartbeat: Heartbeat,
-    held: Option<Lease>,
-    /// Whether it knows that there is nothing left: then it may stop.
-    dismissed: bool,
-}
-
-impl FetcherSlot {
-    fn name(&self) -> String {
-        format!("fetcher-{}", self.number)
-    }
-}
-
-/// A validator or an uploader.
-#[derive(Debug)]
-struct WorkerSlot {
-    role: Role,
-    heartbeat: Heartbeat,
-}
-
-/// All actors but the supervisor.
-pub(in crate::pipeline) struct Actors {
-    /// Counts how often dedup and the samplers were started.
-    pub generation: u64,
-    pub dedup: Option<Addr<Deduper>>,
-    /// In the order of strata.
-    pub samplers: Vec<(StratumId, Addr<Sampler>)>,
-    /// Dedup and the samplers, with their names.
-    domain: BTreeMap<ActorId, (String, Heartbeat)>,
-    fetchers: BTreeMap<ActorId, FetcherSlot>,
-    /// Counts the passes: each begins with all fetchers.
-    pass: u64,
-    worker_slots: BTreeMap<ActorId, WorkerSlot>,
-    workers: Option<(Workers, RowShape)>,
-    policy: RestartPolicy<Role>,
-    window: Duration,
-    stall_detector: StallDetector<ActorId>,
-}
-
-impl Actors {
-    /// Nobody yet.
-    pub fn new(restarts: usize, window: Duration) -> Self {
-        Self {
-            generation: 0,
-            dedup: None,
-            samplers: Vec::new(),
-            domain: BTreeMap::new(),
-            fetchers: BTreeMap::new(),
-            pass: 0,
-            worker_slots: BTreeMap::new(),
-            workers: None,
-            policy: RestartPolicy::new(restarts, window, RETRY),
-            window,
-            stall_detector: StallDetector::new(),
-        }
-    }
-
-    /// Whether a fetcher is one of this pass.
-    pub fn has_fetcher(&self, id: ActorId) -> bool {
-        self.fetchers.contains_key(&id)
-    }
-
-    /// A fetcher has its answer: a lease, or that there is nothing left.
-    pub fn answered(&mut self, id: ActorId, lease: Option<Lease>, telemetry: &Counters) {
-        if let Some(slot) = self.fetchers.get_mut(&id) {
-            slot.held = lease;
-            slot.dismissed = lease.is_none();
-            if let Some(lease) = lease {
-                telemetry.chunk_map.fetching(lease.chunk, lease.attempt);
-                let chunk = lease.chunk.to_string();
-                telemetry.actors.works_on(&slot.name(), Some(chunk));
-            }
-        }
-    }
-
-    /// Whoever had a lease has reported.
-    pub fn reported(&mut self, lease: &Lease, telemetry: &Counters) {
-        for slot in self.fetchers.values_mut() {
-            let held = slot.held.take_if(|held| held.epoch == lease.epoch);
-            if held.is_some() {
-                telemetry.actors.works_on(&slot.name(), None);
-            }
-        }
-    }
-}
 
 impl Supervisor {
     /// Dedup and the samplers start, with everything still to be counted; the first round begins.
     pub(in crate::pipeline) fn start_over(&mut self, context: &mut Context<Self>) {
         self.dismiss();
-        self.recovery.recount = false;
+        self.recovery.recounting();
         self.round = 0;
         self.tallies.clear();
         self.round_tallies.clear();
@@ -150,9 +60,12 @@ impl Supervisor {
             let role = Role::Sampler(plan.stratum);
             let (id, sampler) =
                 (self.parts.watch).start(role, &*plan.name, &heartbeat, |_, _| sampler);
-            self.actors
-                .domain
-                .insert(id, (plan.name.clone(), heartbeat));
+            let slot = ActorSlot {
+                role,
+                name: plan.name.clone(),
+                heartbeat,
+            };
+            self.actors.domain.insert(id, slot);
             self.actors.samplers.push((plan.stratum, sampler));
         }
         self.begin_round(context);
@@ -193,7 +106,12 @@ impl Supervisor {
         let (id, dedup) = (self.parts.watch).start(Role::Deduper, &*name, &heartbeat, |_, _| {
             Deduper::new(parts)
         });
-        self.actors.domain.insert(id, (name, heartbeat));
+        let slot = ActorSlot {
+            role: Role::Deduper,
+            name,
+            heartbeat,
+        };
+        self.actors.domain.insert(id, slot);
         self.actors.dedup = Some(dedup);
     }
 
@@ -249,27 +167,32 @@ impl Supervisor {
         };
         let (parts, heartbeat) = (&self.parts, Heartbeat::default());
         let of_actor = heartbeat.clone();
-        let id = match role {
+        let (name, id) = match role {
             Role::Validator(number) => {
                 let validator = Validator::new(Arc::clone(&parts.validate), *shape, of_actor);
                 let name = format!("validator-{number}");
-                let (id, validator) = parts.watch.start(role, name, &heartbeat, |_, _| validator);
+                let (id, validator) = parts
+                    .watch
+                    .start(role, &*name, &heartbeat, |_, _| validator);
                 workers.validators.register(number, validator);
-                id
+                (name, id)
             }
             Role::Uploader(number) => {
                 let (sink, run) = (Arc::clone(&parts.sink), Arc::clone(&parts.run));
                 let uploader = Uploader::new(sink, run, of_actor);
                 let name = format!("uploader-{number}");
-                let (id, uploader) = parts.watch.start(role, name, &heartbeat, |_, _| uploader);
+                let (id, uploader) = parts.watch.start(role, &*name, &heartbeat, |_, _| uploader);
                 workers.uploaders.register(number, uploader);
-                id
+                (name, id)
             }
             _ => return,
         };
-        self.actors
-            .worker_slots
-            .insert(id, WorkerSlot { role, heartbeat });
+        let slot = ActorSlot {
+            role,
+            name,
+            heartbeat,
+        };
+        self.actors.worker_slots.insert(id, slot);
     }
 
     /// An actor has ended: by itself, or not.
@@ -279,13 +202,14 @@ impl Supervisor {
         context: &mut Context<Self>,
     ) {
         self.actors.stall_detector.forget(&death.id);
-        match death.role {
-            Role::Fetcher(number) => self.fetcher_died(number, death, context),
-            // Dedup stops when its pass is over.
-            Role::Deduper if death.cause == Cause::Stopped => {
+        let fetcher = self.actors.fetchers.get(&death.id);
+        let is_dismissed = fetcher.is_some_and(|slot| slot.dismissed);
+        match death.role.after_exit(death.cause, is_dismissed) {
+            AfterExit::Nothing => {
+                self.actors.fetchers.remove(&death.id);
                 self.actors.domain.remove(&death.id);
             }
-            Role::Deduper | Role::Sampler(_) => {
+            AfterExit::Rebuild => {
                 if self.actors.domain.remove(&death.id).is_some() {
                     self.publish(Event::ActorExit {
                         actor: death.actor.clone(),
@@ -294,9 +218,10 @@ impl Supervisor {
                     self.rebuild(self.dead(&death), context);
                 }
             }
-            Role::Validator(_) | Role::Uploader(_) => self.worker_exited(death, context),
-            // Then nobody is here.
-            Role::Supervisor => {}
+            AfterExit::Restart => match death.role {
+                Role::Fetcher(number) => self.fetcher_died(number, death, context),
+                _ => self.worker_exited(death, context),
+            },
         }
     }
 
@@ -304,9 +229,6 @@ impl Supervisor {
         let Some(slot) = self.actors.fetchers.remove(&death.id) else {
             return;
         };
-        if death.cause == Cause::Stopped && slot.dismissed {
-            return;
-        }
         if let Some(lease) = slot.held
             && self.leases.give_back(&lease)
         {
@@ -330,7 +252,7 @@ impl Supervisor {
     }
 
     fn worker_exited(&mut self, death: ActorExit, context: &mut Context<Self>) {
-        let Some(WorkerSlot { role, .. }) = self.actors.worker_slots.remove(&death.id) else {
+        let Some(ActorSlot { role, .. }) = self.actors.worker_slots.remove(&death.id) else {
             return;
         };
         if let Some((workers, _)) = &self.actors.workers {
@@ -415,67 +337,20 @@ impl Supervisor {
         }
     }
 
-    /// Looks at all pulses from outside. Who makes progress keeps its lease; who is busy and makes
-    /// none for too long is ended, and its death does the rest.
-    pub(in crate::pipeline) fn check_pulses(&mut self) {
+    /// Checks the progress of all actors from outside. A fetcher that makes progress keeps its lease;
+    /// an actor that is busy and makes none for too long is ended, and its exit does the rest.
+    pub(in crate::pipeline) fn check_progress(&mut self) {
         let now = self.now();
-        let mut silent = Vec::new();
-        for (&id, slot) in &self.actors.fetchers {
-            let idle_for = self
-                .actors
-                .stall_detector
-                .idle_for(id, slot.heartbeat.read(), now);
-            if let Some(lease) = &slot.held
-                && idle_for.is_zero()
-            {
-                self.leases.renew(lease, now);
-            }
-        }
+        self.actors.renew_leases(&mut self.leases, now);
+        let mut stalled = Vec::new();
         for lease in self.leases.expire(now) {
             self.parts.run.telemetry.chunk_map.given_back(lease.chunk);
-            for (&id, slot) in &mut self.actors.fetchers {
-                if slot
-                    .held
-                    .take_if(|held| held.epoch == lease.epoch)
-                    .is_some()
-                {
-                    silent.push((id, slot.name(), Some(lease)));
-                }
-            }
+            let fetcher = self.actors.take_lease(&lease);
+            stalled.extend(fetcher.map(|(id, name)| (id, name, Some(lease))));
         }
-        for (&id, slot) in &self.actors.worker_slots {
-            let (name, timeout) = match slot.role {
-                Role::Uploader(n) => (format!("uploader-{n}"), self.parts.sink.operation_timeout()),
-                Role::Validator(n) => (format!("validator-{n}"), None),
-                _ => continue,
-            };
-            let own = self.parts.stall_timeout;
-            let timeout = longer_timeout(own, timeout);
-            if self
-                .actors
-                .stall_detector
-                .idle_for(id, slot.heartbeat.read(), now)
-                >= timeout
-            {
-                silent.push((id, name, None));
-            }
-        }
-        // Samplers wait for validators and uploaders, which are looked after themselves: they have
-        // the time to be ended and started again.
-        let own = self.parts.stall_timeout;
-        let timeout = longer_timeout(own, self.parts.sink.operation_timeout());
-        let timeout = 3 * timeout;
-        for (&id, (name, heartbeat)) in &self.actors.domain {
-            if self
-                .actors
-                .stall_detector
-                .idle_for(id, heartbeat.read(), now)
-                >= timeout
-            {
-                silent.push((id, name.clone(), None));
-            }
-        }
-        for (id, actor, lease) in silent {
+        let others = self.actors.stalled(&self.stall_limits, now).into_iter();
+        stalled.extend(others.map(|(id, name)| (id, name, None)));
+        for (id, actor, lease) in stalled {
             self.publish(Event::LeaseLoss {
                 actor,
                 chunk: lease.map(|lease| lease.chunk.to_string()),

@@ -1,6 +1,8 @@
 //! The best-ranked conversations of each stratum.
 
 #[doc(hidden)]
+pub mod batches;
+#[doc(hidden)]
 pub mod reservoir;
 #[doc(hidden)]
 pub mod rounds;

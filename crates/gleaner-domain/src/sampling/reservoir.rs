@@ -11,7 +11,7 @@ use crate::grouping::telemetry_index::TelemetryIndex;
 use crate::record::header::Position;
 use crate::selection::rank::Rank;
 
-/// A conversation that may be sampled. RunControl by (rank, id).
+/// A conversation that may be sampled. Ordered by (rank, id).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Its rank under the seed.

@@ -87,6 +87,18 @@ impl HashChunk {
     }
 }
 
+/// The chunks that share conversations with one: of two hash chunks that come of one cover by
+/// splitting, the greater modulus is a multiple of the smaller.
+pub fn overlapping(chunks: &[Chunk], of: HashChunk) -> impl Iterator<Item = &Chunk> {
+    chunks.iter().filter(move |chunk| match chunk {
+        Chunk::Hash(chunk) => {
+            let modulus = chunk.count.min(of.count);
+            chunk.index % modulus == of.index % modulus
+        }
+        Chunk::Piece(_) => false,
+    })
+}
+
 /// A part of an input file; what `start` and `end` count depends on the file's format: bytes of a
 /// plain file, row groups of a Parquet file. A compressed file is one piece, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,6 +151,22 @@ mod tests {
                 let held = halves.iter().filter(|h| h.holds(id.as_bytes())).count();
                 prop_assert_eq!(held, usize::from(whole.holds(id.as_bytes())));
             }
+        }
+    }
+
+    #[test]
+    fn halves_overlap_their_whole_and_not_each_other() {
+        let whole = HashChunk {
+            count: 40,
+            index: 7,
+            depth: 0,
+        };
+        let halves = whole.split().expect("not too deep").map(Chunk::Hash);
+        assert_eq!(overlapping(&halves, whole).count(), 2);
+        for half in halves {
+            let Chunk::Hash(half) = half else { continue };
+            assert_eq!(overlapping(&[Chunk::Hash(whole)], half).count(), 1);
+            assert_eq!(overlapping(&halves, half).count(), 1);
         }
     }
 
