@@ -48,3 +48,8 @@ kills:
 mutants shard="0/1":
     -cargo mutants -p gleaner-domain -o target/mutants/domain -j1 --timeout 120 --sharding round-robin --shard {{shard}}
     cargo mutants -p gleaner -o target/mutants/spool --features fault-injection,kusto-emulator -j1 --timeout 120 --sharding round-robin --shard {{shard}} -- -- spool::
+
+# Each cargo feature by itself, and the unit tests of a build without any.
+features:
+    for one in cli serve kusto azure parquet testing; do cargo check --locked --quiet --no-default-features --features $one || exit 1; done
+    cargo test --locked --no-default-features --lib

@@ -30,7 +30,6 @@ pub fn reader(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::source::ConversationSource;
     use crate::source::files::FilesSource;
 
