@@ -281,12 +281,12 @@ fn the_commands_of_the_page_work() {
         zstd::encode_all(&part[..], 1).expect("memory"),
     );
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blob.md"));
-    let readme = readme
-        .expect("the page")
-        .replace("ACCOUNT/CONTAINER", "devstoreaccount1/it-readme");
+    let readme = readme.expect("the page");
+    // Those of the try-out on the same page are `blob::page`'s.
     let commands = readme
         .lines()
-        .filter(|line| line.starts_with("gleaner ") && line.contains("az://"));
+        .filter(|line| line.starts_with("gleaner ") && line.contains("az://ACCOUNT/"))
+        .map(|line| line.replace("ACCOUNT/CONTAINER", "devstoreaccount1/it-readme"));
     // Far fewer conversations than the default targets: published, with a shortfall.
     let mut codes = Vec::new();
     for command in commands {
