@@ -63,11 +63,11 @@ const HEADER: usize = 49;
 /// The content of a header besides the id and the position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowFacts {
-    /// As in [`Header`].
+    /// As in [`Header`](crate::domain::record::header::Header).
     pub turn: i64,
-    /// As in [`Header`].
+    /// As in [`Header`](crate::domain::record::header::Header).
     pub at: i64,
-    /// As in [`Header`].
+    /// As in [`Header`](crate::domain::record::header::Header).
     pub flags: RowFlags,
     /// Line of the row in the chunk, from 1.
     pub line: u64,
