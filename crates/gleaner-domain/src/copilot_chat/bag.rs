@@ -4,7 +4,7 @@ use crate::json::number;
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::record::fields::key_text;
 
-use super::wtf8;
+use super::message;
 
 /// A property or measurement that is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,30 +147,20 @@ pub fn each_key<'a>(
     scanner: &mut Scanner<'a>,
     mut visit: impl FnMut(&[u8], Prop, Part, Value<'a>),
 ) -> Result<(), JsonError> {
-    scanner.open_object()?;
-    let mut first = true;
-    while let Some(key) = scanner.next_key(first)? {
-        first = false;
+    scanner.each_member(|key, scanner| {
         let value = scanner.value()?;
-        let named = match key.escaped {
-            false => Prop::named(key.string_body().unwrap_or_default()),
-            true => Prop::named(&key_text(&key)),
-        };
+        let named = Prop::named(&key_text(key));
         if let Some((prop, part)) = named {
             visit(key.string_body().unwrap_or_default(), prop, part, value);
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// A value's text: a string's content, a number's digits; `None` for anything else.
 pub fn text(value: &Value<'_>) -> Option<Vec<u8>> {
     match value.kind {
-        Kind::String => {
-            let mut text = Vec::new();
-            wtf8::decode(value.string_body()?, &mut text);
-            Some(text)
-        }
+        Kind::String => message::string(value),
         Kind::Number => Some(value.text.to_vec()),
         _ => None,
     }

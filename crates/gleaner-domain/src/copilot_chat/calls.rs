@@ -181,9 +181,7 @@ fn ids(rows: &[&Fragment<'_>]) -> Option<Vec<Vec<u8>>> {
     let joined = join_pieces(rows, Prop::MessageUuids)?;
     let mut ids = Vec::new();
     message::elements(&joined.text, |element| {
-        let mut id = Vec::new();
-        wtf8::decode(element.string_body().unwrap_or_default(), &mut id);
-        ids.push(id);
+        ids.push(message::string(element).unwrap_or_default());
         Ok(())
     })
     .ok()?;

@@ -63,10 +63,7 @@ impl<'a> Envelope<'a> {
         let mut first = true;
         while let Some(key) = scanner.next_key(first)? {
             first = false;
-            let column = match key.escaped {
-                false => Column::named(key.string_body().unwrap_or_default()),
-                true => Column::named(&key_text(&key)),
-            };
+            let column = Column::named(&key_text(&key));
             let value = match column {
                 Some(Column::Properties) if scanner.kind()? == Kind::Object => {
                     let mut before = scanner.clone();
@@ -113,16 +110,10 @@ pub fn object_text<'a>(column: Option<&Value<'a>>) -> Result<Option<Cow<'a, [u8]
     let Some(column) = column else {
         return Ok(None);
     };
-    let text = match (column.kind, column.string_body()) {
-        (Kind::Object, _) => return Ok(Some(Cow::Borrowed(column.text))),
-        (Kind::Null, _) => return Ok(None),
-        (_, Some(body)) if !column.escaped => Cow::Borrowed(body),
-        (_, Some(body)) => {
-            let mut text = Vec::with_capacity(body.len());
-            wtf8::decode(body, &mut text);
-            Cow::Owned(text)
-        }
-        _ => return Err(NoObject),
+    let text = match column.kind {
+        Kind::Object => return Ok(Some(Cow::Borrowed(column.text))),
+        Kind::Null => return Ok(None),
+        _ => wtf8::text(column).ok_or(NoObject)?,
     };
     match text.trim_ascii() {
         b"" | b"null" | b"None" => Ok(None),

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::bag::{self, Part, Prop};
 use super::envelope::{self, Envelope};
 use super::header::TelemetryHeader;
+use super::members::known_text;
 use super::row::{self, Check, ReadRow, ReadRules};
 use super::split::{self, Joined, Loss};
 use super::wtf8;
@@ -87,10 +88,7 @@ impl<'r> Fragment<'r> {
     /// A short text among the properties; `None` if there is none, or what stands for none.
     pub fn known(&self, prop: Prop) -> Option<Cow<'_, [u8]>> {
         let entry = self.whole(prop).find(|entry| !entry.is_measurement)?;
-        let value = self.value(entry);
-        value.string_body()?;
-        let text = key_text(&value);
-        (!matches!(&*text, b"" | b"undefined")).then_some(text)
+        known_text(&self.value(entry))
     }
 
     /// A number, of the measurements before the properties.

@@ -64,10 +64,7 @@ impl<'p> Members<'p> {
 
     /// The text of a property; `None` if there is none, or what stands for none.
     pub fn known(&self, prop: Prop) -> Option<Cow<'p, [u8]>> {
-        let value = self.get(prop)?;
-        value.string_body()?;
-        let text = key_text(value);
-        (!matches!(&*text, b"" | b"undefined")).then_some(text)
+        known_text(self.get(prop)?)
     }
 
     /// The id of its conversation.
@@ -128,21 +125,20 @@ fn check_family(
     }
 }
 
+/// The text of a short property; `None` if it is no text, or one that stands for none.
+pub fn known_text<'p>(value: &Value<'p>) -> Option<Cow<'p, [u8]>> {
+    value.string_body()?;
+    let text = key_text(value);
+    (!matches!(&*text, b"" | b"undefined")).then_some(text)
+}
+
 /// An id: `None` if it is absent in one of the ways that clients know. An error if it is no text or
 /// has half a character.
 pub fn usable_id<'p>(value: &Value<'p>) -> Result<Option<Cow<'p, [u8]>>, ()> {
     if value.kind == Kind::Null {
         return Ok(None);
     }
-    let body = value.string_body().ok_or(())?;
-    let text = match value.escaped {
-        false => Cow::Borrowed(body),
-        true => {
-            let mut text = Vec::new();
-            wtf8::decode(body, &mut text);
-            Cow::Owned(text)
-        }
-    };
+    let text = wtf8::text(value).ok_or(())?;
     if wtf8::has_lone_half(&text) {
         return Err(());
     }

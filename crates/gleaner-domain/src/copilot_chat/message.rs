@@ -1,5 +1,7 @@
 //! Messages of a model call, as the extension writes them: in full, or with lengths in place of texts.
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::wtf8;
@@ -100,10 +102,9 @@ impl Message {
     }
 }
 
-fn string(value: &Value<'_>) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    wtf8::decode(value.string_body()?, &mut text);
-    Some(text)
+/// The content of a string; `None` for anything else.
+pub fn string(value: &Value<'_>) -> Option<Vec<u8>> {
+    wtf8::text(value).map(Cow::into_owned)
 }
 
 /// A text, a length, or parts that are texts.
@@ -182,28 +183,17 @@ pub fn members<'a>(
     mut visit: impl FnMut(&[u8], &Value<'a>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
     let mut scanner = Scanner::new(json);
-    scanner.open_object()?;
-    let mut first = true;
-    while let Some(key) = scanner.next_key(first)? {
-        first = false;
-        let value = scanner.value()?;
-        visit(&key_text(&key), &value)?;
-    }
+    scanner.each_member(|key, scanner| visit(&key_text(key), &scanner.value()?))?;
     scanner.end()
 }
 
-/// Visits the elements of an array that a text begins with.
+/// Visits the elements of an array that is all of a text.
 pub fn elements<'a>(
     json: &'a [u8],
     mut visit: impl FnMut(&Value<'a>) -> Result<(), JsonError>,
 ) -> Result<(), JsonError> {
     let mut scanner = Scanner::new(json);
-    scanner.open_array()?;
-    let mut first = true;
-    while scanner.next_element(first)? {
-        first = false;
-        visit(&scanner.value()?)?;
-    }
+    scanner.each_element(|scanner| visit(&scanner.value()?))?;
     scanner.end()
 }
 

@@ -7,7 +7,6 @@ use super::event::EventKind;
 use super::fragment::Fragment;
 use super::message::{self, MessageRef, Messages};
 use super::split::{self, Joined, Loss};
-use super::wtf8;
 
 /// A message, and what its JSON may have lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +58,8 @@ fn tools_of_options(options: &Joined) -> Option<Joined> {
     let mut tools = None;
     message::members(&options.text, |key, value| {
         if matches!(key, b"request.option.tools" | b"request_option_tools")
-            && let Some(body) = value.string_body()
+            && let Some(text) = message::string(value)
         {
-            let mut text = Vec::new();
-            wtf8::decode(body, &mut text);
             let loss = options.loss;
             tools = Some(Joined { text, loss });
         }

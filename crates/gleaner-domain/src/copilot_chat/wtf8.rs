@@ -5,7 +5,9 @@
 //! begins with half of it. [`push`] joins the halves again; one that stays alone is written as an
 //! escape, so that the rule `lone_surrogate` finds it.
 
-use crate::json::text;
+use std::borrow::Cow;
+
+use crate::json::{Value, text};
 
 /// Appends a piece; a pair that was cut between the two is joined.
 pub fn push(out: &mut Vec<u8>, piece: &[u8]) {
@@ -47,6 +49,17 @@ fn unit(second: u8, third: u8) -> u16 {
 /// Appends the content of a JSON string (its body).
 pub fn decode(body: &[u8], out: &mut Vec<u8>) {
     text::decode_pieces(body, |piece| push(out, piece));
+}
+
+/// The content of a string, decoded; `None` if the value is no string.
+pub fn text<'a>(value: &Value<'a>) -> Option<Cow<'a, [u8]>> {
+    let body = value.string_body()?;
+    if !value.escaped {
+        return Some(Cow::Borrowed(body));
+    }
+    let mut text = Vec::with_capacity(body.len());
+    decode(body, &mut text);
+    Some(Cow::Owned(text))
 }
 
 /// How many UTF-16 units a text has.

@@ -181,19 +181,16 @@ impl<'s> Assembler<'s> {
     pub fn fill(&self, record: &mut Vec<u8>, start: usize) -> Result<(), JsonError> {
         let row = &record[start..];
         let (mut turns, mut has_count, mut has_bucket) = (&b"[]"[..], false, false);
-        let mut scanner = Scanner::of_checked(row);
-        scanner.open_object()?;
-        let mut first = true;
-        while let Some(key) = scanner.next_key(first)? {
-            first = false;
+        Scanner::of_checked(row).each_member(|key, scanner| {
             let value = scanner.value()?;
-            match Field::named(&key) {
+            match Field::named(key) {
                 Some(Field::TurnCount) => has_count = true,
                 Some(Field::Bucket) => has_bucket = true,
                 Some(Field::TurnsArray) => turns = value.text,
                 _ => {}
             }
-        }
+            Ok(())
+        })?;
         if has_count && has_bucket {
             return Ok(());
         }
@@ -363,18 +360,15 @@ fn has_reply(turn: &Members<'_>) -> bool {
 /// # Errors
 /// If it is not what it was when its header was read.
 pub fn count_replies(record: &[u8]) -> Result<u64, JsonError> {
-    let mut scanner = Scanner::new(record);
     let mut replies = 0;
-    scanner.open_object()?;
-    let mut first = true;
-    while let Some(key) = scanner.next_key(first)? {
-        first = false;
+    Scanner::new(record).each_member(|key, scanner| {
         let value = scanner.value()?;
-        if Field::named(&key) == Some(Field::TurnsArray) {
+        if Field::named(key) == Some(Field::TurnsArray) {
             let turns = turn_members(value.text)?;
             replies = turns.iter().filter(|turn| has_reply(turn)).count() as u64;
         }
-    }
+        Ok(())
+    })?;
     Ok(replies)
 }
 

@@ -28,10 +28,7 @@ impl QualityMarks {
         if value.kind != Kind::Array {
             return Ok(());
         }
-        let mut scanner = Scanner::of_checked(value.text);
-        scanner.open_array()?;
-        let mut first = true;
-        while scanner.next_element(std::mem::take(&mut first))? {
+        Scanner::of_checked(value.text).each_element(|scanner| {
             let code = scanner.value()?;
             let text = (code.kind == Kind::String).then(|| key_text(&code));
             let named = text.and_then(|text| QualityCode::named(std::str::from_utf8(&text).ok()?));
@@ -39,8 +36,8 @@ impl QualityMarks {
                 self.codes.insert(code);
                 self.places[code as usize] = place;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Adds those of the turns.

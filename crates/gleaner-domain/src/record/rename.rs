@@ -214,13 +214,10 @@ impl Renames {
                 out.push(b',');
             }
         };
-        scanner.open_object()?;
         rest.push(b'{');
         let empty = rest.len();
-        let mut first = true;
-        while let Some(key) = scanner.next_key(first)? {
-            first = false;
-            match node.0.get(&*key_text(&key)) {
+        scanner.each_member(|key, scanner| {
+            match node.0.get(&*key_text(key)) {
                 Some(Target::Field(field)) => {
                     comma(moved, 0);
                     self.field(scanner, *field, moved)?;
@@ -238,7 +235,8 @@ impl Renames {
                     write_member(key.text, scanner.value()?.text, rest);
                 }
             }
-        }
+            Ok(())
+        })?;
         rest.push(b'}');
         Ok(())
     }

@@ -214,15 +214,10 @@ pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedRow<'_>> {
 /// Visits the members of a row that is an object; says whether a string of it has a surrogate.
 fn each_member<'a>(
     row: &'a [u8],
-    mut visit: impl FnMut(&Value<'a>, &mut Scanner<'a>) -> Result<(), JsonError>,
+    visit: impl FnMut(&Value<'a>, &mut Scanner<'a>) -> Result<(), JsonError>,
 ) -> Result<bool, JsonError> {
     let mut scanner = Scanner::new(row);
-    scanner.open_object()?;
-    let mut first = true;
-    while let Some(key) = scanner.next_key(first)? {
-        first = false;
-        visit(&key, &mut scanner)?;
-    }
+    scanner.each_member(visit)?;
     scanner.end()?;
     Ok(scanner.saw_surrogates())
 }

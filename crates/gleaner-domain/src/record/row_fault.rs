@@ -173,17 +173,15 @@ impl<'a> Look<'a> {
     }
 
     fn scan(&mut self, row: &'a [u8]) -> Result<(), JsonError> {
-        let mut scanner = Scanner::new(row);
-        scanner.open_object()?;
-        while let Some(key) = scanner.next_key(self.count == 0)? {
+        Scanner::new(row).each_member(|key, scanner| {
             let value = scanner.value()?;
-            let (length, is_known) = (self.members.len(), Field::named(&key).is_some());
+            let (length, is_known) = (self.members.len(), Field::named(key).is_some());
             if length < MOST_MEMBERS || is_known && length < 2 * MOST_MEMBERS {
-                self.members.push((key, value));
+                self.members.push((*key, value));
             }
             self.count += 1;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn value(&self, field: Field) -> Option<Value<'a>> {

@@ -12,16 +12,15 @@ pub fn tokens(record: &[u8]) -> Option<u64> {
 
 fn read(record: &[u8]) -> Result<u64, JsonError> {
     let mut scanner = Scanner::with_max_depth(record, MAX_DEPTH + 2);
-    scanner.open_object()?;
-    let (mut first, mut sum) = (true, 0u64);
-    while let Some(key) = scanner.next_key(first)? {
-        first = false;
+    let mut sum = 0u64;
+    scanner.each_member(|key, scanner| {
         let value = scanner.value()?;
-        if let Some(Field::PromptTokens | Field::CompletionTokens) = Field::named(&key) {
+        if let Some(Field::PromptTokens | Field::CompletionTokens) = Field::named(key) {
             let count = number::integer(value.text).and_then(|n| u64::try_from(n).ok());
             sum = sum.saturating_add(count.unwrap_or(0));
         }
-    }
+        Ok(())
+    })?;
     Ok(sum)
 }
 

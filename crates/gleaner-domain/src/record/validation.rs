@@ -157,15 +157,10 @@ pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Ver
     // An assembled record nests a row's values two levels deeper.
     let mut scanner = Scanner::with_max_depth(record, MAX_DEPTH + 2);
     let mut fields = RecordFields::default();
-    scanner.open_object()?;
-    let mut first = true;
-    while let Some(key) = scanner.next_key(first)? {
-        first = false;
-        match Field::named(&key) {
-            Some(field) => fields.take(field, &mut scanner)?,
-            None => fields.take_other(&key, &mut scanner)?,
-        }
-    }
+    scanner.each_member(|key, scanner| match Field::named(key) {
+        Some(field) => fields.take(field, scanner),
+        None => fields.take_other(key, scanner),
+    })?;
     scanner.end()?;
     let lone = scanner.saw_surrogates() && text::has_lone_surrogate(record);
     Ok(fields.judge(lone, split, selection))
@@ -377,13 +372,10 @@ impl Turns {
             let place = turns.count;
             let (mut index, mut user_blank, mut model_blank) = (None, true, true);
             if scanner.kind()? == Kind::Object {
-                scanner.open_object()?;
                 let mut seen = Seen::default();
-                let mut first = true;
-                while let Some(key) = scanner.next_key(first)? {
-                    first = false;
+                scanner.each_member(|key, scanner| {
                     let value = scanner.value()?;
-                    let field = Field::named(&key).filter(|field| field.is_of_turn());
+                    let field = Field::named(key).filter(|field| field.is_of_turn());
                     turns.duplicate |= field.is_some_and(|field| !seen.note(field));
                     match field {
                         None if key.text == quality::KEY => turns.quality.take(&value, place),
@@ -392,7 +384,8 @@ impl Turns {
                         Some(Field::ModelMessage) => model_blank = is_blank_or_no_text(&value),
                         _ => {}
                     }
-                }
+                    Ok(())
+                })?;
             } else {
                 turns.no_object = true;
                 scanner.value()?;

@@ -24,17 +24,15 @@ impl<'a> Members<'a> {
         drop_field: fn(Field) -> bool,
     ) -> Result<Self, JsonError> {
         let mut members = Self::default();
-        scanner.open_object()?;
-        let mut first = true;
-        while let Some(key) = scanner.next_key(first)? {
-            first = false;
+        scanner.each_member(|key, scanner| {
             let value = scanner.value()?;
-            match Field::named(&key) {
+            match Field::named(key) {
                 Some(field) if is_known(field) => members.known[field as usize] = Some(value),
                 Some(field) if drop_field(field) => {}
-                _ => members.unknown.push((key_text(&key), value)),
+                _ => members.unknown.push((key_text(key), value)),
             }
-        }
+            Ok(())
+        })?;
         // Stable, so that of equal names the last one ends up last and is kept.
         members.unknown.sort_by(|a, b| a.0.cmp(&b.0));
         members.unknown.reverse();
@@ -72,23 +70,20 @@ pub(super) fn turn_row_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
 }
 
 pub(super) fn turn_members(array: &[u8]) -> Result<Vec<Members<'_>>, JsonError> {
-    let mut scanner = Scanner::of_checked(array);
     let mut turns = Vec::new();
-    scanner.open_array()?;
-    while scanner.next_element(turns.is_empty())? {
-        turns.push(Members::read(&mut scanner, Field::is_of_turn, |_| false)?);
-    }
+    Scanner::of_checked(array).each_element(|scanner| {
+        turns.push(Members::read(scanner, Field::is_of_turn, |_| false)?);
+        Ok(())
+    })?;
     Ok(turns)
 }
 
 pub(super) fn count_elements(array: &[u8]) -> Result<u64, JsonError> {
-    let mut scanner = Scanner::of_checked(array);
     let mut count = 0;
-    scanner.open_array()?;
-    while scanner.next_element(count == 0)? {
-        scanner.value()?;
+    Scanner::of_checked(array).each_element(|scanner| {
         count += 1;
-    }
+        scanner.value().map(drop)
+    })?;
     Ok(count)
 }
 
