@@ -1,16 +1,13 @@
 //! One conversation per id: grouping and deduplication on headers alone.
 //!
-//! The index holds headers, never text: 32 bytes a row (48 for turn rows), 16 bytes and the id a
-//! conversation, and up to 12 bytes for finding the id. Rows come in any order; the outcome does
-//! not depend on it. Only ties look at payloads, through a reader that is passed in.
+//! The index holds headers, never text: 32 bytes a row (48 for turn rows), and what it takes to find
+//! conversations. Rows come in any order; the outcome does not depend on it. Only ties look at payloads, through a reader that is passed in.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Range;
 
-use hashbrown::HashTable;
-
-use super::segmented_vec::{ByteArena, SegmentedVec, Span};
+use super::conversations::{Conversations, END, chain, next_number};
+use super::segmented_vec::SegmentedVec;
 use crate::dataset::accounting::FilterReason;
 use crate::json::JsonError;
 use crate::record::assembler::Assembler;
@@ -25,15 +22,9 @@ mod ties;
 
 pub use tally::{Fault, GroupTally};
 
-/// No further row of a conversation.
-const END: u32 = u32::MAX;
-
 #[derive(Debug, Clone, Copy)]
 struct StoredRow {
-    offset: u64,
-    checksum: u64,
-    length: u32,
-    store: u32,
+    position: Position,
     /// A conversation's number of turns, doubled, and 1 if it is prevalidated; a turn's
     /// [`RowFlags`]. So a row keeps its 32 bytes.
     detail: u32,
@@ -72,24 +63,14 @@ struct StoredTurn {
     at: Ticks,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Group {
-    id: Span,
-    head: u32,
-}
-
 /// All rows seen so far, grouped by conversation.
 #[derive(Debug, Default)]
 pub struct Index {
     /// Of the first rows that were taken.
     shape: Option<RowShape>,
-    ids: ByteArena,
-    groups: SegmentedVec<Group>,
+    conversations: Conversations,
     rows: SegmentedVec<StoredRow>,
     turns: SegmentedVec<StoredTurn>,
-    by_id: HashTable<u32>,
-    /// Groups that a malformed row names.
-    damaged: BTreeSet<u32>,
     /// Conversation rows that lost against one with more turns.
     shorter_duplicates: u64,
 }
@@ -139,7 +120,7 @@ impl Index {
 
     /// How many conversations there are: the bound of [`Self::close`]'s range.
     pub fn conversations(&self) -> u32 {
-        self.groups.len() as u32
+        self.conversations.len()
     }
 
     /// Conversation rows that lost because another row of the same id has more turns. (Those that
@@ -150,8 +131,7 @@ impl Index {
 
     /// The conversations that malformed rows name.
     pub fn damaged_ids(&self) -> impl Iterator<Item = &[u8]> {
-        let groups = self.damaged.iter();
-        groups.map(|&group| self.ids.get(self.groups[group as usize].id))
+        self.conversations.damaged_ids()
     }
 
     /// Takes the headers of some rows. Those of another shape than the first are left out: a run
@@ -171,14 +151,13 @@ impl Index {
 
     /// Notes that a malformed row names this conversation.
     pub fn observe_malformed(&mut self, id: &[u8]) {
-        let group = self.group_of(id, kusto_hash::hash(id));
-        self.damaged.insert(group);
+        self.conversations.damage(id, kusto_hash::hash(id));
     }
 
     fn observe_row(&mut self, shape: RowShape, id: &[u8], header: &Header) {
-        let row = u32::try_from(self.rows.len()).expect("fewer than 2^32 rows");
-        let group = self.group_of(id, header.id_hash);
-        let mut next = self.groups[group as usize].head;
+        let row = next_number(self.rows.len());
+        let number = self.conversations.number(id, header.id_hash);
+        let mut next = self.conversations.head(number);
         let detail = match shape {
             RowShape::Turns | RowShape::CopilotChat => u32::from(header.flags.byte()),
             RowShape::Conversations => {
@@ -198,10 +177,7 @@ impl Index {
             }
         };
         self.rows.push(StoredRow {
-            offset: header.position.offset,
-            checksum: header.position.checksum,
-            length: header.position.length,
-            store: header.position.store,
+            position: header.position,
             detail,
             next,
         });
@@ -211,38 +187,15 @@ impl Index {
                 at: header.at,
             });
         }
-        self.groups[group as usize].head = row;
-    }
-
-    fn group_of(&mut self, id: &[u8], hash: i64) -> u32 {
-        let (ids, groups) = (&self.ids, &self.groups);
-        let same = |&group: &u32| ids.get(groups[group as usize].id) == id;
-        if let Some(&group) = self.by_id.find(hash as u64, same) {
-            return group;
-        }
-        let group = self.groups.len() as u32;
-        let id = self.ids.push(id);
-        self.groups.push(Group { id, head: END });
-        let (ids, groups) = (&self.ids, &self.groups);
-        self.by_id.insert_unique(hash as u64, group, |&group| {
-            kusto_hash::hash(ids.get(groups[group as usize].id)) as u64
-        });
-        group
+        self.conversations.set_head(number, row);
     }
 
     fn chain(&self, head: u32) -> impl Iterator<Item = u32> + '_ {
-        let row = |at: u32| (at != END).then_some(at);
-        std::iter::successors(row(head), move |&at| row(self.rows[at as usize].next))
+        chain(head, |row| self.rows[row as usize].next)
     }
 
     fn position(&self, row: u32) -> Position {
-        let row = &self.rows[row as usize];
-        Position {
-            store: row.store,
-            length: row.length,
-            offset: row.offset,
-            checksum: row.checksum,
-        }
+        self.rows[row as usize].position
     }
 
     /// Decides the conversations of a range, once all rows are in: who wins, who is whole.
@@ -261,15 +214,14 @@ impl Index {
         let mut rows = Vec::new();
         let mut positions = Vec::new();
         for number in range {
-            let group = &self.groups[number as usize];
             rows.clear();
-            rows.extend(self.chain(group.head));
+            rows.extend(self.chain(self.conversations.head(number)));
             if rows.is_empty() {
                 // All that is left of it are rows that cannot be read.
                 tally.fault(Fault::Damaged);
                 continue;
             }
-            let is_damaged = self.damaged.contains(&number);
+            let is_damaged = self.conversations.is_damaged(number);
             let whole = match self.shape {
                 Some(RowShape::Turns) => {
                     match self.decide_turns(&mut rows, is_damaged, closing, read, &mut tally)? {
@@ -281,7 +233,7 @@ impl Index {
             };
             positions.clear();
             positions.extend(rows.iter().map(|&row| self.position(row)));
-            let id = self.ids.get(group.id);
+            let id = self.conversations.id(number);
             if whole.is_ok() && self.is_too_large(id, &positions, closing, read)? {
                 tally.too_large.extend_from_slice(&positions);
                 tally.fault(Fault::Damaged);

@@ -3,6 +3,7 @@
 #[doc(hidden)]
 pub mod batch;
 #[doc(hidden)]
+mod conversations;
 pub mod dedup;
 #[doc(hidden)]
 pub mod segmented_vec;

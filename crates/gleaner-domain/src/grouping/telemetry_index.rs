@@ -2,16 +2,16 @@
 //! alone.
 //!
 //! Memory: 72 bytes for a row of a conversation, 48 for a shared row and up to 34 for finding it and
-//! those equal to it; for each conversation 16 bytes, its id, and up to 17 for finding it. Rows come
-//! in any order; the outcome does not depend on it.
+//! those equal to it; and what it takes to find conversations. Rows come in any order; the outcome
+//! does not depend on it.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use hashbrown::HashTable;
 
+use super::conversations::{Conversations, END, chain, next_number};
 use super::dedup::{Fault, GroupTally};
-use super::segmented_vec::{ByteArena, SegmentedVec, Span};
+use super::segmented_vec::SegmentedVec;
 use crate::copilot_chat::header::TelemetryHeader;
 use crate::copilot_chat::membership::{
     Membership, MembershipFault, MembershipRules, Outcome, decide,
@@ -20,44 +20,12 @@ use crate::dataset::accounting::FilterReason;
 use crate::record::header::Position;
 use crate::selection::kusto_hash;
 
-/// No further row.
-const END: u32 = u32::MAX;
-
-/// Where a row lies: a [`Position`] and the row after it in its chain, without a gap.
-#[derive(Debug, Clone, Copy)]
-struct Link {
-    offset: u64,
-    checksum: u64,
-    length: u32,
-    store: u32,
-    next: u32,
-}
-
-impl Link {
-    fn new(position: &Position, next: u32) -> Self {
-        Self {
-            offset: position.offset,
-            checksum: position.checksum,
-            length: position.length,
-            store: position.store,
-            next,
-        }
-    }
-
-    fn position(&self) -> Position {
-        Position {
-            store: self.store,
-            length: self.length,
-            offset: self.offset,
-            checksum: self.checksum,
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct StoredRow {
     header: TelemetryHeader,
-    link: Link,
+    position: Position,
+    /// The next row of the same conversation, or [`END`].
+    next: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,21 +33,15 @@ struct SharedRow {
     /// `hash` of its id.
     id: i64,
     content: u64,
-    link: Link,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Group {
-    id: Span,
-    head: u32,
+    position: Position,
+    /// The next row of the same id, or [`END`].
+    next: u32,
 }
 
 /// All rows seen so far.
 #[derive(Debug, Default)]
 pub struct TelemetryIndex {
-    ids: ByteArena,
-    groups: SegmentedVec<Group>,
-    by_id: HashTable<u32>,
+    conversations: Conversations,
     rows: SegmentedVec<StoredRow>,
     shared: SegmentedVec<SharedRow>,
     /// The head of each chain of shared rows, by the hash of their id.
@@ -88,8 +50,6 @@ pub struct TelemetryIndex {
     shared_by_content: HashTable<u32>,
     /// Shared rows that are equal to another.
     shared_duplicates: u64,
-    /// Groups that a malformed row names.
-    damaged: BTreeSet<u32>,
 }
 
 /// A conversation that came out of the index.
@@ -113,7 +73,7 @@ impl TelemetryIndex {
 
     /// How many conversations there are: the bound of [`Self::close`]'s range.
     pub fn conversations(&self) -> u32 {
-        self.groups.len() as u32
+        self.conversations.len()
     }
 
     /// Shared rows, each once.
@@ -134,20 +94,19 @@ impl TelemetryIndex {
         if header.event.is_shared() {
             return self.observe_shared(hash, header.content, at);
         }
-        let row = number_of(self.rows.len());
-        let group = self.group_of(id, hash);
-        let head = &mut self.groups[group as usize].head;
-        let next = std::mem::replace(head, row);
+        let row = next_number(self.rows.len());
+        let number = self.conversations.number(id, hash);
         self.rows.push(StoredRow {
             header: *header,
-            link: Link::new(at, next),
+            position: *at,
+            next: self.conversations.head(number),
         });
+        self.conversations.set_head(number, row);
     }
 
     /// Notes that a malformed row names this conversation.
     pub fn observe_malformed(&mut self, id: &[u8], hash: i64) {
-        let group = self.group_of(id, hash);
-        self.damaged.insert(group);
+        self.conversations.damage(id, hash);
     }
 
     fn observe_shared(&mut self, id: i64, content: u64, at: &Position) {
@@ -161,14 +120,15 @@ impl TelemetryIndex {
             self.shared_duplicates += 1;
             return;
         }
-        let row = number_of(rows.len());
+        let row = next_number(rows.len());
         let of_id = |&row: &u32| rows[row as usize].id == id;
         let head = self.shared_by_id.find_mut(id as u64, of_id);
         let next = head.map(|head| std::mem::replace(head, row));
         self.shared.push(SharedRow {
             id,
             content,
-            link: Link::new(at, next.unwrap_or(END)),
+            position: *at,
+            next: next.unwrap_or(END),
         });
         let rows = &self.shared;
         if next.is_none() {
@@ -181,32 +141,14 @@ impl TelemetryIndex {
         });
     }
 
-    fn group_of(&mut self, id: &[u8], hash: i64) -> u32 {
-        let (ids, groups) = (&self.ids, &self.groups);
-        let same = |&group: &u32| ids.get(groups[group as usize].id) == id;
-        if let Some(&group) = self.by_id.find(hash as u64, same) {
-            return group;
-        }
-        let group = number_of(groups.len());
-        let id = self.ids.push(id);
-        self.groups.push(Group { id, head: END });
-        let (ids, groups) = (&self.ids, &self.groups);
-        self.by_id.insert_unique(hash as u64, group, |&group| {
-            kusto_hash::hash(ids.get(groups[group as usize].id)) as u64
-        });
-        group
-    }
-
     /// The headers of a conversation's rows and where these lie, in an order that does not depend
     /// on that of their arrival but for equal rows.
     fn rows_in_order(&self, number: u32) -> (Vec<TelemetryHeader>, Vec<Position>) {
-        let mut rows = Vec::new();
-        let mut next = self.groups[number as usize].head;
-        while next != END {
-            let row = &self.rows[next as usize];
-            rows.push((row.header, row.link.position()));
-            next = row.link.next;
-        }
+        let head = self.conversations.head(number);
+        let mut rows: Vec<_> = chain(head, |row| self.rows[row as usize].next)
+            .map(|row| &self.rows[row as usize])
+            .map(|row| (row.header, row.position))
+            .collect();
         rows.sort_unstable_by_key(|(header, _)| *header);
         rows.into_iter().unzip()
     }
@@ -234,7 +176,7 @@ impl TelemetryIndex {
                 let bytes = rows.map(|&row| u64::from(positions[row as usize].length));
                 emit(TelemetryConversation {
                     number,
-                    id: self.ids.get(self.groups[number as usize].id),
+                    id: self.conversations.id(number),
                     turns: u64::from(turns),
                     bytes: bytes.sum(),
                 });
@@ -254,7 +196,7 @@ impl TelemetryIndex {
         tally.kept_rows += membership.kept_rows;
         tally.superseded_turns += membership.superseded_turns;
         let fault = match membership.outcome {
-            _ if self.damaged.contains(&number) => Fault::Damaged,
+            _ if self.conversations.is_damaged(number) => Fault::Damaged,
             Outcome::Faulty(MembershipFault::TurnConflict) => Fault::Damaged,
             Outcome::Faulty(MembershipFault::CutByMode) => Fault::CutByMode,
             Outcome::Faulty(MembershipFault::CutByWindow) => Fault::CutByWindow,
@@ -287,18 +229,10 @@ impl TelemetryIndex {
         let hash = kusto_hash::hash(id);
         let same = |&row: &u32| self.shared[row as usize].id == hash;
         let head = self.shared_by_id.find(hash as u64, same);
-        let row = |at: u32| (at != END).then(|| &self.shared[at as usize].link);
-        let first = row(head.copied().unwrap_or(END));
-        std::iter::successors(first, move |link| row(link.next)).map(Link::position)
+        let head = head.copied().unwrap_or(END);
+        let rows = chain(head, |row| self.shared[row as usize].next);
+        rows.map(|row| self.shared[row as usize].position)
     }
-}
-
-/// The number of the next of so many.
-fn number_of(len: usize) -> u32 {
-    u32::try_from(len)
-        .ok()
-        .filter(|&number| number != END)
-        .expect("fewer than 2^32 rows")
 }
 
 /// For finding equal shared rows.

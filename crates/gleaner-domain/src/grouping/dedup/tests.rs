@@ -341,10 +341,12 @@ fn tallies_add_up() {
 fn a_row_keeps_its_turns_and_whether_it_is_prevalidated() {
     for (turns, prevalidated) in [(0, false), (0, true), (7, false), (7, true)] {
         let row = StoredRow {
-            offset: 0,
-            checksum: 0,
-            length: 0,
-            store: 0,
+            position: Position {
+                store: 0,
+                length: 0,
+                offset: 0,
+                checksum: 0,
+            },
             detail: turns << 1 | u32::from(prevalidated),
             next: END,
         };
@@ -352,7 +354,6 @@ fn a_row_keeps_its_turns_and_whether_it_is_prevalidated() {
     }
     assert_eq!(size_of::<StoredRow>(), 32);
     assert_eq!(size_of::<StoredTurn>(), 16);
-    assert_eq!(size_of::<Group>(), 16);
 }
 
 #[test]
