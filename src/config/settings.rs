@@ -26,7 +26,7 @@ pub struct Settings {
     pub source: Source,
     /// Fields that have other names in the input.
     pub fields: Renames,
-    /// What rows are; `None`: it is told by their fields.
+    /// The schema of the rows; `None`: each row shows it by its fields.
     pub schema: Option<RowShape>,
     /// Of Copilot Chat telemetry: what turns are none of whose rows names a mode.
     pub mode_unknown: ModeUnknown,

@@ -15,16 +15,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use memchr::memchr;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::domain::copilot_chat::row::ReadRow;
 use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::grouping::batch::Batch;
 use crate::domain::record::assembler::Nested;
-use crate::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
+use crate::domain::record::header::RowFlags;
 use crate::domain::record::row;
-use crate::domain::record::row::{MalformedReason, MalformedRow, Row, RowKind, RowShape, ToldRow};
+use crate::domain::record::row::{
+    MalformedReason, MalformedRow, Row, RowByFields, RowKind, RowShape,
+};
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
@@ -39,6 +40,7 @@ use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow
 use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Event, Telemetry};
 
+mod keeping;
 mod one_row;
 mod telemetry;
 
@@ -109,7 +111,7 @@ pub enum Headers {
 
 /// How a row is read in full.
 pub(super) type Read =
-    for<'a> fn(&'a [u8], &Selection, Option<RowShape>) -> Result<ToldRow<'a>, MalformedRow<'a>>;
+    for<'a> fn(&'a [u8], &Selection, Option<RowShape>) -> Result<RowByFields<'a>, MalformedRow<'a>>;
 
 /// A row that was read.
 pub(super) enum AnyRow<'a> {
@@ -171,7 +173,7 @@ impl ChunkReader {
             record: Vec::new(),
             received: Vec::new(),
             kept: Vec::new(),
-            read: row::read_told,
+            read: row::read_by_fields,
             telemetry,
             faults,
         }
@@ -324,56 +326,23 @@ impl ChunkReader {
             // The run will end for mixing shapes; it names the first row of each.
             return Ok(());
         }
-        match block.location {
-            RowLocation::InFile { file, offset } => {
-                let header = Header {
-                    id_length: 0,
-                    id_hash: kusto_hash::hash(&row.id),
-                    turn,
-                    at: time,
-                    flags,
-                    position: Position {
-                        store: file,
-                        // A row is at most `max_record`, which is below 4 GiB.
-                        length: payload.len() as u32,
-                        offset: offset + at as u64,
-                        checksum: xxh3_64(payload),
-                    },
-                };
-                let is_full = |batch: &Batch| match batch {
-                    Batch::Rows(batch) => batch.headers.len() == BATCH,
-                    Batch::Telemetry(_) => true,
-                };
-                if self.batches.last().is_none_or(is_full) {
-                    self.batches.push(Batch::Rows(HeaderBatch::new(shape)));
-                }
-                if let Some(Batch::Rows(batch)) = self.batches.last_mut() {
-                    batch.push(&row.id, header);
-                }
-            }
-            RowLocation::Spool => {
-                if self.writer.is_none() {
-                    let writer = self.spool.create(self.chunk_pass, shape, block.encoding);
-                    self.writer = Some(writer?);
-                }
-                if matches!(self.chunk_pass.pass, Pass::Round(_)) {
-                    self.kept.push((kusto_hash::hash(&row.id), turn));
-                }
-                let facts = RowFacts {
-                    turn,
-                    at: time,
-                    flags,
-                    line,
-                    telemetry: None,
-                };
-                spooled.push(SpooledRow {
-                    id: row.id,
-                    facts,
-                    payload,
-                });
-            }
+        let is_round = matches!(self.chunk_pass.pass, Pass::Round(_));
+        if is_round && block.location == RowLocation::Spool {
+            self.kept.push((kusto_hash::hash(&row.id), turn));
         }
-        Ok(())
+        let facts = RowFacts {
+            turn,
+            at: time,
+            flags,
+            line,
+            telemetry: None,
+        };
+        let row = SpooledRow {
+            id: row.id,
+            facts,
+            payload,
+        };
+        self.keep(block, at, shape, row, spooled)
     }
 
     /// Counts a row that never became a line of its block.
@@ -447,9 +416,9 @@ impl ChunkReader {
             None => {
                 let shape = self.shape.unwrap_or(RowShape::Conversations);
                 for ids in self.damaged.iter().collect::<Vec<_>>().chunks(BATCH) {
-                    let mut batch = HeaderBatch::new(shape);
+                    let mut batch = Batch::new(shape);
                     ids.iter().for_each(|id| batch.push_malformed(id));
-                    self.batches.push(Batch::Rows(batch));
+                    self.batches.push(batch);
                 }
                 Ok((self.tally, Headers::InMemory(self.batches)))
             }

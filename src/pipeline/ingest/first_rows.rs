@@ -144,7 +144,7 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
         if !text.is_empty() {
             let reading = Reading {
                 rules,
-                read: row::read_told,
+                read: row::read_by_fields,
                 expects_telemetry: tally.first_telemetry.is_some(),
             };
             match reading.row(&mut record, block, text, false, parsed) {

@@ -1,5 +1,5 @@
 //! What can be had of Copilot Chat telemetry in files, by version of the extension and day: for a plan,
-//! so that nobody trusts an export that newer sessions never reach.
+//! which shows sessions that an export would never reach.
 //!
 //! Bounded: so many decoded bytes of all files together, shared out evenly. Holds a hash for each
 //! conversation, version and day.

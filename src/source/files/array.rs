@@ -216,10 +216,6 @@ impl<R: Read> ArrayReader<R> {
 
 impl<R: Read + Send> BlockReader for ArrayReader<R> {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
-        if block.bytes.capacity() > 4 * BLOCK_BYTES {
-            // A large row has passed: its memory goes back.
-            block.bytes = Vec::new();
-        }
         if !self.finished {
             self.read(block)?;
             block.input_bytes = self.input.newly_consumed();

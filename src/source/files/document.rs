@@ -464,10 +464,6 @@ fn error_text(error: &[u8]) -> String {
 
 impl<R: Read + Send> BlockReader for DocumentReader<R> {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
-        if block.bytes.capacity() > 4 * BLOCK_BYTES {
-            // A large row has passed: its memory goes back.
-            block.bytes = Vec::new();
-        }
         if self.held.capacity() > 4 * BLOCK_BYTES && self.held.len() <= 2 * BLOCK_BYTES {
             self.held.shrink_to(2 * BLOCK_BYTES);
         }

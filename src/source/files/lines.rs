@@ -219,10 +219,6 @@ fn own_bytes(bytes: &[u8], own: u64) -> usize {
 
 impl<R: Read + Send> BlockReader for LineReader<R> {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
-        if block.bytes.capacity() > 4 * BLOCK_BYTES {
-            // A large row has passed: its memory goes back.
-            block.bytes = Vec::new();
-        }
         if self.carry.capacity() > 4 * BLOCK_BYTES && self.carry.is_empty() {
             self.carry = Vec::new();
         }

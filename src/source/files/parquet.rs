@@ -83,7 +83,7 @@ pub fn cuts(path: &Path, bytes: u64, piece: u64) -> Result<Vec<(u64, u64)>, Sour
         .collect())
 }
 
-/// A reader of some row groups of a file, which tells by what the names of columns mean which of
+/// A reader of some row groups of a file, which finds by the meaning of the names of columns which of
 /// them hold JSON.
 ///
 /// # Errors

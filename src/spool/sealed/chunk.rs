@@ -8,8 +8,8 @@ use super::super::SpoolError;
 use super::super::tally::ChunkTally;
 use super::{Footer, HEADER, REPLAY_BATCH, checksum_of, number, telemetry};
 use crate::domain::copilot_chat::header::TelemetryHeader;
-use crate::domain::grouping::batch::{Batch, TelemetryBatch};
-use crate::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
+use crate::domain::grouping::batch::Batch;
+use crate::domain::record::header::{Header, Position, RowFlags};
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::selection::kusto_hash;
@@ -126,24 +126,16 @@ impl Replay {
         if self.left == 0 {
             return Ok(None);
         }
-        let mut rows = HeaderBatch::new(self.shape);
-        let mut telemetry = TelemetryBatch::default();
+        let mut batch = Batch::new(self.shape);
         let mut id = Vec::new();
         for _ in 0..self.left.min(REPLAY_BATCH) {
-            let (header, of_telemetry) = self
+            let (header, telemetry) = self
                 .read_header(&mut id)
                 .map_err(SpoolError::io("read", &self.seal))?;
-            match of_telemetry {
-                Some(row) => telemetry.push(&id, row, header.position),
-                None if self.shape == RowShape::CopilotChat => telemetry.push_malformed(&id),
-                None => rows.push(&id, header),
-            }
+            batch.push(&id, header, telemetry);
             self.left -= 1;
         }
-        Ok(Some(match self.shape {
-            RowShape::CopilotChat => Batch::Telemetry(telemetry),
-            RowShape::Turns | RowShape::Conversations => Batch::Rows(rows),
-        }))
+        Ok(Some(batch))
     }
 
     /// The next header's bytes, its id, and what telemetry has besides.

@@ -82,7 +82,7 @@ fn a_link_under_the_datasets_name_is_refused_as_usage() {
 }
 
 #[test]
-fn a_row_that_is_too_large_is_told_with_the_limit() {
+fn a_row_that_is_too_large_is_reported_with_the_limit() {
     let sandbox = Sandbox::new();
     let large = turns(0..1).replace("\"u\"", &format!("\"{}\"", "x".repeat(40_000)));
     sandbox.write("a.jsonl", large);

@@ -4,7 +4,8 @@ use super::dedup::Index;
 use super::telemetry_index::TelemetryIndex;
 use crate::copilot_chat::header::TelemetryHeader;
 use crate::debug_lengths;
-use crate::record::header::{HeaderBatch, Position};
+use crate::record::header::{Header, HeaderBatch, Position};
+use crate::record::row::RowShape;
 use crate::selection::kusto_hash;
 
 /// Headers of one schema.
@@ -16,11 +17,55 @@ pub enum Batch {
     Telemetry(TelemetryBatch),
 }
 
+impl Batch {
+    /// An empty batch for rows of this shape.
+    pub fn new(shape: RowShape) -> Self {
+        match shape {
+            RowShape::CopilotChat => Self::Telemetry(TelemetryBatch::default()),
+            RowShape::Turns | RowShape::Conversations => Self::Rows(HeaderBatch::new(shape)),
+        }
+    }
+
+    /// Adds a row, with what telemetry has besides: of a malformed row nothing.
+    pub fn push(&mut self, id: &[u8], header: Header, telemetry: Option<TelemetryHeader>) {
+        match (self, telemetry) {
+            (Self::Rows(batch), _) => batch.push(id, header),
+            (Self::Telemetry(batch), Some(row)) => {
+                batch.push(id, header.id_hash, row, header.position)
+            }
+            (Self::Telemetry(batch), None) => batch.push_malformed(id),
+        }
+    }
+
+    /// Adds what is known of a malformed row: that it damages this conversation.
+    pub fn push_malformed(&mut self, id: &[u8]) {
+        match self {
+            Self::Rows(batch) => batch.push_malformed(id),
+            Self::Telemetry(batch) => batch.push_malformed(id),
+        }
+    }
+
+    /// How many headers it has.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Rows(batch) => batch.headers.len(),
+            Self::Telemetry(batch) => batch.headers.len(),
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// A row of Copilot Chat telemetry, by its key, which stands in the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyedHeader {
     /// Bytes of the key: the id of its conversation, or of what it is a piece of.
     pub key_length: u32,
+    /// `hash(key)`, Kusto's.
+    pub key_hash: i64,
     /// What is known of it.
     pub header: TelemetryHeader,
     /// Where it is.
@@ -41,12 +86,13 @@ pub struct TelemetryBatch {
 debug_lengths!(TelemetryBatch {} lengths { keys, headers, malformed });
 
 impl TelemetryBatch {
-    /// Adds a row.
-    pub fn push(&mut self, key: &[u8], header: TelemetryHeader, position: Position) {
+    /// Adds a row; `hash` is its key's.
+    pub fn push(&mut self, key: &[u8], hash: i64, header: TelemetryHeader, position: Position) {
         self.keys.extend_from_slice(key);
         self.headers.push(KeyedHeader {
             // A row is at most 4 GiB long, and so is its key.
             key_length: key.len() as u32,
+            key_hash: hash,
             header,
             position,
         });
@@ -91,9 +137,8 @@ impl RowIndex {
             Batch::Rows(batch) => self.rows.observe(batch),
             Batch::Telemetry(batch) => {
                 for (key, row) in batch.iter() {
-                    let hash = kusto_hash::hash(key);
                     self.telemetry
-                        .observe(key, hash, &row.header, &row.position);
+                        .observe(key, row.key_hash, &row.header, &row.position);
                 }
                 batch
                     .malformed
@@ -128,7 +173,6 @@ mod tests {
     use crate::copilot_chat::header::Mode;
     use crate::copilot_chat::membership::MembershipRules;
     use crate::grouping::dedup::Fault;
-    use crate::record::row::RowShape;
 
     #[test]
     fn malformed_rows_damage_conversations_of_telemetry_whatever_comes_first() {
@@ -149,7 +193,7 @@ mod tests {
         };
         let mut rows = TelemetryBatch::default();
         for id in [&b"a"[..], b"b"] {
-            rows.push(id, header, position);
+            rows.push(id, kusto_hash::hash(id), header, position);
         }
         let mut malformed = HeaderBatch::new(RowShape::Conversations);
         malformed.push_malformed(b"a");

@@ -1,5 +1,5 @@
 //! Growing tables that never move: memory grows by a segment, not by doubling, so that the bound
-//! of bytes per row (promise P6) holds at every moment.
+//! of bytes per row holds at every moment.
 
 use std::ops::{Index, IndexMut};
 

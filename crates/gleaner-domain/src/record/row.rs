@@ -106,8 +106,8 @@ impl RowShape {
         }
     }
 
-    /// What a row of it is, and by which fields that is told.
-    pub fn told_by(self) -> &'static str {
+    /// What a row of it is, and which fields show it.
+    pub fn description(self) -> &'static str {
         match self {
             Self::Turns => "a turn (it has turnIndex)",
             Self::Conversations => "a conversation (it has turnsArray)",
@@ -116,9 +116,9 @@ impl RowShape {
     }
 }
 
-/// A row, told by its fields.
+/// A row of the schema that its fields show.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ToldRow<'a> {
+pub enum RowByFields<'a> {
     /// A turn or a conversation.
     Row(Row<'a>),
     /// Copilot Chat telemetry, which [`crate::copilot_chat::row`] reads.
@@ -238,25 +238,25 @@ pub fn trim(line: &[u8]) -> &[u8] {
 /// # Errors
 /// If it is malformed; `no_schema` if it is telemetry.
 pub fn read<'a>(row: &'a [u8], selection: &Selection) -> Result<Row<'a>, MalformedRow<'a>> {
-    match read_told(row, selection, None)? {
-        ToldRow::Row(row) => Ok(row),
-        ToldRow::Telemetry => Err(MalformedRow {
+    match read_by_fields(row, selection, None)? {
+        RowByFields::Row(row) => Ok(row),
+        RowByFields::Telemetry => Err(MalformedRow {
             reason: MalformedReason::NoSchema,
             id: None,
         }),
     }
 }
 
-/// Reads a row that is UTF-8 and has no white space around. What it is is told by its fields: by those
+/// Reads a row that is UTF-8 and has no white space around. Its fields show its schema: those
 /// of the schema that was said first.
 ///
 /// # Errors
 /// If it is malformed.
-pub fn read_told<'a>(
+pub fn read_by_fields<'a>(
     row: &'a [u8],
     selection: &Selection,
     said: Option<RowShape>,
-) -> Result<ToldRow<'a>, MalformedRow<'a>> {
+) -> Result<RowByFields<'a>, MalformedRow<'a>> {
     if row.first() != Some(&b'{') {
         let mut scanner = Scanner::new(row);
         let scanned = scanner.value().and_then(|_| scanner.end());
@@ -268,8 +268,10 @@ pub fn read_told<'a>(
     let judged = scanned.map_err(MalformedReason::from);
     judged
         .and_then(|surrogates| match fields.shape(said) {
-            Some(RowShape::CopilotChat) => Ok(ToldRow::Telemetry),
-            shape => fields.judge(shape, surrogates, selection).map(ToldRow::Row),
+            Some(RowShape::CopilotChat) => Ok(RowByFields::Telemetry),
+            shape => fields
+                .judge(shape, surrogates, selection)
+                .map(RowByFields::Row),
         })
         .map_err(|reason| MalformedRow {
             reason,

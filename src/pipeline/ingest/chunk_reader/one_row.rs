@@ -6,7 +6,7 @@ use super::{AnyRow, NULLS, Read, RowRules};
 use crate::domain::copilot_chat;
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::{
-    self, MalformedReason, MalformedRow, Oddities, Row, RowKind, RowShape, ToldRow,
+    self, MalformedReason, MalformedRow, Oddities, Row, RowByFields, RowKind, RowShape,
 };
 use crate::source::{ParsedRow, RowBlock, RowEncoding};
 
@@ -56,7 +56,7 @@ impl Reading<'_> {
                 oddities: Oddities::default(),
             },
             None if block.encoding == RowEncoding::Census => row::read_census(row)?,
-            None => match self.told(row)? {
+            None => match self.by_fields(row)? {
                 AnyRow::Row(row) => row,
                 telemetry @ AnyRow::Telemetry(_) => return Ok(telemetry),
             },
@@ -75,8 +75,8 @@ impl Reading<'_> {
         }
     }
 
-    /// A row, told by its fields.
-    fn told<'a>(&self, row: &'a [u8]) -> Result<AnyRow<'a>, MalformedRow<'a>> {
+    /// A row of the schema that its fields show.
+    fn by_fields<'a>(&self, row: &'a [u8]) -> Result<AnyRow<'a>, MalformedRow<'a>> {
         let rules = self.rules;
         let telemetry = || copilot_chat::row::read(row, &rules.copilot_chat.read);
         let expected = self.expects_telemetry || rules.schema == Some(RowShape::CopilotChat);
@@ -84,11 +84,11 @@ impl Reading<'_> {
         if let Some(Ok(read)) = expected {
             return Ok(AnyRow::Telemetry(read));
         }
-        let told = (self.read)(row, &rules.selection, rules.schema);
-        match (told, expected) {
-            (Ok(ToldRow::Row(row)), _) => Ok(AnyRow::Row(row)),
-            (Ok(ToldRow::Telemetry), None) => telemetry().map(AnyRow::Telemetry),
-            (Ok(ToldRow::Telemetry), Some(read)) => read.map(AnyRow::Telemetry),
+        let found = (self.read)(row, &rules.selection, rules.schema);
+        match (found, expected) {
+            (Ok(RowByFields::Row(row)), _) => Ok(AnyRow::Row(row)),
+            (Ok(RowByFields::Telemetry), None) => telemetry().map(AnyRow::Telemetry),
+            (Ok(RowByFields::Telemetry), Some(read)) => read.map(AnyRow::Telemetry),
             (Err(MalformedRow { reason, id }), _) => Err(MalformedRow {
                 reason,
                 id: id.or_else(|| copilot_chat::row::readable_id(row)),

@@ -2,15 +2,12 @@
 
 use std::borrow::Cow;
 
-use xxhash_rust::xxh3::xxh3_64;
-
-use super::{BATCH, ChunkReader, RowRules, is_within};
+use super::{ChunkReader, RowRules, is_within};
 use crate::domain::copilot_chat::row::{ReadRow, RowKey, TelemetryRow};
 use crate::domain::dataset::accounting::FilterReason;
-use crate::domain::grouping::batch::{Batch, TelemetryBatch};
-use crate::domain::record::header::{Position, RowFlags};
+use crate::domain::record::header::RowFlags;
 use crate::domain::record::row::RowShape;
-use crate::source::{RowBlock, RowLocation, SourceError};
+use crate::source::{RowBlock, SourceError};
 use crate::spool::sealed::{RowFacts, SpooledRow};
 
 impl RowRules {
@@ -61,47 +58,18 @@ impl ChunkReader {
             // The run will end for mixing schemas.
             return Ok(());
         }
-        match block.location {
-            RowLocation::InFile { file, offset } => {
-                let position = Position {
-                    store: file,
-                    // A row is at most `max_record`, which is below 4 GiB.
-                    length: payload.len() as u32,
-                    offset: offset + at as u64,
-                    checksum: xxh3_64(payload),
-                };
-                let is_full = |batch: &Batch| match batch {
-                    Batch::Rows(_) => true,
-                    Batch::Telemetry(batch) => batch.headers.len() == BATCH,
-                };
-                if self.batches.last().is_none_or(is_full) {
-                    self.batches
-                        .push(Batch::Telemetry(TelemetryBatch::default()));
-                }
-                if let Some(Batch::Telemetry(batch)) = self.batches.last_mut() {
-                    batch.push(&key, header, position);
-                }
-            }
-            RowLocation::Spool => {
-                if self.writer.is_none() {
-                    let shape = RowShape::CopilotChat;
-                    let writer = self.spool.create(self.chunk_pass, shape, block.encoding);
-                    self.writer = Some(writer?);
-                }
-                let facts = RowFacts {
-                    turn: 0,
-                    at: 0,
-                    flags: RowFlags::default(),
-                    line,
-                    telemetry: Some(header),
-                };
-                spooled.push(SpooledRow {
-                    id: key,
-                    facts,
-                    payload,
-                });
-            }
-        }
-        Ok(())
+        let facts = RowFacts {
+            turn: 0,
+            at: 0,
+            flags: RowFlags::default(),
+            line,
+            telemetry: Some(header),
+        };
+        let row = SpooledRow {
+            id: key,
+            facts,
+            payload,
+        };
+        self.keep(block, at, RowShape::CopilotChat, row, spooled)
     }
 }

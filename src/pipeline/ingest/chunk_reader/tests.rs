@@ -67,7 +67,7 @@ fn a_row_that_panics_once_is_read_again_and_one_that_panics_twice_is_malformed()
         if is("always") || is("once") && ONCE.fetch_add(1, Ordering::Relaxed) == 0 {
             std::panic::panic_any("on purpose");
         }
-        row::read_told(row, selection, said)
+        row::read_by_fields(row, selection, said)
     };
     let line = |id| format!(r#"{{"conversationId":"{id}","turnsArray":[]}}"#);
     let lines = ["a", "once", "always", "b", "always", "c"].map(line);

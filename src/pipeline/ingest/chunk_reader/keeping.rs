@@ -1,0 +1,64 @@
+//! Keeping a row that is wanted: its header, and the row itself if it does not stay where it is.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{BATCH, ChunkReader};
+use crate::domain::grouping::batch::Batch;
+use crate::domain::record::header::{Header, Position};
+use crate::domain::record::row::RowShape;
+use crate::domain::selection::kusto_hash;
+use crate::source::{RowBlock, RowLocation, SourceError};
+use crate::spool::sealed::SpooledRow;
+
+impl ChunkReader {
+    /// Keeps a row of this shape, which begins at the byte `at` of its block. One that is to be
+    /// spooled is put to the others of the block.
+    pub(super) fn keep<'a>(
+        &mut self,
+        block: &RowBlock,
+        at: usize,
+        shape: RowShape,
+        row: SpooledRow<'a>,
+        spooled: &mut Vec<SpooledRow<'a>>,
+    ) -> Result<(), SourceError> {
+        match block.location {
+            RowLocation::InFile { file, offset } => {
+                let position = Position {
+                    store: file,
+                    // A row is at most `max_record`, which is below 4 GiB.
+                    length: row.payload.len() as u32,
+                    offset: offset + at as u64,
+                    checksum: xxh3_64(row.payload),
+                };
+                self.keep_header(shape, &row, position);
+            }
+            RowLocation::Spool => {
+                if self.writer.is_none() {
+                    let writer = self.spool.create(self.chunk_pass, shape, block.encoding);
+                    self.writer = Some(writer?);
+                }
+                spooled.push(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_header(&mut self, shape: RowShape, row: &SpooledRow<'_>, position: Position) {
+        // All rows that are kept have the schema of the first.
+        let is_full = |batch: &Batch| batch.len() == BATCH;
+        if self.batches.last().is_none_or(is_full) {
+            self.batches.push(Batch::new(shape));
+        }
+        let header = Header {
+            id_length: 0,
+            id_hash: kusto_hash::hash(&row.id),
+            turn: row.facts.turn,
+            at: row.facts.at,
+            flags: row.facts.flags,
+            position,
+        };
+        if let Some(batch) = self.batches.last_mut() {
+            batch.push(&row.id, header, row.facts.telemetry);
+        }
+    }
+}
