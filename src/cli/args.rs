@@ -83,7 +83,7 @@ pub struct ExportArgs {
     /// .gz or .zst, and .parquet); repeatable
     #[arg(long, value_name = "PATH")]
     pub input: Vec<PathBuf>,
-    /// What the rows are: auto (told by their fields), conversations, turns or copilot_chat
+    /// What the rows are: auto (by their fields), conversations, turns or copilot_chat
     /// [default: auto]
     #[arg(long, value_name = "NAME")]
     pub schema: Option<String>,
@@ -379,7 +379,7 @@ impl ExportArgs {
     }
 }
 
-/// What `--test` sets, where nobody has set anything else.
+/// What `--test` sets, unless something else was set.
 fn test_preset(lite: bool) -> Table {
     let mut table = Table::new();
     let query = match lite {

@@ -4,7 +4,7 @@ use super::args::ExportArgs;
 use super::exit::CliError;
 use crate::config::settings::{Settings, SinkTarget, Source};
 
-/// Real clusters and storage accounts are spared, unless somebody knows.
+/// Refuses real clusters and storage accounts, unless they are allowed.
 ///
 /// # Errors
 /// If the run would touch one.

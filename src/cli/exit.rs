@@ -81,7 +81,7 @@ impl CliError {
 
 impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What somebody typed in the wrong place is in the message.
+        // A secret that was typed in the wrong place is in the message.
         let line = |text: &str| one_line(&crate::azure::redact_sas(text));
         write!(f, "error: {}", line(&self.message))?;
         for detail in &self.details {

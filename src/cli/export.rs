@@ -109,7 +109,7 @@ fn start(
     })
 }
 
-/// Waits for the run's end. When somebody asks it to stop it finishes what it has begun, but not for
+/// Waits for the run's end. Asked to stop, it finishes what it has begun, but not for
 /// ever.
 async fn to_its_end(run: Handle, interrupt: &Notify) -> Result<RunReport, RunError> {
     let controller = run.controller();

@@ -37,10 +37,10 @@ use crate::source::files::FilesSource;
 use crate::source::kusto::estimate::KustoPlan;
 use crate::source::{ConversationSource, SourceError, Survey};
 
-/// Memory that a run takes whatever its input, in bytes (promise P6).
+/// Memory that a run takes whatever its input, in bytes.
 const BASE_MEMORY: u64 = 64_000_000;
 
-/// Memory for each row of input at most, in bytes (promise P6).
+/// Memory for each row of input at most, in bytes.
 const MEMORY_PER_ROW: u64 = 96;
 
 /// Malformed rows that a person is shown of each reason.

@@ -12,7 +12,7 @@ use crate::domain::dataset::manifest::Manifest;
 use crate::pipeline::RunReport;
 use crate::pipeline::ingest::rows_report::reason_name;
 
-/// The closing table of an export, and what to do next. `default_targets`: nobody has set any.
+/// The closing table of an export, and what to do next. `default_targets`: none were set.
 pub fn table(report: &RunReport, default_targets: bool) -> String {
     let manifest = &report.manifest;
     let mut table = TextTable::new(&[
@@ -66,7 +66,7 @@ pub fn table(report: &RunReport, default_targets: bool) -> String {
     out
 }
 
-/// What nobody asked for in so many words, and is not there.
+/// What only the default targets ask for, and is not there.
 fn less_than_default(manifest: &Manifest) -> String {
     let short = manifest.strata.iter().filter(|s| s.shortfall > 0).count() as u64;
     if short == 0 {

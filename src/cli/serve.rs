@@ -49,7 +49,7 @@ const MAX_HEADERS: usize = 16 * 1024;
 /// A pause after the system has refused a connection (too many open files, say).
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
-/// Nothing from elsewhere is loaded by the page, and nobody frames it.
+/// The page loads nothing from elsewhere, and cannot be framed.
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -174,7 +174,7 @@ async fn accept(listener: TcpListener, router: Router, connections: &GracefulShu
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADERS);
-    // Nobody closes the semaphore.
+    // The semaphore is never closed.
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -196,7 +196,7 @@ async fn accept(listener: TcpListener, router: Router, connections: &GracefulShu
 }
 
 impl Serving {
-    /// The run has ended: tells the pages that are open, and stops.
+    /// The run has ended: informs the pages that are open, and stops.
     pub fn finish(self) {
         drop(self.stop);
         // Its end is all that matters here.

@@ -5,7 +5,7 @@ use super::exit::CliError;
 use crate::config;
 use crate::config::settings::Settings;
 
-/// The settings that the arguments mean, and whether nobody has set any targets.
+/// The settings that the arguments mean, and whether no targets were set.
 ///
 /// # Errors
 /// If they do not fit together.

@@ -29,7 +29,7 @@ struct Layer {
     /// As an error names it.
     name: String,
     table: Table,
-    /// Whether it is a file. An error in a file names the key; nobody else does.
+    /// Whether it is a file. Only the error of a file names the key itself.
     is_file: bool,
 }
 

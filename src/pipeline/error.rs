@@ -74,10 +74,10 @@ pub enum RunError {
         /// The window that restarts are counted in.
         within: Duration,
     },
-    /// The supervisor died: nobody is left to start it again.
+    /// The supervisor died, and nothing starts it again.
     #[error("the supervisor ended early")]
     SupervisorDied,
-    /// A neighbour's mailbox was closed. The death watch says why, and the supervisor what follows.
+    /// A neighbour's mailbox was closed. The actor monitor says why, and the supervisor what follows.
     #[error("the {0} did not answer")]
     NoAnswer(&'static str),
     /// A job of the CPU pool did not end.
@@ -112,7 +112,7 @@ pub enum RunError {
         /// What the serializer said.
         source: serde_json::Error,
     },
-    /// Somebody asked the run to stop at once when its manifest was on its way, or there already.
+    /// The run was asked to stop at once when its manifest was on its way, or there already.
     #[error("interrupted while {dataset} was being published: {}", publication(*.is_published))]
     InterruptedPublishing {
         /// The dataset.
@@ -120,10 +120,10 @@ pub enum RunError {
         /// Whether the sink had said that the manifest is there.
         is_published: bool,
     },
-    /// Somebody asked the run to stop.
+    /// The run was asked to stop.
     #[error("interrupted")]
     Interrupted,
-    /// Somebody asked the run to stop at once.
+    /// The run was asked to stop at once.
     #[error("cancelled")]
     Cancelled,
     /// The source or the sink panicked where no actor was in between.

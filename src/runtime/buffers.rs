@@ -2,7 +2,7 @@
 //!
 //! Blocks and batches are as large as what allocators give back to the system at once, and every
 //! page that the system gives again is cleared by it first. What is kept is never more than what
-//! was in use at one time, which credits and the number of actors bound.
+//! was in use at one time, which permits and the number of actors bound.
 
 use crate::domain::debug_lengths;
 use std::ops::{Deref, DerefMut};

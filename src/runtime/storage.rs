@@ -110,7 +110,7 @@ impl DiskFile {
     /// Waits until what was written survives a power cut.
     ///
     /// # Errors
-    /// If it does not: nobody knows then what is on the disk.
+    /// If it does not: what is on the disk is unknown then.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_all()?;
         self.synced();

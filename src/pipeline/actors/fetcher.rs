@@ -95,7 +95,7 @@ impl Actor for Fetcher {
     }
 }
 
-/// Fetches until there is nothing left, or nobody to report to.
+/// Fetches until there is nothing left, or the supervisor is gone.
 async fn work(
     parts: Arc<FetchParts>,
     supervisor: SupervisorLink,
@@ -312,12 +312,12 @@ struct Rows {
 impl Rows {
     /// BudgetPermit for a block. While there is none the fetcher is paused, and says so.
     async fn pay(&self, bytes: u64) -> BudgetPermit {
-        let mut credit = Box::pin(self.parts.run.byte_budget.acquire(bytes));
-        if let Some(credit) = credit.as_mut().now_or_never() {
-            return credit;
+        let mut permit = Box::pin(self.parts.run.byte_budget.acquire(bytes));
+        if let Some(permit) = permit.as_mut().now_or_never() {
+            return permit;
         }
         let _paused = Paused::new(&self.heartbeat, &self.parts.run.telemetry);
-        credit.await
+        permit.await
     }
 
     /// Waits while the run is paused.
@@ -329,7 +329,7 @@ impl Rows {
         }
     }
 
-    /// Runs a job on the chunk_reader, then tells of the progress.
+    /// Runs a job on the chunk reader, then reports the progress.
     async fn step<T: Send + 'static>(
         &mut self,
         job: impl FnOnce(&mut ChunkReader) -> Result<T, SourceError> + Send + 'static,
@@ -383,10 +383,10 @@ impl Drop for Paused {
 impl RowSink for Rows {
     fn write(&mut self, block: RowBlock) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
-            let credit = self.pay(block.bytes.len() as u64).await;
+            let permit = self.pay(block.bytes.len() as u64).await;
             self.step(move |chunk_reader| {
                 let result = chunk_reader.absorb(&block);
-                drop(credit);
+                drop(permit);
                 result
             })
             .await
@@ -399,7 +399,7 @@ impl RowSink for Rows {
         mut reader: Box<dyn BlockReader>,
     ) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
-            let _credit = self.pay(BLOCK_BYTES as u64).await;
+            let _permit = self.pay(BLOCK_BYTES as u64).await;
             reader.stop_with(Arc::clone(&self.parts.run.stop));
             let mut block = RowBlock::default();
             loop {

@@ -186,7 +186,7 @@ pub struct Validate {
     pub candidates: Arc<[Candidate]>,
     /// For their payloads; rides on in the answer. The sampler has it too: a batch that must be
     /// done again is paid for already.
-    pub credit: Arc<BudgetPermit>,
+    pub permit: Arc<BudgetPermit>,
 }
 message!(Validate => Result<Validated, RunError>);
 
@@ -198,7 +198,7 @@ pub struct Validated {
     /// One for each candidate.
     pub entries: Vec<Entry>,
     /// For `text`; comes back when this is dropped.
-    pub _credit: Arc<BudgetPermit>,
+    pub _permit: Arc<BudgetPermit>,
 }
 
 /// The verdict on one candidate.

@@ -218,7 +218,7 @@ enum WriteOutcome {
     Part(Box<OpenFile>),
 }
 
-/// A batch and its credit.
+/// A batch and its permit.
 type Paid = (Vec<Candidate>, BudgetPermit);
 
 /// Writes one file.
@@ -267,8 +267,8 @@ impl StratumWriter {
     ) -> Result<StratumFile, RunError> {
         let mut batches = Batches::new(candidates);
         let mut validating = FuturesOrdered::new();
-        // The next batch, while it waits for its credit. It must not wait in front of verdicts
-        // that hold the credit it waits for.
+        // The next batch, while it waits for its permit. It must not wait in front of verdicts
+        // that hold the permit it waits for.
         let mut paying: Option<LocalBoxFuture<'static, Paid>> = None;
         while !file.placement.is_full() {
             if self.parts.run.is_stopping() {
@@ -302,9 +302,9 @@ impl StratumWriter {
                     };
                     self.heartbeat.beat();
                 }
-                Some((batch, credit)) = wait(&mut paying) => {
+                Some((batch, permit)) = wait(&mut paying) => {
                     paying = None;
-                    validating.push_back(self.validate(batch, credit));
+                    validating.push_back(self.validate(batch, permit));
                 }
                 else => break,
             }
@@ -317,14 +317,14 @@ impl StratumWriter {
     fn validate(
         &mut self,
         candidates: Vec<Candidate>,
-        credit: BudgetPermit,
+        permit: BudgetPermit,
     ) -> LocalBoxFuture<'static, Result<Validated, RunError>> {
         self.turn += 1;
-        let (stratum, candidates, credit) = (self.stratum, candidates.into(), Arc::new(credit));
+        let (stratum, candidates, permit) = (self.stratum, candidates.into(), Arc::new(permit));
         let answer = self.workers.validators.ask(self.turn, move || Validate {
             stratum,
             candidates: Arc::clone(&candidates),
-            credit: Arc::clone(&credit),
+            permit: Arc::clone(&permit),
         });
         answer.boxed_local()
     }
@@ -445,8 +445,8 @@ impl StratumWriter {
 async fn pay(byte_budget: ByteBudget, batch: Vec<Candidate>, heartbeat: Heartbeat) -> Paid {
     let _held_back = heartbeat.paused();
     let bytes = batch.iter().map(Candidate::payload_bytes).sum();
-    let credit = byte_budget.acquire(bytes).await;
-    (batch, credit)
+    let permit = byte_budget.acquire(bytes).await;
+    (batch, permit)
 }
 
 /// Waits for what is there to wait for; `None` at once if nothing is.

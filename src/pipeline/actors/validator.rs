@@ -1,7 +1,7 @@
 //! Validators read the chosen payloads again and hold them against the rules.
 //!
 //! One batch at a time each; the work runs on the CPU pool. The bytes that are validated are the
-//! bytes that will be written. ActorState a batch again gives the same: it is idempotent.
+//! bytes that will be written. Validating a batch again gives the same: it is idempotent.
 //!
 //! Work on a record that panics is done again; should it panic twice, the record is invalid and the
 //! report says so, without its text. The rest of the batch goes on.
@@ -137,7 +137,7 @@ fn validate_batch(
     Ok(Validated {
         text,
         entries,
-        _credit: batch.credit,
+        _permit: batch.permit,
     })
 }
 

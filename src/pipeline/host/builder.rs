@@ -315,7 +315,7 @@ impl PipelineBuilder {
             }
         };
         let telemetry = Counters::new(&settings.selection);
-        // Nobody has set it before.
+        // It was not set before.
         let _ = telemetry
             .info
             .set(setup::info(&settings, &*source, &work_dir));

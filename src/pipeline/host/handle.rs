@@ -18,7 +18,7 @@ use crate::telemetry::{Notices, RunEvent, Telemetry, View};
 /// What a run came to.
 pub(in crate::pipeline) type Outcome = Result<RunReport, RunError>;
 
-/// Asks and run_control a run, from any thread. A clone is the same; it does not keep the run going.
+/// Asks and controls a run, from any thread. A clone is the same; it does not keep the run going.
 #[derive(Debug, Clone)]
 pub struct Controller {
     telemetry: Telemetry,
@@ -93,7 +93,7 @@ impl Controller {
     }
 }
 
-/// A run that was started. Whoever drops it without [`Self::join`] or [`Self::detach`] cancels the
+/// A run that was started. Dropped without [`Self::join`] or [`Self::detach`], it cancels the
 /// run, which can be resumed.
 #[derive(Debug)]
 #[must_use = "dropping the handle cancels the run"]
@@ -124,7 +124,7 @@ impl Handle {
         }
     }
 
-    /// For asking and ordering the run while somebody else awaits its end.
+    /// Asks and controls the run while another task awaits its end.
     pub fn controller(&self) -> Controller {
         self.controller.clone()
     }
@@ -198,7 +198,7 @@ impl Task {
                 _ = stopped => {}
             }
             // An address remembers whom to wake, and with the task would keep the whole runtime, for
-            // as long as somebody has it. From here on there is nobody to wake.
+            // as long as it is held. From here on there is no task to wake.
             let _ = life.poll(&mut task::Context::from_waker(Waker::noop()));
         });
         (address, Self { task, stop })

@@ -1,7 +1,7 @@
-//! Notices when an actor dies. actix does not: a panic ends the actor's task and reports it to nobody.
+//! Notices when an actor dies. actix does not: a panic ends the actor's task and does not report it.
 //!
 //! So an actor's context is run as a task of our own and its end is awaited: a join error is a
-//! panic, a plain end is a stop. Whoever started it gets one [`ActorExit`] for each actor.
+//! panic, a plain end is a stop. Its channel gets one [`ActorExit`] for each actor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use crate::fault::Faults;
 use crate::telemetry::Telemetry;
 use crate::telemetry::heartbeat::Heartbeat;
 
-/// Tells an actor from every other of the run, those before it in the same role included.
+/// Distinguishes an actor from every other of the run, those before it in the same role included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ActorId(u64);
 
@@ -113,7 +113,7 @@ impl ActorMonitor {
                 actor: name,
                 cause,
             };
-            // Nobody listens any more once the run has ended.
+            // There is no receiver any more once the run has ended.
             let _ = watch.deaths.send(death);
         });
         (id, address)

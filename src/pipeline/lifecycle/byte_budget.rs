@@ -1,6 +1,6 @@
 //! Bytes in flight: the budget that every payload on its way between actors is paid from.
 //!
-//! A credit rides in the message with the bytes and comes back when it is dropped, also when an
+//! A permit travels in the message with the bytes and comes back when it is dropped, also when an
 //! actor dies with it. A request larger than the whole budget takes all of it and goes alone, so a
 //! large record can never wait for ever. Requests are served in order.
 
@@ -38,7 +38,7 @@ impl Drop for BudgetPermit {
 }
 
 impl ByteBudget {
-    /// A budget of so many bytes; what is taken of it shows in `Counters::in_flight`. Nobody gets any
+    /// A budget of so many bytes; what is taken of it shows in `Counters::in_flight`. None is given
     /// while the gate is closed.
     pub fn new(bytes: u64, telemetry: Telemetry, gate: PauseGate) -> Self {
         let units = (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS as u64 / 2);
@@ -52,12 +52,12 @@ impl ByteBudget {
         }
     }
 
-    /// Whether nobody gets any: the run is paused.
+    /// The gate: none is given while it is closed.
     pub fn gate(&self) -> &PauseGate {
         &self.gate
     }
 
-    /// Waits for credit for so many bytes.
+    /// Waits for a permit for so many bytes.
     ///
     /// # Panics
     /// If more is in flight than the budget allows: a defect.

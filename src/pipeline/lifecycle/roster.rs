@@ -1,6 +1,6 @@
 //! Who of a kind of worker is there, and work that reaches one of them whatever happens.
 //!
-//! The supervisor fills and deregisters the slots; work goes to any idle worker. Work whose
+//! The supervisor fills and empties the slots; work goes to any idle worker. Work whose
 //! worker died is given to another, or waits until a slot is filled again: its owner keeps it, so
 //! doing it twice must be harmless.
 
@@ -45,13 +45,13 @@ impl<A: Actor> Roster<A> {
         self.slots().len()
     }
 
-    /// Somebody takes a slot.
+    /// Puts a worker into a slot.
     pub fn register(&self, slot: usize, worker: Addr<A>) {
         self.slots()[slot] = Some(worker);
         self.0.changed.notify_waiters();
     }
 
-    /// Whoever had the slot is dead.
+    /// Empties a slot whose worker is dead.
     pub fn deregister(&self, slot: usize) {
         self.slots()[slot] = None;
         self.0.changed.notify_waiters();
@@ -62,7 +62,7 @@ impl<A: Actor> Roster<A> {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has somebody do something, at once if somebody is there; again, if the worker dies over it.
+    /// Asks an idle worker, at once if there is one; asks another if the worker dies over it.
     /// `turn` spreads the work.
     pub fn ask<M>(
         &self,

@@ -28,7 +28,7 @@ pub struct RunContext {
     pub payloads: Payloads,
     /// Events and counters.
     pub telemetry: Telemetry,
-    /// Set when the run is to end: work on a thread, where nobody can end it, looks at it now and then.
+    /// Set when the run is to end: work on a thread, which cannot be ended, looks at it now and then.
     pub stop: Arc<AtomicBool>,
     /// Faults on purpose.
     pub faults: Faults,

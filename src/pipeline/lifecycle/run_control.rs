@@ -1,4 +1,4 @@
-//! What somebody outside wants of a run: pause, go on, drain, cancel.
+//! What is asked of a run from outside: pause, go on, drain, cancel.
 //!
 //! The handle controls the run from any thread. A gate holds back a worker that is about
 //! to take payload on its way, so a paused run finishes what it has and begins nothing.
@@ -31,7 +31,7 @@ impl PauseGate {
         self.0.opened.notify_waiters();
     }
 
-    /// Whether nobody passes.
+    /// Whether it is closed: the run is paused.
     pub fn is_closed(&self) -> bool {
         self.0.closed.load(Ordering::SeqCst)
     }
@@ -65,12 +65,12 @@ struct Inner {
     telemetry: Telemetry,
 }
 
-/// The run_control for one run. A clone is the same run_control.
+/// Controls one run. A clone controls the same.
 #[derive(Debug, Clone)]
 pub struct RunControl(Arc<Inner>);
 
 impl RunControl {
-    /// No run_control yet, for the run that tells what it does there.
+    /// Controls of a run that reports to this telemetry; nothing is asked of it yet.
     pub fn new(telemetry: Telemetry) -> Self {
         Self(Arc::new(Inner {
             gate: PauseGate::default(),

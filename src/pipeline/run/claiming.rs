@@ -148,7 +148,7 @@ pub(super) async fn finished_before(parts: &mut RunParts) -> Result<Option<RunRe
         manifest.created_at
     );
     parts.telemetry.enter(Phase::Done);
-    // Nobody has set it before.
+    // It was not set before.
     let _ = parts.telemetry.provenance.set(json!(manifest));
     Ok(Some(RunReport {
         already_published: true,

@@ -89,7 +89,7 @@ pub struct RunReport {
     pub invalid_codes: BTreeMap<String, u64>,
 }
 
-/// Takes a run to its dataset. `interrupt` completes when somebody wants it to stop; the run then
+/// Takes a run to its dataset. `interrupt` completes when the run is asked to stop; the run then
 /// ends with [`RunError::Interrupted`] and can be resumed.
 ///
 /// # Errors
@@ -184,7 +184,7 @@ pub(crate) async fn run_under(
     result
 }
 
-/// Once the manifest was handed to the sink nobody can say any more that nothing was published.
+/// Once the manifest was handed to the sink, something may have been published.
 fn late(error: RunError, telemetry: &Telemetry) -> RunError {
     match (error, telemetry.publication()) {
         (error @ (RunError::Interrupted | RunError::Cancelled), Publication::NotBegun) => error,
@@ -328,11 +328,11 @@ async fn finish(
     let releasing = parts.sink.release(&manifest.dataset);
     let sink = patient(&parts);
     if let Err(error) = sink.wait("give back", &manifest.dataset, releasing).await {
-        // The dataset is there; a claim beside it keeps nobody from anything.
+        // The dataset is there; a claim beside it does no harm.
         let error = describe_error(&error);
         notes.push(format!("its claim is left there: {error}"));
     }
-    // Nobody has set it before.
+    // It was not set before.
     let _ = parts.telemetry.provenance.set(sorted(json!(manifest)));
     parts.telemetry.enter(Phase::Done);
     let report = report_of(&parts, manifest, begun, chunks_replayed, notes);

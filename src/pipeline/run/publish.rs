@@ -1,4 +1,4 @@
-//! From a harvest to a dataset: the reports, the sums, and the manifest, last.
+//! From written strata to a dataset: the reports, the sums, and the manifest, last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,11 +31,11 @@ use crate::sink::{Block, FileCommit};
 use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Publication, Telemetry, serde_name};
 
-/// What the manifest says besides the harvest.
+/// What the manifest says besides what was written.
 pub struct PublishParts<'a> {
     /// The settings of the run.
     pub settings: &'a Settings,
-    /// Told how far publishing is.
+    /// Is given how far publishing is.
     pub telemetry: &'a Telemetry,
     /// What was pinned when the run started.
     pub record: &'a RunRecord,
@@ -335,7 +335,7 @@ fn population(output: &RunOutput, only_complete: bool) -> Population {
     for (&reason, rows) in output.tallies.values().flat_map(|tally| &tally.filtered) {
         *filtered_by.entry(reason).or_default() += rows;
     }
-    // What a query leaves out itself nobody can count.
+    // What a query leaves out itself cannot be counted.
     let counted = |fault| (!only_complete).then(|| tally.of_fault(fault));
     Population {
         rows_read: Some(sum(|t| t.rows_read)),

@@ -205,7 +205,7 @@ impl WorkDir {
         let published = |record: &&RunRecord| record.state == RunState::Published;
         if let Some(before) = self.record.replaced().find(published) {
             let kept = self.path.join(format!("{}.{REPORT}", before.dataset));
-            // It may have been removed by somebody.
+            // It may have been removed by hand.
             let _ = storage::rename(&self.path.join(REPORT), &kept);
         }
         let _ = storage::remove_file(&self.path.join(STATUS));
@@ -237,7 +237,7 @@ impl WorkDir {
         &self.path
     }
 
-    /// Keeps others out, as long as somebody has it.
+    /// Keeps others out until the last clone is dropped.
     pub(in crate::pipeline) fn lock(&self) -> Arc<DiskFile> {
         Arc::clone(&self.lock)
     }

@@ -63,7 +63,7 @@ pub(in crate::pipeline) struct Actors {
 }
 
 impl Actors {
-    /// Nobody yet.
+    /// No actor yet.
     pub fn new(restarts: usize, window: Duration) -> Self {
         Self {
             generation: 0,
@@ -98,7 +98,7 @@ impl Actors {
         }
     }
 
-    /// Whoever had a lease has reported.
+    /// Notes that the holder of a lease has reported.
     pub fn reported(&mut self, lease: &Lease, telemetry: &Counters) {
         for slot in self.fetchers.values_mut() {
             let held = slot.held.take_if(|held| held.epoch == lease.epoch);

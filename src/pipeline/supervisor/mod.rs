@@ -1,4 +1,4 @@
-//! The supervisor: who may do what, when, and what happens when somebody fails.
+//! The supervisor: who may do what, when, and what follows a failure.
 //!
 //! It grants leases and passes chunks that are done to dedup; `rounds` says what follows
 //! when all are in, `recovery` what follows when a chunk fails, `workers` what follows when an
@@ -227,7 +227,7 @@ impl Supervisor {
             let _ = waiting.send(LeaseReply::Finished);
         }
         if let Some(outcome) = self.outcome.take() {
-            // The run's owner may be gone; then nobody wants to know.
+            // The run's owner may be gone.
             let _ = outcome.send(result);
         }
     }
@@ -247,7 +247,7 @@ impl Supervisor {
         self.outcome.is_none()
     }
 
-    /// Nobody waits for a lease any more.
+    /// Drops all that wait for a lease.
     pub(in crate::pipeline) fn forget_waiting(&mut self) {
         self.waiting.clear();
     }
@@ -351,7 +351,7 @@ impl Supervisor {
     }
 
     /// Does something, and goes on when it is done; not if the run has ended meanwhile, or dedup
-    /// and the samplers were started again: then nobody wants the result.
+    /// and the samplers were started again: the result is out of date then.
     pub(in crate::pipeline) fn spawn_then<T: 'static>(
         &self,
         work: impl Future<Output = T> + 'static,
@@ -375,7 +375,7 @@ impl Supervisor {
     ) -> Option<T> {
         match result {
             Ok(Ok(answer)) => return Some(answer),
-            // Whoever should have answered is dead. The death watch says so, and how.
+            // The actor that should have answered is dead. The actor monitor reports it, and how.
             Err(_) | Ok(Err(RunError::NoAnswer(_))) => {}
             Ok(Err(error)) => self.failed(error, context),
         }

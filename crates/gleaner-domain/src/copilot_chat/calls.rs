@@ -1,4 +1,4 @@
-//! The model calls of a conversation, each once, from the four rows that tell of it.
+//! The model calls of a conversation, each once, from the four rows that report it.
 
 use std::collections::BTreeMap;
 
@@ -145,7 +145,7 @@ impl Call {
     }
 }
 
-/// Whether a row of `engine.messages` or its lengths tells of a call's output.
+/// Whether a row of `engine.messages` or its lengths is of a call's output.
 fn is_output(row: &Fragment<'_>) -> bool {
     match row.known(Prop::MessageDirection) {
         Some(direction) => *direction == *b"output",

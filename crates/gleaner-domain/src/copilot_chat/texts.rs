@@ -118,7 +118,7 @@ fn user_units(rows: &[&Fragment<'_>]) -> Option<u64> {
     let mut units = rows.iter().filter_map(|row| {
         let is_of_user = match row.header.event {
             EventKind::UserText | EventKind::OffTopic | EventKind::ToolCallDetails => true,
-            // An agent host tells the length of the model's own text.
+            // An agent host reports the length of the model's own text.
             EventKind::ModelText => !row.has(Prop::InitiatorClientType),
             _ => false,
         };
@@ -137,60 +137,62 @@ pub fn model_text(
     seen: &Hindsight,
     messages: &Messages,
 ) -> Text {
-    let told = told_by_model(rows);
-    let last_told = told.last();
-    // The last call that the model answered, and whether a row tells of a later answer.
+    let reported = reported_texts(rows);
+    let last_reported = reported.last();
+    // The last call that the model answered, and whether a row reports a later answer.
     let last_call = (0..calls.len())
         .rev()
         .find(|&place| calls[place].has_output());
     let is_last = |place: usize| {
-        let told_at = last_told.map_or(Ticks::MIN, |told| told.at);
-        calls[place + 1..].iter().all(|later| later.at > told_at)
+        let reported_at = last_reported.map_or(Ticks::MIN, |reported| reported.at);
+        calls[place + 1..]
+            .iter()
+            .all(|later| later.at > reported_at)
     };
     if let Some(place) = last_call.filter(|&place| is_last(place))
-        && let Some(text) = confirmed(&calls[place], place, &told, seen, messages)
+        && let Some(text) = confirmed(&calls[place], place, &reported, seen, messages)
     {
         return Text::sure(text);
     }
-    let Some(last_told) = last_told else {
+    let Some(last_reported) = last_reported else {
         let text = last_call.and_then(|place| seen.texts.get(&place));
         let text = text.map(|(text, _)| text.clone());
         return Text::doubtful(text, QualityCode::ModelTextUnconfirmed);
     };
-    if last_told.is_sure() {
-        return Text::sure(last_told.text.clone());
+    if last_reported.is_sure() {
+        return Text::sure(last_reported.text.clone());
     }
-    let code = match last_told.loss {
+    let code = match last_reported.loss {
         Loss::Cut => QualityCode::ModelTextCut,
         _ => QualityCode::ModelTextUnconfirmed,
     };
-    Text::doubtful(Some(last_told.text.clone()), code)
+    Text::doubtful(Some(last_reported.text.clone()), code)
 }
 
-/// What a row tells of an answer of the model.
-struct Told {
+/// The text of an answer of the model, as a row reports it.
+struct ReportedText {
     at: Ticks,
     text: Vec<u8>,
     loss: Loss,
-    /// Its own length, which only an agent host tells.
+    /// Its own length, which only an agent host reports.
     units: Option<u64>,
 }
 
-impl Told {
+impl ReportedText {
     fn is_sure(&self) -> bool {
         self.units == Some(wtf8::units(&self.text) as u64)
     }
 }
 
 /// The answers in the order of time; an answer without text is an empty one.
-fn told_by_model(rows: &[&Fragment<'_>]) -> Vec<Told> {
-    let mut told: Vec<Told> = rows
+fn reported_texts(rows: &[&Fragment<'_>]) -> Vec<ReportedText> {
+    let mut reported: Vec<ReportedText> = rows
         .iter()
         .filter(|row| row.header.event == EventKind::ModelText)
         .map(|row| {
             let joined = row.joined(Prop::MessageText).unwrap_or_default();
             let is_host = row.has(Prop::InitiatorClientType);
-            Told {
+            ReportedText {
                 at: row.header.at,
                 text: joined.text,
                 loss: joined.loss,
@@ -198,15 +200,15 @@ fn told_by_model(rows: &[&Fragment<'_>]) -> Vec<Told> {
             }
         })
         .collect();
-    told.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.text.cmp(&b.text)));
-    told
+    reported.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.text.cmp(&b.text)));
+    reported
 }
 
 /// The text of the answer of a call, if a length or a second source says that it is whole.
 fn confirmed(
     call: &Call,
     place: usize,
-    told: &[Told],
+    reported: &[ReportedText],
     seen: &Hindsight,
     messages: &Messages,
 ) -> Option<Vec<u8>> {
@@ -226,11 +228,15 @@ fn confirmed(
         return Some(Vec::new());
     }
     // A length is that of the text without the white space at its end.
-    let is_it = |told: &&Told| wtf8::units(wtf8::trim_end(&told.text)) as u64 == units;
-    let told = told.last().filter(is_it).filter(|told| match told.loss {
-        Loss::Character => false,
-        Loss::Cut => units <= split::CUT as u64,
-        _ => true,
-    })?;
-    Some(told.text.clone())
+    let is_it =
+        |reported: &&ReportedText| wtf8::units(wtf8::trim_end(&reported.text)) as u64 == units;
+    let reported = reported
+        .last()
+        .filter(is_it)
+        .filter(|reported| match reported.loss {
+            Loss::Character => false,
+            Loss::Cut => units <= split::CUT as u64,
+            _ => true,
+        })?;
+    Some(reported.text.clone())
 }

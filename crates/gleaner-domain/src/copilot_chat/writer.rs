@@ -1,4 +1,4 @@
-//! The bytes of a record (SPEC "The bytes of a record").
+//! The bytes of a record.
 
 use super::quality::QualityCodes;
 use super::trajectory::ToolStep;

@@ -1,4 +1,4 @@
-//! The bytes of a record that is put together (SPEC "The bytes of a record").
+//! The bytes of a record that is put together.
 //!
 //! Compact JSON. Keys: `conversationId, userName, turnCount, bucket, turnsArray, promptTokens,
 //! completionTokens, llmCallCount`, then unknown fields by name. Each turn: `turnIndex,

@@ -1,7 +1,7 @@
 //! Leases: the right of one fetcher to one chunk, for a while.
 //!
-//! Every grant has a new epoch. Whoever comes back with an older one has lost the chunk to
-//! somebody else, and what he brings is refused. Time is passed in: how long the run has lasted.
+//! Every grant has a new epoch. A result with an older one is rejected: the chunk was
+//! granted again meanwhile. Time is passed in: how long the run has lasted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::retry::Backoff;
 pub struct Lease {
     /// What may be fetched.
     pub chunk: Chunk,
-    /// Tells this grant from every other.
+    /// Distinguishes this grant from every other.
     pub epoch: u64,
     /// The number of the attempt on the chunk, from 1.
     pub attempt: u32,
@@ -38,7 +38,7 @@ pub enum Grant {
     Lease(Lease),
     /// Nothing before this time.
     Later(Duration),
-    /// Nothing unless somebody gives a chunk back.
+    /// Nothing until a chunk is given back.
     AllTaken,
     /// Every chunk is done.
     Finished,

@@ -88,7 +88,7 @@ impl<W: Eq> RestartPolicy<W> {
 pub struct Reading {
     /// Signs of progress so far.
     pub beats: u64,
-    /// Whether somebody waits for it. Who has nothing to do, or is made to wait by the budget of
+    /// Whether work waits for it. An actor without work, or one that waits for the budget of
     /// bytes in flight, owes no progress.
     pub busy: bool,
 }
@@ -100,7 +100,7 @@ pub struct StallDetector<W> {
 }
 
 impl<W: Ord> StallDetector<W> {
-    /// Nobody is known yet.
+    /// No actor is known yet.
     pub fn new() -> Self {
         Self {
             seen: BTreeMap::new(),

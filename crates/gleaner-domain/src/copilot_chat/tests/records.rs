@@ -182,7 +182,7 @@ fn a_calls_tokens_count_once_however_many_rows_tell_of_them() {
 }
 
 #[test]
-fn an_agent_hosts_turns_are_told_by_their_index() {
+fn an_agent_hosts_turns_go_by_their_index() {
     let host = |row: Row, turn: u32| {
         let mut row = row
             .with("initiatorClientType", "editor_window")
