@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use gleaner::pipeline::{RunError, RunReport};
+use gleaner::pipeline::{Handle, RunError, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::{Pipeline, PipelineBuilder};
 
@@ -62,4 +62,10 @@ pub fn paused<T>(work: impl Future<Output = T>) -> T {
 /// A pool that works on the caller's thread.
 pub fn inline() -> Arc<CpuPool> {
     Arc::new(CpuPool::inline())
+}
+
+/// A run in a folder on the caller's own threads, which has started.
+pub fn started_in(folder: &Path) -> Handle {
+    let ready = run_in(folder).pool(inline()).build().expect("ready");
+    ready.spawn_local()
 }

@@ -9,6 +9,7 @@ pub mod embedded;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
 pub mod leaks;
+pub mod packed;
 pub mod pipeline;
 pub mod proxy;
 pub mod reference;

@@ -1,6 +1,5 @@
 //! What `gleaner plan` says of the first rows of files: what an export would refuse.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use parquet::data_type::{ByteArray, ByteArrayType};
@@ -8,6 +7,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
 
+use crate::support::packed::gzip;
 use crate::support::{Run, Sandbox, copilot_rows};
 
 fn turn(id: usize) -> String {
@@ -20,12 +20,6 @@ const CONVERSATION: &str = r#"{"conversationId":"a","turnsArray":[]}"#;
 
 fn turns(count: usize) -> String {
     (0..count).map(|id| turn(id) + "\n").collect()
-}
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(text.as_bytes()).expect("memory");
-    encoder.finish().expect("memory")
 }
 
 /// One column of text, a row for each value.
@@ -84,11 +78,11 @@ fn good_rows_of_every_kind_of_file_are_looked_at_and_nothing_is_refused() {
         )
     };
     sandbox.write("in/a.jsonl", turns(3));
-    sandbox.write("in/b.jsonl.gz", gzip(&turns(4)));
+    sandbox.write("in/b.jsonl.gz", gzip(turns(4).as_bytes()));
     let zst = zstd::encode_all(turns(5).as_bytes(), 1).expect("memory");
     sandbox.write("in/c.jsonl.zst", zst);
     sandbox.write("in/d.json", array(6));
-    sandbox.write("in/e.json.gz", gzip(&array(7)));
+    sandbox.write("in/e.json.gz", gzip(array(7).as_bytes()));
     let (text, first) = plan(&sandbox, &[]);
     assert!(
         text.contains("rows     looked at the first 25 rows of 5 files\n"),
@@ -117,7 +111,7 @@ fn mixed_schemas_are_named_with_a_file_and_line_of_each() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a.jsonl", turns(2));
     let array = format!("[{CONVERSATION},\n{CONVERSATION}]");
-    sandbox.write("in/b.json.gz", gzip(&array));
+    sandbox.write("in/b.json.gz", gzip(array.as_bytes()));
     let (text, first) = plan(&sandbox, &[]);
     assert_eq!(first["refused"], true);
     let places = json!({"conversation": "in/b.json.gz:1", "turn": "in/a.jsonl:1"});
@@ -192,7 +186,7 @@ fn names_of_fields_are_those_of_the_settings() {
 #[test]
 fn files_that_cannot_be_read_are_all_named_beside_the_rows_of_the_others() {
     let sandbox = Sandbox::new();
-    let packed = gzip(&turns(50));
+    let packed = gzip(turns(50).as_bytes());
     sandbox.write("in/a.jsonl.gz", &packed[..packed.len() / 2]);
     sandbox.write("in/b.parquet", "no Parquet");
     sandbox.write("in/c.json", format!("[{}", turn(0)));

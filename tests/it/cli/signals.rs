@@ -6,22 +6,20 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::support::Sandbox;
+use crate::support::packed::{gzip, zst};
 
 /// Far longer than it takes, and far shorter than reading the input would.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// A file of some kilobytes that is terabytes long: one line that never ends, in many frames.
 fn endless_zst() -> Vec<u8> {
-    let frame = zstd::encode_all(&vec![b'a'; 64 << 20][..], 1).expect("memory");
-    frame.repeat(20_000)
+    zst(&vec![b'a'; 64 << 20]).repeat(20_000)
 }
 
 /// The same in lines, none of which is a row.
 fn endless_gz() -> Vec<u8> {
     let text = b"no row at all\n".repeat(1 << 20);
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut encoder, &text).expect("memory");
-    encoder.finish().expect("memory").repeat(5_000)
+    gzip(&text).repeat(5_000)
 }
 
 fn lines_of(child: &mut Child) -> Receiver<String> {

@@ -1,21 +1,10 @@
 //! Which files are read, which are not and are named, and one JSON array in any layout.
 
-use std::io::Write as _;
-
 use serde_json::{Value, json};
 
+use crate::support::packed::{gzip, zst};
 use crate::support::reference::{Asked, evaluate};
 use crate::support::{Dataset, Sandbox, assert_equals_reference, corpus};
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zst(bytes: &[u8]) -> Vec<u8> {
-    zstd::encode_all(bytes, 1).expect("memory")
-}
 
 /// Rows of JSON, some of them malformed in another way.
 fn rows(of: Vec<Vec<u8>>) -> Vec<Vec<u8>> {

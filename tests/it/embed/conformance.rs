@@ -1,13 +1,10 @@
 //! gleaner's own sources and sinks, held against the kits that others hold theirs against. A folder
 //! and a container are held where they are tested.
 
-use std::io::Write;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use gleaner::domain::record::row::RowShape;
 use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use gleaner::source::files::FilesSource;
@@ -22,6 +19,8 @@ use parquet::data_type::ByteArray;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use serde_json::{Value, json};
+
+use crate::support::packed::{gzip, zst};
 
 const CONVERSATIONS: u32 = 240;
 
@@ -187,10 +186,7 @@ async fn untidy_files_are_a_source() {
 async fn compressed_files_are_a_source() {
     for rows in [conversations(300), events(300)] {
         let (first, second) = rows.split_at(rows.len() / 3);
-        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(&lines(first)).expect("memory");
-        let packed = packed.finish().expect("memory");
-        let dense = zstd::encode_all(&*lines(second), 1).expect("memory");
+        let (packed, dense) = (gzip(&lines(first)), zst(&lines(second)));
         let found = files(&[("a.jsonl.gz", packed), ("b.jsonl.zst", dense)]).await;
         assert_eq!(found, (2, rows.len()));
     }

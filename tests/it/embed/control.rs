@@ -9,18 +9,14 @@ use gleaner::pipeline::state::work_dir::WorkDirError;
 use gleaner::pipeline::{BuildError, RunError};
 use gleaner::telemetry::{Notice, State};
 
-use crate::support::embedded::{digest, digest_of, folder, inline, paused, run_in};
+use crate::support::embedded::{digest, digest_of, folder, inline, paused, run_in, started_in};
 
 #[test]
 fn a_paused_run_begins_nothing_and_goes_on_to_the_same_dataset() {
     let expected = digest_of(run_in(folder().path()));
     let folder = folder();
     paused(async {
-        let run = run_in(folder.path())
-            .pool(inline())
-            .build()
-            .expect("ready")
-            .spawn_local();
+        let run = started_in(folder.path());
         run.address().send(Pause).await.expect("alive");
         // A day.
         tokio::time::sleep(Duration::from_secs(86_400)).await;
@@ -44,11 +40,7 @@ fn a_run_can_be_paused_at_any_notice() {
     for nth in [1, 8, 15, 17, 22] {
         let folder = folder();
         paused(async {
-            let run = run_in(folder.path())
-                .pool(inline())
-                .build()
-                .expect("ready")
-                .spawn_local();
+            let run = started_in(folder.path());
             let (controller, mut events) = (run.controller(), run.event_stream());
             let pausing = async {
                 for _ in 0..nth {
@@ -83,11 +75,7 @@ fn a_run_that_is_drained_or_cancelled_at_any_notice_goes_on_to_the_same_dataset(
         let drains = nth % 2 == 0;
         let folder = folder();
         paused(async {
-            let run = run_in(folder.path())
-                .pool(inline())
-                .build()
-                .expect("ready")
-                .spawn_local();
+            let run = started_in(folder.path());
             let (controller, mut events) = (run.controller(), run.event_stream());
             let stopping = async {
                 for _ in 0..nth {

@@ -9,7 +9,7 @@ use gleaner::pipeline::host::run_actor::Subscribe;
 use gleaner::telemetry::{Notice, RunEvent};
 use tokio::sync::mpsc;
 
-use crate::support::embedded::{digest_of, folder, inline, paused, run_in};
+use crate::support::embedded::{digest_of, folder, paused, run_in, started_in};
 
 /// An actor that takes its notices, each after a while if it is a slow one.
 struct Listener {
@@ -47,11 +47,7 @@ fn all_who_listen_hear_the_same_and_none_holds_up_the_run() {
         };
         let (quick, mut quick_hears) = listen(0);
         let (slow, mut slow_hears) = listen(3600);
-        let run = run_in(folder.path())
-            .pool(inline())
-            .build()
-            .expect("ready")
-            .spawn_local();
+        let run = started_in(folder.path());
         for listener in [&quick, &slow] {
             let subscribe = Subscribe(listener.clone().recipient());
             run.address().send(subscribe).await.expect("alive");

@@ -6,13 +6,12 @@ use std::net::TcpListener;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use gleaner::azure::Credential;
 use gleaner::source::Action;
 use gleaner::source::kusto::client::KustoClient;
 use gleaner::source::kusto::settings::Kusto;
 
+use crate::support::packed::gzip;
 use crate::support::wire::{
     PURPOSE, Reply, Rows, Then, ask, ask_for, read_request, runtime, serve, settings,
 };
@@ -24,12 +23,6 @@ const ANSWER: &str = r#"[{"FrameType":"DataSetHeader","IsProgressive":false,"Ver
 ,{"FrameType":"DataSetCompletion","HasErrors":false,"Cancelled":false}
 ]
 "#;
-
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(body).expect("memory");
-    packed.finish().expect("memory")
-}
 
 #[test]
 fn a_request_says_what_it_should() {

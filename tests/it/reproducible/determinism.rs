@@ -1,8 +1,8 @@
 //! The dataset's bytes depend on the population, the selection and the seed, and on nothing else.
 
-use std::io::Write;
 use std::sync::Arc;
 
+use crate::support::packed::gzip;
 use crate::support::reference::{Asked, evaluate};
 use crate::support::{Sandbox, assert_equals_reference, corpus};
 use parquet::column::writer::ColumnWriter;
@@ -87,11 +87,7 @@ fn whatever_the_compression() {
     let rows = rows();
     let plain = corpus::in_files(&rows, 2, "a");
     let first = digest(&plain, &asked(), &[]);
-    let gz = |(name, bytes): &(String, Vec<u8>)| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).expect("memory");
-        (format!("{name}.gz"), encoder.finish().expect("memory"))
-    };
+    let gz = |(name, bytes): &(String, Vec<u8>)| (format!("{name}.gz"), gzip(bytes));
     let zst = |(name, bytes): &(String, Vec<u8>)| {
         (
             format!("{name}.zst"),

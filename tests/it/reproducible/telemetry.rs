@@ -1,24 +1,13 @@
 //! Copilot Chat telemetry in every layout gives the same records, whatever the order of its rows and
 //! however often they were delivered.
 
-use std::io::Write as _;
-
 use rand::seq::SliceRandom;
 use serde_json::{Value, json};
 
 use crate::support::copilot_rows::{answer, az, classic, conversations, lines, request, with_text};
+use crate::support::packed::{gzip, zst};
 use crate::support::reference::Asked;
 use crate::support::{Dataset, Sandbox, corpus, shared};
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zst(bytes: &[u8]) -> Vec<u8> {
-    zstd::encode_all(bytes, 1).expect("memory")
-}
 
 /// Exports all that is valid.
 fn export(files: &[(String, Vec<u8>)], more: &[&str]) -> Dataset {

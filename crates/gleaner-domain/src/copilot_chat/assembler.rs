@@ -179,7 +179,7 @@ impl Draft<'_> {
         let refused = self.selection.reject_quality();
         let codes = turns.iter().map(|turn| turn.codes).chain([head.codes]);
         codes
-            .flat_map(|codes| codes.iter().collect::<Vec<_>>())
+            .flat_map(QualityCodes::iter)
             .any(|code| refused.contains(code))
     }
 

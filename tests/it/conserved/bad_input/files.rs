@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::{asked, evaluated, file, good};
 use crate::support::Sandbox;
+use crate::support::packed::{gzip, zst};
 
 #[test]
 fn an_empty_file_gives_no_dataset() {
@@ -188,10 +189,7 @@ fn a_link_that_leads_nowhere_is_named_with_its_target() {
 #[test]
 fn a_truncated_compressed_file_fails_the_run_and_is_named() {
     let lines = good().join("\n").repeat(20);
-    let zst = zstd::encode_all(lines.as_bytes(), 1).expect("memory");
-    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut gz, lines.as_bytes()).expect("memory");
-    let gz = gz.finish().expect("memory");
+    let (zst, gz) = (zst(lines.as_bytes()), gzip(lines.as_bytes()));
     for (name, bytes) in [("a.jsonl.zst", zst), ("a.jsonl.gz", gz)] {
         for cut in [0, bytes.len() / 2, bytes.len() - 1] {
             let sandbox = Sandbox::new();
