@@ -11,7 +11,7 @@ use gleaner::domain::record::validation::validate;
 use gleaner::domain::selection::kusto_hash;
 use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use gleaner::source::synthetic;
-use gleaner::source::synthetic::settings::Synthetic;
+use gleaner::source::synthetic::settings::{Synthetic, TelemetryStyle};
 
 fn main() {
     divan::main();
@@ -25,7 +25,7 @@ fn rows() -> Vec<Vec<u8>> {
         seed: 1,
         schema: RowShape::Conversations,
     };
-    synthetic::write_files(settings, folder.path()).expect("writable");
+    synthetic::write_files(settings, TelemetryStyle::default(), folder.path()).expect("writable");
     let mut rows = Vec::new();
     for entry in std::fs::read_dir(folder.path()).expect("a folder") {
         let bytes = std::fs::read(entry.expect("an entry").path()).expect("a file");

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use toml::{Table, Value};
 
 use super::exit::CliError;
+use super::synth::SynthArgs;
 use crate::config::{Layers, insert, insert_sink};
 
 /// Exact, reproducible, stratified SFT datasets from agent-conversation telemetry.
@@ -276,41 +277,6 @@ pub struct QueriesCheckArgs {
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-/// The arguments of `synth`.
-#[derive(Debug, Clone, Args)]
-pub struct SynthArgs {
-    /// How many conversations
-    #[arg(long, value_name = "N")]
-    pub conversations: u64,
-    /// A folder that is empty or not there yet
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Seed of the generator
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// One row per turn, or one per conversation
-    #[arg(long, value_enum, default_value_t = RowSchema::Turns)]
-    pub schema: RowSchema,
-    /// The old name of --schema, for one release
-    #[arg(long, value_enum, conflicts_with = "schema", hide = true)]
-    pub shape: Option<RowSchema>,
-    /// Print the result as one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// The schema of synthetic rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RowSchema {
-    /// One row per turn
-    Turns,
-    /// One row per conversation
-    Conversations,
-    /// The old name of `turns`, for one release
-    #[value(hide = true)]
-    Events,
 }
 
 /// The targets of `--test`: about 100 records.

@@ -1,12 +1,107 @@
 //! `gleaner synth`.
 
-use super::args::{RowSchema, SynthArgs};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
 use super::exit::{CliError, Exit};
 use super::words::count;
 use super::{print, print_json};
+use crate::domain::copilot_chat::sender::Era;
 use crate::domain::record::row::RowShape;
 use crate::source::synthetic;
-use crate::source::synthetic::settings::Synthetic;
+use crate::source::synthetic::settings::{Synthetic, TelemetryFault, TelemetryStyle};
+
+/// The arguments of `synth`.
+#[derive(Debug, Clone, Args)]
+pub struct SynthArgs {
+    /// How many conversations
+    #[arg(long, value_name = "N")]
+    pub conversations: u64,
+    /// A folder that is empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Seed of the generator
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// One row per turn, one per conversation, or Copilot Chat telemetry
+    #[arg(long, value_enum, default_value_t = RowSchema::Turns)]
+    pub schema: RowSchema,
+    /// With --schema copilot_chat: the version of the extension that sends
+    #[arg(long, value_enum, default_value_t = RowEra::Mixed)]
+    pub era: RowEra,
+    /// With --schema copilot_chat: what happens to one in six conversations each; a list with commas,
+    /// or all
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FAULT")]
+    pub faults: Vec<RowFault>,
+    /// The old name of --schema, for one release
+    #[arg(long, value_enum, conflicts_with = "schema", hide = true)]
+    pub shape: Option<RowSchema>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The schema of synthetic rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowSchema {
+    /// One row per turn
+    Turns,
+    /// One row per conversation
+    Conversations,
+    /// Rows of the table AppEvents, as VS Code's Copilot Chat fills it
+    #[value(name = "copilot_chat")]
+    CopilotChat,
+    /// The old name of `turns`, for one release
+    #[value(hide = true)]
+    Events,
+}
+
+/// The version of the extension that sends synthetic telemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowEra {
+    /// 0.30 to 0.52, a window of the editor one of them
+    Mixed,
+    /// Messages in full with every call, without lengths
+    #[value(name = "0.30")]
+    V030,
+    /// Messages in full with every call
+    #[value(name = "0.31")]
+    V031,
+    /// Messages by their ids, long values in numbered parts
+    #[value(name = "0.35")]
+    V035,
+    /// Messages by their ids, long values compressed
+    #[value(name = "0.52")]
+    V052,
+    /// Texts and counts only, without modes and ids of requests
+    AgentHost,
+}
+
+/// What happens to synthetic telemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowFault {
+    /// All of them
+    All,
+    /// A turn was sent again
+    Retries,
+    /// A turn was edited, and one behind it went with it
+    Edits,
+    /// The last turn is of another mode
+    ModeSwitches,
+    /// Rows arrive twice
+    Duplicates,
+    /// Rows arrive in any order
+    Disorder,
+    /// Rows never arrive
+    LostRows,
+    /// Texts are longer than a property may be
+    LongTexts,
+    /// A row is damaged
+    DamagedRows,
+    /// Rows stand for several events (ItemCount above 1)
+    Sampled,
+}
 
 /// Generates synthetic telemetry.
 ///
@@ -25,7 +120,14 @@ pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
         seed: args.seed,
         schema: schema(args),
     };
-    let written = synthetic::write_files(settings, &args.out).map_err(|error| {
+    let style = style(args);
+    if settings.schema != RowShape::CopilotChat && style != TelemetryStyle::default() {
+        return Err(CliError::usage(
+            "--era and --faults are for Copilot Chat telemetry only",
+            "add --schema copilot_chat, or leave them out",
+        ));
+    }
+    let written = synthetic::write_files(settings, style, &args.out).map_err(|error| {
         let message = format!("cannot write to {}: {error}", args.out.display());
         match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
@@ -57,11 +159,39 @@ fn schema(args: &SynthArgs) -> RowShape {
     match args.shape.unwrap_or(args.schema) {
         RowSchema::Turns => RowShape::Turns,
         RowSchema::Conversations => RowShape::Conversations,
+        RowSchema::CopilotChat => RowShape::CopilotChat,
         RowSchema::Events => {
             tracing::warn!(
                 "--schema events is now --schema turns; the old name is read for one more release"
             );
             RowShape::Turns
         }
+    }
+}
+
+/// How telemetry is made, as the arguments say.
+fn style(args: &SynthArgs) -> TelemetryStyle {
+    let faults = |fault: &RowFault| match fault {
+        RowFault::All => TelemetryFault::ALL.to_vec(),
+        RowFault::Retries => vec![TelemetryFault::Retries],
+        RowFault::Edits => vec![TelemetryFault::Edits],
+        RowFault::ModeSwitches => vec![TelemetryFault::ModeSwitches],
+        RowFault::Duplicates => vec![TelemetryFault::Duplicates],
+        RowFault::Disorder => vec![TelemetryFault::Disorder],
+        RowFault::LostRows => vec![TelemetryFault::LostRows],
+        RowFault::LongTexts => vec![TelemetryFault::LongTexts],
+        RowFault::DamagedRows => vec![TelemetryFault::DamagedRows],
+        RowFault::Sampled => vec![TelemetryFault::Sampled],
+    };
+    TelemetryStyle {
+        era: match args.era {
+            RowEra::Mixed => None,
+            RowEra::V030 => Some(Era::V030),
+            RowEra::V031 => Some(Era::V031),
+            RowEra::V035 => Some(Era::V035),
+            RowEra::V052 => Some(Era::V052),
+            RowEra::AgentHost => Some(Era::AgentHost),
+        },
+        faults: args.faults.iter().flat_map(faults).collect(),
     }
 }

@@ -294,6 +294,11 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
+/// Whether two texts are equal but for white space at their ends.
+pub fn texts_are_equal(a: &Value, b: &Value) -> bool {
+    trimmed(a) == trimmed(b)
+}
+
 fn trimmed(value: &Value) -> &str {
     let is_space = |c: char| c.is_whitespace() || c == '\u{feff}';
     value.as_str().unwrap_or_default().trim_matches(is_space)

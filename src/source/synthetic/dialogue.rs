@@ -6,8 +6,10 @@
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
+use crate::domain::copilot_chat::sender::ToolUse;
 use crate::domain::json::text;
-use crate::domain::record::row::RowShape;
+
+use super::words::{CODE, OBJECTS, REASONS, TOOLS, VERBS};
 
 /// 2025-01-01T00:00:00Z in milliseconds since 1970.
 const START_MS: i64 = 1_735_689_600_000;
@@ -15,60 +17,9 @@ const START_MS: i64 = 1_735_689_600_000;
 /// Conversations begin within this many days.
 const DAYS: i64 = 89;
 
-const VERBS: [&str; 12] = [
-    "fix", "rename", "explain", "test", "refactor", "document", "profile", "simplify", "port",
-    "review", "split", "cache",
-];
-
-const OBJECTS: [&str; 14] = [
-    "the parser",
-    "this function",
-    "the login form",
-    "our CI pipeline",
-    "the SQL query",
-    "the retry loop",
-    "die Übersetzungen",
-    "the 日本語 tests",
-    "the cache layer",
-    "this panic",
-    "the build script",
-    "the \"unknown field\" error",
-    "C:\\src\\main.rs",
-    "the naïve sort 🙂",
-];
-
-const REASONS: [&str; 8] = [
-    "it fails on Windows",
-    "the reviewer asked for it",
-    "it is too slow for large inputs",
-    "nobody understands it any more",
-    "the types do not line up",
-    "we see timeouts in production",
-    "the tests are flaky",
-    "I would like to learn how it works",
-];
-
-const TOOLS: [&str; 6] = [
-    "read_file",
-    "grep_search",
-    "run_in_terminal",
-    "apply_patch",
-    "list_dir",
-    "run_tests",
-];
-
-const CODE: [&str; 6] = [
-    "fn main() {\n    println!(\"{}\", answer());\n}\n",
-    "for (i, item) in items.iter().enumerate() {\n\tif item.is_empty() { continue; }\n}\n",
-    "SELECT id, name FROM users WHERE name = 'O''Brien';\n",
-    "error[E0308]: mismatched types\n  --> src/lib.rs:42:9\n   |\n42 |         \"text\"\n",
-    "def test_round_trip(tmp_path):\n    assert load(save(tmp_path)) == {\"a\": 1}\n",
-    "- uses: actions/checkout@v4\n  with:\n    fetch-depth: 0\n",
-];
-
 /// The faults of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     None,
     /// The first turn never arrived.
     NoFirstTurn,
@@ -97,31 +48,32 @@ enum Fault {
 pub struct Conversation {
     rng: Pcg64Mcg,
     id: String,
+    user_name: String,
     fault: Fault,
 }
 
-struct Turn {
-    index: u64,
-    at_ms: i64,
-    user: String,
-    model: String,
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    calls: u64,
-    /// JSON.
-    trajectory: String,
+/// A turn as it was.
+pub(super) struct Turn {
+    pub index: u64,
+    pub at_ms: i64,
+    pub user: String,
+    pub model: String,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub uses: Vec<ToolUse>,
+}
+
+impl Turn {
+    /// How often the model was called.
+    fn calls(&self) -> u64 {
+        self.uses.len() as u64 + 1
+    }
 }
 
 impl Conversation {
     /// Begins conversation `number`.
     pub fn new(seed: u64, number: u64) -> Self {
-        let state = u128::from(seed) << 64 | u128::from(number);
-        // An odd multiplier spreads neighbouring numbers; the generator wants an odd state.
-        let mut rng =
-            Pcg64Mcg::new(state.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) | 1);
-        for _ in 0..4 {
-            rng.random::<u64>();
-        }
+        let mut rng = rng(seed, number);
         let fault = match rng.random_range(0..1000u32) {
             0..15 => Fault::NoFirstTurn,
             15..25 => Fault::Gap,
@@ -142,7 +94,12 @@ impl Conversation {
             Fault::UnknownId => "unknown".to_owned(),
             _ => uuid(&mut rng),
         };
-        Self { rng, id, fault }
+        Self {
+            rng,
+            id,
+            user_name: String::new(),
+            fault,
+        }
     }
 
     /// Its id.
@@ -150,17 +107,22 @@ impl Conversation {
         &self.id
     }
 
-    /// Its rows.
-    pub fn rows(mut self, shape: RowShape) -> Vec<Vec<u8>> {
-        let user_name = match self.fault {
-            Fault::NoUserName => " ".to_owned(),
-            _ => format!("dev_{:04}", self.rng.random_range(0..3000u32)),
-        };
+    /// What is wrong with it.
+    pub(super) fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// Who it is of; blank until its turns were made.
+    pub(super) fn user_name(&self) -> &str {
+        &self.user_name
+    }
+
+    /// Its rows, one per turn or one for all.
+    pub fn rows(mut self, is_whole: bool) -> Vec<Vec<u8>> {
         let turns = self.turns();
-        let mut rows = match shape {
-            // Telemetry is not made up: the configuration does not offer it.
-            RowShape::Turns | RowShape::CopilotChat => self.turn_rows(&user_name, &turns),
-            RowShape::Conversations => self.conversations(&user_name, &turns),
+        let mut rows = match is_whole {
+            false => self.turn_rows(&turns),
+            true => self.conversations(&turns),
         };
         if self.fault == Fault::Malformed {
             let whole = rows[0].clone();
@@ -180,7 +142,12 @@ impl Conversation {
         }
     }
 
-    fn turns(&mut self) -> Vec<Turn> {
+    /// Its turns.
+    pub(super) fn turns(&mut self) -> Vec<Turn> {
+        self.user_name = match self.fault {
+            Fault::NoUserName => " ".to_owned(),
+            _ => format!("dev_{:04}", self.rng.random_range(0..3000u32)),
+        };
         let length = self.length();
         let mut at_ms = START_MS + self.rng.random_range(0..DAYS * 86_400_000);
         let mut prompt_tokens = 0;
@@ -196,7 +163,7 @@ impl Conversation {
                         _ => {}
                     }
                 }
-                let (trajectory, calls) = self.trajectory();
+                let uses = self.uses();
                 prompt_tokens += words(&user);
                 let completion_tokens = words(&model);
                 at_ms += 5_000 + 1_000 * completion_tokens as i64 + self.rng.random_range(0..1000);
@@ -211,8 +178,7 @@ impl Conversation {
                         prompt_tokens
                     },
                     completion_tokens,
-                    calls: calls + 1,
-                    trajectory,
+                    uses,
                 };
                 prompt_tokens += completion_tokens;
                 turn
@@ -251,14 +217,10 @@ impl Conversation {
         reply
     }
 
-    /// Tool calls as JSON, and how many. Mostly small results, now and then a large one.
-    fn trajectory(&mut self) -> (String, u64) {
+    /// Calls of tools. Mostly small results, now and then a large one.
+    fn uses(&mut self) -> Vec<ToolUse> {
         let calls = self.rng.random_range(0..4u64);
-        let mut out = Vec::from(b"[");
-        for call in 0..calls {
-            if call > 0 {
-                out.push(b',');
-            }
+        let use_of_tool = |_| {
             let pieces = match self.rng.random_range(0..200u32) {
                 0 => self.rng.random_range(20..400u32),
                 1..40 => self.rng.random_range(4..20),
@@ -266,35 +228,41 @@ impl Conversation {
             };
             let result: String = (0..pieces).map(|_| self.pick(&CODE)).collect();
             let (tool, path) = (self.pick(&TOOLS), self.rng.random_range(0..10_000u32));
-            out.extend_from_slice(
-                format!(r#"{{"tool":"{tool}","arguments":{{"path":"src/m{path}.rs","limit":{pieces}}},"result":"#)
-                    .as_bytes(),
-            );
-            text::write_string(&result, &mut out);
-            out.push(b'}');
-        }
-        out.push(b']');
-        // Only text was written.
-        (String::from_utf8(out).unwrap_or_default(), calls)
+            ToolUse {
+                tool: tool.to_owned(),
+                arguments: format!(r#"{{"path":"src/m{path}.rs","limit":{pieces}}}"#),
+                result,
+            }
+        };
+        (0..calls).map(use_of_tool).collect()
     }
 
-    fn turn_rows(&mut self, user_name: &str, turns: &[Turn]) -> Vec<Vec<u8>> {
+    /// The mode of a conversation, and the place of the turn that its fault strikes.
+    pub(super) fn mode_and_middle(&mut self, turns: usize) -> (&'static str, usize) {
         let mode = match self.fault {
             Fault::OtherMode => self.pick(&["ask", "edit", "Agent"]),
             _ => "agent",
         };
-        let middle = self.rng.random_range(0..turns.len());
+        (mode, self.rng.random_range(0..turns))
+    }
+
+    /// Whether the turn at a place never arrived.
+    pub(super) fn is_missing(&self, place: usize, middle: usize, turns: usize) -> bool {
+        match self.fault {
+            Fault::NoFirstTurn => place == 0 && turns > 1,
+            Fault::Gap => place == middle && place + 1 < turns,
+            _ => false,
+        }
+    }
+
+    fn turn_rows(&mut self, turns: &[Turn]) -> Vec<Vec<u8>> {
+        let (mode, middle) = self.mode_and_middle(turns.len());
         let mut rows = Vec::new();
         for (place, turn) in turns.iter().enumerate() {
-            let missing = match self.fault {
-                Fault::NoFirstTurn => place == 0,
-                Fault::Gap => place == middle && place + 1 < turns.len(),
-                _ => false,
-            };
-            if missing && turns.len() > 1 {
+            if self.is_missing(place, middle, turns.len()) {
                 continue;
             }
-            let row = self.turn_row(user_name, mode, turn);
+            let row = self.turn_row(mode, turn);
             if place == middle {
                 match self.fault {
                     Fault::Redelivered => rows.push(row.clone()),
@@ -303,10 +271,10 @@ impl Conversation {
                             at_ms: turn.at_ms - 500,
                             model: "An earlier answer.".to_owned(),
                             user: turn.user.clone(),
-                            trajectory: "[]".to_owned(),
+                            uses: Vec::new(),
                             ..*turn
                         };
-                        rows.push(self.turn_row(user_name, mode, &other));
+                        rows.push(self.turn_row(mode, &other));
                     }
                     _ => {}
                 }
@@ -316,7 +284,7 @@ impl Conversation {
         rows
     }
 
-    fn turn_row(&self, user_name: &str, mode: &str, turn: &Turn) -> Vec<u8> {
+    fn turn_row(&self, mode: &str, turn: &Turn) -> Vec<u8> {
         let mut out = format!(
             r#"{{"Timestamp":"{}","conversationId":"#,
             instant(turn.at_ms)
@@ -324,7 +292,7 @@ impl Conversation {
         .into_bytes();
         text::write_string(&self.id, &mut out);
         out.extend_from_slice(b",\"userName\":");
-        text::write_string(user_name, &mut out);
+        text::write_string(&self.user_name, &mut out);
         out.extend_from_slice(format!(r#","mode":"{mode}","#).as_bytes());
         self.write_turn(turn, &mut out);
         out.push(b'}');
@@ -341,31 +309,34 @@ impl Conversation {
         }
         out.extend_from_slice(b",\"modelMessage\":");
         text::write_string(&turn.model, out);
-        let (prompt, completion, calls) = (turn.prompt_tokens, turn.completion_tokens, turn.calls);
+        let (prompt, completion) = (turn.prompt_tokens, turn.completion_tokens);
+        let calls = turn.calls();
         out.extend_from_slice(
-            format!(r#","promptTokens":{prompt},"completionTokens":{completion},"llmCallCount":{calls},"trajectory":{}"#, turn.trajectory)
+            format!(r#","promptTokens":{prompt},"completionTokens":{completion},"llmCallCount":{calls},"trajectory":"#)
                 .as_bytes(),
         );
+        write_trajectory(&turn.uses, out);
     }
 
-    fn conversations(&mut self, user_name: &str, turns: &[Turn]) -> Vec<Vec<u8>> {
+    fn conversations(&mut self, turns: &[Turn]) -> Vec<Vec<u8>> {
         let skipped = usize::from(self.fault == Fault::NoFirstTurn && turns.len() > 1);
-        let row = self.conversation(user_name, &turns[skipped..]);
+        let row = self.whole(&turns[skipped..]);
         match self.fault {
             // Delivered before it was over, and again afterwards.
             Fault::Conflict | Fault::Redelivered if turns.len() > 1 => {
-                let shorter = self.conversation(user_name, &turns[..turns.len() - 1]);
+                let shorter = self.whole(&turns[..turns.len() - 1]);
                 vec![shorter, row.clone(), row]
             }
             _ => vec![row],
         }
     }
 
-    fn conversation(&self, user_name: &str, turns: &[Turn]) -> Vec<u8> {
+    /// A row that has all of these turns.
+    pub(super) fn whole(&self, turns: &[Turn]) -> Vec<u8> {
         let mut out = Vec::from(b"{\"conversationId\":");
         text::write_string(&self.id, &mut out);
         out.extend_from_slice(b",\"userName\":");
-        text::write_string(user_name, &mut out);
+        text::write_string(&self.user_name, &mut out);
         let count = turns.len();
         let bucket = match (self.fault, count) {
             (Fault::WrongBucket, 6..=10) => "short",
@@ -390,13 +361,41 @@ impl Conversation {
         let (prompt, completion, calls) = (
             sum(|t| t.prompt_tokens),
             sum(|t| t.completion_tokens),
-            sum(|t| t.calls),
+            sum(Turn::calls),
         );
         out.extend_from_slice(
             format!(r#"],"promptTokens":{prompt},"completionTokens":{completion},"llmCallCount":{calls}}}"#).as_bytes(),
         );
         out
     }
+}
+
+/// A generator for what belongs to a number.
+pub(super) fn rng(seed: u64, number: u64) -> Pcg64Mcg {
+    let state = u128::from(seed) << 64 | u128::from(number);
+    // An odd multiplier spreads neighbouring numbers; the generator wants an odd state.
+    let mut rng = Pcg64Mcg::new(state.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) | 1);
+    for _ in 0..4 {
+        rng.random::<u64>();
+    }
+    rng
+}
+
+fn write_trajectory(uses: &[ToolUse], out: &mut Vec<u8>) {
+    for (place, tool) in uses.iter().enumerate() {
+        let ToolUse {
+            tool,
+            arguments,
+            result,
+        } = tool;
+        out.push(if place == 0 { b'[' } else { b',' });
+        out.extend_from_slice(
+            format!(r#"{{"tool":"{tool}","arguments":{arguments},"result":"#).as_bytes(),
+        );
+        text::write_string(result, out);
+        out.push(b'}');
+    }
+    out.extend_from_slice(if uses.is_empty() { b"[]" } else { b"]" });
 }
 
 fn words(text: &str) -> u64 {

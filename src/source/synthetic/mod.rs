@@ -21,10 +21,12 @@ use super::{
 use crate::domain::record::row::RowShape;
 use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
-use crate::source::synthetic::settings::Synthetic;
+use crate::source::synthetic::settings::{Synthetic, TelemetryStyle};
 
 mod dialogue;
 pub mod settings;
+pub mod telemetry;
+mod words;
 
 use dialogue::Conversation;
 
@@ -100,7 +102,8 @@ impl BlockReader for ChunkReader {
             let conversation = Conversation::new(self.settings.seed, self.next);
             self.next += 1;
             if self.chunk.holds(conversation.id().as_bytes()) {
-                for row in conversation.rows(self.settings.schema) {
+                let number = self.next - 1;
+                for row in conversation_rows(self.settings, number) {
                     block.bytes.extend_from_slice(&row);
                     block.bytes.push(b'\n');
                     self.line += 1;
@@ -113,7 +116,16 @@ impl BlockReader for ChunkReader {
 
 /// The rows of one made-up conversation, each a JSON object: what an emulator serves.
 pub fn conversation_rows(settings: Synthetic, number: u64) -> Vec<Vec<u8>> {
-    Conversation::new(settings.seed, number).rows(settings.schema)
+    styled_rows(settings, TelemetryStyle::default(), number)
+}
+
+fn styled_rows(settings: Synthetic, style: TelemetryStyle, number: u64) -> Vec<Vec<u8>> {
+    let is_whole = match settings.schema {
+        RowShape::CopilotChat => return telemetry::rows(settings, style, number),
+        RowShape::Turns => false,
+        RowShape::Conversations => true,
+    };
+    Conversation::new(settings.seed, number).rows(is_whole)
 }
 
 /// Counts of the files that [`write_files`] has written.
@@ -131,7 +143,11 @@ pub struct OutputColumn {
 ///
 /// # Errors
 /// If the folder is not empty or cannot be written.
-pub fn write_files(settings: Synthetic, folder: &Path) -> io::Result<OutputColumn> {
+pub fn write_files(
+    settings: Synthetic,
+    style: TelemetryStyle,
+    folder: &Path,
+) -> io::Result<OutputColumn> {
     fs::create_dir_all(folder)?;
     if fs::read_dir(folder)?.next().is_some() {
         return Err(io::Error::new(
@@ -153,7 +169,7 @@ pub fn write_files(settings: Synthetic, folder: &Path) -> io::Result<OutputColum
         let mut group_start = from;
         while group_start < to {
             let group_end = (group_start + INTERLEAVED).min(to);
-            for row in interleaved(settings, group_start..group_end) {
+            for row in interleaved(settings, style, group_start..group_end) {
                 out.write_all(&row)?;
                 out.write_all(b"\n")?;
                 written.rows += 1;
@@ -168,13 +184,13 @@ pub fn write_files(settings: Synthetic, folder: &Path) -> io::Result<OutputColum
 }
 
 /// The rows of some conversations, taken from each in turn.
-fn interleaved(settings: Synthetic, conversations: std::ops::Range<u64>) -> Vec<Vec<u8>> {
+fn interleaved(
+    settings: Synthetic,
+    style: TelemetryStyle,
+    conversations: std::ops::Range<u64>,
+) -> Vec<Vec<u8>> {
     let mut each: Vec<_> = conversations
-        .map(|k| {
-            Conversation::new(settings.seed, k)
-                .rows(settings.schema)
-                .into_iter()
-        })
+        .map(|k| styled_rows(settings, style, k).into_iter())
         .collect();
     let mut rows = Vec::new();
     if settings.schema == RowShape::Conversations {
@@ -227,12 +243,20 @@ mod tests {
 
     #[test]
     fn chunks_of_any_count_and_files_hold_the_same_rows() {
-        for shape in [RowShape::Turns, RowShape::Conversations] {
-            let settings = settings(shape);
+        for shape in [
+            RowShape::Turns,
+            RowShape::Conversations,
+            RowShape::CopilotChat,
+        ] {
+            let mut settings = settings(shape);
+            if shape == RowShape::CopilotChat {
+                settings.conversations = 40;
+            }
             let rows = rows_of_chunks(settings, 1);
             assert_eq!(rows_of_chunks(settings, 7), rows);
             let folder = tempfile::tempdir().expect("a folder");
-            let written = write_files(settings, folder.path()).expect("writable");
+            let written =
+                write_files(settings, TelemetryStyle::default(), folder.path()).expect("writable");
             let mut found = Vec::new();
             for entry in fs::read_dir(folder.path()).expect("a folder") {
                 let bytes = fs::read(entry.expect("an entry").path()).expect("a file");
@@ -243,7 +267,7 @@ mod tests {
             assert_eq!(found.len() as u64, written.rows);
             assert!(found == rows, "the files hold other rows than the source");
             assert!(
-                write_files(settings, folder.path()).is_err(),
+                write_files(settings, TelemetryStyle::default(), folder.path()).is_err(),
                 "never overwritten"
             );
         }

@@ -4,5 +4,6 @@ mod loader;
 mod real_data;
 mod reference_holds;
 mod reference_selftest;
+mod synthetic_telemetry;
 mod telemetry_score;
 mod ties;

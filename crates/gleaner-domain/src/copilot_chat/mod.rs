@@ -21,6 +21,7 @@ mod message;
 pub mod row;
 pub mod row_fault;
 pub mod rules;
+pub mod sender;
 mod shared;
 mod split;
 mod texts;
