@@ -167,6 +167,7 @@ fn exit_of_sink(error: &SinkError) -> Exit {
         | SinkError::ClaimLost { .. }
         | SinkError::Unusable { .. } => Exit::Usage,
         SinkError::Remote { hint, .. } if *hint == NO_CONTAINER => Exit::Usage,
+        SinkError::GivenUp { source, .. } => exit_of_sink(source),
         _ => Exit::Failure,
     }
 }

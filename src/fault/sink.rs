@@ -9,7 +9,12 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::{Faults, Kind, Site};
-use crate::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use crate::sink::{
+    Action, Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError,
+};
+
+/// What a throttling service asks for.
+const THROTTLE: Action = Action::Throttle { retry_after: None };
 
 /// Duration of a slow operation.
 const SLOW: Duration = Duration::from_secs(30);
@@ -44,14 +49,18 @@ impl FaultySink {
             hint: "run the same command again: it resumes where it stopped",
             is_refusal: false,
         };
+        let again = |reason: &str, action| SinkError::Custom {
+            reason: format!("{reason} (injected)"),
+            action,
+        };
         let disk = |error: io::Error| SinkError::Io {
             action,
             path: path.clone(),
             source: error,
         };
         match self.faults.due(site) {
-            Some(Kind::Transient) => Err(remote("the connection was reset")),
-            Some(Kind::Throttle) => Err(remote("the service is throttling")),
+            Some(Kind::Transient) => Err(again("the connection was reset", Action::Retry)),
+            Some(Kind::Throttle) => Err(again("the service is throttling", THROTTLE)),
             Some(Kind::AuthExpiry) => Err(remote("the login has expired")),
             Some(Kind::NoSpace) => Err(disk(io::ErrorKind::StorageFull.into())),
             Some(Kind::Io) => Err(disk(io::ErrorKind::Other.into())),

@@ -19,6 +19,8 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use crate::domain::scheduling::retry::Action;
+
 pub mod address;
 #[cfg(feature = "azure")]
 pub mod azure_blob;
@@ -113,7 +115,15 @@ impl FileCommit {
 /// [`testing::sink_conformance`](crate::testing::sink_conformance).
 ///
 /// A run may be killed at any instant and started again: every method is called again by the next
-/// start, of a new sink on the same place. Paths have `/` between folders; gleaner's own are of ASCII
+/// start, of a new sink on the same place.
+///
+/// An error that asks for it ([`SinkError::action`]) has the same call made again after a while, as
+/// often as `chunks.max_attempts` says; throttled calls do not count, and may wait for
+/// `workers.stall_timeout` in all. Whether the first call has taken effect is not known then, so
+/// every method with an error must bear being called again with the same arguments: `claim` grants
+/// the claim again, `stage` and `commit` find what is there, `put_sidecar` replaces it, `release` and
+/// `revoke` have nothing left to do. After a `publish` that is answered [`SinkError::Exists`] the
+/// second time the run asks by `claim` whose manifest it is. Paths have `/` between folders; gleaner's own are of ASCII
 /// letters, digits, `.`, `_` and `-`.
 pub trait DatasetSink: Send + Sync + 'static {
     /// The location for display: a path or an address without secrets.
@@ -385,6 +395,26 @@ pub enum SinkError {
     /// Work on the sink did not come to its end.
     #[error(transparent)]
     Job(#[from] crate::runtime::JobError),
+    /// It has asked for the same call again until all attempts were used up.
+    #[error("cannot {action} {path}: given up after {attempts} attempts")]
+    GivenUp {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: String,
+        /// How often.
+        attempts: u32,
+        /// What the last one said.
+        source: Box<SinkError>,
+    },
+    /// A sink of somebody's own could not do it.
+    #[error("{reason}")]
+    Custom {
+        /// Why: no text of a conversation, and no secret.
+        reason: String,
+        /// What to do about it: a call cannot be split, and has no census.
+        action: Action,
+    },
     /// Something failed on the way.
     #[error("cannot {action} {path}")]
     Io {
@@ -398,6 +428,23 @@ pub enum SinkError {
 }
 
 impl SinkError {
+    /// Whether the same call is to be made again.
+    pub fn action(&self) -> Action {
+        use std::io::ErrorKind::{
+            ConnectionAborted, ConnectionReset, Interrupted, ResourceBusy, TimedOut, WouldBlock,
+        };
+        match self {
+            Self::Custom { action, .. } => *action,
+            Self::Io { source, .. } => match source.kind() {
+                ConnectionAborted | ConnectionReset | Interrupted | ResourceBusy | TimedOut
+                | WouldBlock => Action::Retry,
+                _ => Action::Fail,
+            },
+            // A service has been asked again for as long as its settings say.
+            _ => Action::Fail,
+        }
+    }
+
     /// What a person should do about it.
     pub fn hint(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {
@@ -419,6 +466,10 @@ impl SinkError {
                 "see who put it there, and remove it; or choose another name with --name"
             }
             Self::Remote { hint, .. } => hint,
+            Self::GivenUp { source, .. } => return source.hint(),
+            Self::Custom { .. } => {
+                "see to what the sink says; then run the same command again: it resumes where it stopped"
+            }
             Self::Timeout { .. } => {
                 "see what holds it up, or raise workers.stall_timeout; then run the same command again: it resumes where it stopped"
             }

@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::kusto;
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
-use crate::domain::scheduling::recovery::Action;
+use crate::domain::scheduling::retry::Action;
 
 /// What to do when the work directory is left resumable.
 pub(crate) const RERUN: &str = "run the same command again: it resumes where it stopped";

@@ -25,7 +25,7 @@ use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::Chunk;
 pub use crate::domain::scheduling::pass::Pass;
-pub use crate::domain::scheduling::recovery::Action;
+pub use crate::domain::scheduling::retry::Action;
 #[cfg(feature = "kusto")]
 pub(crate) use error::QUERY_HINT;
 pub use error::SourceError;

@@ -114,10 +114,23 @@ pub enum Event {
         /// Whether the panic was injected, on purpose, and does not count.
         injected: bool,
     },
+    /// The sink has asked for a call again.
+    SinkRetry {
+        /// `write`, `commit`, ...
+        action: String,
+        /// With what.
+        path: String,
+        /// The attempt that failed, from 1.
+        attempt: u32,
+        /// After how long the next one is made.
+        seconds: f64,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// The names of all events, in the order of [`Event`].
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "deaths",
     "restarts",
     "rebuilds",
@@ -130,6 +143,7 @@ pub const KINDS: [&str; 12] = [
     "missing",
     "record_panics",
     "row_panics",
+    "sink_retries",
 ];
 
 impl Event {
@@ -152,6 +166,7 @@ impl Event {
             Self::Missing { .. } => 9,
             Self::RecordPanic { .. } => 10,
             Self::RowPanic { .. } => 11,
+            Self::SinkRetry { .. } => 12,
         }
     }
 
@@ -213,6 +228,16 @@ impl fmt::Display for Event {
             } => write!(
                 f,
                 "throttled at chunk {chunk}: waiting {seconds:.1} s, then at most {at_once} concurrent requests"
+            ),
+            Self::SinkRetry {
+                action,
+                path,
+                attempt,
+                seconds,
+                reason,
+            } => write!(
+                f,
+                "{action} {path}: attempt {attempt} failed, retrying in {seconds:.1} s: {reason}"
             ),
             Self::CensusRefetch { chunk, reason } => {
                 write!(f, "the census of chunk {chunk} is taken again: {reason}")

@@ -1,6 +1,8 @@
 //! A contract is a list of clauses; a check says which one does not hold, and how.
 
-use std::fmt::Display;
+use std::error::Error;
+
+use crate::domain::describe_error;
 
 /// A sentence of a contract.
 #[derive(Debug, Clone, Copy)]
@@ -34,10 +36,10 @@ impl Clause {
     }
 
     /// The clause says that `what` succeeds.
-    pub fn succeeds<T, E: Display>(self, what: &str, result: Result<T, E>) -> Verdict<T> {
+    pub fn succeeds<T, E: Error>(self, what: &str, result: Result<T, E>) -> Verdict<T> {
         match result {
             Ok(value) => Ok(value),
-            Err(error) => self.broken(format!("{what} failed: {error}")),
+            Err(error) => self.broken(format!("{what} failed: {}", describe_error(&error))),
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::clause::{Clause, Verdict, held};
 use crate::runtime::blocking;
 use crate::sink::reader::DatasetReader;
-use crate::sink::{Claim, DatasetSink};
+use crate::sink::{Claim, DatasetSink, SinkError};
 
+mod again;
 mod claims;
 mod cut;
 mod files;
@@ -13,6 +14,9 @@ mod published;
 pub(crate) use cut::{Cut, claim_of, manifest_of};
 
 const SETTINGS: Clause = Clause("a sink says where it is and how long a block is, always the same");
+const AGAIN: Clause = Clause(
+    "a call is harmless when it is made again, and comes out within five attempts if its error asks for that",
+);
 const READER: Clause = Clause("a reader finds what was committed, and nothing else");
 
 /// Holds a sink, and the reader of its datasets, against the contract of [`DatasetSink`].
@@ -26,6 +30,7 @@ const READER: Clause = Clause("a reader finds what was committed, and nothing el
 /// | of | clause |
 /// |---|---|
 /// | a sink | it says where it is and how long a block is (more than nothing), always the same; `operation_timeout` is none or more than nothing |
+/// | | a call whose error asks for it (`SinkError::action`) may be made again with the same arguments, whether it took effect or not: claim, stage, commit, publish, release, revoke, put_sidecar; it comes out within five attempts, so a sink that fails now and then is held against all clauses all the same |
 /// | files | a file is its blocks, in whatever order they were staged, from several uploaders at once |
 /// | | it is not there before its commit, and never half |
 /// | | it is exactly the blocks of its commit: nothing that was staged before for the same name |
@@ -75,7 +80,8 @@ impl Place<'_> {
         self.settings()?;
         files::all(self).await?;
         claims::all(self).await?;
-        published::all(self).await
+        published::all(self).await?;
+        self.twice().await
     }
 
     fn settings(self) -> Verdict {
@@ -107,7 +113,26 @@ impl Place<'_> {
     }
 
     fn make(self) -> Box<dyn DatasetSink> {
-        (self.make)()
+        Box::new(again::Again((self.make)()))
+    }
+
+    /// What a run may do twice, because the answer to the first was lost.
+    async fn twice(self) -> Verdict {
+        for nth in ["put_sidecar", "put_sidecar again"] {
+            match self
+                .make()
+                .put_sidecar("twice.report.html", b"x".to_vec())
+                .await
+            {
+                // It keeps nothing but datasets.
+                Err(SinkError::Unusable { .. }) => {}
+                put => AGAIN.succeeds(nth, put)?,
+            }
+        }
+        let sink = self.claimed(AGAIN, "asked-twice").await?;
+        granted(AGAIN, &*sink, "asked-twice", "1").await?;
+        AGAIN.succeeds("release", sink.release("asked-twice").await)?;
+        AGAIN.succeeds("release again", sink.release("asked-twice").await)
     }
 
     /// A sink with a claim that must be granted.

@@ -110,6 +110,7 @@ impl Totals {
             ("a chunk missing", missing > 0),
             ("none missing that might", allowed > 0 && missing == 0),
             ("row panic", happened("row_panics")),
+            ("sink retry", happened("sink_retries")),
             ("record panic", happened("record_panics")),
         ] {
             *self.runs.entry(what).or_default() += u64::from(happened);

@@ -140,7 +140,7 @@ async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, Stri
         world,
         settings,
         folder: folder.expect("a folder"),
-        sink: SimSink::default(),
+        sink: SimSink::of(seed),
         injector: Arc::new(injector),
         behaviour,
         memory: Arc::default(),
@@ -312,7 +312,8 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
         + QUIET * seen.starts as u32
         + (lease + QUIET) * hangs as u32
         + 2 * lease * patient as u32
-        + EACH * others as u32;
+        + EACH * others as u32
+        + EACH * seen.events["sink_retries"] as u32;
     if seen.virtual_time > prompt {
         return Err(format!(
             "took {} s, {} s have a cause",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,10 +11,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::sink::{
-    Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+    Action, Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::behaviour::{WISH, draw};
 
 /// Small, so that every file has some.
 const BLOCK: usize = 1500;
@@ -24,14 +27,70 @@ struct State {
     staged: BTreeMap<(String, u32), Bytes>,
     files: BTreeMap<String, Vec<u8>>,
     manifest: Option<Vec<u8>>,
+    /// How often each call was made.
+    calls: BTreeMap<String, u32>,
 }
 
-#[derive(Clone, Default)]
-pub struct SimSink(Arc<Mutex<State>>);
+#[derive(Clone)]
+pub struct SimSink {
+    seed: u64,
+    state: Arc<Mutex<State>>,
+}
+
+/// What the sink does by itself about a call, whatever else goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passing {
+    No,
+    /// It refuses once.
+    Refused,
+    /// It does what it is asked for, twice, and the answer is lost.
+    AnswerLost,
+    /// It is too busy once, and has a wish.
+    Throttled,
+}
 
 impl SimSink {
+    pub fn of(seed: u64) -> Self {
+        let state = Arc::default();
+        Self { seed, state }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no panic")
+        self.state.lock().expect("no panic")
+    }
+
+    /// Makes a call as this seed has it.
+    async fn call<T>(
+        &self,
+        call: String,
+        work: impl Future<Output = Result<T, SinkError>>,
+    ) -> Result<T, SinkError> {
+        let passing = match draw(self.seed, &call, 1, 15) {
+            1 => Passing::Refused,
+            2 => Passing::AnswerLost,
+            3 => Passing::Throttled,
+            _ => Passing::No,
+        };
+        let times = {
+            let mut state = self.state();
+            let times = state.calls.entry(call).or_default();
+            *times += 1;
+            *times
+        };
+        let again = |reason: &str, action| {
+            let reason = reason.to_owned();
+            Err(SinkError::Custom { reason, action })
+        };
+        let retry_after = Some(WISH);
+        match passing {
+            Passing::Refused if times == 1 => again("refused", Action::Retry),
+            Passing::Throttled if times == 1 => again("busy", Action::Throttle { retry_after }),
+            Passing::AnswerLost if times <= 2 => {
+                work.await?;
+                again("the answer was lost", Action::Retry)
+            }
+            _ => work.await,
+        }
     }
 
     pub fn is_published(&self) -> bool {
@@ -129,7 +188,7 @@ impl DatasetSink for SimSink {
         _: &'a str,
         claim: &'a ClaimRecord,
     ) -> BoxFuture<'a, Result<Claim, SinkError>> {
-        async move {
+        let work = async move {
             let mut state = self.state();
             if let Some(manifest) = &state.manifest {
                 return Ok(Claim::Published(manifest.clone()));
@@ -137,12 +196,13 @@ impl DatasetSink for SimSink {
             let held = state.claim.get_or_insert_with(|| claim.clone());
             assert_eq!(held, claim, "another run's");
             Ok(Claim::Granted)
-        }
-        .boxed()
+        };
+        self.call("claim".to_owned(), work).boxed()
     }
 
     fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
-        async move {
+        let call = format!("stage/{}/{}", block.path, block.index);
+        let work = async move {
             pause(block.bytes.len()).await;
             let bytes = block.bytes.len() as u64;
             let key = (block.path.clone(), block.index);
@@ -162,16 +222,17 @@ impl DatasetSink for SimSink {
                 id: String::new(),
                 sent: true,
             })
-        }
-        .boxed()
+        };
+        self.call(call, work).boxed()
     }
 
     fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
-        async move {
+        let call = format!("commit/{}", file.path);
+        let work = async move {
             pause(0).await;
             self.state().commit(file)
-        }
-        .boxed()
+        };
+        self.call(call, work).boxed()
     }
 
     fn publish<'a>(
@@ -179,7 +240,7 @@ impl DatasetSink for SimSink {
         dataset: &'a str,
         manifest: Vec<u8>,
     ) -> BoxFuture<'a, Result<(), SinkError>> {
-        async move {
+        let work = async move {
             pause(0).await;
             let mut state = self.state();
             if state.manifest.is_some() {
@@ -188,15 +249,15 @@ impl DatasetSink for SimSink {
             state.inspect(&manifest);
             state.manifest = Some(manifest);
             Ok(())
-        }
-        .boxed()
+        };
+        self.call("publish".to_owned(), work).boxed()
     }
 
     fn release<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
-        async move {
+        let work = async move {
             self.state().claim = None;
             Ok(())
-        }
-        .boxed()
+        };
+        self.call("release".to_owned(), work).boxed()
     }
 }

@@ -40,12 +40,17 @@ impl Handler<Stage> for Uploader {
 
     fn handle(&mut self, Stage(block): Stage, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
-        let (busy, run) = (self.heartbeat.busy(), Arc::clone(&self.run));
+        let (heartbeat, run) = (self.heartbeat.clone(), Arc::clone(&self.run));
+        let busy = heartbeat.busy();
         let work = async move {
             let _busy = busy;
             let scope = run.faults.enter(Site::Uploader).await;
             fault::point("stage");
-            let receipt = sink.stage(block).await?;
+            let path = block.path.clone();
+            let stage = || sink.stage(block.clone());
+            let receipt = (run.sink_retry)
+                .run("write", &path, Some(&heartbeat), stage)
+                .await?;
             fault::point("staged");
             run.telemetry.written.add(receipt.bytes);
             if !receipt.sent {
@@ -63,12 +68,17 @@ impl Handler<Commit> for Uploader {
 
     fn handle(&mut self, Commit(file): Commit, _: &mut Context<Self>) -> Self::Result {
         let sink = Arc::clone(&self.sink);
-        let (busy, run) = (self.heartbeat.busy(), Arc::clone(&self.run));
+        let (heartbeat, run) = (self.heartbeat.clone(), Arc::clone(&self.run));
+        let busy = heartbeat.busy();
         let work = async move {
             let _busy = busy;
             let scope = run.faults.enter(Site::Uploader).await;
             fault::point("commit");
-            sink.commit(file).await?;
+            let path = file.path.clone();
+            let commit = || sink.commit(file.clone());
+            (run.sink_retry)
+                .run("commit", &path, Some(&heartbeat), commit)
+                .await?;
             fault::point("committed");
             scope.leave();
             Ok(())

@@ -6,5 +6,5 @@ pub(in crate::pipeline) mod panic_retry;
 pub(in crate::pipeline) mod roster;
 pub(in crate::pipeline) mod run_context;
 pub(in crate::pipeline) mod run_control;
-pub(in crate::pipeline) mod sink_timeout;
+pub(in crate::pipeline) mod sink_calls;
 pub(in crate::pipeline) mod turns;

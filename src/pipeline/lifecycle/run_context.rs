@@ -8,6 +8,7 @@ use crate::domain::record::assembler::Nested;
 use crate::domain::selection::stratum::Selection;
 use crate::fault::Faults;
 use crate::pipeline::lifecycle::byte_budget::ByteBudget;
+use crate::pipeline::lifecycle::sink_calls::SinkRetry;
 use crate::runtime::CpuPool;
 use crate::spool::payloads::Payloads;
 use crate::telemetry::Telemetry;
@@ -26,6 +27,8 @@ pub struct RunContext {
     pub byte_budget: ByteBudget,
     /// The rows that were kept, to be read again.
     pub payloads: Payloads,
+    /// Makes calls of the sink again.
+    pub sink_retry: SinkRetry,
     /// Events and counters.
     pub telemetry: Telemetry,
     /// Set when the run is to end: work on a thread, which cannot be ended, looks at it now and then.

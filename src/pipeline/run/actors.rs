@@ -28,6 +28,7 @@ use crate::pipeline::lifecycle::actor_monitor::{ActorExit, ActorMonitor, Role};
 use crate::pipeline::lifecycle::byte_budget::ByteBudget;
 use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::pipeline::lifecycle::run_control::RunControl;
+use crate::pipeline::lifecycle::sink_calls::SinkRetry;
 use crate::pipeline::lifecycle::turns::Turns;
 use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::{RunOutput, SamplerPlan, Supervisor, SupervisorParts};
@@ -107,6 +108,7 @@ fn context(inputs: &ActorInputs<'_>) -> RunContext {
         pool: Arc::clone(&parts.pool),
         byte_budget: ByteBudget::new(in_flight, Arc::clone(&parts.telemetry), gate),
         payloads: inputs.rows.payloads.clone(),
+        sink_retry: SinkRetry::new(&parts.settings, Arc::clone(&parts.telemetry)),
         telemetry: Arc::clone(&parts.telemetry),
         stop: Arc::new(AtomicBool::new(false)),
         faults: parts.faults.clone(),

@@ -8,7 +8,7 @@ use crate::domain::dataset::manifest::Manifest;
 use crate::domain::describe_error;
 use crate::domain::scheduling::remaining::Remaining;
 use crate::pipeline::error::RunError;
-use crate::pipeline::lifecycle::sink_timeout::SinkWithTimeout;
+use crate::pipeline::lifecycle::sink_calls::SinkCalls;
 use crate::pipeline::state::work_dir::{RunRecord, RunState};
 use crate::sink::{Claim, ClaimRecord, SinkError};
 use crate::source::Survey;
@@ -18,8 +18,8 @@ use crate::telemetry::Phase;
 /// claim that stays says whose it is.
 pub(super) async fn give_back(parts: &RunParts) {
     let dataset = &parts.work_dir.record.dataset;
-    let releasing = parts.sink.release(dataset);
-    if let Err(error) = patient(parts).wait("give back", dataset, releasing).await {
+    let release = || parts.sink.release(dataset);
+    if let Err(error) = calls(parts).call("give back", dataset, release).await {
         let error = describe_error(&error);
         tracing::warn!(error, "the claim is left there");
     }
@@ -69,15 +69,20 @@ pub(super) async fn claim_free_name(parts: &mut RunParts) -> Result<Claim, RunEr
 
 pub(super) async fn claim(parts: &RunParts) -> Result<Claim, RunError> {
     let record = &parts.work_dir.record;
-    let claim = ClaimRecord {
+    let claim = claim_of(record);
+    let claiming = || parts.sink.claim(&record.dataset, &claim);
+    Ok(calls(parts)
+        .call("claim", &record.dataset, claiming)
+        .await?)
+}
+
+/// What a run says when it claims its dataset.
+pub(super) fn claim_of(record: &RunRecord) -> ClaimRecord {
+    ClaimRecord {
         run_id: record.run_id.clone(),
         fingerprint: record.fingerprint.clone(),
         since: record.started.to_string(),
-    };
-    let claiming = parts.sink.claim(&record.dataset, &claim);
-    Ok(patient(parts)
-        .wait("claim", &record.dataset, claiming)
-        .await?)
+    }
 }
 
 /// Takes the claim away of a run whose place this one takes: with its work directory it cannot be
@@ -86,11 +91,8 @@ pub(super) async fn take_over(parts: &RunParts, before: &RunRecord) -> Result<()
     if before.state == RunState::Published {
         return Ok(());
     }
-    let revoking = parts.sink.revoke(&before.dataset, &before.run_id);
-    match patient(parts)
-        .wait("clear", &before.dataset, revoking)
-        .await
-    {
+    let revoking = || parts.sink.revoke(&before.dataset, &before.run_id);
+    match calls(parts).call("clear", &before.dataset, revoking).await {
         // Not its own, or not to be taken away: this run's own claim says what follows.
         Err(SinkError::Claimed { .. } | SinkError::Exists(_) | SinkError::Unusable { .. }) => {
             Ok(())
@@ -118,9 +120,9 @@ pub(super) async fn abandon(parts: RunParts, error: &RunError) {
             )
     );
     if !before_its_claim || record.replaces.is_some() {
-        let revoking = parts.sink.revoke(&record.dataset, &record.run_id);
-        let revoked = patient(&parts)
-            .wait("give back", &record.dataset, revoking)
+        let revoking = || parts.sink.revoke(&record.dataset, &record.run_id);
+        let revoked = calls(&parts)
+            .call("give back", &record.dataset, revoking)
             .await;
         match revoked {
             Ok(()) | Err(SinkError::Claimed { .. } | SinkError::Exists(_)) => {}
@@ -175,7 +177,7 @@ pub(super) fn read_manifest(dataset: &str, bytes: &[u8]) -> Result<Manifest, Run
 /// Runs that may start within one second and take the same name but for a suffix.
 const LAST_SUFFIX: u32 = 100;
 
-/// The sink, outside of the actors.
-pub(super) fn patient(parts: &RunParts) -> SinkWithTimeout<'_> {
-    SinkWithTimeout::new(&*parts.sink, parts.settings.workers.stall_timeout)
+/// The calls of the sink outside of the actors.
+pub(super) fn calls(parts: &RunParts) -> SinkCalls<'_> {
+    SinkCalls::new(&*parts.sink, &parts.settings, &parts.telemetry)
 }

@@ -8,7 +8,7 @@ mod publish;
 pub use actors::framing;
 
 use actors::{ActorInputs, EndAll, run_actors};
-use claiming::{abandon, begin, finished_before, give_back, patient, read_manifest, remaining};
+use claiming::{abandon, begin, calls, finished_before, give_back, read_manifest, remaining};
 use notes::{notes, statistics};
 
 use std::collections::BTreeMap;
@@ -293,7 +293,7 @@ async fn publish_all(
         statistics: statistics(&output, &parts.telemetry.snapshot(), elapsed),
         created_at: Timestamp::now().to_string(),
     };
-    let manifest = publish::publish(&patient(&parts), &output, publish_parts).await?;
+    let manifest = publish::publish(&calls(&parts), &output, publish_parts).await?;
     tracing::info!(
         chunks,
         records = parts.settings.selection.total(),
@@ -325,9 +325,9 @@ async fn finish(
     chunks_replayed: u64,
     mut notes: Vec<String>,
 ) -> Result<(RunReport, WorkDir), RunError> {
-    let releasing = parts.sink.release(&manifest.dataset);
-    let sink = patient(&parts);
-    if let Err(error) = sink.wait("give back", &manifest.dataset, releasing).await {
+    let release = || parts.sink.release(&manifest.dataset);
+    let sink = calls(&parts);
+    if let Err(error) = sink.call("give back", &manifest.dataset, release).await {
         // The dataset is there; a claim beside it does no harm.
         let error = describe_error(&error);
         notes.push(format!("its claim is left there: {error}"));

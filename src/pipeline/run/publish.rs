@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -24,10 +25,11 @@ use crate::domain::selection::rank::Ranker;
 use crate::fault;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::rows_report::{RowsReport, reason_name};
-use crate::pipeline::lifecycle::sink_timeout::SinkWithTimeout;
+use crate::pipeline::lifecycle::sink_calls::SinkCalls;
+use crate::pipeline::run::claiming::claim_of;
 use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::RunOutput;
-use crate::sink::{Block, FileCommit};
+use crate::sink::{Block, Claim, ClaimRecord, FileCommit, SinkError};
 use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Publication, Telemetry, serde_name};
 
@@ -60,11 +62,12 @@ pub struct PublishParts<'a> {
 /// # Errors
 /// If a count does not come out or the sink refuses.
 pub async fn publish(
-    sink: &SinkWithTimeout<'_>,
+    sink: &SinkCalls<'_>,
     output: &RunOutput,
     parts: PublishParts<'_>,
 ) -> Result<Manifest, RunError> {
     let (dataset, telemetry) = (parts.record.dataset.clone(), parts.telemetry);
+    let claim = claim_of(parts.record);
     let mut invalid_files = Vec::new();
     for (path, report) in invalid_reports(output, &parts) {
         invalid_files.push(put(sink, &dataset, path, report).await?);
@@ -78,11 +81,34 @@ pub async fn publish(
         .map_err(|source| RunError::Manifest { source })?;
     fault::point("publish");
     telemetry.set_publication(Publication::Begun);
-    let publishing = sink.sink.publish(&dataset, bytes);
-    sink.wait("publish", &dataset, publishing).await?;
+    publish_manifest(sink, &dataset, &claim, &bytes).await?;
     telemetry.set_publication(Publication::Done);
     fault::point("published");
     Ok(manifest)
+}
+
+/// Publishes, again where the sink asks for it. The manifest that is there then may be this one: the
+/// answer to the try before was lost.
+async fn publish_manifest(
+    sink: &SinkCalls<'_>,
+    dataset: &str,
+    claim: &ClaimRecord,
+    manifest: &[u8],
+) -> Result<(), SinkError> {
+    let was_tried = AtomicBool::new(false);
+    let publish = || async {
+        let again = was_tried.swap(true, Ordering::Relaxed);
+        match sink.sink.publish(dataset, manifest.to_vec()).await {
+            Err(SinkError::Exists(there)) if again => {
+                match sink.sink.claim(dataset, claim).await? {
+                    Claim::Published(found) if found == manifest => Ok(()),
+                    _ => Err(SinkError::Exists(there)),
+                }
+            }
+            published => published,
+        }
+    };
+    sink.call("publish", dataset, publish).await
 }
 
 /// One report for each split that has invalid records, in the order of splits; the records of all
@@ -117,7 +143,7 @@ fn invalid_reports(output: &RunOutput, parts: &PublishParts<'_>) -> Vec<(String,
 
 /// Writes a small file.
 async fn put(
-    sink: &SinkWithTimeout<'_>,
+    sink: &SinkCalls<'_>,
     dataset: &str,
     path: String,
     bytes: Vec<u8>,
@@ -138,8 +164,8 @@ async fn put(
             bytes: piece.to_vec().into(),
         };
         offset += piece.len() as u64;
-        let staging = sink.sink.stage(block);
-        blocks.push(sink.wait("write", &record.path, staging).await?);
+        let stage = || sink.sink.stage(block.clone());
+        blocks.push(sink.call("write", &record.path, stage).await?);
     }
     let commit = FileCommit {
         dataset: dataset.to_owned(),
@@ -148,8 +174,8 @@ async fn put(
         bytes: record.bytes,
         sha256: record.sha256.clone(),
     };
-    let committing = sink.sink.commit(commit);
-    sink.wait("commit", &record.path, committing).await?;
+    let committing = || sink.sink.commit(commit.clone());
+    sink.call("commit", &record.path, committing).await?;
     Ok(record)
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use actix::Addr;
 
-use super::recovery::RETRY;
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::lease::{Lease, LeaseTable};
+use crate::domain::scheduling::retry::RETRY;
 use crate::domain::scheduling::roles::StallLimits;
 use crate::domain::scheduling::supervision::{RestartPolicy, StallDetector};
 use crate::domain::selection::stratum::StratumId;

@@ -10,18 +10,11 @@ use crate::domain::describe_error;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::{AfterFailure, Lease};
 use crate::domain::scheduling::recovery::FailureResponse;
-use crate::domain::scheduling::retry::Backoff;
 use crate::pipeline::actors::messages::Assignment;
 use crate::pipeline::error::RunError;
 use crate::pipeline::supervisor::Supervisor;
 use crate::source::SourceError;
 use crate::telemetry::Event;
-
-/// Between two tries of a chunk.
-pub(in crate::pipeline) const RETRY: Backoff = Backoff {
-    base: Duration::from_secs(1),
-    cap: Duration::from_secs(60),
-};
 
 impl Supervisor {
     /// What a lease is for.

@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use actix::Context;
 
-use super::recovery::RETRY;
 use crate::domain::record::row::RowShape;
 use crate::domain::sampling::batches::batches_ahead;
 use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::LeaseTable;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
+use crate::domain::scheduling::retry::RETRY;
 use crate::domain::selection::stratum::StratumId;
 use crate::pipeline::actors::messages::{
     Close, FinishCensus, RoundPlan, SetRankRange, StratumOutcome, WriteStratum,

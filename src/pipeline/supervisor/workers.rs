@@ -16,10 +16,10 @@ use actix::{AsyncContext, Context};
 use rand::RngExt;
 
 use super::actors::{ActorSlot, FetcherSlot};
-use super::recovery::RETRY;
 use crate::domain::describe_error;
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::lease::LeaseTable;
+use crate::domain::scheduling::retry::RETRY;
 use crate::domain::scheduling::roles::AfterExit;
 use crate::domain::scheduling::supervision::AfterDeath;
 use crate::pipeline::actors::deduper::{DedupParts, Deduper};

@@ -112,7 +112,7 @@ impl DatasetSink for Troubled<LocalDir> {
                 Some(_) => Err(SinkError::Io {
                     action: "write",
                     path: "somewhere".to_owned(),
-                    source: io_error(),
+                    source: std::io::ErrorKind::StorageFull.into(),
                 }),
                 None => self.inner.stage(block).await,
             }
@@ -229,7 +229,7 @@ fn without_restarts_the_dead_actor_is_named_and_the_run_goes_on_next_time() {
 }
 
 #[test]
-fn a_failed_fetch_is_tried_again_and_a_failed_write_ends_the_run() {
+fn a_failed_fetch_is_tried_again_and_a_full_disk_ends_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let retried =
         start(folder.path(), Mishap::Io, Mishap::None, 0).expect("good at the second try");

@@ -7,29 +7,10 @@ use std::time::Duration;
 
 use super::chunk::{Chunk, HashChunk, overlapping};
 use super::pass::{ChunkPass, Pass};
+use super::retry::Action;
 
 /// Attempts in a row that differ from the census before it is fetched again.
 const CENSUS_MISMATCHES: u32 = 2;
-
-/// The next step after a failed fetch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Wait, ask for less at once, and try again; the attempt does not count.
-    Throttle {
-        /// The delay that the source asks for.
-        retry_after: Option<Duration>,
-    },
-    /// Try again.
-    Retry,
-    /// Try again in two halves: the same again would fail the same way.
-    Split,
-    /// Try again, and if it fails the same way, in two halves.
-    RetryThenSplit,
-    /// Try again, and if it fails the same way, take the census again.
-    RetryThenRefetchCensus,
-    /// End the run: trying again is no use.
-    Fail,
-}
 
 /// What follows a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

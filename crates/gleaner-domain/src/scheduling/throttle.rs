@@ -4,17 +4,13 @@
 
 use std::time::Duration;
 
-use super::retry::Backoff;
+use super::retry::{Backoff, MAX_RETRY_AFTER};
 
 /// Without a wish of the source.
 const BACKOFF: Backoff = Backoff {
     base: Duration::from_secs(1),
     cap: Duration::from_secs(30),
 };
-
-/// However long a source wishes to be left alone, it is asked again after this time: it says so
-/// again if it meant it, and a slip of its pen does not stop the run for a year.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The gate in front of a source.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use super::super::run_actor::{Forwarders, RunActor};
 use super::{BuildError, METRICS_EVERY, PipelineBuilder};
 use crate::domain::describe_error;
 use crate::pipeline::lifecycle::run_control::RunControl;
-use crate::pipeline::lifecycle::sink_timeout::SinkWithTimeout;
+use crate::pipeline::lifecycle::sink_calls::SinkCalls;
 use crate::pipeline::run::run_under;
 use crate::pipeline::{RunError, RunParts};
 use crate::secrets;
@@ -149,7 +149,7 @@ impl Pipeline {
         let run = async move {
             let Some(parts) = parts else { return };
             let (pool, sink) = (Arc::clone(&parts.pool), Arc::clone(&parts.sink));
-            let own = parts.settings.workers.stall_timeout;
+            let settings = parts.settings.clone();
             let mut result = tokio::select! {
                 biased;
                 result = run_under(parts, &run_control, std::future::pending()) => result,
@@ -161,8 +161,9 @@ impl Pipeline {
             {
                 let name = format!("{}.report.html", published.manifest.dataset);
                 let page = secrets::redacted(report::html(&telemetry.view())).into_bytes();
-                let patient = SinkWithTimeout::new(&*sink, own);
-                let putting = patient.wait("write", &name, sink.put_sidecar(&name, page));
+                let calls = SinkCalls::new(&*sink, &settings, &telemetry);
+                let put = || sink.put_sidecar(&name, page.clone());
+                let putting = calls.call("write", &name, put);
                 let put = tokio::select! {
                     put = AssertUnwindSafe(putting).catch_unwind() => {
                         put.map_or(Err(RunError::PartPanicked), |put| put.map_err(Into::into))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::sink::{
-    Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+    Action, Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
 };
 
 /// What a sink does wrong.
@@ -59,6 +59,10 @@ pub enum Fault {
     Unsorted,
     /// Gives digests that are none.
     Digests,
+    /// A document beside the datasets must be the first of its name.
+    OneSidecar,
+    /// Asks for the same call again, for ever.
+    AsksForEver,
 }
 
 /// A file that is being written, as in a file system: bytes by offset.
@@ -308,6 +312,26 @@ impl DatasetSink for Careless {
                 store.files.extend(kept);
             }
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn put_sidecar<'a>(
+        &'a self,
+        name: &'a str,
+        document: Vec<u8>,
+    ) -> BoxFuture<'a, Result<(), SinkError>> {
+        async move {
+            let key = (String::new(), name.to_owned());
+            let before = self.store().files.insert(key, document);
+            match self.fault {
+                Fault::OneSidecar if before.is_some() => Err(refusal()),
+                Fault::AsksForEver => Err(SinkError::Custom {
+                    reason: "not now".to_owned(),
+                    action: Action::Retry,
+                }),
+                _ => Ok(()),
+            }
         }
         .boxed()
     }

@@ -108,6 +108,14 @@ async fn sinks_that_break_the_contract() {
             Fault::Everybodys,
             "a claim of what is published gets the manifest, or Exists",
         ),
+        (
+            Fault::OneSidecar,
+            "a call is harmless when it is made again",
+        ),
+        (
+            Fault::AsksForEver,
+            "a call is harmless when it is made again",
+        ),
         (Fault::Forgets, "staging and committing again is harmless"),
         (
             Fault::Keeps,
