@@ -1,6 +1,7 @@
+mod damage;
+mod replay;
+
 use super::*;
-use crate::domain::copilot_chat::event::EventKind;
-use crate::domain::copilot_chat::header::Mode;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::grouping::batch::Batch;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
@@ -59,86 +60,17 @@ fn sealed(folder: &Path) -> (Spool, SealedChunk) {
     (spool, sealed)
 }
 
-#[test]
-fn what_was_sealed_is_replayed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_, sealed) = sealed(folder.path());
-    let again = Spool::open(folder.path().to_owned(), 1 << 30)
-        .expect("a folder")
-        .sealed(chunk_pass())
-        .expect("readable")
-        .expect("sealed");
-    assert_eq!(again.tally(), sealed.tally());
-    let mut replay = again.replay(3).expect("readable");
-    let rows = fs::read(again.rows_path()).expect("rows");
-    let mut i = 0;
-    while let Some(batch) = replay.next_batch().expect("readable") {
-        let Batch::Rows(batch) = batch else {
-            panic!("they are turns");
-        };
-        for (id, header) in batch.iter() {
-            assert_eq!(id, format!("id-{i}").as_bytes());
-            assert_eq!((header.turn, header.at, header.position.store), (i, -i, 3));
-            assert_eq!(header.flags.has(RowFlags::PREVALIDATED), i % 3 == 0);
-            let start = header.position.offset as usize;
-            let payload = &rows[start..start + header.position.length as usize];
-            assert_eq!(payload, format!("payload {i}").as_bytes());
-            i += 1;
-        }
-    }
-    assert_eq!(i, 10_000);
-}
-
-#[test]
-fn rows_know_their_lines() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_, sealed) = sealed(folder.path());
-    let rows = fs::read(sealed.rows_path()).expect("rows");
-    let offset = |payload: &[u8]| {
-        let at = memchr::memmem::find(&rows, payload).expect("there");
-        at as u64
-    };
-    let offsets = [0, offset(b"payload 7payload"), offset(b"payload 9999")];
-    assert_eq!(
-        sealed.lines_of(&offsets).expect("readable"),
-        [1, 15, 19_999]
-    );
-    assert!(sealed.lines_of(&[1]).is_err(), "no row begins there");
-}
-
-#[test]
-fn rows_without_payloads_are_kept_between_others() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let writer = spool.create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
+/// Seals a part with one row of this length.
+fn seal_one(spool: &Spool, chunk_pass: ChunkPass, length: usize) -> SealedChunk {
+    let writer = spool.create(chunk_pass, RowShape::Turns, RowEncoding::AsWritten);
     let mut writer = writer.expect("files");
-    let payloads = [&b""[..], b"", b"one", b"", b"two", b""];
-    let rows: Vec<_> = payloads
-        .iter()
-        .map(|payload| row(b"id", 1, payload))
-        .collect();
-    writer.append(&rows).expect("room");
-    writer.append(&rows[..2]).expect("room");
-    let sealed = writer.seal(ChunkTally::default()).expect("room");
-    assert_eq!(fs::read(sealed.rows_path()).expect("rows"), b"onetwo");
-    let mut replay = sealed.replay(0).expect("readable");
-    let Some(Batch::Rows(batch)) = replay.next_batch().expect("readable") else {
-        panic!("they are turns");
-    };
-    let places = batch
-        .iter()
-        .map(|(_, header)| (header.position.offset, header.position.length));
-    let expected = [
-        (0, 0),
-        (0, 0),
-        (0, 3),
-        (3, 0),
-        (3, 3),
-        (6, 0),
-        (6, 0),
-        (6, 0),
-    ];
-    assert!(places.eq(expected));
+    let payload = vec![b'x'; length];
+    writer.append(&[row(b"id", 1, &payload)]).expect("room");
+    writer.seal(ChunkTally::default()).expect("room")
+}
+
+fn is_io<T>(result: Result<T, SpoolError>, wanted: &str) -> bool {
+    matches!(result, Err(SpoolError::Io { action, .. }) if action == wanted)
 }
 
 #[test]
@@ -211,33 +143,6 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
 }
 
 #[test]
-fn every_flipped_or_missing_byte_is_noticed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (spool, chunk_files) = sealed(folder.path());
-    for path in [&chunk_files.seal, &chunk_files.rows] {
-        let good = fs::read(path).expect("a file");
-        let seal = fs::read(&chunk_files.seal).expect("a file");
-        for at in (0..good.len())
-            .step_by(good.len() / 50)
-            .chain([good.len() - 1])
-        {
-            let mut flipped = good.clone();
-            flipped[at] ^= 1;
-            for damage in [&flipped[..], &good[..at]] {
-                fs::write(path, damage).expect("writable");
-                assert!(
-                    spool.sealed(chunk_pass()).expect("readable").is_none(),
-                    "{path:?} at {at}"
-                );
-                fs::write(&chunk_files.seal, &seal).expect("writable");
-            }
-        }
-        fs::write(path, &good).expect("writable");
-        assert!(spool.sealed(chunk_pass()).expect("readable").is_some());
-    }
-}
-
-#[test]
 fn the_limit_is_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 10).expect("a folder");
@@ -249,19 +154,6 @@ fn the_limit_is_kept() {
         writer.append(&[row(b"b", 1, b"123")]),
         Err(SpoolError::Full { limit: 10 })
     ));
-}
-
-/// Seals a part with one row of this length.
-fn seal_one(spool: &Spool, chunk_pass: ChunkPass, length: usize) -> SealedChunk {
-    let writer = spool.create(chunk_pass, RowShape::Turns, RowEncoding::AsWritten);
-    let mut writer = writer.expect("files");
-    let payload = vec![b'x'; length];
-    writer.append(&[row(b"id", 1, &payload)]).expect("room");
-    writer.seal(ChunkTally::default()).expect("room")
-}
-
-fn is_io<T>(result: Result<T, SpoolError>, wanted: &str) -> bool {
-    matches!(result, Err(SpoolError::Io { action, .. }) if action == wanted)
 }
 
 #[test]
@@ -276,43 +168,6 @@ fn what_an_earlier_start_has_sealed_takes_room() {
     fs::write(rows, b"damaged").expect("writable");
     assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
     assert_eq!(spool.used.load(Ordering::Relaxed), 0);
-}
-
-#[test]
-fn the_seal_of_a_damaged_chunk_is_removed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let damages: [fn(&SealedChunk); 4] = [
-        |chunk| fs::remove_file(&chunk.rows).expect("a file"),
-        |chunk| fs::write(&chunk.rows, b"").expect("writable"),
-        |chunk| fs::write(&chunk.seal, b"").expect("writable"),
-        |chunk| fs::write(&chunk.seal, [0; 100]).expect("writable"),
-    ];
-    for (number, damage) in damages.into_iter().enumerate() {
-        let chunk = seal_one(&spool, chunk_pass(), 5);
-        damage(&chunk);
-        let found = spool.sealed(chunk_pass()).expect("readable");
-        assert!(found.is_none() && !chunk.seal.exists(), "damage {number}");
-    }
-    // Nothing is there to be removed.
-    assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
-}
-
-#[test]
-fn the_seal_of_another_pass_is_not_taken_for_this_ones() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let census = ChunkPass {
-        pass: Pass::Census,
-        ..chunk_pass()
-    };
-    seal_one(&spool, chunk_pass(), 5);
-    for ending in ["rows", "sealed"] {
-        let from = spool.path(chunk_pass(), ending);
-        fs::copy(from, spool.path(census, ending)).expect("writable");
-    }
-    assert!(spool.sealed(census).expect("readable").is_none());
-    assert!(spool.sealed(chunk_pass()).expect("readable").is_some());
 }
 
 #[test]
@@ -400,86 +255,6 @@ fn what_is_missing_is_settled() {
 }
 
 #[test]
-fn headers_are_replayed_a_batch_at_a_time_to_the_last() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (spool, many) = sealed(folder.path());
-    let one = seal_one(
-        &spool,
-        ChunkPass {
-            pass: Pass::Census,
-            ..chunk_pass()
-        },
-        5,
-    );
-    let full = REPLAY_BATCH as usize;
-    let rest = 10_000 - 2 * full;
-    for (chunk, expected) in [(many, &[full, full, rest][..]), (one, &[1])] {
-        let mut replay = chunk.replay(0).expect("readable");
-        let batches = std::iter::from_fn(|| replay.next_batch().expect("readable"));
-        let sizes: Vec<usize> = batches
-            .map(|batch| match batch {
-                Batch::Rows(batch) => batch.headers.len(),
-                Batch::Telemetry(batch) => batch.headers.len(),
-            })
-            .collect();
-        assert_eq!(sizes, expected);
-    }
-}
-
-#[test]
-fn headers_of_telemetry_and_ids_of_malformed_rows_come_back() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let header = |position| TelemetryHeader {
-        at: -7,
-        request: 8,
-        call: i64::MIN,
-        content: u64::MAX,
-        position,
-        event: EventKind::ModelText,
-        mode: Mode::Other,
-    };
-    let row = |id: &'static [u8], telemetry: Option<TelemetryHeader>, payload: &'static [u8]| {
-        SpooledRow {
-            id: id.into(),
-            facts: RowFacts {
-                turn: 0,
-                at: 0,
-                flags: RowFlags::default().with(RowFlags::MALFORMED, telemetry.is_none()),
-                line: 3,
-                telemetry,
-            },
-            payload,
-        }
-    };
-    let writer = spool.create(chunk_pass(), RowShape::CopilotChat, RowEncoding::AsWritten);
-    let mut writer = writer.expect("files");
-    let rows = [
-        row(b"a", Some(header(1)), b"one"),
-        row(b"", Some(header(2)), b"three"),
-        row(b"bad", None, b""),
-    ];
-    writer.append(&rows).expect("room");
-    writer.seal(ChunkTally::default()).expect("room");
-    let again = spool.sealed(chunk_pass());
-    let sealed = again.expect("readable").expect("sealed and whole");
-    let mut replay = sealed.replay(5).expect("readable");
-    let Some(Batch::Telemetry(batch)) = replay.next_batch().expect("readable") else {
-        panic!("it is telemetry");
-    };
-    let found: Vec<_> = batch
-        .iter()
-        .map(|(id, row)| (id, row.header, row.position.offset, row.position.length))
-        .collect();
-    let expected = [(&b"a"[..], header(1), 0, 3), (b"", header(2), 3, 5)];
-    assert_eq!(found, expected);
-    assert_eq!(batch.malformed, [b"bad"[..].into()]);
-    assert_eq!(batch.headers[0].position.store, 5);
-    assert_eq!(sealed.lines_of(&[3]).expect("there"), [3]);
-    assert!(replay.next_batch().expect("readable").is_none());
-}
-
-#[test]
 fn what_was_counted_and_the_form_are_sealed_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
@@ -500,16 +275,4 @@ fn what_was_counted_and_the_form_are_sealed_too() {
         assert_eq!(chunk.encoding(), RowEncoding::Assembled);
         assert_eq!(chunk.chunk(), chunk_pass().chunk);
     }
-}
-
-#[test]
-fn rows_that_changed_places_are_noticed() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (spool, chunk) = sealed(folder.path());
-    let good = fs::read(&chunk.rows).expect("rows");
-    let [first, second] = [&b"payload 0"[..], b"payload 1"];
-    assert!(good.starts_with(&[first, second].concat()));
-    let swapped = [second, first, &good[first.len() + second.len()..]].concat();
-    fs::write(&chunk.rows, swapped).expect("writable");
-    assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
 }
