@@ -29,10 +29,10 @@ use crate::pipeline::host::setup as parts;
 use crate::pipeline::ingest::chunk_reader::RowRules;
 use crate::pipeline::ingest::first_rows::{self, FirstRows, Limits};
 use crate::pipeline::ingest::rows_report::reason_name;
-use crate::pipeline::ingest::telemetry_look;
+use crate::pipeline::ingest::telemetry_look::{self, TelemetryLook};
 use crate::pipeline::state::start;
 use crate::pipeline::state::start::{Start, StartOptions};
-use crate::pipeline::state::work_dir;
+use crate::pipeline::state::work_dir::{self, RunRecord};
 use crate::source::files::FilesSource;
 use crate::source::kusto::estimate::KustoPlan;
 use crate::source::{ConversationSource, SourceError, Survey};
@@ -46,6 +46,20 @@ const MEMORY_PER_ROW: u64 = 96;
 /// Malformed rows that a person is shown of each reason.
 const SHOWN_ROWS: usize = 3;
 
+/// What was learnt of the input.
+struct Looked {
+    /// Description of the source, without secrets.
+    source: Value,
+    survey: Survey,
+    /// Whether all of the input could be surveyed.
+    is_whole: bool,
+    /// Of files alone.
+    first_rows: Option<FirstRows>,
+    telemetry: Option<TelemetryLook>,
+    /// Of a cluster alone.
+    counted: Option<KustoPlan>,
+}
+
 /// Plans an export.
 ///
 /// # Errors
@@ -56,15 +70,59 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let described = config::described(&settings);
     let fingerprint = config::fingerprint(&described);
     let fresh = parts::new_record(&settings, &described, &fingerprint, &sink.location())?;
-    let cluster = Cluster::of(&settings, &fresh).map_err(BuildError::from)?;
+    let looked = look(&settings, &fresh)?;
+    let path = (args.work_dir.clone()).unwrap_or_else(|| parts::default_work_dir(&fingerprint));
+    let found = work_dir::read_record(&path)?;
+    let options = StartOptions {
+        fresh: args.fresh,
+        fixed_name: config::name::is_fixed(&settings),
+    };
+    let start = start::decide(found.as_ref(), &fresh, options);
+    let record = found.filter(|_| start == Start::Resume).unwrap_or(fresh);
+    let mut plan = json!({
+        "dataset": record.dataset,
+        "location": sink.location(),
+        "fingerprint": fingerprint,
+        "work_dir": path,
+        "work": work(start),
+        "window": {"start": record.window_start, "end": record.window_end},
+        "seed": settings.selection.seed(),
+        "records": settings.selection.total(),
+        "strata": strata(&settings, looked.counted.as_ref()),
+        "memory": {"base_bytes": BASE_MEMORY, "bytes_per_row": MEMORY_PER_ROW},
+        "workers": {
+            "fetchers": settings.workers.fetchers,
+            "validators": settings.workers.validators,
+            "uploaders": settings.workers.uploaders,
+        },
+    });
+    add_input(&mut plan, &looked);
+    if args.json {
+        print_json(&plan)?;
+    } else {
+        let of_telemetry = looked.telemetry.as_ref().map(plan_telemetry::text);
+        print(&of_telemetry.unwrap_or_default())?;
+        print(&text(&settings, &plan, &looked))?;
+    }
+    let is_start_refused = matches!(start, Start::OtherWindow | Start::OtherSettings);
+    let is_refused = is_start_refused || looked.first_rows.as_ref().is_some_and(is_refused);
+    Ok(match is_refused {
+        true => Exit::Usage,
+        false => Exit::Success,
+    })
+}
+
+/// Looks at the input, as far as that costs little.
+fn look(settings: &Settings, fresh: &RunRecord) -> Result<Looked, CliError> {
+    let cluster = Cluster::of(settings, fresh).map_err(BuildError::from)?;
     let files = match &settings.source {
-        Source::Files(paths) => Some(Arc::new(parts::files_source(paths, &settings))),
+        Source::Files(paths) => Some(Arc::new(parts::files_source(paths, settings))),
         Source::Kusto(_) | Source::Synthetic(_) | Source::Custom(_) => None,
     };
     let source = match (&cluster, &files) {
         (Some(cluster), _) => cluster.source(),
         (None, Some(files)) => Arc::clone(files) as Arc<dyn ConversationSource>,
-        (None, None) => parts::source(&settings, &fresh).map_err(BuildError::from)?,
+        (None, None) => parts::source(settings, fresh).map_err(BuildError::from)?,
     };
     let runtime = export::runtime().map_err(export::cannot_start)?;
     let survey = runtime.block_on(source.survey());
@@ -72,7 +130,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         (Err(error), Some(files)) => (without_chunks(files, error)?, false),
         (survey, _) => (survey.map_err(RunError::from)?, true),
     };
-    let first_rows = files.as_ref().map(|files| look(files, &settings));
+    let first_rows = files.as_ref().map(|files| first_rows(files, settings));
     let telemetry = match (&files, &first_rows) {
         (Some(files), Some(first)) if first.is_telemetry => {
             let rules = CopilotChatRules::of_agents(settings.limits.max_record);
@@ -81,65 +139,40 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         _ => None,
     };
     let counted = cluster.map(|cluster| runtime.block_on(cluster.plan()));
-    let counted = counted.transpose().map_err(RunError::from)?;
-    let path = (args.work_dir.clone()).unwrap_or_else(|| parts::default_work_dir(&fingerprint));
-    let found = work_dir::read_record(&path)?;
-    let options = StartOptions {
-        fresh: args.fresh,
-        fixed_name: config::name::is_fixed(&settings),
-    };
-    let start = start::decide(found.as_ref(), &fresh, options);
-    let work = match start {
+    Ok(Looked {
+        source: source.describe(),
+        survey,
+        is_whole,
+        first_rows,
+        telemetry,
+        counted: counted.transpose().map_err(RunError::from)?,
+    })
+}
+
+fn work(start: Start) -> &'static str {
+    match start {
         Start::Begin => "start a new run",
         Start::Resume => "resume the run that is there",
         Start::AlreadyPublished => "nothing: it is published already",
         Start::OtherWindow => "refused: its dataset was published with another window",
         Start::OtherSettings => "refused: it belongs to a run with other settings",
-    };
-    let record = found.filter(|_| start == Start::Resume).unwrap_or(fresh);
-    let plan = json!({
-        "dataset": record.dataset,
-        "location": sink.location(),
-        "fingerprint": fingerprint,
-        "work_dir": path,
-        "work": work,
-        "source": source.describe(),
-        "chunks": is_whole.then_some(survey.chunks.len()),
-        "input_bytes": survey.bytes,
-        "spooled_input_bytes": is_whole.then_some(survey.spooled_bytes),
-        "first_rows": first_rows.as_ref().map(seen),
-        "copilot_chat": telemetry.as_ref().map(plan_telemetry::record),
-        "window": {"start": record.window_start, "end": record.window_end},
-        "seed": settings.selection.seed(),
-        "records": settings.selection.total(),
-        "strata": strata(&settings, counted.as_ref()),
-        "kusto": counted.as_ref().map(fetching),
-        "memory": {"base_bytes": BASE_MEMORY, "bytes_per_row": MEMORY_PER_ROW},
-        "workers": {
-            "fetchers": settings.workers.fetchers,
-            "validators": settings.workers.validators,
-            "uploaders": settings.workers.uploaders,
-        },
-    });
-    if args.json {
-        print_json(&plan)?;
-    } else {
-        let of_telemetry = telemetry.as_ref().map(plan_telemetry::text);
-        print(&of_telemetry.unwrap_or_default())?;
-        print(&text(
-            &settings,
-            &plan,
-            &survey,
-            counted.as_ref(),
-            first_rows.as_ref(),
-        ))?;
     }
-    let is_start_refused = matches!(start, Start::OtherWindow | Start::OtherSettings);
-    let is_refused = is_start_refused || first_rows.as_ref().is_some_and(is_refused);
-    Ok(match is_refused {
-        true => Exit::Usage,
-        false => Exit::Success,
-    })
+}
+
+/// Adds what was learnt of the input.
+fn add_input(plan: &mut Value, looked: &Looked) {
+    let survey = &looked.survey;
+    let of_whole = |value: Value| match looked.is_whole {
+        true => value,
+        false => Value::Null,
+    };
+    plan["source"] = looked.source.clone();
+    plan["chunks"] = of_whole(json!(survey.chunks.len()));
+    plan["input_bytes"] = json!(survey.bytes);
+    plan["spooled_input_bytes"] = of_whole(json!(survey.spooled_bytes));
+    plan["first_rows"] = json!(looked.first_rows.as_ref().map(seen));
+    plan["copilot_chat"] = json!(looked.telemetry.as_ref().map(plan_telemetry::record));
+    plan["kusto"] = json!(looked.counted.as_ref().map(fetching));
 }
 
 /// Whether an export would end at these rows.
@@ -163,7 +196,7 @@ fn without_chunks(files: &FilesSource, error: SourceError) -> Result<Survey, Run
 }
 
 /// Looks at the first rows of each file.
-fn look(files: &FilesSource, settings: &Settings) -> FirstRows {
+fn first_rows(files: &FilesSource, settings: &Settings) -> FirstRows {
     let rules = RowRules {
         ignore_ids: Vec::new(),
         window: None..None,
@@ -279,14 +312,50 @@ fn strata(settings: &Settings, counted: Option<&KustoPlan>) -> Vec<Value> {
         .collect()
 }
 
-fn text(
-    settings: &Settings,
-    plan: &Value,
-    survey: &Survey,
-    counted: Option<&KustoPlan>,
-    first_rows: Option<&FirstRows>,
-) -> String {
-    let size = |bytes: u64| ByteSize::b(bytes).display().si().to_string();
+fn text(settings: &Settings, plan: &Value, looked: &Looked) -> String {
+    let first_rows = looked.first_rows.as_ref();
+    let word = |value: &Value| value.as_str().unwrap_or("open").to_owned();
+    let input = match &looked.counted {
+        Some(counted) => fetching_text(counted),
+        None => input(&settings.source, &looked.survey),
+    };
+    let skipped = skipped(&plan["source"]["skipped"]);
+    let files = looked.survey.input_fingerprints.len();
+    let seen = first_rows.map(|first| seen_text(first, files));
+    let seen = seen.unwrap_or_default();
+    let chunks = match plan["chunks"].as_u64() {
+        Some(chunks) => format!(" in {}", count(chunks, "chunk")),
+        None => String::new(),
+    };
+    format!(
+        "{}\n\n\
+         input    {input}{chunks}\n{skipped}{seen}\
+         window   {}\n\
+         output   {} into {}/{}\n\
+         disk     {}\n\
+         memory   at most {} and {MEMORY_PER_ROW} bytes for each row of input\n\
+         work     {}: {}\n\
+         next     the same with `export`",
+        strata_table(settings, looked.counted.as_ref()).for_stdout(),
+        window(&plan["window"]),
+        match settings.selection.total() {
+            Some(total) => count(total, "record"),
+            None => "all valid records".to_owned(),
+        },
+        word(&plan["location"]),
+        word(&plan["dataset"]),
+        spool_text(settings, plan, first_rows.is_some()),
+        size(BASE_MEMORY),
+        word(&plan["work_dir"]),
+        word(&plan["work"]),
+    )
+}
+
+fn size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().si().to_string()
+}
+
+fn strata_table(settings: &Settings, counted: Option<&KustoPlan>) -> TextTable {
     let mut table = TextTable::new(&["stratum", "target", "candidates held", "population"]);
     for stratum in strata(settings, counted) {
         let name = |key: &str| stratum[key].as_str().unwrap_or_default().to_owned();
@@ -300,23 +369,27 @@ fn text(
             },
         ]);
     }
-    let word = |value: &Value| value.as_str().unwrap_or("open").to_owned();
+    table
+}
+
+fn fetching_text(counted: &KustoPlan) -> String {
     let or_unknown = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), size);
-    let input = match (&settings.source, counted) {
-        (_, Some(counted)) => format!(
-            "{} complete conversations of about {}; one pass would fetch {}, two fetch {}",
-            counted.conversations,
-            or_unknown(counted.bytes_each),
-            or_unknown(counted.one_pass_bytes),
-            or_unknown(counted.two_pass_bytes),
-        ),
-        (source, None) => input(source, survey),
-    };
-    let spool = match (&settings.source, plan["spooled_input_bytes"].as_u64()) {
+    format!(
+        "{} complete conversations of about {}; one pass would fetch {}, two fetch {}",
+        counted.conversations,
+        or_unknown(counted.bytes_each),
+        or_unknown(counted.one_pass_bytes),
+        or_unknown(counted.two_pass_bytes),
+    )
+}
+
+/// What is kept on disk until the dataset is published.
+fn spool_text(settings: &Settings, plan: &Value, are_files: bool) -> String {
+    match (&settings.source, plan["spooled_input_bytes"].as_u64()) {
         (Source::Synthetic(_) | Source::Kusto(_), _) => {
             "all rows are kept in sealed chunks until published".to_owned()
         }
-        (_, None) if first_rows.is_some() => "not known: a file cannot be read".to_owned(),
+        (_, None) if are_files => "not known: a file cannot be read".to_owned(),
         (_, Some(0)) | (_, None) => {
             "nothing is copied: rows are read again where they lie".to_owned()
         }
@@ -325,35 +398,7 @@ fn text(
             size(bytes),
             size(settings.limits.spool)
         ),
-    };
-    let skipped = skipped(&plan["source"]["skipped"]);
-    let seen = first_rows.map(|first| seen_text(first, survey.input_fingerprints.len()));
-    let seen = seen.unwrap_or_default();
-    let chunks = match plan["chunks"].as_u64() {
-        Some(chunks) => format!(" in {}", count(chunks, "chunk")),
-        None => String::new(),
-    };
-    format!(
-        "{}\n\n\
-         input    {input}{chunks}\n{skipped}{seen}\
-         window   {}\n\
-         output   {} into {}/{}\n\
-         disk     {spool}\n\
-         memory   at most {} and {MEMORY_PER_ROW} bytes for each row of input\n\
-         work     {}: {}\n\
-         next     the same with `export`",
-        table.for_stdout(),
-        window(&plan["window"]),
-        match settings.selection.total() {
-            Some(total) => count(total, "record"),
-            None => "all valid records".to_owned(),
-        },
-        word(&plan["location"]),
-        word(&plan["dataset"]),
-        size(BASE_MEMORY),
-        word(&plan["work_dir"]),
-        word(&plan["work"]),
-    )
+    }
 }
 
 /// The files that are not read, a line each.
@@ -397,7 +442,7 @@ fn input(source: &Source, survey: &Survey) -> String {
         Source::Files(_) | Source::Kusto(_) | Source::Custom(_) => format!(
             "{}, {}",
             count(survey.input_fingerprints.len() as u64, "file"),
-            ByteSize::b(survey.bytes.unwrap_or(0)).display().si()
+            size(survey.bytes.unwrap_or(0))
         ),
     }
 }

@@ -4,13 +4,47 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::settings::{ModeUnknown, Settings, SinkTarget, Source, Span};
+use super::settings::{ModeUnknown, Settings, SinkTarget, Source, Span, Window};
 use crate::domain::dataset::manifest::{SelectionRecord, hex};
 use crate::domain::json::canonical::sorted;
 
 /// The settings that the fingerprint covers, with sorted keys.
 pub fn described(settings: &Settings) -> Value {
-    let source = match &settings.source {
+    // What says nothing else than before is left out: work directories go on.
+    let mut rows = Map::new();
+    if let Some(schema) = settings.schema {
+        rows.insert("schema".to_owned(), json!(schema.name()));
+    }
+    if settings.mode_unknown != ModeUnknown::Drop {
+        rows.insert("mode_unknown".to_owned(), json!(settings.mode_unknown));
+    }
+    if settings.allow_sampled {
+        rows.insert("allow_sampled".to_owned(), json!(true));
+    }
+    let mut selection = json!(SelectionRecord::from(&settings.selection));
+    selection["seed"] = json!(settings.selection.seed());
+    selection["cut"] = json!(settings.cut);
+    let mut described = json!({
+        "name": settings.name,
+        "source": source(settings),
+        "ignore_ids": settings.ignore_ids,
+        "window": settings.window.as_ref().map(window),
+        "chunks": {"count": settings.chunks.count},
+        "selection": selection,
+        "sink": {
+            "target": target(&settings.sink.target),
+            "format": settings.sink.format,
+            "sort_keys": settings.sink.sort_keys,
+        },
+    });
+    if !rows.is_empty() {
+        described["rows"] = Value::Object(rows);
+    }
+    sorted(described)
+}
+
+fn source(settings: &Settings) -> Value {
+    match &settings.source {
         // Settings without renamed fields keep the fingerprint that they had before fields could be
         // renamed, so that older work directories can be resumed.
         Source::Files(paths) if settings.fields.is_empty() => {
@@ -35,20 +69,24 @@ pub fn described(settings: &Settings) -> Value {
             "passes": kusto.passes,
         }),
         Source::Custom(described) => json!({"own": described}),
+    }
+}
+
+fn window(window: &Window) -> Value {
+    let mut written = match &window.span {
+        Span::Between { start, end } => json!({
+            "start": start.map(|at| at.to_string()),
+            "end": end.map(|at| at.to_string()),
+        }),
+        Span::Last { text, .. } => json!({"last": text}),
     };
-    let window = settings.window.as_ref().map(|window| {
-        let mut written = match &window.span {
-            Span::Between { start, end } => json!({
-                "start": start.map(|at| at.to_string()),
-                "end": end.map(|at| at.to_string()),
-            }),
-            Span::Last { text, .. } => json!({"last": text}),
-        };
-        written["ingestion_lag_seconds"] = json!(window.ingestion_lag.as_secs());
-        written["slack_seconds"] = json!(window.slack.as_secs());
-        written
-    });
-    let target = match &settings.sink.target {
+    written["ingestion_lag_seconds"] = json!(window.ingestion_lag.as_secs());
+    written["slack_seconds"] = json!(window.slack.as_secs());
+    written
+}
+
+fn target(target: &SinkTarget) -> Value {
+    match target {
         SinkTarget::Local(path) => json!({"local": path}),
         SinkTarget::AzureBlob(blob) => json!({
             "account": blob.account,
@@ -57,38 +95,7 @@ pub fn described(settings: &Settings) -> Value {
             "endpoint": blob.endpoint,
         }),
         SinkTarget::Custom(location) => json!({"own": location}),
-    };
-    // What says nothing else than before is left out: work directories go on.
-    let mut rows = Map::new();
-    if let Some(schema) = settings.schema {
-        rows.insert("schema".to_owned(), json!(schema.name()));
     }
-    if settings.mode_unknown != ModeUnknown::Drop {
-        rows.insert("mode_unknown".to_owned(), json!(settings.mode_unknown));
-    }
-    if settings.allow_sampled {
-        rows.insert("allow_sampled".to_owned(), json!(true));
-    }
-    let mut selection = json!(SelectionRecord::from(&settings.selection));
-    selection["seed"] = json!(settings.selection.seed());
-    selection["cut"] = json!(settings.cut);
-    let mut described = json!({
-        "name": settings.name,
-        "source": source,
-        "ignore_ids": settings.ignore_ids,
-        "window": window,
-        "chunks": {"count": settings.chunks.count},
-        "selection": selection,
-        "sink": {
-            "target": target,
-            "format": settings.sink.format,
-            "sort_keys": settings.sink.sort_keys,
-        },
-    });
-    if !rows.is_empty() {
-        described["rows"] = Value::Object(rows);
-    }
-    sorted(described)
 }
 
 /// SHA-256 over the canonical JSON, its first 16 digits. Keys are sorted here: a program that uses this

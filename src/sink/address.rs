@@ -71,94 +71,87 @@ impl Address {
     /// # Errors
     /// If it has an unknown scheme or host, names no container, or has a query.
     pub fn parse(text: &str) -> Result<Self, WrongAddress> {
-        let wrong = |reason, hint| WrongAddress {
+        parse(text).map_err(|(reason, hint)| WrongAddress {
             shown: shown(text),
             reason,
             hint,
-        };
-        let Some((scheme, rest)) = text.split_once("://") else {
-            // An address with a signature and without its scheme is a mistake, not a folder.
-            let query = text.split_once('?').map(|(_, query)| query);
-            if query.is_some_and(|query| query.to_ascii_lowercase().contains("sig=")) {
-                return Err(wrong(
-                    "an address must not have a query",
-                    "put the signature into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
-                ));
-            }
-            return Ok(Self::Folder(PathBuf::from(text)));
-        };
-        if rest.contains(['?', '#']) {
-            return Err(wrong(
-                "an address must have no query and no fragment",
-                "leave out what stands behind ? or #; a signature belongs into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
+        })
+    }
+}
+
+/// What is wrong with an address, and what the user can do.
+type Wrong = (&'static str, &'static str);
+
+fn parse(text: &str) -> Result<Address, Wrong> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        // An address with a signature and without its scheme is a mistake, not a folder.
+        let query = text.split_once('?').map(|(_, query)| query);
+        if query.is_some_and(|query| query.to_ascii_lowercase().contains("sig=")) {
+            return Err((
+                "an address must not have a query",
+                "put the signature into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
             ));
         }
-        let scheme = scheme.to_ascii_lowercase();
-        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if scheme != "abfss" && host.contains('@') {
-            return Err(wrong("an address must have no user and no password", FORMS));
+        return Ok(Address::Folder(PathBuf::from(text)));
+    };
+    if rest.contains(['?', '#']) {
+        return Err((
+            "an address must have no query and no fragment",
+            "leave out what stands behind ? or #; a signature belongs into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
+        ));
+    }
+    let blob = blob_address(&scheme.to_ascii_lowercase(), rest)?;
+    let (account, container) = (&blob.account, &blob.container);
+    if account.is_empty() || container.is_empty() {
+        return Err(("it names no container", FORMS));
+    }
+    if !is_name(account) || !is_name(container) {
+        return Err((
+            "an account or container has letters, digits and - alone",
+            FORMS,
+        ));
+    }
+    if has_encoded_query(&blob.prefix) {
+        return Err((
+            "an address must have no query, not even an encoded one",
+            "a signature belongs into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
+        ));
+    }
+    Ok(Address::Blob(blob))
+}
+
+/// Takes an address apart as its scheme says; the names in it are not checked yet.
+fn blob_address(scheme: &str, rest: &str) -> Result<BlobAddress, Wrong> {
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if scheme != "abfss" && host.contains('@') {
+        return Err(("an address must have no user and no password", FORMS));
+    }
+    let no_host = ("no known host of blob storage", UNKNOWN_HOST);
+    let of = |account: &str, endpoint: Option<String>, container: &str, prefix: &str| BlobAddress {
+        account: account.to_owned(),
+        container: container.to_owned(),
+        prefix: prefix.trim_matches('/').to_owned(),
+        endpoint,
+    };
+    match scheme {
+        "az" => {
+            let (container, prefix) = path.split_once('/').unwrap_or((path, ""));
+            Ok(of(host, None, container, prefix))
         }
-        let blob = match scheme.as_str() {
-            "az" => {
-                let (container, prefix) = path.split_once('/').unwrap_or((path, ""));
-                Some((
-                    host.to_owned(),
-                    container.to_owned(),
-                    prefix.to_owned(),
-                    None,
-                ))
-            }
-            "https" => {
-                let (account, endpoint) = service(host, "blob")
-                    .ok_or_else(|| wrong("no known host of blob storage", UNKNOWN_HOST))?;
-                let path = decode(path)
-                    .ok_or_else(|| wrong("its path is not percent-encoded UTF-8", FORMS))?;
-                let (container, prefix) = path.split_once('/').unwrap_or((&path, ""));
-                Some((
-                    account,
-                    container.to_owned(),
-                    prefix.to_owned(),
-                    Some(endpoint),
-                ))
-            }
-            "abfss" => {
-                let (container, host) = host
-                    .split_once('@')
-                    .ok_or_else(|| wrong("it names no container", FORMS))?;
-                let (account, endpoint) = service(host, "dfs")
-                    .ok_or_else(|| wrong("no known host of blob storage", UNKNOWN_HOST))?;
-                Some((
-                    account,
-                    container.to_owned(),
-                    path.to_owned(),
-                    Some(endpoint),
-                ))
-            }
-            _ => None,
-        };
-        let (account, container, prefix, endpoint) =
-            blob.ok_or_else(|| wrong("no scheme that gleaner knows", FORMS))?;
-        if account.is_empty() || container.is_empty() {
-            return Err(wrong("it names no container", FORMS));
+        "https" => {
+            let (account, endpoint) = service(host, "blob").ok_or(no_host)?;
+            let path = decode(path).ok_or(("its path is not percent-encoded UTF-8", FORMS))?;
+            let (container, prefix) = path.split_once('/').unwrap_or((&path, ""));
+            Ok(of(&account, Some(endpoint), container, prefix))
         }
-        if !is_name(&account) || !is_name(&container) {
-            return Err(wrong(
-                "an account or container has letters, digits and - alone",
-                FORMS,
-            ));
+        "abfss" => {
+            let (container, host) = host
+                .split_once('@')
+                .ok_or(("it names no container", FORMS))?;
+            let (account, endpoint) = service(host, "dfs").ok_or(no_host)?;
+            Ok(of(&account, Some(endpoint), container, path))
         }
-        if has_encoded_query(&prefix) {
-            return Err(wrong(
-                "an address must have no query, not even an encoded one",
-                "a signature belongs into AZURE_STORAGE_SAS_TOKEN or a file (sink.azure_blob.sas_file)",
-            ));
-        }
-        Ok(Self::Blob(BlobAddress {
-            account,
-            container,
-            prefix: prefix.trim_matches('/').to_owned(),
-            endpoint,
-        }))
+        _ => Err(("no scheme that gleaner knows", FORMS)),
     }
 }
 

@@ -175,6 +175,40 @@ impl Event {
         !matches!(self, Self::Restart { .. })
     }
 
+    /// What a panic was busy with, and whose defect it is.
+    fn fmt_panic(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RecordPanic {
+                stratum,
+                injected: true,
+                ..
+            } => write!(
+                f,
+                "work on a record of {stratum} panicked on purpose (injected), it is done again"
+            ),
+            Self::RecordPanic { stratum, time, .. } => write!(
+                f,
+                "work on a record of {stratum} panicked (time {time}): a defect in gleaner or in a rule of yours"
+            ),
+            Self::RowPanic {
+                chunk,
+                line,
+                injected: true,
+                ..
+            } => write!(
+                f,
+                "reading line {line} of chunk {chunk} panicked on purpose (injected), it is read again"
+            ),
+            Self::RowPanic {
+                chunk, line, time, ..
+            } => write!(
+                f,
+                "reading line {line} of chunk {chunk} panicked (time {time}): a defect in gleaner, please report it"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn log(&self) {
         let kind = self.kind();
         if self.is_warning() {
@@ -245,33 +279,7 @@ impl fmt::Display for Event {
             Self::Missing { chunk, reason } => {
                 write!(f, "the dataset goes without chunk {chunk}: {reason}")
             }
-            Self::RecordPanic {
-                stratum,
-                injected: true,
-                ..
-            } => write!(
-                f,
-                "work on a record of {stratum} panicked on purpose (injected), it is done again"
-            ),
-            Self::RecordPanic { stratum, time, .. } => write!(
-                f,
-                "work on a record of {stratum} panicked (time {time}): a defect in gleaner or in a rule of yours"
-            ),
-            Self::RowPanic {
-                chunk,
-                line,
-                injected: true,
-                ..
-            } => write!(
-                f,
-                "reading line {line} of chunk {chunk} panicked on purpose (injected), it is read again"
-            ),
-            Self::RowPanic {
-                chunk, line, time, ..
-            } => write!(
-                f,
-                "reading line {line} of chunk {chunk} panicked (time {time}): a defect in gleaner, please report it"
-            ),
+            Self::RecordPanic { .. } | Self::RowPanic { .. } => self.fmt_panic(f),
         }
     }
 }

@@ -84,91 +84,113 @@ pub fn describe() {
     }
 }
 
+/// What a metric counts besides its dataset and run.
+type Labels<'a> = &'a [(&'static str, String)];
+
+/// The metrics of one run.
+struct RunMetrics {
+    dataset: String,
+    run: String,
+}
+
+impl RunMetrics {
+    fn labels(&self, more: Labels<'_>) -> Vec<Label> {
+        let own = [("dataset", self.dataset.clone()), ("run", self.run.clone())];
+        own.into_iter()
+            .chain(more.iter().cloned())
+            .map(|(key, value)| Label::new(key, value))
+            .collect()
+    }
+
+    /// Sets what only grows.
+    fn total(&self, name: &'static str, more: Labels<'_>, value: u64) {
+        counter!(name, self.labels(more)).absolute(value);
+    }
+
+    fn level(&self, name: &'static str, more: Labels<'_>, value: f64) {
+        gauge!(name, self.labels(more)).set(value);
+    }
+}
+
 /// Sets all metrics of a run.
 pub fn publish(view: &View) {
     let run = view.run.as_ref();
-    let dataset = run.map_or("", |run| &run.dataset).to_owned();
-    // The part of the id that distinguishes the starts of one dataset.
-    let id = run
-        .map_or("", |run| run.id.get(..8).unwrap_or(&run.id))
-        .to_owned();
-    let labels = |more: &[(&'static str, String)]| -> Vec<Label> {
-        let more = more
-            .iter()
-            .map(|(key, value)| Label::new(*key, value.clone()));
-        [
-            Label::new("dataset", dataset.clone()),
-            Label::new("run", id.clone()),
-        ]
-        .into_iter()
-        .chain(more)
-        .collect()
+    let metrics = RunMetrics {
+        dataset: run.map_or("", |run| &run.dataset).to_owned(),
+        // The part of the id that distinguishes the starts of one dataset.
+        run: run
+            .map_or("", |run| run.id.get(..8).unwrap_or(&run.id))
+            .to_owned(),
     };
-    let grown = |name: &'static str, more: &[(&'static str, String)], value: u64| {
-        counter!(name, labels(more)).absolute(value);
-    };
-    let level = |name: &'static str, more: &[(&'static str, String)], value: f64| {
-        gauge!(name, labels(more)).set(value);
-    };
-    grown("gleaner_rows_read_total", &[], view.totals.rows);
-    grown("gleaner_bytes_read_total", &[], view.totals.bytes);
-    grown(
-        "gleaner_bytes_written_total",
-        &[],
-        view.totals.bytes_written,
-    );
-    grown(
-        "gleaner_attempts_failed_total",
-        &[],
-        view.totals.chunks_failed,
-    );
+    publish_totals(&metrics, view);
+    publish_actors(&metrics, view);
+    publish_levels(&metrics, view);
+    publish_strata(&metrics, view);
+}
+
+fn publish_totals(metrics: &RunMetrics, view: &View) {
+    let totals = &view.totals;
+    for (name, count) in [
+        ("gleaner_rows_read_total", totals.rows),
+        ("gleaner_bytes_read_total", totals.bytes),
+        ("gleaner_bytes_written_total", totals.bytes_written),
+        ("gleaner_attempts_failed_total", totals.chunks_failed),
+    ] {
+        metrics.total(name, &[], count);
+    }
     for (kind, count) in &view.events {
-        grown(
-            "gleaner_incidents_total",
-            &[("kind", (*kind).to_owned())],
-            *count,
-        );
+        let labels = [("kind", (*kind).to_owned())];
+        metrics.total("gleaner_incidents_total", &labels, *count);
     }
     for (code, count) in &view.invalid {
-        grown(
-            "gleaner_records_invalid_total",
-            &[("code", (*code).to_owned())],
-            *count,
-        );
+        let labels = [("code", (*code).to_owned())];
+        metrics.total("gleaner_records_invalid_total", &labels, *count);
     }
-    for (state, chunks) in tally(super::chunks::STATES, view.chunks.iter().map(|c| c.state)) {
-        level(
-            "gleaner_chunks",
-            &[("state", serde_name(&state))],
-            chunks as f64,
-        );
-    }
+}
+
+fn publish_actors(metrics: &RunMetrics, view: &View) {
     for role in super::actors::ROLES {
         let of_role = || view.actors.iter().filter(|actor| actor.role == role);
         let restarts = of_role().map(|actor| actor.restarts).sum();
-        grown(
-            "gleaner_restarts_total",
-            &[("role", role.to_owned())],
-            restarts,
-        );
+        let role = ("role", role.to_owned());
+        metrics.total("gleaner_restarts_total", &[role.clone()], restarts);
         for (state, actors) in tally(super::actors::STATES, of_role().map(|a| a.state)) {
-            let labels = [("role", role.to_owned()), ("state", serde_name(&state))];
-            level("gleaner_actors", &labels, actors as f64);
+            let labels = [role.clone(), ("state", serde_name(&state))];
+            metrics.level("gleaner_actors", &labels, actors as f64);
         }
     }
-    level("gleaner_in_flight_bytes", &[], view.in_flight.now as f64);
-    level(
-        "gleaner_in_flight_budget_bytes",
-        &[],
-        view.in_flight.budget as f64,
-    );
-    for queue in &view.queues {
-        level(
-            "gleaner_queue",
-            &[("queue", queue.name.to_owned())],
-            queue.now as f64,
-        );
+}
+
+fn publish_levels(metrics: &RunMetrics, view: &View) {
+    for (name, level) in [
+        ("gleaner_in_flight_bytes", view.in_flight.now as f64),
+        (
+            "gleaner_in_flight_budget_bytes",
+            view.in_flight.budget as f64,
+        ),
+        ("gleaner_elapsed_seconds", view.elapsed_ms as f64 / 1000.0),
+    ] {
+        metrics.level(name, &[], level);
     }
+    for queue in &view.queues {
+        let labels = [("queue", queue.name.to_owned())];
+        metrics.level("gleaner_queue", &labels, queue.now as f64);
+    }
+    for (state, chunks) in tally(super::chunks::STATES, view.chunks.iter().map(|c| c.state)) {
+        let labels = [("state", serde_name(&state))];
+        metrics.level("gleaner_chunks", &labels, chunks as f64);
+    }
+    for (phase, is) in tally(super::Phase::ALL, [view.phase].into_iter()) {
+        let labels = [("phase", serde_name(&phase))];
+        metrics.level("gleaner_phase", &labels, is as f64);
+    }
+    for (state, is) in tally(super::notices::STATES, [view.state].into_iter()) {
+        let labels = [("state", serde_name(&state))];
+        metrics.level("gleaner_state", &labels, is as f64);
+    }
+}
+
+fn publish_strata(metrics: &RunMetrics, view: &View) {
     for stratum in &view.strata {
         for (what, count) in [
             ("target", stratum.target),
@@ -181,20 +203,9 @@ pub fn publish(view: &View) {
                 ("stratum", stratum.name.clone()),
                 ("count", what.to_owned()),
             ];
-            level("gleaner_stratum_records", &labels, count as f64);
+            metrics.level("gleaner_stratum_records", &labels, count as f64);
         }
     }
-    for (phase, is) in tally(super::Phase::ALL, [view.phase].into_iter()) {
-        level("gleaner_phase", &[("phase", serde_name(&phase))], is as f64);
-    }
-    for (state, is) in tally(super::notices::STATES, [view.state].into_iter()) {
-        level("gleaner_state", &[("state", serde_name(&state))], is as f64);
-    }
-    level(
-        "gleaner_elapsed_seconds",
-        &[],
-        view.elapsed_ms as f64 / 1000.0,
-    );
 }
 
 /// Counts of each value, zeros included: a gauge keeps its last value.

@@ -180,21 +180,8 @@ impl Counters {
         let now = self.snapshot();
         let elapsed = self.board().elapsed();
         let chunks = self.chunk_map.view();
-        let waits =
-            |chunk: &&ChunkView| matches!(chunk.state, ChunkState::Waiting | ChunkState::Retrying);
         let findings = self.findings();
-        let placed: u64 = self.strata.iter().map(|s| s.taken.get()).sum();
-        let validated: u64 = self.strata.iter().map(|s| s.validated.get()).sum();
-        let invalid: u64 = findings.invalid.values().sum();
-        let queue = |name, now| QueueView { name, now };
-        let queues = vec![
-            queue("chunks waiting", chunks.iter().filter(waits).count() as u64),
-            queue("fetchers held back", now.paused),
-            queue(
-                "records validated, not placed yet",
-                validated.saturating_sub(placed + invalid),
-            ),
-        ];
+        let queues = self.queues(&now, &chunks, findings.invalid.values().sum());
         let strata = now
             .strata
             .iter()
@@ -244,6 +231,22 @@ impl Counters {
             timeline: self.timeline.points(),
             provenance: self.provenance.get().cloned(),
         }
+    }
+
+    fn queues(&self, now: &Snapshot, chunks: &[ChunkView], invalid: u64) -> Vec<QueueView> {
+        let waits =
+            |chunk: &&ChunkView| matches!(chunk.state, ChunkState::Waiting | ChunkState::Retrying);
+        let placed: u64 = self.strata.iter().map(|s| s.taken.get()).sum();
+        let validated: u64 = self.strata.iter().map(|s| s.validated.get()).sum();
+        let queue = |name, now| QueueView { name, now };
+        vec![
+            queue("chunks waiting", chunks.iter().filter(waits).count() as u64),
+            queue("fetchers held back", now.paused),
+            queue(
+                "records validated, not placed yet",
+                validated.saturating_sub(placed + invalid),
+            ),
+        ]
     }
 
     /// What is left of the phase: as long as it took so far, for each part that is done.

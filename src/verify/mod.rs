@@ -182,34 +182,43 @@ pub fn verify(
     check_sums(dataset, &manifest, &mut report)?;
     check_names(dataset, &manifest, &mut report)?;
     for file in manifest.files() {
-        match dataset.length(&file.path).map_err(io_error(&file.path))? {
-            None => report.find(&file.path, "is not there"),
-            Some(length) if length != file.bytes => report.find(
-                &file.path,
-                format!("has {length} bytes instead of {}", file.bytes),
-            ),
-            Some(_) => {
-                let stored = dataset.stored_sha256(&file.path);
-                let stored = stored.map_err(io_error(&file.path))?;
-                match stored {
-                    Some(stored) if stored != file.sha256 => report.find(
-                        &file.path,
-                        "was stored with another SHA-256 than metadata.json says",
-                    ),
-                    None if quick && dataset.keeps_digests() => report.find(
-                        &file.path,
-                        "has lost the SHA-256 that was stored with it: verify it without --quick",
-                    ),
-                    _ => {}
-                }
-            }
-        }
+        check_stored(dataset, &file, &mut report)?;
     }
     if !quick {
         let ids = check_records(dataset, &manifest, &selection, &mut report)?;
         reports::check(dataset, &manifest, &selection, &ids, &mut report)?;
     }
     Ok(report)
+}
+
+/// Holds what is stored about a file, without its content, against the manifest.
+fn check_stored(
+    dataset: &dyn DatasetReader,
+    file: &FileRecord,
+    report: &mut VerifyReport,
+) -> Result<(), VerifyError> {
+    match dataset.length(&file.path).map_err(io_error(&file.path))? {
+        None => report.find(&file.path, "is not there"),
+        Some(length) if length != file.bytes => report.find(
+            &file.path,
+            format!("has {length} bytes instead of {}", file.bytes),
+        ),
+        Some(_) => {
+            let stored = dataset.stored_sha256(&file.path);
+            match stored.map_err(io_error(&file.path))? {
+                Some(stored) if stored != file.sha256 => report.find(
+                    &file.path,
+                    "was stored with another SHA-256 than metadata.json says",
+                ),
+                None if report.quick && dataset.keeps_digests() => report.find(
+                    &file.path,
+                    "has lost the SHA-256 that was stored with it: verify it without --quick",
+                ),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The files without findings; with the records of the manifest if they are not counted.

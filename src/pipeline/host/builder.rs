@@ -247,60 +247,33 @@ impl PipelineBuilder {
     ///
     /// # Errors
     /// Says what cannot be used, and why. Nothing was read or written then.
-    pub fn build(self) -> Result<Pipeline, BuildError> {
+    pub fn build(mut self) -> Result<Pipeline, BuildError> {
         if let Some(error) = self.error {
             return Err(error.into());
         }
         check_names(&self.rules)?;
-        let mut settings = match self.settings {
+        let mut settings = match self.settings.take() {
             Some(settings) => settings,
-            None => {
-                let mut table = self.table;
-                // Kinds that need nothing; they are not asked for anything.
-                let mut instead = |is_own: bool, key: &str, kind: &str| {
-                    if is_own {
-                        config::insert(&mut table, key, Value::String(kind.to_owned()));
-                    }
-                };
-                instead(self.source.is_some(), "source.kind", "synthetic");
-                instead(self.sink.is_some(), "sink.kind", "local");
-                let layers = self.layers.table("the builder", table)?;
-                config::validate(&layers, &[])?
-            }
+            None => self.read_settings()?,
         };
         if let Some(source) = &self.source {
             settings.source = Source::Custom(source.describe());
         }
-        let sink = match self.sink {
+        let sink = match self.sink.take() {
             Some(sink) => {
                 settings.sink.target = SinkTarget::Custom(sink.location());
                 sink
             }
             None => setup::sink(&settings.sink.target)?,
         };
-        let pool = match self.pool {
+        let pool = match self.pool.take() {
             Some(pool) => pool,
             None => {
                 let threads = std::thread::available_parallelism().map_or(2, usize::from);
                 Arc::new(CpuPool::new(threads)?)
             }
         };
-        let mut described = config::described(&settings);
-        if !self.rules.is_empty() {
-            let rules = self.rules.iter().map(|rule| (rule.name(), rule.version()));
-            described["rules"] = json!(rules.collect::<std::collections::BTreeMap<_, _>>());
-        }
-        let fingerprint = config::fingerprint(&described);
-        let path = match self.work_dir {
-            Some(path) => path,
-            None => setup::default_work_dir(&fingerprint),
-        };
-        let record = setup::new_record(&settings, &described, &fingerprint, &sink.location())?;
-        let options = StartOptions {
-            fresh: self.fresh,
-            fixed_name: config::name::is_fixed(&settings),
-        };
-        let work_dir = WorkDir::open(&path, record, options)?;
+        let work_dir = self.open_work_dir(&settings, &sink.location())?;
         let source = match self.source {
             Some(source) => Ok(source),
             None => setup::source(&settings, &work_dir.record),
@@ -333,6 +306,41 @@ impl PipelineBuilder {
             parts: Some(parts),
             report: self.report,
         })
+    }
+
+    /// Reads the settings from the layers and keys.
+    fn read_settings(&mut self) -> Result<Settings, ConfigError> {
+        let mut table = std::mem::take(&mut self.table);
+        // Kinds that need nothing; they are not asked for anything.
+        let mut instead = |is_own: bool, key: &str, kind: &str| {
+            if is_own {
+                config::insert(&mut table, key, Value::String(kind.to_owned()));
+            }
+        };
+        instead(self.source.is_some(), "source.kind", "synthetic");
+        instead(self.sink.is_some(), "sink.kind", "local");
+        let layers = std::mem::take(&mut self.layers).table("the builder", table)?;
+        config::validate(&layers, &[])
+    }
+
+    /// Takes the work directory for what the settings and rules describe.
+    fn open_work_dir(&self, settings: &Settings, location: &str) -> Result<WorkDir, BuildError> {
+        let mut described = config::described(settings);
+        if !self.rules.is_empty() {
+            let rules = self.rules.iter().map(|rule| (rule.name(), rule.version()));
+            described["rules"] = json!(rules.collect::<std::collections::BTreeMap<_, _>>());
+        }
+        let fingerprint = config::fingerprint(&described);
+        let path = match &self.work_dir {
+            Some(path) => path.clone(),
+            None => setup::default_work_dir(&fingerprint),
+        };
+        let record = setup::new_record(settings, &described, &fingerprint, location)?;
+        let options = StartOptions {
+            fresh: self.fresh,
+            fixed_name: config::name::is_fixed(settings),
+        };
+        Ok(WorkDir::open(&path, record, options)?)
     }
 }
 

@@ -277,18 +277,26 @@ impl ChunkReader {
                 });
             },
         );
-        let row = match read.unwrap_or_else(|| Err(self.panicked(row_text))) {
-            Ok(AnyRow::Row(row)) => row,
-            Ok(AnyRow::Telemetry(row)) => {
-                let place = (at, row_text, line);
-                return self.telemetry_row(block, place, row, spooled);
-            }
+        let place = (at, row_text, line);
+        match read.unwrap_or_else(|| Err(self.panicked(row_text))) {
+            Ok(AnyRow::Row(row)) => self.row(block, place, row, spooled),
+            Ok(AnyRow::Telemetry(row)) => self.telemetry_row(block, place, row, spooled),
             Err(MalformedRow { reason, id }) => {
                 let what = || describe(row_text, reason);
                 self.malformed(block.encoding, reason, line, id.as_deref(), what);
-                return Ok(());
+                Ok(())
             }
-        };
+        }
+    }
+
+    /// Takes a row of a turn, a conversation or a census, at its place: offset, text, line.
+    fn row<'a>(
+        &mut self,
+        block: &'a RowBlock,
+        (at, row_text, line): (usize, &'a [u8], u64),
+        row: Row<'a>,
+        spooled: &mut Vec<SpooledRow<'a>>,
+    ) -> Result<(), SourceError> {
         let (shape, turn, time, flags) = match row.kind {
             RowKind::Turn { turn, at, agent } => {
                 let flags = self.rules.flags_of_turn(at, agent);

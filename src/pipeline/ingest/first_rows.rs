@@ -148,27 +148,7 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
                 expects_telemetry: tally.first_telemetry.is_some(),
             };
             match reading.row(&mut record, block, text, false, parsed) {
-                Ok(AnyRow::Telemetry(row)) => {
-                    tally.rows_read += 1;
-                    tally.shape(RowShape::CopilotChat, line);
-                    if let ReadRow::Used(row) = row {
-                        let event = row.header.event.name();
-                        let seen = &mut tally.telemetry;
-                        seen.add(event, &row.version, row.item_count, line);
-                    }
-                }
-                Ok(AnyRow::Row(row)) => {
-                    tally.rows_read += 1;
-                    match row.kind {
-                        RowKind::Turn { agent, .. } => {
-                            tally.shape(RowShape::Turns, line);
-                            tally.oddities(text, &row.oddities, agent, line);
-                        }
-                        RowKind::Conversation { .. } | RowKind::Census { .. } => {
-                            tally.shape(RowShape::Conversations, line);
-                        }
-                    }
-                }
+                Ok(row) => count(row, text, line, tally),
                 Err(malformed) => {
                     let reason = malformed.reason;
                     tally.malformed(reason, line, || describe(text, reason));
@@ -182,5 +162,28 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
         if tally.rows_read < MOST_ROWS {
             tally.malformed(reject.reason, reject.line, || None);
         }
+    }
+}
+
+fn count(row: AnyRow<'_>, text: &[u8], line: u64, tally: &mut ChunkTally) {
+    tally.rows_read += 1;
+    match row {
+        AnyRow::Telemetry(row) => {
+            tally.shape(RowShape::CopilotChat, line);
+            if let ReadRow::Used(row) = row {
+                let event = row.header.event.name();
+                let seen = &mut tally.telemetry;
+                seen.add(event, &row.version, row.item_count, line);
+            }
+        }
+        AnyRow::Row(row) => match row.kind {
+            RowKind::Turn { agent, .. } => {
+                tally.shape(RowShape::Turns, line);
+                tally.oddities(text, &row.oddities, agent, line);
+            }
+            RowKind::Conversation { .. } | RowKind::Census { .. } => {
+                tally.shape(RowShape::Conversations, line);
+            }
+        },
     }
 }

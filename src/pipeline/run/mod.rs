@@ -9,7 +9,7 @@ pub use actors::framing;
 
 use actors::{ActorInputs, EndAll, run_actors};
 use claiming::{abandon, begin, calls, finished_before, give_back, read_manifest, remaining};
-use notes::{notes, statistics};
+use notes::{kept_note, notes, statistics};
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -154,34 +154,44 @@ pub(crate) async fn run_under(
     sink.flush().await;
     telemetry.sample();
     let result = result.map_err(|error| late(error, &telemetry));
-    let error = |error: &RunError| Some(redact_sas(&describe_error(error)));
-    match &result {
-        Ok(_) => telemetry.ended(State::Published, None),
-        Err(RunError::Interrupted) => telemetry.ended(State::Interrupted, None),
-        Err(RunError::Cancelled | RunError::InterruptedPublishing { .. }) => {
-            telemetry.ended(State::Cancelled, None);
-        }
-        Err(failure) => telemetry.ended(State::Failed, error(failure)),
-    }
+    report_end(&telemetry, &result);
     status.close().await;
     // Last: killed before, the next start finds its own dataset and finishes; killed after, it would
     // begin anew.
-    let result = result.map(|(mut report, mut work_dir)| {
-        work_dir.record.state = RunState::Published;
-        // The dataset is there whatever happens now; the next start tidies up.
-        if let Err(error) = work_dir.save().and_then(|()| work_dir.clear()) {
-            let error = describe_error(&error);
-            tracing::warn!(
-                error,
-                "published; the work directory could not be cleaned up"
-            );
-            let note = format!("the work directory could not be cleaned up: {error}");
-            report.notes.push(note);
-        }
-        report
-    });
+    let result = result.map(|(report, work_dir)| tidy_up(report, work_dir));
     drop(lock);
     result
+}
+
+/// Shows how the run has ended.
+fn report_end<T>(telemetry: &Telemetry, result: &Result<T, RunError>) {
+    let (state, error) = match result {
+        Ok(_) => (State::Published, None),
+        Err(RunError::Interrupted) => (State::Interrupted, None),
+        Err(RunError::Cancelled | RunError::InterruptedPublishing { .. }) => {
+            (State::Cancelled, None)
+        }
+        Err(failure) => {
+            let error = redact_sas(&describe_error(failure));
+            (State::Failed, Some(error))
+        }
+    };
+    telemetry.ended(state, error);
+}
+
+/// The dataset is there whatever happens now; the next start tidies up what this one could not.
+fn tidy_up(mut report: RunReport, mut work_dir: WorkDir) -> RunReport {
+    work_dir.record.state = RunState::Published;
+    if let Err(error) = work_dir.save().and_then(|()| work_dir.clear()) {
+        let error = describe_error(&error);
+        tracing::warn!(
+            error,
+            "published; the work directory could not be cleaned up"
+        );
+        let note = format!("the work directory could not be cleaned up: {error}");
+        report.notes.push(note);
+    }
+    report
 }
 
 /// Once the manifest was handed to the sink, something may have been published.
@@ -246,17 +256,7 @@ async fn publish_all(
     if let Some(bytes) = survey.bytes {
         parts.telemetry.bytes_total.set(bytes);
     }
-    let rows = RowsReport {
-        inputs: survey.input_fingerprints.clone(),
-        payloads: Payloads::new(parts.faults.clone()),
-        max_percent: parts.settings.limits.max_malformed_percent,
-        max_record: parts.settings.limits.max_record,
-        schema: parts.settings.schema,
-        allow_sampled: parts.settings.allow_sampled,
-    };
-    for input in &survey.input_fingerprints {
-        rows.payloads.add_input(&input.path);
-    }
+    let rows = rows_report(&parts, &survey);
     let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
         .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
@@ -302,19 +302,29 @@ async fn publish_all(
     let mut notes = notes(&parts.settings, &output, only_complete);
     let is_empty = manifest.strata.iter().all(|stratum| stratum.records == 0);
     notes.extend(rows.explain(&output.tallies, is_empty));
-    let kept = parts.telemetry.kept.get();
-    if kept > 0 {
-        let size = bytesize::ByteSize::b(kept).display().si();
-        notes.push(format!(
-            "{size} had been uploaded by an earlier start and were not sent again"
-        ));
-    }
+    notes.extend(kept_note(&parts.telemetry));
     let (mut report, work_dir) = finish(parts, manifest, begun, output.replayed, notes).await?;
     let codes = publish::codes(&output).into_iter();
     report.invalid_codes = codes
         .map(|(code, count)| (code.to_owned(), count))
         .collect();
     Ok((report, work_dir))
+}
+
+fn rows_report(parts: &RunParts, survey: &Survey) -> RowsReport {
+    let limits = &parts.settings.limits;
+    let payloads = Payloads::new(parts.faults.clone());
+    for input in &survey.input_fingerprints {
+        payloads.add_input(&input.path);
+    }
+    RowsReport {
+        inputs: survey.input_fingerprints.clone(),
+        payloads,
+        max_percent: limits.max_malformed_percent,
+        max_record: limits.max_record,
+        schema: parts.settings.schema,
+        allow_sampled: parts.settings.allow_sampled,
+    }
 }
 
 /// After publishing: the claim goes back.

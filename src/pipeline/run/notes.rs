@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::config::settings::Settings;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::pipeline::supervisor::RunOutput;
-use crate::telemetry::Snapshot;
+use crate::telemetry::{Snapshot, Telemetry};
 
 pub(super) fn statistics(
     output: &RunOutput,
@@ -49,6 +49,14 @@ pub(super) fn notes(settings: &Settings, output: &RunOutput, only_complete: bool
         );
     }
     notes
+}
+
+/// What an earlier start had uploaded, if anything was kept of it.
+pub(super) fn kept_note(telemetry: &Telemetry) -> Option<String> {
+    let kept = telemetry.kept.get();
+    let size = bytesize::ByteSize::b(kept).display().si();
+    (kept > 0)
+        .then(|| format!("{size} had been uploaded by an earlier start and were not sent again"))
 }
 
 /// What missing chunks mean for the sample: chunk and split come of one hash, so a chunk that is

@@ -18,11 +18,14 @@ use crate::domain::dataset::telemetry_seen::TelemetryRecord;
 use crate::domain::grouping::dedup::Fault;
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::rule::Rule;
+use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::record::validation::Code;
 use crate::domain::sampling::stratum_fill::InvalidRecord;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::selection::rank::Ranker;
+use crate::domain::selection::stratum::Selection;
 use crate::fault;
+use crate::pipeline::actors::messages::StratumResult;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::rows_report::{RowsReport, reason_name};
 use crate::pipeline::lifecycle::sink_calls::SinkCalls;
@@ -185,70 +188,27 @@ fn manifest_of(
     invalid_files: Vec<FileRecord>,
 ) -> Manifest {
     let selection = &parts.settings.selection;
-    let strata: Vec<StratumRecord> = output
-        .strata
-        .iter()
-        .map(|result| {
-            let target = selection.wanted(result.stratum);
-            let file = result.file.as_ref();
-            let invalid = result.invalid.len() as u64;
-            let lost = output.lost.get(&result.stratum).copied().unwrap_or(0);
-            let population = result.population - lost;
-            StratumRecord {
-                split: selection.split(result.stratum).name.clone(),
-                bucket: selection.bucket(result.stratum).name.clone(),
-                target,
-                population,
-                records: result.records,
-                invalid,
-                not_sampled: population.saturating_sub(result.records + invalid),
-                shortfall: target.map_or(0, |target| target - result.records),
-                near_duplicates: 0,
-                contaminated: 0,
-                file: file.map(|file| file.path.clone()),
-                bytes: file.map_or(0, |file| file.bytes),
-                sha256: file.map(|file| file.sha256.clone()),
-            }
-        })
-        .collect();
-    let own = parts.rules.iter().filter(|rule| !rule.is_fatal());
-    let own = own.map(|rule| Code::Custom {
-        name: rule.name(),
-        is_fatal: false,
-    });
-    let warnings = Code::warnings()
-        .chain(own)
-        .map(|code| {
-            let of_code = |result: &crate::pipeline::actors::messages::StratumResult| {
-                result.warnings.get(&code).copied()
-            };
-            let count = output.strata.iter().filter_map(of_code).sum();
-            (code.name().to_owned(), count)
-        })
-        .collect();
+    let strata = strata(output, selection);
     let sink = &parts.settings.sink;
-    let names = |chunks: &BTreeSet<Chunk>| chunks.iter().map(Chunk::to_string).collect();
-    let chunks = parts.chunks as u64;
+    let record = parts.record;
+    let window = |start: Option<UtcInstant>, end: Option<UtcInstant>| WindowInstants {
+        start: start.map(|at| at.to_string()),
+        end: end.map(|at| at.to_string()),
+    };
     Manifest {
         format_version: manifest::FORMAT_VERSION,
-        dataset: parts.record.dataset.clone(),
+        dataset: record.dataset.clone(),
         created_at: parts.created_at,
         tool: Tool {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        run_id: parts.record.run_id.clone(),
-        fingerprint: parts.record.fingerprint.clone(),
+        run_id: record.run_id.clone(),
+        fingerprint: record.fingerprint.clone(),
         seed: selection.seed().to_owned(),
         hash: manifest::HASH.to_owned(),
-        window: WindowInstants {
-            start: parts.record.window_start.map(|at| at.to_string()),
-            end: parts.record.window_end.map(|at| at.to_string()),
-        },
-        looked_at: WindowInstants {
-            start: parts.record.look_start.map(|at| at.to_string()),
-            end: parts.record.look_end.map(|at| at.to_string()),
-        },
+        window: window(record.window_start, record.window_end),
+        looked_at: window(record.look_start, record.look_end),
         source: parts.source,
         selection: SelectionRecord::from(selection),
         copilot_chat: telemetry(output),
@@ -257,36 +217,82 @@ fn manifest_of(
             .collect(),
         format: serde_name(&sink.format),
         sort_keys: serde_name(&sink.sort_keys),
-        chunks: ChunksRecord {
-            count: chunks,
-            missing: names(&output.missing),
-            splits: output
-                .splits
-                .iter()
-                .map(|(whole, halves)| (whole.to_string(), halves.map(|half| half.to_string())))
-                .collect(),
-            checksums: output
-                .tallies
-                .iter()
-                .filter_map(|(chunk, tally)| Some((chunk.to_string(), tally.chunk_checksum?)))
-                .collect(),
-            payloads: output
-                .payloads
-                .iter()
-                .map(|(chunk, delivered)| (chunk.to_string(), *delivered))
-                .collect(),
-        },
+        chunks: chunks(output, parts.chunks),
         population: population(output, parts.only_complete),
         malformed: parts
             .rows
             .malformed(&output.tallies, &output.grouped.tally.too_large),
         content_sha256: manifest::content_sha256(&strata),
         strata,
-        warnings,
+        warnings: warnings(output, parts.rules),
         invalid_files,
         manifest_sha256: String::new(),
         statistics: (parts.statistics.into_iter())
             .map(|(name, value)| (name, sorted(value)))
+            .collect(),
+    }
+}
+
+fn strata(output: &RunOutput, selection: &Selection) -> Vec<StratumRecord> {
+    let record = |result: &StratumResult| {
+        let target = selection.wanted(result.stratum);
+        let file = result.file.as_ref();
+        let invalid = result.invalid.len() as u64;
+        let lost = output.lost.get(&result.stratum).copied().unwrap_or(0);
+        let population = result.population - lost;
+        StratumRecord {
+            split: selection.split(result.stratum).name.clone(),
+            bucket: selection.bucket(result.stratum).name.clone(),
+            target,
+            population,
+            records: result.records,
+            invalid,
+            not_sampled: population.saturating_sub(result.records + invalid),
+            shortfall: target.map_or(0, |target| target - result.records),
+            near_duplicates: 0,
+            contaminated: 0,
+            file: file.map(|file| file.path.clone()),
+            bytes: file.map_or(0, |file| file.bytes),
+            sha256: file.map(|file| file.sha256.clone()),
+        }
+    };
+    output.strata.iter().map(record).collect()
+}
+
+/// The published records with each warning, zeros included.
+fn warnings(output: &RunOutput, rules: &[Arc<dyn Rule>]) -> BTreeMap<String, u64> {
+    let own = rules.iter().filter(|rule| !rule.is_fatal());
+    let own = own.map(|rule| Code::Custom {
+        name: rule.name(),
+        is_fatal: false,
+    });
+    let count = |code: &Code| {
+        let of_code = |result: &StratumResult| result.warnings.get(code).copied();
+        output.strata.iter().filter_map(of_code).sum()
+    };
+    Code::warnings()
+        .chain(own)
+        .map(|code| (code.name().to_owned(), count(&code)))
+        .collect()
+}
+
+fn chunks(output: &RunOutput, count: usize) -> ChunksRecord {
+    let halves = |(whole, halves): (&Chunk, &[Chunk; 2])| {
+        let halves = halves.map(|half| half.to_string());
+        (whole.to_string(), halves)
+    };
+    let checksum = |(chunk, tally): (&Chunk, &ChunkTally)| {
+        let checksum = tally.chunk_checksum?;
+        Some((chunk.to_string(), checksum))
+    };
+    let payloads = output.payloads.iter();
+    ChunksRecord {
+        count: count as u64,
+        missing: output.missing.iter().map(Chunk::to_string).collect(),
+        splits: output.splits.iter().map(halves).collect(),
+        checksums: output.tallies.iter().filter_map(checksum).collect(),
+        payloads: payloads
+            .map(|(chunk, delivered)| (chunk.to_string(), *delivered))
             .collect(),
     }
 }

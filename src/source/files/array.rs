@@ -174,13 +174,7 @@ impl<R: Read> ArrayReader<R> {
                         }
                         Extent::More => return Ok((at, written)),
                         Extent::TooLarge => {
-                            let held = &bytes[at..];
-                            let most = held.len().min(self.max_record as usize);
-                            block.rejects.push(Reject {
-                                line: self.row,
-                                reason: MalformedReason::TooLarge,
-                                id: readable_id(&self.fields, &held[..most]),
-                            });
+                            block.rejects.push(self.too_large(&bytes[at..]));
                             self.state = State::Skip(Skip::default());
                         }
                     }
@@ -199,6 +193,16 @@ impl<R: Read> ArrayReader<R> {
                 }
             }
             at += 1;
+        }
+    }
+
+    /// What is reported of an element that is not kept, from as much of it as is held.
+    fn too_large(&self, held: &[u8]) -> Reject {
+        let most = held.len().min(self.max_record as usize);
+        Reject {
+            line: self.row,
+            reason: MalformedReason::TooLarge,
+            id: readable_id(&self.fields, &held[..most]),
         }
     }
 

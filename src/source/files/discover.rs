@@ -291,8 +291,8 @@ fn walk(folder: &Path, seen: &mut BTreeSet<PathBuf>, found: &mut Found) -> Resul
 mod tests {
     use super::*;
 
-    #[test]
-    fn folders_globs_and_files_are_found_once_and_in_order() {
+    /// A folder with files of all sorts, hidden ones and a link that leads back to it.
+    fn folder() -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a folder");
         let at = |name: &str| root.path().join(name);
         fs::create_dir_all(at("b/.hidden")).expect("folders");
@@ -311,15 +311,21 @@ mod tests {
             fs::write(at(name), b"").expect("writable");
         }
         std::os::unix::fs::symlink(root.path(), at("b/loop")).expect("a link");
+        root
+    }
+
+    fn inside(root: &tempfile::TempDir, path: &Path) -> String {
+        let inside = path.strip_prefix(root.path()).expect("inside");
+        inside.display().to_string()
+    }
+
+    #[test]
+    fn folders_globs_and_files_are_found_once_and_in_order() {
+        let root = folder();
+        let at = |name: &str| root.path().join(name);
         let names = |paths: &[PathBuf]| -> Vec<String> {
             let found = discover(paths).expect("some").files;
-            let name = |p: &PathBuf| {
-                p.strip_prefix(root.path())
-                    .expect("inside")
-                    .display()
-                    .to_string()
-            };
-            found.iter().map(name).collect()
+            found.iter().map(|path| inside(&root, path)).collect()
         };
         assert_eq!(names(&[at("b"), at("b/2.jsonl")])[0], "b/2.jsonl");
         assert_eq!(
@@ -332,27 +338,29 @@ mod tests {
                 "f.Ndjson.ZST"
             ]
         );
+        for nothing in ["none", "b/.hidden/none*", "b/readme.txt"] {
+            let error = discover(&[at(nothing)]).expect_err("nothing").to_string();
+            assert!(error.contains(nothing.trim_end_matches('*')), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_not_read_are_named_with_the_reason() {
+        let root = folder();
+        let at = |name: &str| root.path().join(name);
         let skipped = discover(&[at("b"), at("*.*")]).expect("some").skipped;
         let skipped: Vec<_> = skipped
             .iter()
-            .map(|(path, reason)| (path.strip_prefix(root.path()).expect("inside"), *reason))
-            .map(|(path, reason)| (path.display().to_string(), reason))
+            .map(|(path, reason)| (inside(&root, path), *reason))
             .collect();
-        let expected = [
+        for (name, reason) in [
             ("README.md", SkipReason::DatasetFile),
             ("b/.hidden", SkipReason::Hidden),
             ("b/.x.jsonl", SkipReason::Hidden),
             ("b/readme.txt", SkipReason::OtherEnding),
-        ];
-        assert!(
-            expected
-                .iter()
-                .all(|(name, reason)| skipped.contains(&((*name).to_owned(), *reason))),
-            "{skipped:?}"
-        );
-        for nothing in ["none", "b/.hidden/none*", "b/readme.txt"] {
-            let error = discover(&[at(nothing)]).expect_err("nothing").to_string();
-            assert!(error.contains(nothing.trim_end_matches('*')), "{error}");
+        ] {
+            let expected = (name.to_owned(), reason);
+            assert!(skipped.contains(&expected), "{name}: {skipped:?}");
         }
     }
 }

@@ -278,24 +278,7 @@ impl<'a> RecordFields<'a> {
             }
         }
         if let Some(turns) = &self.turns {
-            if !turns.first_is_one {
-                fault(Code::FirstTurn, "turnIndex is not 1, at turn 1".to_owned());
-            }
-            if let Some(place) = turns.out_of_sequence {
-                fault(
-                    Code::TurnSequence,
-                    format!("turnIndex is not {place}, at turn {place}"),
-                );
-            }
-            if let Some(what) = self.bucket_fault(turns.count, selection) {
-                fault(Code::BucketMismatch, what);
-            }
-            if let Some(place) = turns.empty_user_message {
-                fault(
-                    Code::EmptyUserMessage,
-                    format!("userMessage is blank or no text, at turn {place}"),
-                );
-            }
+            self.judge_turns(turns, selection, &mut fault);
         }
         if lone_surrogate {
             fault(
@@ -313,6 +296,32 @@ impl<'a> RecordFields<'a> {
             verdict.warnings.insert(Code::EmptyModelMessage);
         }
         verdict
+    }
+
+    fn judge_turns(
+        &self,
+        turns: &Turns,
+        selection: &Selection,
+        fault: &mut impl FnMut(Code, String),
+    ) {
+        if !turns.first_is_one {
+            fault(Code::FirstTurn, "turnIndex is not 1, at turn 1".to_owned());
+        }
+        if let Some(place) = turns.out_of_sequence {
+            fault(
+                Code::TurnSequence,
+                format!("turnIndex is not {place}, at turn {place}"),
+            );
+        }
+        if let Some(what) = self.bucket_fault(turns.count, selection) {
+            fault(Code::BucketMismatch, what);
+        }
+        if let Some(place) = turns.empty_user_message {
+            fault(
+                Code::EmptyUserMessage,
+                format!("userMessage is blank or no text, at turn {place}"),
+            );
+        }
     }
 
     /// What does not fit the number of turns: the declared bucket, or the turn count.
