@@ -5,5 +5,6 @@ mod real_data;
 mod reference_holds;
 mod reference_selftest;
 mod synthetic_telemetry;
+mod telemetry_reference;
 mod telemetry_score;
 mod ties;

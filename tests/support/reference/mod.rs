@@ -7,6 +7,7 @@ mod json;
 pub mod records;
 pub mod rows;
 mod sampling;
+pub mod telemetry;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,112 @@
+//! The binary gives of telemetry what the reference evaluator reads in it, to the byte and to the count.
+
+use std::collections::BTreeMap;
+
+use gleaner::domain::copilot_chat::sender::Era;
+use gleaner::domain::record::row::RowShape;
+use gleaner::source::synthetic::settings::{Synthetic, TelemetryFault, TelemetryStyle};
+use gleaner::source::synthetic::telemetry::rows;
+
+use crate::support::reference::telemetry::evaluate;
+use crate::support::reference::{Asked, hash};
+use crate::support::{Sandbox, assert_equals_reference, corpus, shared, telemetry_truth};
+
+fn holds(files: &corpus::Files, unknown_is_agent: bool) -> BTreeMap<&'static str, u64> {
+    let asked = Asked::new("s", 2000);
+    let sandbox = Sandbox::new();
+    sandbox.write_input(files);
+    let mut more = vec!["--set", "source.allow_sampled=true"];
+    if unknown_is_agent {
+        more.extend(["--set", "source.mode_unknown=agent"]);
+    }
+    let run = sandbox.export(&asked, &more);
+    let expected = evaluate(files, &asked, unknown_is_agent);
+    let short = |(stratum, filled): (&_, &crate::support::reference::Stratum)| {
+        filled.records.len() < asked.targets[stratum]
+    };
+    run.expect(if expected.strata.iter().any(short) {
+        3
+    } else {
+        0
+    });
+    assert_equals_reference(&sandbox.dataset(), &expected);
+    expected.rows
+}
+
+fn synthetic(seed: u64, era: Option<Era>, conversations: u64) -> Vec<Vec<u8>> {
+    let settings = Synthetic {
+        conversations,
+        seed,
+        schema: RowShape::CopilotChat,
+    };
+    let style = TelemetryStyle {
+        era,
+        faults: TelemetryFault::ALL.into_iter().collect(),
+    };
+    (0..conversations)
+        .flat_map(|number| rows(settings, style, number))
+        .collect()
+}
+
+#[test]
+fn over_synthetic_rows_with_all_faults() {
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    for (seed, era) in (1..).zip([
+        None,
+        Some(Era::V030),
+        Some(Era::V031),
+        Some(Era::V035),
+        Some(Era::V052),
+    ]) {
+        let rows = synthetic(seed, era, 14);
+        let counts = holds(&corpus::shuffled(&rows, 3, seed), false);
+        counts
+            .into_iter()
+            .for_each(|(what, count)| *seen.entry(what).or_default() += count);
+    }
+    for what in [
+        "malformed",
+        "damaged",
+        "cut_by_mode",
+        "incomplete",
+        "duplicate_rows",
+        "superseded_turns",
+    ] {
+        assert!(
+            seen.get(what).is_some_and(|count| *count > 0),
+            "no {what} in {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn over_rows_of_agent_hosts() {
+    let rows = synthetic(9, Some(Era::AgentHost), 14);
+    holds(&corpus::shuffled(&rows, 2, 9), true);
+}
+
+/// One in so many conversations of the real rows: the reference holds all rows in memory.
+const ONE_IN: i64 = 8;
+
+/// `GLEANER_SHARED` names the folder that holds `data/appevents`.
+#[test]
+fn over_rows_of_the_extensions_own_code() {
+    let Some(folder) = shared().map(|folder| folder.join("data/appevents")) else {
+        return;
+    };
+    let is_chosen = |line: &Vec<u8>| {
+        let text = String::from_utf8_lossy(line);
+        let id = ["\"conversationId\":\"", "\"sessionId\":\""]
+            .iter()
+            .find_map(|key| text.split_once(key))
+            .and_then(|(_, rest)| rest.split_once('"'));
+        id.is_none_or(|(id, _)| hash(id.as_bytes()).rem_euclid(ONE_IN) == 0)
+    };
+    let files = ["appevents-0.jsonl.zst", "appevents-1.jsonl.zst"].map(|name| {
+        let lines = telemetry_truth::lines(&folder.join(name)).filter(is_chosen);
+        let lines: Vec<Vec<u8>> = lines.collect();
+        (name.replace(".zst", ""), lines.join(&b'\n'))
+    });
+    let counts = holds(&files.to_vec(), false);
+    assert!(counts["conversations"] > 100, "{counts:?}");
+}
