@@ -3,7 +3,19 @@
 use super::view::View;
 
 /// The live page: it asks its own server for `events`.
-pub const LIVE: &str = include_str!("page.html");
+pub const LIVE: &str = concat!(
+    include_str!("page/head.html"),
+    "<style>\n",
+    include_str!("page/style.css"),
+    "</style>\n</head>\n",
+    include_str!("page/body.html"),
+    "<script>\n",
+    include_str!("page/view.js"),
+    include_str!("page/run.js"),
+    include_str!("page/figures.js"),
+    include_str!("page/live.js"),
+    "</script>\n</body>\n</html>\n",
+);
 
 /// The place of the data in the page; `null` makes it a live page.
 const SLOT: &str = "type=\"application/json\">null</script>";

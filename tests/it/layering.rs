@@ -58,12 +58,16 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+/// The most lines of a file that is written by hand.
+const MOST_LINES: usize = 500;
+
+fn files_below(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
+        let ending = path.extension().and_then(|ending| ending.to_str());
         if path.is_dir() {
-            files_below(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            files_below(&path, endings, found);
+        } else if ending.is_some_and(|ending| endings.contains(&ending)) {
             found.push(path);
         }
     }
@@ -179,7 +183,7 @@ fn module_of(sources: &Path, file: &Path) -> Vec<String> {
 
 fn read(sources: &Path) -> BTreeMap<PathBuf, Paths> {
     let mut files = Vec::new();
-    files_below(sources, &mut files);
+    files_below(sources, &["rs"], &mut files);
     assert!(files.len() > 5, "{} has its sources", sources.display());
     let is_of_tests = |file: &Path| {
         let inside = file.strip_prefix(sources).expect("below");
@@ -234,6 +238,25 @@ fn upward(files: &BTreeMap<PathBuf, Paths>, below: &[&str], rooms: &[&[&str]]) -
         }
     }
     wrong
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let endings = ["rs", "kql", "html", "css", "js", "mjs", "py", "sh"];
+    let mut files = Vec::new();
+    for folder in [
+        "src", "crates", "tests", "benches", "examples", "fuzz", "findings", "queries",
+    ] {
+        files_below(&root().join(folder), &endings, &mut files);
+    }
+    // What a build has left beside the sources.
+    files.retain(|file| !file.iter().any(|part| part == "target"));
+    let lines = |file: &Path| fs::read_to_string(file).expect("text").lines().count();
+    let long: Vec<String> = (files.iter().map(|file| (file, lines(file))))
+        .filter(|(_, lines)| *lines > MOST_LINES)
+        .map(|(file, lines)| format!("{}: {lines} lines", file.display()))
+        .collect();
+    assert!(long.is_empty(), "split these files: {}", long.join(", "));
 }
 
 #[test]

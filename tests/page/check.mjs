@@ -2,7 +2,7 @@
 //
 //   node check.mjs --file report.html [--screenshots DIR]         a report: everything in its View is on the page
 //   node check.mjs --url http://127.0.0.1:PORT/ [--live]          a served page; --live: until the run is over
-//   node check.mjs --sample [--screenshots DIR]                   page.html with sample.json, as a report and live
+//   node check.mjs --sample [--screenshots DIR]                   the page with sample.json, as a report and live
 //
 // GLEANER_TEST_NODE names the folder that has puppeteer-core in its node_modules, as ./test.sh does.
 // CHROMIUM names the browser (default /usr/bin/chromium). --timeout SECONDS is the patience of --live (default 300).
@@ -276,9 +276,27 @@ const EMPTY = {
   invalid: {}, warnings: {}, timeline: [], provenance: null,
 };
 
+/** The live page, put together as `src/telemetry/report.rs` does. */
+async function livePage() {
+  const part = (name) => readFile(join(HERE, '../../src/telemetry/page', name), 'utf8');
+  return [
+    await part('head.html'),
+    '<style>\n',
+    await part('style.css'),
+    '</style>\n</head>\n',
+    await part('body.html'),
+    '<script>\n',
+    await part('view.js'),
+    await part('run.js'),
+    await part('figures.js'),
+    await part('live.js'),
+    '</script>\n</body>\n</html>\n',
+  ].join('');
+}
+
 async function checkSample(browser, screenshots) {
-  const html = await readFile(join(HERE, '../../src/telemetry/page.html'), 'utf8');
-  must(embedded(html) === null, 'page.html has a View in it');
+  const html = await livePage();
+  must(embedded(html) === null, 'the page has a View in it');
   const view = JSON.parse(await readFile(join(HERE, 'sample.json'), 'utf8'));
   const folder = await mkdtemp(join(tmpdir(), 'gleaner-page-'));
   try {
