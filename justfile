@@ -33,7 +33,7 @@ dist:
 
 # List the public interface, to be reviewed when it changes
 public-api:
-    python3 docs/public_api.py > docs/public-api.txt
+    ./docs/public-api.sh > docs/public-api.txt
     git diff --stat docs/public-api.txt
 
 # Run every fuzz target for some seconds, with a stable toolchain (needs `cargo install cargo-fuzz`)

@@ -8,6 +8,7 @@ mod features;
 mod hooked_sink;
 mod listeners;
 mod own_faults;
+mod public_api;
 mod rules;
 mod runtimes;
 mod sink_calls;
