@@ -4,6 +4,7 @@
 //! as arguments, so every rule can be tested by a plain call. Modules that are hidden in the
 //! documentation are public for tests and fuzz targets only, and no part of the interface.
 
+pub mod conversion;
 #[doc(hidden)]
 pub mod copilot_chat;
 pub mod dataset;

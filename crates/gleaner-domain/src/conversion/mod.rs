@@ -1,0 +1,115 @@
+//! A record as a trainer takes it: turns become messages, calls of tools and their results.
+//!
+//! Pure and deterministic. A record is read once ([`chat::Chat`]), whatever dialect its trajectories are
+//! in ([`trajectory`]), what a trainer cannot take is left out by the rules of [`rule`], each counted, and
+//! what is left is written as the preset wants it ([`Preset`]). No call is ever written that the record
+//! does not have, and nothing is left out without being counted.
+
+use thiserror::Error;
+
+pub mod chat;
+mod columns;
+mod members;
+mod preset;
+mod presets;
+pub mod rule;
+mod text;
+mod tools;
+pub mod trajectory;
+
+#[cfg(test)]
+mod tests;
+
+pub use columns::{Cell, Column, ColumnKind, Row};
+pub use preset::{Preset, UnknownPreset};
+
+use crate::json::JsonError;
+use rule::{Findings, Rule};
+
+/// What becomes of a turn that has a call without a result, and of what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unfinished {
+    /// The conversation ends before the turn.
+    #[default]
+    DropTurnAndAfter,
+    /// The record is dropped.
+    DropRecord,
+    /// The call is written without a result.
+    Keep,
+}
+
+/// What does not follow from the record.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What becomes of calls without results.
+    pub unfinished: Unfinished,
+    /// The tools of records that name none: JSON, a list.
+    pub tools: Option<Vec<u8>>,
+}
+
+/// The text is not a record of gleaner's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotARecord {
+    /// No JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// It lacks a field that every record has, or has it with another type.
+    #[error("{0} is absent or of another type")]
+    Field(&'static str),
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the row.
+    Written,
+    /// It is nowhere, for this reason.
+    Dropped(Rule),
+}
+
+/// Converts records for one preset.
+#[derive(Debug)]
+pub struct Converter {
+    preset: Preset,
+    options: Options,
+}
+
+impl Converter {
+    /// A converter for a preset.
+    pub fn new(preset: Preset, options: Options) -> Self {
+        Self { preset, options }
+    }
+
+    /// The preset it converts for.
+    pub fn preset(&self) -> Preset {
+        self.preset
+    }
+
+    /// Converts a record of a split into a row, which is emptied first. `findings` has afterwards what
+    /// the rules did to this record.
+    ///
+    /// # Errors
+    /// If the text is no record.
+    pub fn convert(
+        &self,
+        record: &[u8],
+        split: &str,
+        row: &mut Row,
+        findings: &mut Findings,
+    ) -> Result<Outcome, NotARecord> {
+        *findings = Findings::default();
+        row.clear();
+        let mut chat = chat::Chat::read(record, findings)?;
+        if let Some(tools) = &self.options.tools
+            && chat.tools.is_none()
+        {
+            chat.tools = tools::read_text(tools, findings);
+        }
+        if let Err(rule) = chat.settle(self.preset, self.options.unfinished, findings) {
+            findings.add(rule);
+            return Ok(Outcome::Dropped(rule));
+        }
+        presets::write(self.preset, &chat, split, row, findings);
+        Ok(Outcome::Written)
+    }
+}

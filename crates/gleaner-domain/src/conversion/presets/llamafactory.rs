@@ -1,0 +1,87 @@
+//! LLaMA-Factory's `sharegpt`: people and observations at odd places, the model and its calls at even
+//! ones.
+
+use super::{list, name, write_object};
+use crate::conversion::chat::{Call, Chat, Reply};
+use crate::conversion::columns::{Column, ColumnKind, Row};
+use crate::conversion::rule::{Findings, Rule};
+use crate::conversion::text::Text;
+
+const CONVERSATIONS: Column = Column::new("conversations", ColumnKind::Json);
+const SYSTEM: Column = Column::new("system", ColumnKind::Text);
+/// A text that holds JSON: the converter passes it on as it is.
+const TOOLS: Column = Column::new("tools", ColumnKind::Text);
+
+pub(super) const COLUMNS: [Column; 3] = [CONVERSATIONS, SYSTEM, TOOLS];
+
+pub(super) fn write(chat: &Chat<'_>, row: &mut Row, findings: &mut Findings) {
+    let out = row.cell(CONVERSATIONS);
+    let start = out.len() + 1;
+    out.push(b'[');
+    let mut say = |from: &str, value: &Text<'_>, out: &mut Vec<u8>| {
+        if out.len() > start {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"from\":\"");
+        out.extend_from_slice(from.as_bytes());
+        out.push(b'"');
+        name("value", out);
+        value.write(out);
+        out.push(b'}');
+    };
+    for turn in &chat.turns {
+        say("human", &turn.user, out);
+        for reply in &turn.replies {
+            write_reply(reply, out, findings, &mut say);
+        }
+        if let Some(answer) = &turn.answer {
+            say("gpt", answer, out);
+        }
+    }
+    out.push(b']');
+    if let Some(system) = &chat.system {
+        system.write(row.cell(SYSTEM));
+    }
+    if let Some(tools) = &chat.tools {
+        let mut json = Vec::new();
+        list(tools, &mut json, |tool, out| {
+            out.extend_from_slice(&tool.definition.text)
+        });
+        Text::of_json(&json).write(row.cell(TOOLS));
+    }
+}
+
+fn write_reply(
+    reply: &Reply<'_>,
+    out: &mut Vec<u8>,
+    findings: &mut Findings,
+    say: &mut impl FnMut(&str, &Text<'_>, &mut Vec<u8>),
+) {
+    if reply.calls.is_empty() {
+        say("gpt", &reply.text.clone().unwrap_or_default(), out);
+        // Without one the next message is the model's as well, and that is no alternation.
+        say("human", &reply.observation.clone().unwrap_or_default(), out);
+        return;
+    }
+    if reply.text.is_some() {
+        findings.add(Rule::TextBesideCall);
+    }
+    if reply.calls.len() > 1 {
+        findings.add(Rule::ParallelCallsSplit);
+    }
+    for call in &reply.calls {
+        say("function_call", &as_text(call, findings), out);
+        say("observation", &call.result.clone().unwrap_or_default(), out);
+    }
+}
+
+fn as_text(call: &Call<'_>, findings: &mut Findings) -> Text<'static> {
+    let mut json = b"{\"name\":".to_vec();
+    call.tool.write(&mut json);
+    name("arguments", &mut json);
+    if let Some(arguments) = &call.arguments {
+        write_object(arguments, &mut json, findings);
+    }
+    json.push(b'}');
+    Text::of_json(&json)
+}

@@ -1,0 +1,108 @@
+//! The shapes of records, one file for each family of presets.
+
+use super::chat::{Arguments, Chat};
+use super::columns::{Column, ColumnKind, Row};
+use super::rule::{Findings, Rule};
+use super::{Preset, text::Text};
+
+mod atif;
+mod llamafactory;
+mod messages;
+
+const ID: Column = Column::new("conversationId", ColumnKind::Text);
+const SPLIT: Column = Column::new("split", ColumnKind::Text);
+const BUCKET: Column = Column::new("bucket", ColumnKind::Text);
+const TURNS: Column = Column::new("turns", ColumnKind::Integer);
+const LOSSY: Column = Column::new("lossy", ColumnKind::Text);
+const PAIRED_BY: Column = Column::new("paired_by", ColumnKind::Text);
+const CALL_IDS: Column = Column::new("call_ids", ColumnKind::Json);
+const TOOLS: Column = Column::new("tools", ColumnKind::Json);
+
+/// What stands beside the conversation in every preset but `atif` and `openai`.
+const PROVENANCE: [Column; 6] = [ID, SPLIT, BUCKET, TURNS, LOSSY, PAIRED_BY];
+
+/// The columns of a preset, in their order.
+pub(super) fn columns(preset: Preset) -> Vec<Column> {
+    let own: &[Column] = match preset {
+        Preset::Trl | Preset::Verl => &[messages::MESSAGES, TOOLS],
+        Preset::OpenAi => return vec![messages::MESSAGES, TOOLS],
+        Preset::Mistral => &[messages::MESSAGES, TOOLS, CALL_IDS],
+        Preset::LlamaFactory => &llamafactory::COLUMNS,
+        Preset::Atif => return atif::COLUMNS.to_vec(),
+    };
+    [own, &PROVENANCE].concat()
+}
+
+/// Writes a conversation as the preset wants it.
+pub(super) fn write(
+    preset: Preset,
+    chat: &Chat<'_>,
+    split: &str,
+    row: &mut Row,
+    findings: &mut Findings,
+) {
+    match preset {
+        Preset::Trl | Preset::OpenAi | Preset::Verl | Preset::Mistral => {
+            messages::write(preset, chat, row, findings);
+        }
+        Preset::LlamaFactory => llamafactory::write(chat, row, findings),
+        Preset::Atif => return atif::write(chat, split, row, findings),
+    }
+    if preset == Preset::OpenAi {
+        return;
+    }
+    chat.id.write(row.cell(ID));
+    Text::plain(split.to_owned()).write(row.cell(SPLIT));
+    if let Some(bucket) = &chat.bucket {
+        bucket.write(row.cell(BUCKET));
+    }
+    row.cell(TURNS)
+        .extend_from_slice(chat.turns.len().to_string().as_bytes());
+    if findings.times(Rule::NoCalls) > 0 {
+        row.cell(LOSSY).extend_from_slice(b"\"no_calls\"");
+    }
+    if findings.times(Rule::PairedByPosition) > 0 {
+        row.cell(PAIRED_BY).extend_from_slice(b"\"position\"");
+    }
+}
+
+/// Writes elements between brackets.
+fn list<T>(
+    elements: impl IntoIterator<Item = T>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.push(b'[');
+    for (place, element) in elements.into_iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        write(element, out);
+    }
+    out.push(b']');
+}
+
+/// Appends a key of the writer's own and a text.
+fn member(key: &str, text: &Text<'_>, out: &mut Vec<u8>) {
+    name(key, out);
+    text.write(out);
+}
+
+/// Appends `,"key":`.
+fn name(key: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Appends arguments as an object; what is none stands under `value`.
+fn write_object(arguments: &Arguments<'_>, out: &mut Vec<u8>, findings: &mut Findings) {
+    if arguments.is_object() {
+        out.extend_from_slice(&arguments.value.text);
+    } else {
+        findings.add(Rule::WrappedArguments);
+        out.extend_from_slice(b"{\"value\":");
+        out.extend_from_slice(&arguments.value.text);
+        out.push(b'}');
+    }
+}
