@@ -77,6 +77,7 @@ pub mod azure;
 #[doc(hidden)]
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod fault;
 pub mod pipeline;
 pub mod runtime;

@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use toml::{Table, Value};
 
 use super::exit::CliError;
 use super::synth::SynthArgs;
 use crate::config::{Layers, insert, insert_sink};
+use crate::convert::ConvertedFormat;
+use crate::domain::conversion::Preset;
 
 /// Exact, reproducible, stratified SFT datasets from agent-conversation telemetry.
 #[derive(Debug, Parser)]
@@ -34,6 +37,10 @@ pub enum Command {
     ///
     /// Example: gleaner verify out/my_dataset
     Verify(VerifyArgs),
+    /// Write a published dataset as a trainer takes it
+    ///
+    /// Example: gleaner convert out/my_dataset --for trl
+    Convert(ConvertArgs),
     /// Show what a stopped or running run has done and what is left
     ///
     /// Example: gleaner status .gleaner/0123456789abcdef
@@ -212,6 +219,54 @@ pub struct VerifyArgs {
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// The arguments of `convert`.
+#[derive(Debug, Clone, Args)]
+pub struct ConvertArgs {
+    /// The dataset's folder, or its address in a container
+    pub dataset: String,
+    /// The trainer: trl, openai, llamafactory, verl, mistral or atif
+    #[arg(long = "for", value_name = "PRESET", default_value = "trl")]
+    pub preset: Preset,
+    /// The folder or the container of the new dataset [default: where the old one lies]
+    #[arg(long, value_name = "PLACE")]
+    pub out: Option<String>,
+    /// The name of the new dataset [default: the old one's, with the preset behind it]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// json, jsonl or parquet [default: what the preset's loader reads]
+    #[arg(long)]
+    pub format: Option<ConvertedFormat>,
+    /// What becomes of a turn with a call that has no result
+    #[arg(long, value_enum, default_value = "drop-turn-and-after")]
+    pub unfinished: UnfinishedArg,
+    /// Tools of records that name none: a JSON file with a list of definitions
+    #[arg(long, value_name = "FILE")]
+    pub tools: Option<PathBuf>,
+    /// Begin a new file before the record that would make one longer than this
+    #[arg(long, value_name = "SIZE", default_value = "500MB")]
+    pub max_file: ByteSize,
+    /// Configuration file that says how to reach the dataset
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set a key of that configuration; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What becomes of a turn with a call that has no result.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum UnfinishedArg {
+    /// The conversation ends before it
+    DropTurnAndAfter,
+    /// The record is dropped
+    DropRecord,
+    /// The call is written without a result
+    Keep,
 }
 
 /// The arguments of `status`.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use super::terminal::one_line;
 use crate::config::ConfigError;
+use crate::convert::ConvertError;
 use crate::domain::describe_error;
 use crate::pipeline::state::work_dir::WorkDirError;
 use crate::pipeline::{BuildError, RunError};
@@ -207,6 +208,20 @@ impl From<WorkDirError> for CliError {
             }
             error @ WorkDirError::Io(_) => Self::failure(describe_error(&error), hint),
             error => Self::usage(error.to_string(), hint),
+        }
+    }
+}
+
+impl From<ConvertError> for CliError {
+    fn from(error: ConvertError) -> Self {
+        let hint = error.hint().into_owned();
+        match error {
+            ConvertError::Dataset(error) => error.into(),
+            ConvertError::Sink(error) => error.into(),
+            error @ (ConvertError::Format { .. } | ConvertError::SplitNames { .. }) => {
+                Self::usage(error.to_string(), hint)
+            }
+            error => Self::failure(describe_error(&error), hint),
         }
     }
 }

@@ -16,8 +16,10 @@ mod cluster;
 #[cfg(not(feature = "kusto"))]
 #[path = "no_cluster.rs"]
 mod cluster;
+mod convert;
 pub mod exit;
 mod export;
+mod place;
 mod plan;
 mod plan_telemetry;
 mod progress;
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Status(args) => status::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Unlock(args) => unlock::run(args),

@@ -3,19 +3,10 @@
 //! Whether a run is gone is for a person to know: a claim has no lifetime and is never taken for
 //! abandoned. A run that is still going on finds its claim gone at its next commit, and ends.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use super::args::UnlockArgs;
 use super::exit::{CliError, Exit};
-use super::export;
-use super::verify::in_container;
+use super::{export, place};
 use super::{print, print_json};
-use crate::config::settings::SinkTarget;
-use crate::pipeline::host::setup;
-use crate::sink::DatasetSink;
-use crate::sink::address::Address;
-use crate::sink::local_dir::LocalDir;
 use serde_json::json;
 
 /// Shows the claim of a dataset, and takes it away if that is confirmed.
@@ -26,7 +17,7 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
     let runtime = export::runtime().map_err(export::cannot_start)?;
     let (sink, dataset) = {
         let _inside = runtime.enter();
-        place(args)?
+        place::of_dataset(&args.dataset, args.config.as_deref(), &args.set)?
     };
     let claim = runtime.block_on(sink.read_claim(&dataset));
     let Some(claim) = claim? else {
@@ -66,28 +57,4 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
         ))?;
     }
     Ok(Exit::Success)
-}
-
-/// The sink that a dataset lies in, and its name there.
-fn place(args: &UnlockArgs) -> Result<(Arc<dyn DatasetSink>, String), CliError> {
-    let address = Address::parse(args.dataset.trim_end_matches('/'))
-        .map_err(|wrong| CliError::usage(wrong.to_string(), wrong.hint))?;
-    match address {
-        Address::Folder(folder) => {
-            let no_name = || {
-                CliError::usage(
-                    format!("{} is no dataset's folder", args.dataset),
-                    "name the dataset's own folder",
-                )
-            };
-            let name = folder.file_name().ok_or_else(no_name)?;
-            let name = name.to_string_lossy().into_owned();
-            let out = folder.parent().unwrap_or(Path::new("")).to_owned();
-            Ok((Arc::new(LocalDir::new(out)), name))
-        }
-        Address::Blob(address) => {
-            let (blob, name) = in_container(args.config.as_deref(), &args.set, address)?;
-            Ok((setup::sink(&SinkTarget::AzureBlob(blob))?, name))
-        }
-    }
 }

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
-use super::{print, print_json};
+use super::{place, print, print_json};
 #[cfg(not(feature = "azure"))]
 use crate::config;
 use crate::config::settings::SinkTarget;
@@ -18,11 +18,11 @@ use crate::config::{Layers, insert, insert_blob};
 use crate::domain::selection::stratum::Selection;
 #[cfg(not(feature = "azure"))]
 use crate::sink::SinkError;
-use crate::sink::address::{Address, BlobAddress};
+use crate::sink::address::BlobAddress;
 #[cfg(feature = "azure")]
 use crate::sink::azure_blob::BlobDataset;
 use crate::sink::azure_blob::settings::AzureBlob;
-use crate::sink::reader::{DatasetReader, LocalDataset};
+use crate::sink::reader::DatasetReader;
 use crate::verify::{self, VerifyReport};
 
 /// Checks a dataset.
@@ -31,15 +31,7 @@ use crate::verify::{self, VerifyReport};
 /// If it cannot be checked at all.
 pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
     let selection = selection(args)?;
-    let address = Address::parse(&args.dataset)
-        .map_err(|wrong| CliError::usage(wrong.to_string(), wrong.hint))?;
-    let dataset: Box<dyn DatasetReader> = match address {
-        Address::Folder(folder) => Box::new(LocalDataset::new(folder)),
-        Address::Blob(address) => {
-            let (blob, name) = in_container(args.config.as_deref(), &args.set, address)?;
-            reader(&blob, &name)?
-        }
-    };
+    let dataset = place::open(&args.dataset, args.config.as_deref(), &args.set)?;
     let report = verify::verify(&*dataset, selection, args.quick)?;
     if args.json {
         let mut value = serde_json::json!(report);
@@ -56,12 +48,12 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
 }
 
 #[cfg(feature = "azure")]
-fn reader(blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetReader>, CliError> {
+pub(super) fn reader(blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetReader>, CliError> {
     Ok(Box::new(BlobDataset::new(blob, name)?))
 }
 
 #[cfg(not(feature = "azure"))]
-fn reader(_blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetReader>, CliError> {
+pub(super) fn reader(_blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetReader>, CliError> {
     Err(CliError::from(SinkError::Unusable {
         location: name.to_owned(),
         reason: config::NO_AZURE.to_owned(),

@@ -33,9 +33,7 @@ pub fn dataset_name(settings: &Settings, started: Timestamp) -> Result<String, C
             "{timestamp}",
             &started.strftime("%Y%m%d_%H%M%S").to_string(),
         );
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if begins_well && name.chars().all(plain) && name.len() <= 200 {
+    if is_folder_name(&name) {
         return Ok(name);
     }
     let reason = "it must be one folder's name of letters, digits, '.', '_' and '-'; the placeholders are {total}, {window} and {timestamp}";
@@ -44,6 +42,13 @@ pub fn dataset_name(settings: &Settings, started: Timestamp) -> Result<String, C
         value: settings.name.clone(),
         reason: reason.to_owned(),
     })
+}
+
+/// Whether a dataset may be called so.
+pub fn is_folder_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    begins_well && name.chars().all(plain) && name.len() <= 200
 }
 
 /// Whether every run of these settings has the same name.

@@ -263,7 +263,9 @@ fn read_all(dataset: &dyn DatasetReader, path: &str) -> Result<Vec<u8>, VerifyEr
 }
 
 /// The manifest, and its bytes.
-fn read_manifest(dataset: &dyn DatasetReader) -> Result<(Manifest, Vec<u8>), VerifyError> {
+pub(crate) fn read_manifest(
+    dataset: &dyn DatasetReader,
+) -> Result<(Manifest, Vec<u8>), VerifyError> {
     if dataset
         .length(MANIFEST)
         .map_err(io_error(MANIFEST))?

@@ -7,6 +7,8 @@ use crate::debug_lengths;
 pub enum ColumnKind {
     /// A JSON value.
     Json,
+    /// A JSON array.
+    JsonList,
     /// A text.
     Text,
     /// A whole number.
@@ -72,6 +74,16 @@ impl Row {
                 column,
                 json: &self.bytes[start..end],
             })
+    }
+
+    /// Its length as [`Self::write_json`] writes it.
+    pub fn json_length(&self) -> usize {
+        let names: usize = self
+            .cells
+            .iter()
+            .map(|(column, _)| column.name.len() + 4)
+            .sum();
+        self.bytes.len() + names + 1
     }
 
     /// Appends it as a JSON object on one line, without the line's end.

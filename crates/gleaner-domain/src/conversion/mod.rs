@@ -58,6 +58,11 @@ pub enum NotARecord {
     Field(&'static str),
 }
 
+/// Whether a text is a list of definitions of tools, as [`Options::tools`] takes it.
+pub fn is_list_of_tools(text: &[u8]) -> bool {
+    tools::read_text(text, &mut Findings::default()).is_some()
+}
+
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -333,8 +333,7 @@ impl Manifest {
         self.manifest_sha256 = "0".repeat(DIGITS);
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
-        if let Some((digits, sha256)) = own_digest(&bytes) {
-            bytes[digits].copy_from_slice(sha256.as_bytes());
+        if let Some(sha256) = seal_own_digest(&mut bytes) {
             self.manifest_sha256 = sha256;
         }
         Ok(bytes)
@@ -361,6 +360,13 @@ pub fn own_digest(manifest: &[u8]) -> Option<(Range<usize>, String)> {
     hasher.update([b'0'; DIGITS]);
     hasher.update(end);
     Some((digits, hex(&hasher.finalize())))
+}
+
+/// Writes the digest of a manifest's own bytes over its zeros, and gives it.
+pub(super) fn seal_own_digest(manifest: &mut [u8]) -> Option<String> {
+    let (digits, sha256) = own_digest(manifest)?;
+    manifest[digits].copy_from_slice(sha256.as_bytes());
+    Some(sha256)
 }
 
 /// The path of a stratum's file in the dataset.

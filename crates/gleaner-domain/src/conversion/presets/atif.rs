@@ -12,7 +12,7 @@ const VERSION: &str = "ATIF-v1.5";
 const SCHEMA_VERSION: Column = Column::new("schema_version", ColumnKind::Text);
 const SESSION: Column = Column::new("session_id", ColumnKind::Text);
 const AGENT: Column = Column::new("agent", ColumnKind::Json);
-const STEPS: Column = Column::new("steps", ColumnKind::Json);
+const STEPS: Column = Column::new("steps", ColumnKind::JsonList);
 const EXTRA: Column = Column::new("extra", ColumnKind::Json);
 
 pub(super) const COLUMNS: [Column; 5] = [SCHEMA_VERSION, SESSION, AGENT, STEPS, EXTRA];

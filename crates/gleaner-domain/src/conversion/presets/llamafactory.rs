@@ -7,7 +7,7 @@ use crate::conversion::columns::{Column, ColumnKind, Row};
 use crate::conversion::rule::{Findings, Rule};
 use crate::conversion::text::Text;
 
-const CONVERSATIONS: Column = Column::new("conversations", ColumnKind::Json);
+const CONVERSATIONS: Column = Column::new("conversations", ColumnKind::JsonList);
 const SYSTEM: Column = Column::new("system", ColumnKind::Text);
 /// A text that holds JSON: the converter passes it on as it is.
 const TOOLS: Column = Column::new("tools", ColumnKind::Text);

@@ -10,7 +10,7 @@ use crate::conversion::rule::{Findings, Rule};
 use crate::conversion::text::Text;
 use crate::conversion::trajectory::made_id;
 
-pub(super) const MESSAGES: Column = Column::new("messages", ColumnKind::Json);
+pub(super) const MESSAGES: Column = Column::new("messages", ColumnKind::JsonList);
 
 /// Ids of calls that loaders refuse, and what stands for them.
 type Ids<'c> = BTreeMap<&'c [u8], Text<'static>>;

@@ -16,7 +16,7 @@ const TURNS: Column = Column::new("turns", ColumnKind::Integer);
 const LOSSY: Column = Column::new("lossy", ColumnKind::Text);
 const PAIRED_BY: Column = Column::new("paired_by", ColumnKind::Text);
 const CALL_IDS: Column = Column::new("call_ids", ColumnKind::Json);
-const TOOLS: Column = Column::new("tools", ColumnKind::Json);
+const TOOLS: Column = Column::new("tools", ColumnKind::JsonList);
 
 /// What stands beside the conversation in every preset but `atif` and `openai`.
 const PROVENANCE: [Column; 6] = [ID, SPLIT, BUCKET, TURNS, LOSSY, PAIRED_BY];

@@ -1,0 +1,472 @@
+//! A published dataset as a trainer takes it.
+//!
+//! - The dataset is checked as it is read: every byte against its digest, every count against its
+//!   manifest. What is wrong with it ends the conversion, and nothing is published.
+//! - A split becomes files `data/SPLIT-NNNNN-of-MMMMM.EXT`, its records by rank over all buckets.
+//! - The bytes follow from the dataset, the preset and the options: no clock and no order of threads is in
+//!   them. The claim's run id follows from the same, so a conversion that was stopped anywhere is made
+//!   again by the same command, with the same bytes.
+//! - Memory is a few batches of 1 MB each, a block of each kind of file, and the largest records.
+//!
+//! One thread reads, the pool converts, the caller hashes and writes.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::domain::conversion::{Converter, NotARecord, Options, Preset, Unfinished};
+use crate::domain::dataset::accounting::Imbalance;
+use crate::domain::dataset::converted::{
+    CONVERTED_VERSION, ConvertedManifest, ConvertedSplit, Counts, DerivedFrom,
+};
+use crate::domain::dataset::manifest::{FileRecord, Manifest, Tool, hex, sha256sums};
+use crate::runtime::{CpuPool, JobError, blocking};
+use crate::sink::reader::DatasetReader;
+use crate::sink::{Claim, ClaimRecord, DatasetSink, MANIFEST, SinkError};
+use crate::verify::VerifyError;
+
+mod batch;
+mod card;
+mod dataset_info;
+mod file;
+mod names;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod records;
+mod shards;
+
+use batch::Batch;
+use records::Records;
+use shards::{Format, Shards};
+
+pub use shards::Format as ConvertedFormat;
+
+/// Bytes of records after which a new file begins, as lines of JSON.
+pub const SHARD_BYTES: u64 = 500_000_000;
+
+/// Batches that are read, converted or not written yet, for each thread of the pool: one is worked on
+/// while the next one waits.
+const BATCHES_PER_THREAD: usize = 2;
+
+/// What to make.
+#[derive(Debug, Clone)]
+pub struct Conversion {
+    /// For whom.
+    pub preset: Preset,
+    /// How.
+    pub options: Options,
+    /// The kind of files.
+    pub format: Format,
+    /// The name of the dataset that is made.
+    pub dataset: String,
+    /// Bytes after which a new file begins: [`SHARD_BYTES`].
+    pub shard_bytes: u64,
+}
+
+/// What was made.
+#[derive(Debug, Clone)]
+pub struct ConversionReport {
+    /// Its manifest.
+    pub manifest: ConvertedManifest,
+    /// Whether it was there already.
+    pub was_there: bool,
+}
+
+/// The errors of a conversion.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConvertError {
+    /// It is no dataset, or its manifest cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] VerifyError),
+    /// A file of it is not what its manifest says.
+    #[error("{path} of the dataset {what}")]
+    Damaged {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A record cannot be read.
+    #[error("{path}, line {line}, is no record")]
+    Record {
+        /// The file.
+        path: String,
+        /// Its line, from 1 on.
+        line: u64,
+        /// Why.
+        source: NotARecord,
+    },
+    /// No record is left.
+    #[error("nothing to publish: the rules of {preset} dropped all {records} records")]
+    NothingLeft {
+        /// The preset.
+        preset: Preset,
+        /// Records read.
+        records: u64,
+    },
+    /// The format is not one of the preset's, or not in this build.
+    #[error("{format} cannot be written for {preset}: {reason}")]
+    Format {
+        /// The preset.
+        preset: Preset,
+        /// The format.
+        format: Format,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Two splits have one name for loaders.
+    #[error("the splits {first} and {second} are both called {name} by loaders")]
+    SplitNames {
+        /// A split.
+        first: String,
+        /// Another.
+        second: String,
+        /// The name.
+        name: String,
+    },
+    /// A Parquet file cannot be made.
+    #[cfg(feature = "parquet")]
+    #[error("cannot write a Parquet file")]
+    Parquet(#[from] ::parquet::errors::ParquetError),
+    /// The dataset cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A thread did not do its work.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The system refuses a thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// Counts do not come out.
+    #[error("the counts do not come out, a defect of gleaner: {0}")]
+    Counts(#[from] Imbalance),
+    /// The manifest cannot be written.
+    #[error("cannot write {MANIFEST}")]
+    Manifest(#[source] serde_json::Error),
+}
+
+impl ConvertError {
+    /// What a person should do about it.
+    pub fn hint(&self) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::Dataset(error) => error.hint().into(),
+            Self::Sink(error) => error.hint(),
+            Self::Damaged { .. } | Self::Record { .. } => {
+                "see what is wrong with `gleaner verify DATASET`, and export it again".into()
+            }
+            Self::NothingLeft { .. } => {
+                "see which rules with `gleaner convert --json`; docs/loaders.md says what each means".into()
+            }
+            Self::Format { .. } => "choose another --format".into(),
+            Self::SplitNames { .. } => "export with other names of splits".into(),
+            Self::Counts(_) | Self::Manifest(_) => "please report it".into(),
+            Self::Job(_) | Self::Thread(_) => "run the same command again".into(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(_) => "run the same command again; if it fails again, please report it".into(),
+        }
+    }
+}
+
+/// What all parts of a conversion share.
+struct Context<'c> {
+    conversion: &'c Conversion,
+    source: &'c SharedDataset,
+    manifest: &'c Manifest,
+    sink: &'c dyn DatasetSink,
+    pool: &'c CpuPool,
+    converter: Arc<Converter>,
+}
+
+/// A dataset that is read, one file at a time. Whoever made it drops it last: a reader of a container
+/// must not be dropped on a thread of a runtime.
+pub type SharedDataset = Arc<Mutex<Box<dyn DatasetReader>>>;
+
+/// Reads a dataset and publishes what the preset makes of it.
+///
+/// # Errors
+/// If the dataset cannot be read or is not what its manifest says, and if the sink refuses. Nothing is
+/// published then; the same command goes on.
+pub async fn convert(
+    conversion: &Conversion,
+    source: &SharedDataset,
+    sink: &dyn DatasetSink,
+    pool: &CpuPool,
+) -> Result<ConversionReport, ConvertError> {
+    conversion.format.check(conversion.preset)?;
+    let manifest = read_manifest(Arc::clone(source)).await?;
+    let names = names::of_splits(&manifest)?;
+    let run_id = run_id(conversion, &manifest);
+    let claim = ClaimRecord {
+        fingerprint: run_id.clone(),
+        run_id: run_id.clone(),
+        since: jiff::Timestamp::now().to_string(),
+    };
+    let dataset = &conversion.dataset;
+    if let Claim::Published(bytes) = sink.claim(dataset, &claim).await? {
+        sink.release(dataset).await?;
+        let manifest = serde_json::from_slice(&bytes).map_err(ConvertError::Manifest)?;
+        return Ok(ConversionReport {
+            manifest,
+            was_there: true,
+        });
+    }
+    let context = Context {
+        conversion,
+        source,
+        manifest: &manifest,
+        sink,
+        pool,
+        converter: Arc::new(Converter::new(
+            conversion.preset,
+            conversion.options.clone(),
+        )),
+    };
+    let made = context.make(names, run_id).await;
+    if made.is_err()
+        && let Err(error) = sink.release(dataset).await
+    {
+        let error = crate::domain::describe_error(&error);
+        tracing::warn!(error, "the claim is left there");
+    }
+    let manifest = made?;
+    sink.release(dataset).await?;
+    Ok(ConversionReport {
+        manifest,
+        was_there: false,
+    })
+}
+
+async fn read_manifest(source: SharedDataset) -> Result<Manifest, ConvertError> {
+    let reading = blocking(move || crate::verify::read_manifest(&**lock(&source)));
+    let (manifest, _) = reading.await??;
+    Ok(manifest)
+}
+
+fn lock(source: &SharedDataset) -> MutexGuard<'_, Box<dyn DatasetReader>> {
+    source.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A hash of all that decides the bytes: the same conversion has the same claim.
+fn run_id(conversion: &Conversion, manifest: &Manifest) -> String {
+    let Conversion {
+        preset,
+        options,
+        format,
+        dataset,
+        shard_bytes,
+    } = conversion;
+    let parts = [
+        env!("CARGO_PKG_VERSION").to_owned(),
+        manifest.dataset.clone(),
+        manifest.content_sha256.clone(),
+        preset.name().to_owned(),
+        format.to_string(),
+        dataset.clone(),
+        shard_bytes.to_string(),
+        unfinished_name(options.unfinished).to_owned(),
+        tools_sha256(options).unwrap_or_default(),
+    ];
+    hex(&Sha256::digest(parts.join("\n")))[..16].to_owned()
+}
+
+fn tools_sha256(options: &Options) -> Option<String> {
+    options
+        .tools
+        .as_ref()
+        .map(|tools| hex(&Sha256::digest(tools)))
+}
+
+/// The word for a choice.
+pub fn unfinished_name(unfinished: Unfinished) -> &'static str {
+    match unfinished {
+        Unfinished::DropTurnAndAfter => "drop-turn-and-after",
+        Unfinished::DropRecord => "drop-record",
+        Unfinished::Keep => "keep",
+    }
+}
+
+impl Context<'_> {
+    async fn make(
+        &self,
+        names: Vec<(String, String)>,
+        run_id: String,
+    ) -> Result<ConvertedManifest, ConvertError> {
+        let mut counts = Counts::default();
+        let mut splits = Vec::new();
+        for (split, name) in names {
+            splits.push(self.split(split, name, &mut counts).await?);
+        }
+        let records_in = splits.iter().map(|split| split.records_in).sum();
+        let records_out = splits.iter().map(|split| split.records).sum();
+        if records_out == 0 {
+            let preset = self.conversion.preset;
+            return Err(ConvertError::NothingLeft {
+                preset,
+                records: records_in,
+            });
+        }
+        let (dropped, rules) = counts.by_code();
+        let mut manifest = ConvertedManifest {
+            converted_version: CONVERTED_VERSION,
+            dataset: self.conversion.dataset.clone(),
+            created_at: self.manifest.created_at.clone(),
+            tool: Tool {
+                name: env!("CARGO_PKG_NAME").to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            run_id,
+            derived_from: DerivedFrom {
+                dataset: self.manifest.dataset.clone(),
+                content_sha256: self.manifest.content_sha256.clone(),
+            },
+            preset: self.conversion.preset.name().to_owned(),
+            format: self.conversion.format.to_string(),
+            unfinished: unfinished_name(self.conversion.options.unfinished).to_owned(),
+            tools_sha256: tools_sha256(&self.conversion.options),
+            records_in,
+            records_out,
+            dropped,
+            rules,
+            splits,
+            other_files: Vec::new(),
+            content_sha256: String::new(),
+            manifest_sha256: String::new(),
+        };
+        manifest.check()?;
+        self.publish(&mut manifest).await?;
+        Ok(manifest)
+    }
+
+    /// Writes what stands beside the records, and the manifest last.
+    async fn publish(&self, manifest: &mut ConvertedManifest) -> Result<(), ConvertError> {
+        let mut beside = vec![(
+            "README.md",
+            card::card(manifest, self.manifest).into_bytes(),
+        )];
+        if self.conversion.preset == Preset::LlamaFactory {
+            beside.push(("dataset_info.json", dataset_info::text(manifest)));
+        }
+        for (path, bytes) in beside {
+            let file = self.put(path, &bytes).await?;
+            manifest.other_files.push(file);
+        }
+        let sums = sha256sums(&manifest.files());
+        self.put("SHA256SUMS", sums.as_bytes()).await?;
+        let bytes = manifest.seal().map_err(ConvertError::Manifest)?;
+        self.sink.publish(&self.conversion.dataset, bytes).await?;
+        Ok(())
+    }
+
+    async fn put(&self, path: &str, bytes: &[u8]) -> Result<FileRecord, ConvertError> {
+        let mut file =
+            file::FileWriter::new(&self.conversion.dataset, path, self.sink.block_bytes());
+        file.append(self.sink, bytes).await?;
+        Ok(file.commit(self.sink).await?)
+    }
+
+    /// Converts a split. How many files it takes is a part of their names: it is counted beforehand where
+    /// one may not be enough.
+    async fn split(
+        &self,
+        split: String,
+        name: String,
+        counts: &mut Counts,
+    ) -> Result<ConvertedSplit, ConvertError> {
+        let strata = self
+            .manifest
+            .strata
+            .iter()
+            .filter(|stratum| stratum.split == split);
+        let bytes: u64 = strata.map(|stratum| stratum.bytes).sum();
+        let mut files = 1;
+        if bytes > self.conversion.shard_bytes {
+            files = self.count_files(&split).await?;
+        }
+        loop {
+            let mut own = Counts::default();
+            let mut shards = Shards::new(self.conversion, &name, files);
+            let mut records_in = 0;
+            let mut fits = true;
+            self.each_batch(&split, async |batch: Batch| {
+                records_in += batch.records;
+                own.merge(&batch.counts);
+                if fits {
+                    fits = shards.append(self.sink, &batch).await?;
+                }
+                Ok(())
+            })
+            .await?;
+            if !fits {
+                // Longer than the records that it was made of.
+                files = self.count_files(&split).await?;
+                continue;
+            }
+            let files = shards.finish(self.sink).await?;
+            counts.merge(&own);
+            let records = files.iter().map(|shard| shard.records).sum();
+            return Ok(ConvertedSplit {
+                split,
+                name,
+                records_in,
+                records,
+                files,
+            });
+        }
+    }
+
+    async fn count_files(&self, split: &str) -> Result<usize, ConvertError> {
+        let mut lengths = shards::Lengths::new(self.conversion.shard_bytes);
+        self.each_batch(split, async |batch: Batch| {
+            batch.lengths().for_each(|length| {
+                lengths.begins_file(length);
+            });
+            Ok(())
+        })
+        .await?;
+        Ok(lengths.files)
+    }
+
+    /// Reads and converts a split, and visits its batches in order.
+    async fn each_batch(
+        &self,
+        split: &str,
+        mut visit: impl AsyncFnMut(Batch) -> Result<(), ConvertError>,
+    ) -> Result<(), ConvertError> {
+        let (send, mut receive) = tokio::sync::mpsc::channel(1);
+        let reading = {
+            let source = Arc::clone(self.source);
+            let records = Records::new(self.manifest, split)?;
+            let read = move || {
+                let source = lock(&source);
+                records.read(&**source, |batch| send.blocking_send(batch).is_ok())
+            };
+            let name = "gleaner-convert".to_owned();
+            let thread = std::thread::Builder::new().name(name).spawn(read);
+            thread.map_err(ConvertError::Thread)?
+        };
+        let format = self.conversion.format;
+        let most = BATCHES_PER_THREAD * self.pool.threads();
+        let mut running = FuturesOrdered::new();
+        let mut is_over = false;
+        loop {
+            tokio::select! {
+                biased;
+                text = receive.recv(), if !is_over && running.len() < most => match text {
+                    Some(text) => {
+                        let (converter, split) = (Arc::clone(&self.converter), split.to_owned());
+                        running.push_back(self.pool.run(move || batch::convert(&converter, &split, format, &text)));
+                    }
+                    None => is_over = true,
+                },
+                Some(done) = running.next(), if !running.is_empty() => visit(done??).await?,
+                else => break,
+            }
+        }
+        drop(receive);
+        reading.join().map_err(|_| JobError::Panicked)?
+    }
+}

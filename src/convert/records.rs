@@ -1,0 +1,279 @@
+//! Reading the records of a split, in the order of ranks over all its buckets.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use sha2::{Digest, Sha256};
+
+use super::ConvertError;
+use crate::domain::conversion::NotARecord;
+use crate::domain::dataset::manifest::{FileRecord, Framing, JSON, Manifest, hex};
+use crate::domain::json::{Scanner, text};
+use crate::domain::record::fields::key_text;
+use crate::domain::selection::rank::{Rank, Ranker};
+use crate::sink::reader::DatasetReader;
+use crate::verify::VerifyError;
+
+/// Bytes of records that are converted together.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Bytes that are asked for at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// A line longer than this (1 GiB) is no record.
+const LONGEST: u64 = 1 << 30;
+
+/// The records of a split that were not read yet.
+pub struct Records {
+    files: Vec<(FileRecord, u64)>,
+    framing: Framing,
+    seed: String,
+}
+
+/// Lines that are converted together.
+#[derive(Default)]
+pub struct Lines {
+    text: Vec<u8>,
+    /// Where each ends, its file and its number there.
+    ends: Vec<(usize, usize, u64)>,
+    paths: Vec<String>,
+}
+
+/// A line.
+pub struct Line<'l> {
+    /// The record.
+    pub text: &'l [u8],
+    /// Its file.
+    pub path: &'l str,
+    /// Its number there, from 1 on.
+    pub number: u64,
+}
+
+impl Lines {
+    /// The number of lines.
+    pub fn len(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
+    /// Their length.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// The lines.
+    pub fn iter(&self) -> impl Iterator<Item = Line<'_>> {
+        let starts = [0]
+            .into_iter()
+            .chain(self.ends.iter().map(|&(end, ..)| end));
+        self.ends
+            .iter()
+            .zip(starts)
+            .map(|(&(end, file, number), start)| Line {
+                text: &self.text[start..end],
+                path: &self.paths[file],
+                number,
+            })
+    }
+}
+
+impl Records {
+    /// The records of a split.
+    ///
+    /// # Errors
+    /// If the manifest names a format that does not exist.
+    pub fn new(manifest: &Manifest, split: &str) -> Result<Self, ConvertError> {
+        let strata = manifest
+            .strata
+            .iter()
+            .filter(|stratum| stratum.split == split);
+        let files = strata.filter_map(|stratum| Some((stratum.file_record()?, stratum.records)));
+        let framing = Framing::of(&manifest.format).ok_or_else(|| VerifyError::Manifest {
+            location: manifest.dataset.clone(),
+            reason: format!("the format {:?} is not known", manifest.format),
+        })?;
+        Ok(Self {
+            files: files.collect(),
+            framing,
+            seed: manifest.seed.clone(),
+        })
+    }
+
+    /// Reads them all, and sends them in batches while those are wanted.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is not what the manifest says.
+    pub fn read(
+        self,
+        dataset: &dyn DatasetReader,
+        send: impl Fn(Lines) -> bool,
+    ) -> Result<(), ConvertError> {
+        let paths: Vec<_> = self
+            .files
+            .iter()
+            .map(|(file, _)| file.path.clone())
+            .collect();
+        let empty = || Lines {
+            paths: paths.clone(),
+            ..Lines::default()
+        };
+        let mut ranker = Ranker::new(&self.seed);
+        let mut files = Vec::new();
+        for (file, records) in &self.files {
+            let mut reader = Stratum::open(dataset, file, *records, self.framing)?;
+            reader.next(&mut ranker)?;
+            files.push(reader);
+        }
+        let mut lines = empty();
+        loop {
+            let heads = files.iter().enumerate().filter(|(_, file)| !file.is_over);
+            let first = heads.min_by(|(_, a), (_, b)| a.place().cmp(&b.place()));
+            let Some(first) = first.map(|(place, _)| place) else {
+                break;
+            };
+            let file = &mut files[first];
+            lines.text.extend_from_slice(&file.line);
+            lines.ends.push((lines.text.len(), first, file.number));
+            file.next(&mut ranker)?;
+            if lines.text.len() >= BATCH_BYTES && !send(std::mem::replace(&mut lines, empty())) {
+                return Ok(());
+            }
+        }
+        if !lines.ends.is_empty() {
+            send(lines);
+        }
+        Ok(())
+    }
+}
+
+/// The file of a stratum, which is hashed as it is read.
+struct Stratum<'d> {
+    reader: BufReader<Box<dyn Read + 'd>>,
+    file: &'d FileRecord,
+    expected: u64,
+    framing: Framing,
+    hasher: Sha256,
+    bytes: u64,
+    records: u64,
+    /// The number of the line, from 1 on.
+    number: u64,
+    /// The record that is next.
+    line: Vec<u8>,
+    rank: Rank,
+    id: Vec<u8>,
+    is_over: bool,
+}
+
+impl<'d> Stratum<'d> {
+    fn open(
+        dataset: &'d dyn DatasetReader,
+        file: &'d FileRecord,
+        expected: u64,
+        framing: Framing,
+    ) -> Result<Self, ConvertError> {
+        let reader = dataset.open(&file.path).map_err(io_error(&file.path))?;
+        Ok(Self {
+            reader: BufReader::with_capacity(READ_BYTES, reader),
+            file,
+            expected,
+            framing,
+            hasher: Sha256::new(),
+            bytes: 0,
+            records: 0,
+            number: 0,
+            line: Vec::new(),
+            rank: Rank(0),
+            id: Vec::new(),
+            is_over: false,
+        })
+    }
+
+    /// Where the next record stands among those of all buckets.
+    fn place(&self) -> (Rank, &[u8]) {
+        (self.rank, &self.id)
+    }
+
+    /// Reads the next record; checks the file when there is none.
+    fn next(&mut self, ranker: &mut Ranker) -> Result<(), ConvertError> {
+        loop {
+            self.line.clear();
+            let mut limited = Read::take(&mut self.reader, LONGEST);
+            let read = limited.read_until(b'\n', &mut self.line);
+            let read = read.map_err(io_error(&self.file.path))? as u64;
+            if read == 0 {
+                self.is_over = true;
+                return self.check();
+            }
+            self.hasher.update(&self.line);
+            self.bytes += read;
+            self.number += 1;
+            if self.line.pop() != Some(b'\n') {
+                return Err(self.damaged("does not end with a line's end".to_owned()));
+            }
+            if self.framing == JSON {
+                if matches!(self.line.as_slice(), b"[" | b"]") {
+                    continue;
+                }
+                if self.line.last() == Some(&b',') {
+                    self.line.pop();
+                }
+            }
+            self.records += 1;
+            return self.read_id(ranker);
+        }
+    }
+
+    fn read_id(&mut self, ranker: &mut Ranker) -> Result<(), ConvertError> {
+        self.id.clear();
+        let mut scanner = Scanner::with_max_depth(&self.line, crate::domain::json::MAX_DEPTH + 2);
+        let mut find = || {
+            scanner.open_object()?;
+            let mut first = true;
+            while let Some(key) = scanner.next_key(first)? {
+                first = false;
+                let value = scanner.value()?;
+                if *key_text(&key) == *b"conversationId" {
+                    text::decode(value.string_body().unwrap_or_default(), &mut self.id);
+                    return Ok(());
+                }
+            }
+            Err(NotARecord::Field("conversationId"))
+        };
+        find().map_err(|source| ConvertError::Record {
+            path: self.file.path.clone(),
+            line: self.number,
+            source,
+        })?;
+        self.rank = ranker.rank(&self.id);
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), ConvertError> {
+        let sha256 = hex(&std::mem::take(&mut self.hasher).finalize());
+        let (file, expected) = (self.file, self.expected);
+        if self.bytes != file.bytes {
+            return Err(self.damaged(format!(
+                "has {} bytes instead of {}",
+                self.bytes, file.bytes
+            )));
+        }
+        if sha256 != file.sha256 {
+            return Err(self.damaged("has another SHA-256 than its manifest says".to_owned()));
+        }
+        if self.records != expected {
+            let what = format!("has {} records instead of {expected}", self.records);
+            return Err(self.damaged(what));
+        }
+        Ok(())
+    }
+
+    fn damaged(&self, what: String) -> ConvertError {
+        ConvertError::Damaged {
+            path: self.file.path.clone(),
+            what,
+        }
+    }
+}
+
+fn io_error(path: &str) -> impl FnOnce(io::Error) -> ConvertError {
+    let path = path.to_owned();
+    |source| ConvertError::Dataset(VerifyError::Io { path, source })
+}
