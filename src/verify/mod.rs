@@ -17,6 +17,8 @@ use crate::domain::selection::stratum::{Selection, SelectionError};
 use crate::sink::MANIFEST;
 use crate::sink::reader::DatasetReader;
 
+mod converted;
+mod listed;
 mod reports;
 mod stratum;
 
@@ -42,6 +44,9 @@ pub enum VerifyError {
         /// The cause, in one line.
         reason: String,
     },
+    /// It was converted, and what is wanted is the dataset that it was made of.
+    #[error("{0} is a converted dataset")]
+    Converted(String),
     /// The manifest's selection makes no sense.
     #[error("{MANIFEST}: the selection cannot be used")]
     Selection(#[from] SelectionError),
@@ -61,6 +66,9 @@ impl VerifyError {
         match self {
             Self::NoManifest(_) => {
                 "name the dataset's own folder; if its export was stopped, run that again"
+            }
+            Self::Converted(_) => {
+                "name the dataset that it was made of: `derived_from` in its metadata.json"
             }
             Self::Manifest { .. } | Self::Selection(_) => {
                 "the manifest was damaged or changed; export the dataset again"
@@ -147,6 +155,9 @@ pub fn verify(
     selection: Option<Selection>,
     quick: bool,
 ) -> Result<VerifyReport, VerifyError> {
+    if let Some((manifest, bytes)) = converted::read_manifest(dataset)? {
+        return converted::verify(dataset, &manifest, &bytes, quick);
+    }
     let (manifest, bytes) = read_manifest(dataset)?;
     let own = manifest.selection.selection(&manifest.seed);
     let mut report = VerifyReport {
@@ -179,48 +190,13 @@ pub fn verify(
             other
         }
     };
-    check_sums(dataset, &manifest, &mut report)?;
-    check_names(dataset, &manifest, &mut report)?;
-    for file in manifest.files() {
-        check_stored(dataset, &file, &mut report)?;
-    }
+    listed::check(dataset, &manifest.files(), &mut report)?;
     if !quick {
         let ids = check_records(dataset, &manifest, &selection, &mut report)?;
         reports::check(dataset, &manifest, &selection, &ids, &mut report)?;
     }
     Ok(report)
 }
-
-/// Holds what is stored about a file, without its content, against the manifest.
-fn check_stored(
-    dataset: &dyn DatasetReader,
-    file: &FileRecord,
-    report: &mut VerifyReport,
-) -> Result<(), VerifyError> {
-    match dataset.length(&file.path).map_err(io_error(&file.path))? {
-        None => report.find(&file.path, "is not there"),
-        Some(length) if length != file.bytes => report.find(
-            &file.path,
-            format!("has {length} bytes instead of {}", file.bytes),
-        ),
-        Some(_) => {
-            let stored = dataset.stored_sha256(&file.path);
-            match stored.map_err(io_error(&file.path))? {
-                Some(stored) if stored != file.sha256 => report.find(
-                    &file.path,
-                    "was stored with another SHA-256 than metadata.json says",
-                ),
-                None if report.quick && dataset.keeps_digests() => report.find(
-                    &file.path,
-                    "has lost the SHA-256 that was stored with it: verify it without --quick",
-                ),
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
 /// The files without findings; with the records of the manifest if they are not counted.
 fn files(manifest: &Manifest, quick: bool) -> Vec<FileReport> {
     let recorded = recorded(manifest);
@@ -262,22 +238,26 @@ fn read_all(dataset: &dyn DatasetReader, path: &str) -> Result<Vec<u8>, VerifyEr
     Ok(bytes)
 }
 
-/// The manifest, and its bytes.
+fn manifest_bytes(dataset: &dyn DatasetReader) -> Result<Vec<u8>, VerifyError> {
+    let length = dataset.length(MANIFEST).map_err(io_error(MANIFEST))?;
+    match length {
+        None => Err(VerifyError::NoManifest(dataset.location())),
+        Some(_) => read_all(dataset, MANIFEST),
+    }
+}
+
+/// The manifest of a dataset as it was exported, and its bytes.
 pub(crate) fn read_manifest(
     dataset: &dyn DatasetReader,
 ) -> Result<(Manifest, Vec<u8>), VerifyError> {
-    if dataset
-        .length(MANIFEST)
-        .map_err(io_error(MANIFEST))?
-        .is_none()
-    {
-        return Err(VerifyError::NoManifest(dataset.location()));
-    }
+    let bytes = manifest_bytes(dataset)?;
     let unreadable = |reason| VerifyError::Manifest {
         location: dataset.location(),
         reason,
     };
-    let bytes = read_all(dataset, MANIFEST)?;
+    if converted::is_converted(&bytes) {
+        return Err(VerifyError::Converted(dataset.location()));
+    }
     let manifest: Manifest =
         serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
     let version = manifest.format_version;
@@ -344,37 +324,6 @@ fn check_strata(manifest: &Manifest, own: &Selection, report: &mut VerifyReport)
     if listed.next().is_some() {
         report.find(MANIFEST, "there are more strata than the selection has");
     }
-}
-
-fn check_sums(
-    dataset: &dyn DatasetReader,
-    manifest: &Manifest,
-    report: &mut VerifyReport,
-) -> Result<(), VerifyError> {
-    if dataset.length(SUMS).map_err(io_error(SUMS))?.is_none() {
-        report.find(SUMS, "is not there");
-        return Ok(());
-    }
-    if read_all(dataset, SUMS)? != manifest::sha256sums(&manifest.files()).into_bytes() {
-        report.find(SUMS, "does not have the digests of metadata.json");
-    }
-    Ok(())
-}
-
-/// Nothing may lie in the dataset that it does not name.
-fn check_names(
-    dataset: &dyn DatasetReader,
-    manifest: &Manifest,
-    report: &mut VerifyReport,
-) -> Result<(), VerifyError> {
-    let mut named: BTreeSet<String> = manifest.files().into_iter().map(|f| f.path).collect();
-    named.extend([MANIFEST.to_owned(), SUMS.to_owned()]);
-    for path in dataset.files().map_err(io_error(&dataset.location()))? {
-        if !named.contains(&path) {
-            report.find(&path, "is not part of the dataset");
-        }
-    }
-    Ok(())
 }
 
 /// Hashes what passes through.

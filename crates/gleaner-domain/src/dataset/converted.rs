@@ -111,6 +111,12 @@ impl ConvertedManifest {
         self.splits.iter().flat_map(|split| &split.files)
     }
 
+    /// What `content_sha256` is to be: over the files of records.
+    pub fn content_digest(&self) -> String {
+        let shards: Vec<_> = self.shards().map(|shard| shard.file.clone()).collect();
+        hex(&Sha256::digest(sha256sums(&shards)))
+    }
+
     /// Checks every sum.
     ///
     /// # Errors
@@ -144,8 +150,7 @@ impl ConvertedManifest {
     /// # Errors
     /// Never for a manifest of this type; the serializer cannot know that.
     pub fn seal(&mut self) -> serde_json::Result<Vec<u8>> {
-        let shards: Vec<_> = self.shards().map(|shard| shard.file.clone()).collect();
-        self.content_sha256 = hex(&Sha256::digest(sha256sums(&shards)));
+        self.content_sha256 = self.content_digest();
         self.manifest_sha256 = "0".repeat(64);
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
