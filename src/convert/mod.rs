@@ -225,7 +225,7 @@ pub async fn convert(
             conversion.options.clone(),
         )),
     };
-    let made = context.make(names, run_id).await;
+    let made = context.make(names, run_id.clone()).await;
     if made.is_err()
         && let Err(error) = sink.release(dataset).await
     {

@@ -89,7 +89,7 @@ pub fn verify(
 
 fn check_manifest(manifest: &ConvertedManifest, bytes: &[u8], report: &mut VerifyReport) {
     let sealed = manifest::own_digest(bytes);
-    if !sealed.is_some_and(|(_, sha256)| sha256 == manifest.manifest_sha256) {
+    if sealed.is_none_or(|(_, sha256)| sha256 != manifest.manifest_sha256) {
         report.find(
             MANIFEST,
             "was changed: manifest_sha256 does not fit its bytes",

@@ -19,6 +19,7 @@ const ROOMS: &[&[&str]] = &[
     &["config"],
     &["telemetry"],
     &["verify", "testing"],
+    &["convert"],
     &["pipeline"],
     &["serve"],
     &["cli"],

@@ -10,6 +10,7 @@ mod blob;
 mod bounded;
 mod cli;
 mod conserved;
+mod convert;
 mod discreet;
 mod embed;
 mod exact;

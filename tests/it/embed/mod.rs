@@ -5,7 +5,7 @@ mod conformance_teeth;
 mod control;
 mod examples;
 mod features;
-mod hooked_sink;
+pub mod hooked_sink;
 mod listeners;
 mod own_faults;
 mod public_api;

@@ -221,7 +221,7 @@ impl<'a> Exchange<'a> {
             });
         };
         let steps = trajectory::steps(&value, findings);
-        let replies = trajectory::thread(steps, texts.unwrap_or_default(), place, findings);
+        let replies = trajectory::pair(steps, texts.unwrap_or_default(), place, findings);
         Ok(replies.into_exchange(user, answer, findings))
     }
 

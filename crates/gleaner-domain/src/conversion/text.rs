@@ -148,7 +148,7 @@ impl<'a> Json<'a> {
 /// JSON without line breaks and tabs, which stand between its tokens only.
 fn on_one_line(json: &[u8]) -> Cow<'_, [u8]> {
     let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'\t');
-    match json.iter().any(|byte| is_break(byte)) {
+    match json.iter().any(is_break) {
         false => Cow::Borrowed(json),
         true => Cow::Owned(
             json.iter()

@@ -39,16 +39,19 @@ pub(super) fn write(chat: &Chat<'_>, row: &mut Row, findings: &mut Findings) {
         }
     }
     out.push(b']');
-    if let Some(system) = &chat.system {
-        system.write(row.cell(SYSTEM));
-    }
-    if let Some(tools) = &chat.tools {
+    // The converter wants every column in every row.
+    chat.system
+        .clone()
+        .unwrap_or_default()
+        .write(row.cell(SYSTEM));
+    let tools = chat.tools.as_ref().map(|tools| {
         let mut json = Vec::new();
         list(tools, &mut json, |tool, out| {
-            out.extend_from_slice(&tool.definition.text)
+            out.extend_from_slice(&tool.definition.text);
         });
-        Text::of_json(&json).write(row.cell(TOOLS));
-    }
+        Text::of_json(&json)
+    });
+    tools.unwrap_or_default().write(row.cell(TOOLS));
 }
 
 fn write_reply(

@@ -1,7 +1,7 @@
 //! What a model did in a turn, in any of the dialects that agents write.
 //!
 //! An entry's dialect is known by its keys, so one trajectory may mix them. Every dialect gives the same
-//! [`Step`]s, which [`thread`] puts together to messages.
+//! [`Step`]s, which [`pair`] puts together to messages.
 //!
 //! | dialect | known by | source |
 //! |---|---|---|
@@ -27,12 +27,12 @@ mod copilot_cli;
 mod messages;
 mod open_hands;
 mod own;
+mod pairing;
 mod response_items;
 mod swe_agent;
-mod threading;
 
-pub(super) use threading::made_id;
-pub use threading::{Thread, thread};
+pub(super) use pairing::made_id;
+pub use pairing::{Paired, pair};
 
 /// Which call a result belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,54 @@
+//! A published dataset as a trainer takes it: exact, reproducible, conserved, atomic, resumable.
+
+mod presets;
+mod stopped;
+
+use serde_json::Value;
+
+use crate::support::{Run, Sandbox};
+
+/// Exports made-up telemetry to `out/d`: with this seed every turn has a reply.
+fn exported() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let synth = sandbox.run(&[
+        "synth",
+        "--conversations",
+        "120",
+        "--out",
+        "in",
+        "--seed",
+        "2",
+    ]);
+    synth.expect(0);
+    let export = "export --input in --out out --name d --targets all --progress none --json";
+    sandbox
+        .run(&export.split(' ').collect::<Vec<_>>())
+        .expect(0);
+    sandbox
+}
+
+/// Converts `out/d`.
+fn convert(sandbox: &Sandbox, more: &str) -> Run {
+    let args = format!("convert out/d --json {more}");
+    sandbox.run(&args.split(' ').collect::<Vec<_>>())
+}
+
+/// The records of a converted dataset's files, in the order of their names.
+fn records(sandbox: &Sandbox, dataset: &str, split: &str) -> Vec<Value> {
+    let folder = sandbox.path(&format!("out/{dataset}/data"));
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("a dataset")
+        .map(|entry| entry.expect("a file").path())
+        .filter(|path| {
+            let name = path.file_name().expect("a name").to_string_lossy();
+            name.starts_with(&format!("{split}-"))
+        })
+        .collect();
+    files.sort();
+    let text = |path| std::fs::read_to_string(path).expect("text");
+    let lines: Vec<String> = files.into_iter().map(text).collect();
+    let lines = lines.iter().flat_map(|text| text.lines());
+    let lines = lines.filter(|line| line.starts_with('{'));
+    let records = lines.map(|line| serde_json::from_str(line.trim_end_matches(',')).expect("JSON"));
+    records.collect()
+}

@@ -1,0 +1,229 @@
+//! What is written for each preset, and where.
+
+use std::fs;
+
+use gleaner::domain::selection::rank::Ranker;
+use serde_json::Value;
+
+use super::{convert, exported, records};
+use crate::support::Sandbox;
+
+const PRESETS: [&str; 6] = ["trl", "openai", "llamafactory", "verl", "mistral", "atif"];
+
+/// The texts of the users in the exported dataset, in any order.
+fn texts(sandbox: &Sandbox) -> Vec<String> {
+    let mut texts = Vec::new();
+    for split in ["train", "val", "test"] {
+        for file in fs::read_dir(sandbox.path(&format!("out/d/{split}"))).expect("a split") {
+            let text = fs::read_to_string(file.expect("a file").path()).expect("text");
+            for record in text.lines() {
+                let record: Value = serde_json::from_str(record).expect("JSON");
+                for turn in record["turnsArray"].as_array().expect("turns") {
+                    texts.push(turn["userMessage"].as_str().expect("text").to_owned());
+                }
+            }
+        }
+    }
+    texts.sort();
+    texts
+}
+
+#[test]
+fn every_preset_has_every_text_and_can_be_verified() {
+    let sandbox = exported();
+    let source: Value =
+        serde_json::from_slice(&fs::read(sandbox.path("out/d/metadata.json")).expect("a file"))
+            .expect("JSON");
+    let expected = texts(&sandbox);
+    for preset in PRESETS {
+        let run = convert(&sandbox, &format!("--for {preset}"));
+        // These two want a text of the model at the end of every turn.
+        let ends_early = matches!(preset, "llamafactory" | "mistral");
+        run.expect(if ends_early { 3 } else { 0 });
+        let manifest = run.json();
+        assert_eq!(
+            manifest["records_in"] == manifest["records_out"],
+            !ends_early,
+            "{preset}"
+        );
+        assert_eq!(
+            manifest["derived_from"]["content_sha256"],
+            source["content_sha256"]
+        );
+        let name = format!("d-{preset}");
+        let mut found = Vec::new();
+        for split in ["train", "validation", "test"] {
+            for record in records(&sandbox, &name, split) {
+                let (list, role, text) = match preset {
+                    "llamafactory" => ("conversations", "from", "value"),
+                    "atif" => ("steps", "source", "message"),
+                    _ => ("messages", "role", "content"),
+                };
+                let user = if preset == "llamafactory" {
+                    "human"
+                } else {
+                    "user"
+                };
+                let messages = record[list].as_array().expect("messages").iter();
+                let users = messages.filter(|message| message[role] == user);
+                found.extend(users.map(|message| message[text].as_str().expect("text").to_owned()));
+            }
+        }
+        found.sort();
+        match ends_early {
+            false => assert_eq!(found, expected, "{preset}"),
+            true => assert!(!found.is_empty() && found.iter().all(|text| expected.contains(text))),
+        }
+        let verified = sandbox.run(&["verify", &format!("out/{name}"), "--json"]);
+        verified.expect(0);
+        assert_eq!(verified.json()["records"], manifest["records_out"]);
+    }
+}
+
+#[test]
+fn files_are_cut_by_length_and_records_stand_by_rank_over_all_buckets() {
+    let sandbox = exported();
+    convert(&sandbox, "--name whole").expect(0);
+    let whole = records(&sandbox, "whole", "train");
+    let run = convert(&sandbox, "--name cut --max-file 60kB");
+    run.expect(0);
+    assert_eq!(records(&sandbox, "cut", "train"), whole);
+    let mut ranker = Ranker::new("gleaner");
+    let mut ranks = whole.iter().map(|record| {
+        let id = record["conversationId"].as_str().expect("an id");
+        (ranker.rank(id.as_bytes()), id)
+    });
+    assert!(ranks.by_ref().is_sorted());
+    let manifest = run.json();
+    let files = manifest["splits"][0]["files"].as_array().expect("files");
+    assert!(files.len() > 3, "{manifest}");
+    for (number, file) in files.iter().enumerate() {
+        assert_eq!(
+            file["path"],
+            format!("data/train-{number:05}-of-{:05}.jsonl", files.len())
+        );
+        let text = fs::read_to_string(sandbox.path(&format!(
+            "out/cut/{}",
+            file["path"].as_str().expect("a path")
+        )))
+        .expect("text");
+        let bytes: usize = text.lines().map(str::len).sum();
+        assert!(bytes <= 60_000 || text.lines().count() == 1, "{bytes}");
+    }
+}
+
+#[test]
+fn the_same_conversion_says_that_it_is_there_and_another_dataset_keeps_its_name() {
+    let sandbox = exported();
+    convert(&sandbox, "--for trl").expect(0);
+    let before = fs::read(sandbox.path("out/d-trl/metadata.json")).expect("a file");
+    let run = convert(&sandbox, "--for trl");
+    run.expect(0);
+    assert_eq!(run.json()["was_there"], true);
+    assert_eq!(
+        fs::read(sandbox.path("out/d-trl/metadata.json")).expect("a file"),
+        before
+    );
+    let other = convert(&sandbox, "--for openai --name d-trl");
+    assert!(
+        other.expect(2).contains("exists already"),
+        "{}",
+        other.stderr
+    );
+    // Made anew, it has the same bytes.
+    fs::remove_dir_all(sandbox.path("out/d-trl")).expect("there");
+    convert(&sandbox, "--for trl").expect(0);
+    assert_eq!(
+        fs::read(sandbox.path("out/d-trl/metadata.json")).expect("a file"),
+        before
+    );
+}
+
+#[test]
+fn a_dataset_that_is_not_what_its_manifest_says_is_not_converted() {
+    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+        ("SHA-256", |bytes| {
+            const KEY: &[u8] = b"\"userMessage\":\"";
+            let mut windows = bytes.windows(KEY.len());
+            let at = windows.position(|window| window == KEY).expect("a turn") + KEY.len();
+            bytes[at] = b'~';
+        }),
+        ("bytes instead of", |bytes| {
+            bytes.extend_from_slice(b"{\"conversationId\":\"x\",\"turnsArray\":[]}\n")
+        }),
+        ("does not end", |bytes| bytes.truncate(bytes.len() - 1)),
+    ];
+    for (what, damage) in damages {
+        let sandbox = exported();
+        let file = sandbox.path("out/d/train/short_3_to_5_turns.jsonl");
+        let mut bytes = fs::read(&file).expect("a file");
+        damage(&mut bytes);
+        fs::write(&file, bytes).expect("writable");
+        let run = convert(&sandbox, "--for trl");
+        let error = run.expect(1);
+        assert!(
+            error.contains(what) && error.contains("train/short_3_to_5_turns.jsonl"),
+            "{error}"
+        );
+        assert!(!sandbox.path("out/d-trl/metadata.json").exists());
+    }
+}
+
+#[test]
+fn what_cannot_be_converted_is_said() {
+    let sandbox = exported();
+    for (args, code, what) in [
+        (
+            "--for gpt",
+            2,
+            "trl, openai, llamafactory, verl, mistral, atif",
+        ),
+        (
+            "--for openai --format parquet",
+            2,
+            "parquet cannot be written for openai",
+        ),
+        ("--for mistral --format json", 2, "its loader reads lines"),
+        ("--name a/b", 2, "cannot be the name"),
+        ("--tools out/d/metadata.json", 2, "is no list of tools"),
+        ("--tools nowhere.json", 2, "cannot read nowhere.json"),
+    ] {
+        let run = convert(&sandbox, args);
+        assert!(run.expect(code).contains(what), "{args}: {}", run.stderr);
+    }
+    convert(&sandbox, "--for trl").expect(0);
+    let run = sandbox.run(&["convert", "out/d-trl", "--for", "openai"]);
+    assert!(
+        run.expect(1).contains("is a converted dataset"),
+        "{}",
+        run.stderr
+    );
+    let run = sandbox.run(&["convert", "out", "--for", "openai"]);
+    assert!(run.expect(1).contains("is no dataset"), "{}", run.stderr);
+}
+
+#[test]
+fn a_record_that_the_preset_cannot_take_is_counted_and_the_exit_code_says_so() {
+    let sandbox = Sandbox::new();
+    let turns = |silent: bool| {
+        (1..=3).map(move |turn| serde_json::json!({
+            "turnIndex": turn, "userMessage": "u", "modelMessage": if silent && turn == 2 { "" } else { "m" },
+        }))
+    };
+    let rows = (0..200).map(|id| {
+        let turns: Vec<_> = turns(id % 10 == 0).collect();
+        serde_json::json!({"conversationId": format!("c{id}"), "userName": "u", "turnsArray": turns}).to_string()
+    });
+    sandbox.write("in.jsonl", rows.collect::<Vec<_>>().join("\n"));
+    let export = "export --input in.jsonl --out out --name d --targets all --progress none --json";
+    sandbox
+        .run(&export.split(' ').collect::<Vec<_>>())
+        .expect(0);
+    let run = convert(&sandbox, "--for trl");
+    run.expect(3);
+    let manifest = run.json();
+    assert_eq!(manifest["records_in"], 200);
+    assert_eq!(manifest["records_out"], 180);
+    assert_eq!(manifest["dropped"], serde_json::json!({"empty_reply": 20}));
+    assert_eq!(manifest["rules"]["empty_reply"]["records"], 20);
+}
