@@ -35,9 +35,8 @@ use crate::domain::selection::stratum::StratumId;
 use crate::fault::Site;
 use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::byte_budget::{BudgetPermit, ByteBudget};
-use crate::pipeline::lifecycle::roster::Roster;
 use crate::pipeline::lifecycle::run_context::RunContext;
-use crate::pipeline::lifecycle::turns::Turns;
+use crate::pipeline::lifecycle::worker_pool::WorkerPool;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
 use crate::telemetry::Notice;
 use crate::telemetry::heartbeat::Heartbeat;
@@ -50,17 +49,10 @@ pub struct WriteParts {
     pub dataset: String,
     /// One permit for each file that may be written at once.
     pub files: Arc<Semaphore>,
-    /// Of the uploaders: a full block waits for its turn.
-    pub turns: Turns,
-}
-
-/// Who a sampler works with; known when all chunks are in.
-#[derive(Clone)]
-pub struct Workers {
-    /// Batches go round.
-    pub validators: Roster<Validator>,
-    /// Blocks go to who is idle.
-    pub uploaders: Roster<Uploader>,
+    /// For batches, `ahead` of each stratum at once.
+    pub validators: WorkerPool<Validator>,
+    /// For blocks and commits, each in its turn.
+    pub uploaders: WorkerPool<Uploader>,
 }
 
 /// The sampler of one stratum.
@@ -68,7 +60,6 @@ pub struct Sampler {
     stratum: StratumId,
     parts: Arc<WriteParts>,
     heartbeat: Heartbeat,
-    workers: Option<Workers>,
     rounds: StratumRounds,
     /// Absent when it is done.
     file: Option<OpenFile>,
@@ -94,7 +85,6 @@ impl Sampler {
             stratum,
             parts,
             heartbeat,
-            workers: None,
             rounds: StratumRounds::new(candidates),
             file: file.map(|file| OpenFile {
                 file,
@@ -128,21 +118,6 @@ impl Handler<Offer> for Sampler {
     }
 }
 
-/// To sampler: who validates and writes.
-pub struct SetWorkers(pub Workers);
-
-impl actix::Message for SetWorkers {
-    type Result = ();
-}
-
-impl Handler<SetWorkers> for Sampler {
-    type Result = ();
-
-    fn handle(&mut self, SetWorkers(workers): SetWorkers, _: &mut Context<Self>) {
-        self.workers = Some(workers);
-    }
-}
-
 impl Handler<WriteStratum> for Sampler {
     type Result = AtomicResponse<Self, Result<StratumOutcome, RunError>>;
 
@@ -152,21 +127,16 @@ impl Handler<WriteStratum> for Sampler {
         _: &mut Context<Self>,
     ) -> Self::Result {
         let round = self.rounds.finish();
-        let work = match (self.file.take(), self.workers.clone()) {
-            (Some(open), Some(workers)) => Some(
-                StratumWriter {
-                    stratum: self.stratum,
-                    parts: Arc::clone(&self.parts),
-                    heartbeat: self.heartbeat.clone(),
-                    workers,
-                    receipts: open.receipts,
-                    ahead,
-                    turn: 0,
-                }
-                .write(open.file, round.candidates, round.is_last),
-            ),
-            _ => None,
-        };
+        let work = self.file.take().map(|open| {
+            let writer = StratumWriter {
+                stratum: self.stratum,
+                parts: Arc::clone(&self.parts),
+                heartbeat: self.heartbeat.clone(),
+                receipts: open.receipts,
+                ahead,
+            };
+            writer.write(open.file, round.candidates, round.is_last)
+        });
         let (faults, busy) = (self.parts.run.faults.clone(), self.heartbeat.busy());
         let work = async move {
             let _busy = busy;
@@ -226,12 +196,9 @@ struct StratumWriter {
     stratum: StratumId,
     parts: Arc<WriteParts>,
     heartbeat: Heartbeat,
-    workers: Workers,
     receipts: Vec<BlockReceipt>,
     /// How many batches may be out for validation at once.
     ahead: usize,
-    /// For going round.
-    turn: usize,
 }
 
 impl StratumWriter {
@@ -315,13 +282,12 @@ impl StratumWriter {
     /// Has a batch validated. It stays here until there is an answer, for another validator
     /// should one die.
     fn validate(
-        &mut self,
+        &self,
         candidates: Vec<Candidate>,
         permit: BudgetPermit,
     ) -> LocalBoxFuture<'static, Result<Validated, RunError>> {
-        self.turn += 1;
         let (stratum, candidates, permit) = (self.stratum, candidates.into(), Arc::new(permit));
-        let answer = self.workers.validators.ask(self.turn, move || Validate {
+        let answer = self.parts.validators.ask(move || Validate {
             stratum,
             candidates: Arc::clone(&candidates),
             permit: Arc::clone(&permit),
@@ -359,17 +325,11 @@ impl StratumWriter {
                 tokio::select! {
                     biased;
                     Some(receipt) = staging.0.next() => self.received(receipt?),
-                    turn = self.parts.turns.take() => break turn,
+                    turn = self.parts.uploaders.turn() => break turn,
                 }
             };
             // The block stays here until there is a receipt; a clone shares its bytes.
-            let stage = move || Stage(block.clone());
-            let answer = self.workers.uploaders.ask(turn.number, stage);
-            let receipt = async move {
-                let receipt = answer.await;
-                drop(turn);
-                receipt
-            };
+            let receipt = turn.ask(move || Stage(block.clone()));
             staging.0.push(receipt.boxed_local());
         }
         Ok(())
@@ -436,9 +396,8 @@ impl StratumWriter {
             bytes: file.bytes,
             sha256: file.sha256.clone(),
         };
-        let turn = self.parts.turns.take().await;
-        let commit = move || Commit(commit.clone());
-        Ok(self.workers.uploaders.ask(turn.number, commit).await?)
+        let turn = self.parts.uploaders.turn().await;
+        Ok(turn.ask(move || Commit(commit.clone())).await?)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::pipeline::lifecycle::byte_budget::ByteBudget;
 use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::lifecycle::sink_calls::SinkRetry;
-use crate::pipeline::lifecycle::turns::Turns;
+use crate::pipeline::lifecycle::worker_pool::WorkerPool;
 use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::{RunOutput, SamplerPlan, Supervisor, SupervisorParts};
 use crate::runtime::buffers::{Buffers, PAGE};
@@ -129,15 +129,14 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
         allow_missing: settings.chunks.allow_missing as usize,
         max_attempts: settings.chunks.max_attempts.get(),
         fetchers: workers.fetchers.get(),
-        validators: workers.validators.get(),
-        uploaders: workers.uploaders.get(),
         sink: Arc::clone(&parts.sink),
         samplers: sampler_plans(parts, &run.selection),
         write: Arc::new(WriteParts {
             run: Arc::clone(run),
             dataset: parts.work_dir.record.dataset.clone(),
             files: Arc::new(Semaphore::new(workers.uploaders.get())),
-            turns: Turns::new(workers.uploaders.get()),
+            validators: WorkerPool::new(workers.validators.get()),
+            uploaders: WorkerPool::new(workers.uploaders.get()),
         }),
         restarts: (workers.restarts, workers.restart_window),
         stall_timeout: workers.stall_timeout,

@@ -13,7 +13,7 @@ use crate::domain::scheduling::roles::StallLimits;
 use crate::domain::scheduling::supervision::{RestartPolicy, StallDetector};
 use crate::domain::selection::stratum::StratumId;
 use crate::pipeline::actors::deduper::Deduper;
-use crate::pipeline::actors::sampler::{Sampler, Workers};
+use crate::pipeline::actors::sampler::Sampler;
 use crate::pipeline::lifecycle::actor_monitor::{ActorId, Role};
 use crate::telemetry::Counters;
 use crate::telemetry::heartbeat::Heartbeat;
@@ -56,7 +56,8 @@ pub(in crate::pipeline) struct Actors {
     pub(super) pass: u64,
     /// The validators and uploaders.
     pub(super) worker_slots: BTreeMap<ActorId, ActorSlot>,
-    pub(super) workers: Option<(Workers, RowShape)>,
+    /// Of the rows that validators read; none before there is something to validate.
+    pub(super) shape: Option<RowShape>,
     pub(super) policy: RestartPolicy<Role>,
     pub(super) window: Duration,
     pub(super) stall_detector: StallDetector<ActorId>,
@@ -73,7 +74,7 @@ impl Actors {
             fetchers: BTreeMap::new(),
             pass: 0,
             worker_slots: BTreeMap::new(),
-            workers: None,
+            shape: None,
             policy: RestartPolicy::new(restarts, window, RETRY),
             window,
             stall_detector: StallDetector::new(),

@@ -86,12 +86,8 @@ pub struct SupervisorParts {
     pub fetchers: usize,
     /// For the validators.
     pub validate: Arc<ValidateParts>,
-    /// The number of validators.
-    pub validators: usize,
     /// The sink of the dataset.
     pub sink: Arc<dyn DatasetSink>,
-    /// The number of uploaders.
-    pub uploaders: usize,
     /// One for each stratum with a target, in order.
     pub samplers: Vec<SamplerPlan>,
     /// For the samplers.

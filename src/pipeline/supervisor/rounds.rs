@@ -23,7 +23,6 @@ use crate::domain::selection::stratum::StratumId;
 use crate::pipeline::actors::messages::{
     Close, FinishCensus, RoundPlan, SetRankRange, StratumOutcome, WriteStratum,
 };
-use crate::pipeline::actors::sampler::SetWorkers;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::census::UnusableCandidates;
 use crate::pipeline::ingest::rows_report::Tallies;
@@ -227,7 +226,8 @@ impl Supervisor {
     /// The samplers that are not done write records of rows of this shape.
     fn write_open_strata(&mut self, shape: RowShape, context: &mut Context<Self>) {
         self.parts.run.telemetry.enter(Phase::Writing);
-        let workers = self.workers(shape);
+        self.start_workers(shape);
+        let validators = self.parts.write.validators.slots();
         let mut open = self.actors.samplers.clone();
         open.retain(|(stratum, _)| !self.results.contains_key(stratum));
         (self.writing, self.needs_more) = (open.len(), false);
@@ -244,9 +244,7 @@ impl Supervisor {
         open.sort_by_key(|(stratum, _)| Reverse(turns(*stratum)));
         let most = open.first().map_or(0, |(stratum, _)| turns(*stratum));
         for (stratum, sampler) in open {
-            // Messages of one sender arrive in order, so the workers is known before the writing.
-            sampler.do_send(SetWorkers(workers.clone()));
-            let ahead = batches_ahead(workers.validators.len(), turns(stratum), most);
+            let ahead = batches_ahead(validators, turns(stratum), most);
             let answer = sampler.send(WriteStratum { ahead });
             // Each by itself: a stratum that is done stays done, also if another sampler dies.
             self.spawn_then(answer, context, |supervisor, result, context| {

@@ -24,12 +24,11 @@ use crate::domain::scheduling::roles::AfterExit;
 use crate::domain::scheduling::supervision::AfterDeath;
 use crate::pipeline::actors::deduper::{DedupParts, Deduper};
 use crate::pipeline::actors::fetcher::{Fetcher, SupervisorLink};
-use crate::pipeline::actors::sampler::{Sampler, Workers};
+use crate::pipeline::actors::sampler::Sampler;
 use crate::pipeline::actors::uploader::Uploader;
 use crate::pipeline::actors::validator::Validator;
 use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::actor_monitor::{ActorExit, Role};
-use crate::pipeline::lifecycle::roster::Roster;
 use crate::pipeline::supervisor::Supervisor;
 use crate::runtime::JobError;
 use crate::spool::payloads::PayloadError;
@@ -146,35 +145,31 @@ impl Supervisor {
         self.actors.fetchers.insert(id, slot);
     }
 
-    /// The validators and uploaders, who are started when there is something to do for them.
-    pub(in crate::pipeline) fn workers(&mut self, shape: RowShape) -> Workers {
-        if let Some((workers, _)) = &self.actors.workers {
-            return workers.clone();
+    /// Starts the validators and uploaders, once.
+    pub(in crate::pipeline) fn start_workers(&mut self, shape: RowShape) {
+        if self.actors.shape.is_some() {
+            return;
         }
-        let workers = Workers {
-            validators: Roster::new(self.parts.validators),
-            uploaders: Roster::new(self.parts.uploaders),
-        };
-        self.actors.workers = Some((workers.clone(), shape));
-        (0..self.parts.validators).for_each(|number| self.start_worker(Role::Validator(number)));
-        (0..self.parts.uploaders).for_each(|number| self.start_worker(Role::Uploader(number)));
-        workers
+        self.actors.shape = Some(shape);
+        let write = Arc::clone(&self.parts.write);
+        (0..write.validators.slots()).for_each(|number| self.start_worker(Role::Validator(number)));
+        (0..write.uploaders.slots()).for_each(|number| self.start_worker(Role::Uploader(number)));
     }
 
     fn start_worker(&mut self, role: Role) {
-        let Some((workers, shape)) = &self.actors.workers else {
+        let Some(shape) = self.actors.shape else {
             return;
         };
         let (parts, heartbeat) = (&self.parts, Heartbeat::default());
         let of_actor = heartbeat.clone();
         let (name, id) = match role {
             Role::Validator(number) => {
-                let validator = Validator::new(Arc::clone(&parts.validate), *shape, of_actor);
+                let validator = Validator::new(Arc::clone(&parts.validate), shape, of_actor);
                 let name = format!("validator-{number}");
                 let (id, validator) = parts
                     .watch
                     .start(role, &*name, &heartbeat, |_, _| validator);
-                workers.validators.register(number, validator);
+                parts.write.validators.set(number, Some(validator));
                 (name, id)
             }
             Role::Uploader(number) => {
@@ -182,7 +177,7 @@ impl Supervisor {
                 let uploader = Uploader::new(sink, run, of_actor);
                 let name = format!("uploader-{number}");
                 let (id, uploader) = parts.watch.start(role, &*name, &heartbeat, |_, _| uploader);
-                workers.uploaders.register(number, uploader);
+                parts.write.uploaders.set(number, Some(uploader));
                 (name, id)
             }
             _ => return,
@@ -255,12 +250,10 @@ impl Supervisor {
         let Some(ActorSlot { role, .. }) = self.actors.worker_slots.remove(&death.id) else {
             return;
         };
-        if let Some((workers, _)) = &self.actors.workers {
-            match role {
-                Role::Validator(number) => workers.validators.deregister(number),
-                Role::Uploader(number) => workers.uploaders.deregister(number),
-                _ => {}
-            }
+        match role {
+            Role::Validator(number) => self.parts.write.validators.set(number, None),
+            Role::Uploader(number) => self.parts.write.uploaders.set(number, None),
+            _ => {}
         }
         self.start_again(death, context, move |supervisor, _| {
             supervisor.start_worker(role);

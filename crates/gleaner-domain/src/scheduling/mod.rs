@@ -15,3 +15,5 @@ pub mod roles;
 pub mod supervision;
 #[doc(hidden)]
 pub mod throttle;
+#[doc(hidden)]
+pub mod worker_load;
