@@ -151,6 +151,11 @@ impl<'a> Chat<'a> {
         }
     }
 
+    /// All its calls, in order.
+    pub fn calls(&self) -> impl Iterator<Item = &Call<'a>> {
+        self.turns.iter().flat_map(Exchange::calls)
+    }
+
     /// Ends the conversation before the first turn with a call that has no result.
     fn end_before_unfinished(
         &mut self,
@@ -182,7 +187,7 @@ impl<'a> Chat<'a> {
 
     /// Notes calls of tools that the record does not define.
     fn note_tools(&self, findings: &mut Findings) {
-        let mut calls = self.turns.iter().flat_map(Exchange::calls);
+        let mut calls = self.calls();
         match &self.tools {
             None if calls.next().is_some() => findings.add(Rule::NoTools),
             None => {}

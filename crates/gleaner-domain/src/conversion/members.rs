@@ -34,6 +34,11 @@ impl<'a> Members<'a> {
         Ok(Self(members))
     }
 
+    /// All of them, in the order of the text.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Value<'a>)> {
+        self.0.iter().map(|(key, value)| (&**key, value))
+    }
+
     /// The value of the first of these names that is there and not null.
     pub fn get(&self, names: &[&str]) -> Option<Value<'a>> {
         names.iter().find_map(|name| {

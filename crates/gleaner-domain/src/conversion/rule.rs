@@ -90,6 +90,8 @@ rules! {
     MadeCallId = "made_call_id", Changed;
     /// The id of a call was replaced by one that the loader takes.
     CallIdRewritten = "call_id_rewritten", Changed;
+    /// The name of a tool has characters that the loader refuses, or too many: others stand for them.
+    ToolNameRewritten = "tool_name_rewritten", Changed;
     /// The definition of a tool was put into the form of chat messages.
     ToolsRewritten = "tools_rewritten", Changed;
     /// A result without an id was given to the call at its place.

@@ -203,6 +203,20 @@ fn calls_of_which_nobody_knows_stand_alone_with_ids_that_are_always_the_same() {
 }
 
 #[test]
+fn a_result_of_objects_with_a_type_is_data() {
+    let data = json!([{"type": "concert", "text": "x"}, {"type": "text", "text": "y"}]);
+    let own = json!([{"tool": "a", "arguments": {}, "result": data}]);
+    let mut chat = json!([{"role": "assistant", "tool_calls": [call("1", "a", json!({}))]}, {"role": "tool", "tool_call_id": "1"}]);
+    chat[1]["content"] = data.clone();
+    for trajectory in [own, chat] {
+        let (row, findings) = trl(&record(vec![turn(trajectory)]));
+        let result = row["messages"][2]["content"].as_str().expect("text");
+        assert_eq!(serde_json::from_str::<Value>(result).expect("JSON"), data);
+        assert_eq!(findings.times(Rule::PartLeftOut), 0);
+    }
+}
+
+#[test]
 fn text_actions_stay_text_and_counts_are_flagged() {
     let steps = json!([{"thought": "think", "action": "ls\n", "observation": "a.txt"}, {"response": "done", "action": "submit", "observation": ""}]);
     let (row, findings) = trl(&record(vec![turn(steps)]));
@@ -423,6 +437,53 @@ fn mistral_has_ids_of_nine_letters_and_digits_and_the_old_ones_beside() {
     assert_eq!(row["call_ids"], json!({id: "toolu_1"}));
     assert_eq!(calls[1]["function"]["arguments"], "{\"value\":[1]}");
     assert_eq!(findings.times(Rule::CallIdRewritten), 1);
+}
+
+#[test]
+fn names_that_loaders_refuse_are_replaced_in_calls_and_definitions() {
+    let entries = json!([{"tool": "a.b", "id": "1", "arguments": {}, "result": "r"}, {"tool": "a_b", "id": "2", "arguments": {}, "result": "r"}, {"tool": "é".repeat(40), "id": "3", "arguments": {}, "result": "r"}]);
+    let mut record = record(vec![turn(entries)]);
+    record["tools"] = json!([{"type": "function", "function": {"description": "d", "name": "a.b", "parameters": {"x": 1}}}]);
+    let is_fit = |name: &str| {
+        name.len() <= 64
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    for preset in [Preset::Mistral, Preset::OpenAi] {
+        let (row, findings) = converted(&record, preset, Options::default());
+        let row = row.expect("written");
+        let name = |message: usize| {
+            row["messages"][message]["tool_calls"][0]["function"]["name"]
+                .as_str()
+                .expect("a name")
+                .to_owned()
+        };
+        let (dotted, plain, long) = (name(1), name(3), name(5));
+        assert!(is_fit(&dotted) && is_fit(&long), "{dotted} {long}");
+        assert_eq!(plain, "a_b", "it fits");
+        assert_ne!(dotted, plain, "no two alike");
+        assert_eq!(
+            row["tools"],
+            json!([{"type": "function", "function": {"name": dotted, "description": "d", "parameters": {"x": 1}}}])
+        );
+        assert_eq!(findings.times(Rule::ToolNameRewritten), 3);
+        let original = &row["tool_names"][&dotted];
+        assert_eq!(
+            *original,
+            if preset == Preset::Mistral {
+                json!("a.b")
+            } else {
+                Value::Null
+            }
+        );
+    }
+    assert_eq!(
+        converted(&record, Preset::Trl, Options::default())
+            .0
+            .expect("written")["tools"],
+        record["tools"]
+    );
 }
 
 #[test]

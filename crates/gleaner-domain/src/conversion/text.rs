@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::debug_lengths;
-use crate::json::{Kind, Scanner, Value, text};
+use crate::json::{Kind, Scanner, Value, text as json_text};
 
 /// The body of a JSON string: what stands between its quotes, escapes as they are.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -37,16 +37,16 @@ impl<'a> Text<'a> {
         Self(Cow::Owned(text.into_bytes()))
     }
 
-    /// A piece of JSON as a text.
-    pub fn of_json(json: &[u8]) -> Self {
-        let mut body = Vec::with_capacity(json.len() + json.len() / 8);
-        let mut rest = json;
+    /// A text that is not written as JSON, such as a piece of JSON.
+    pub fn of_utf8(text: &[u8]) -> Self {
+        let mut body = Vec::with_capacity(text.len() + text.len() / 8);
+        let mut rest = text;
         while let Some(at) = rest
             .iter()
             .position(|&b| b == b'"' || b == b'\\' || b < b' ')
         {
             body.extend_from_slice(&rest[..at]);
-            text::write_char(char::from(rest[at]), &mut body);
+            json_text::write_char(char::from(rest[at]), &mut body);
             rest = &rest[at + 1..];
         }
         body.extend_from_slice(rest);
@@ -70,7 +70,7 @@ impl<'a> Text<'a> {
 
     /// Whether it is empty or only white space.
     pub fn is_blank(&self) -> bool {
-        text::is_blank(&self.0)
+        json_text::is_blank(&self.0)
     }
 
     /// Nothing of a blank text.
@@ -84,7 +84,7 @@ impl<'a> Text<'a> {
             return Cow::Borrowed(&self.0);
         }
         let mut out = Vec::with_capacity(self.0.len());
-        text::decode(&self.0, &mut out);
+        json_text::decode(&self.0, &mut out);
         Cow::Owned(out)
     }
 
@@ -127,7 +127,7 @@ impl<'a> Json<'a> {
         let mut scanner = Scanner::new(&decoded);
         let value = scanner.value().ok()?;
         scanner.end().ok()?;
-        if scanner.saw_surrogates() && text::has_lone_surrogate(value.text) {
+        if scanner.saw_surrogates() && json_text::has_lone_surrogate(value.text) {
             return None;
         }
         Some(Json {
@@ -175,7 +175,7 @@ mod tests {
             r#""x\n""#,
             "12",
         ] {
-            let body = Text::of_json(json.as_bytes());
+            let body = Text::of_utf8(json.as_bytes());
             assert_eq!(body.decoded(), json.as_bytes());
             assert_eq!(Json::parse(&body).expect("JSON").text, json.as_bytes());
         }

@@ -18,6 +18,28 @@ pub struct Tool<'a> {
 debug_lengths!(Tool<'_> { name } lengths { });
 
 impl Tool<'_> {
+    /// Appends its definition under a name, the body of a JSON string.
+    pub fn write_named(&self, name: &[u8], out: &mut Vec<u8>) {
+        let function = value_of(&self.definition.text)
+            .and_then(|definition| Members::of(&definition))
+            .and_then(|definition| definition.object(&["function"]));
+        match function.filter(|_| name != self.name.body()) {
+            None => out.extend_from_slice(&self.definition.text),
+            Some(function) => {
+                out.extend_from_slice(br#"{"type":"function","function":{"name":""#);
+                out.extend_from_slice(name);
+                out.push(b'"');
+                for (key, value) in function.iter().filter(|(key, _)| key != b"name") {
+                    out.push(b',');
+                    Text::of_utf8(key).write(out);
+                    out.push(b':');
+                    out.extend_from_slice(value.text);
+                }
+                out.extend_from_slice(b"}}");
+            }
+        }
+    }
+
     fn into_owned(self) -> Tool<'static> {
         Tool {
             name: self.name.into_owned(),

@@ -49,7 +49,7 @@ pub(super) fn write(chat: &Chat<'_>, row: &mut Row, findings: &mut Findings) {
         list(tools, &mut json, |tool, out| {
             out.extend_from_slice(&tool.definition.text);
         });
-        Text::of_json(&json)
+        Text::of_utf8(&json)
     });
     tools.unwrap_or_default().write(row.cell(TOOLS));
 }
@@ -86,5 +86,5 @@ fn as_text(call: &Call<'_>, findings: &mut Findings) -> Text<'static> {
         write_object(arguments, &mut json, findings);
     }
     json.push(b'}');
-    Text::of_json(&json)
+    Text::of_utf8(&json)
 }

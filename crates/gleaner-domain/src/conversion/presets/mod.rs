@@ -8,6 +8,7 @@ use super::{Preset, text::Text};
 mod atif;
 mod llamafactory;
 mod messages;
+mod renames;
 
 const ID: Column = Column::new("conversationId", ColumnKind::Text);
 const SPLIT: Column = Column::new("split", ColumnKind::Text);
@@ -16,6 +17,7 @@ const TURNS: Column = Column::new("turns", ColumnKind::Integer);
 const LOSSY: Column = Column::new("lossy", ColumnKind::Text);
 const PAIRED_BY: Column = Column::new("paired_by", ColumnKind::Text);
 const CALL_IDS: Column = Column::new("call_ids", ColumnKind::Json);
+const TOOL_NAMES: Column = Column::new("tool_names", ColumnKind::Json);
 const TOOLS: Column = Column::new("tools", ColumnKind::JsonList);
 
 /// What stands beside the conversation in every preset but `atif` and `openai`.
@@ -26,7 +28,7 @@ pub(super) fn columns(preset: Preset) -> Vec<Column> {
     let own: &[Column] = match preset {
         Preset::Trl | Preset::Verl => &[messages::MESSAGES, TOOLS],
         Preset::OpenAi => return vec![messages::MESSAGES, TOOLS],
-        Preset::Mistral => &[messages::MESSAGES, TOOLS, CALL_IDS],
+        Preset::Mistral => &[messages::MESSAGES, TOOLS, CALL_IDS, TOOL_NAMES],
         Preset::LlamaFactory => &llamafactory::COLUMNS,
         Preset::Atif => return atif::COLUMNS.to_vec(),
     };

@@ -34,6 +34,20 @@ mod swe_agent;
 pub(super) use pairing::made_id;
 pub use pairing::{Paired, pair};
 
+/// The kinds of parts of a message's content. A list of other objects is data, also if they have a `type`.
+const PARTS: [&str; 10] = [
+    "text",
+    "input_text",
+    "output_text",
+    "image",
+    "image_url",
+    "input_image",
+    "audio",
+    "input_audio",
+    "file",
+    "document",
+];
+
 /// Which call a result belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResultOf<'a> {
@@ -215,27 +229,32 @@ impl<'a> Reader<'a, '_> {
     /// The text of a content: a text, parts of a message, or JSON.
     fn content(&mut self, content: Option<Value<'a>>) -> Option<Text<'a>> {
         let content = content?;
-        if let Some(text) = Text::of(&content) {
-            return Some(text);
+        match self.parts(&content) {
+            Some(text) => Some(text),
+            None => Some(self.data(&content)),
         }
-        if let Some(text) = self.parts(&content) {
-            return Some(text);
+    }
+
+    /// A text, or JSON.
+    fn data(&mut self, content: &Value<'a>) -> Text<'a> {
+        if let Some(text) = Text::of(content) {
+            return text;
         }
         self.findings.add(Rule::ResultIsJson);
-        Some(Text::of_json(&Json::of(&content).text))
+        Text::of_utf8(&Json::of(content).text)
     }
 
     /// The texts of a list of parts; `None` if it is no such list.
     fn parts(&mut self, content: &Value<'a>) -> Option<Text<'a>> {
         let parts = elements(content);
         let parts: Vec<_> = parts.iter().map(Members::of).collect::<Option<_>>()?;
-        if parts.is_empty() || !parts.iter().all(|part| part.has("type")) {
+        let is_part = |part: &Members<'_>| PARTS.iter().any(|kind| part.is("type", kind));
+        if parts.is_empty() || !parts.iter().all(is_part) {
             return None;
         }
         let mut texts = Vec::new();
         for part in &parts {
-            let text = part.text(&["text", "content"]);
-            match text.filter(|_| !part.is("type", "image")) {
+            match part.text(&["text", "content"]) {
                 Some(text) => texts.push(text),
                 None => self.findings.add(Rule::PartLeftOut),
             }

@@ -1,6 +1,6 @@
 //! gleaner's own entries and their likes: `{round, id, tool, arguments, result}`.
 
-use super::{Group, Members, Reader, ResultOf, whole};
+use super::{Group, Members, Reader, ResultOf, Step, whole};
 
 pub(super) fn read<'a>(reader: &mut Reader<'a, '_>, entry: &Members<'a>) {
     let tool = entry.text(&["tool", "toolName", "tool_name", "name"]);
@@ -12,10 +12,11 @@ pub(super) fn read<'a>(reader: &mut Reader<'a, '_>, entry: &Members<'a>) {
         tool,
         entry.get(&["arguments", "args", "input", "parameters"]),
     );
-    if is_call {
-        reader.answered(
-            ResultOf::Latest,
-            entry.get(&["result", "output", "response"]),
-        );
+    // A result is data, whatever it looks like.
+    let result = entry.get(&["result", "output", "response"]);
+    if let Some(result) = result.filter(|_| is_call) {
+        let content = reader.data(&result);
+        let of = ResultOf::Latest;
+        reader.steps.push(Step::Answered { of, content });
     }
 }
