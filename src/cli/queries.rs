@@ -159,7 +159,7 @@ fn look_at(file: &QueryFile, analysis: Option<&Analysis>, cut: Cut) -> Finding {
                     "its columns are not known: end it with `| project ...`, the columns by name"
                         .to_owned(),
                 ),
-                false => errors.extend(missing_columns(&columns)),
+                false => errors.extend(missing_columns(template.kind, &columns)),
             }
             if columns.contains_key("turnsArray") && !template.selects() {
                 errors.push(

@@ -19,7 +19,7 @@ mod values;
 
 use selection::selection;
 use sink::sink;
-use source::{fields, source};
+use source::{fields, schema_of, source};
 use values::{
     allow_missing, at_least_one, bad, bytes, choice, duration, duration_or_zero, instant, percent,
     stall_timeout, text, texts, workers_of,
@@ -57,7 +57,8 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let allow_sampled = source_table.allow_sampled.is_some_and(|Flag(is)| is);
     let strict_input = source_table.strict_input.is_some_and(|Flag(is)| is);
     let written_fields = source_table.fields.clone().unwrap_or_default();
-    let source = source(source_table)?;
+    let source = source(source_table, schema)?;
+    let schema = schema_of(&source, schema);
     let fields = fields(written_fields, &source)?;
     let chunks = config.chunks.unwrap_or_default();
     let selection_table = config.selection.unwrap_or_default();

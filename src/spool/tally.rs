@@ -120,6 +120,16 @@ impl ChunkTally {
         }
     }
 
+    /// Adds the rows of telemetry of another tally, but not those that are malformed.
+    pub fn add_telemetry(&mut self, other: &Self) {
+        self.rows_read += other.rows_read;
+        for (&reason, rows) in &other.filtered {
+            *self.filtered.entry(reason).or_default() += rows;
+        }
+        self.first_telemetry = self.first_telemetry.or(other.first_telemetry);
+        self.telemetry.merge(&other.telemetry);
+    }
+
     /// Rows that were delivered and not kept.
     pub fn left_out(&self) -> u64 {
         let malformed = self.malformed.values().map(|lines| lines.count);

@@ -22,12 +22,19 @@ impl Drop for Emulator {
 /// The same telemetry in every test.
 pub const CONVERSATIONS: u32 = 2000;
 
+/// Of Copilot Chat telemetry, which has many rows.
+pub const TELEMETRY_CONVERSATIONS: u32 = 700;
+
 impl Emulator {
     /// Starts one that fails as `faults` says, on a port of its own, or on `port`.
     pub fn start(sandbox: &Sandbox, faults: &str, port: u16, more: &[&str]) -> Self {
         let file = sandbox.write("faults.toml", faults);
+        let conversations = match more.contains(&"copilot_chat") {
+            true => TELEMETRY_CONVERSATIONS,
+            false => CONVERSATIONS,
+        };
         let mut process = Command::new(env!("CARGO_BIN_EXE_gleaner-kusto-emulator"))
-            .args(["--conversations", &CONVERSATIONS.to_string(), "--seed", "7"])
+            .args(["--conversations", &conversations.to_string(), "--seed", "7"])
             .args(["--port", &port.to_string()])
             .arg("--faults")
             .arg(file)
@@ -60,7 +67,12 @@ impl Emulator {
 
     /// Plans that export.
     pub fn plan(&self, sandbox: &Sandbox) -> Run {
-        self.run("plan", sandbox, &[])
+        self.run_plan(sandbox, &[])
+    }
+
+    /// Plans an export with more settings.
+    pub fn run_plan(&self, sandbox: &Sandbox, more: &[&str]) -> Run {
+        self.run("plan", sandbox, more)
     }
 
     /// Exports from it, and is killed at the n-th time that a site is reached: `seal:3`.
@@ -80,6 +92,9 @@ impl Emulator {
         let mut args = vec![command];
         args.extend(common(more).map(|arg| -> &str { arg }));
         args.extend(["--set", &cluster, "--set", "source.kind=kusto"]);
+        if !more.contains(&"--schema") {
+            args.extend(["--schema", "turns"]);
+        }
         args.extend(more);
         sandbox.command(&args)
     }
@@ -113,7 +128,8 @@ const COMMON: [&str; 23] = [
 
 /// All of the telemetry, unless a test wants another window.
 fn common(more: &[&str]) -> impl Iterator<Item = &'static str> + use<> {
-    let is_given = more.contains(&"--window-last");
+    let is_given = ["--window-last", "--window-start"].map(|flag| more.contains(&flag));
+    let is_given = is_given.contains(&true);
     let window = [
         "--window-start",
         "2025-01-01T00:00:00Z",

@@ -24,16 +24,34 @@ pub enum Query {
         /// With the tool calls.
         trajectory: bool,
     },
+    /// The census of conversations of Copilot Chat.
+    AppEvents(Summary),
+    /// Rows of Copilot Chat telemetry.
+    Rows {
+        /// Without those that several conversations name.
+        lite: bool,
+    },
+}
+
+/// What is asked of the census of `AppEvents`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Summary {
+    /// Its rows.
+    Census,
+    /// Their count and checksum.
+    ChunkChecksum,
+    /// Their counts by residue and turns.
+    Plan,
 }
 
 impl Query {
     /// As fault files name it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Census => "census",
-            Self::ChunkChecksum => "chunk_checksum",
-            Self::Plan => "plan",
-            Self::Payload { .. } => "payload",
+            Self::Census | Self::AppEvents(Summary::Census) => "census",
+            Self::ChunkChecksum | Self::AppEvents(Summary::ChunkChecksum) => "chunk_checksum",
+            Self::Plan | Self::AppEvents(Summary::Plan) => "plan",
+            Self::Payload { .. } | Self::Rows { .. } => "payload",
         }
     }
 }
@@ -81,6 +99,10 @@ pub struct Asked {
     pub keeps_cut: bool,
     /// When the rows were written that have arrived since the first request; `None`: none have.
     pub arrived: Option<Ticks>,
+    /// `_conversation_ids`
+    pub conversations: BTreeSet<String>,
+    /// `_shared_ids`
+    pub shared: BTreeSet<String>,
     selected: Vec<Clause>,
 }
 
@@ -102,16 +124,35 @@ impl Asked {
                 .find_map(|line| line.strip_prefix(&begins)?.strip_suffix(';'))
                 .ok_or_else(|| format!("there is no value {name}"))
         };
+        let list = |name: &str| {
+            let list = value(name)?;
+            let list = list
+                .strip_prefix("dynamic(")
+                .and_then(|list| list.strip_suffix(')'))
+                .and_then(|list| serde_json::from_str::<BTreeSet<String>>(list).ok());
+            list.ok_or_else(|| format!("{name} is no list"))
+        };
+        let (conversations, shared) = match query {
+            Query::Rows { lite } => {
+                let shared = if lite {
+                    Ok(BTreeSet::new())
+                } else {
+                    list("_shared_ids")
+                };
+                (list("_conversation_ids")?, shared?)
+            }
+            _ => (BTreeSet::new(), BTreeSet::new()),
+        };
+        let is_of_turns = !matches!(query, Query::Rows { .. } | Query::AppEvents(_));
+        // A query file as it stands names only what it uses.
+        let or_else = |name: &str, otherwise: &'static str| match value(name) {
+            Err(_) if !is_of_turns => Ok(otherwise),
+            found => found,
+        };
         let number = |name: &str| {
-            let text = value(name)?;
+            let text = or_else(name, "1")?;
             text.parse::<u32>().map_err(|_| format!("{name} is {text}"))
         };
-        let ignored = value("_ignored_ids")?;
-        let ignored = ignored
-            .strip_prefix("dynamic(")
-            .and_then(|list| list.strip_suffix(')'))
-            .and_then(|list| serde_json::from_str(list).ok())
-            .ok_or("_ignored_ids is no list")?;
         let selected = match query {
             Query::Payload { .. } => clauses(value("_selected")?)?,
             _ => vec![everything()],
@@ -120,15 +161,18 @@ impl Asked {
             query,
             chunks: number("_chunks")?,
             chunk: number("_chunk")?,
-            seed: serde_json::from_str(value("_seed")?).map_err(|_| "_seed is no text")?,
-            ignored,
+            seed: serde_json::from_str(or_else("_seed", "\"\"")?)
+                .map_err(|_| "_seed is no text")?,
+            ignored: list("_ignored_ids")?,
             start: instant(value("_window_start")?),
-            end: instant(value("_window_end")?),
+            end: instant(or_else("_window_end", "")?),
             look_end: instant(value("_look_end")?),
-            keeps_cut: value("_keep_cut")?
+            keeps_cut: or_else("_keep_cut", "false")?
                 .parse()
                 .map_err(|_| "_keep_cut is no bool")?,
             arrived: None,
+            conversations,
+            shared,
             selected,
         })
     }
@@ -169,11 +213,14 @@ impl Asked {
 }
 
 fn kind(body: &str) -> Option<Query> {
-    let shipped = |name: &str| {
-        let (_, text) = SHIPPED.iter().find(|(path, _)| path.ends_with(name))?;
+    let text = |path: &str| {
+        let (_, text) = SHIPPED.iter().find(|(known, _)| *known == path)?;
         Some(Template::new(text).ok()?.body)
     };
+    let shipped = |name: &str| text(&format!("queries/turns/{name}"));
+    let of_telemetry = |name: &str| text(&format!("queries/{name}"));
     let census = shipped("sft_census_hash_chunked.kql")?;
+    let events = of_telemetry("sft_census_hash_chunked.kql")?;
     let bodies = [
         (census.clone(), Query::Census),
         (format!("{census}\n{CERTIFICATE}"), Query::ChunkChecksum),
@@ -185,6 +232,23 @@ fn kind(body: &str) -> Option<Query> {
         (
             shipped("sft_test_100_lite.kql")?,
             Query::Payload { trajectory: false },
+        ),
+        (events.clone(), Query::AppEvents(Summary::Census)),
+        (
+            format!("{events}\n{CERTIFICATE}"),
+            Query::AppEvents(Summary::ChunkChecksum),
+        ),
+        (
+            format!("{events}\n{COUNTS}"),
+            Query::AppEvents(Summary::Plan),
+        ),
+        (
+            of_telemetry("sft_candidates_hash_chunked.kql")?,
+            Query::Rows { lite: false },
+        ),
+        (
+            of_telemetry("sft_test_100_lite.kql")?,
+            Query::Rows { lite: true },
         ),
     ];
     let found = bodies.into_iter().find(|(known, _)| known == body);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::answer::{Asked, Query};
+use crate::answer::{Asked, Query, Summary};
+use crate::app_events::AppEvents;
 use crate::faults::Kind;
 use crate::telemetry::{Header, Telemetry};
 
@@ -52,8 +53,35 @@ fn columns(query: Query) -> &'static [(&'static str, &'static str)] {
             ("turnCount", "long"),
             ("lastTimestamp", "datetime"),
         ],
-        Query::ChunkChecksum => &[("conversations", "long"), ("checksum", "long")],
-        Query::Plan => &[
+        Query::AppEvents(Summary::Census) => &[
+            ("conversationId", "string"),
+            ("turnCount", "long"),
+            ("lastTimestamp", "datetime"),
+            ("rowCount", "long"),
+            ("byteCount", "long"),
+            ("requests", "dynamic"),
+        ],
+        Query::Rows { lite: true } => &[
+            ("conversationId", "string"),
+            ("TimeGenerated", "datetime"),
+            ("Name", "string"),
+            ("Properties", "dynamic"),
+            ("Measurements", "dynamic"),
+            ("ItemCount", "int"),
+        ],
+        Query::Rows { lite: false } => &[
+            ("conversationId", "string"),
+            ("sharedId", "string"),
+            ("TimeGenerated", "datetime"),
+            ("Name", "string"),
+            ("Properties", "dynamic"),
+            ("Measurements", "dynamic"),
+            ("ItemCount", "int"),
+        ],
+        Query::ChunkChecksum | Query::AppEvents(Summary::ChunkChecksum) => {
+            &[("conversations", "long"), ("checksum", "long")]
+        }
+        Query::Plan | Query::AppEvents(Summary::Plan) => &[
             ("residue", "long"),
             ("turnCount", "long"),
             ("conversations", "long"),
@@ -79,12 +107,33 @@ fn column_list(columns: &[(&str, &str)]) -> Value {
         .collect()
 }
 
+/// The tables.
+pub struct Tables {
+    /// `AgentTurnEvents`
+    pub turns: Telemetry,
+    /// `AppEvents`
+    pub app_events: AppEvents,
+}
+
 /// The rows of an answer, each as JSON.
 fn rows<'a>(
-    telemetry: &'a Telemetry,
+    tables: &'a Tables,
     asked: &'a Asked,
     changed: bool,
 ) -> Box<dyn Iterator<Item = String> + 'a> {
+    let events = &tables.app_events;
+    match asked.query {
+        Query::AppEvents(Summary::Census) => {
+            return Box::new(events.census_rows(asked).into_iter());
+        }
+        Query::AppEvents(Summary::ChunkChecksum) => {
+            return Box::new(std::iter::once(events.checksum(asked)));
+        }
+        Query::AppEvents(Summary::Plan) => return Box::new(events.counts(asked).into_iter()),
+        Query::Rows { lite } => return events.rows(asked, lite),
+        _ => {}
+    }
+    let telemetry = &tables.turns;
     // What has changed is the first conversation of the answer.
     let touch = move |(place, header): (usize, Cow<'_, Header>)| {
         let mut header = header.into_owned();
@@ -127,6 +176,7 @@ fn rows<'a>(
                     .map(|((residue, turns), count)| json!([residue, turns, count]).to_string()),
             )
         }
+        Query::AppEvents(_) | Query::Rows { .. } => Box::new(std::iter::empty()),
     }
 }
 
@@ -163,7 +213,7 @@ impl Writer<'_> {
     }
 
     /// Writes a whole answer, or as much of it as the fault leaves.
-    pub fn write(&mut self, telemetry: &Arc<Telemetry>, asked: &Asked) {
+    pub fn write(&mut self, tables: &Arc<Tables>, asked: &Asked) {
         let header = json!({"FrameType": "DataSetHeader", "IsProgressive": false, "Version": "v2.0", "IsFragmented": self.form.fragments});
         let properties = json!({
             "FrameType": "DataTable", "TableId": 0, "TableKind": "QueryProperties", "TableName": "@ExtendedProperties",
@@ -172,7 +222,7 @@ impl Writer<'_> {
         });
         let going = (self.send)(format!("[{header}").into_bytes())
             && self.frame(&properties)
-            && self.table(telemetry, asked);
+            && self.table(tables, asked);
         if !going {
             return;
         }
@@ -203,13 +253,13 @@ impl Writer<'_> {
         (self.send)(end.to_vec());
     }
 
-    fn table(&mut self, telemetry: &Arc<Telemetry>, asked: &Asked) -> bool {
+    fn table(&mut self, tables: &Arc<Tables>, asked: &Asked) -> bool {
         let columns = column_list(columns(asked.query));
         let error = self.fault.and_then(one_api);
         let in_data = error
             .clone()
             .filter(|_| self.form.placement == StratumFill::InData || self.is(Kind::PartialInData));
-        let rows = self.disturbed(rows(telemetry, asked, self.is(Kind::Changed)), asked);
+        let rows = self.disturbed(rows(tables, asked, self.is(Kind::Changed)), asked);
         let mut count = 0u64;
         if !self.form.fragments {
             let table = json!({"FrameType": "DataTable", "TableId": 1, "TableKind": "PrimaryResult", "TableName": "PrimaryResult", "Columns": columns});

@@ -1,7 +1,7 @@
 //! A Kusto endpoint on this machine, with made-up telemetry and faults on demand.
 //!
 //! It cannot run KQL: it knows gleaner's own queries by their text and answers what they would,
-//! over the telemetry of `source.kind = "synthetic"`. With `--faults FILE` requests fail as the file
+//! over the telemetry of `source.kind = "synthetic"`, or over rows of `AppEvents` from files. With `--faults FILE` requests fail as the file
 //! says (see `faults`).
 
 use std::io::Write;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use clap::Parser;
 
 mod answer;
+mod app_events;
 mod faults;
 mod frames;
 mod server;
@@ -27,6 +28,12 @@ struct Arguments {
     /// Seed of the generator
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// The table: `AgentTurnEvents` (one row a turn), or `AppEvents` as Copilot Chat fills it
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Schema::Turns)]
+    schema: Schema,
+    /// Rows of `AppEvents` to serve instead of made-up ones: a file or folder of JSON lines, also .gz and .zst
+    #[arg(long, value_name = "PATH", requires = "schema")]
+    input: Vec<PathBuf>,
     /// The port on the loopback; 0: any that is free
     #[arg(long, value_name = "PORT", default_value_t = 31_600)]
     port: u16,
@@ -54,6 +61,14 @@ struct Arguments {
     faults: Option<PathBuf>,
 }
 
+/// Which table is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Schema {
+    Turns,
+    CopilotChat,
+}
+
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,7 +84,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Some(path) => faults::Faults::parse(&std::fs::read_to_string(path)?)?,
         None => faults::Faults::default(),
     };
-    let telemetry = telemetry::Telemetry::new(arguments.conversations, arguments.seed);
+    let (conversations, seed) = (arguments.conversations, arguments.seed);
+    let is_of_turns = arguments.schema == Schema::Turns;
+    let tables = frames::Tables {
+        turns: telemetry::Telemetry::new(if is_of_turns { conversations } else { 0 }, seed),
+        app_events: match (is_of_turns, arguments.input.is_empty()) {
+            (true, _) => app_events::AppEvents::default(),
+            (false, true) => app_events::AppEvents::made_up(conversations, seed),
+            (false, false) => app_events::AppEvents::read(&arguments.input)?,
+        },
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -81,7 +105,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         out.flush()?;
         drop(out);
         let server = server::Server {
-            telemetry: Arc::new(telemetry),
+            tables: Arc::new(tables),
             faults,
             database: arguments.database.clone(),
             gzip: arguments.gzip,

@@ -16,8 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::answer::Asked;
 use crate::faults::{Fault, Faults, Kind};
-use crate::frames::{Form, StratumFill, Writer};
-use crate::telemetry::Telemetry;
+use crate::frames::{Form, StratumFill, Tables, Writer};
 
 /// The largest request.
 const REQUEST: usize = 1 << 20;
@@ -25,7 +24,7 @@ const REQUEST: usize = 1 << 20;
 /// The server's data and state.
 pub struct Server {
     /// The rows.
-    pub telemetry: Arc<Telemetry>,
+    pub tables: Arc<Tables>,
     /// The faults to inject.
     pub faults: Faults,
     /// The database's name.
@@ -191,7 +190,7 @@ fn body(
     packed: bool,
 ) -> Body {
     let (pieces, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
-    let telemetry = Arc::clone(&server.telemetry);
+    let tables = Arc::clone(&server.tables);
     tokio::task::spawn_blocking(move || {
         let limit = fault
             .filter(|fault| matches!(fault.kind, Kind::Cut | Kind::Reset | Kind::Drip))
@@ -218,7 +217,7 @@ fn body(
             fault: fault.map(|fault| fault.kind),
             send: &mut send,
         };
-        writer.write(&telemetry, &asked);
+        writer.write(&tables, &asked);
         match fault.map(|fault| fault.kind) {
             Some(Kind::Reset) => {
                 // The client may be gone before its connection breaks.

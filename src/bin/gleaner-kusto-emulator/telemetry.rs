@@ -283,7 +283,7 @@ fn string(fields: &Fields, field: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const CENSUS: &str = include_str!("../../../queries/sft_census_hash_chunked.kql");
+    const CENSUS: &str = include_str!("../../../queries/turns/sft_census_hash_chunked.kql");
 
     /// What is asked of a window of 100 ticks, with 10 more to look at.
     fn asked(keeps_cut: bool) -> Asked {

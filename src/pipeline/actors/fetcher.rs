@@ -178,9 +178,9 @@ impl Fetching<'_> {
         };
         let expectation = Arc::new(self.expectation(round).await?);
         if let Some(sealed) = self.sealed(chunk_pass).await? {
-            let expectation = Arc::clone(&expectation);
+            let (expectation, parts) = (Arc::clone(&expectation), Arc::clone(self.parts));
             let checked = self.blocking(move || {
-                let lost = expectation.check_sealed(&sealed)?;
+                let lost = expectation.check_sealed(&sealed, &parts.rules)?;
                 Ok::<_, SpoolError>(lost.map(|lost| (sealed, lost)))
             });
             if let Some((sealed, lost)) = checked.await?? {

@@ -124,6 +124,13 @@ impl Grouped {
         self.out_of_range += other.out_of_range;
         self.no_target += other.no_target;
     }
+
+    /// Adds what became of rows, but not the conversations that they make up: a census has counted
+    /// those.
+    pub fn add_rows(&mut self, other: &Self) {
+        self.tally.add_rows(&other.tally);
+        self.shared_rows += other.shared_rows;
+    }
 }
 
 /// Dedup to sampler: conversations of its stratum.

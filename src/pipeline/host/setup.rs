@@ -12,6 +12,7 @@ use crate::config::settings::{Settings, SinkTarget, Source, Span, Window};
 use crate::domain::dataset::manifest::{SelectionRecord, hex};
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::timestamp::{Ticks, UtcInstant};
+use crate::pipeline::ingest::telemetry_rules::copilot_chat_rules;
 use crate::pipeline::state::work_dir::{RunRecord, RunState, WorkDir};
 #[cfg(feature = "azure")]
 use crate::sink::azure_blob::AzureBlob;
@@ -95,6 +96,7 @@ pub fn kusto_source(
         ignored: settings.ignore_ids.clone(),
         selection: Arc::new(settings.selection.clone()),
         max_record: settings.limits.max_record,
+        copilot_chat: Arc::new(copilot_chat_rules(settings, record)),
     };
     KustoSource::new(kusto.clone(), population)
 }

@@ -20,6 +20,7 @@ use crate::domain::copilot_chat::row::ReadRow;
 use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::grouping::batch::Batch;
+use crate::domain::grouping::telemetry_index::TelemetryIndex;
 use crate::domain::record::assembler::Nested;
 use crate::domain::record::header::RowFlags;
 use crate::domain::record::row;
@@ -46,6 +47,7 @@ mod telemetry;
 
 use one_row::readable_id;
 pub(super) use one_row::{Reading, describe};
+pub(super) use telemetry::whole;
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
 const BATCH: usize = 4096;
@@ -138,6 +140,8 @@ pub struct ChunkReader {
     received: Vec<ReceivedRow>,
     /// And what was kept of it: hash and number of turns.
     kept: Vec<(i64, i64)>,
+    /// The conversations of telemetry of which rows may still come.
+    open: TelemetryIndex,
     read: Read,
     telemetry: Telemetry,
     faults: Faults,
@@ -150,6 +154,9 @@ pub struct Candidates {
     pub received: Vec<ReceivedRow>,
     /// Hash and number of turns of what was kept.
     pub kept: Vec<(i64, i64)>,
+    /// Whether conversations are put together here: then not all that were delivered need be whole, and
+    /// the census may have counted other turns.
+    pub assembled: bool,
 }
 
 impl ChunkReader {
@@ -173,6 +180,7 @@ impl ChunkReader {
             record: Vec::new(),
             received: Vec::new(),
             kept: Vec::new(),
+            open: TelemetryIndex::default(),
             read: row::read_by_fields,
             telemetry,
             faults,
@@ -189,6 +197,7 @@ impl ChunkReader {
         Candidates {
             received: std::mem::take(&mut self.received),
             kept: std::mem::take(&mut self.kept),
+            assembled: self.rules.schema == Some(RowShape::CopilotChat),
         }
     }
 
@@ -242,8 +251,9 @@ impl ChunkReader {
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
-        if matches!(self.chunk_pass.pass, Pass::Round(_)) {
+        if matches!(self.chunk_pass.pass, Pass::Round(_)) && !block.received.is_empty() {
             self.received.extend_from_slice(&block.received);
+            self.settle();
         }
         Ok(())
     }
@@ -322,7 +332,9 @@ impl ChunkReader {
             _ => row_text,
         };
         self.tally.rows_read += 1;
-        self.tally.shape(shape, line);
+        if !matches!(row.kind, RowKind::Census { .. }) {
+            self.tally.shape(shape, line);
+        }
         if let RowKind::Turn { agent, .. } = row.kind {
             self.tally.oddities(row_text, &row.oddities, agent, line);
         }
@@ -372,6 +384,9 @@ impl ChunkReader {
         let id = id.filter(|_| encoding != RowEncoding::Census);
         if let Some(id) = id.filter(|id| !self.rules.is_ignored(id)) {
             self.damaged.insert(id.into());
+            if matches!(self.chunk_pass.pass, Pass::Round(_)) {
+                self.open.observe_malformed(id, kusto_hash::hash(id));
+            }
         }
     }
 

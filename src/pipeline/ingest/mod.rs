@@ -7,3 +7,4 @@ pub(crate) mod first_rows;
 pub(crate) mod rows_report;
 #[cfg(feature = "cli")]
 pub(crate) mod telemetry_look;
+pub(in crate::pipeline) mod telemetry_rules;

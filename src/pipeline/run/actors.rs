@@ -7,12 +7,10 @@ use futures_util::FutureExt;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::RunParts;
-use crate::config::settings::{Format, ModeUnknown, Settings, SortKeys, Source};
-use crate::domain::copilot_chat::membership::MembershipRules;
-use crate::domain::copilot_chat::rules::CopilotChatRules;
+use crate::config::settings::{Format, Settings, SortKeys, Source};
 use crate::domain::dataset::manifest::{self, Framing};
 use crate::domain::record::assembler::Nested;
-use crate::domain::record::timestamp::{Ticks, UtcInstant};
+use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::sampling::batches::BATCH_BYTES;
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::stratum::Selection;
@@ -24,13 +22,13 @@ use crate::pipeline::actors::validator::ValidateParts;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::chunk_reader::RowRules;
 use crate::pipeline::ingest::rows_report::RowsReport;
+use crate::pipeline::ingest::telemetry_rules::copilot_chat_rules;
 use crate::pipeline::lifecycle::actor_monitor::{ActorExit, ActorMonitor, Role};
 use crate::pipeline::lifecycle::byte_budget::ByteBudget;
 use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::lifecycle::sink_calls::SinkRetry;
 use crate::pipeline::lifecycle::worker_pool::WorkerPool;
-use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::{RunOutput, SamplerPlan, Supervisor, SupervisorParts};
 use crate::runtime::buffers::{Buffers, PAGE};
 use crate::source::Survey;
@@ -174,22 +172,6 @@ fn row_rules(parts: &RunParts, run: &RunContext) -> RowRules {
         nested: run.nested,
         schema: settings.schema,
         copilot_chat: Arc::clone(&run.copilot_chat),
-    }
-}
-
-/// How Copilot Chat telemetry becomes conversations.
-fn copilot_chat_rules(settings: &Settings, record: &RunRecord) -> CopilotChatRules {
-    let range = |start: Option<UtcInstant>, end: Option<UtcInstant>| {
-        start.map_or(Ticks::MIN, UtcInstant::ticks)..end.map_or(Ticks::MAX, UtcInstant::ticks)
-    };
-    CopilotChatRules {
-        membership: MembershipRules {
-            exists: range(record.look_start, record.look_end),
-            window: range(record.window_start, record.window_end),
-            unknown_is_agent: settings.mode_unknown == ModeUnknown::Agent,
-            keep_cut: settings.cut == Cut::Keep,
-        },
-        ..CopilotChatRules::of_agents(settings.limits.max_record)
     }
 }
 

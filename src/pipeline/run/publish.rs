@@ -239,7 +239,7 @@ fn strata(output: &RunOutput, selection: &Selection) -> Vec<StratumRecord> {
         let file = result.file.as_ref();
         let invalid = result.invalid.len() as u64;
         let lost = output.lost.get(&result.stratum).copied().unwrap_or(0);
-        let population = result.population - lost;
+        let population = result.population.saturating_add_signed(-lost);
         StratumRecord {
             split: selection.split(result.stratum).name.clone(),
             bucket: selection.bucket(result.stratum).name.clone(),
@@ -359,8 +359,12 @@ fn telemetry(output: &RunOutput) -> Option<TelemetryRecord> {
 
 fn population(output: &RunOutput, only_complete: bool) -> Population {
     let tally = &output.grouped.tally;
-    // A census counted them before their payloads turned out to be malformed.
-    let lost: u64 = output.lost.values().sum();
+    // A census counted them before they turned out to be none, or in another stratum.
+    let lost: i64 = output.lost.values().sum();
+    let lost = u64::try_from(lost).unwrap_or(0);
+    let is_telemetry = output.tallies.values().any(|t| t.first_telemetry.is_some());
+    // The rows of a conversation row that is malformed are itself.
+    let lost_rows = if is_telemetry { 0 } else { lost };
     let sum = |count: fn(&ChunkTally) -> u64| output.tallies.values().map(count).sum::<u64>();
     let malformed = sum(|t| t.malformed.values().map(|m| m.count).sum());
     let mut filtered_by = tally.filtered.clone();
@@ -368,7 +372,10 @@ fn population(output: &RunOutput, only_complete: bool) -> Population {
         *filtered_by.entry(reason).or_default() += rows;
     }
     // What a query leaves out itself cannot be counted.
-    let counted = |fault| (!only_complete).then(|| tally.of_fault(fault));
+    let counted = |fault| {
+        let count = tally.of_fault(fault);
+        (!only_complete || count > 0).then_some(count)
+    };
     Population {
         rows_read: Some(sum(|t| t.rows_read)),
         malformed: Some(malformed + tally.too_large.len() as u64),
@@ -377,7 +384,7 @@ fn population(output: &RunOutput, only_complete: bool) -> Population {
         duplicate_conversations: Some(tally.duplicate_conversations),
         duplicate_rows: Some(tally.duplicate_rows),
         shared_rows: Some(output.grouped.shared_rows),
-        kept_rows: Some(tally.kept_rows - lost),
+        kept_rows: Some(tally.kept_rows - lost_rows),
         superseded_turns: Some(tally.superseded_turns),
         conversations: tally.conversations,
         excluded: Some(0),

@@ -151,6 +151,8 @@ pub struct Supervisor {
     /// Of the rounds that followed a census.
     pub(in crate::pipeline) round_tallies: BTreeMap<(u32, Chunk), (ChunkTally, UnusableCandidates)>,
     pub(in crate::pipeline) grouped: Grouped,
+    /// What became of the rows of telemetry that the rounds after a census have fetched.
+    pub(in crate::pipeline) round_grouped: BTreeMap<u32, Grouped>,
     pub(in crate::pipeline) replayed: u64,
     /// Chunks that this start has fetched itself: when dedup starts again they are not replayed
     /// from an earlier one.
@@ -200,6 +202,7 @@ impl Supervisor {
             tallies: BTreeMap::new(),
             round_tallies: BTreeMap::new(),
             grouped: Grouped::default(),
+            round_grouped: BTreeMap::new(),
             replayed: 0,
             own: BTreeSet::new(),
             results: BTreeMap::new(),
@@ -339,10 +342,13 @@ impl Supervisor {
         });
     }
 
-    /// Counts in the first round, and before payloads are fetched; later only is chosen again.
+    /// Counts in the first round, before payloads are fetched, and of each round by itself what is
+    /// fetched for it; else only is chosen again.
     pub(in crate::pipeline) fn count(&mut self, grouped: Grouped) {
-        if self.round == 0 && !matches!(self.pass, Pass::Round(_)) {
-            self.grouped.add(grouped);
+        match self.pass {
+            Pass::Round(round) => self.round_grouped.entry(round).or_default().add(grouped),
+            Pass::All | Pass::Census if self.round == 0 => self.grouped.add(grouped),
+            Pass::All | Pass::Census => {}
         }
     }
 

@@ -284,10 +284,17 @@ impl Supervisor {
                 payloads.entry(*chunk).or_default().add(delivered);
             }
         }
+        let tallies = self.all_tallies();
+        let mut grouped = std::mem::take(&mut self.grouped);
+        if self.parts.rows.shape(&tallies) == Some(RowShape::CopilotChat) {
+            for of_round in self.round_grouped.values() {
+                grouped.add_rows(of_round);
+            }
+        }
         let output = RunOutput {
-            tallies: self.all_tallies(),
+            tallies,
             payloads,
-            grouped: std::mem::take(&mut self.grouped),
+            grouped,
             strata: std::mem::take(&mut self.results).into_values().collect(),
             replayed: self.replayed,
             rounds: self.round,
@@ -299,12 +306,16 @@ impl Supervisor {
     }
 
     /// What was counted, chunk by chunk. Rows count where they were counted first; of the
-    /// payloads that followed a census it counts what cannot be used.
+    /// payloads that followed a census it counts what cannot be used, and if they are rows of telemetry
+    /// all of them: they are others than those of the census.
     fn all_tallies(&self) -> Tallies {
         let mut tallies = self.tallies.clone();
         for ((_, chunk), (of_round, _)) in &self.round_tallies {
             let tally = tallies.entry(*chunk).or_default();
             tally.bytes += of_round.bytes;
+            if of_round.first_telemetry.is_some() {
+                tally.add_telemetry(of_round);
+            }
             for (&reason, lines) in &of_round.malformed {
                 let of_reason = tally.malformed.entry(reason).or_default();
                 of_reason.count += lines.count;

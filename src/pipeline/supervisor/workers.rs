@@ -44,6 +44,7 @@ impl Supervisor {
         self.tallies.clear();
         self.round_tallies.clear();
         self.grouped = Default::default();
+        self.round_grouped.clear();
         self.replayed = 0;
         let counters = &self.parts.run.telemetry;
         counters.rows.set(0);

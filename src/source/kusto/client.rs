@@ -167,6 +167,11 @@ impl KustoClient {
         })
     }
 
+    /// Whether it is no cluster but a program on this machine.
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.address)
+    }
+
     /// Whether the cluster is behind an Azure Monitor proxy, with its tighter limits.
     pub fn is_proxied(&self) -> bool {
         is_monitor_proxy(&self.address)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::domain::sampling::selector::ChunkChecksum;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::secrets::redacted;
 use crate::source::{Action, QUERY_HINT, RERUN};
@@ -154,6 +155,16 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// An answer that has other rows than the cluster counts.
+    pub fn not_as_certified(delivered: ChunkChecksum, expected: ChunkChecksum) -> Self {
+        Self::NotAsCertified {
+            rows: delivered.conversations,
+            sum: delivered.checksum,
+            expected_rows: expected.conversations,
+            expected_sum: expected.checksum,
+        }
+    }
+
     /// The same without any secret that a server may have sent back.
     #[must_use]
     pub fn redacted(mut self) -> Self {

@@ -12,12 +12,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Action, ConversationSource, FetchOrder, Pass, RowBlock, RowEncoding, RowSink, SourceError,
-    Survey,
+    Action, ConversationSource, FetchOrder, Pass, RowEncoding, RowSink, SourceError, Survey,
 };
+use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
@@ -42,6 +41,7 @@ mod frame;
 pub mod frames;
 #[doc(hidden)]
 pub mod host_rule;
+mod passing;
 #[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
@@ -51,22 +51,21 @@ pub mod query_file;
 pub mod rows;
 pub mod settings;
 mod table;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod trust;
 
-use client::{KustoClient, Receiver};
+use client::KustoClient;
 use counts::Numbers;
 use error::{Attempt, Failure, KustoError, Purpose};
-use query::{CERTIFICATE, Template, Values};
+use passing::Passing;
+use query::{Asked, CERTIFICATE, QueryKind, Template, Values};
 use rows::{FetchRequest, RowWriter};
+use telemetry::{TelemetryFetch, TelemetryReading};
 
 /// Queries that an Azure Monitor proxy runs at once for a user, less one for a person.
 const PROXY_QUERIES: usize = 4;
-
-/// A block of more bytes has a row that is large by itself. Nothing more is read before it is gone:
-/// two such rows are held at most, one as it came and one as it is written.
-const LARGE: usize = 4 << 20;
 
 /// Tries of the first login.
 const LOGINS: u32 = 4;
@@ -92,6 +91,8 @@ pub struct KustoSource {
     client: KustoClient,
     payload: Template,
     census: Template,
+    /// If it is Copilot Chat telemetry.
+    telemetry: Option<TelemetryReading>,
 }
 
 /// The settings of the queries, besides the cluster's address.
@@ -113,6 +114,8 @@ pub struct Population {
     pub selection: Arc<Selection>,
     /// `limits.max_record`, in bytes.
     pub max_record: u64,
+    /// How Copilot Chat telemetry becomes conversations.
+    pub copilot_chat: Arc<CopilotChatRules>,
 }
 
 impl KustoSource {
@@ -145,6 +148,24 @@ impl KustoSource {
                 },
             });
         }
+        let telemetry = match (payload.kind, census.kind) {
+            (QueryKind::Telemetry, QueryKind::TelemetryCensus) => {
+                Some(TelemetryReading::new(population.copilot_chat))
+            }
+            (QueryKind::Conversations, QueryKind::Conversations) => None,
+            (_, QueryKind::Telemetry) | (QueryKind::TelemetryCensus, _) => {
+                return Err(SourceError::Query {
+                    path: settings.query.path.clone(),
+                    source: query::QueryError::Exchanged,
+                });
+            }
+            _ => {
+                return Err(SourceError::Query {
+                    path: settings.census.path.clone(),
+                    source: query::QueryError::OtherSchema,
+                });
+            }
+        };
         if client.is_proxied() {
             tracing::warn!(
                 "the cluster is behind an Azure Monitor proxy: queries end after 10 minutes even if source.kusto.server_timeout is longer, at most 5 run at once, and an answer has at most 64 MB; gleaner runs {PROXY_QUERIES} and splits chunks that are too large"
@@ -163,6 +184,7 @@ impl KustoSource {
             client,
             payload,
             census,
+            telemetry,
         })
     }
 
@@ -176,6 +198,7 @@ impl KustoSource {
             ignored: &self.ignored,
             selection: &self.selection,
             wanted,
+            asked: Asked::default(),
         }
     }
 
@@ -246,41 +269,24 @@ impl KustoSource {
             true => RowEncoding::Census,
             false => RowEncoding::Assembled,
         };
-        // The receiver must own what it works with, as decoding changes threads; the sink stays
-        // here and takes what comes through the channel.
-        let (blocks, mut waiting) = mpsc::channel::<PendingBlock>(1);
-        let receiver = Writing {
-            writer: RowWriter::new(asked, Arc::clone(&self.selection)),
-            encoding,
-            blocks,
-        };
-        let query = self.client.query(purpose, &csl, self.max_record, receiver);
-        let pass_on = async {
-            while let Some(PendingBlock { block, taken }) = waiting.recv().await {
-                sink.write(block).await?;
-                // Dropping it says so.
-                drop(taken);
-            }
-            Ok::<_, SourceError>(())
-        };
-        let query = async {
-            let answered = query.await?;
-            let delivered = answered.receiver.writer.finish();
-            let delivered = delivered.map_err(|failure| answered.fails(failure))?;
+        let check = |writer: &RowWriter| {
+            let delivered = writer.finish()?;
             match expected {
                 Some(expected) if expected != delivered => {
-                    Err(answered.fails(Failure::NotAsCertified {
-                        rows: delivered.conversations,
-                        sum: delivered.checksum,
-                        expected_rows: expected.conversations,
-                        expected_sum: expected.checksum,
-                    }))
+                    Err(Failure::not_as_certified(delivered, expected))
                 }
-                // The receiver's sender goes with the answer; then no more blocks are waited for.
                 _ => Ok(delivered),
             }
         };
-        let (delivered, ()) = futures_util::try_join!(query, pass_on)?;
+        let passing = Passing {
+            client: &self.client,
+            purpose,
+            csl: &csl,
+            max_record: self.max_record,
+            encoding,
+        };
+        let writer = RowWriter::new(asked, Arc::clone(&self.selection));
+        let (_, delivered) = passing.pass(writer, sink, check).await?;
         Ok(delivered)
     }
 
@@ -292,10 +298,11 @@ impl KustoSource {
         let Chunk::Hash(chunk) = order.chunk else {
             return Err(SourceError::UnknownChunk { chunk: order.chunk });
         };
-        let attempt = Attempt {
-            chunk: order.chunk,
-            number: order.attempt,
-        };
+        let attempt = Self::attempt(&order);
+        if let Some(reading) = &self.telemetry {
+            let fetch = TelemetryFetch::new(self, reading, chunk, attempt);
+            return Ok(Some(fetch.run(order, sink).await?));
+        }
         let query = match order.pass {
             Pass::Census => "census",
             Pass::All | Pass::Round(_) => "payload",
@@ -358,45 +365,5 @@ impl ConversationSource for KustoSource {
         rows: &'a mut dyn RowSink,
     ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
         self.fetch_chunk(order, rows).boxed()
-    }
-}
-
-/// A block on its way to the sink.
-struct PendingBlock {
-    block: RowBlock,
-    /// Dropped when the sink has taken the block.
-    taken: oneshot::Sender<()>,
-}
-
-/// Writes rows on a blocking thread and passes them on.
-struct Writing {
-    writer: RowWriter,
-    encoding: RowEncoding,
-    blocks: mpsc::Sender<PendingBlock>,
-}
-
-impl Receiver for Writing {
-    type Sink = RowWriter;
-
-    fn sink(&mut self) -> &mut RowWriter {
-        &mut self.writer
-    }
-
-    async fn pass_on(&mut self) -> Result<(), SourceError> {
-        let mut block = self.writer.take();
-        block.encoding = self.encoding;
-        // Every row was checked when its frame was read.
-        block.is_utf8 = true;
-        let is_large = block.bytes.len() > LARGE;
-        let (taken, gone) = oneshot::channel();
-        let parcel = PendingBlock { block, taken };
-        // The receiver is gone: the run is ending.
-        let sent = self.blocks.send(parcel).await;
-        sent.map_err(|_| SourceError::Stopped)?;
-        if is_large {
-            // Nothing is ever sent: it ends when the block is gone.
-            let _ = gone.await;
-        }
-        Ok(())
     }
 }

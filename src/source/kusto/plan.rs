@@ -6,6 +6,7 @@ use super::error::{Failure, Purpose};
 use super::estimate::KustoPlan;
 use super::frames::{Column, TableSink};
 use super::query::COUNTS;
+use super::telemetry::TelemetryFetch;
 use super::{KustoSource, SourceError};
 use crate::domain::json::Value;
 use crate::domain::record::row::MalformedReason;
@@ -95,6 +96,11 @@ impl KustoSource {
             query: "sample",
             attempt: None,
         };
+        if let Some(reading) = &self.telemetry {
+            // Its census says how large its conversations are.
+            let fetch = TelemetryFetch::new(self, reading, chunk, Self::sample(chunk));
+            return fetch.average_size().await;
+        }
         let csl = self.payload.with(&self.values(chunk, None), "");
         let sizes = self
             .client

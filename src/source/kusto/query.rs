@@ -13,18 +13,20 @@
 //! | `_seed` | of the ranks: `hash_xxhash64(strcat(_seed, "/", conversationId))` |
 //! | `_bucket(turns)` | the bucket's name, or `""` |
 //! | `_selected(residue, turns, rank)` | whether a conversation is wanted; `residue` is `hash_xxhash64(conversationId) % 100` |
+//! | `_agent_modes` | dynamic array of the modes that count as an agent's |
+//! | `_conversation_ids` | dynamic array of the ids of the conversations that are wanted, of Copilot Chat telemetry |
+//! | `_shared_ids` | dynamic array of the ids of messages and options that are wanted |
+//! | `_terms` | dynamic array: every row that is wanted has one of these words; empty: not known |
 //!
 //! Values are literals that are written here and nowhere else: no text from outside is spliced
 //! into a query.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use crate::domain::record::timestamp::UtcInstant;
-use crate::domain::sampling::selector::RankRanges;
-use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::cut::Cut;
-use crate::domain::selection::stratum::Selection;
+pub use values::{Asked, Values, literal};
+
+mod values;
 
 /// The line before the values.
 pub const VALUES: &str = "// gleaner:values";
@@ -38,19 +40,53 @@ pub const CERTIFICATE: &str = "| summarize conversations = count(), checksum = s
 /// Makes of a census the counts of a plan.
 pub const COUNTS: &str = "| summarize conversations = count() by residue = hash_xxhash64(conversationId) % 100, turnCount";
 
-/// The first instant that KQL has.
-const FIRST: &str = "0001-01-01T00:00:00Z";
-
-/// The last one.
-const LAST: &str = "9999-12-31T23:59:59.9999999Z";
-
 /// Names that a query must use, and what goes wrong if it does not.
-const NEEDED: [(&str, &str); 4] = [
-    ("_chunk", "every chunk would have all conversations"),
-    ("_chunks", "every chunk would have all conversations"),
-    ("_window_start", "the window would not be kept"),
-    ("_window_end", "rows that arrive meanwhile would be read"),
-];
+const CHUNK: (&str, &str) = ("_chunk", "every chunk would have all conversations");
+const CHUNKS: (&str, &str) = ("_chunks", "every chunk would have all conversations");
+const START: (&str, &str) = ("_window_start", "the window would not be kept");
+const END: (&str, &str) = ("_window_end", "rows that arrive meanwhile would be read");
+const LOOK_END: (&str, &str) = ("_look_end", "rows that arrive meanwhile would be read");
+
+/// What a query asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryKind {
+    /// A table of one row a turn, as whole conversations, or their census.
+    Conversations,
+    /// A census of Copilot Chat telemetry: it makes a column `requests`.
+    TelemetryCensus,
+    /// Rows of Copilot Chat telemetry as they are: it uses `_conversation_ids`.
+    Telemetry,
+}
+
+impl QueryKind {
+    fn of(code: &str) -> Self {
+        match () {
+            () if uses(code, "_conversation_ids") => Self::Telemetry,
+            () if uses(code, "requests") => Self::TelemetryCensus,
+            () => Self::Conversations,
+        }
+    }
+
+    /// Whether it asks for Copilot Chat telemetry.
+    pub fn is_telemetry(self) -> bool {
+        self != Self::Conversations
+    }
+
+    fn needed(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Conversations => &[CHUNK, CHUNKS, START, END],
+            Self::TelemetryCensus => &[CHUNK, CHUNKS, START, LOOK_END],
+            Self::Telemetry => &[START, LOOK_END],
+        }
+    }
+}
+
+/// What a query asks for, by its text; a text that is no query file counts as conversations.
+pub fn kind_of(text: &str) -> QueryKind {
+    let text = text.replace("\r\n", "\n");
+    let body = cut(&text, QUERY).map_or("", |(_, body)| body);
+    QueryKind::of(&without_comments(body))
+}
 
 /// The errors of a query file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +96,16 @@ pub enum QueryError {
         "there is no line \"{0}\" in its place; the values of a run go between \"// gleaner:values\" and \"// gleaner:query\""
     )]
     Marker(&'static str),
+    /// The query of the payloads and the census stand in each other's place.
+    #[error(
+        "it is a census, or the census is none; name the query of rows in source.kusto.query, the census in source.kusto.census"
+    )]
+    Exchanged,
+    /// The census asks for another kind of telemetry than the query.
+    #[error(
+        "this census is of another kind of telemetry than the query: one asks AppEvents, the other a table of one row a turn; name two that belong together in source.kusto.query and source.kusto.census"
+    )]
+    OtherSchema,
     /// A value is not used.
     #[error("the query does not use {name}: {why}")]
     Unused {
@@ -78,6 +124,8 @@ pub struct Template {
     pub defaults: String,
     /// The query itself.
     pub body: String,
+    /// What it asks for.
+    pub kind: QueryKind,
 }
 
 impl Template {
@@ -90,7 +138,8 @@ impl Template {
         let (head, rest) = cut(&text, VALUES).ok_or(QueryError::Marker(VALUES))?;
         let (defaults, body) = cut(rest, QUERY).ok_or(QueryError::Marker(QUERY))?;
         let code = without_comments(body);
-        for (name, why) in NEEDED {
+        let kind = QueryKind::of(&code);
+        for &(name, why) in kind.needed() {
             if !uses(&code, name) {
                 return Err(QueryError::Unused { name, why });
             }
@@ -99,6 +148,7 @@ impl Template {
             head: head.to_owned(),
             defaults: defaults.to_owned(),
             body: body.trim_end().trim_end_matches(';').trim_end().to_owned(),
+            kind,
         })
     }
 
@@ -107,6 +157,10 @@ impl Template {
     /// # Errors
     /// If it does not use the value that it needs for that.
     pub fn handles(&self, cut: Cut) -> Result<(), QueryError> {
+        if self.kind.is_telemetry() {
+            // It only says what there is: which conversations are cut is decided here.
+            return Ok(());
+        }
         let code = without_comments(&self.body);
         let is_used = |name| uses(&code, name);
         match cut {
@@ -123,36 +177,20 @@ impl Template {
         }
     }
 
-    /// Whether the query can be asked for some ranks only.
+    /// Whether the query can be asked for some conversations only.
     pub fn selects(&self) -> bool {
-        uses(&without_comments(&self.body), "_selected")
+        self.kind == QueryKind::Telemetry || uses(&without_comments(&self.body), "_selected")
+    }
+
+    /// Whether the query can be asked for the rows that others name: bodies of messages and options.
+    pub fn finds_shared(&self) -> bool {
+        uses(&without_comments(&self.body), "_shared_ids")
     }
 
     /// The names of the columns, if the query ends with `project`: all that is known of them
     /// without understanding KQL.
     pub fn projected(&self) -> Option<Vec<String>> {
-        let code = without_comments(&self.body);
-        let (_, last) = code.rsplit_once('|')?;
-        let list = last.trim_start().strip_prefix("project")?;
-        if !list.starts_with(char::is_whitespace) {
-            // `project-away` and its like.
-            return None;
-        }
-        let (mut depth, mut items, mut item) = (0, Vec::new(), String::new());
-        for c in list.chars() {
-            match c {
-                '(' | '[' | '{' => depth += 1,
-                ')' | ']' | '}' => depth -= 1,
-                _ => {}
-            }
-            match c {
-                ',' if depth == 0 => items.push(std::mem::take(&mut item)),
-                c => item.push(c),
-            }
-        }
-        items.push(item);
-        let name = |item: &String| item.split('=').next().unwrap_or_default().trim().to_owned();
-        Some(items.iter().map(name).collect())
+        projected(&without_comments(&self.body))
     }
 
     /// The query with these values; `suffix` processes its result.
@@ -170,14 +208,55 @@ impl Template {
     }
 }
 
+fn projected(code: &str) -> Option<Vec<String>> {
+    let (_, last) = code.rsplit_once('|')?;
+    let list = last.trim_start().strip_prefix("project")?;
+    if !list.starts_with(char::is_whitespace) {
+        // `project-away` and its like.
+        return None;
+    }
+    let (mut depth, mut items, mut item) = (0, Vec::new(), String::new());
+    for c in list.chars() {
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        match c {
+            ',' if depth == 0 => items.push(std::mem::take(&mut item)),
+            c => item.push(c),
+        }
+    }
+    items.push(item);
+    let name = |item: &String| item.split('=').next().unwrap_or_default().trim().to_owned();
+    Some(items.iter().map(name).collect())
+}
+
 /// What columns lack that a run needs; with a type that is known to be another they are lacking
 /// too.
-pub fn missing_columns(columns: &BTreeMap<String, Option<String>>) -> Vec<String> {
-    let last = match columns.contains_key("turnsArray") {
-        true => ("turnsArray", "dynamic"),
-        false => ("lastTimestamp", "datetime"),
+pub fn missing_columns(kind: QueryKind, columns: &BTreeMap<String, Option<String>>) -> Vec<String> {
+    let (id, turns) = (("conversationId", "string"), ("turnCount", "long"));
+    let needed = match kind {
+        QueryKind::Telemetry => vec![
+            id,
+            ("TimeGenerated", "datetime"),
+            ("Name", "string"),
+            ("Properties", "dynamic"),
+            ("Measurements", "dynamic"),
+        ],
+        QueryKind::TelemetryCensus => vec![
+            id,
+            turns,
+            ("lastTimestamp", "datetime"),
+            ("rowCount", "long"),
+            ("byteCount", "long"),
+            ("requests", "dynamic"),
+        ],
+        QueryKind::Conversations if columns.contains_key("turnsArray") => {
+            vec![id, turns, ("turnsArray", "dynamic")]
+        }
+        QueryKind::Conversations => vec![id, turns, ("lastTimestamp", "datetime")],
     };
-    let needed = [("conversationId", "string"), ("turnCount", "long"), last];
     let lacking = |(name, kind): (&str, &str)| match columns.get(name) {
         None => Some(format!("its result has no column {name} ({kind})")),
         Some(Some(found)) if found != kind && !(kind == "long" && found == "int") => {
@@ -213,145 +292,6 @@ fn without_comments(code: &str) -> String {
 fn uses(code: &str, name: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     code.split(|c: char| !is_name(c)).any(|word| word == name)
-}
-
-/// The values of one request.
-#[derive(Debug, Clone, Copy)]
-pub struct Values<'a> {
-    /// First instant inside the window.
-    pub start: Option<UtcInstant>,
-    /// First instant outside.
-    pub end: Option<UtcInstant>,
-    /// The end of the rows that exist for the run.
-    pub look_end: Option<UtcInstant>,
-    /// The treatment of conversations that are cut.
-    pub cut: Cut,
-    /// The chunk.
-    pub chunk: HashChunk,
-    /// Ids that stand for "no id".
-    pub ignored: &'a [String],
-    /// Strata, targets and seed.
-    pub selection: &'a Selection,
-    /// The ranks of the conversations wanted; `None`: all.
-    pub wanted: Option<&'a RankRanges>,
-}
-
-impl Values<'_> {
-    fn prelude(&self) -> String {
-        let ignored: Vec<String> = self.ignored.iter().map(|id| literal(id)).collect();
-        let start = instant(self.start, FIRST);
-        let end = instant(self.end, LAST);
-        let look_end = instant(self.look_end, LAST);
-        format!(
-            "let _window_start = datetime({start});\n\
-             let _window_end = datetime({end});\n\
-             let _look_end = datetime({look_end});\n\
-             let _keep_cut = {};\n\
-             let _chunks = {};\n\
-             let _chunk = {};\n\
-             let _ignored_ids = dynamic([{}]);\n\
-             let _seed = {};\n\
-             let _bucket = (turns:long) {{ {} }};\n\
-             let _selected = (residue:long, turns:long, rank:long) {{ {} }};\n",
-            self.cut == Cut::Keep,
-            self.chunk.count,
-            self.chunk.index,
-            ignored.join(", "),
-            literal(self.selection.seed()),
-            buckets(self.selection),
-            selected(self.selection, self.wanted),
-        )
-    }
-}
-
-/// An instant within the years that KQL knows.
-fn instant(at: Option<UtcInstant>, otherwise: &str) -> String {
-    match at.map(|at| at.to_string()) {
-        // Years before the first have a sign, and sort before it.
-        Some(at) if at.as_str() >= FIRST => at,
-        Some(_) => FIRST.to_owned(),
-        None => otherwise.to_owned(),
-    }
-}
-
-fn buckets(selection: &Selection) -> String {
-    let mut case = String::from("case(");
-    for bucket in selection.buckets() {
-        let [first, last] = bucket.turns;
-        // Writing to a text does not fail.
-        let _ = write!(
-            case,
-            "turns between ({first} .. {}), {}, ",
-            bounded(last),
-            literal(&bucket.name)
-        );
-    }
-    case + "\"\")"
-}
-
-/// KQL has signed longs.
-fn bounded(turns: u64) -> i64 {
-    i64::try_from(turns).unwrap_or(i64::MAX)
-}
-
-fn selected(selection: &Selection, wanted: Option<&RankRanges>) -> String {
-    let Some(ranges) = wanted else {
-        return "turns > 0".to_owned();
-    };
-    let mut clauses = Vec::new();
-    for (stratum, range) in ranges.iter() {
-        let [first, last] = selection.bucket(stratum).turns;
-        let Some(residues) = selection.residues(stratum) else {
-            continue;
-        };
-        let mut clause = format!(
-            "(residue between ({} .. {}) and turns between ({first} .. {})",
-            residues.start(),
-            residues.end(),
-            bounded(last)
-        );
-        if let Some(above) = range.above {
-            let _ = write!(clause, " and rank > {}", long(above.0));
-        }
-        if let Some(up_to) = range.up_to {
-            let _ = write!(clause, " and rank <= {}", long(up_to.0));
-        }
-        clauses.push(clause + ")");
-    }
-    match clauses.is_empty() {
-        true => "false".to_owned(),
-        false => clauses.join(" or "),
-    }
-}
-
-/// The smallest long has no literal: its digits alone would be too large.
-fn long(value: i64) -> String {
-    match value {
-        i64::MIN => "(-9223372036854775807 - 1)".to_owned(),
-        value => value.to_string(),
-    }
-}
-
-/// A string literal, which is also one of JSON.
-pub fn literal(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '"' => out.push_str("\\\""),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            // Other controls, and what some editors and parsers take for the end of a line.
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::dataset::manifest::hex;
 
-/// The shipped queries by their paths.
-pub const SHIPPED: [(&str, &str); 4] = [
+/// The shipped queries by their paths: those of `AppEvents`, then those of a table of one row a turn.
+pub const SHIPPED: [(&str, &str); 8] = [
     (
         "queries/sft_candidates_hash_chunked.kql",
         include_str!("../../../queries/sft_candidates_hash_chunked.kql"),
@@ -25,6 +25,22 @@ pub const SHIPPED: [(&str, &str); 4] = [
     (
         "queries/sft_test_100_lite.kql",
         include_str!("../../../queries/sft_test_100_lite.kql"),
+    ),
+    (
+        "queries/turns/sft_candidates_hash_chunked.kql",
+        include_str!("../../../queries/turns/sft_candidates_hash_chunked.kql"),
+    ),
+    (
+        "queries/turns/sft_census_hash_chunked.kql",
+        include_str!("../../../queries/turns/sft_census_hash_chunked.kql"),
+    ),
+    (
+        "queries/turns/sft_test_100_with_trajectory.kql",
+        include_str!("../../../queries/turns/sft_test_100_with_trajectory.kql"),
+    ),
+    (
+        "queries/turns/sft_test_100_lite.kql",
+        include_str!("../../../queries/turns/sft_test_100_lite.kql"),
     ),
 ];
 
@@ -55,6 +71,15 @@ impl QueryFile {
             path: path.to_owned(),
             text,
         })
+    }
+
+    /// The shipped query of the same name that asks a table of one row a turn, if this is one of those
+    /// that ask `AppEvents`.
+    pub fn of_turns(&self) -> Option<Self> {
+        let name = self.path.strip_prefix("queries").ok()?;
+        let path = Path::new("queries/turns").join(name);
+        let is_shipped = SHIPPED.iter().any(|(known, _)| Path::new(known) == path);
+        is_shipped.then(|| Self::read(&path).ok()).flatten()
     }
 
     /// SHA-256 of its text, as the fingerprint and the manifest name it.

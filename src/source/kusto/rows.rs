@@ -11,6 +11,7 @@ use memchr::memchr2;
 
 use super::error::Failure;
 use super::frames::{Column, TableSink, damaged};
+use super::passing::LineWriter;
 use crate::domain::debug_lengths;
 use crate::domain::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use crate::domain::json::{number, text};
@@ -26,7 +27,7 @@ use crate::source::{ParsedRow, ReceivedRow, Reject, RowBlock};
 
 /// The types of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
+pub(super) enum Type {
     String,
     /// `int`, `long`
     Integer,
@@ -55,7 +56,7 @@ impl Type {
         })
     }
 
-    fn fits(self, cell: &Value<'_>) -> bool {
+    pub(super) fn fits(self, cell: &Value<'_>) -> bool {
         match (self, cell.kind) {
             (_, Kind::Null) | (Self::Dynamic, _) => true,
             (Self::String | Self::Text, Kind::String) => true,
@@ -152,16 +153,6 @@ impl RowWriter {
             has_controls: false,
             all_known: true,
         }
-    }
-
-    /// Takes what has been written.
-    pub fn take(&mut self) -> RowBlock {
-        let mut block = std::mem::take(&mut self.block);
-        block.first_line = self.line - block.received.len() as u64;
-        if !std::mem::replace(&mut self.all_known, true) {
-            block.parsed.clear();
-        }
-        block
     }
 
     /// The answer was whole: do its rows belong to what was asked for?
@@ -277,30 +268,28 @@ impl RowWriter {
     }
 }
 
+impl LineWriter for RowWriter {
+    fn take(&mut self) -> RowBlock {
+        let mut block = std::mem::take(&mut self.block);
+        block.first_line = self.line - block.received.len() as u64;
+        if !std::mem::replace(&mut self.all_known, true) {
+            block.parsed.clear();
+        }
+        block
+    }
+}
+
 impl TableSink for RowWriter {
     fn columns(&mut self, columns: &[Column]) -> Result<(), Failure> {
         let place = |name: &str| columns.iter().position(|column| column.name == name);
-        let needed: &[(&str, Type)] = match self.asked.census {
-            true => &[
-                (ID, Type::String),
-                (TURN_COUNT, Type::Integer),
-                (LAST, Type::DateTime),
-            ],
-            false => &[
-                (ID, Type::String),
-                (TURN_COUNT, Type::Integer),
-                (TURNS, Type::Dynamic),
-            ],
+        let last = match self.asked.census {
+            true => (LAST, Type::DateTime),
+            false => (TURNS, Type::Dynamic),
         };
-        for &(name, kind) in needed {
-            let found = place(name).map(|at| Type::of(&columns[at].kind));
-            if found != Some(Some(kind)) {
-                return Err(Failure::Columns(match place(name) {
-                    None => format!("it has no column {name}"),
-                    Some(at) => format!("its column {name} is of type {}", columns[at].kind),
-                }));
-            }
-        }
+        places(
+            columns,
+            [(ID, Type::String), (TURN_COUNT, Type::Integer), last],
+        )?;
         self.columns.clear();
         for (at, column) in columns.iter().enumerate() {
             if place(&column.name) != Some(at) {
@@ -390,8 +379,40 @@ impl TableSink for RowWriter {
     }
 }
 
+/// Where columns of some names and types are.
+pub(super) fn places<const N: usize>(
+    columns: &[Column],
+    needed: [(&str, Type); N],
+) -> Result<[usize; N], Failure> {
+    let mut found = [0; N];
+    for (found, needed) in found.iter_mut().zip(needed) {
+        let missing = || Failure::Columns(format!("it has no column {}", needed.0));
+        *found = place(columns, needed)?.ok_or_else(missing)?;
+    }
+    Ok(found)
+}
+
+/// Where a column is, if there is one; it must be of this type.
+pub(super) fn place(
+    columns: &[Column],
+    (name, kind): (&str, Type),
+) -> Result<Option<usize>, Failure> {
+    let Some(at) = columns.iter().position(|column| column.name == name) else {
+        return Ok(None);
+    };
+    match Type::of(&columns[at].kind) == Some(kind) {
+        true => Ok(Some(at)),
+        false => {
+            let found = &columns[at].kind;
+            Err(Failure::Columns(format!(
+                "its column {name} is of type {found}"
+            )))
+        }
+    }
+}
+
 /// A string's content; anything else has none.
-fn decoded<'a>(cell: &Value<'a>) -> Cow<'a, [u8]> {
+pub(super) fn decoded<'a>(cell: &Value<'a>) -> Cow<'a, [u8]> {
     match cell.string_body() {
         Some(body) if cell.escaped => {
             let mut out = Vec::with_capacity(body.len());
@@ -405,7 +426,7 @@ fn decoded<'a>(cell: &Value<'a>) -> Cow<'a, [u8]> {
 
 /// The object or array that a string holds as JSON, as older servers and some queries send
 /// dynamic values. One that would make its row too deep stays a string.
-fn embedded<'b>(cell: &Value<'_>, scratch: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+pub(super) fn embedded<'b>(cell: &Value<'_>, scratch: &'b mut Vec<u8>) -> Option<&'b [u8]> {
     let body = cell.string_body()?;
     let begins = body.iter().find(|byte| !byte.is_ascii_whitespace())?;
     if !matches!(begins, b'{' | b'[' | b'\\') {
@@ -420,7 +441,7 @@ fn embedded<'b>(cell: &Value<'_>, scratch: &'b mut Vec<u8>) -> Option<&'b [u8]> 
 }
 
 /// White space of JSON may be a newline, which would end the row. In a string there is none.
-fn on_one_line(json: &[u8], out: &mut Vec<u8>) {
+pub(super) fn on_one_line(json: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(json);
     let mut at = start;

@@ -307,8 +307,8 @@ mod cluster {
     fn source(cluster: &str, passes: u32, max_record: u64) -> KustoSource {
         let query = |path: &str| QueryFile::read(Path::new(path)).expect("shipped");
         let settings = Kusto {
-            query: query("queries/sft_candidates_hash_chunked.kql"),
-            census: query("queries/sft_census_hash_chunked.kql"),
+            query: query("queries/turns/sft_candidates_hash_chunked.kql"),
+            census: query("queries/turns/sft_census_hash_chunked.kql"),
             database: "CopilotChatEval".to_owned(),
             passes,
             ..crate::support::wire::settings(cluster.to_owned())
@@ -323,6 +323,9 @@ mod cluster {
             ignored: Vec::new(),
             selection: Arc::new(selection()),
             max_record,
+            copilot_chat: Arc::new(
+                gleaner::domain::copilot_chat::rules::CopilotChatRules::of_agents(max_record),
+            ),
         };
         KustoSource::new(settings, population).expect("usable")
     }

@@ -104,7 +104,7 @@ fn what_is_cut_is_dropped_or_kept_as_with_files() {
 #[test]
 fn a_query_that_does_not_see_what_the_window_cuts_is_refused() {
     let sandbox = Sandbox::new();
-    let census = SHIPPED[1].1;
+    let (_, census) = SHIPPED[5];
     let (values, body) = census.split_once("// gleaner:query").expect("a query");
     let write = |name: &str, from: &str, to: &str| {
         let text = format!("{values}// gleaner:query{}", body.replace(from, to));

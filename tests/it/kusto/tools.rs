@@ -2,10 +2,7 @@
 //! client reads the emulator, and a third party's engine runs the queries over real telemetry.
 #![cfg(feature = "kusto-emulator")]
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use gleaner::domain::record::row::RowShape;
 use gleaner::domain::sampling::selector::{RankRange, RankRanges};
@@ -13,14 +10,18 @@ use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::domain::selection::cut::Cut;
 use gleaner::domain::selection::rank::Rank;
 use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
-use gleaner::source::kusto::query::{CERTIFICATE, COUNTS, Template, Values};
+use gleaner::source::kusto::query::{Asked as AskedIds, CERTIFICATE, COUNTS, Template, Values};
 use gleaner::source::kusto::query_file::SHIPPED;
 use gleaner::source::synthetic::settings::Synthetic;
 use serde_json::Value;
 
+use super::engine::{AGENT_TURNS, Endpoint, engine_shared};
 use crate::support::cloud::tool;
 use crate::support::kusto::{CONVERSATIONS, Emulator};
 use crate::support::{Run, Sandbox};
+
+/// Those that ask a table of one row a turn: the payload's and the census first.
+const TURNS: [(&str, &str); 4] = [SHIPPED[4], SHIPPED[5], SHIPPED[6], SHIPPED[7]];
 
 fn check(sandbox: &Sandbox, files: &[&str]) -> Run {
     let mut args = vec!["queries", "check", "--json"];
@@ -68,7 +69,9 @@ fn the_language_service_finds_nothing_in_the_shipped_queries() {
         found["files"].as_array().expect("files").len(),
         SHIPPED.len()
     );
-    assert_eq!(found["files"][0]["columns"]["turnsArray"], "dynamic");
+    assert_eq!(found["files"][0]["columns"]["Properties"], "dynamic");
+    assert_eq!(found["files"][1]["columns"]["requests"], "dynamic");
+    assert_eq!(found["files"][4]["columns"]["turnsArray"], "dynamic");
 }
 
 #[test]
@@ -116,11 +119,13 @@ fn nor_with_the_values_of_any_run() {
                 ignored: &ignored,
                 selection: &selection,
                 wanted,
+                asked: AskedIds {
+                    conversations: &ignored[..at],
+                    shared: &ignored[at..],
+                    by_words: at > 0,
+                },
             };
-            let name = Path::new(path)
-                .file_stem()
-                .and_then(|s| s.to_str())
-                .expect("a name");
+            let name = path.replace('/', "-").replace(".kql", "");
             let name = format!("{name}-{at}.kql");
             sandbox.write(&name, template.with(&values, ""));
             files.push(name);
@@ -129,8 +134,11 @@ fn nor_with_the_values_of_any_run() {
     let names: Vec<&str> = files.iter().map(String::as_str).collect();
     check(&sandbox, &names).expect(0);
     // The suffixes change the columns, which is all that the check may say of them.
-    let census = Template::new(SHIPPED[1].1).expect("shipped");
-    for suffix in [CERTIFICATE, COUNTS] {
+    for (census, suffix) in [SHIPPED[1].1, TURNS[1].1]
+        .into_iter()
+        .flat_map(|census| [(census, CERTIFICATE), (census, COUNTS)])
+    {
+        let census = Template::new(census).expect("shipped");
         let values = Values {
             start: None,
             end: None,
@@ -144,6 +152,7 @@ fn nor_with_the_values_of_any_run() {
             ignored: &[],
             selection: &selection,
             wanted: None,
+            asked: AskedIds::default(),
         };
         sandbox.write("suffix.kql", census.with(&values, suffix));
         let found = check(&sandbox, &["suffix.kql"]).json();
@@ -157,7 +166,7 @@ fn nor_with_the_values_of_any_run() {
 #[ignore = "needs Node: run ./test.sh"]
 fn faults_of_a_query_are_named_with_and_without_the_language_service() {
     let sandbox = Sandbox::new();
-    let census = SHIPPED[1].1;
+    let census = TURNS[1].1;
     sandbox.write(
         "typo.kql",
         census.replace(
@@ -230,8 +239,8 @@ print(json.dumps({
     'payload': len(payload.rows), 'turns': sum(len(row['turnsArray']) == row['turnCount'] for row in payload),
     'known': all(row['conversationId'] in ids for row in payload)}))
 ";
-        sandbox.write("census.kql", SHIPPED[1].1);
-        sandbox.write("payload.kql", SHIPPED[0].1);
+        sandbox.write("census.kql", TURNS[1].1);
+        sandbox.write("payload.kql", TURNS[0].1);
         let output = Command::new(tool("GLEANER_TEST_PYTHON"))
             .args(["-c", script, &emulator.address, CERTIFICATE])
             .current_dir(sandbox.path(""))
@@ -255,109 +264,15 @@ print(json.dumps({
     }
 }
 
-/// A third party's engine with a table of rows, which ends with the test.
-struct Endpoint {
-    process: Child,
-    cluster: String,
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Loads rows of turns as a table.
-const LOAD: &str = "
-import duckdb, sys
-connection = duckdb.connect()
-connection.execute(\"SET TimeZone='UTC'\")
-text = ['conversationId', 'userName', 'mode', 'userMessage', 'modelMessage']
-number = ['turnIndex', 'promptTokens', 'completionTokens', 'llmCallCount']
-columns = {'Timestamp': 'VARCHAR', 'trajectory': 'JSON', **{c: 'VARCHAR' for c in text}, **{c: 'BIGINT' for c in number}}
-spec = ', '.join(f\"{name}: '{kind}'\" for name, kind in columns.items())
-kept = ', '.join(text + number)
-connection.execute(f\"\"\"copy (select Timestamp::TIMESTAMPTZ::TIMESTAMP as Timestamp, {kept}, trajectory::VARCHAR as trajectory
-    from read_json('{sys.argv[1]}', columns={{{spec}}}, format='newline_delimited')) to 'events.parquet' (format parquet)\"\"\")
-";
-
-impl Endpoint {
-    /// Serves the rows of these files.
-    fn start(sandbox: &Sandbox, shared: &str, input: &str) -> Self {
-        let python = tool("GLEANER_TEST_PYTHON");
-        let loaded = Command::new(&python)
-            .args(["-c", LOAD, input])
-            .current_dir(sandbox.path(""))
-            .status();
-        assert!(loaded.expect("Python runs").success());
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
-        let mut process = Command::new(&python)
-            .arg(format!("{shared}/kusto/standin/standin.py"))
-            .args(["--port", &port.to_string(), "--gzip"])
-            .args(["--table", "AgentTurnEvents=events.parquet:trajectory"])
-            .current_dir(sandbox.path(""))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python runs");
-        let out = process.stdout.take().expect("its output");
-        let endpoint = Self {
-            process,
-            cluster: format!("source.kusto.cluster=http://127.0.0.1:{port}"),
-        };
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line).expect("a line");
-        assert!(line.starts_with("listening"), "{line}");
-        endpoint
-    }
-
-    /// The digest of what two passes and one give, which must be what the files give.
-    fn agrees_with_files(&self, sandbox: &Sandbox, name: &str, input: &str, more: &[&str]) -> Run {
-        let export = |suffix: &str, source: &[&str]| {
-            let name = format!("{name}-{suffix}");
-            let mut args = vec!["export", "--name", &name, "--out", "out"];
-            args.extend(["--progress", "none", "--json"]);
-            args.extend(["--set", "sink.sort_keys=always"]);
-            args.extend(more);
-            args.extend(source);
-            sandbox.run(&args)
-        };
-        let files = export("files", &["--input", input]);
-        let kusto = ["--set", "source.kind=kusto", "--set", &self.cluster];
-        for (suffix, more) in [
-            ("two", &["--chunks", "6"][..]),
-            ("one", &["--chunks", "4", "--set", "source.kusto.passes=1"]),
-        ] {
-            let args: Vec<&str> = kusto.iter().chain(more).copied().collect();
-            let run = export(suffix, &args);
-            assert_eq!(run.code, files.code, "{name}-{suffix}: {}", run.stderr);
-            if files.code != Some(1) {
-                let digest = |run: &Run| run.json()["content_sha256"].clone();
-                assert_eq!(digest(&run), digest(&files), "{name}-{suffix}");
-            }
-        }
-        files
-    }
-}
-
-fn shared() -> Option<String> {
-    let shared = std::env::var("GLEANER_SHARED").ok();
-    if shared.is_none() {
-        eprintln!("GLEANER_SHARED is not set: the queries were not run on an engine");
-    }
-    shared
-}
-
 #[test]
 #[ignore = "needs Python: run ./test.sh"]
 fn the_queries_really_run_and_give_what_the_files_give() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = engine_shared() else {
+        return;
+    };
     let sandbox = Sandbox::new();
     let input = format!("{shared}/data/sgd/*.jsonl.zst");
-    let endpoint = Endpoint::start(&sandbox, &shared, &input);
+    let endpoint = Endpoint::start(&sandbox, &shared, &input, &AGENT_TURNS);
     let more = [
         "--window-start",
         "2025-01-01T00:00:00Z",
@@ -372,7 +287,7 @@ fn the_queries_really_run_and_give_what_the_files_give() {
         "--set",
         "selection.targets.test={short=150,medium=750,long=440}",
     ];
-    let files = endpoint.agrees_with_files(&sandbox, "d", &input, &more);
+    let files = endpoint.agrees_with_files(&sandbox, "turns", "d", &input, &more);
     files.expect(0);
 }
 
@@ -389,7 +304,9 @@ const FEW: [&str; 6] = [
 #[test]
 #[ignore = "needs Python: run ./test.sh"]
 fn they_drop_what_the_window_cuts_and_prefer_finished_replies_as_with_files() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = engine_shared() else {
+        return;
+    };
     for (case, window) in [
         (
             "cut-by-window",
@@ -406,13 +323,13 @@ fn they_drop_what_the_window_cuts_and_prefer_finished_replies_as_with_files() {
     ] {
         let sandbox = Sandbox::new();
         let input = format!("{shared}/cases/{case}.jsonl");
-        let endpoint = Endpoint::start(&sandbox, &shared, &input);
+        let endpoint = Endpoint::start(&sandbox, &shared, &input, &AGENT_TURNS);
         for cut in ["drop", "keep"] {
             let mut more = vec!["--window-start", window[0], "--window-end", window[1]];
             let setting = format!("selection.cut={cut}");
             more.extend(["--set", &setting]);
             more.extend(FEW);
-            endpoint.agrees_with_files(&sandbox, cut, &input, &more);
+            endpoint.agrees_with_files(&sandbox, "turns", cut, &input, &more);
         }
     }
 }
@@ -451,11 +368,13 @@ fn rows() -> Vec<String> {
 #[test]
 #[ignore = "needs Python: run ./test.sh"]
 fn they_find_of_made_up_rows_what_the_files_have() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = engine_shared() else {
+        return;
+    };
     let sandbox = Sandbox::new();
     let rows = rows();
     sandbox.write("rows.jsonl", rows.join("\n"));
-    let endpoint = Endpoint::start(&sandbox, &shared, "rows.jsonl");
+    let endpoint = Endpoint::start(&sandbox, &shared, "rows.jsonl", &AGENT_TURNS);
     // The window ends at the second last row of some conversation, which it cuts.
     let at = |row: &String| -> String {
         let row: Value = serde_json::from_str(row).expect("JSON");
@@ -475,6 +394,6 @@ fn they_find_of_made_up_rows_what_the_files_have() {
             &setting,
         ];
         more.extend(FEW);
-        endpoint.agrees_with_files(&sandbox, cut, "rows.jsonl", &more);
+        endpoint.agrees_with_files(&sandbox, "turns", cut, "rows.jsonl", &more);
     }
 }

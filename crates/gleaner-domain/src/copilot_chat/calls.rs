@@ -177,7 +177,7 @@ fn items(list: Vec<MessageRef>, joined: &Joined) -> Vec<Option<Item>> {
 }
 
 /// The ids of a call's messages.
-fn ids(rows: &[&Fragment<'_>]) -> Option<Vec<Vec<u8>>> {
+pub fn ids(rows: &[&Fragment<'_>]) -> Option<Vec<Vec<u8>>> {
     let joined = join_pieces(rows, Prop::MessageUuids)?;
     let mut ids = Vec::new();
     message::elements(&joined.text, |element| {

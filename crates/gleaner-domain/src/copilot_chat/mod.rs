@@ -11,6 +11,7 @@
 pub mod assembler;
 mod bag;
 mod calls;
+pub mod census;
 mod envelope;
 pub mod event;
 mod fragment;
@@ -18,6 +19,7 @@ pub mod header;
 mod members;
 pub mod membership;
 mod message;
+pub mod named;
 pub mod row;
 pub mod row_fault;
 pub mod rules;

@@ -12,7 +12,7 @@ use super::envelope::{self, Envelope};
 use super::event::EventKind;
 use super::header::{Mode, TelemetryHeader};
 use super::members::{Members, scan, usable_id};
-use crate::json::{Kind, Scanner, Value};
+use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::record::fields::key_text;
 use crate::record::row::{MalformedReason, MalformedRow};
 use crate::selection::kusto_hash;
@@ -180,6 +180,14 @@ fn judge<'p>(
     };
     let measurements = envelope::object_text(envelope.measurements.as_ref())
         .map_err(|_| MalformedReason::Properties)?;
+    // An object in its own right was scanned with the row.
+    if let Some(text) = measurements.as_deref()
+        && envelope
+            .measurements
+            .is_some_and(|column| column.kind != Kind::Object)
+    {
+        is_object(text).map_err(|_| MalformedReason::Properties)?;
+    }
     let position = position(event, members, measurements.as_deref())?;
     let header = TelemetryHeader {
         at: envelope.at()?,
@@ -207,6 +215,13 @@ fn judge<'p>(
         version: members.known(Prop::ExtensionVersion).unwrap_or_default(),
         item_count: bag::count(envelope.item_count.as_ref()).unwrap_or(1),
     }))
+}
+
+/// Whether a text is a JSON object.
+fn is_object(text: &[u8]) -> Result<(), JsonError> {
+    let mut scanner = Scanner::new(text);
+    bag::each(&mut scanner, |_, _, _| {})?;
+    scanner.end()
 }
 
 /// What a row is found by; `None` if it does not say.

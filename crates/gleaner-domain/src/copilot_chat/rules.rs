@@ -3,6 +3,9 @@
 use super::membership::MembershipRules;
 use super::row::ReadRules;
 
+/// The modes that count as an agent's.
+pub const AGENT_MODES: &[&str] = &["agent"];
+
 /// How Copilot Chat telemetry becomes conversations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopilotChatRules {
@@ -18,7 +21,7 @@ impl CopilotChatRules {
     pub fn of_agents(max_value: u64) -> Self {
         Self {
             read: ReadRules {
-                modes: vec!["agent".to_owned()],
+                modes: AGENT_MODES.iter().map(|&mode| mode.to_owned()).collect(),
                 max_value,
             },
             membership: MembershipRules::ALL,

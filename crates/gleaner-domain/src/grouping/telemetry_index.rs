@@ -76,6 +76,11 @@ impl TelemetryIndex {
         self.conversations.len()
     }
 
+    /// The id of a conversation, decoded.
+    pub fn id(&self, number: u32) -> &[u8] {
+        self.conversations.id(number)
+    }
+
     /// Shared rows, each once.
     pub fn shared_rows(&self) -> u64 {
         self.shared.len() as u64

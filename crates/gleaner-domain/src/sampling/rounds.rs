@@ -44,9 +44,13 @@ impl StratumRounds {
         }
     }
 
-    /// Offers a candidate, once a round.
+    /// Offers a candidate, once a round. After a census one behind the range is turned away: it is of
+    /// another stratum by the census, and of those before it not all are there yet.
     pub fn offer(&mut self, candidate: Candidate) {
-        self.reservoir.offer(candidate);
+        let range = self.range.unwrap_or_default();
+        if range.up_to.is_none_or(|up_to| candidate.rank <= up_to) {
+            self.reservoir.offer(candidate);
+        }
     }
 
     /// Conversations of the stratum, as far as they are known.
@@ -83,14 +87,14 @@ impl StratumRounds {
 
     /// All candidates were offered: those to look at.
     pub fn finish(&mut self) -> Round {
-        let reservoir = std::mem::take(&mut self.reservoir);
+        let (reservoir, range) = (std::mem::take(&mut self.reservoir), self.range.take());
         let population = *self.population.get_or_insert(reservoir.offered());
         let candidates = reservoir.into_ranked();
         self.seen += candidates.len() as u64;
         if let Some(last) = candidates.last() {
             self.resume_point = Some(ResumePoint::Candidate(last.rank, last.id.clone()));
         }
-        let is_last = match self.range {
+        let is_last = match range {
             None => self.seen >= population,
             // All of the range were looked at, also those that could not be used.
             Some(range) => {

@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 
 use super::{ChunkReader, RowRules, is_within};
+use crate::domain::copilot_chat::membership::MembershipRules;
 use crate::domain::copilot_chat::row::{ReadRow, RowKey, TelemetryRow};
 use crate::domain::dataset::accounting::FilterReason;
-use crate::domain::record::header::RowFlags;
+use crate::domain::grouping::telemetry_index::TelemetryIndex;
+use crate::domain::record::header::{Position, RowFlags};
 use crate::domain::record::row::RowShape;
+use crate::domain::scheduling::pass::Pass;
+use crate::domain::selection::kusto_hash;
 use crate::source::{RowBlock, SourceError};
 use crate::spool::sealed::{RowFacts, SpooledRow};
 
@@ -58,6 +62,10 @@ impl ChunkReader {
             // The run will end for mixing schemas.
             return Ok(());
         }
+        if matches!(self.chunk_pass.pass, Pass::Round(_)) && !header.event.is_shared() {
+            let hash = kusto_hash::hash(&key);
+            self.open.observe(&key, hash, &header, &NOWHERE);
+        }
         let facts = RowFacts {
             turn: 0,
             at: 0,
@@ -72,4 +80,29 @@ impl ChunkReader {
         };
         self.keep(block, at, RowShape::CopilotChat, row, spooled)
     }
+
+    /// Nothing more comes of the conversations that are open: decides which of them are whole.
+    pub(super) fn settle(&mut self) {
+        let open = std::mem::take(&mut self.open);
+        let rules = &self.rules.copilot_chat.membership;
+        self.kept.extend(whole(&open, rules));
+    }
+}
+
+/// Where a row is whose place does not matter.
+const NOWHERE: Position = Position {
+    store: 0,
+    length: 0,
+    offset: 0,
+    checksum: 0,
+};
+
+/// Hash and number of turns of the whole conversations of an index.
+pub fn whole(index: &TelemetryIndex, rules: &MembershipRules) -> Vec<(i64, i64)> {
+    let mut whole = Vec::new();
+    index.close(0..index.conversations(), rules, &mut |conversation| {
+        // Fewer turns than rows, of which there are fewer than 2^32.
+        whole.push((kusto_hash::hash(conversation.id), conversation.turns as i64));
+    });
+    whole
 }

@@ -1,6 +1,10 @@
+use super::values::{FIRST, LAST, instant, selected};
 use super::*;
 use crate::domain::sampling::selector::RankRange;
+use crate::domain::sampling::selector::RankRanges;
+use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::rank::Rank;
+use crate::domain::selection::stratum::Selection;
 use crate::domain::selection::stratum::fixtures::selection;
 use proptest::prelude::*;
 
@@ -24,6 +28,7 @@ fn values<'a>(
         ignored,
         selection,
         wanted,
+        asked: Asked::default(),
     }
 }
 
@@ -123,6 +128,84 @@ fn a_query_that_cannot_see_what_the_window_cuts_may_only_keep_it() {
 }
 
 #[test]
+fn what_a_query_asks_for_shows_in_what_it_uses() {
+    let with = |body: &str| {
+        let text =
+            format!("{VALUES}\n{QUERY}\nT | where _window_start < t and t < _look_end {body}\n");
+        let template = Template::new(&text).expect("whole");
+        assert_eq!(kind_of(&text), template.kind);
+        template
+    };
+    let telemetry = with("and id in (_conversation_ids)");
+    assert_eq!(telemetry.kind, QueryKind::Telemetry);
+    assert!(telemetry.selects() && !telemetry.finds_shared());
+    assert!(with("and (id in (_conversation_ids) or id in (_shared_ids))").finds_shared());
+    let census = with("and _chunk < _chunks | project id, requests = list");
+    assert_eq!(census.kind, QueryKind::TelemetryCensus);
+    for cut in [Cut::Drop, Cut::Keep] {
+        assert_eq!(census.handles(cut), Ok(()), "which are cut is decided here");
+    }
+    assert_eq!(kind_of(FILE), QueryKind::Conversations);
+    assert_eq!(
+        kind_of("requests, _conversation_ids"),
+        QueryKind::Conversations
+    );
+    let unused = Template::new(&format!(
+        "{VALUES}\n{QUERY}\nT | where _chunk < _chunks and _window_start < t | project requests"
+    ));
+    assert!(matches!(
+        unused,
+        Err(QueryError::Unused {
+            name: "_look_end",
+            ..
+        })
+    ));
+    for (kind, columns, missing) in [
+        (
+            QueryKind::Telemetry,
+            ["conversationId", "TimeGenerated", "Name", "Properties"],
+            1,
+        ),
+        (
+            QueryKind::TelemetryCensus,
+            ["conversationId", "turnCount", "lastTimestamp", "requests"],
+            2,
+        ),
+        (
+            QueryKind::Conversations,
+            ["conversationId", "turnCount", "lastTimestamp", "x"],
+            0,
+        ),
+    ] {
+        let columns = columns.map(|name| (name.to_owned(), None)).into();
+        assert_eq!(missing_columns(kind, &columns).len(), missing, "{kind:?}");
+    }
+}
+
+#[test]
+fn words_of_ids_are_named_if_all_have_one() {
+    let selection = selection(1);
+    let words = |ids: &[&str], by_words: bool| {
+        let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
+        let mut values = values(&selection, &[], None);
+        values.asked = Asked {
+            conversations: &ids,
+            shared: &[],
+            by_words,
+        };
+        let prelude = values.prelude();
+        let line = prelude.lines().last().expect("a line").to_owned();
+        line.replace("let _terms = dynamic(", "").replace(");", "")
+    };
+    let ids = ["1f-abcdef-2", "1f-abcdef-3", "call_12345"];
+    assert_eq!(words(&ids, true), r#"["12345", "abcdef"]"#);
+    assert_eq!(words(&ids, false), "[]");
+    for odd in ["1-2-3", "été-abcdef", ""] {
+        assert_eq!(words(&["1f-abcdef-2", odd], true), "[]", "{odd}");
+    }
+}
+
+#[test]
 fn ranks_are_asked_for_stratum_by_stratum() {
     let selection = selection(1);
     let stratum = selection.strata().next().expect("one");
@@ -163,8 +246,11 @@ proptest! {
         prop_assert_eq!(&read, &text);
         let selection = selection(1);
         let ignored = [text];
-        let prelude = values(&selection, &ignored, None).prelude();
-        prop_assert_eq!(prelude.lines().count(), 10);
+        let mut values = values(&selection, &ignored, None);
+        values.asked.conversations = &ignored;
+        values.asked.shared = &ignored;
+        let prelude = values.prelude();
+        prop_assert_eq!(prelude.lines().count(), 14);
         prop_assert!(prelude.lines().all(|line| line.starts_with("let _") && line.ends_with(';')));
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::record::row;
 use crate::domain::record::row::{MalformedReason, RowKind};
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::stratum::fixtures::selection;
+use crate::source::kusto::passing::LineWriter;
 
 /// The block that an answer with these rows of a payload makes.
 fn payload_block(rows: &str) -> crate::source::RowBlock {

@@ -98,6 +98,7 @@ fn the_test_queries_take_about_a_hundred_records() {
             .split(' ')
             .collect::<Vec<_>>();
         args.push(&cluster);
+        args.extend(["--schema", "turns"]);
         args.extend(more);
         let run = sandbox.run(&args);
         run.expect(0);

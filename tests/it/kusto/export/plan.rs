@@ -16,7 +16,10 @@ fn an_azure_monitor_proxy_is_warned_of() {
         let run = sandbox.run(&["plan", "--set", &cluster, "--set", credential]);
         run.expect(1).to_owned()
     };
-    let reported = plan("https://ade.loganalytics.io/subscriptions/a");
+    let workspace = "resourcegroups/b/providers/microsoft.operationalinsights/workspaces/c";
+    let reported = plan(&format!(
+        "https://ade.loganalytics.io/subscriptions/a/{workspace}"
+    ));
     assert!(reported.contains("Azure Monitor proxy"), "{reported}");
     assert!(
         reported.contains("10 minutes") && reported.contains("64 MB"),
@@ -28,21 +31,69 @@ fn an_azure_monitor_proxy_is_warned_of() {
 }
 
 #[test]
-fn the_command_of_the_page_works() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kusto.md");
-    let readme = std::fs::read_to_string(readme).expect("the page");
-    let (_, command) = readme
-        .split_once("\ngleaner export --test")
-        .expect("the command");
-    let (command, _) = command.split_once("\n```").expect("its end");
+fn the_production_configuration_lacks_nothing_but_the_workspace() {
     let sandbox = Sandbox::new();
-    let emulator = Emulator::start(&sandbox, "", 0, &[]);
-    let command = format!("export --test{command} --json")
-        .replace("\\\n", " ")
-        .replace("http://127.0.0.1:31600", &emulator.address);
-    let run = sandbox.run(&command.split_whitespace().collect::<Vec<_>>());
-    run.expect(0);
-    assert_eq!(run.json()["shortfall"], 0);
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config/production.toml");
+    let refused = sandbox.run(&["plan", "--config", config]);
+    let message = refused.expect(2);
+    for words in [
+        "source.kusto.cluster",
+        "it names no workspace",
+        "/resourcegroups/GROUP/providers/microsoft.operationalinsights/workspaces/NAME",
+        "--set source.kusto.cluster=ADDRESS",
+    ] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    // An emulator is none of Azure Monitor's, and has another database: the rest works as it stands.
+    let emulator = Emulator::start(&sandbox, "", 0, &["--schema", "copilot_chat"]);
+    let database = "d0c05057-7972-46ff-9bcf-3c932250155e-CopilotChatEval-EUS2";
+    let cluster = format!("source.kusto.cluster={}", emulator.address);
+    let mut args = vec!["plan", "--config", config, "--set", &cluster, "--json"];
+    args.extend(["--window-start", "2025-01-01T00:00:00Z"]);
+    let other = sandbox.run(&args);
+    assert!(other.expect(1).contains(database), "{}", other.stderr);
+    args.extend(["--set", "source.kusto.database=CopilotChatEval"]);
+    let plan = sandbox.run(&args);
+    plan.expect(0);
+    let plan = plan.json();
+    assert_eq!(plan["records"], 120_000);
+    assert!(
+        plan["kusto"]["conversations"].as_u64() > Some(300),
+        "{plan}"
+    );
+}
+
+#[test]
+fn the_commands_of_the_page_work() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/kusto.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let page = page.replace("\\\n", " ");
+    let of = |start: &str| -> Vec<Vec<String>> {
+        let commands = page.lines().filter_map(|line| line.strip_prefix(start));
+        commands
+            .map(|rest| rest.split_whitespace().map(str::to_owned).collect())
+            .collect()
+    };
+    let emulators =
+        of("cargo run --release --features kusto-emulator --bin gleaner-kusto-emulator --");
+    let exports = of("gleaner export ");
+    assert_eq!(
+        (emulators.len(), exports.len()),
+        (2, 2),
+        "one for each table"
+    );
+    for (emulator, export) in emulators.iter().zip(&exports) {
+        let schema = emulator.iter().skip_while(|arg| *arg != "--schema").take(2);
+        let schema: Vec<&str> = schema.map(String::as_str).collect();
+        let sandbox = Sandbox::new();
+        let served = Emulator::start(&sandbox, "", 0, &schema);
+        let mut args = vec!["export".to_owned(), "--json".to_owned()];
+        let address = |arg: &String| arg.replace("http://127.0.0.1:31600", &served.address);
+        args.extend(export.iter().map(address));
+        let run = sandbox.run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        run.expect(0);
+        assert_eq!(run.json()["shortfall"], 0);
+    }
 }
 
 #[test]

@@ -84,6 +84,11 @@ fn measurements_are_an_object_or_nothing() {
         let line = replaced(&line, "{\"turnIndex\":1}", bad);
         assert_eq!(fault(&line), (MalformedReason::Properties, c()), "{bad}");
     }
+    // A text that holds none, also where nothing of it is needed: it could not be read again.
+    for bad in ["\"none\"", "\"[]\"", "\"{\"", "\"{} x\""] {
+        let line = replaced(&line, "{\"messageCharLen\":5}", bad);
+        assert_eq!(fault(&line), (MalformedReason::Properties, c()), "{bad}");
+    }
 }
 
 #[test]

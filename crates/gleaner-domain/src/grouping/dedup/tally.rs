@@ -68,6 +68,16 @@ impl GroupTally {
         self.too_large.extend(other.too_large);
     }
 
+    /// Adds what became of other rows of Copilot Chat telemetry, but none of their conversations.
+    pub fn add_rows(&mut self, other: &Self) {
+        for (&reason, &rows) in &other.filtered {
+            self.filter(reason, rows);
+        }
+        self.duplicate_rows += other.duplicate_rows;
+        self.superseded_turns += other.superseded_turns;
+        self.kept_rows += other.kept_rows;
+    }
+
     /// Notes with which turn conversations begin.
     pub(in crate::grouping) fn begins_at(&mut self, turn: i64, conversations: u64) {
         if turn != 1
