@@ -112,9 +112,19 @@ mod with {
     /// In the work directory: how many starts of the run had faults drawn for them.
     const STARTS: &str = "chaos-starts";
 
+    /// In the environment: a plan that strikes with whatever configuration, for tests that kill the
+    /// program: `upload.commit.before:3:crash`.
+    const FAULTS: &str = "GLEANER_FAULTS";
+
     /// What goes wrong in one start of a run. Faults that are drawn differ from start to start and
     /// become half as many each time, so that the same command comes through in the end.
-    pub struct Chaos(Option<Planned>);
+    pub struct Chaos {
+        asked: Option<Planned>,
+        /// Those of [`FAULTS`].
+        more: FaultPlan,
+        /// Made on the run's runtime.
+        injector: OnceLock<Arc<Injector>>,
+    }
 
     struct Planned {
         plan: FaultPlan,
@@ -123,8 +133,6 @@ mod with {
         /// Starts before this one.
         starts: u32,
         remembered: PathBuf,
-        /// Made on the run's runtime.
-        injector: OnceLock<Arc<Injector>>,
     }
 
     impl Chaos {
@@ -133,9 +141,78 @@ mod with {
         /// # Errors
         /// If their plan cannot be read.
         pub fn new(args: &ExportArgs, settings: &Settings) -> Result<Self, CliError> {
-            if args.chaos.is_none() {
-                return Ok(Self(None));
+            let more = match std::env::var(FAULTS) {
+                Ok(plan) => parse(&plan)?,
+                Err(_) => FaultPlan::default(),
+            };
+            let asked = match args.chaos {
+                Some(_) => Some(Planned::new(args, settings)?),
+                None => None,
+            };
+            Ok(Self {
+                asked,
+                more,
+                injector: OnceLock::new(),
+            })
+        }
+
+        /// For the parts of the run. To be called on the run's runtime.
+        pub fn faults(&self) -> Faults {
+            let plan = match &self.asked {
+                Some(planned) => planned.plan.clone().with(self.more.clone()),
+                None if self.more.faults().is_empty() => return Faults::default(),
+                None => self.more.clone(),
+            };
+            let injector = self.injector.get_or_init(|| Arc::new(Injector::new(plan)));
+            Faults::from(Arc::clone(injector))
+        }
+
+        /// Remembers that this start had its faults: the work directory is there now.
+        pub fn started(&self) {
+            if let Some(planned) = &self.asked {
+                // Where it cannot be written the next start has the same faults again.
+                let _ = std::fs::write(&planned.remembered, (planned.starts + 1).to_string());
             }
+        }
+
+        /// Whether a start that ended like this is followed by another one of the same command.
+        pub fn starts_again(&self, error: &CliError) -> bool {
+            let drawn = self.asked.as_ref().is_some_and(|planned| planned.drawn);
+            drawn && error.exit == Exit::Failure && self.any_struck()
+        }
+
+        fn any_struck(&self) -> bool {
+            let injector = self.injector.get();
+            injector.is_some_and(|injector| !injector.struck().is_empty())
+        }
+
+        /// Ends the process as `kill -9` does, if that is planned; else never completes.
+        pub async fn crash(&self) {
+            match self.injector.get() {
+                Some(injector) => {
+                    injector.crashed().await;
+                    eprintln!(
+                        "chaos: killed; run the same command again: it resumes where it stopped"
+                    );
+                    fault::kill();
+                }
+                None => pending().await,
+            }
+        }
+
+        /// Says what has struck.
+        pub fn report(&self) {
+            if let (Some(_), Some(injector)) = (&self.asked, self.injector.get()) {
+                let struck = injector.struck();
+                let words: Vec<String> = struck.iter().map(|s| s.fault.to_string()).collect();
+                let struck = count(words.len() as u64, "fault");
+                eprintln!("chaos: {struck} struck: {}", words.join(" "));
+            }
+        }
+    }
+
+    impl Planned {
+        fn new(args: &ExportArgs, settings: &Settings) -> Result<Self, CliError> {
             let work_dir = args.work_dir.clone().unwrap_or_else(|| {
                 default_work_dir(&config::fingerprint(&config::described(settings)))
             });
@@ -150,69 +227,12 @@ mod with {
             };
             eprintln!("chaos.plan = \"{plan}\"");
             quiet_injected_panics();
-            Ok(Self(Some(Planned {
+            Ok(Self {
                 plan,
                 drawn,
                 starts,
                 remembered,
-                injector: OnceLock::new(),
-            })))
-        }
-
-        /// For the parts of the run. To be called on the run's runtime.
-        pub fn faults(&self) -> Faults {
-            let made = self.0.as_ref().map(|planned| {
-                let make = || Arc::new(Injector::new(planned.plan.clone()));
-                Arc::clone(planned.injector.get_or_init(make))
-            });
-            made.map_or_else(Faults::default, Faults::from)
-        }
-
-        /// Remembers that this start had its faults: the work directory is there now.
-        pub fn started(&self) {
-            if let Some(planned) = &self.0 {
-                // Where it cannot be written the next start has the same faults again.
-                let _ = std::fs::write(&planned.remembered, (planned.starts + 1).to_string());
-            }
-        }
-
-        /// Whether a start that ended like this is followed by another one of the same command.
-        pub fn starts_again(&self, error: &CliError) -> bool {
-            let drawn = self.0.as_ref().is_some_and(|planned| planned.drawn);
-            drawn && error.exit == Exit::Failure && self.any_struck()
-        }
-
-        fn any_struck(&self) -> bool {
-            let injector = self.injector();
-            injector.is_some_and(|injector| !injector.struck().is_empty())
-        }
-
-        fn injector(&self) -> Option<&Arc<Injector>> {
-            self.0.as_ref().and_then(|planned| planned.injector.get())
-        }
-
-        /// Ends the process as `kill -9` does, if that is planned; else never completes.
-        pub async fn crash(&self) {
-            match self.injector() {
-                Some(injector) => {
-                    injector.crashed().await;
-                    eprintln!(
-                        "chaos: killed; run the same command again: it resumes where it stopped"
-                    );
-                    fault::kill();
-                }
-                None => pending().await,
-            }
-        }
-
-        /// Says what has struck.
-        pub fn report(&self) {
-            if let Some(injector) = self.injector() {
-                let struck = injector.struck();
-                let words: Vec<String> = struck.iter().map(|s| s.fault.to_string()).collect();
-                let struck = count(words.len() as u64, "fault");
-                eprintln!("chaos: {struck} struck: {}", words.join(" "));
-            }
+            })
         }
     }
 
@@ -220,7 +240,7 @@ mod with {
         plan.parse().map_err(|wrong: fault::WrongPlan| {
             CliError::usage(
                 wrong.to_string(),
-                "correct chaos.plan; docs/faults.md has the sites and what can happen there",
+                "correct the plan; docs/faults.md has the sites and what can happen there",
             )
         })
     }

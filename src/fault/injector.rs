@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, Id};
 use tokio::time::Instant;
 
-use super::{FaultPlan, Kind, Planned, Site};
+use super::{FaultPlan, Kind, Planned, Site, kill};
 
 /// Duration of a slow operation: long, and far shorter than a lease.
 const SLOW: Duration = Duration::from_secs(30);
@@ -37,6 +37,8 @@ type Watcher = Box<dyn Fn(Site, u64) + Send + Sync>;
 #[derive(Debug, Default)]
 struct State {
     passed: BTreeMap<Site, u64>,
+    /// Of the sites at which the process is killed.
+    ends_passed: BTreeMap<Site, u64>,
     struck: Vec<FiredFault>,
     skew: Duration,
     /// Only ever looked up, so that the order means nothing.
@@ -149,6 +151,29 @@ impl Faults {
     /// Passes a site; says what is due there. The caller makes it happen.
     pub fn due(&self, site: Site) -> Option<Kind> {
         self.0.as_ref()?.due(site)
+    }
+
+    /// Passes one end of an effect: the process is killed there, or the thread hangs as at a disk that
+    /// does not answer, and says so on standard error. Unlike [`Self::due`], this is no hit of a drawn
+    /// plan: it is neither recorded nor shown to who watches.
+    pub fn pass(&self, site: Site) {
+        let Some(injector) = &self.0 else { return };
+        let nth = {
+            let mut state = injector.state();
+            let passed = state.ends_passed.entry(site).or_default();
+            *passed += 1;
+            *passed
+        };
+        match injector.plan.due(site, nth) {
+            Some(Kind::Crash) => kill(),
+            Some(Kind::Hang) => {
+                eprintln!("hanging at {site}");
+                loop {
+                    std::thread::park();
+                }
+            }
+            _ => {}
+        }
     }
 
     /// An actor starts work: a fault may kill, hang or slow it here.

@@ -5,9 +5,11 @@
 //! plan: the n-th hit of a site, and a kind. Every actor has one site that it enters before it
 //! does its work and leaves after, so it can die on either side of its effect.
 //!
-//! Without the feature a site is nothing.
+//! Before and after each effect that the next start relies on (sealing, staging, committing, publishing)
+//! there is a site of another kind: there a plan kills the *process* or has its thread hang, for the tests
+//! of the program. Nothing is drawn for these sites.
 //!
-//! [`point`] is something else: it ends or holds the *process*, for the tests that kill the program.
+//! Without the feature a site is nothing.
 
 pub use crate::domain::scheduling::fault_names::{Kind, Site, Stage, cells, table};
 
@@ -60,6 +62,10 @@ impl Faults {
         FaultScope(())
     }
 
+    /// Goes on.
+    #[inline(always)]
+    pub fn pass(&self, _site: Site) {}
+
     /// Nothing.
     #[inline(always)]
     pub fn enlist(&self, _task: &tokio::task::AbortHandle) {}
@@ -96,62 +102,10 @@ impl FaultScope {
     pub fn leave(self) {}
 }
 
-/// Ends the process, as `kill -9` does, at the hit that `GLEANER_KILL_AT=<site>:<n>` names; holds
-/// the thread for ever, as a disk that does not answer, at that of `GLEANER_HANG_AT`, and says so on
-/// standard error.
-#[cfg(not(feature = "fault-injection"))]
-#[inline(always)]
-pub fn point(_site: &str) {}
-
-/// Passes a kill point.
-#[cfg(feature = "fault-injection")]
-pub fn point(site: &str) {
-    use std::sync::LazyLock;
-
-    static KILL: LazyLock<Option<Plan>> = LazyLock::new(|| Plan::of("GLEANER_KILL_AT"));
-    static HANG: LazyLock<Option<Plan>> = LazyLock::new(|| Plan::of("GLEANER_HANG_AT"));
-
-    if KILL.as_ref().is_some_and(|plan| plan.is_due(site)) {
-        kill();
-    }
-    if HANG.as_ref().is_some_and(|plan| plan.is_due(site)) {
-        eprintln!("hanging at {site}");
-        loop {
-            std::thread::park();
-        }
-    }
-}
-
 /// Ends the process as `kill -9` does.
 #[cfg(feature = "fault-injection")]
 pub fn kill() -> ! {
     // SIGKILL cannot be refused; should it be, dying is still the point.
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     std::process::abort();
-}
-
-/// The hit of a site at which it happens.
-#[cfg(feature = "fault-injection")]
-struct Plan {
-    site: String,
-    nth: u64,
-    passed: std::sync::atomic::AtomicU64,
-}
-
-#[cfg(feature = "fault-injection")]
-impl Plan {
-    fn of(variable: &str) -> Option<Self> {
-        let text = std::env::var(variable).ok()?;
-        let (site, nth) = text.split_once(':')?;
-        Some(Self {
-            site: site.to_owned(),
-            nth: nth.parse().ok()?,
-            passed: 0.into(),
-        })
-    }
-
-    fn is_due(&self, site: &str) -> bool {
-        use std::sync::atomic::Ordering;
-        self.site == site && self.passed.fetch_add(1, Ordering::Relaxed) + 1 == self.nth
-    }
 }

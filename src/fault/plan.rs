@@ -70,6 +70,12 @@ impl FaultPlan {
         }))
     }
 
+    /// This plan and another one.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self::new(self.faults.into_iter().chain(other.faults))
+    }
+
     /// All faults.
     pub fn faults(&self) -> &[Planned] {
         &self.faults
@@ -148,9 +154,9 @@ impl FromStr for Planned {
         let site = Site::of(site).ok_or_else(|| wrong("there is no such site"))?;
         let nth = nth.parse().ok().filter(|&nth| nth > 0);
         let nth = nth.ok_or_else(|| wrong("N must be a number from 1"))?;
-        let kind = Kind::of(kind).filter(|kind| site.kinds().contains(kind));
+        let kind = Kind::of(kind).filter(|kind| site.accepted().contains(kind));
         let kind = kind.ok_or_else(|| {
-            let names: Vec<&str> = site.kinds().iter().map(|kind| kind.name()).collect();
+            let names: Vec<&str> = site.accepted().iter().map(|kind| kind.name()).collect();
             wrong(&format!("at {site} it must be one of {}", names.join(", ")))
         })?;
         Ok(Self { site, nth, kind })
@@ -201,6 +207,7 @@ mod tests {
             ("nowhere:1:hang", "no such site"),
             ("fetch:0:hang", "from 1"),
             ("dedup:1:no_space", "panic_before, panic_after, abort, hang"),
+            ("upload.stage.before:1:io", "one of crash, hang"),
         ] {
             let wrong = text.parse::<FaultPlan>().expect_err("wrong").to_string();
             assert!(wrong.contains(reason), "{wrong}");

@@ -142,7 +142,7 @@ impl<'a> Blob<'a> {
     /// Exports, and is killed at the n-th time that a site is reached: `stage:3`.
     pub fn export_killed(&self, site: &str) {
         let mut command = self.export_command(&[]);
-        command.env("GLEANER_KILL_AT", site);
+        command.envs(super::kill_at(site));
         let killed = run(command);
         assert_eq!(
             killed.code, None,

@@ -78,7 +78,7 @@ impl Emulator {
     /// Exports from it, and is killed at the n-th time that a site is reached: `seal:3`.
     pub fn export_killed(&self, sandbox: &Sandbox, site: &str, more: &[&str]) -> Run {
         let mut command = self.command("export", sandbox, more);
-        command.env("GLEANER_KILL_AT", site);
+        command.envs(super::kill_at(site));
         command.output().expect("the binary runs").into()
     }
 

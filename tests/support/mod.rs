@@ -31,6 +31,17 @@ pub struct Sandbox {
     folder: tempfile::TempDir,
 }
 
+/// The environment in which the program is killed when it reaches an end of an effect for the n-th time:
+/// `upload.stage.before:3`.
+pub fn kill_at(point: &str) -> [(&'static str, String); 1] {
+    [("GLEANER_FAULTS", format!("{point}:crash"))]
+}
+
+/// The environment in which the program hangs there.
+pub fn hang_at(point: &str) -> [(&'static str, String); 1] {
+    [("GLEANER_FAULTS", format!("{point}:hang"))]
+}
+
 /// How a run of the binary ended.
 pub struct Run {
     pub code: Option<i32>,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Commit, Stage};
-use crate::fault::{self, Site};
+use crate::fault::Site;
 use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::sink::{BlockReceipt, DatasetSink, SinkError};
 use crate::telemetry::heartbeat::Heartbeat;
@@ -45,13 +45,13 @@ impl Handler<Stage> for Uploader {
         let work = async move {
             let _busy = busy;
             let scope = run.faults.enter(Site::Uploader).await;
-            fault::point("stage");
+            run.faults.pass(Site::BeforeStage);
             let path = block.path.clone();
             let stage = || sink.stage(block.clone());
             let receipt = (run.sink_retry)
                 .run("write", &path, Some(&heartbeat), stage)
                 .await?;
-            fault::point("staged");
+            run.faults.pass(Site::AfterStage);
             run.telemetry.written.add(receipt.bytes);
             if !receipt.sent {
                 run.telemetry.kept.add(receipt.bytes);
@@ -73,13 +73,13 @@ impl Handler<Commit> for Uploader {
         let work = async move {
             let _busy = busy;
             let scope = run.faults.enter(Site::Uploader).await;
-            fault::point("commit");
+            run.faults.pass(Site::BeforeCommit);
             let path = file.path.clone();
             let commit = || sink.commit(file.clone());
             (run.sink_retry)
                 .run("commit", &path, Some(&heartbeat), commit)
                 .await?;
-            fault::point("committed");
+            run.faults.pass(Site::AfterCommit);
             scope.leave();
             Ok(())
         };

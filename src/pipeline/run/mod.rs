@@ -292,6 +292,7 @@ async fn publish_all(
         rows: &rows,
         statistics: statistics(&output, &parts.telemetry.snapshot(), elapsed),
         created_at: Timestamp::now().to_string(),
+        faults: &parts.faults,
     };
     let manifest = publish::publish(&calls(&parts), &output, publish_parts).await?;
     tracing::info!(

@@ -24,7 +24,7 @@ use crate::domain::sampling::stratum_fill::InvalidRecord;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
-use crate::fault;
+use crate::fault::{Faults, Site};
 use crate::pipeline::actors::messages::StratumResult;
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::rows_report::{RowsReport, reason_name};
@@ -58,6 +58,8 @@ pub struct PublishParts<'a> {
     pub statistics: BTreeMap<String, Value>,
     /// When the manifest is written, RFC 3339.
     pub created_at: String,
+    /// Faults on purpose.
+    pub faults: &'a Faults,
 }
 
 /// Writes the reports and the sums, checks every count, and publishes.
@@ -70,6 +72,7 @@ pub async fn publish(
     parts: PublishParts<'_>,
 ) -> Result<Manifest, RunError> {
     let (dataset, telemetry) = (parts.record.dataset.clone(), parts.telemetry);
+    let faults = parts.faults;
     let claim = claim_of(parts.record);
     let mut invalid_files = Vec::new();
     for (path, report) in invalid_reports(output, &parts) {
@@ -82,11 +85,11 @@ pub async fn publish(
     let bytes = manifest
         .seal()
         .map_err(|source| RunError::Manifest { source })?;
-    fault::point("publish");
+    faults.pass(Site::BeforePublish);
     telemetry.set_publication(Publication::Begun);
     publish_manifest(sink, &dataset, &claim, &bytes).await?;
     telemetry.set_publication(Publication::Done);
-    fault::point("published");
+    faults.pass(Site::AfterPublish);
     Ok(manifest)
 }
 

@@ -11,7 +11,7 @@ use super::super::SpoolError;
 use super::super::tally::ChunkTally;
 use super::{Footer, HEADER, MAGIC, SealedChunk, Spool, SpooledRow, lock, telemetry};
 use crate::domain::scheduling::pass::ChunkPass;
-use crate::fault::{self, Kind, Site};
+use crate::fault::{Kind, Site};
 use crate::runtime::storage::{self, DiskFile};
 
 /// A writer that sums up what it writes.
@@ -182,7 +182,7 @@ impl ChunkWriter {
             return Err(SpoolError::Superseded { chunk_pass });
         }
         rename("rows", &rows)?;
-        fault::point("seal");
+        spool.faults.pass(Site::BeforeSeal);
         // Either side of the rename that seals.
         let passage = spool.faults.enter_now(Site::Seal);
         if let Some(error) = passage.error_before() {
@@ -194,7 +194,7 @@ impl ChunkWriter {
         let bytes = std::mem::take(&mut self.aside.bytes);
         let before = std::mem::replace(&mut state.sealed_bytes, bytes);
         spool.used.fetch_sub(before, Ordering::Relaxed);
-        fault::point("sealed");
+        spool.faults.pass(Site::AfterSeal);
         if let Some(error) = passage.error_after() {
             return Err(self.io("seal", "sealed")(error));
         }

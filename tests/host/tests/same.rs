@@ -19,7 +19,7 @@ fn program(folder: &Path, args: &[&str], kill_at: Option<&str>) -> ExitStatus {
     command
         .current_dir(folder)
         .args(args)
-        .envs(kill_at.map(|at| ("GLEANER_KILL_AT", at)));
+        .envs(kill_at.map(|at| ("GLEANER_FAULTS", format!("{at}:crash"))));
     command.status().expect("it runs")
 }
 
@@ -145,7 +145,7 @@ fn the_order_of_keys_changes_nothing() {
     export_by_host(by_host.path());
     assert_same(&dataset(by_host.path()), &expected);
 
-    let killed = export_by_program(stopped.path(), Some("stage:1"));
+    let killed = export_by_program(stopped.path(), Some("upload.stage.before:1"));
     assert_eq!(killed.code(), None, "killed");
     let report = export_by_host(stopped.path());
     assert!(report.resumed);

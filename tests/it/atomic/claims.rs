@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::support::reference::Asked;
-use crate::support::{Run, Sandbox, corpus};
+use crate::support::{Run, Sandbox, corpus, kill_at};
 
 fn asked(target: usize) -> Asked {
     Asked::new("s", target)
@@ -54,7 +54,7 @@ fn killed_at(sandbox: &Sandbox, point: &str) {
     let args = sandbox.export_args(&asked(2));
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut command = sandbox.command(&args);
-    let killed = command.env("GLEANER_KILL_AT", point).output();
+    let killed = command.envs(kill_at(point)).output();
     assert_eq!(killed.expect("it runs").status.code(), None, "{point}");
 }
 
@@ -64,7 +64,11 @@ fn killed_at(sandbox: &Sandbox, point: &str) {
     ignore = "needs the feature fault-injection: run ./test.sh"
 )]
 fn fresh_takes_over_the_claim_of_the_run_that_it_starts_over() {
-    for point in ["stage:1", "committed:4", "publish:1"] {
+    for point in [
+        "upload.stage.before:1",
+        "upload.commit.after:4",
+        "upload.publish.before:1",
+    ] {
         for more in [&[][..], &["--seed", "other"], &["--format", "jsonl"]] {
             let sandbox = sandbox();
             killed_at(&sandbox, point);
@@ -82,7 +86,7 @@ fn fresh_takes_over_the_claim_of_the_run_that_it_starts_over() {
 )]
 fn fresh_under_another_name_gives_the_first_one_back() {
     let sandbox = sandbox();
-    killed_at(&sandbox, "committed:4");
+    killed_at(&sandbox, "upload.commit.after:4");
     sandbox
         .export(&asked(2), &["--fresh", "--name", "e"])
         .expect(0);
@@ -99,7 +103,7 @@ fn fresh_under_another_name_gives_the_first_one_back() {
 )]
 fn fresh_that_is_refused_leaves_the_run_as_it_was() {
     let sandbox = sandbox();
-    killed_at(&sandbox, "stage:1");
+    killed_at(&sandbox, "upload.stage.before:1");
     let mine = fs::read_to_string(claim_path(&sandbox)).expect("a claim");
     let theirs = mine.replace(&owner(&sandbox), "somebody-else");
     fs::write(claim_path(&sandbox), theirs).expect("writable");
@@ -209,7 +213,7 @@ fn with_a_timestamp_in_its_name_it_is_another_run_and_both_reports_stay() {
 )]
 fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
     let sandbox = sandbox();
-    killed_at(&sandbox, "committed:4");
+    killed_at(&sandbox, "upload.commit.after:4");
     let id = owner(&sandbox);
     let other = ["--work-dir", "other"];
     let refused = sandbox.export(&asked(2), &other);
@@ -253,7 +257,7 @@ fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
 )]
 fn unlock_of_what_is_published_leaves_the_dataset() {
     let sandbox = sandbox();
-    killed_at(&sandbox, "published:1");
+    killed_at(&sandbox, "upload.publish.after:1");
     let id = owner(&sandbox);
     sandbox
         .run(&["unlock", "out/d", "--run", &id, "--yes"])

@@ -29,16 +29,16 @@ fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
     let blocks = proxy.count(On::Block);
     // Where it is killed, and whether something must have been kept by then.
     let points = [
-        ("stage:1", false),
-        ("stage:6", false),
-        ("staged:1", true),
-        ("staged:7", true),
-        ("commit:1", true),
-        ("commit:5", true),
-        ("committed:1", true),
-        ("committed:9", true),
-        ("publish:1", true),
-        ("published:1", true),
+        ("upload.stage.before:1", false),
+        ("upload.stage.before:6", false),
+        ("upload.stage.after:1", true),
+        ("upload.stage.after:7", true),
+        ("upload.commit.before:1", true),
+        ("upload.commit.before:5", true),
+        ("upload.commit.after:1", true),
+        ("upload.commit.after:9", true),
+        ("upload.publish.before:1", true),
+        ("upload.publish.after:1", true),
     ];
     for (point, something) in points {
         let sandbox = Sandbox::new();
@@ -47,12 +47,16 @@ fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
         proxy.fail(None);
         blob.export_killed(point);
         let sent = proxy.count(On::Block);
-        assert_eq!(blob.has("metadata.json"), point == "published:1", "{point}");
+        assert_eq!(
+            blob.has("metadata.json"),
+            point == "upload.publish.after:1",
+            "{point}"
+        );
         // Not reset in between: a block that was on its way when it was killed is counted late.
         let run = blob.finishes(&expected, point);
         assert_eq!(run.json()["resumed"], true, "{point}");
         let again = proxy.count(On::Block) - sent;
-        if point == "published:1" {
+        if point == "upload.publish.after:1" {
             assert_eq!(
                 (again, kept(&run)),
                 (0, None),
@@ -76,7 +80,7 @@ fn another_run_learns_the_owner_and_the_time_of_the_claim() {
     let sandbox = Sandbox::new();
     let proxy = Proxy::start();
     let blob = Blob::new(&sandbox, proxy.endpoint(), "claimed");
-    blob.export_killed("stage:2");
+    blob.export_killed("upload.stage.before:2");
     let status = sandbox.run(&["status", "work", "--json"]).json()["runs"][0].clone();
     proxy.fail(None);
     // The same settings, and other ones: it is the run that counts.
@@ -154,7 +158,7 @@ fn what_others_put_there_is_named_and_left_alone() {
     crate::support::blob::ask("DELETE", &format!("{}?", blob.path(file)), &[], b"");
 
     // While a run goes on.
-    blob.export_killed("stage:2");
+    blob.export_killed("upload.stage.before:2");
     blob.put(file, &[], b"precious");
     let refused = blob.export(&[]);
     let reported = refused.expect(1);

@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::support::Sandbox;
 use crate::support::packed::{gzip, zst};
+use crate::support::{Sandbox, hang_at};
 
 /// Far longer than it takes, and far shorter than reading the input would.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -126,7 +126,7 @@ fn under_nohup_a_closed_terminal_is_no_reason_to_stop() {
     ignore = "needs the feature fault-injection: run ./test.sh"
 )]
 fn a_run_that_cannot_end_is_ended() {
-    for site in ["seal:1", "stage:1"] {
+    for site in ["spool.seal.before:1", "upload.stage.before:1"] {
         let sandbox = Sandbox::new();
         let synthetic = "source.synthetic.conversations=3000";
         let mut child = sandbox
@@ -144,7 +144,7 @@ fn a_run_that_cannot_end_is_ended() {
                 "--progress",
                 "none",
             ])
-            .env("GLEANER_HANG_AT", site)
+            .envs(hang_at(site))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

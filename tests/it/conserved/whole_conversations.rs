@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::reference::{Asked, evaluate, ticks};
-use crate::support::{Dataset, Sandbox, assert_equals_reference, corpus, shared};
+use crate::support::{Dataset, Sandbox, assert_equals_reference, corpus, kill_at, shared};
 
 const START: &str = "2025-01-01T00:00:00Z";
 const END: &str = "2025-01-02T00:00:00Z";
@@ -154,7 +154,7 @@ fn damage_is_known_wherever_the_rows_lie_and_after_a_resume() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let killed = sandbox
         .command(&args)
-        .env("GLEANER_KILL_AT", "sealed:4")
+        .envs(kill_at("spool.seal.after:4"))
         .output();
     assert!(!killed.expect("the binary runs").status.success());
     let run = sandbox.export(&all(), &[]);

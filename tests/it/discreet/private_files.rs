@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::reference::Asked;
-use crate::support::{Run, Sandbox, corpus};
+use crate::support::{Run, Sandbox, corpus, kill_at};
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -18,7 +18,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// The export, under this umask.
-fn export(sandbox: &Sandbox, umask: &str, kill_at: Option<&str>) -> Run {
+fn export(sandbox: &Sandbox, umask: &str, killed: Option<&str>) -> Run {
     let args = sandbox.export_args(&Asked::new("s", 2));
     let line = format!("umask {umask}; exec \"$0\" \"$@\"");
     let mut command = Command::new("sh");
@@ -26,7 +26,7 @@ fn export(sandbox: &Sandbox, umask: &str, kill_at: Option<&str>) -> Run {
         .current_dir(sandbox.path("."))
         .args(["-c", &line, env!("CARGO_BIN_EXE_gleaner")])
         .args(args)
-        .envs(kill_at.map(|at| ("GLEANER_KILL_AT", at)));
+        .envs(killed.map(kill_at).into_iter().flatten());
     command.output().expect("it runs").into()
 }
 
@@ -52,7 +52,7 @@ fn assert_private(path: &Path, seen: &mut usize) {
 fn the_work_directory_is_private_whatever_the_umask() {
     for umask in ["000", "022", "077"] {
         let sandbox = sandbox();
-        let killed = export(&sandbox, umask, Some("stage:1"));
+        let killed = export(&sandbox, umask, Some("upload.stage.before:1"));
         assert_eq!(killed.code, None, "{}", killed.stderr);
         let mut seen = 0;
         assert_private(&sandbox.path("work"), &mut seen);

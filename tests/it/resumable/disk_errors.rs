@@ -1,11 +1,11 @@
 //! A disk that fails for a moment (EIO) costs an attempt, never the run and never a sealed chunk.
 #![cfg(feature = "fault-injection")]
 
-use crate::support::{Run, Sandbox};
+use crate::support::{Run, Sandbox, kill_at};
 
 const CHAOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/chaos.toml");
 
-fn export(sandbox: &Sandbox, plan: &str, kill_at: Option<&str>) -> Run {
+fn export(sandbox: &Sandbox, plan: &str, killed: Option<&str>) -> Run {
     let plan = match plan {
         "" => "chaos.faults=0".to_owned(),
         plan => format!("chaos.plan={plan}"),
@@ -27,7 +27,7 @@ fn export(sandbox: &Sandbox, plan: &str, kill_at: Option<&str>) -> Run {
         &plan,
     ];
     let mut command = sandbox.command(&args);
-    command.envs(kill_at.map(|at| ("GLEANER_KILL_AT", at)));
+    command.envs(killed.map(kill_at).into_iter().flatten());
     command.output().expect("it runs").into()
 }
 
@@ -55,7 +55,7 @@ fn a_disk_that_fails_for_a_moment_is_tried_again() {
 #[test]
 fn a_sealed_chunk_that_cannot_be_opened_for_a_moment_is_not_fetched_again() {
     let sandbox = Sandbox::new();
-    let killed = export(&sandbox, "", Some("stage:1"));
+    let killed = export(&sandbox, "", Some("upload.stage.before:1"));
     assert_eq!(killed.code, None, "{}", killed.stderr);
     let run = export(&sandbox, "spool.open:1:io", None);
     assert!(matches!(run.code, Some(0 | 3)), "{}", run.stderr);

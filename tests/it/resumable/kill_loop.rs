@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use crate::support::blob::{SIGNATURE, ask, emulator};
 use crate::support::kusto::Emulator;
-use crate::support::{Run, Sandbox, corpus};
+use crate::support::{Run, Sandbox, corpus, kill_at};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 /// Where a run dies, and how often the point is passed at most before that.
 const POINTS: [(&str, u32); 8] = [
-    ("seal", 6),
-    ("sealed", 6),
-    ("stage", 24),
-    ("staged", 24),
-    ("commit", 9),
-    ("committed", 9),
-    ("publish", 1),
-    ("published", 1),
+    ("spool.seal.before", 6),
+    ("spool.seal.after", 6),
+    ("upload.stage.before", 24),
+    ("upload.stage.after", 24),
+    ("upload.commit.before", 9),
+    ("upload.commit.after", 9),
+    ("upload.publish.before", 1),
+    ("upload.publish.after", 1),
 ];
 
 const TARGETS: &str = "--set selection.targets.train={short=60,medium=60,long=30} \
@@ -158,7 +158,7 @@ fn killed_until_it_gets_through() {
             } else {
                 let (site, most) = POINTS.choose(&mut chance).expect("some");
                 let point = format!("{site}:{}", chance.random_range(1..=*most));
-                command.env("GLEANER_KILL_AT", &point);
+                command.envs(kill_at(&point));
                 history.push(point);
                 command.output()
             };

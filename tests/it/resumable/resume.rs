@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::support::reference::Asked;
-use crate::support::{Sandbox, corpus};
+use crate::support::{Sandbox, corpus, hang_at, kill_at};
 
 fn asked() -> Asked {
     Asked::new("s", 2)
@@ -51,25 +51,25 @@ fn run_again(sandbox: &Sandbox, expected: &str, what: &str) -> serde_json::Value
 fn killed_at_any_write_seal_or_rename() {
     let expected = undisturbed();
     let points = [
-        "seal:1",
-        "seal:3",
-        "sealed:1",
-        "sealed:2",
-        "sealed:4",
-        "stage:1",
-        "stage:2",
-        "stage:9",
-        "staged:1",
-        "staged:5",
-        "staged:8",
-        "commit:1",
-        "commit:4",
-        "commit:9",
-        "committed:1",
-        "committed:5",
-        "committed:9",
-        "publish:1",
-        "published:1",
+        "spool.seal.before:1",
+        "spool.seal.before:3",
+        "spool.seal.after:1",
+        "spool.seal.after:2",
+        "spool.seal.after:4",
+        "upload.stage.before:1",
+        "upload.stage.before:2",
+        "upload.stage.before:9",
+        "upload.stage.after:1",
+        "upload.stage.after:5",
+        "upload.stage.after:8",
+        "upload.commit.before:1",
+        "upload.commit.before:4",
+        "upload.commit.before:9",
+        "upload.commit.after:1",
+        "upload.commit.after:5",
+        "upload.commit.after:9",
+        "upload.publish.before:1",
+        "upload.publish.after:1",
     ];
     for point in points {
         let sandbox = sandbox();
@@ -77,17 +77,17 @@ fn killed_at_any_write_seal_or_rename() {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let killed = sandbox
             .command(&args)
-            .env("GLEANER_KILL_AT", point)
+            .envs(kill_at(point))
             .output()
             .expect("it runs");
         assert_eq!(killed.status.code(), None, "{point} was never reached");
         let published = sandbox.path("out/d/metadata.json").exists();
-        assert_eq!(published, point == "published:1", "{point}");
+        assert_eq!(published, point == "upload.publish.after:1", "{point}");
         let again = run_again(&sandbox, &expected, point);
         assert_eq!(again["resumed"], true, "{point}");
         let sealed = match point {
-            "seal:1" | "sealed:1" | "published:1" => 0,
-            "seal:3" | "sealed:2" => 1,
+            "spool.seal.before:1" | "spool.seal.after:1" | "upload.publish.after:1" => 0,
+            "spool.seal.before:3" | "spool.seal.after:2" => 1,
             _ => 4,
         };
         let replayed = again["chunks_replayed"].as_u64().expect("a count");
@@ -139,7 +139,7 @@ fn a_damaged_sealed_chunk_is_read_again() {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         sandbox
             .command(&args)
-            .env("GLEANER_KILL_AT", "stage:1")
+            .envs(kill_at("upload.stage.before:1"))
             .output()
             .expect("it runs");
         let mut files: Vec<_> = fs::read_dir(sandbox.path("work/chunks"))
@@ -172,7 +172,7 @@ fn another_configuration_is_refused_with_a_diff_and_fresh_starts_over() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     sandbox
         .command(&args)
-        .env("GLEANER_KILL_AT", "stage:1")
+        .envs(kill_at("upload.stage.before:1"))
         .output()
         .expect("it runs");
     let refused = sandbox.export(&asked(), &["--seed", "other"]);
@@ -266,13 +266,13 @@ fn a_second_interrupt_ends_a_run_that_hangs() {
     use std::io::{BufRead, BufReader};
     let expected = undisturbed();
     // A thread that waits for the disk; the thread of the actors.
-    for site in ["seal:1", "stage:1"] {
+    for site in ["spool.seal.before:1", "upload.stage.before:1"] {
         let sandbox = sandbox();
         let args = args(&sandbox);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut child = sandbox
             .command(&args)
-            .env("GLEANER_HANG_AT", site)
+            .envs(hang_at(site))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

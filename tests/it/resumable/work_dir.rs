@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::reference::Asked;
-use crate::support::{Sandbox, corpus};
+use crate::support::{Sandbox, corpus, kill_at};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -119,7 +119,7 @@ fn damage_to_spooled_files_is_noticed() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut killed = stopped.command(&args);
     killed
-        .env("GLEANER_KILL_AT", "stage:1")
+        .envs(kill_at("upload.stage.before:1"))
         .output()
         .expect("it runs");
     damaged(
@@ -138,7 +138,7 @@ fn damage_to_censuses_and_rounds_is_noticed() {
     let whole = Sandbox::new();
     emulator.export(&whole, &[]).expect(0);
     let expected = whole.dataset().digest();
-    let killed = emulator.export_killed(&stopped, "stage:1", &[]);
+    let killed = emulator.export_killed(&stopped, "upload.stage.before:1", &[]);
     assert_eq!(killed.code, None, "{}", killed.stderr);
     // One chunk of the eight stands for all.
     let files = |path: &Path| {

@@ -98,6 +98,22 @@ named! {
         Open = "spool.open",
         /// The supervisor takes a report.
         Supervisor = "supervisor",
+        /// Before a chunk is sealed.
+        BeforeSeal = "spool.seal.before",
+        /// After it.
+        AfterSeal = "spool.seal.after",
+        /// Before a block is staged.
+        BeforeStage = "upload.stage.before",
+        /// After it.
+        AfterStage = "upload.stage.after",
+        /// Before a file is committed.
+        BeforeCommit = "upload.commit.before",
+        /// After it.
+        AfterCommit = "upload.commit.after",
+        /// Before the manifest is written.
+        BeforePublish = "upload.publish.before",
+        /// After it.
+        AfterPublish = "upload.publish.after",
     }
 }
 
@@ -152,12 +168,28 @@ impl Site {
             Self::Offer | Self::Sample => Stage::Sample,
             Self::Validator | Self::Record | Self::Payload => Stage::Validate,
             Self::Uploader | Self::Stage | Self::Commit | Self::Publish => Stage::Upload,
+            Self::BeforeStage
+            | Self::AfterStage
+            | Self::BeforeCommit
+            | Self::AfterCommit
+            | Self::BeforePublish
+            | Self::AfterPublish => Stage::Upload,
             Self::Append | Self::Seal | Self::Open => Stage::Spool,
+            Self::BeforeSeal | Self::AfterSeal => Stage::Spool,
             Self::Supervisor => Stage::Supervisor,
         }
     }
 
-    /// What can go wrong there.
+    /// What a plan may name there: what can be drawn, and at an end of an effect, where nothing is drawn,
+    /// the process is killed or its thread hangs.
+    pub fn accepted(self) -> &'static [Kind] {
+        match self.kinds() {
+            [] => &[Kind::Crash, Kind::Hang],
+            kinds => kinds,
+        }
+    }
+
+    /// What can go wrong there in a plan that is drawn.
     pub fn kinds(self) -> &'static [Kind] {
         use Kind::*;
         match self {
@@ -183,6 +215,14 @@ impl Site {
             Self::Seal => &[NoSpace, Io, AckLost, PanicBefore, PanicAfter],
             Self::Open => &[Io, Truncated, Corrupt],
             Self::Supervisor => &[PanicBefore, PanicAfter, Abort, ClockJump, Crash],
+            Self::BeforeSeal
+            | Self::AfterSeal
+            | Self::BeforeStage
+            | Self::AfterStage
+            | Self::BeforeCommit
+            | Self::AfterCommit
+            | Self::BeforePublish
+            | Self::AfterPublish => &[],
         }
     }
 }

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::{asked, evaluated, file, good};
-use crate::support::Sandbox;
 use crate::support::packed::{gzip, zst};
+use crate::support::{Sandbox, kill_at};
 
 #[test]
 fn an_empty_file_gives_no_dataset() {
@@ -76,7 +76,7 @@ fn a_file_that_changes_during_a_run_fails_it_and_is_named() {
         // The first start is killed when everything is read and the inputs are pinned.
         sandbox
             .command(&args)
-            .env("GLEANER_KILL_AT", "stage:1")
+            .envs(kill_at("upload.stage.before:1"))
             .output()
             .expect("it runs");
         change(&sandbox.path("in/a.jsonl"));

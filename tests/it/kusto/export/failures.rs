@@ -278,7 +278,13 @@ fn a_run_that_may_miss_a_chunk_says_which_and_what_that_touches() {
 fn a_run_that_is_killed_anywhere_goes_on_with_what_is_sealed() {
     let expected = expected(&[]);
     // Eight censuses are sealed, then eight payloads, one of them in two halves.
-    for site in ["seal:1", "sealed:8", "seal:9", "seal:17", "published:1"] {
+    for site in [
+        "spool.seal.before:1",
+        "spool.seal.after:8",
+        "spool.seal.before:9",
+        "spool.seal.before:17",
+        "upload.publish.after:1",
+    ] {
         let sandbox = Sandbox::new();
         let faults = fault("payload", "8-2", 1, "too_large");
         let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
@@ -287,7 +293,13 @@ fn a_run_that_is_killed_anywhere_goes_on_with_what_is_sealed() {
         let run = emulator.export(&sandbox, &[]);
         run.expect(0);
         assert_eq!(digest(&run.json()), expected, "{site}");
-        if ["seal:1", "seal:17", "published:1"].contains(&site) {
+        if [
+            "spool.seal.before:1",
+            "spool.seal.before:17",
+            "upload.publish.after:1",
+        ]
+        .contains(&site)
+        {
             let splits = serde_json::json!({"h8-2": ["h16-2", "h16-10"]});
             assert_eq!(metadata(&sandbox)["chunks"]["splits"], splits, "{site}");
         }

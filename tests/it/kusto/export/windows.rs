@@ -34,7 +34,7 @@ fn a_window_counts_for_every_row_and_is_the_same_after_a_kill() {
     let sandbox = Sandbox::new();
     let emulator = Emulator::start(&sandbox, "", 0, &[]);
     let last = ["--window-last", "2000d"];
-    let killed = emulator.export_killed(&sandbox, "seal:1", &last);
+    let killed = emulator.export_killed(&sandbox, "spool.seal.before:1", &last);
     assert_eq!(killed.code, None, "{}", killed.stderr);
     let path = sandbox.path("work/run.json");
     let text = std::fs::read_to_string(&path).expect("a record");
@@ -75,7 +75,7 @@ fn a_window_may_end_with_the_last_instant_that_kusto_knows() {
         assert_eq!(digest(&expected.json()), self::expected(&[]));
         let sandbox = Sandbox::new();
         let emulator = Emulator::start(&sandbox, "", 0, &[]);
-        let killed = emulator.export_killed(&sandbox, "seal:1", &window);
+        let killed = emulator.export_killed(&sandbox, "spool.seal.before:1", &window);
         assert_eq!(killed.code, None, "{}", killed.stderr);
         // The record that the next start reads has it.
         let text = std::fs::read_to_string(sandbox.path("work/run.json")).expect("a record");
