@@ -19,7 +19,7 @@ use gleaner::Pipeline;
 use gleaner::config;
 use gleaner::config::Layers;
 use gleaner::domain::record::row::RowShape;
-use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::pipeline::{RunError, RunReport};
 use gleaner::runtime::CpuPool;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::Pipeline;
-use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::source::{
     Action, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,

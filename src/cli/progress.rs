@@ -274,11 +274,11 @@ mod tests {
 
     #[test]
     fn only_unplanned_events_are_printed() {
-        let events = [("deaths", 0), ("lease_losses", 2)];
+        let events = [("actor_exits", 0), ("lease_losses", 2)];
         assert_eq!(incidents(events.into_iter(), 0), ", 2 lease losses");
         assert_eq!(
-            incidents([("deaths", 1)].into_iter(), 3),
-            ", 1 death, 3 fetchers paused: too much in flight"
+            incidents([("actor_exits", 1)].into_iter(), 3),
+            ", 1 actor exit, 3 fetchers paused: too much in flight"
         );
         assert_eq!(incidents(std::iter::empty(), 0), "");
     }

@@ -14,6 +14,7 @@ use super::{print, print_json};
 use crate::pipeline::state::status_file;
 use crate::pipeline::state::work_dir;
 use crate::pipeline::state::work_dir::{RunRecord, RunState};
+use crate::telemetry::events::current_kind;
 
 /// Shows one work directory, or all below `.gleaner`.
 ///
@@ -97,7 +98,7 @@ fn text(run: &Value) -> String {
         Some(phase) => {
             let number = |key: &str| run["last"][key].as_u64().unwrap_or(0);
             let events = run["last"]["events"].as_object().into_iter().flatten();
-            let events = events.map(|(kind, n)| (kind.as_str(), n.as_u64().unwrap_or(0)));
+            let events = events.map(|(kind, n)| (current_kind(kind), n.as_u64().unwrap_or(0)));
             let paused = incidents(events, number("paused"));
             format!(
                 "{phase}, chunk {}/{}{paused}",

@@ -26,7 +26,7 @@ pub fn of_kind(number: u64, kind: &str) -> String {
     let words = kind.replace('_', " ");
     let single = match words.as_str() {
         "missing" => return format!("{number} missing"),
-        "rebuilds" | "restarts" | "requeues" | "splits" | "deaths" | "throttles" => {
+        "rebuilds" | "restarts" | "requeues" | "splits" | "actor exits" | "throttles" => {
             words.trim_end_matches('s').to_owned()
         }
         "census refetches" => "census refetch".to_owned(),
@@ -64,6 +64,6 @@ mod tests {
             }
         }
         assert_eq!(of_kind(1, "lease_losses"), "1 lease loss");
-        assert_eq!(of_kind(1, "deaths"), "1 death");
+        assert_eq!(of_kind(1, "actor_exits"), "1 actor exit");
     }
 }

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Faults, Kind, Site};
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::source::{
     Action, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
 };

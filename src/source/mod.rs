@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::debug_lengths;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::record::timestamp::Ticks;
-use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
+use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::Chunk;
 pub use crate::domain::scheduling::pass::Pass;
 pub use crate::domain::scheduling::retry::Action;

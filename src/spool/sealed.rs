@@ -369,7 +369,7 @@ impl Spool {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn settled_missing(&self) -> Result<BTreeSet<Chunk>, SpoolError> {
+    pub fn recorded_missing(&self) -> Result<BTreeSet<Chunk>, SpoolError> {
         let path = self.folder.join(MISSING);
         match stored::load::<Settled>(&path) {
             Ok(settled) => Ok(settled.unwrap_or_default().chunks.into_iter().collect()),

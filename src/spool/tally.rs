@@ -8,7 +8,7 @@ use crate::domain::dataset::accounting::{EXAMPLES_PER_REASON, FilteredBy, ModesS
 use crate::domain::dataset::telemetry_seen::TelemetrySeen;
 use crate::domain::record::row::{MalformedReason, Oddities, RowShape};
 use crate::domain::record::row_fault;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 
 /// The counts of one chunk's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

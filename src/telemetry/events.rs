@@ -131,7 +131,7 @@ pub enum Event {
 
 /// The names of all events, in the order of [`Event`].
 pub const KINDS: [&str; 13] = [
-    "deaths",
+    "actor_exits",
     "restarts",
     "rebuilds",
     "requeues",
@@ -145,6 +145,17 @@ pub const KINDS: [&str; 13] = [
     "row_panics",
     "sink_retries",
 ];
+
+/// The name of an event as builds before wrote it, and the one it has: read for one release.
+pub const RENAMED: (&str, &str) = ("deaths", "actor_exits");
+
+/// The name that an event has now.
+pub fn current_kind(kind: &str) -> &str {
+    match kind == RENAMED.0 {
+        true => RENAMED.1,
+        false => kind,
+    }
+}
 
 impl Event {
     /// The name that it is counted under.

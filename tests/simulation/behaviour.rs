@@ -16,14 +16,14 @@ pub const STORM: u32 = 6;
 /// So often fails what is transient: then all attempts are spent.
 pub const TRANSIENT_FAILURES: u32 = 5;
 
-/// What a storm takes if the source has no wish: 1, 2, 4, 8, 16 and 30 s, and a fifth.
+/// What a storm takes if the source does not ask to wait: 1, 2, 4, 8, 16 and 30 s, and a fifth.
 const STORMY: Duration = Duration::from_secs(74);
 
 /// After this the server gives up what is too slow.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What the source wishes in some storms.
-pub const WISH: Duration = Duration::from_secs(7);
+/// How long the source asks to wait in some storms.
+pub const RETRY_AFTER: Duration = Duration::from_secs(7);
 
 /// How long the source needs for a chunk that it is slow with: longer than a lease, with signs of
 /// progress in time.
@@ -68,8 +68,8 @@ pub struct SourceBehaviour {
     pub capacity: Option<usize>,
     /// This chunk is refused [`STORM`] times.
     pub storm: Option<HashChunk>,
-    /// With a wish how long to wait.
-    pub wishes: bool,
+    /// Whether it says how long to wait.
+    pub asks_to_wait: bool,
     /// Fetches that it bears at once.
     pub at_once: Option<usize>,
     /// What comes slowly, twice.
@@ -103,7 +103,7 @@ impl SourceBehaviour {
             capacity: one_in("capacity", 3)
                 .then(|| draw(seed, "how much", 4, 20).max(fewest) as usize),
             storm: one_in("storm", 6).then(|| chunk("stormy")),
-            wishes: one_in("wishes", 2),
+            asks_to_wait: one_in("wishes", 2),
             at_once: one_in("at once", 4).then(|| draw(seed, "how many", 1, 2) as usize),
             slow: one_in("slow", 6).then(|| chunk("slow one")),
             patient: one_in("patient", 2),

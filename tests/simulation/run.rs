@@ -233,7 +233,7 @@ fn check_start(
 fn has_cause(setting: &Setting<'_>, error: &RunError, events: &BTreeMap<&str, u64>) -> bool {
     let of_stage = |stage| struck(&setting.injector, |site, _| site.stage() == stage) > 0;
     let workers = &setting.settings.workers;
-    let is_budget_spent = events["deaths"] + events["rebuilds"] > workers.restarts as u64;
+    let is_budget_spent = events["actor_exits"] + events["rebuilds"] > workers.restarts as u64;
     match error {
         RunError::Chunk {
             attempt,
@@ -275,7 +275,7 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
     let jumps = of(|_, kind| kind == Kind::ClockJump);
     at_most("lease_losses", hangs + jumps * all as u64)?;
     let ends = of(|_, kind| matches!(kind, Kind::PanicBefore | Kind::PanicAfter | Kind::Abort));
-    at_most("deaths", ends + seen.events["lease_losses"])?;
+    at_most("actor_exits", ends + seen.events["lease_losses"])?;
     let rebuilt = of(|site, kind| {
         let is_record = matches!(site, Site::Record | Site::Row);
         matches!(site.stage(), Stage::Dedup | Stage::Sample) && kind != Kind::Slow
@@ -283,7 +283,8 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
     });
     at_most("rebuilds", rebuilt)?;
     let twice = of(|site, kind| (site, kind) == (Site::Report, Kind::Duplicate));
-    let is_undisturbed = seen.starts == 1 && seen.events["deaths"] + seen.events["rebuilds"] == 0;
+    let is_undisturbed =
+        seen.starts == 1 && seen.events["actor_exits"] + seen.events["rebuilds"] == 0;
     if is_undisturbed && seen.events["late_results"] < twice {
         return Err("a report came twice, and the second was taken".to_owned());
     }

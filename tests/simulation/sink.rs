@@ -16,7 +16,7 @@ use gleaner::sink::{
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::behaviour::{WISH, draw};
+use crate::behaviour::{RETRY_AFTER, draw};
 
 /// Small, so that every file has some.
 const BLOCK: usize = 1500;
@@ -45,7 +45,7 @@ enum Passing {
     Refused,
     /// It does what it is asked for, twice, and the answer is lost.
     AnswerLost,
-    /// It is too busy once, and has a wish.
+    /// It is too busy once, and asks to wait.
     Throttled,
 }
 
@@ -81,7 +81,7 @@ impl SimSink {
             let reason = reason.to_owned();
             Err(SinkError::Custom { reason, action })
         };
-        let retry_after = Some(WISH);
+        let retry_after = Some(RETRY_AFTER);
         match passing {
             Passing::Refused if times == 1 => again("refused", Action::Retry),
             Passing::Throttled if times == 1 => again("busy", Action::Throttle { retry_after }),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::domain::record::timestamp;
-use gleaner::domain::sampling::selector::{ChunkChecksum, RankRanges};
+use gleaner::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk, Piece};
 use gleaner::domain::selection::rank::Ranker;
 use gleaner::domain::selection::stratum::Selection;
@@ -22,7 +22,8 @@ use gleaner::source::{
 use tokio::time::Instant;
 
 use crate::behaviour::{
-    Change, LONG_TIMEOUT, SILENCE, SLOW, STORM, SourceBehaviour, TIMEOUT, TRANSIENT_FAILURES, WISH,
+    Change, LONG_TIMEOUT, RETRY_AFTER, SILENCE, SLOW, STORM, SourceBehaviour, TIMEOUT,
+    TRANSIENT_FAILURES,
 };
 use crate::support::reference::hash;
 use crate::world::{Delivery, SimRow, World};
@@ -165,8 +166,8 @@ impl SimSource {
         if self.behaviour.storm == Some(chunk) && memory.refused < STORM {
             memory.refused += 1;
             let now = Instant::now();
-            let retry_after = self.behaviour.wishes.then_some(WISH);
-            memory.shut = retry_after.map(|wish| (now, now + wish));
+            let retry_after = self.behaviour.asks_to_wait.then_some(RETRY_AFTER);
+            memory.shut = retry_after.map(|wait| (now, now + wait));
             return Some(Failure::Throttled {
                 retry_after,
                 message: "a storm".to_owned(),

@@ -4,6 +4,7 @@ pub(in crate::pipeline) mod deduper;
 pub(in crate::pipeline) mod fetcher;
 pub(in crate::pipeline) mod messages;
 pub(in crate::pipeline) mod sampler;
+pub(in crate::pipeline) mod stratum_file;
 pub(in crate::pipeline) mod stratum_writer;
 mod telemetry_record;
 pub(in crate::pipeline) mod uploader;

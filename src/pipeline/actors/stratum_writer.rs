@@ -1,172 +1,299 @@
-//! The file of one stratum in the making: verdicts in rank order become blocks.
+//! Writes the file of one stratum: has candidates validated, places the verdicts in rank order, and has
+//! full blocks uploaded, all overlapping.
 //!
-//! Pure: it hashes, counts and cuts; others read and write. Blocks have the sink's length, whatever
-//! the batches were, so a resumed run cuts the same blocks.
+//! A batch or a block stays here until there is an answer: [`WorkerPool`] gives it to another worker if
+//! one dies.
 
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
-use super::messages::Validated;
-use crate::domain::dataset::manifest::Framing;
-use crate::domain::record::tokens::tokens;
-use crate::domain::sampling::stratum_fill::StratumFill;
-use crate::runtime::buffers::{Buffer, Buffers};
-use crate::sink::Block;
-use crate::telemetry::distributions::{Distributions, TOKENS_OF};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
+use tokio::sync::Semaphore;
 
-/// A stratum's file. A clone of an empty one is another beginning of it.
-#[derive(Clone)]
-pub struct StratumFile {
-    dataset: String,
-    path: String,
-    bucket: String,
-    framing: Framing,
-    /// What has been decided.
-    pub placement: StratumFill,
-    /// How the records taken are distributions.
-    pub distributions: Distributions,
-    hasher: Sha256,
-    buffers: Buffers,
-    block: Buffer,
-    /// Where the block begins in its buffer: sinks write whole pages faster.
-    before: usize,
-    block_bytes: usize,
-    blocks: u32,
-    bytes: u64,
+use super::messages::{Commit, Stage, StratumResult, Validate, Validated};
+use super::stratum_file::StratumFile;
+use super::uploader::Uploader;
+use super::validator::Validator;
+use crate::domain::dataset::manifest::FileRecord;
+use crate::domain::sampling::batches::Batches;
+use crate::domain::sampling::reservoir::Candidate;
+use crate::domain::selection::stratum::StratumId;
+use crate::pipeline::error::RunError;
+use crate::pipeline::lifecycle::byte_budget::{BudgetPermit, ByteBudget};
+use crate::pipeline::lifecycle::run_context::RunContext;
+use crate::pipeline::lifecycle::worker_pool::WorkerPool;
+use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
+use crate::telemetry::Notice;
+use crate::telemetry::heartbeat::Heartbeat;
+
+/// What all samplers share.
+pub struct WriteParts {
+    /// Shared by all actors of the run.
+    pub run: Arc<RunContext>,
+    /// The dataset's folder.
+    pub dataset: String,
+    /// One permit for each file that may be written at once.
+    pub files: Arc<Semaphore>,
+    /// For batches, `ahead` of each stratum at once.
+    pub validators: WorkerPool<Validator>,
+    /// For blocks and commits, each in its turn.
+    pub uploaders: WorkerPool<Uploader>,
 }
 
-/// A file that is complete.
-pub struct FinishedFile {
-    /// Its last block, if it is not empty.
-    pub last: Option<Block>,
-    /// What has been decided.
-    pub placement: StratumFill,
-    /// Its length.
-    pub bytes: u64,
-    /// Its SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+/// A file and the receipts of its blocks.
+pub struct OpenFile {
+    /// The file.
+    pub file: StratumFile,
+    /// Of the blocks that are staged.
+    pub receipts: Vec<BlockReceipt>,
 }
 
-impl StratumFile {
-    /// An empty file.
-    pub fn new(
-        dataset: String,
-        path: String,
-        bucket: String,
-        framing: Framing,
-        target: u64,
-        block_bytes: usize,
-        buffers: Buffers,
-    ) -> Self {
-        Self {
-            dataset,
-            path,
-            bucket,
-            framing,
-            placement: StratumFill::new(target),
-            distributions: Distributions::default(),
-            hasher: Sha256::new(),
-            buffers,
-            block: Buffer::default(),
-            before: 0,
-            block_bytes: block_bytes.max(1),
-            blocks: 0,
-            bytes: 0,
+/// How far a file has come.
+pub enum WriteOutcome {
+    /// It is committed.
+    Whole(StratumResult),
+    /// More candidates are needed.
+    Part(Box<OpenFile>),
+}
+
+/// A batch and its permit.
+type Paid = (Vec<Candidate>, BudgetPermit);
+
+/// Writes one file.
+pub struct StratumWriter {
+    /// Its stratum.
+    pub stratum: StratumId,
+    /// Shared by all samplers.
+    pub parts: Arc<WriteParts>,
+    /// The sampler's.
+    pub heartbeat: Heartbeat,
+    /// Of the blocks that are staged.
+    pub receipts: Vec<BlockReceipt>,
+    /// How many batches may be out for validation at once.
+    pub ahead: usize,
+}
+
+impl StratumWriter {
+    /// Validates candidates and writes those that are taken, until the file is full or there are no
+    /// more.
+    ///
+    /// # Errors
+    /// If a candidate cannot be read, the sink refuses, or the run is to end.
+    pub async fn write(
+        mut self,
+        file: StratumFile,
+        candidates: Vec<Candidate>,
+        is_last_round: bool,
+    ) -> Result<WriteOutcome, RunError> {
+        let files = Arc::clone(&self.parts.files);
+        // Never closed; see `ByteBudget`.
+        let held_back = self.heartbeat.paused();
+        let _place = files.acquire_owned().await.ok();
+        drop(held_back);
+        let mut staging = Staging::default();
+        let file = self.validate_all(file, candidates, &mut staging).await?;
+        if file.placement.is_full() || is_last_round {
+            return self.finish(file, staging).await.map(WriteOutcome::Whole);
         }
+        self.settle(&mut staging).await?;
+        Ok(WriteOutcome::Part(Box::new(OpenFile {
+            file,
+            receipts: self.receipts,
+        })))
     }
 
-    /// Its path in the dataset.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Places the verdicts on the next candidates. Gives the blocks that became full.
-    pub fn place(&mut self, batch: Validated) -> Vec<Block> {
-        let separator = self.framing.between.len();
-        let mut full = Vec::new();
-        let mut start = 0;
-        // Records that follow each other leave in one piece.
-        let mut run = 0..0;
-        for entry in batch.entries {
-            let first = self.placement.records == 0;
-            if self
-                .placement
-                .place(entry.verdict, &self.bucket, entry.turns)
+    /// Validates and places candidates in rank order until the target is met.
+    async fn validate_all(
+        &mut self,
+        mut file: StratumFile,
+        candidates: Vec<Candidate>,
+        staging: &mut Staging,
+    ) -> Result<StratumFile, RunError> {
+        let mut batches = Batches::new(candidates);
+        let mut validating = FuturesOrdered::new();
+        // The next batch, while it waits for its permit. It must not wait in front of verdicts
+        // that hold the permit it waits for.
+        let mut paying: Option<LocalBoxFuture<'static, Paid>> = None;
+        while !file.placement.is_full() {
+            if self.parts.run.is_stopping() {
+                // What was begun is finished: a sink may keep it for the next start.
+                self.settle(staging).await?;
+                return Err(RunError::Interrupted);
+            }
+            if paying.is_none()
+                && validating.len() < self.ahead
+                && let Some(batch) = batches.next()
             {
-                if first {
-                    self.append(self.framing.before.as_bytes(), &mut full);
+                let pay = pay(
+                    self.parts.run.byte_budget.clone(),
+                    batch,
+                    self.heartbeat.clone(),
+                );
+                paying = Some(pay.boxed_local());
+            }
+            tokio::select! {
+                biased;
+                // Its turn ends only here: other files may be waiting for it.
+                Some(receipt) = staging.0.next() => {
+                    self.received(receipt?);
                 }
-                self.note(&batch.text[start + separator..entry.end], entry.turns);
-                let from = if first { start + separator } else { start };
-                if run.end == from {
-                    run.end = entry.end;
-                } else {
-                    self.append(&batch.text[run], &mut full);
-                    run = from..entry.end;
+                Some(validated) = validating.next() => {
+                    file = match validated {
+                        Ok(validated) => self.place(file, validated, staging).await?,
+                        // The run is to end: seen to above.
+                        Err(RunError::Interrupted) => continue,
+                        Err(error) => return Err(error),
+                    };
+                    self.heartbeat.beat();
                 }
-            }
-            start = entry.end;
-        }
-        self.append(&batch.text[run], &mut full);
-        full
-    }
-
-    /// Counts a record that was taken.
-    fn note(&mut self, record: &[u8], turns: u64) {
-        self.distributions.turns.exact(turns);
-        self.distributions.bytes.power_of_two(record.len() as u64);
-        if self.placement.records <= TOKENS_OF
-            && let Some(tokens) = tokens(record)
-        {
-            self.distributions.tokens.power_of_two(tokens);
-        }
-    }
-
-    fn append(&mut self, mut bytes: &[u8], full: &mut Vec<Block>) {
-        self.hasher.update(bytes);
-        while !bytes.is_empty() {
-            if self.block.capacity() == 0 {
-                (self.block, self.before) = self.buffers.take_page(self.block_bytes);
-            }
-            let room = self.before + self.block_bytes - self.block.len();
-            let (now, later) = bytes.split_at(bytes.len().min(room));
-            self.block.extend_from_slice(now);
-            bytes = later;
-            if now.len() == room {
-                full.push(self.cut());
+                Some((batch, permit)) = wait(&mut paying) => {
+                    paying = None;
+                    validating.push_back(self.validate(batch, permit));
+                }
+                else => break,
             }
         }
+        Ok(file)
     }
 
-    fn cut(&mut self) -> Block {
-        let bytes = std::mem::take(&mut self.block);
-        let block = Block {
-            dataset: self.dataset.clone(),
-            path: self.path.clone(),
-            index: self.blocks,
-            offset: self.bytes,
-            bytes: Bytes::from_owner(bytes).slice(self.before..),
+    /// Has a batch validated. It stays here until there is an answer, for another validator
+    /// should one die.
+    fn validate(
+        &self,
+        candidates: Vec<Candidate>,
+        permit: BudgetPermit,
+    ) -> LocalBoxFuture<'static, Result<Validated, RunError>> {
+        let (stratum, candidates, permit) = (self.stratum, candidates.into(), Arc::new(permit));
+        let answer = self.parts.validators.ask(move || Validate {
+            stratum,
+            candidates: Arc::clone(&candidates),
+            permit: Arc::clone(&permit),
+        });
+        answer.boxed_local()
+    }
+
+    async fn place(
+        &mut self,
+        mut file: StratumFile,
+        batch: Validated,
+        staging: &mut Staging,
+    ) -> Result<StratumFile, RunError> {
+        let job = move || {
+            let blocks = file.place(batch);
+            (file, blocks)
         };
-        self.blocks += 1;
-        self.bytes += block.bytes.len() as u64;
-        block
+        let (file, blocks) = self.parts.run.pool.run(job).await?;
+        if let Some(counters) = self.parts.run.telemetry.stratum(self.stratum) {
+            counters.taken.set(file.placement.records);
+            counters.set_distributions(&file.distributions);
+            let invalid = &file.placement.invalid;
+            let first = invalid.iter().filter_map(|record| record.errors.first());
+            let warnings = file.placement.warnings.iter();
+            let telemetry = &self.parts.run.telemetry;
+            telemetry.set_findings(self.stratum, first.map(|(code, _)| *code), warnings);
+        }
+        self.stage(blocks, staging).await?;
+        Ok(file)
     }
 
-    /// Ends the file. Gives the blocks that became full by that, and the rest. A file without
-    /// records has no bytes.
-    pub fn finish(mut self) -> (Vec<Block>, FinishedFile) {
-        let mut full = Vec::new();
-        if self.placement.records > 0 {
-            self.append(self.framing.after.as_bytes(), &mut full);
+    async fn stage(&mut self, blocks: Vec<Block>, staging: &mut Staging) -> Result<(), RunError> {
+        for block in blocks {
+            let turn = loop {
+                tokio::select! {
+                    biased;
+                    Some(receipt) = staging.0.next() => self.received(receipt?),
+                    turn = self.parts.uploaders.turn() => break turn,
+                }
+            };
+            // The block stays here until there is a receipt; a clone shares its bytes.
+            let receipt = turn.ask(move || Stage(block.clone()));
+            staging.0.push(receipt.boxed_local());
         }
-        let last = (!self.block.is_empty()).then(|| self.cut());
-        let sha256 = crate::domain::dataset::manifest::hex(&self.hasher.finalize());
-        let finished = FinishedFile {
-            last,
-            placement: self.placement,
-            bytes: self.bytes,
-            sha256,
+        Ok(())
+    }
+
+    async fn finish(
+        mut self,
+        file: StratumFile,
+        mut staging: Staging,
+    ) -> Result<StratumResult, RunError> {
+        let path = file.path().to_owned();
+        let (mut blocks, finished) = self.parts.run.pool.run(move || file.finish()).await?;
+        blocks.extend(finished.last);
+        self.stage(blocks, &mut staging).await?;
+        self.settle(&mut staging).await?;
+        let file = (finished.placement.records > 0).then_some(FileRecord {
+            path,
+            bytes: finished.bytes,
+            sha256: finished.sha256,
+        });
+        if let Some(file) = &file {
+            self.commit(file).await?;
+        }
+        let telemetry = &self.parts.run.telemetry;
+        if let Some(counters) = telemetry.stratum(self.stratum) {
+            telemetry.board().publish(Notice::Stratum {
+                stratum: counters.name.clone(),
+                records: finished.placement.records,
+            });
+        }
+        Ok(StratumResult {
+            stratum: self.stratum,
+            population: 0,
+            records: finished.placement.records,
+            invalid: finished.placement.invalid,
+            warnings: finished.placement.warnings,
+            quality: finished.placement.quality,
+            file,
+        })
+    }
+
+    /// Waits for all blocks that are on their way.
+    async fn settle(&mut self, staging: &mut Staging) -> Result<(), RunError> {
+        while let Some(receipt) = staging.0.next().await {
+            self.received(receipt?);
+        }
+        Ok(())
+    }
+
+    /// A block has arrived, which is progress wherever it is waited for.
+    fn received(&mut self, receipt: BlockReceipt) {
+        self.receipts.push(receipt);
+        self.heartbeat.beat();
+    }
+
+    /// Commits the file of the blocks that were staged.
+    async fn commit(&mut self, file: &FileRecord) -> Result<(), RunError> {
+        let mut blocks = std::mem::take(&mut self.receipts);
+        blocks.sort_by_key(|receipt| receipt.index);
+        let commit = FileCommit {
+            dataset: self.parts.dataset.clone(),
+            path: file.path.clone(),
+            blocks,
+            bytes: file.bytes,
+            sha256: file.sha256.clone(),
         };
-        (full, finished)
+        let turn = self.parts.uploaders.turn().await;
+        Ok(turn.ask(move || Commit(commit.clone())).await?)
     }
 }
+
+async fn pay(byte_budget: ByteBudget, batch: Vec<Candidate>, heartbeat: Heartbeat) -> Paid {
+    let _held_back = heartbeat.paused();
+    let bytes = batch.iter().map(Candidate::payload_bytes).sum();
+    let permit = byte_budget.acquire(bytes).await;
+    (batch, permit)
+}
+
+/// Waits for what is there to wait for; `None` at once if nothing is.
+async fn wait<T>(future: &mut Option<LocalBoxFuture<'static, T>>) -> Option<T> {
+    match future {
+        Some(future) => Some(future.await),
+        None => None,
+    }
+}
+
+/// Blocks on their way to the sink.
+#[derive(Default)]
+struct Staging(FuturesUnordered<LocalBoxFuture<'static, Result<BlockReceipt, SinkError>>>);

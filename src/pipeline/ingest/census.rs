@@ -14,7 +14,7 @@ use crate::domain::grouping::batch::Batch;
 use crate::domain::grouping::telemetry_index::TelemetryIndex;
 use crate::domain::record::header::{Header, HeaderBatch, RowFlags};
 use crate::domain::record::row::RowShape;
-use crate::domain::sampling::selector::RankRanges;
+use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, overlapping};
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::kusto_hash;
@@ -253,7 +253,7 @@ fn for_each_header(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::sampling::selector::RankRange;
+    use crate::domain::sampling::rank_ranges::RankRange;
     use crate::domain::selection::stratum::fixtures::selection;
 
     fn expectation(hashes: &[i64]) -> Expectation {

@@ -28,7 +28,7 @@ use crate::domain::record::row::{
     MalformedReason, MalformedRow, Row, RowByFields, RowKind, RowShape,
 };
 use crate::domain::record::timestamp::Ticks;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::stratum::Selection;

@@ -46,7 +46,7 @@ struct Living {
 #[derive(Debug, Clone)]
 pub struct ActorMonitor {
     /// One message for each actor's end: bounded by the number of actors.
-    deaths: mpsc::UnboundedSender<ActorExit>,
+    exits: mpsc::UnboundedSender<ActorExit>,
     living: Arc<Mutex<Living>>,
     faults: Faults,
     telemetry: Telemetry,
@@ -55,9 +55,9 @@ pub struct ActorMonitor {
 impl ActorMonitor {
     /// A watch, and where it reports.
     pub fn new(faults: Faults, telemetry: Telemetry) -> (Self, mpsc::UnboundedReceiver<ActorExit>) {
-        let (deaths, reports) = mpsc::unbounded_channel();
+        let (exits, reports) = mpsc::unbounded_channel();
         let watch = Self {
-            deaths,
+            exits,
             living: Arc::default(),
             faults,
             telemetry,
@@ -107,14 +107,14 @@ impl ActorMonitor {
             };
             let reported = &watch.telemetry.actors;
             reported.ended(&slot, &heartbeat, cause != Cause::Stopped && !dismissed);
-            let death = ActorExit {
+            let exited = ActorExit {
                 id,
                 role,
                 actor: name,
                 cause,
             };
             // There is no receiver any more once the run has ended.
-            let _ = watch.deaths.send(death);
+            let _ = watch.exits.send(exited);
         });
         (id, address)
     }
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_panic_a_stop_and_a_cancel_are_distinguished() {
         actix_rt::System::new().block_on(async {
-            let (watch, mut deaths) = ActorMonitor::new(Faults::default(), Telemetry::default());
+            let (watch, mut exits) = ActorMonitor::new(Faults::default(), Telemetry::default());
             let (_, neighbour) = watch.start(
                 Role::Fetcher(9),
                 "neighbour",
@@ -196,17 +196,17 @@ mod tests {
                     // counts.
                     _ => drop(mortal.send(Die(cause)).await),
                 }
-                let death = ActorExit {
+                let exited = ActorExit {
                     id,
                     role: Role::Fetcher(1),
                     actor: "mortal".to_owned(),
                     cause,
                 };
-                assert_eq!(deaths.recv().await, Some(death));
+                assert_eq!(exits.recv().await, Some(exited));
                 assert!(neighbour.connected(), "a neighbour lives on");
             }
             watch.end_all();
-            let last = deaths.recv().await.map(|death| death.actor);
+            let last = exits.recv().await.map(|exited| exited.actor);
             assert_eq!(last.as_deref(), Some("neighbour"));
         });
     }

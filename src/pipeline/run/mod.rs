@@ -128,7 +128,7 @@ pub(crate) async fn run_under(
     let begun = Arc::new(AtomicBool::new(parts.work_dir.resumed));
     let path = parts.work_dir.path();
     let status = StatusFile::new(path, Arc::clone(&telemetry), own, Arc::clone(&begun));
-    let (watch, mut deaths) = ActorMonitor::new(parts.faults.clone(), Arc::clone(&telemetry));
+    let (watch, mut exits) = ActorMonitor::new(parts.faults.clone(), Arc::clone(&telemetry));
     // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
     // run itself is dropped.
     let everybody = EndAll(watch);
@@ -136,7 +136,7 @@ pub(crate) async fn run_under(
         biased;
         () = run_control.cancelled() => Err(RunError::Cancelled),
         () = interrupt => Err(RunError::Interrupted),
-        result = survive_parts(publish_all(parts, run_control, &everybody.0, &mut deaths, &begun)) => result,
+        result = survive_parts(publish_all(parts, run_control, &everybody.0, &mut exits, &begun)) => result,
         result = status.keep() => result,
         result = sample(&telemetry) => result,
     };
@@ -147,8 +147,8 @@ pub(crate) async fn run_under(
     };
     drop(everybody);
     // Everybody's end is reported; then the last sender is gone.
-    while let Some(death) = deaths.recv().await {
-        tracing::debug!(actor = %death.actor, cause = ?death.cause, "ended");
+    while let Some(exited) = exits.recv().await {
+        tracing::debug!(actor = %exited.actor, cause = ?exited.cause, "ended");
     }
     pool.over().await;
     sink.flush().await;
@@ -228,7 +228,7 @@ async fn publish_all(
     mut parts: RunParts,
     run_control: &RunControl,
     watch: &ActorMonitor,
-    deaths: &mut mpsc::UnboundedReceiver<ActorExit>,
+    exits: &mut mpsc::UnboundedReceiver<ActorExit>,
     has_begun: &AtomicBool,
 ) -> Result<(RunReport, WorkDir), RunError> {
     let begun = Instant::now();
@@ -271,7 +271,7 @@ async fn publish_all(
         rows: rows.clone(),
         spool: &spool,
     };
-    let output = run_actors(inputs, deaths).await;
+    let output = run_actors(inputs, exits).await;
     let output = output.inspect_err(|error| invalidate(&spool, error))?;
     if let Err(nothing) = publish::check_something(&output, &rows, only_complete) {
         give_back(&parts).await;

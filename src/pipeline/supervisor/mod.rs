@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::error::RunError;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::{Grant, Lease, LeaseTable};
 use crate::domain::scheduling::pass::Pass;
@@ -36,8 +36,8 @@ use crate::pipeline::actors::messages::{
     ActorDied, AddHeaders, ChunkFetched, Drain, Fetched, Grouped, LeaseReply, RequestLease,
     RoundPlan, StratumResult,
 };
-use crate::pipeline::actors::sampler::WriteParts;
-use crate::pipeline::actors::stratum_writer::StratumFile;
+use crate::pipeline::actors::stratum_file::StratumFile;
+use crate::pipeline::actors::stratum_writer::WriteParts;
 use crate::pipeline::actors::validator::ValidateParts;
 use crate::pipeline::ingest::census::UnusableCandidates;
 use crate::pipeline::ingest::rows_report::RowsReport;
@@ -463,9 +463,9 @@ impl Handler<ChunkFetched> for Supervisor {
 impl Handler<ActorDied> for Supervisor {
     type Result = ();
 
-    fn handle(&mut self, ActorDied(death): ActorDied, context: &mut Context<Self>) {
+    fn handle(&mut self, ActorDied(exited): ActorDied, context: &mut Context<Self>) {
         if !self.has_ended() {
-            self.actor_died(death, context);
+            self.actor_died(exited, context);
         }
     }
 }

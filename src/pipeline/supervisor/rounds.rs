@@ -14,7 +14,7 @@ use actix::Context;
 
 use crate::domain::record::row::RowShape;
 use crate::domain::sampling::batches::batches_ahead;
-use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
+use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::LeaseTable;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
@@ -53,7 +53,7 @@ impl Supervisor {
         );
         let looking = async move {
             let look = move || {
-                let look = || Ok((spool.sealed_passes()?, spool.settled_missing()?));
+                let look = || Ok((spool.sealed_passes()?, spool.recorded_missing()?));
                 disk::retry(look, SpoolError::is_transient)
             };
             pool.blocking(look).await

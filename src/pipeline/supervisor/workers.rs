@@ -21,7 +21,7 @@ use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::lease::LeaseTable;
 use crate::domain::scheduling::retry::RETRY;
 use crate::domain::scheduling::roles::AfterExit;
-use crate::domain::scheduling::supervision::AfterDeath;
+use crate::domain::scheduling::supervision::RestartDecision;
 use crate::pipeline::actors::deduper::{DedupParts, Deduper};
 use crate::pipeline::actors::fetcher::{Fetcher, SupervisorLink};
 use crate::pipeline::actors::sampler::Sampler;
@@ -194,35 +194,35 @@ impl Supervisor {
     /// An actor has ended: by itself, or not.
     pub(in crate::pipeline) fn actor_died(
         &mut self,
-        death: ActorExit,
+        exited: ActorExit,
         context: &mut Context<Self>,
     ) {
-        self.actors.stall_detector.forget(&death.id);
-        let fetcher = self.actors.fetchers.get(&death.id);
+        self.actors.stall_detector.forget(&exited.id);
+        let fetcher = self.actors.fetchers.get(&exited.id);
         let is_dismissed = fetcher.is_some_and(|slot| slot.dismissed);
-        match death.role.after_exit(death.cause, is_dismissed) {
+        match exited.role.after_exit(exited.cause, is_dismissed) {
             AfterExit::Nothing => {
-                self.actors.fetchers.remove(&death.id);
-                self.actors.domain.remove(&death.id);
+                self.actors.fetchers.remove(&exited.id);
+                self.actors.domain.remove(&exited.id);
             }
             AfterExit::Rebuild => {
-                if self.actors.domain.remove(&death.id).is_some() {
+                if self.actors.domain.remove(&exited.id).is_some() {
                     self.publish(Event::ActorExit {
-                        actor: death.actor.clone(),
-                        cause: death.cause,
+                        actor: exited.actor.clone(),
+                        cause: exited.cause,
                     });
-                    self.rebuild(self.dead(&death), context);
+                    self.rebuild(self.exit_error(&exited), context);
                 }
             }
-            AfterExit::Restart => match death.role {
-                Role::Fetcher(number) => self.fetcher_died(number, death, context),
-                _ => self.worker_exited(death, context),
+            AfterExit::Restart => match exited.role {
+                Role::Fetcher(number) => self.fetcher_died(number, exited, context),
+                _ => self.worker_exited(exited, context),
             },
         }
     }
 
-    fn fetcher_died(&mut self, number: usize, death: ActorExit, context: &mut Context<Self>) {
-        let Some(slot) = self.actors.fetchers.remove(&death.id) else {
+    fn fetcher_died(&mut self, number: usize, exited: ActorExit, context: &mut Context<Self>) {
+        let Some(slot) = self.actors.fetchers.remove(&exited.id) else {
             return;
         };
         if let Some(lease) = slot.held
@@ -232,11 +232,11 @@ impl Supervisor {
             self.parts.run.telemetry.events.publish(Event::Requeue {
                 chunk: lease.chunk.to_string(),
                 attempt: lease.attempt,
-                reason: format!("the {} {}", death.actor, death.cause),
+                reason: format!("the {} {}", exited.actor, exited.cause),
             });
         }
         let pass = self.actors.pass;
-        self.start_again(death, context, move |supervisor, context| {
+        self.start_again(exited, context, move |supervisor, context| {
             // A pass that has begun meanwhile has all its fetchers.
             let is_wanted = supervisor.actors.pass == pass && supervisor.actors.dedup.is_some();
             if is_wanted {
@@ -247,8 +247,8 @@ impl Supervisor {
         self.grant(context);
     }
 
-    fn worker_exited(&mut self, death: ActorExit, context: &mut Context<Self>) {
-        let Some(ActorSlot { role, .. }) = self.actors.worker_slots.remove(&death.id) else {
+    fn worker_exited(&mut self, exited: ActorExit, context: &mut Context<Self>) {
+        let Some(ActorSlot { role, .. }) = self.actors.worker_slots.remove(&exited.id) else {
             return;
         };
         match role {
@@ -256,7 +256,7 @@ impl Supervisor {
             Role::Uploader(number) => self.parts.write.uploaders.set(number, None),
             _ => {}
         }
-        self.start_again(death, context, move |supervisor, _| {
+        self.start_again(exited, context, move |supervisor, _| {
             supervisor.start_worker(role);
             true
         });
@@ -266,22 +266,22 @@ impl Supervisor {
     /// still wanted.
     fn start_again(
         &mut self,
-        death: ActorExit,
+        exited: ActorExit,
         context: &mut Context<Self>,
         start: impl FnOnce(&mut Self, &mut Context<Self>) -> bool + 'static,
     ) {
-        let error = self.dead(&death);
+        let error = self.exit_error(&exited);
         let ActorExit {
             actor, cause, role, ..
-        } = death;
+        } = exited;
         self.publish(Event::ActorExit {
             actor: actor.clone(),
             cause,
         });
         let (now, jitter) = (self.now(), self.jitter.random());
         match self.actors.policy.died(role, now, jitter) {
-            AfterDeath::GiveUp => self.end(Err(error)),
-            AfterDeath::RestartAfter(pause) => {
+            RestartDecision::GiveUp => self.end(Err(error)),
+            RestartDecision::RestartAfter(pause) => {
                 context.run_later(pause, move |supervisor, context| {
                     if !supervisor.has_ended() && start(supervisor, context) {
                         supervisor.publish(Event::Restart { actor });
@@ -319,8 +319,8 @@ impl Supervisor {
         self.publish(Event::Rebuild { reason });
         let (now, jitter) = (self.now(), self.jitter.random());
         match self.actors.policy.died(Role::Deduper, now, jitter) {
-            AfterDeath::GiveUp => self.end(Err(error)),
-            AfterDeath::RestartAfter(pause) => {
+            RestartDecision::GiveUp => self.end(Err(error)),
+            RestartDecision::RestartAfter(pause) => {
                 let generation = self.actors.generation;
                 context.run_later(pause, move |supervisor, context| {
                     if supervisor.actors.generation == generation && !supervisor.has_ended() {
@@ -358,10 +358,10 @@ impl Supervisor {
         self.parts.run.telemetry.events.publish(event);
     }
 
-    fn dead(&self, death: &ActorExit) -> RunError {
+    fn exit_error(&self, exited: &ActorExit) -> RunError {
         RunError::ActorDied {
-            actor: death.actor.clone(),
-            cause: death.cause,
+            actor: exited.actor.clone(),
+            cause: exited.cause,
             within: self.actors.window,
         }
     }

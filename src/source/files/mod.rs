@@ -24,7 +24,7 @@ use super::{
 };
 use crate::domain::copilot_chat;
 use crate::domain::record::rename::Renames;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
 use crate::runtime::blocking;
 

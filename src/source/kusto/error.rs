@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::secrets::redacted;
 use crate::source::{Action, QUERY_HINT, RERUN};

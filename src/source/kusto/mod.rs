@@ -18,7 +18,7 @@ use super::{
 };
 use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::record::timestamp::UtcInstant;
-use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
+use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::scheduling::retry::Backoff;
 use crate::domain::selection::cut::Cut;

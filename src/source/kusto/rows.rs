@@ -18,7 +18,7 @@ use crate::domain::json::{number, text};
 use crate::domain::record::row::MalformedReason;
 use crate::domain::record::timestamp;
 use crate::domain::record::validation::Turns;
-use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
+use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;

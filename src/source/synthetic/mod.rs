@@ -19,7 +19,7 @@ use super::{
     Survey,
 };
 use crate::domain::record::row::RowShape;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::source::synthetic::settings::{Synthetic, TelemetryStyle};
 

@@ -241,7 +241,7 @@ fn of_a_round_the_first_decision_counts() {
 fn what_is_missing_is_settled() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let settled = || spool.settled_missing();
+    let settled = || spool.recorded_missing();
     assert_eq!(settled().expect("readable"), BTreeSet::new());
     let missing = BTreeSet::from([chunk_pass().chunk]);
     spool.record_missing(&missing).expect("writable");

@@ -8,7 +8,7 @@ const ROLES = { fetcher: 'Fetchers', dedup: 'Dedup', sampler: 'Samplers', valida
 const CHUNKS = { waiting: '·', fetching: 'F', retrying: 'R', done: '✓', replayed: 'P', split: 'S', missing: 'M' };
 const CHUNK_WORDS = { replayed: 'replayed: sealed by an earlier start' };
 const EVENTS = {
-  deaths: 'actors that died', restarts: 'dead actors started again',
+  actor_exits: 'actors that exited', restarts: 'actors started again',
   rebuilds: 'dedup and the samplers started again together, from what is sealed',
   requeues: 'chunks that went to another fetcher', splits: 'chunks split in two',
   lease_losses: 'workers ended because they showed no progress', late_results: 'results refused: their lease was lost',

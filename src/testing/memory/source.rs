@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::domain::record::row::trim;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;

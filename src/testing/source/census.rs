@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::clause::{Clause, Verdict};
 use super::chunks::{Asked, Chunks, Fetching};
 use super::rows::{ChunkContents, Header, difference};
-use crate::domain::sampling::selector::{RankRange, RankRanges};
+use crate::domain::sampling::rank_ranges::{RankRange, RankRanges};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::{Rank, Ranker};
 use crate::domain::selection::stratum::{Membership, Selection, StratumId};

@@ -9,7 +9,7 @@ use super::super::clause::{Clause, Verdict};
 use super::fetching::{self, Ended, Fetched};
 use super::rows::{ChunkContents, Reading};
 use super::{blocks, census, survey};
-use crate::domain::sampling::selector::RankRanges;
+use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::selection::stratum::Selection;
 use crate::runtime::blocking;

@@ -5,7 +5,7 @@ use futures_util::future::{BoxFuture, Either, pending, select};
 use tokio::sync::oneshot;
 
 use crate::domain::record::row;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::runtime::blocking;
 use crate::source::{BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError};
 

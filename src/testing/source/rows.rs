@@ -6,7 +6,7 @@ use super::fetching::{Fetched, lines};
 use crate::domain::record::row;
 use crate::domain::record::row::{MalformedReason, Row, RowKind, trim};
 use crate::domain::record::timestamp::Ticks;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::stratum::{Bucket, Selection, Split};
 use crate::source::RowEncoding;

@@ -62,7 +62,7 @@ fn a_run_can_be_paused_at_any_notice() {
             let report = result.expect("published");
             assert_eq!(report.manifest.content_sha256, expected, "at notice {nth}");
             let events = &report.manifest.statistics["events"];
-            assert_eq!(events["deaths"], 0, "at notice {nth}: {events}");
+            assert_eq!(events["actor_exits"], 0, "at notice {nth}: {events}");
         });
     }
 }

@@ -9,7 +9,7 @@ use actix::{Actor, Context, Handler};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, pending};
 use gleaner::domain::record::rule::{Candidate, Rule};
-use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::pipeline::RunError;
 use gleaner::pipeline::host::run_actor::Subscribe;

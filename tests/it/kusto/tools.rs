@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use gleaner::domain::record::row::RowShape;
-use gleaner::domain::sampling::selector::{RankRange, RankRanges};
+use gleaner::domain::sampling::rank_ranges::{RankRange, RankRanges};
 use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::domain::selection::cut::Cut;
 use gleaner::domain::selection::rank::Rank;

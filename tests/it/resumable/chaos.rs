@@ -88,7 +88,7 @@ fn a_plan_is_repeated_and_a_wrong_one_refused() {
     );
     let metadata = sandbox.dataset().metadata;
     let events = &metadata["statistics"]["events"];
-    assert_eq!(events["deaths"], 3, "{events}");
+    assert_eq!(events["actor_exits"], 3, "{events}");
     assert_eq!(events["rebuilds"], 1, "{events}");
     let sandbox = Sandbox::new();
     let wrong = sandbox.run(&export(CHAOS, &["--set", "chaos.plan=dedup:1:no_space"]));
@@ -134,7 +134,7 @@ fn a_stopped_run_says_what_did_not_go_as_planned() {
     let reported = sandbox.run(&["status", "work", "--json"]).json();
     let status = &reported["runs"][0];
     assert_eq!(status["state"], "stopped");
-    assert_eq!(status["last"]["events"]["deaths"], 1, "{status}");
+    assert_eq!(status["last"]["events"]["actor_exits"], 1, "{status}");
     let events = status["last"]["recent"].as_array().expect("a list");
     let death = events.iter().find(|event| event["event"] == "actor_exit");
     assert_eq!(death.expect("told")["cause"], "panicked", "{status}");

@@ -1,6 +1,6 @@
 //! After any failure the same command goes on.
 
-mod actor_death;
+mod actor_exits;
 mod chaos;
 mod chunk_failures;
 mod disk_errors;

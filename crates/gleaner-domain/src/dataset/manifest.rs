@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance};
 use crate::dataset::telemetry_seen::TelemetryRecord;
 use crate::json::text;
-use crate::sampling::selector::ChunkChecksum;
+use crate::sampling::rank_ranges::ChunkChecksum;
 use crate::sampling::stratum_fill::InvalidRecord;
 use crate::selection::quality::QualityCode;
 use crate::selection::stratum::{ALL, Bucket, Selection, SelectionError, Split};

@@ -2,10 +2,10 @@
 
 #[doc(hidden)]
 pub mod batches;
+pub mod rank_ranges;
 #[doc(hidden)]
 pub mod reservoir;
 #[doc(hidden)]
 pub mod rounds;
-pub mod selector;
 #[doc(hidden)]
 pub mod stratum_fill;

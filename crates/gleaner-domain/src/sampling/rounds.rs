@@ -4,8 +4,8 @@
 //! another round collects those behind the last one. After a census a round looks at a range of
 //! ranks, which is fetched for it.
 
+use super::rank_ranges::RankRange;
 use super::reservoir::{Candidate, Reservoir, ResumePoint};
-use super::selector::RankRange;
 
 /// The candidates of a stratum, round by round.
 #[derive(Debug)]

@@ -34,9 +34,9 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What follows a death.
+/// What follows an exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterDeath {
+pub enum RestartDecision {
     /// Start it again, after this long.
     RestartAfter(Duration),
     /// Too many have died: end the run.
@@ -44,7 +44,7 @@ pub enum AfterDeath {
 }
 
 /// At most so many restarts in a sliding window of time, all workers together; each worker waits
-/// longer with every death of its own in the window.
+/// longer with every exit of its own in the window.
 #[derive(Debug, Clone)]
 pub struct RestartPolicy<W> {
     restarts: usize,
@@ -66,20 +66,20 @@ impl<W: Eq> RestartPolicy<W> {
     }
 
     /// A worker has died. `jitter` from 0 to 1 spreads the restarts.
-    pub fn died(&mut self, worker: W, now: Duration, jitter: f64) -> AfterDeath {
+    pub fn died(&mut self, worker: W, now: Duration, jitter: f64) -> RestartDecision {
         let window = self.window;
         while (self.recent.front()).is_some_and(|&(at, _)| at + window <= now) {
             self.recent.pop_front();
         }
         if self.recent.len() >= self.restarts {
-            return AfterDeath::GiveUp;
+            return RestartDecision::GiveUp;
         }
         self.recent.push_back((now, worker));
         let worker = self.recent.back().map(|(_, worker)| worker);
-        let deaths = self.recent.iter().filter(|(_, of)| Some(of) == worker);
+        let exits = self.recent.iter().filter(|(_, of)| Some(of) == worker);
         // At most `restarts`, which is a small number.
-        let deaths = deaths.count() as u32;
-        AfterDeath::RestartAfter(self.backoff.delay(deaths, jitter))
+        let exits = exits.count() as u32;
+        RestartDecision::RestartAfter(self.backoff.delay(exits, jitter))
     }
 }
 
@@ -137,27 +137,27 @@ mod tests {
     }
 
     #[test]
-    fn each_worker_waits_longer_with_every_death_of_its_own() {
+    fn each_worker_waits_longer_with_every_exit_of_its_own() {
         let mut policy = RestartPolicy::new(10, seconds(600), BACKOFF);
         let waits: Vec<_> = ["a", "a", "b", "a"]
             .map(|worker| policy.died(worker, seconds(5), 0.0))
             .into();
         assert_eq!(
             waits,
-            [1, 2, 1, 4].map(|n| AfterDeath::RestartAfter(seconds(n)))
+            [1, 2, 1, 4].map(|n| RestartDecision::RestartAfter(seconds(n)))
         );
         let much_later = policy.died("a", seconds(700), 0.0);
-        assert_eq!(much_later, AfterDeath::RestartAfter(seconds(1)));
+        assert_eq!(much_later, RestartDecision::RestartAfter(seconds(1)));
     }
 
     #[test]
-    fn the_sixth_death_in_ten_minutes_ends_the_run() {
+    fn the_sixth_exit_in_ten_minutes_ends_the_run() {
         let mut policy = RestartPolicy::new(5, seconds(600), BACKOFF);
         for at in 0..5 {
-            assert_ne!(policy.died((), seconds(at), 0.0), AfterDeath::GiveUp);
+            assert_ne!(policy.died((), seconds(at), 0.0), RestartDecision::GiveUp);
         }
-        assert_eq!(policy.died((), seconds(599), 0.0), AfterDeath::GiveUp);
-        assert_ne!(policy.died((), seconds(600), 0.0), AfterDeath::GiveUp);
+        assert_eq!(policy.died((), seconds(599), 0.0), RestartDecision::GiveUp);
+        assert_ne!(policy.died((), seconds(600), 0.0), RestartDecision::GiveUp);
     }
 
     #[test]
@@ -179,20 +179,20 @@ mod tests {
     proptest! {
         #[test]
         fn no_window_holds_more_restarts_than_allowed(
-            deaths in prop::collection::vec((0u64..20, 0u8..3), 0..100),
+            exits in prop::collection::vec((0u64..20, 0u8..3), 0..100),
             allowed in 0usize..6,
         ) {
             let window = seconds(30);
             let mut policy = RestartPolicy::new(allowed, window, BACKOFF);
             let mut now = Duration::ZERO;
             let mut taken: Vec<(Duration, u8)> = Vec::new();
-            for (gap, worker) in deaths {
+            for (gap, worker) in exits {
                 now += seconds(gap);
                 let recent: Vec<u8> = taken.iter().filter(|(at, _)| *at + window > now).map(|t| t.1).collect();
                 let own = recent.iter().filter(|&&of| of == worker).count() as u32;
                 let expected = match recent.len() < allowed {
-                    true => AfterDeath::RestartAfter(BACKOFF.delay(own + 1, 0.5)),
-                    false => AfterDeath::GiveUp,
+                    true => RestartDecision::RestartAfter(BACKOFF.delay(own + 1, 0.5)),
+                    false => RestartDecision::GiveUp,
                 };
                 prop_assert_eq!(policy.died(worker, now, 0.5), expected);
                 if recent.len() < allowed {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::retry::{Backoff, MAX_RETRY_AFTER};
 
-/// Without a wish of the source.
+/// If the source asks for no wait.
 const BACKOFF: Backoff = Backoff {
     base: Duration::from_secs(1),
     cap: Duration::from_secs(30),
@@ -55,7 +55,7 @@ impl ThrottleGate {
         epoch: u64,
         next_epoch: u64,
         now: Duration,
-        wish: Option<Duration>,
+        retry_after: Option<Duration>,
         jitter: f64,
     ) -> Duration {
         if epoch >= self.halved_at {
@@ -63,8 +63,8 @@ impl ThrottleGate {
             self.halved_at = next_epoch;
             self.refusals += 1;
         }
-        let pause = match wish {
-            Some(wish) => wish.min(MAX_RETRY_AFTER),
+        let pause = match retry_after {
+            Some(retry_after) => retry_after.min(MAX_RETRY_AFTER),
             None => BACKOFF.delay(self.refusals, jitter),
         };
         self.closed_until = self.closed_until.max(now + pause);
@@ -99,10 +99,13 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_wish_is_obeyed_and_else_the_pause_doubles() {
+    fn retry_after_is_obeyed_and_else_the_pause_doubles() {
         let mut gate = ThrottleGate::new(4);
-        let wish = Some(Duration::from_secs(120));
-        assert_eq!(gate.refused(1, 2, NOW, wish, 1.0), Duration::from_secs(220));
+        let retry_after = Some(Duration::from_secs(120));
+        assert_eq!(
+            gate.refused(1, 2, NOW, retry_after, 1.0),
+            Duration::from_secs(220)
+        );
         assert_eq!(gate.closed(NOW), Some(Duration::from_secs(220)));
         assert_eq!(gate.closed(Duration::from_secs(220)), None);
         let later = Duration::from_secs(300);
@@ -115,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn no_wish_is_too_long_to_be_reckoned_with() {
+    fn no_retry_after_is_too_long_for_the_clock() {
         let mut gate = ThrottleGate::new(4);
         let until = gate.refused(1, 2, NOW, Some(Duration::MAX), 0.0);
         assert_eq!(until, NOW + MAX_RETRY_AFTER);

@@ -28,12 +28,12 @@ pub(super) fn header(headers: &HeaderMap, name: &'static str) -> Option<String> 
 
 /// The delay that a server asks for: in seconds, or until an instant by its own clock.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let wish = header(headers, "retry-after")?;
-    if let Ok(seconds) = wish.trim().parse() {
+    let asked = header(headers, "retry-after")?;
+    if let Ok(seconds) = asked.trim().parse() {
         return Some(Duration::from_secs(seconds));
     }
     let instant = |text: &str| jiff::fmt::rfc2822::parse(text).ok();
-    let (until, now) = (instant(&wish)?, instant(&header(headers, "date")?)?);
+    let (until, now) = (instant(&asked)?, instant(&header(headers, "date")?)?);
     Some(until.duration_since(&now).try_into().unwrap_or_default())
 }
 

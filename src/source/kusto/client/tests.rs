@@ -10,8 +10,8 @@ fn a_timespan_is_hours_minutes_seconds() {
 }
 
 #[test]
-fn a_wish_is_seconds_or_an_instant_by_the_servers_clock() {
-    let wish = |headers: &[(&'static str, &str)]| {
+fn retry_after_is_seconds_or_an_instant_by_the_servers_clock() {
+    let asked = |headers: &[(&'static str, &str)]| {
         let headers = headers
             .iter()
             .map(|&(name, value)| (HeaderName::from_static(name), value.parse().expect("text")));
@@ -19,12 +19,12 @@ fn a_wish_is_seconds_or_an_instant_by_the_servers_clock() {
     };
     let seconds = |n| Some(Duration::from_secs(n));
     let date = ("date", "Wed, 21 Oct 2015 07:27:30 GMT");
-    assert_eq!(wish(&[("retry-after", " 17 ")]), seconds(17));
+    assert_eq!(asked(&[("retry-after", " 17 ")]), seconds(17));
     let at = ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT");
-    assert_eq!(wish(&[at, date]), seconds(30));
+    assert_eq!(asked(&[at, date]), seconds(30));
     let past = ("retry-after", "Wed, 21 Oct 2015 07:27:00 GMT");
-    assert_eq!(wish(&[past, date]), seconds(0));
-    assert_eq!(wish(&[at]), None, "whose clock?");
-    assert_eq!(wish(&[("retry-after", "soon")]), None);
-    assert_eq!(wish(&[date]), None);
+    assert_eq!(asked(&[past, date]), seconds(0));
+    assert_eq!(asked(&[at]), None, "whose clock?");
+    assert_eq!(asked(&[("retry-after", "soon")]), None);
+    assert_eq!(asked(&[date]), None);
 }

@@ -1,7 +1,7 @@
 use super::values::{FIRST, LAST, instant, selected};
 use super::*;
-use crate::domain::sampling::selector::RankRange;
-use crate::domain::sampling::selector::RankRanges;
+use crate::domain::sampling::rank_ranges::RankRange;
+use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::rank::Rank;
 use crate::domain::selection::stratum::Selection;

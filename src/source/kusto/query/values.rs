@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::domain::copilot_chat::rules::AGENT_MODES;
 use crate::domain::record::timestamp::UtcInstant;
-use crate::domain::sampling::selector::RankRanges;
+use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::stratum::Selection;

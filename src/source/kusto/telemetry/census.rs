@@ -8,7 +8,7 @@ use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::debug_lengths;
 use crate::domain::json::{Kind, Value, number};
 use crate::domain::record::row::MalformedReason;
-use crate::domain::sampling::selector::ChunkChecksum;
+use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::kusto_hash;
 use crate::source::RowBlock;

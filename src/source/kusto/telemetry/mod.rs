@@ -18,7 +18,7 @@ use super::query::Asked;
 use super::{Action, KustoSource};
 use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::debug_lengths;
-use crate::domain::sampling::selector::{ChunkChecksum, RankRanges};
+use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::scheduling::pass::Pass;
 use crate::domain::selection::kusto_hash;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::source::{
     BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
 };

@@ -1,6 +1,6 @@
 //! Sources that break their contract.
 
-use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::Chunk;
 use gleaner::source::files::FilesSource;
 use gleaner::source::{InputFingerprint, ParsedRow, RowEncoding, RowLocation, Survey};

@@ -1,4 +1,4 @@
-//! An actor that dies or hangs is replaced, and the dataset is the same; too many deaths end the run
+//! An actor that dies or hangs is replaced, and the dataset is the same; too many exits end the run
 //! with a clear error and a work directory that can be resumed. Never a hang: each case has the time
 //! of a long coffee break, and needs a moment.
 
@@ -14,7 +14,7 @@ use gleaner::config;
 use gleaner::config::Layers;
 use gleaner::config::settings::Settings;
 use gleaner::domain::record::row::RowShape;
-use gleaner::domain::sampling::selector::ChunkChecksum;
+use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::fault::Faults;
 use gleaner::pipeline;
 use gleaner::pipeline::{RunError, RunParts, RunReport};
@@ -201,7 +201,11 @@ fn a_fetcher_or_uploader_that_dies_or_hangs_is_replaced() {
         assert_eq!(report.manifest.content_sha256, expected, "{actor}");
         let events = &report.manifest.statistics["events"];
         let count = |kind: &str| events[kind].as_u64().expect("a count");
-        assert_eq!((count("deaths"), count("restarts")), (1, 1), "{events}");
+        assert_eq!(
+            (count("actor_exits"), count("restarts")),
+            (1, 1),
+            "{events}"
+        );
         let hangs = source == Mishap::Hang || sink == Mishap::Hang;
         assert_eq!(count("lease_losses"), u64::from(hangs), "{events}");
         let requeued = source == Mishap::Panic;
@@ -218,7 +222,7 @@ fn without_restarts_the_dead_actor_is_named_and_the_run_goes_on_next_time() {
         (Mishap::None, Mishap::Panic, "uploader"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = start(folder.path(), source, sink, 0).expect_err("a death");
+        let error = start(folder.path(), source, sink, 0).expect_err("an exit");
         assert!(matches!(error, RunError::ActorDied { .. }), "{error}");
         assert!(error.to_string().contains(actor), "{error}");
         assert!(!folder.path().join("out/d/metadata.json").exists());
