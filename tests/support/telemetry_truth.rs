@@ -10,6 +10,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::reference::hash;
+
 /// The lines of a file, unpacked if its name says so.
 pub fn lines(path: &Path) -> impl Iterator<Item = Vec<u8>> + use<> {
     let file = BufReader::new(File::open(path).expect("a file of the data"));
@@ -19,6 +21,21 @@ pub fn lines(path: &Path) -> impl Iterator<Item = Vec<u8>> + use<> {
         .split(b'\n')
         .map(|line| line.expect("a line"))
         .filter(|line| !line.is_empty())
+}
+
+/// The rows of one in so many conversations of the real data, by the hash of their ids, file by file. Rows
+/// without an id are among them.
+pub fn rows_of_one_in(count: i64, folder: &Path) -> [Vec<Vec<u8>>; 2] {
+    let is_chosen = |line: &Vec<u8>| {
+        let text = String::from_utf8_lossy(line);
+        let id = ["\"conversationId\":\"", "\"sessionId\":\""]
+            .iter()
+            .find_map(|key| text.split_once(key))
+            .and_then(|(_, rest)| rest.split_once('"'));
+        id.is_none_or(|(id, _)| hash(id.as_bytes()).rem_euclid(count) == 0)
+    };
+    ["appevents-0.jsonl.zst", "appevents-1.jsonl.zst"]
+        .map(|name| lines(&folder.join(name)).filter(is_chosen).collect())
 }
 
 /// The conversations of a file of truth.

@@ -7,4 +7,5 @@ mod large_rows;
 mod parquet_input;
 mod renamed_fields;
 mod row_faults;
+mod telemetry_rows;
 mod whole_conversations;

@@ -7,8 +7,8 @@ use gleaner::domain::record::row::RowShape;
 use gleaner::source::synthetic::settings::{Synthetic, TelemetryFault, TelemetryStyle};
 use gleaner::source::synthetic::telemetry::rows;
 
+use crate::support::reference::Asked;
 use crate::support::reference::telemetry::evaluate;
-use crate::support::reference::{Asked, hash};
 use crate::support::{Sandbox, assert_equals_reference, corpus, shared, telemetry_truth};
 
 fn holds(files: &corpus::Files, unknown_is_agent: bool) -> BTreeMap<&'static str, u64> {
@@ -94,19 +94,9 @@ fn over_rows_of_the_extensions_own_code() {
     let Some(folder) = shared().map(|folder| folder.join("data/appevents")) else {
         return;
     };
-    let is_chosen = |line: &Vec<u8>| {
-        let text = String::from_utf8_lossy(line);
-        let id = ["\"conversationId\":\"", "\"sessionId\":\""]
-            .iter()
-            .find_map(|key| text.split_once(key))
-            .and_then(|(_, rest)| rest.split_once('"'));
-        id.is_none_or(|(id, _)| hash(id.as_bytes()).rem_euclid(ONE_IN) == 0)
-    };
-    let files = ["appevents-0.jsonl.zst", "appevents-1.jsonl.zst"].map(|name| {
-        let lines = telemetry_truth::lines(&folder.join(name)).filter(is_chosen);
-        let lines: Vec<Vec<u8>> = lines.collect();
-        (name.replace(".zst", ""), lines.join(&b'\n'))
-    });
-    let counts = holds(&files.to_vec(), false);
+    let files = telemetry_truth::rows_of_one_in(ONE_IN, &folder);
+    let file = |(number, rows): (u8, Vec<Vec<u8>>)| (format!("{number}.jsonl"), rows.join(&b'\n'));
+    let files: corpus::Files = (0..).zip(files).map(file).collect();
+    let counts = holds(&files, false);
     assert!(counts["conversations"] > 100, "{counts:?}");
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::copilot_rows::{answer, az, classic, conversations, lines, request, with_text};
 use crate::support::packed::{gzip, zst};
 use crate::support::reference::Asked;
-use crate::support::{Dataset, Sandbox, corpus, shared};
+use crate::support::{Dataset, Sandbox, corpus, shared, telemetry_truth};
 
 /// Exports all that is valid.
 fn export(files: &[(String, Vec<u8>)], more: &[&str]) -> Dataset {
@@ -211,6 +211,44 @@ fn records_with_codes_that_are_rejected_are_invalid() {
         "{}",
         run.stderr
     );
+}
+
+/// `GLEANER_SHARED` names the folder that holds `data/appevents`.
+#[test]
+fn real_rows_in_any_order_and_any_files_give_one_digest() {
+    let Some(folder) = shared().map(|folder| folder.join("data/appevents")) else {
+        return;
+    };
+    let rows = telemetry_truth::rows_of_one_in(20, &folder).concat();
+    let files = |rows: &[Vec<u8>], count: usize, ending: &str, pack: fn(&[u8]) -> Vec<u8>| {
+        let parts = rows.chunks(rows.len().div_ceil(count));
+        let file = |(number, rows): (usize, &[Vec<u8>])| {
+            (
+                format!("{number:02}.jsonl{ending}"),
+                pack(&rows.join(&b'\n')),
+            )
+        };
+        parts.enumerate().map(file).collect::<Vec<_>>()
+    };
+    let plain = export(&files(&rows, 2, "", <[u8]>::to_vec), &[]);
+    assert!(plain.count("conversations") > 30, "{}", plain.metadata);
+    let mut twice = [&rows[..], &rows[..]].concat();
+    twice.shuffle(&mut corpus::rng(18));
+    for (what, files) in [
+        ("one gz", files(&twice, 1, ".gz", gzip)),
+        ("64 zst", files(&twice, 64, ".zst", zst)),
+    ] {
+        let other = export(&files, &["--fetchers", "3"]);
+        assert_eq!(other.digest(), plain.digest(), "{what}");
+        for key in [
+            "kept_rows",
+            "shared_rows",
+            "superseded_turns",
+            "conversations",
+        ] {
+            assert_eq!(other.count(key), plain.count(key), "{what}: {key}");
+        }
+    }
 }
 
 /// The shapes of real data, each with the same conversations.

@@ -7,4 +7,5 @@ mod disk_errors;
 mod fault_matrix;
 mod kill_loop;
 mod resume;
+mod telemetry;
 mod work_dir;
