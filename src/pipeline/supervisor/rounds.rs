@@ -286,7 +286,7 @@ impl Supervisor {
         }
         let tallies = self.all_tallies();
         let mut grouped = std::mem::take(&mut self.grouped);
-        if self.parts.rows.shape(&tallies) == Some(RowShape::CopilotChat) {
+        if self.parts.rows.schema == Some(RowShape::CopilotChat) {
             for of_round in self.round_grouped.values() {
                 grouped.add_rows(of_round);
             }
@@ -313,7 +313,7 @@ impl Supervisor {
         for ((_, chunk), (of_round, _)) in &self.round_tallies {
             let tally = tallies.entry(*chunk).or_default();
             tally.bytes += of_round.bytes;
-            if of_round.first_telemetry.is_some() {
+            if self.parts.rows.schema == Some(RowShape::CopilotChat) {
                 tally.add_telemetry(of_round);
             }
             for (&reason, lines) in &of_round.malformed {
