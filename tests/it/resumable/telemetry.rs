@@ -6,7 +6,7 @@ use gleaner::source::synthetic::telemetry::rows;
 
 use crate::support::packed::{gzip, zst};
 use crate::support::reference::Asked;
-use crate::support::{Sandbox, corpus};
+use crate::support::{Sandbox, corpus, kill_at};
 
 fn asked() -> Asked {
     Asked::new("s", 3)
@@ -51,13 +51,13 @@ fn killed_at_a_seal_a_stage_or_a_commit_it_gives_the_same_bytes() {
     sandbox.export(&asked(), &[]).expect(3);
     let expected = sandbox.dataset().digest();
     for point in [
-        "seal:1",
-        "sealed:2",
-        "sealed:4",
-        "stage:1",
-        "staged:3",
-        "commit:2",
-        "publish:1",
+        "spool.seal.before:1",
+        "spool.seal.after:2",
+        "spool.seal.after:4",
+        "upload.stage.before:1",
+        "upload.stage.after:3",
+        "upload.commit.before:2",
+        "upload.publish.before:1",
     ] {
         let sandbox = Sandbox::new();
         sandbox.write_input(&files);
@@ -65,7 +65,7 @@ fn killed_at_a_seal_a_stage_or_a_commit_it_gives_the_same_bytes() {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let killed = sandbox
             .command(&args)
-            .env("GLEANER_KILL_AT", point)
+            .envs(kill_at(point))
             .output()
             .expect("it runs");
         assert_eq!(killed.status.code(), None, "{point} was never reached");
