@@ -19,14 +19,15 @@ use gleaner::Pipeline;
 use gleaner::config;
 use gleaner::config::Layers;
 use gleaner::domain::record::row::RowShape;
-use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::pipeline::{RunError, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::source::synthetic::conversation_rows;
 use gleaner::source::synthetic::settings::Synthetic;
-use gleaner::source::{ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey};
+use gleaner::source::{
+    ConversationSource, FetchFuture, FetchOrder, RowBlock, RowSink, SourceError, Survey,
+};
 
 /// Chunks of the telemetry.
 pub const CHUNKS: u32 = 40;
@@ -108,11 +109,7 @@ impl ConversationSource for FailingChunks {
         async move { Ok(survey) }.boxed()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
             let Chunk::Hash(HashChunk { index, .. }) = order.chunk else {
                 return Err(SourceError::NoInput(order.chunk.to_string()));

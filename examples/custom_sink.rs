@@ -12,11 +12,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use gleaner::Pipeline;
 use gleaner::domain::record::rule::{Candidate, Rule};
 use gleaner::sink::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+    SinkFuture,
 };
 
 /// Stands for a store that puts and gets values whole, and can put one only if there is none.
@@ -113,15 +113,11 @@ impl DatasetSink for KeyValueSink {
         64 * 1024
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         async move { self.claim_now(dataset, claim) }.boxed()
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         let key = Self::block_key(&block.dataset, &block.path, block.index);
         let receipt = BlockReceipt {
             index: block.index,
@@ -133,15 +129,11 @@ impl DatasetSink for KeyValueSink {
         async move { Ok(receipt) }.boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         async move { self.commit_now(&file) }.boxed()
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         let is_new = self
             .store
             .put_new(&format!("{dataset}/{MANIFEST}"), &manifest);
@@ -154,7 +146,7 @@ impl DatasetSink for KeyValueSink {
         .boxed()
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         let (claim, blocks) = (format!("{dataset}/.claim"), format!("{dataset}/.blocks/"));
         let mut values = self.store.values();
         values.retain(|key, _| *key != claim && !key.starts_with(&blocks));

@@ -12,10 +12,9 @@ use std::path::PathBuf;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::Pipeline;
-use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::source::{
-    Action, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
+    Action, ConversationSource, FetchFuture, FetchOrder, RowBlock, RowSink, SourceError, Survey,
 };
 use serde_json::{Value, json};
 
@@ -83,11 +82,7 @@ impl ConversationSource for Transcripts {
         async move { Ok(Survey::of(chunks, true)) }.boxed()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
             let Chunk::Hash(chunk) = order.chunk else {
                 return Err(SourceError::Custom {

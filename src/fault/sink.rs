@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Faults, Kind, Site};
 use crate::sink::{
-    Action, Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError,
+    Action, Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError, SinkFuture,
 };
 
 /// What a throttling service asks for.
@@ -40,7 +40,7 @@ impl FaultySink {
         site: Site,
         action: &'static str,
         path: String,
-        work: impl Fn() -> BoxFuture<'a, Result<T, SinkError>>,
+        work: impl Fn() -> SinkFuture<'a, T>,
     ) -> Result<T, SinkError> {
         let remote = |reason: &str| SinkError::Remote {
             action,
@@ -102,52 +102,37 @@ impl DatasetSink for FaultySink {
         self.inner.operation_timeout()
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         self.inner.claim(dataset, claim)
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         let path = block.path.clone();
         let work = move || self.inner.stage(block.clone());
         async move { self.strike(Site::Stage, "write", path, work).await }.boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         let path = file.path.clone();
         let work = move || self.inner.commit(file.clone());
         async move { self.strike(Site::Commit, "commit", path, work).await }.boxed()
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         let work = move || self.inner.publish(dataset, manifest.clone());
         let path = dataset.to_owned();
         async move { self.strike(Site::Publish, "publish", path, work).await }.boxed()
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         self.inner.release(dataset)
     }
 
-    fn read_claim<'a>(
-        &'a self,
-        dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+    fn read_claim<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, Option<ClaimRecord>> {
         self.inner.read_claim(dataset)
     }
 
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn revoke<'a>(&'a self, dataset: &'a str, run_id: &'a str) -> SinkFuture<'a, ()> {
         self.inner.revoke(dataset, run_id)
     }
 
@@ -155,11 +140,7 @@ impl DatasetSink for FaultySink {
         self.inner.flush()
     }
 
-    fn put_sidecar<'a>(
-        &'a self,
-        name: &'a str,
-        document: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, name: &'a str, document: Vec<u8>) -> SinkFuture<'a, ()> {
         self.inner.put_sidecar(name, document)
     }
 }

@@ -11,9 +11,9 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Faults, Kind, Site};
-use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::source::{
-    Action, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
+    Action, BlockReader, ConversationSource, FetchFuture, FetchOrder, RowBlock, RowSink,
+    SourceError, Survey,
 };
 
 /// Duration of a slow block.
@@ -42,11 +42,7 @@ impl ConversationSource for FaultySource {
         self.inner.survey()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
             let due = self.faults.due(Site::Fetch);
             match due {

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use super::claim::{self as claims, CLAIM, Granted};
 use super::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+    SinkFuture,
 };
 use crate::domain::dataset::manifest::hex;
 use crate::runtime::files::refuse_link;
@@ -243,11 +244,7 @@ impl DatasetSink for LocalDir {
         BLOCK_BYTES
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         let (sink, dataset, claim) = (self.clone(), dataset.to_owned(), claim.clone());
         async move {
             tracked(&self.jobs, move || {
@@ -260,12 +257,12 @@ impl DatasetSink for LocalDir {
         .boxed()
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         let sink = self.clone();
         async move { tracked(&self.jobs, move || sink.stage_now(&block)).await? }.boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         let sink = self.clone();
         async move {
             tracked(&self.jobs, move || {
@@ -280,11 +277,7 @@ impl DatasetSink for LocalDir {
         .boxed()
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         let (sink, dataset, path) = (
             self.clone(),
             dataset.to_owned(),
@@ -306,7 +299,7 @@ impl DatasetSink for LocalDir {
         .boxed()
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         let (sink, dataset) = (self.clone(), dataset.to_owned());
         async move {
             tracked(&self.jobs, move || {
@@ -318,10 +311,7 @@ impl DatasetSink for LocalDir {
         .boxed()
     }
 
-    fn read_claim<'a>(
-        &'a self,
-        dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+    fn read_claim<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, Option<ClaimRecord>> {
         let folder = self.root.join(dataset);
         async move {
             tracked(&self.jobs, move || {
@@ -335,11 +325,7 @@ impl DatasetSink for LocalDir {
         .boxed()
     }
 
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn revoke<'a>(&'a self, dataset: &'a str, run_id: &'a str) -> SinkFuture<'a, ()> {
         let (sink, dataset, run_id) = (self.clone(), dataset.to_owned(), run_id.to_owned());
         async move { tracked(&self.jobs, move || sink.revoke_now(&dataset, &run_id)).await? }
             .boxed()
@@ -349,11 +335,7 @@ impl DatasetSink for LocalDir {
         self.jobs.over().boxed()
     }
 
-    fn put_sidecar<'a>(
-        &'a self,
-        name: &'a str,
-        document: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, name: &'a str, document: Vec<u8>) -> SinkFuture<'a, ()> {
         let path = self.root.join(name);
         async move {
             tracked(&self.jobs, move || {

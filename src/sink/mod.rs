@@ -111,6 +111,9 @@ impl FileCommit {
     }
 }
 
+/// What a call of a [`DatasetSink`] gives: a result, later.
+pub type SinkFuture<'a, T> = BoxFuture<'a, Result<T, SinkError>>;
+
 /// A place for datasets. To write one, implement this trait, and hold it against
 /// [`testing::sink_conformance`](crate::testing::sink_conformance).
 ///
@@ -145,18 +148,14 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// # Errors
     /// [`SinkError::Claimed`] if it is another run's; [`SinkError::Exists`] if another run has
     /// published it, or if there are files without a claim: they are left untouched.
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>>;
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim>;
 
     /// Keeps a block aside. Staging the same block again is harmless, also after the commit; of two
     /// blocks with one index the later counts.
     ///
     /// # Errors
     /// If it cannot be kept.
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>>;
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt>;
 
     /// Makes a file of its blocks, durable and under its name: of these and no others, whatever was
     /// staged for the name before. Nothing is there before, and never a part. Doing it again is
@@ -166,18 +165,14 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// If the receipts are not the whole file ([`FileCommit::is_whole`]) or not of blocks that were
     /// staged. Other bytes under the name of a file that is there are refused
     /// ([`SinkError::Conflict`]), or replace it wholly.
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>>;
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()>;
 
     /// Writes `metadata.json`: from here on the dataset is there. Never overwrites.
     ///
     /// # Errors
     /// [`SinkError::Exists`] if there is another manifest. For the same bytes once more that, or
     /// success: the answer to the first may have been lost.
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>>;
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()>;
 
     /// Gives the claim back after publishing, and removes what was staged and never committed. Doing
     /// it again is harmless.
@@ -188,17 +183,14 @@ pub trait DatasetSink: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the claim cannot be removed. Of a dataset that was never claimed it is harmless, or refused.
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>>;
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()>;
 
     /// The claim on a dataset; `None` if there is none. A sink that does not show its claims always
     /// returns `None`.
     ///
     /// # Errors
     /// If it cannot be read.
-    fn read_claim<'a>(
-        &'a self,
-        _dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+    fn read_claim<'a>(&'a self, _dataset: &'a str) -> SinkFuture<'a, Option<ClaimRecord>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
@@ -212,11 +204,7 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// # Errors
     /// [`SinkError::Claimed`] if it is another run's; if something cannot be removed; if the sink
     /// cannot do it.
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        _run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn revoke<'a>(&'a self, dataset: &'a str, _run_id: &'a str) -> SinkFuture<'a, ()> {
         let refused = SinkError::Unusable {
             location: format!("{}/{dataset}", self.location()),
             reason: "this sink cannot take a claim away".to_owned(),
@@ -233,11 +221,7 @@ pub trait DatasetSink: Send + Sync + 'static {
 
     /// Puts a document beside the datasets, such as the report of one; one of that name is replaced.
     /// A sink that keeps nothing but datasets says so.
-    fn put_sidecar<'a>(
-        &'a self,
-        name: &'a str,
-        _document: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, name: &'a str, _document: Vec<u8>) -> SinkFuture<'a, ()> {
         let refused = SinkError::Unusable {
             location: format!("{}/{name}", self.location()),
             reason: "this sink keeps nothing beside datasets".to_owned(),
@@ -259,46 +243,31 @@ impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
         (**self).operation_timeout()
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         (**self).claim(dataset, claim)
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         (**self).stage(block)
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         (**self).commit(file)
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         (**self).publish(dataset, manifest)
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         (**self).release(dataset)
     }
 
-    fn read_claim<'a>(
-        &'a self,
-        dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+    fn read_claim<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, Option<ClaimRecord>> {
         (**self).read_claim(dataset)
     }
 
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn revoke<'a>(&'a self, dataset: &'a str, run_id: &'a str) -> SinkFuture<'a, ()> {
         (**self).revoke(dataset, run_id)
     }
 
@@ -306,11 +275,7 @@ impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
         (**self).flush()
     }
 
-    fn put_sidecar<'a>(
-        &'a self,
-        name: &'a str,
-        document: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, name: &'a str, document: Vec<u8>) -> SinkFuture<'a, ()> {
         (**self).put_sidecar(name, document)
     }
 }

@@ -23,7 +23,7 @@ use crate::domain::debug_lengths;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
-use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 pub use crate::domain::scheduling::pass::Pass;
 pub use crate::domain::scheduling::retry::Action;
 #[cfg(feature = "kusto")]
@@ -49,6 +49,9 @@ pub mod synthetic;
 
 /// Bytes that a block should have: small enough for the caches and for many in flight.
 pub const BLOCK_BYTES: usize = 512 * 1024;
+
+/// What [`ConversationSource::fetch`] gives, later.
+pub type FetchFuture<'a> = BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>>;
 
 /// A telemetry source. To write one, implement this trait, and hold it against
 /// [`testing::source_conformance`](crate::testing::source_conformance).
@@ -77,11 +80,7 @@ pub trait ConversationSource: Send + Sync + 'static {
     /// # Errors
     /// Anything that keeps the chunk from being whole; [`SourceError::action`] decides what
     /// follows.
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>>;
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a>;
 }
 
 impl<T: ConversationSource + ?Sized> ConversationSource for Arc<T> {
@@ -93,11 +92,7 @@ impl<T: ConversationSource + ?Sized> ConversationSource for Arc<T> {
         (**self).survey()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         (**self).fetch(order, rows)
     }
 }
@@ -114,6 +109,19 @@ pub struct FetchOrder {
     pub pass: Pass,
     /// In a round: which conversations, and no others. `None`: all.
     pub ranks: Option<Arc<RankRanges>>,
+}
+
+impl FetchOrder {
+    /// The chunk, for a source whose chunks are hash chunks.
+    ///
+    /// # Errors
+    /// [`SourceError::UnknownChunk`] if it is a piece of a file.
+    pub fn hash_chunk(&self) -> Result<HashChunk, SourceError> {
+        match self.chunk {
+            Chunk::Hash(chunk) => Ok(chunk),
+            chunk @ Chunk::Piece(_) => Err(SourceError::UnknownChunk { chunk }),
+        }
+    }
 }
 
 /// The result of a survey.

@@ -153,8 +153,11 @@ fn publish_actors(metrics: &RunMetrics, view: &View) {
         let of_role = || view.actors.iter().filter(|actor| actor.role == role);
         let restarts = of_role().map(|actor| actor.restarts).sum();
         let role = ("role", role.to_owned());
-        let label = std::slice::from_ref(&role);
-        metrics.total("gleaner_restarts_total", label, restarts);
+        metrics.total(
+            "gleaner_restarts_total",
+            std::slice::from_ref(&role),
+            restarts,
+        );
         for (state, actors) in tally(super::actors::STATES, of_role().map(|a| a.state)) {
             let labels = [role.clone(), ("state", serde_name(&state))];
             metrics.level("gleaner_actors", &labels, actors as f64);

@@ -234,20 +234,9 @@ fn worlds_have_every_kind() {
             *counts.entry(key).or_default() += count;
         }
     }
-    for kind in [
-        "malformed",
-        "mode",
-        "window",
-        "ignored_ids",
-        "duplicate_turns",
-        "duplicate_conversations",
-        "damaged",
-        "cut_by_mode",
-        "cut_by_window",
-        "incomplete",
-        "out_of_range",
-        "no_target",
-    ] {
+    let kinds = "malformed mode window ignored_ids duplicate_turns duplicate_conversations damaged \
+        cut_by_mode cut_by_window incomplete out_of_range no_target";
+    for kind in kinds.split_whitespace() {
         assert!(
             counts.get(kind).is_some_and(|&n| n > 0),
             "{kind}: {counts:?}"

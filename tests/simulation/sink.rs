@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use gleaner::sink::{
     Action, Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+    SinkFuture,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -183,11 +183,7 @@ impl DatasetSink for SimSink {
         BLOCK
     }
 
-    fn claim<'a>(
-        &'a self,
-        _: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, _: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         let work = async move {
             let mut state = self.state();
             if let Some(manifest) = &state.manifest {
@@ -200,7 +196,7 @@ impl DatasetSink for SimSink {
         self.call("claim".to_owned(), work).boxed()
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         let call = format!("stage/{}/{}", block.path, block.index);
         let work = async move {
             pause(block.bytes.len()).await;
@@ -226,7 +222,7 @@ impl DatasetSink for SimSink {
         self.call(call, work).boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         let call = format!("commit/{}", file.path);
         let work = async move {
             pause(0).await;
@@ -235,11 +231,7 @@ impl DatasetSink for SimSink {
         self.call(call, work).boxed()
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         let work = async move {
             pause(0).await;
             let mut state = self.state();
@@ -253,7 +245,7 @@ impl DatasetSink for SimSink {
         self.call("publish".to_owned(), work).boxed()
     }
 
-    fn release<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, _: &'a str) -> SinkFuture<'a, ()> {
         let work = async move {
             self.state().claim = None;
             Ok(())

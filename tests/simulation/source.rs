@@ -9,15 +9,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::domain::record::timestamp;
-use gleaner::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
+use gleaner::domain::sampling::rank_ranges::RankRanges;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk, Piece};
 use gleaner::domain::selection::rank::Ranker;
 use gleaner::domain::selection::stratum::Selection;
 use gleaner::fault::{Injector, Kind, Site};
 use gleaner::source::kusto::error::{Failure, KustoError, Purpose};
 use gleaner::source::{
-    ConversationSource, FetchOrder, InputFingerprint, Pass, ReceivedRow, RowBlock, RowEncoding,
-    RowLocation, RowSink, SourceError, Survey,
+    ConversationSource, FetchFuture, FetchOrder, InputFingerprint, Pass, ReceivedRow, RowBlock,
+    RowEncoding, RowLocation, RowSink, SourceError, Survey,
 };
 use tokio::time::Instant;
 
@@ -464,11 +464,7 @@ impl ConversationSource for SimSource {
         async move { Ok(survey) }.boxed()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
             let what = (order.chunk, order.pass == Pass::Census);
             let is_new = self.memory.lock().active.insert(what);

@@ -60,6 +60,11 @@ pub fn in_a_folder(sandbox: &Sandbox, more: &[&str]) -> String {
     digest(&run)
 }
 
+/// The digest of that export, in a folder of its own.
+pub fn undisturbed() -> String {
+    in_a_folder(&Sandbox::new(), &[])
+}
+
 pub fn digest(run: &Run) -> String {
     let digest = run.json()["content_sha256"].as_str().map(str::to_owned);
     digest.expect("a digest")
@@ -97,9 +102,14 @@ impl<'a> Blob<'a> {
         format!("{}/some/prefix/d/{file}", self.container)
     }
 
+    /// The emulator's whole answer about a file of the dataset.
+    pub fn ask(&self, method: &str, file: &str) -> String {
+        ask(method, &format!("{}?", self.path(file)), &[], b"")
+    }
+
     /// Whether a file of the dataset is there.
     pub fn has(&self, file: &str) -> bool {
-        let answer = ask("HEAD", &format!("{}?", self.path(file)), &[], b"");
+        let answer = self.ask("HEAD", file);
         assert!(
             answer.contains(" 200 ") || answer.contains(" 404 "),
             "{answer}"

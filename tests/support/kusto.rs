@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use super::{Run, Sandbox};
+use super::{Run, Sandbox, words};
 
 /// A running emulator; it ends with the test.
 pub struct Emulator {
@@ -100,50 +100,26 @@ impl Emulator {
     }
 }
 
-const COMMON: [&str; 23] = [
-    "--out",
-    "out",
-    "--name",
-    "d",
-    "--work-dir",
-    "work",
-    "--progress",
-    "none",
-    "--json",
-    "--chunks",
-    "8",
-    "--set",
-    "selection.targets.train={short=150,medium=250,long=150}",
-    "--set",
-    "selection.targets.val={short=15,medium=25,long=15}",
-    "--set",
-    "selection.targets.test={short=15,medium=25,long=15}",
-    "--set",
-    "sink.sort_keys=always",
-    "--set",
-    "source.synthetic.conversations=2000",
-    "--set",
-    "source.synthetic.seed=7",
-];
+const COMMON: &str = "--out out --name d --work-dir work --progress none --json --chunks 8 \
+    --set selection.targets.train={short=150,medium=250,long=150} \
+    --set selection.targets.val={short=15,medium=25,long=15} \
+    --set selection.targets.test={short=15,medium=25,long=15} \
+    --set sink.sort_keys=always \
+    --set source.synthetic.conversations=2000 --set source.synthetic.seed=7";
 
 /// All of the telemetry, unless a test wants another window.
 fn common(more: &[&str]) -> impl Iterator<Item = &'static str> + use<> {
     let is_given = ["--window-last", "--window-start"].map(|flag| more.contains(&flag));
     let is_given = is_given.contains(&true);
-    let window = [
-        "--window-start",
-        "2025-01-01T00:00:00Z",
-        "--window-end",
-        "2025-06-01T00:00:00Z",
-    ];
-    let window = window.into_iter().filter(move |_| !is_given);
-    COMMON.into_iter().chain(window)
+    let window = "--window-start 2025-01-01T00:00:00Z --window-end 2025-06-01T00:00:00Z";
+    let window = if is_given { "" } else { window };
+    words(COMMON).into_iter().chain(words(window))
 }
 
 /// The same export without Kusto in between.
 pub fn export_synthetic(sandbox: &Sandbox, more: &[&str]) -> Run {
     let mut args = vec!["export"];
-    args.extend(COMMON);
+    args.extend(words(COMMON));
     args.extend(["--set", "source.kind=synthetic"]);
     args.extend(more);
     sandbox.run(&args)

@@ -22,9 +22,43 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use reference::{Asked, BUCKETS, Outcome};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+/// A selection of these splits and buckets, whose files have the buckets' names, with ten records
+/// wanted of each stratum that has a target.
+pub fn selection(
+    seed: &str,
+    splits: &[(&str, u32)],
+    buckets: &[(&str, [u64; 2])],
+    targets: &[(&str, &str)],
+) -> Selection {
+    let split = |&(name, percent): &(&str, u32)| Split {
+        name: name.to_owned(),
+        percent,
+    };
+    let bucket = |&(name, turns): &(&str, [u64; 2])| Bucket {
+        name: name.to_owned(),
+        turns,
+        file: name.to_owned(),
+    };
+    let target = |(split, bucket): &(&str, &str)| ((*split).to_owned(), (*bucket).to_owned(), 10);
+    Selection::new(
+        seed,
+        5.0,
+        splits.iter().map(split).collect(),
+        buckets.iter().map(bucket).collect(),
+        &targets.iter().map(target).collect::<Vec<_>>(),
+    )
+    .expect("it makes sense")
+}
+
+/// The words of a command line without quotes.
+pub fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
 
 /// A folder for one test.
 pub struct Sandbox {
@@ -61,6 +95,16 @@ impl Run {
     pub fn expect(&self, code: i32) -> &str {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
         &self.stderr
+    }
+
+    /// Expects an exit code, and each of the texts on standard error; gives what was written there.
+    #[track_caller]
+    pub fn says(&self, code: i32, texts: &[&str]) -> &str {
+        let reported = self.expect(code);
+        for text in texts {
+            assert!(reported.contains(text), "no {text:?} in: {reported}");
+        }
+        reported
     }
 }
 
@@ -99,6 +143,13 @@ impl Sandbox {
         }
     }
 
+    /// The same compressed: their rows are kept in sealed chunks.
+    pub fn write_compressed_input(&self, files: &[(String, Vec<u8>)]) {
+        for (name, bytes) in files {
+            self.write(&format!("in/{name}.zst"), packed::zst(bytes));
+        }
+    }
+
     /// The binary, in this folder, without the environment's settings.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gleaner"));
@@ -127,14 +178,25 @@ impl Sandbox {
         args
     }
 
+    pub fn export_command(&self, asked: &Asked, more: &[&str]) -> Command {
+        let mut command = self.command(&[]);
+        command.args(self.export_args(asked)).args(more);
+        command
+    }
+
     pub fn export(&self, asked: &Asked, more: &[&str]) -> Run {
-        let args = self.export_args(asked);
-        let all: Vec<&str> = args
-            .iter()
-            .map(String::as_str)
-            .chain(more.iter().copied())
-            .collect();
-        self.run(&all)
+        let mut command = self.export_command(asked, more);
+        command.output().expect("the binary runs").into()
+    }
+
+    /// Exports, and is killed at the n-th time that a site is reached: `seal:3`.
+    #[track_caller]
+    pub fn export_killed(&self, asked: &Asked, site: &str) {
+        let mut command = self.export_command(asked, &[]);
+        let killed = command.envs(kill_at(site)).output();
+        let killed = Run::from(killed.expect("the binary runs"));
+        let Run { code, stderr, .. } = &killed;
+        assert_eq!(*code, None, "{site} was never reached: {stderr}");
     }
 
     pub fn dataset(&self) -> Dataset {

@@ -56,9 +56,8 @@ pub(super) fn at_least_one(
     value: Option<Number<u32>>,
 ) -> Result<NonZeroU32, ConfigError> {
     let value = value.map_or(0, |Number(n)| n);
-    NonZeroU32::new(value)
-        .filter(|n| n.get() <= 100_000)
-        .ok_or_else(|| bad(key, value, "it must be between 1 and 100000"))
+    let count = NonZeroU32::new(value).filter(|n| n.get() <= 100_000);
+    count.ok_or_else(|| bad(key, value, "it must be between 1 and 100000"))
 }
 
 pub(super) fn workers_of(

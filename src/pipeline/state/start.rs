@@ -75,6 +75,13 @@ mod tests {
         fixed_name: true,
     };
 
+    fn until_1970() -> RunRecord {
+        RunRecord {
+            window_end: UtcInstant::from_ticks(0),
+            ..record("a")
+        }
+    }
+
     fn published() -> RunRecord {
         RunRecord {
             state: RunState::Published,
@@ -93,10 +100,7 @@ mod tests {
 
     #[test]
     fn an_unfinished_run_keeps_its_window() {
-        let later = RunRecord {
-            window_end: UtcInstant::from_ticks(0),
-            ..record("a")
-        };
+        let later = until_1970();
         assert_eq!(decide(Some(&record("a")), &later, FIXED), Start::Resume);
     }
 
@@ -135,10 +139,6 @@ mod tests {
 
     #[test]
     fn a_window_is_shown_with_both_ends() {
-        let half = RunRecord {
-            window_end: UtcInstant::from_ticks(0),
-            ..record("a")
-        };
-        assert_eq!(window_text(&half), "open to 1970-01-01T00:00:00Z");
+        assert_eq!(window_text(&until_1970()), "open to 1970-01-01T00:00:00Z");
     }
 }

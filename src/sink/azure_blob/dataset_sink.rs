@@ -5,10 +5,9 @@ use std::time::Duration;
 use azure_core::Bytes;
 use azure_storage_blob::models::BlockBlobClientUploadOptions;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 
 use super::super::claim::{self, CLAIM};
-use super::super::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use super::super::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkFuture};
 use super::{AzureBlob, content_type};
 
 impl DatasetSink for AzureBlob {
@@ -24,11 +23,7 @@ impl DatasetSink for AzureBlob {
         Some(self.operation_timeout)
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         async move {
             let answer = self.claim_now(dataset, claim).await;
             self.granted.note(dataset, claim, &answer);
@@ -37,11 +32,11 @@ impl DatasetSink for AzureBlob {
         .boxed()
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         self.stage_now(block).boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         async move {
             self.check_claim(&file.dataset).await?;
             self.commit_now(&file).await
@@ -49,11 +44,7 @@ impl DatasetSink for AzureBlob {
         .boxed()
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         async move {
             self.check_claim(dataset).await?;
             self.publish_now(dataset, manifest).await
@@ -61,7 +52,7 @@ impl DatasetSink for AzureBlob {
         .boxed()
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         async move {
             self.remove(dataset, CLAIM).await?;
             self.granted.forget(dataset);
@@ -70,10 +61,7 @@ impl DatasetSink for AzureBlob {
         .boxed()
     }
 
-    fn read_claim<'a>(
-        &'a self,
-        dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+    fn read_claim<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, Option<ClaimRecord>> {
         async move {
             let text = self.read(dataset, CLAIM, true).await?;
             text.map(|text| claim::parse(&self.name(dataset), &text))
@@ -82,19 +70,11 @@ impl DatasetSink for AzureBlob {
         .boxed()
     }
 
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn revoke<'a>(&'a self, dataset: &'a str, run_id: &'a str) -> SinkFuture<'a, ()> {
         self.revoke_now(dataset, run_id).boxed()
     }
 
-    fn put_sidecar<'a>(
-        &'a self,
-        name: &'a str,
-        document: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, name: &'a str, document: Vec<u8>) -> SinkFuture<'a, ()> {
         let options = BlockBlobClientUploadOptions {
             blob_content_type: Some(content_type(name).to_owned()),
             ..BlockBlobClientUploadOptions::default()

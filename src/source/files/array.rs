@@ -222,9 +222,8 @@ impl<R: Read + Send> BlockReader for ArrayReader<R> {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
         if !self.finished {
             self.read(block)?;
-            block.input_bytes = self.input.newly_consumed();
         }
-        Ok(!block.bytes.is_empty() || !block.rejects.is_empty())
+        Ok(self.input.has_filled(block))
     }
 
     fn stop_with(&mut self, stop: Arc<AtomicBool>) {

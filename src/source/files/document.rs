@@ -468,8 +468,7 @@ impl<R: Read + Send> BlockReader for DocumentReader<R> {
             self.held.shrink_to(2 * BLOCK_BYTES);
         }
         self.read(block)?;
-        block.input_bytes = self.input.newly_consumed();
-        Ok(!block.bytes.is_empty() || !block.rejects.is_empty())
+        Ok(self.input.has_filled(block))
     }
 
     fn stop_with(&mut self, stop: Arc<AtomicBool>) {

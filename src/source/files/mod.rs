@@ -19,12 +19,11 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::{
-    BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, InputFingerprint, RowSink,
-    SourceError, Survey,
+    BLOCK_BYTES, BlockReader, ConversationSource, FetchFuture, FetchOrder, InputFingerprint,
+    RowSink, SourceError, Survey,
 };
 use crate::domain::copilot_chat;
 use crate::domain::record::rename::Renames;
-use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
 use crate::runtime::blocking;
 
@@ -377,11 +376,7 @@ impl ConversationSource for FilesSource {
         async move { blocking(move || source.survey_now()).await? }.boxed()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
             let Chunk::Piece(piece) = order.chunk else {
                 return Err(SourceError::UnknownChunk { chunk: order.chunk });

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::super::SourceError;
+use super::super::{RowBlock, SourceError};
 use super::{FileKind, compressed, document};
 
 /// The byte order mark that an editor may put before UTF-8.
@@ -66,6 +66,12 @@ impl<R: Read> Input<R> {
     pub fn newly_consumed(&mut self) -> Option<u64> {
         let now = self.consumed.as_ref()?.load(Ordering::Relaxed);
         Some(now - std::mem::replace(&mut self.counted, now))
+    }
+
+    /// Notes in a block what it took of the input; `false` if nothing came into it: that was all.
+    pub fn has_filled(&mut self, block: &mut RowBlock) -> bool {
+        block.input_bytes = self.newly_consumed();
+        !block.bytes.is_empty() || !block.rejects.is_empty()
     }
 
     fn check_stop(&self) -> Result<(), SourceError> {

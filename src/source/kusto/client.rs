@@ -4,6 +4,7 @@
 //! time: neither an answer nor a chunk is ever held. Dropping the future cancels the request.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -72,7 +73,10 @@ pub trait Receiver: Send + Sized + 'static {
     fn sink(&mut self) -> &mut Self::Sink;
 
     /// Passes on the rows of a piece; the answer may still turn out to be void.
-    fn pass_on(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send;
+    /// A receiver that keeps them has nothing to do.
+    fn pass_on(&mut self) -> impl Future<Output = Result<(), SourceError>> + Send {
+        ready(Ok(()))
+    }
 }
 
 /// The result of a request, with its ids.

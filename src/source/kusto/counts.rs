@@ -6,7 +6,6 @@ use super::frames::{Column, TableSink, damaged};
 use crate::domain::json::number;
 use crate::domain::json::{Kind, Value};
 use crate::domain::record::row::MalformedReason;
-use crate::source::SourceError;
 
 /// Rows that a plan may have: residues times numbers of turns, and far more.
 const MOST_ROWS: usize = 1_000_000;
@@ -68,9 +67,5 @@ impl Receiver for Numbers {
 
     fn sink(&mut self) -> &mut Self {
         self
-    }
-
-    async fn pass_on(&mut self) -> Result<(), SourceError> {
-        Ok(())
     }
 }

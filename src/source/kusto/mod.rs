@@ -295,9 +295,7 @@ impl KustoSource {
         order: FetchOrder,
         sink: &mut dyn RowSink,
     ) -> Result<Option<ChunkChecksum>, SourceError> {
-        let Chunk::Hash(chunk) = order.chunk else {
-            return Err(SourceError::UnknownChunk { chunk: order.chunk });
-        };
+        let chunk = order.hash_chunk()?;
         let attempt = Self::attempt(&order);
         if let Some(reading) = &self.telemetry {
             let fetch = TelemetryFetch::new(self, reading, chunk, attempt);

@@ -143,8 +143,4 @@ impl Receiver for Sizes {
     fn sink(&mut self) -> &mut Self {
         self
     }
-
-    async fn pass_on(&mut self) -> Result<(), SourceError> {
-        Ok(())
-    }
 }

@@ -15,11 +15,10 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::{
-    BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError,
-    Survey,
+    BLOCK_BYTES, BlockReader, ConversationSource, FetchFuture, FetchOrder, RowBlock, RowSink,
+    SourceError, Survey,
 };
 use crate::domain::record::row::RowShape;
-use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::source::synthetic::settings::{Synthetic, TelemetryStyle};
 
@@ -66,15 +65,9 @@ impl ConversationSource for SyntheticSource {
         async move { Ok(survey) }.boxed()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
-            let Chunk::Hash(chunk) = order.chunk else {
-                return Err(SourceError::UnknownChunk { chunk: order.chunk });
-            };
+            let chunk = order.hash_chunk()?;
             let reader = ChunkReader {
                 settings: self.settings,
                 chunk,

@@ -36,11 +36,14 @@ fn row<'a>(id: &'a [u8], i: i64, payload: &'a [u8]) -> SpooledRow<'a> {
     }
 }
 
+/// The files of an attempt at the chunk.
+fn create(spool: &Spool) -> Result<ChunkWriter, SpoolError> {
+    spool.create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten)
+}
+
 fn sealed(folder: &Path) -> (Spool, SealedChunk) {
     let spool = Spool::open(folder.to_owned(), 1 << 30).expect("a folder");
-    let mut writer = spool
-        .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten)
-        .expect("files");
+    let mut writer = create(&spool).expect("files");
     let rows: Vec<_> = (0..10_000i64)
         .map(|i| (i, format!("id-{i}"), format!("payload {i}")))
         .collect();
@@ -77,9 +80,7 @@ fn is_io<T>(result: Result<T, SpoolError>, wanted: &str) -> bool {
 fn without_a_seal_there_is_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let mut writer = spool
-        .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten)
-        .expect("files");
+    let mut writer = create(&spool).expect("files");
     writer.append(&[row(b"id", 1, b"payload")]).expect("room");
     drop(writer);
     assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
@@ -90,10 +91,7 @@ fn an_attempt_whose_lease_was_lost_can_neither_seal_nor_begin() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
     let write = |epoch, payload: &[u8]| {
-        let writer =
-            spool
-                .with_epoch(epoch)
-                .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
+        let writer = create(&spool.with_epoch(epoch));
         writer.map(|mut writer| {
             writer.append(&[row(b"id", 1, payload)]).expect("room");
             writer
@@ -117,10 +115,7 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 20).expect("a folder");
     for epoch in 1..5 {
-        let writer =
-            spool
-                .with_epoch(epoch)
-                .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
+        let writer = create(&spool.with_epoch(epoch));
         let mut writer = writer.expect("files");
         writer.append(&[row(b"id", 1, &[0; 15])]).expect("room");
         let more = writer.append(&[row(b"id", 2, &[0; 15])]);
@@ -130,10 +125,7 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
     }
     // A sealed part keeps its reservation, once: also when it is checked or replaced.
     for epoch in 5..8 {
-        let writer =
-            spool
-                .with_epoch(epoch)
-                .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
+        let writer = create(&spool.with_epoch(epoch));
         let mut writer = writer.expect("files");
         writer.append(&[row(b"id", 1, &[0; 10])]).expect("room");
         writer.seal(ChunkTally::default()).expect("room");
@@ -146,9 +138,7 @@ fn an_attempt_that_fails_leaves_nothing_and_gives_its_room_back() {
 fn the_limit_is_kept() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 10).expect("a folder");
-    let mut writer = spool
-        .create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten)
-        .expect("files");
+    let mut writer = create(&spool).expect("files");
     writer.append(&[row(b"a", 1, b"12345678")]).expect("room");
     assert!(matches!(
         writer.append(&[row(b"b", 1, b"123")]),

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
 use crate::domain::dataset::manifest::hex;
@@ -15,6 +14,7 @@ use crate::sink::claim::{Granted, published, stray};
 use crate::sink::reader::DatasetReader;
 use crate::sink::{
     Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+    SinkFuture,
 };
 
 /// Bytes of a block, unless said otherwise: so few that files of a test have several.
@@ -201,11 +201,7 @@ impl DatasetSink for MemorySink {
         self.block_bytes.get()
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         async move {
             let answer = lock(&self.datasets)
                 .entry(dataset.to_owned())
@@ -217,7 +213,7 @@ impl DatasetSink for MemorySink {
         .boxed()
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         async move {
             let mut datasets = lock(&self.datasets);
             Ok(datasets
@@ -228,7 +224,7 @@ impl DatasetSink for MemorySink {
         .boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         async move {
             let mut datasets = lock(&self.datasets);
             let dataset = datasets.entry(file.dataset.clone()).or_default();
@@ -238,11 +234,7 @@ impl DatasetSink for MemorySink {
         .boxed()
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         async move {
             let mut datasets = lock(&self.datasets);
             let found = datasets.entry(dataset.to_owned()).or_default();
@@ -257,7 +249,7 @@ impl DatasetSink for MemorySink {
         .boxed()
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         async move {
             if let Some(dataset) = lock(&self.datasets).get_mut(dataset) {
                 dataset.claim = None;
@@ -269,10 +261,7 @@ impl DatasetSink for MemorySink {
         .boxed()
     }
 
-    fn read_claim<'a>(
-        &'a self,
-        dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+    fn read_claim<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, Option<ClaimRecord>> {
         async move {
             let datasets = lock(&self.datasets);
             Ok(datasets.get(dataset).and_then(|found| found.claim.clone()))
@@ -280,11 +269,7 @@ impl DatasetSink for MemorySink {
         .boxed()
     }
 
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn revoke<'a>(&'a self, dataset: &'a str, run_id: &'a str) -> SinkFuture<'a, ()> {
         async move {
             match lock(&self.datasets).get_mut(dataset) {
                 Some(found) => found.revoke(dataset, run_id),

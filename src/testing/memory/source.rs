@@ -14,8 +14,8 @@ use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
 use crate::source::{
-    ConversationSource, FetchOrder, Pass, ReceivedRow, RowBlock, RowEncoding, RowSink, SourceError,
-    Survey,
+    ConversationSource, FetchFuture, FetchOrder, Pass, ReceivedRow, RowBlock, RowEncoding, RowSink,
+    SourceError, Survey,
 };
 
 /// The last change of every conversation of a census.
@@ -141,9 +141,7 @@ impl MemorySource {
         order: FetchOrder,
         sink: &mut dyn RowSink,
     ) -> Result<Option<ChunkChecksum>, SourceError> {
-        let Chunk::Hash(chunk) = order.chunk else {
-            return Err(SourceError::UnknownChunk { chunk: order.chunk });
-        };
+        let chunk = order.hash_chunk()?;
         let of_chunk = self.rows.iter().filter(|row| chunk.holds(&row.key));
         let rows: Vec<&Row> = of_chunk.filter(|row| self.wants(&order, row)).collect();
         let mut chunk_checksum = ChunkChecksum::default();
@@ -193,11 +191,7 @@ impl ConversationSource for MemorySource {
         async move { self.survey_now() }.boxed()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         self.deliver(order, rows).boxed()
     }
 }

@@ -7,7 +7,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::domain::scheduling::retry::{Backoff, RetryPolicy, Tries};
-use crate::sink::{Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use crate::sink::{
+    Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, SinkError, SinkFuture,
+};
 
 /// As often as a run asks by default, and without its pauses.
 const POLICY: RetryPolicy = RetryPolicy {
@@ -66,27 +68,19 @@ impl DatasetSink for Again {
         self.0.operation_timeout()
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         again("claim", dataset, |_| self.0.claim(dataset, claim)).boxed()
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         async move { again("stage", &block.path, |_| self.0.stage(block.clone())).await }.boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         async move { again("commit", &file.path, |_| self.0.commit(file.clone())).await }.boxed()
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         let publish = move |before| {
             let publishing = self.0.publish(dataset, manifest.clone());
             async move {
@@ -100,22 +94,15 @@ impl DatasetSink for Again {
         async move { again("publish", dataset, publish).await }.boxed()
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         again("release", dataset, |_| self.0.release(dataset)).boxed()
     }
 
-    fn read_claim<'a>(
-        &'a self,
-        dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+    fn read_claim<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, Option<ClaimRecord>> {
         again("read the claim of", dataset, |_| self.0.read_claim(dataset)).boxed()
     }
 
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn revoke<'a>(&'a self, dataset: &'a str, run_id: &'a str) -> SinkFuture<'a, ()> {
         again("revoke", dataset, |_| self.0.revoke(dataset, run_id)).boxed()
     }
 
@@ -123,11 +110,7 @@ impl DatasetSink for Again {
         self.0.flush()
     }
 
-    fn put_sidecar<'a>(
-        &'a self,
-        name: &'a str,
-        document: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, name: &'a str, document: Vec<u8>) -> SinkFuture<'a, ()> {
         let put = move |_| self.0.put_sidecar(name, document.clone());
         async move { again("put", name, put).await }.boxed()
     }

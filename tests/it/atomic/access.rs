@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use crate::support::reference::Asked;
 use crate::support::{Run, Sandbox, corpus};
@@ -27,21 +28,19 @@ fn set_mode(sandbox: &Sandbox, name: &str, mode: u32) {
 
 /// Exports as a user whom permissions hold back; `None` if there is no way to be one.
 fn export(sandbox: &Sandbox) -> Option<Run> {
-    let args = sandbox.export_args(&Asked::new("s", 1));
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let we_are_root = fs::metadata(sandbox.path("")).expect("a folder").uid() == 0;
-    let as_user = |args: &[&str]| {
-        let mut command = sandbox.command(args);
+    let as_user = |mut command: Command| {
         if we_are_root {
             command.uid(NOBODY).gid(NOBODY);
         }
         command.output().map(Run::from)
     };
-    if !as_user(&["--version"]).is_ok_and(|run| run.code == Some(0)) {
+    if !as_user(sandbox.command(&["--version"])).is_ok_and(|run| run.code == Some(0)) {
         eprintln!("another user cannot run the binary here: the test was left out");
         return None;
     }
-    Some(as_user(&args).expect("it runs"))
+    let export = sandbox.export_command(&Asked::new("s", 1), &[]);
+    Some(as_user(export).expect("it runs"))
 }
 
 #[test]
@@ -49,7 +48,7 @@ fn a_file_that_may_not_be_read_is_named_and_can_be_read_once_it_may() {
     let sandbox = sandbox();
     set_mode(&sandbox, "in/a01.jsonl", 0o000);
     let Some(run) = export(&sandbox) else { return };
-    assert!(run.expect(1).contains("in/a01.jsonl"), "{}", run.stderr);
+    run.says(1, &["in/a01.jsonl"]);
     assert!(!sandbox.path("out/d/metadata.json").exists());
     set_mode(&sandbox, "in/a01.jsonl", 0o644);
     let again = export(&sandbox).expect("it ran before");
@@ -63,7 +62,7 @@ fn a_folder_that_may_not_be_listed_is_named() {
     let run = export(&sandbox);
     set_mode(&sandbox, "in", 0o755);
     let Some(run) = run else { return };
-    assert!(run.expect(1).contains("read in"), "{}", run.stderr);
+    run.says(1, &["read in"]);
 }
 
 #[test]
@@ -71,7 +70,7 @@ fn an_output_that_is_read_only_is_named_and_the_run_goes_on_once_it_is_not() {
     let sandbox = sandbox();
     set_mode(&sandbox, "out", 0o555);
     let Some(run) = export(&sandbox) else { return };
-    assert!(run.expect(1).contains("out"), "{}", run.stderr);
+    run.says(1, &["out"]);
     assert!(run.stderr.contains("--out"), "{}", run.stderr);
     set_mode(&sandbox, "out", 0o777);
     let again = export(&sandbox).expect("it ran before");
@@ -84,7 +83,7 @@ fn a_work_dir_that_is_read_only_is_named() {
     let sandbox = sandbox();
     set_mode(&sandbox, "work", 0o555);
     let Some(run) = export(&sandbox) else { return };
-    assert!(run.expect(1).contains("work"), "{}", run.stderr);
+    run.says(1, &["work"]);
     assert!(run.stderr.contains("--work-dir"), "{}", run.stderr);
     assert!(!sandbox.path("out/d").exists());
 }

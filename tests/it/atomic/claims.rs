@@ -50,19 +50,8 @@ fn finished(sandbox: &Sandbox, run: &Run) {
     assert!(!claim_path(sandbox).exists(), "the claim is left");
 }
 
-fn killed_at(sandbox: &Sandbox, point: &str) {
-    let args = sandbox.export_args(&asked(2));
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut command = sandbox.command(&args);
-    let killed = command.envs(kill_at(point)).output();
-    assert_eq!(killed.expect("it runs").status.code(), None, "{point}");
-}
-
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn fresh_takes_over_the_claim_of_the_run_that_it_starts_over() {
     for point in [
         "upload.stage.before:1",
@@ -71,7 +60,7 @@ fn fresh_takes_over_the_claim_of_the_run_that_it_starts_over() {
     ] {
         for more in [&[][..], &["--seed", "other"], &["--format", "jsonl"]] {
             let sandbox = sandbox();
-            killed_at(&sandbox, point);
+            sandbox.export_killed(&asked(2), point);
             let run = sandbox.export(&asked(2), &[&["--fresh"], more].concat());
             finished(&sandbox, &run);
             assert_eq!(run.json()["resumed"], false, "{point} {more:?}");
@@ -80,13 +69,10 @@ fn fresh_takes_over_the_claim_of_the_run_that_it_starts_over() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn fresh_under_another_name_gives_the_first_one_back() {
     let sandbox = sandbox();
-    killed_at(&sandbox, "upload.commit.after:4");
+    sandbox.export_killed(&asked(2), "upload.commit.after:4");
     sandbox
         .export(&asked(2), &["--fresh", "--name", "e"])
         .expect(0);
@@ -97,13 +83,10 @@ fn fresh_under_another_name_gives_the_first_one_back() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn fresh_that_is_refused_leaves_the_run_as_it_was() {
     let sandbox = sandbox();
-    killed_at(&sandbox, "upload.stage.before:1");
+    sandbox.export_killed(&asked(2), "upload.stage.before:1");
     let mine = fs::read_to_string(claim_path(&sandbox)).expect("a claim");
     let theirs = mine.replace(&owner(&sandbox), "somebody-else");
     fs::write(claim_path(&sandbox), theirs).expect("writable");
@@ -177,8 +160,7 @@ fn another_window_under_a_fixed_name_is_refused_with_both() {
     let first = first.as_str().expect("an instant");
     next_second();
     let refused = sandbox.export(&asked(1), &last);
-    let reported = refused.expect(2);
-    assert!(reported.contains(first), "{reported}");
+    let reported = refused.says(2, &[first]);
     assert_eq!(reported.matches(" to ").count(), 2, "{reported}");
     assert!(reported.contains("{timestamp}"), "{reported}");
 }
@@ -207,21 +189,14 @@ fn with_a_timestamp_in_its_name_it_is_another_run_and_both_reports_stay() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
     let sandbox = sandbox();
-    killed_at(&sandbox, "upload.commit.after:4");
+    sandbox.export_killed(&asked(2), "upload.commit.after:4");
     let id = owner(&sandbox);
     let other = ["--work-dir", "other"];
     let refused = sandbox.export(&asked(2), &other);
-    let reported = refused.expect(2);
-    assert!(
-        reported.contains(&id) && reported.contains("unlock"),
-        "{reported}"
-    );
+    refused.says(2, &[&id, "unlock"]);
     let before = tree(&sandbox.path("out/d"));
     for args in [
         &["unlock", "out/d", "--run", &id][..],
@@ -229,13 +204,8 @@ fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
         &["unlock", "out/e", "--run", &id, "--yes"],
     ] {
         let refused = sandbox.run(args);
-        let reported = refused.expect(2);
-        let expected = if args[1] == "out/d" {
-            &id
-        } else {
-            "no run claims"
-        };
-        assert!(reported.contains(expected), "{args:?}: {reported}");
+        let is_there = args[1] == "out/d";
+        refused.says(2, &[if is_there { &id } else { "no run claims" }]);
         assert_eq!(tree(&sandbox.path("out/d")), before, "{args:?}");
     }
     let unlocked = sandbox.run(&["unlock", "out/d", "--run", &id, "--yes", "--json"]);
@@ -251,13 +221,10 @@ fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn unlock_of_what_is_published_leaves_the_dataset() {
     let sandbox = sandbox();
-    killed_at(&sandbox, "upload.publish.after:1");
+    sandbox.export_killed(&asked(2), "upload.publish.after:1");
     let id = owner(&sandbox);
     sandbox
         .run(&["unlock", "out/d", "--run", &id, "--yes"])

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use gleaner::Pipeline;
 use gleaner::cli::exit::{CliError, Exit};
 use gleaner::pipeline::{RunError, RunReport};
 use gleaner::sink::local_dir::LocalDir;
 use gleaner::sink::reader::LocalDataset;
-use gleaner::sink::{Claim, ClaimRecord, DatasetSink, FileCommit, SinkError};
+use gleaner::sink::{Claim, ClaimRecord, DatasetSink, FileCommit, SinkError, SinkFuture};
 use gleaner::verify::verify;
 
 use crate::forward::forward_to_inner;
@@ -50,11 +49,7 @@ fn failed(action: &'static str, path: &str) -> SinkError {
 impl DatasetSink for Meddled {
     forward_to_inner!(location, block_bytes, stage, publish);
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         async move {
             let answer = self.inner.claim(dataset, claim).await?;
             match self.meddling {
@@ -65,7 +60,7 @@ impl DatasetSink for Meddled {
         .boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         async move {
             let number = self.commits.fetch_add(1, Ordering::Relaxed) + 1;
             if self.meddling == Meddling::Unlocked(number) {
@@ -78,7 +73,7 @@ impl DatasetSink for Meddled {
         .boxed()
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         if self.meddling == Meddling::NoCleaningUp {
             // What is written aside cannot be made where a folder stands.
             fs::create_dir(self.work.join("run.part")).expect("a folder");
@@ -87,18 +82,11 @@ impl DatasetSink for Meddled {
         self.inner.release(dataset)
     }
 
-    fn read_claim<'a>(
-        &'a self,
-        dataset: &'a str,
-    ) -> BoxFuture<'a, Result<Option<ClaimRecord>, SinkError>> {
+    fn read_claim<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, Option<ClaimRecord>> {
         self.inner.read_claim(dataset)
     }
 
-    fn revoke<'a>(
-        &'a self,
-        dataset: &'a str,
-        run_id: &'a str,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn revoke<'a>(&'a self, dataset: &'a str, run_id: &'a str) -> SinkFuture<'a, ()> {
         if self.meddling == Meddling::ClaimFailsForGood {
             return async move { Err(failed("clear", dataset)) }.boxed();
         }

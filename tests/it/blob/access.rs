@@ -5,7 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::support::blob::{Blob, EXPIRED, READING, SIGNATURE, ask, emulator, in_a_folder, run};
+use crate::support::blob::{Blob, EXPIRED, READING, SIGNATURE, emulator, run, undisturbed};
 use crate::support::cloud::Cloud;
 use crate::support::leaks::{forms, keeps, reported, traced};
 use crate::support::proxy::{ALWAYS, Fault, On, Plan, Proxy};
@@ -154,8 +154,7 @@ fn no_signature_is_in_what_is_published() {
     let run = traced(blob.export_command(&[]));
     run.expect(0);
     keeps(&run, &sandbox.path(""), &[secret]);
-    let path = format!("{}?", blob.path("metadata.json"));
-    let manifest = ask("GET", &path, &[], b"");
+    let manifest = blob.ask("GET", "metadata.json");
     assert!(manifest.contains("content_sha256"), "{manifest}");
     for form in forms(secret) {
         assert!(!manifest.contains(&form), "{manifest}");
@@ -222,8 +221,7 @@ fn a_signature_in_the_wrong_place_is_refused_and_not_printed() {
 #[test]
 #[ignore = "needs Azurite: run ./test.sh"]
 fn a_signature_is_read_from_a_file_too() {
-    let folder = Sandbox::new();
-    let expected = in_a_folder(&folder, &[]);
+    let expected = undisturbed();
     let sandbox = Sandbox::new();
     let mut blob = Blob::new(&sandbox, emulator(), "sasfile");
     blob.signature = EXPIRED;
@@ -241,7 +239,7 @@ fn a_signature_is_read_from_a_file_too() {
         (&format!("?{SIGNATURE}\n"), 0, ""),
     ] {
         let run = blob.export(&["--set", &file(text)]);
-        assert!(run.expect(code).contains(said), "{}", run.stderr);
+        run.says(code, &[said]);
     }
     let verified = blob.verify(&["--set", &file(SIGNATURE)]);
     verified.expect(0);
@@ -252,19 +250,11 @@ fn a_signature_is_read_from_a_file_too() {
     );
     assert!(!expected.is_empty());
     let missing = blob.export(&["--set", "sink.azure_blob.sas_file=nowhere"]);
-    assert!(
-        missing.expect(2).contains("sas_file nowhere"),
-        "{}",
-        missing.stderr
-    );
+    missing.says(2, &["sas_file nowhere"]);
     let mut none = blob.export_command(&["--work-dir", "other"]);
     none.env_remove("AZURE_STORAGE_SAS_TOKEN");
     let none = Run::from(none.output().expect("it runs"));
-    assert!(
-        none.expect(2).contains("set AZURE_STORAGE_SAS_TOKEN"),
-        "{}",
-        none.stderr
-    );
+    none.says(2, &["set AZURE_STORAGE_SAS_TOKEN"]);
 }
 
 #[test]
@@ -338,8 +328,7 @@ fn make(cloud: &Cloud, container: &str) {
 #[test]
 #[ignore = "needs Azurite and Python: run ./test.sh"]
 fn every_login_works_over_https_and_its_secrets_are_not_printed() {
-    let folder = Sandbox::new();
-    let expected = in_a_folder(&folder, &[]);
+    let expected = undisturbed();
     let clouds = Sandbox::new();
     let cloud = Cloud::start(&clouds);
     let federated = clouds.write("federated", "the federated token");

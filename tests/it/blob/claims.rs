@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::blob::{Blob, KEEPING, in_a_folder, run};
+use crate::support::blob::{Blob, KEEPING, run, undisturbed};
 use crate::support::proxy::{On, Proxy};
 use crate::support::{Run, Sandbox};
 
@@ -19,8 +19,7 @@ fn kept(run: &Run) -> Option<String> {
 #[test]
 #[ignore = "needs Azurite and the feature fault-injection: run ./test.sh"]
 fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
-    let folder = Sandbox::new();
-    let expected = in_a_folder(&folder, &[]);
+    let expected = undisturbed();
     let proxy = Proxy::start();
     let whole = Sandbox::new();
     let blob = Blob::new(&whole, proxy.endpoint(), "whole");
@@ -108,19 +107,14 @@ fn another_run_learns_the_owner_and_the_time_of_the_claim() {
     blob.export(&[]).expect(0);
     // What is published belongs to nobody, and stays.
     let refused = blob.export(&["--work-dir", "other"]);
-    assert!(
-        refused.expect(2).contains("never overwritten"),
-        "{}",
-        refused.stderr
-    );
+    refused.says(2, &["never overwritten"]);
     blob.verify(&[]).expect(0);
 }
 
 #[test]
 #[ignore = "needs Azurite: run ./test.sh"]
 fn of_two_runs_at_once_one_publishes() {
-    let folder = Sandbox::new();
-    let expected = in_a_folder(&folder, &[]);
+    let expected = undisturbed();
     let proxy = Proxy::start();
     for round in 0..3 {
         let sandbox = Sandbox::new();
@@ -146,31 +140,29 @@ fn of_two_runs_at_once_one_publishes() {
 #[test]
 #[ignore = "needs Azurite and the feature fault-injection: run ./test.sh"]
 fn what_others_put_there_is_named_and_left_alone() {
-    let folder = Sandbox::new();
-    let expected = in_a_folder(&folder, &[]);
+    let expected = undisturbed();
     let proxy = Proxy::start();
     let sandbox = Sandbox::new();
     let blob = Blob::new(&sandbox, proxy.endpoint(), "foreign");
     let file = "val/long_11_to_20_turns.jsonl";
     blob.put(file, &[], b"precious");
     let refused = blob.export(&[]);
-    assert!(refused.expect(2).contains(file), "{}", refused.stderr);
-    crate::support::blob::ask("DELETE", &format!("{}?", blob.path(file)), &[], b"");
+    refused.says(2, &[file]);
+    blob.ask("DELETE", file);
 
     // While a run goes on.
     blob.export_killed("upload.stage.before:2");
     blob.put(file, &[], b"precious");
     let refused = blob.export(&[]);
-    let reported = refused.expect(1);
-    assert!(
-        reported.contains(&format!("foreign/some/prefix/d/{file} is there already")),
-        "{reported}"
+    let reported = refused.says(
+        1,
+        &[&format!("foreign/some/prefix/d/{file} is there already")],
     );
     assert!(reported.contains("remove it"), "{reported}");
     assert!(!blob.has("metadata.json"));
-    let there = crate::support::blob::ask("GET", &format!("{}?", blob.path(file)), &[], b"");
+    let there = blob.ask("GET", file);
     assert!(there.ends_with("precious"), "{there}");
-    crate::support::blob::ask("DELETE", &format!("{}?", blob.path(file)), &[], b"");
+    blob.ask("DELETE", file);
     blob.finishes(&expected, "once it is gone");
 }
 
@@ -187,11 +179,7 @@ fn a_claim_that_may_not_be_removed_is_reported_and_the_dataset_is_there() {
     assert!(notes.contains(".claim.json: HTTP 403"), "{notes}");
     blob.verify(&[]).expect(0);
     let refused = blob.export(&["--work-dir", "other"]);
-    assert!(
-        refused.expect(2).contains("exists already"),
-        "{}",
-        refused.stderr
-    );
+    refused.says(2, &["exists already"]);
 }
 
 #[test]
@@ -202,7 +190,7 @@ fn blobs_that_were_tampered_with_are_found() {
     let blob = Blob::new(&sandbox, proxy.endpoint(), "tampered");
     blob.export(&[]).expect(0);
     let file = "test/short_3_to_5_turns.jsonl";
-    let whole = crate::support::blob::ask("GET", &format!("{}?", blob.path(file)), &[], b"");
+    let whole = blob.ask("GET", file);
     let (head, body) = whole.split_once("\r\n\r\n").expect("an answer");
     let header = |line: &&str| line.starts_with("x-ms-meta-sha256");
     let digest = head.lines().find(header).expect("a digest is kept");
@@ -232,7 +220,7 @@ fn blobs_that_were_tampered_with_are_found() {
     verify("another length", 1, 1);
     blob.put(file, &[digest], body.as_bytes());
     verify("as it was", 0, 0);
-    crate::support::blob::ask("DELETE", &format!("{}?", blob.path(file)), &[], b"");
+    blob.ask("DELETE", file);
     verify("removed", 1, 1);
     run(blob.command(
         &["verify", "az://devstoreaccount1/it-tampered/some/prefix"],

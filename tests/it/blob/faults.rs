@@ -2,7 +2,7 @@
 //! fails: the dataset is there and right, or it is not there and the same command finishes it.
 
 use crate::support::Sandbox;
-use crate::support::blob::{Blob, in_a_folder};
+use crate::support::blob::{Blob, undisturbed};
 use crate::support::proxy::{ALWAYS, Fault, On, Plan, Proxy};
 
 fn plan(on: On, skip: usize, times: usize, fault: Fault) -> Plan {
@@ -17,8 +17,7 @@ fn plan(on: On, skip: usize, times: usize, fault: Fault) -> Plan {
 #[test]
 #[ignore = "needs Azurite: run ./test.sh"]
 fn a_run_lives_through_what_passes() {
-    let folder = Sandbox::new();
-    let expected = in_a_folder(&folder, &[]);
+    let expected = undisturbed();
     let proxy = Proxy::start();
     let status = |status, code, later| Fault::Status(status, code, later);
     let faults = [
@@ -67,8 +66,7 @@ fn a_run_lives_through_what_passes() {
 #[test]
 #[ignore = "needs Azurite: run ./test.sh"]
 fn what_does_not_pass_ends_a_run_that_goes_on_later() {
-    let folder = Sandbox::new();
-    let expected = in_a_folder(&folder, &[]);
+    let expected = undisturbed();
     let proxy = Proxy::start();
     let refused = |status, code| Fault::Status(status, code, false);
     let faults = [

@@ -6,23 +6,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use gleaner::config;
 use gleaner::config::Layers;
 use gleaner::config::settings::Settings;
-use gleaner::domain::record::row::RowShape;
-use gleaner::fault::Faults;
 use gleaner::pipeline;
-use gleaner::pipeline::{RunError, RunParts, RunReport};
+use gleaner::pipeline::{RunError, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
-use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkError};
-use gleaner::source::synthetic::SyntheticSource;
-use gleaner::source::synthetic::settings::Synthetic;
+use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkFuture};
 use gleaner::telemetry::{Counters, Phase, Telemetry};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::forward::forward_to_inner;
+use crate::support::pipeline::{run_parts, synthetic};
 
 /// Room for two fetches that read on the pool, which take half a mebibyte each.
 const CONFIG: &str = "
@@ -73,7 +69,7 @@ impl DatasetSink for Held {
         64 * 1024
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         async move {
             self.gate.arrived.fetch_add(1, Ordering::Relaxed);
             let _open = self.gate.open.acquire().await.expect("never closed");
@@ -87,25 +83,14 @@ impl DatasetSink for Held {
 fn run(pool: &Arc<CpuPool>, gate: &Arc<Gate>, meddle: impl AsyncFnOnce(Telemetry)) -> RunReport {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = settings();
-    let synthetic = Synthetic {
-        conversations: 1500,
-        seed: 1,
-        schema: RowShape::Turns,
-    };
     let telemetry = Counters::new(&settings.selection);
-    let parts = RunParts {
-        rules: Default::default(),
-        work_dir: crate::support::pipeline::work_dir(folder.path(), &settings),
-        source: Arc::new(SyntheticSource::new(synthetic, settings.chunks.count)),
-        sink: Arc::new(Held {
-            inner: LocalDir::new(folder.path().join("out")),
-            gate: Arc::clone(gate),
-        }),
-        telemetry: Arc::clone(&telemetry),
-        settings,
-        pool: Arc::clone(pool),
-        faults: Faults::default(),
-    };
+    let source = Arc::new(synthetic(1500, &settings));
+    let sink = Arc::new(Held {
+        inner: LocalDir::new(folder.path().join("out")),
+        gate: Arc::clone(gate),
+    });
+    let (counters, pool) = (Arc::clone(&telemetry), Arc::clone(pool));
+    let parts = run_parts(folder.path(), settings, source, sink, counters, pool);
     let both = async {
         let run = pipeline::run(parts, pending());
         let (result, ()) = futures_util::future::join(run, meddle(telemetry)).await;

@@ -6,22 +6,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use gleaner::config;
 use gleaner::config::Layers;
 use gleaner::config::settings::Settings;
-use gleaner::domain::record::row::RowShape;
-use gleaner::fault::Faults;
 use gleaner::pipeline;
-use gleaner::pipeline::RunParts;
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
-use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkError};
-use gleaner::source::synthetic::SyntheticSource;
-use gleaner::source::synthetic::settings::Synthetic;
+use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkFuture};
 use gleaner::telemetry::{Counters, Telemetry};
 
 use crate::forward::forward_to_inner;
+use crate::support::pipeline::{run_parts, synthetic};
 
 /// One file, many times as long as a block and as a batch of records.
 const CONFIG: &str = "
@@ -75,7 +70,7 @@ impl DatasetSink for Waiting {
         16 << 10
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         async move {
             let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
             self.most.fetch_max(now, Ordering::Relaxed);
@@ -99,11 +94,6 @@ fn settings() -> Settings {
 fn export(until: Until) -> usize {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = settings();
-    let synthetic = Synthetic {
-        conversations: 1500,
-        seed: 1,
-        schema: RowShape::Turns,
-    };
     let telemetry = Counters::new(&settings.selection);
     let sink = Arc::new(Waiting {
         inner: LocalDir::new(folder.path().join("out")),
@@ -112,16 +102,10 @@ fn export(until: Until) -> usize {
         now: AtomicUsize::new(0),
         most: AtomicUsize::new(0),
     });
-    let parts = RunParts {
-        rules: Default::default(),
-        work_dir: crate::support::pipeline::work_dir(folder.path(), &settings),
-        source: Arc::new(SyntheticSource::new(synthetic, settings.chunks.count)),
-        sink: Arc::clone(&sink) as Arc<dyn DatasetSink>,
-        telemetry,
-        settings,
-        pool: Arc::new(CpuPool::new(2).expect("threads")),
-        faults: Faults::default(),
-    };
+    let source = Arc::new(synthetic(1500, &settings));
+    let to: Arc<dyn DatasetSink> = sink.clone();
+    let pool = Arc::new(CpuPool::new(2).expect("threads"));
+    let parts = run_parts(folder.path(), settings, source, to, telemetry, pool);
     let run = async {
         let run = pipeline::run(parts, std::future::pending());
         tokio::time::timeout(Duration::from_secs(300), run).await

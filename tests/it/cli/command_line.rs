@@ -1,6 +1,6 @@
 //! The command line: configuration, exit codes, and the words that people and scripts rely on.
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, words};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -90,71 +90,48 @@ fn flags_beat_set_beats_environment_beats_file_beats_defaults() {
 fn wrong_settings_are_refused_in_words() {
     let sandbox = Sandbox::new();
     sandbox.write("a.jsonl", "");
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&str, &str); 22] = [
         (
-            &["--set", "selection.tagets.train.short=3"],
+            "--set selection.tagets.train.short=3",
             "did you mean targets?",
         ),
-        (&["--set", "limits.in_flite=3MB"], "did you mean in_flight?"),
-        (&["--set", "nonsense"], "KEY=VALUE"),
-        (&["--set", "chunks.count=0"], "between 1 and 100000"),
-        (&["--chunks", "many"], "chunks.count"),
-        (&["--fetchers", "0"], "workers.fetchers"),
-        (&["--set", "limits.in_flight=0"], "a size above zero"),
-        (&["--set", "limits.spool=lots"], "a size above zero"),
-        (&["--window-last", "soon"], "a duration above zero"),
-        (&["--window-last=-1d"], "a duration above zero"),
-        (&["--window-start", "yesterday"], "RFC 3339"),
+        ("--set limits.in_flite=3MB", "did you mean in_flight?"),
+        ("--set nonsense", "KEY=VALUE"),
+        ("--set chunks.count=0", "between 1 and 100000"),
+        ("--chunks many", "chunks.count"),
+        ("--fetchers 0", "workers.fetchers"),
+        ("--set limits.in_flight=0", "a size above zero"),
+        ("--set limits.spool=lots", "a size above zero"),
+        ("--window-last soon", "a duration above zero"),
+        ("--window-last=-1d", "a duration above zero"),
+        ("--window-start yesterday", "RFC 3339"),
         (
-            &[
-                "--window-start",
-                "2025-01-02T00:00:00Z",
-                "--window-end",
-                "2025-01-01T00:00:00Z",
-            ],
+            "--window-start 2025-01-02T00:00:00Z --window-end 2025-01-01T00:00:00Z",
             "after window.start",
         ),
         (
-            &[
-                "--set",
-                "window.last=1d",
-                "--set",
-                "window.start=2025-01-01T00:00:00Z",
-            ],
+            "--set window.last=1d --set window.start=2025-01-01T00:00:00Z",
             "not both",
         ),
-        (&["--format", "csv"], "json, jsonl"),
-        (&["--max-malformed", "101"], "between 0 and 100"),
-        (&["--split", "dev"], "train, val, test"),
-        (&["--name", "a/b"], "one folder's name"),
-        (&["--name", "{moment}"], "placeholders"),
-        (&["--allow-missing-chunks", "1"], "does not go with files"),
+        ("--format csv", "json, jsonl"),
+        ("--max-malformed 101", "between 0 and 100"),
+        ("--split dev", "train, val, test"),
+        ("--name a/b", "one folder's name"),
+        ("--name {moment}", "placeholders"),
+        ("--allow-missing-chunks 1", "does not go with files"),
+        ("--set selection.targets.dev.short=1", "no split \"dev\""),
         (
-            &["--set", "selection.targets.dev.short=1"],
-            "no split \"dev\"",
-        ),
-        (
-            &[
-                "--set",
-                "selection.splits=[{name=\"a\",percent=60},{name=\"b\",percent=30}]",
-            ],
+            "--set selection.splits=[{name=\"a\",percent=60},{name=\"b\",percent=30}]",
             "add up to 90",
         ),
         (
-            &[
-                "--set",
-                "selection.buckets=[{name=\"a\",turns=[3,5]},{name=\"b\",turns=[5,9]}]",
-            ],
+            "--set selection.buckets=[{name=\"a\",turns=[3,5]},{name=\"b\",turns=[5,9]}]",
             "overlap",
         ),
     ];
-    for (args, words) in cases {
-        let run = sandbox.run(&[&["plan", "--input", "a.jsonl"], args].concat());
-        let reported = run.expect(2);
-        assert!(
-            reported.contains(words) && reported.contains("hint:"),
-            "{args:?}: {reported}"
-        );
+    for (args, text) in cases {
+        let run = sandbox.run(&[&["plan", "--input", "a.jsonl"], &words(args)[..]].concat());
+        run.says(2, &[text, "hint:"]);
     }
     let zero: Vec<String> = ["train", "val", "test"]
         .iter()
@@ -165,11 +142,7 @@ fn wrong_settings_are_refused_in_words() {
         .collect();
     let zero: Vec<&str> = zero.iter().map(String::as_str).collect();
     let run = sandbox.run(&[&["plan", "--input", "a.jsonl"], &zero[..]].concat());
-    assert!(
-        run.expect(2).contains("nothing to export"),
-        "{}",
-        run.stderr
-    );
+    run.says(2, &["nothing to export"]);
 }
 
 #[test]
@@ -322,7 +295,7 @@ fn verify_finds_what_was_changed() {
         "the order is that of the dataset's own seed"
     );
     let run = sandbox.run(&["verify", "out"]);
-    assert!(run.expect(1).contains("no dataset"), "{}", run.stderr);
+    run.says(1, &["no dataset"]);
 }
 
 #[test]

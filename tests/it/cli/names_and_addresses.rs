@@ -1,6 +1,8 @@
 //! Old names of keys and flags, the forms of addresses, and what beats `--test`.
 
-use crate::support::Sandbox;
+use serde_json::Value;
+
+use crate::support::{Sandbox, words};
 
 /// The old names, with a value and the new ones.
 const RENAMED: [(&str, &str, &str); 5] = [
@@ -43,7 +45,7 @@ fn old_keys_are_read_in_every_layer_with_a_warning() {
         }
         let both = format!("{new}={value}");
         let refused = sandbox.run(&[&plan[..], &["--set", &set, "--set", &both]].concat());
-        assert!(refused.expect(2).contains(new), "{}", refused.stderr);
+        refused.says(2, &[new]);
         let renamed = sandbox.run(&[&plan[..], &["--set", &both]].concat());
         assert_eq!(renamed.expect(0), "", "no warning");
     }
@@ -101,23 +103,22 @@ fn the_old_names_of_synth_are_read_with_a_warning() {
     assert!(!help.contains("events"), "{help}");
 }
 
+/// The plan of a small export.
+#[track_caller]
+fn plan(sandbox: &Sandbox, more: &[&str]) -> Value {
+    let mut args = words("plan --json --test --set source.kind=synthetic");
+    args.extend(more);
+    let run = sandbox.run(&args);
+    run.expect(0);
+    run.json()
+}
+
 #[test]
 fn an_old_key_means_what_the_new_one_means() {
     let sandbox = Sandbox::new();
     let window = |key: &str| {
-        let run = sandbox.run(&[
-            "plan",
-            "--json",
-            "--test",
-            "--set",
-            "source.kind=synthetic",
-            "--window-last",
-            "1d",
-            "--set",
-            key,
-        ]);
-        run.expect(0);
-        run.json()["fingerprint"].clone()
+        let run = plan(&sandbox, &["--window-last", "1d", "--set", key]);
+        run["fingerprint"].clone()
     };
     assert_eq!(
         window("window.settle=3h"),
@@ -130,10 +131,7 @@ fn an_old_key_means_what_the_new_one_means() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn the_old_flag_is_read_with_a_warning() {
     let sandbox = Sandbox::new();
     let chaos = concat!(env!("CARGO_MANIFEST_DIR"), "/config/chaos.toml");
@@ -154,8 +152,7 @@ fn the_old_flag_is_read_with_a_warning() {
     // Both get past the question and fail at the address, which is no https.
     for (flag, warns) in [("--i-know", true), ("--allow-real-services", false)] {
         let run = export(flag);
-        let stderr = run.expect(2);
-        assert!(stderr.contains("https"), "{stderr}");
+        let stderr = run.says(2, &["https"]);
         let found = stderr.contains("--i-know is now --allow-real-services");
         assert_eq!(found, warns, "{stderr}");
     }
@@ -165,17 +162,7 @@ fn the_old_flag_is_read_with_a_warning() {
 fn an_address_of_azure_storage_is_read_in_every_form() {
     let sandbox = Sandbox::new();
     let location = |out: &str| {
-        let run = sandbox.run(&[
-            "plan",
-            "--json",
-            "--test",
-            "--set",
-            "source.kind=synthetic",
-            "--out",
-            out,
-        ]);
-        run.expect(0);
-        let plan = run.json();
+        let plan = plan(&sandbox, &["--out", out]);
         (
             plan["location"].as_str().expect("a place").to_owned(),
             plan["fingerprint"].clone(),

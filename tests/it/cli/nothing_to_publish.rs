@@ -1,6 +1,6 @@
 //! Without a valid record there is no dataset, and the run says why.
 
-use crate::support::{Sandbox, shared};
+use crate::support::{Run, Sandbox, shared, words};
 
 /// Turns of some conversations.
 fn turns(conversations: usize, first_turn: usize, mode: &str) -> String {
@@ -16,31 +16,19 @@ fn turns(conversations: usize, first_turn: usize, mode: &str) -> String {
     rows
 }
 
-const EXPORT: [&str; 9] = [
-    "export",
-    "--input",
-    "in",
-    "--name",
-    "d",
-    "--work-dir",
-    "work",
-    "--progress",
-    "none",
-];
+fn export(sandbox: &Sandbox, more: &[&str]) -> Run {
+    let args = words("export --input in --name d --work-dir work --progress none");
+    sandbox.run(&[&args, more].concat())
+}
 
 #[track_caller]
-fn assert_nothing(sandbox: &Sandbox, reasons: &[&str]) {
+fn assert_nothing(rows: &str, reason: &str) {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jsonl", rows);
     // The same command says the same again: nothing is claimed and nothing is there.
     for _ in 0..2 {
-        let run = sandbox.run(&EXPORT);
-        let reported = run.expect(1);
-        assert!(
-            reported.contains("nothing to publish: no record is valid"),
-            "{reported}"
-        );
-        for reason in reasons {
-            assert!(reported.contains(reason), "{reason}: {reported}");
-        }
+        let run = export(&sandbox, &[]);
+        run.says(1, &["nothing to publish: no record is valid", reason]);
         assert!(run.stdout.is_empty(), "{}", run.stdout);
         let left = std::fs::read_dir(sandbox.path("out/d")).expect("an empty folder");
         assert_eq!(left.count(), 0, "no file and no claim is left");
@@ -49,51 +37,39 @@ fn assert_nothing(sandbox: &Sandbox, reasons: &[&str]) {
 
 #[test]
 fn an_input_without_rows_is_no_dataset() {
-    let sandbox = Sandbox::new();
-    sandbox.write("in/a.jsonl", "");
-    assert_nothing(&sandbox, &["the input has no rows"]);
+    assert_nothing("", "the input has no rows");
 }
 
 #[test]
 fn another_mode_is_named() {
-    let sandbox = Sandbox::new();
-    sandbox.write("in/a.jsonl", turns(60, 1, "Agent"));
     assert_nothing(
-        &sandbox,
-        &["240 rows have mode \"Agent\", wanted \"agent\""],
+        &turns(60, 1, "Agent"),
+        "240 rows have mode \"Agent\", wanted \"agent\"",
     );
 }
 
 #[test]
 fn another_first_turn_is_named() {
-    let sandbox = Sandbox::new();
-    sandbox.write("in/a.jsonl", turns(60, 0, "agent"));
-    assert_nothing(&sandbox, &["60 conversations start at turn 0, wanted 1"]);
+    assert_nothing(
+        &turns(60, 0, "agent"),
+        "60 conversations start at turn 0, wanted 1",
+    );
 }
 
 #[test]
 fn the_codes_of_invalid_records_are_named() {
-    let sandbox = Sandbox::new();
     let rows = turns(200, 1, "agent").replace("\"u\"", "\" \"");
-    sandbox.write("in/a.jsonl", rows);
-    assert_nothing(
-        &sandbox,
-        &["200 records invalid: missing_field:userName 200"],
-    );
+    assert_nothing(&rows, "200 records invalid: missing_field:userName 200");
 }
 
 #[test]
 fn a_changed_selection_is_another_run() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a.jsonl", turns(60, 1, "Agent"));
-    sandbox.run(&EXPORT).expect(1);
-    let refused = sandbox.run(&[&EXPORT[..], &["--seed", "other"]].concat());
-    assert!(
-        refused.expect(2).contains("selection.seed"),
-        "{}",
-        refused.stderr
-    );
-    let fresh = sandbox.run(&[&EXPORT[..], &["--seed", "other", "--fresh"]].concat());
+    export(&sandbox, &[]).expect(1);
+    let refused = export(&sandbox, &["--seed", "other"]);
+    refused.says(2, &["selection.seed"]);
+    let fresh = export(&sandbox, &["--seed", "other", "--fresh"]);
     fresh.expect(1);
 }
 
@@ -106,7 +82,7 @@ fn one_valid_record_is_a_dataset_and_the_codes_stand_at_its_end() {
         .replace("\"ho\"", "\"\"");
     sandbox.write("in/a.jsonl", blank + &good);
     let all = ["--targets", "all", "--json"];
-    let run = sandbox.run(&[&EXPORT[..], &all].concat());
+    let run = export(&sandbox, &all);
     run.expect(0);
     let json = run.json();
     assert_eq!(json["invalid_codes"]["missing_field:userName"], 5, "{json}");
@@ -114,7 +90,7 @@ fn one_valid_record_is_a_dataset_and_the_codes_stand_at_its_end() {
     let sandbox = Sandbox::new();
     let blank = turns(5, 1, "agent").replace("\"u\"", "\" \"");
     sandbox.write("in/a.jsonl", blank + &good);
-    let run = sandbox.run(&[&EXPORT[..], &all[..2]].concat());
+    let run = export(&sandbox, &all[..2]);
     run.expect(0);
     for words in [
         "invalid: 5 records missing_field:userName",
@@ -139,9 +115,7 @@ fn the_cases_say_what_is_wrong_with_them() {
             "240 rows have mode \"Agent\", wanted \"agent\"",
         ),
     ] {
-        let sandbox = Sandbox::new();
-        let text = std::fs::read(shared.join("cases").join(case)).expect("the case");
-        sandbox.write("in/a.jsonl", text);
-        assert_nothing(&sandbox, &[reason]);
+        let text = std::fs::read_to_string(shared.join("cases").join(case)).expect("the case");
+        assert_nothing(&text, reason);
     }
 }

@@ -119,7 +119,7 @@ fn mixed_schemas_are_named_with_a_file_and_line_of_each() {
     let reason = first["reason"].as_str().expect("a reason");
     assert!(text.contains(&format!("refused  {reason}\n")), "{text}");
     let export = export(&sandbox);
-    assert!(export.expect(2).contains(reason), "{}", export.stderr);
+    export.says(2, &[reason]);
 }
 
 #[test]

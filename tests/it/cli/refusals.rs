@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::support::{Run, Sandbox};
+use crate::support::{Run, Sandbox, words};
 
 fn turns(ids: std::ops::Range<usize>) -> String {
     let turn = |id, index| {
@@ -22,19 +22,8 @@ fn turns(ids: std::ops::Range<usize>) -> String {
 
 fn export(sandbox: &Sandbox, input: &[&str], more: &[&str]) -> Run {
     let inputs = input.iter().flat_map(|path| ["--input", path]);
-    let args: Vec<&str> = [
-        "export",
-        "--name",
-        "d",
-        "--targets",
-        "all",
-        "--progress",
-        "none",
-    ]
-    .into_iter()
-    .chain(inputs)
-    .chain(more.iter().copied())
-    .collect();
+    let mut args = words("export --name d --targets all --progress none");
+    args.extend(inputs.chain(more.iter().copied()));
     sandbox.run(&args)
 }
 
@@ -73,11 +62,7 @@ fn a_link_under_the_datasets_name_is_refused_as_usage() {
     fs::create_dir_all(sandbox.path("elsewhere")).expect("writable");
     symlink(sandbox.path("elsewhere"), sandbox.path("out/d")).expect("linked");
     let run = export(&sandbox, &["a.jsonl"], &[]);
-    let stderr = run.expect(2);
-    assert!(
-        stderr.contains("out/d") && stderr.contains("symbolic link"),
-        "{stderr}"
-    );
+    let stderr = run.says(2, &["out/d", "symbolic link"]);
     assert!(stderr.contains("--name"), "{stderr}");
 }
 
@@ -87,8 +72,7 @@ fn a_row_that_is_too_large_is_reported_with_the_limit() {
     let large = turns(0..1).replace("\"u\"", &format!("\"{}\"", "x".repeat(40_000)));
     sandbox.write("a.jsonl", large);
     let run = export(&sandbox, &["a.jsonl"], &["--set", "limits.max_record=20kB"]);
-    let stderr = run.expect(1);
-    assert!(stderr.contains("too_large at a.jsonl:1"), "{stderr}");
+    let stderr = run.says(1, &["too_large at a.jsonl:1"]);
     assert!(
         stderr.contains("limits.max_record") && stderr.contains("20"),
         "{stderr}"
@@ -104,11 +88,7 @@ fn a_name_that_a_failed_run_has_claimed_is_freed_by_the_command_in_the_hint() {
     );
     sandbox.write("good.jsonl", turns(0..40));
     let failed = export(&sandbox, &["bad.jsonl"], &[]);
-    let stderr = failed.expect(1);
-    assert!(
-        stderr.contains("malformed") && stderr.contains("--fresh"),
-        "{stderr}"
-    );
+    failed.says(1, &["malformed", "--fresh"]);
     let refused = export(&sandbox, &["good.jsonl"], &[]);
     let command = command_in(refused.expect(2), "gleaner unlock ");
     let words: Vec<&str> = command.iter().skip(1).map(String::as_str).collect();
@@ -130,33 +110,11 @@ fn a_plan_of_a_run_that_would_be_refused_exits_with_2() {
     let sandbox = Sandbox::new();
     sandbox.write("a.jsonl", turns(0..40));
     let plan = |more: &[&str]| {
-        let args = [
-            "plan",
-            "--input",
-            "a.jsonl",
-            "--name",
-            "d",
-            "--work-dir",
-            "work",
-        ];
+        let args = words("plan --input a.jsonl --name d --work-dir work");
         sandbox.run(&[&args, more].concat())
     };
     plan(&[]).expect(0);
-    sandbox
-        .run(&[
-            "export",
-            "--input",
-            "a.jsonl",
-            "--name",
-            "d",
-            "--work-dir",
-            "work",
-            "--targets",
-            "all",
-            "--progress",
-            "none",
-        ])
-        .expect(0);
+    export(&sandbox, &["a.jsonl"], &["--work-dir", "work"]).expect(0);
     let refused = plan(&["--targets", "all", "--seed", "another"]);
     refused.expect(2);
     assert!(

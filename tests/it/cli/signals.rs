@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::support::packed::{gzip, zst};
-use crate::support::{Sandbox, hang_at};
+use crate::support::{Sandbox, hang_at, words};
 
 /// Far longer than it takes, and far shorter than reading the input would.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -20,6 +20,14 @@ fn endless_zst() -> Vec<u8> {
 fn endless_gz() -> Vec<u8> {
     let text = b"no row at all\n".repeat(1 << 20);
     gzip(&text).repeat(5_000)
+}
+
+/// Starts a command; its standard error comes line by line.
+fn started(command: &mut Command) -> (Child, Receiver<String>) {
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    let lines = lines_of(&mut child);
+    (child, lines)
 }
 
 fn lines_of(child: &mut Child) -> Receiver<String> {
@@ -53,6 +61,9 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.expect("kill runs").success());
 }
 
+/// The rest of an export whose progress can be read.
+const REST: &str = "--work-dir work --progress json";
+
 #[test]
 fn a_run_in_the_middle_of_a_large_compressed_file_ends_at_every_signal() {
     let inputs = [("a.jsonl.zst", endless_zst()), ("a.jsonl.gz", endless_gz())];
@@ -60,21 +71,8 @@ fn a_run_in_the_middle_of_a_large_compressed_file_ends_at_every_signal() {
         let sandbox = Sandbox::new();
         sandbox.write(name, input);
         for word in ["-INT", "-TERM", "-HUP"] {
-            let mut child = sandbox
-                .command(&[
-                    "export",
-                    "--input",
-                    name,
-                    "--work-dir",
-                    "work",
-                    "--progress",
-                    "json",
-                ])
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()
-                .expect("it runs");
-            let lines = lines_of(&mut child);
+            let args = [&["export", "--input", name], &words(REST)[..]].concat();
+            let (mut child, lines) = started(&mut sandbox.command(&args));
             wait_for(&lines, "\"phase\":\"reading\"");
             signal(&child, word);
             let reported = wait_for(&lines, "hint: run the same command again");
@@ -93,23 +91,12 @@ fn under_nohup_a_closed_terminal_is_no_reason_to_stop() {
     let sandbox = Sandbox::new();
     sandbox.write("a.jsonl.zst", endless_zst());
     let program = sandbox.command(&[]).get_program().to_owned();
-    let mut child = Command::new("nohup")
+    let mut command = Command::new("nohup");
+    command
         .arg(program)
-        .args([
-            "export",
-            "--input",
-            "a.jsonl.zst",
-            "--work-dir",
-            "work",
-            "--progress",
-            "json",
-        ])
-        .current_dir(sandbox.path(""))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    let lines = lines_of(&mut child);
+        .args(["export", "--input", "a.jsonl.zst"]);
+    command.args(words(REST)).current_dir(sandbox.path(""));
+    let (mut child, lines) = started(&mut command);
     wait_for(&lines, "\"phase\":\"reading\"");
     signal(&child, "-HUP");
     // Signals are taken in order: had the first one stopped it, the second would have ended it at once.
@@ -121,35 +108,15 @@ fn under_nohup_a_closed_terminal_is_no_reason_to_stop() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn a_run_that_cannot_end_is_ended() {
     for site in ["spool.seal.before:1", "upload.stage.before:1"] {
         let sandbox = Sandbox::new();
-        let synthetic = "source.synthetic.conversations=3000";
-        let mut child = sandbox
-            .command(&[
-                "export",
-                "--test",
-                "--set",
-                "source.kind=synthetic",
-                "--set",
-                synthetic,
-                "--work-dir",
-                "work",
-                "--name",
-                "d",
-                "--progress",
-                "none",
-            ])
-            .envs(hang_at(site))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it runs");
-        let lines = lines_of(&mut child);
+        let mut command = sandbox.command(&words(
+            "export --test --set source.kind=synthetic --set source.synthetic.conversations=3000 \
+             --work-dir work --name d --progress none",
+        ));
+        let (mut child, lines) = started(command.envs(hang_at(site)));
         wait_for(&lines, "hanging at");
         signal(&child, "-TERM");
         wait_for(&lines, "before all parts of the run had ended");

@@ -179,11 +179,7 @@ fn an_answer_of_the_query_api_gives_the_rows_of_its_tables() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a.json", partial.to_string());
     let run = sandbox.export(&Asked::new("s", 5), &[]);
-    let error = run.expect(1);
-    assert!(
-        error.contains("in/a.json is not the whole answer to its query: PartialError, E_QUERY_RESULT_SET_TOO_LARGE"),
-        "{error}"
-    );
+    let error = run.says(1, &["in/a.json is not the whole answer to its query: PartialError, E_QUERY_RESULT_SET_TOO_LARGE"]);
     assert!(error.contains("ask again for less at once"), "{error}");
 }
 
@@ -263,7 +259,7 @@ fn what_is_not_read_is_named_with_its_reason_and_refused_if_strict() {
     }
     // Named itself, a file must be one that is read.
     let run = sandbox.run(&["export", "--input", "in/d.jsonl.bz2"]);
-    assert!(run.expect(2).contains(".ndjson"), "{}", run.stderr);
+    run.says(2, &[".ndjson"]);
 }
 
 #[test]
@@ -280,8 +276,7 @@ fn a_broken_array_ends_the_run_and_names_the_place() {
             let sandbox = Sandbox::new();
             sandbox.write(&format!("in/{name}"), bytes);
             let run = sandbox.export(&Asked::new("s", 3), &[]);
-            let said = run.expect(1);
-            assert!(said.contains(&format!("in/{name} is damaged")), "{said}");
+            let said = run.says(1, &[&format!("in/{name} is damaged")]);
             let place = format!("at byte {},", whole.len() - usize::from(what != "behind"));
             assert!(said.contains(what) && said.contains(&place), "{said}");
             assert!(!sandbox.path("out/d/metadata.json").exists());

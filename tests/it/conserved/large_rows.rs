@@ -62,10 +62,7 @@ fn a_record_above_the_budget_of_bytes_goes_alone() {
         })
         .collect();
     let files = crate::support::corpus::in_files(&rows, 4, "a");
-    for (name, bytes) in &files {
-        let zst = zstd::encode_all(&bytes[..], 1).expect("memory");
-        sandbox.write(&format!("in/{name}.zst"), zst);
-    }
+    sandbox.write_compressed_input(&files);
     let asked = Asked::new("s", 20);
     sandbox
         .export(

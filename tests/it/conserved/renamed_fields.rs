@@ -1,7 +1,7 @@
 //! `[source.fields]`: input whose fields have other names.
 
 use crate::support::reference::Asked;
-use crate::support::{Run, Sandbox, corpus};
+use crate::support::{Run, Sandbox, corpus, words};
 
 const SNAKE: [(&str, &str); 6] = [
     ("Timestamp", "timestamp"),
@@ -139,22 +139,14 @@ fn names_that_cannot_be_used_are_refused_before_anything_is_read() {
         ),
     ] {
         let (sandbox, run) = export(&turns(|_, _| "{}".to_owned()), &fields);
-        assert!(run.expect(2).contains(said), "{}", run.stderr);
+        run.says(2, &[said]);
         assert!(!sandbox.path("work").exists() && !sandbox.path("out").exists());
     }
     let sandbox = Sandbox::new();
-    let run = sandbox.run(&[
-        "export",
-        "--set",
-        "source.kind=synthetic",
-        "--set",
-        "source.fields.mode=m",
-    ]);
-    assert!(
-        run.expect(2).contains("it renames fields of files"),
-        "{}",
-        run.stderr
-    );
+    let run = sandbox.run(&words(
+        "export --set source.kind=synthetic --set source.fields.mode=m",
+    ));
+    run.says(2, &["it renames fields of files"]);
 }
 
 #[test]
@@ -168,5 +160,5 @@ fn names_are_part_of_what_a_run_is() {
     run.expect(3);
     let other = ["--set", "source.fields.Timestamp=time"];
     let run = sandbox.export(&Asked::new("s", 5), &other);
-    assert!(run.expect(2).contains("source.fields"), "{}", run.stderr);
+    run.says(2, &["source.fields"]);
 }

@@ -130,10 +130,7 @@ fn a_conversation_row_that_is_cut_damages_its_intact_twin() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn damage_is_known_wherever_the_rows_lie_and_after_a_resume() {
     let rows = six_turns(|id, index, row| match (id, index) {
         ("k7", 6) => Some(row[..120].to_owned()),
@@ -146,17 +143,8 @@ fn damage_is_known_wherever_the_rows_lie_and_after_a_resume() {
     assert_eq!(digest(&["--chunks", "7"]), plain);
     // Compressed rows are kept in sealed chunks; the first is sealed when the process is killed.
     let sandbox = Sandbox::new();
-    for (name, bytes) in &files {
-        let zst = zstd::encode_all(&bytes[..], 0).expect("compressible");
-        sandbox.write(&format!("in/{name}.zst"), zst);
-    }
-    let args = sandbox.export_args(&all());
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let killed = sandbox
-        .command(&args)
-        .envs(kill_at("spool.seal.after:4"))
-        .output();
-    assert!(!killed.expect("the binary runs").status.success());
+    sandbox.write_compressed_input(&files);
+    sandbox.export_killed(&all(), "spool.seal.after:4");
     let run = sandbox.export(&all(), &[]);
     run.expect(3);
     assert!(run.json()["chunks_replayed"].as_u64().expect("a count") > 0);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::leaks::{collect, traced};
-use crate::support::{Run, Sandbox};
+use crate::support::{Run, Sandbox, words};
 
 /// In every text of every conversation: what is said, and what tools were asked and answered.
 const CANARY: &str = "zyxwv-canary";
@@ -52,22 +52,11 @@ fn events() -> String {
 }
 
 fn command(sandbox: &Sandbox, more: &[&str]) -> Command {
-    let args = [
-        "export",
-        "--input",
-        "in",
-        "--out",
-        "out",
-        "--name",
-        "d",
-        "--work-dir",
-        "work",
-        "--report",
-        "--seed",
-        "s",
+    let mut args = words("export --input in --out out --name d --work-dir work --report --seed s");
+    args.extend([
         "--set",
         "selection.targets={train={short=5,medium=5,long=5},val={short=1,medium=1,long=1},test={short=1,medium=1,long=1}}",
-    ];
+    ]);
     sandbox.command(&[&args[..], more].concat())
 }
 
@@ -120,21 +109,12 @@ fn what_a_conversation_says_is_in_no_log_error_page_or_report() {
 fn what_a_conversation_says_is_not_served() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a.jsonl", events());
-    let mut served = command(
-        &sandbox,
-        &[
-            "--max-malformed",
-            "100",
-            "--serve",
-            "127.0.0.1:0",
-            "--progress",
-            "none",
-        ],
-    )
-    .stdout(Stdio::null())
-    .stderr(Stdio::piped())
-    .spawn()
-    .expect("started");
+    let serve = words("--max-malformed 100 --serve 127.0.0.1:0 --progress none");
+    let mut served = command(&sandbox, &serve)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
     let mut errors = std::io::BufReader::new(served.stderr.take().expect("piped"));
     let mut line = String::new();
     std::io::BufRead::read_line(&mut errors, &mut line).expect("a line");

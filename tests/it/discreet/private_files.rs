@@ -45,10 +45,7 @@ fn assert_private(path: &Path, seen: &mut usize) {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn the_work_directory_is_private_whatever_the_umask() {
     for umask in ["000", "022", "077"] {
         let sandbox = sandbox();

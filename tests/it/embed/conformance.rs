@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gleaner::domain::record::row::RowShape;
-use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
+use gleaner::domain::selection::stratum::Selection;
 use gleaner::source::files::FilesSource;
 use gleaner::source::synthetic::SyntheticSource;
 use gleaner::source::synthetic::settings::Synthetic;
@@ -227,25 +227,12 @@ async fn made_up_telemetry_is_a_source() {
 }
 
 fn selection() -> Selection {
-    let split = |name: &str, percent| Split {
-        name: name.to_owned(),
-        percent,
-    };
-    let bucket = |name: &str, turns| Bucket {
-        name: name.to_owned(),
-        turns,
-        file: name.to_owned(),
-    };
-    let targets = [("train", "short"), ("train", "long"), ("test", "short")]
-        .map(|(split, bucket)| (split.to_owned(), bucket.to_owned(), 10));
-    Selection::new(
+    crate::support::selection(
         "s1",
-        5.0,
-        vec![split("train", 80), split("test", 20)],
-        vec![bucket("short", [1, 4]), bucket("long", [5, 10])],
-        &targets,
+        &[("train", 80), ("test", 20)],
+        &[("short", [1, 4]), ("long", [5, 10])],
+        &[("train", "short"), ("train", "long"), ("test", "short")],
     )
-    .expect("good")
 }
 
 #[tokio::test]

@@ -9,14 +9,13 @@ use actix::{Actor, Context, Handler};
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, pending};
 use gleaner::domain::record::rule::{Candidate, Rule};
-use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
 use gleaner::pipeline::RunError;
 use gleaner::pipeline::host::run_actor::Subscribe;
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
-use gleaner::sink::{Claim, ClaimRecord, DatasetSink, SinkError};
-use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
+use gleaner::sink::{Claim, ClaimRecord, DatasetSink, SinkFuture};
+use gleaner::source::{ConversationSource, FetchFuture, FetchOrder, RowSink, SourceError, Survey};
 use gleaner::telemetry::{Notice, RunEvent, State};
 use gleaner::{Controller, PipelineBuilder};
 use tokio::sync::mpsc;
@@ -94,11 +93,7 @@ impl ConversationSource for CancelledMeanwhile {
         Box::pin(std::future::ready(Ok(survey)))
     }
 
-    fn fetch<'a>(
-        &'a self,
-        _: FetchOrder,
-        _: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, _: FetchOrder, _: &'a mut dyn RowSink) -> FetchFuture<'a> {
         Box::pin(pending())
     }
 }
@@ -240,16 +235,12 @@ enum Beside {
 impl DatasetSink for Odd {
     forward_to_inner!(location, block_bytes, stage, commit, publish, release);
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         assert!(!self.claim_panics, "a sink of the host's own");
         self.inner.claim(dataset, claim)
     }
 
-    fn put_sidecar<'a>(&'a self, _: &'a str, _: Vec<u8>) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, _: &'a str, _: Vec<u8>) -> SinkFuture<'a, ()> {
         let beside = self.beside;
         Box::pin(async move {
             match beside {

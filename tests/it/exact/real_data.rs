@@ -1,6 +1,6 @@
 //! The main job over real dialogues. `GLEANER_SHARED` names the folder that holds `data/sgd`.
 
-use crate::support::{Sandbox, shared};
+use crate::support::{Run, Sandbox, shared};
 
 const POPULATIONS: [(&str, &str, u64, u64); 9] = [
     ("train", "short", 1500, 1609),
@@ -14,10 +14,13 @@ const POPULATIONS: [(&str, &str, u64, u64); 9] = [
     ("test", "long", 440, 447),
 ];
 
-fn export(sandbox: &Sandbox, input: &str, factor: u64) -> crate::support::Run {
+/// Exports so many times the targets that the dialogues can meet, if they are there.
+fn export(factor: u64) -> Option<(Sandbox, Run)> {
+    let input = format!("{}/data/sgd/*.jsonl.zst", shared()?.display());
+    let sandbox = Sandbox::new();
     let mut args: Vec<String> = "export --window-start 2025-01-01T00:00:00Z --window-end 2025-05-01T00:00:00Z --seed s1 --json --progress none --input"
         .split(' ').map(str::to_owned).collect();
-    args.push(input.to_owned());
+    args.push(input);
     args.push("--name".to_owned());
     args.push(format!("d{factor}"));
     for (split, bucket, target, _) in POPULATIONS {
@@ -28,15 +31,15 @@ fn export(sandbox: &Sandbox, input: &str, factor: u64) -> crate::support::Run {
         ));
     }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    sandbox.run(&args)
+    let run = sandbox.run(&args);
+    Some((sandbox, run))
 }
 
 #[test]
 fn the_schema_guided_dialogues_come_out_exact() {
-    let Some(shared) = shared() else { return };
-    let input = format!("{}/data/sgd/*.jsonl.zst", shared.display());
-    let sandbox = Sandbox::new();
-    let run = export(&sandbox, &input, 1);
+    let Some((sandbox, run)) = export(1) else {
+        return;
+    };
     run.expect(0);
     let result = run.json();
     assert_eq!(result["population"]["rows_read"], 156_111);
@@ -58,10 +61,9 @@ fn the_schema_guided_dialogues_come_out_exact() {
 
 #[test]
 fn targets_above_the_population_are_a_shortfall() {
-    let Some(shared) = shared() else { return };
-    let input = format!("{}/data/sgd/*.jsonl.zst", shared.display());
-    let sandbox = Sandbox::new();
-    let run = export(&sandbox, &input, 2);
+    let Some((sandbox, run)) = export(2) else {
+        return;
+    };
     run.expect(3);
     let wanted: u64 = POPULATIONS
         .iter()

@@ -17,22 +17,23 @@ fn holds(files: &corpus::Files, asked: &Asked, more: &[&str]) {
     sandbox.run(&["verify", "out/d"]).expect(0);
 }
 
-#[test]
-fn over_events_of_many_seeds() {
+/// For rows of twelve seeds, more and more of them.
+fn holds_for_seeds(rows: fn(u64, usize) -> Vec<Vec<u8>>) {
     for seed in 0..12 {
-        let rows = corpus::events(seed, 60 + 20 * seed as usize);
+        let rows = rows(seed, 60 + 20 * seed as usize);
         let asked = Asked::new(&format!("seed {seed}"), 1 + seed as usize);
         holds(&corpus::shuffled(&rows, 3, seed), &asked, &[]);
     }
 }
 
 #[test]
+fn over_events_of_many_seeds() {
+    holds_for_seeds(corpus::events);
+}
+
+#[test]
 fn over_conversations_of_many_seeds() {
-    for seed in 0..12 {
-        let rows = corpus::conversations(seed, 60 + 20 * seed as usize);
-        let asked = Asked::new(&format!("seed {seed}"), 1 + seed as usize);
-        holds(&corpus::shuffled(&rows, 3, seed), &asked, &[]);
-    }
+    holds_for_seeds(corpus::conversations);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use gleaner::domain::sampling::rank_ranges::{RankRange, RankRanges};
 use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::domain::selection::cut::Cut;
 use gleaner::domain::selection::rank::Rank;
-use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
+use gleaner::domain::selection::stratum::Selection;
 use gleaner::source::kusto::query::{Asked as AskedIds, CERTIFICATE, COUNTS, Template, Values};
 use gleaner::source::kusto::query_file::SHIPPED;
 use gleaner::source::synthetic::settings::Synthetic;
@@ -32,29 +32,17 @@ fn check(sandbox: &Sandbox, files: &[&str]) -> Run {
 }
 
 fn selection() -> Selection {
-    let split = |name: &str, percent| Split {
-        name: name.to_owned(),
-        percent,
-    };
-    let bucket = |name: &str, turns| Bucket {
-        name: name.to_owned(),
-        turns,
-        file: name.to_owned(),
-    };
-    let target = |split: &str, bucket: &str| (split.to_owned(), bucket.to_owned(), 10);
-    Selection::new(
+    crate::support::selection(
         "a \"seed\"\\ \n with 🙂 and //",
-        5.0,
-        vec![split("train", 83), split("none", 0), split("test", 17)],
-        vec![bucket("short", [3, 5]), bucket("endless", [6, u64::MAX])],
+        &[("train", 83), ("none", 0), ("test", 17)],
+        &[("short", [3, 5]), ("endless", [6, u64::MAX])],
         &[
-            target("train", "short"),
-            target("test", "short"),
-            target("none", "short"),
-            target("train", "endless"),
+            ("train", "short"),
+            ("test", "short"),
+            ("none", "short"),
+            ("train", "endless"),
         ],
     )
-    .expect("it makes sense")
 }
 
 #[test]

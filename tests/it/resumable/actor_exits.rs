@@ -13,21 +13,18 @@ use futures_util::future::BoxFuture;
 use gleaner::config;
 use gleaner::config::Layers;
 use gleaner::config::settings::Settings;
-use gleaner::domain::record::row::RowShape;
-use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
-use gleaner::fault::Faults;
 use gleaner::pipeline;
-use gleaner::pipeline::{RunError, RunParts, RunReport};
+use gleaner::pipeline::{RunError, RunReport};
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
-use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkError};
+use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkError, SinkFuture};
 use gleaner::source::synthetic::SyntheticSource;
-use gleaner::source::synthetic::settings::Synthetic;
-use gleaner::source::{ConversationSource, FetchOrder, RowSink, SourceError, Survey};
+use gleaner::source::{ConversationSource, FetchFuture, FetchOrder, RowSink, SourceError, Survey};
 use gleaner::telemetry::Counters;
 use tokio::sync::Notify;
 
 use crate::forward::forward_to_inner;
+use crate::support::pipeline::{run_parts, synthetic};
 
 /// What goes wrong, the n-th time.
 #[derive(Clone, Copy, PartialEq)]
@@ -81,11 +78,7 @@ impl ConversationSource for Troubled<SyntheticSource> {
         self.inner.survey()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
             match self.strikes() {
                 Some(Mishap::Panic) => std::panic::panic_any("a source that panics"),
@@ -104,7 +97,7 @@ impl ConversationSource for Troubled<SyntheticSource> {
 impl DatasetSink for Troubled<LocalDir> {
     forward_to_inner!(location, block_bytes, claim, commit, publish, release);
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         async move {
             match self.strikes() {
                 Some(Mishap::Panic) => std::panic::panic_any("a sink that panics"),
@@ -146,28 +139,14 @@ fn start(
     restarts: usize,
 ) -> Result<RunReport, RunError> {
     let settings = settings(restarts);
-    let synthetic = Synthetic {
-        conversations: 2000,
-        seed: 1,
-        schema: RowShape::Turns,
-    };
     let struck = Arc::new(Notify::new());
     let hangs = restarts == 0 && (source == Mishap::Hang || sink == Mishap::Hang);
-    let made_up = SyntheticSource::new(synthetic, settings.chunks.count);
-    let parts = RunParts {
-        rules: Default::default(),
-        work_dir: crate::support::pipeline::work_dir(folder, &settings),
-        source: Arc::new(Troubled::new(made_up, source, &struck)),
-        sink: Arc::new(Troubled::new(
-            LocalDir::new(folder.join("out")),
-            sink,
-            &struck,
-        )),
-        telemetry: Counters::new(&settings.selection),
-        settings,
-        pool: Arc::new(CpuPool::new(2).expect("threads")),
-        faults: Faults::default(),
-    };
+    let source = Troubled::new(synthetic(2000, &settings), source, &struck);
+    let sink = Troubled::new(LocalDir::new(folder.join("out")), sink, &struck);
+    let (source, sink) = (Arc::new(source), Arc::new(sink));
+    let telemetry = Counters::new(&settings.selection);
+    let pool = Arc::new(CpuPool::new(2).expect("threads"));
+    let parts = run_parts(folder, settings, source, sink, telemetry, pool);
     let run = async {
         let limit = Duration::from_secs(300);
         let interrupt = async {
@@ -181,6 +160,12 @@ fn start(
     actix_rt::System::new().block_on(run).expect("no hang")
 }
 
+/// The digest of what is published without any mishap.
+fn expected() -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    undisturbed(folder.path()).manifest.content_sha256
+}
+
 /// A start without any mishap.
 fn undisturbed(folder: &Path) -> RunReport {
     start(folder, Mishap::None, Mishap::None, 0).expect("good")
@@ -188,8 +173,7 @@ fn undisturbed(folder: &Path) -> RunReport {
 
 #[test]
 fn a_fetcher_or_uploader_that_dies_or_hangs_is_replaced() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let expected = undisturbed(folder.path()).manifest.content_sha256;
+    let expected = expected();
     for (source, sink, actor) in [
         (Mishap::Panic, Mishap::None, "fetcher"),
         (Mishap::Hang, Mishap::None, "fetcher"),
@@ -215,8 +199,7 @@ fn a_fetcher_or_uploader_that_dies_or_hangs_is_replaced() {
 
 #[test]
 fn without_restarts_the_dead_actor_is_named_and_the_run_goes_on_next_time() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let expected = undisturbed(folder.path()).manifest.content_sha256;
+    let expected = expected();
     for (source, sink, actor) in [
         (Mishap::Panic, Mishap::None, "fetcher"),
         (Mishap::None, Mishap::Panic, "uploader"),

@@ -1,29 +1,15 @@
 //! `gleaner export --chaos` as a user types it.
 #![cfg(feature = "fault-injection")]
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, words};
 use gleaner::fault::Kind;
 
 const CHAOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/chaos.toml");
 
 fn export<'a>(chaos: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let args = [
-        "export",
-        "--chaos",
-        chaos,
-        "--work-dir",
-        "work",
-        "--name",
-        "d",
-        "--json",
-    ];
-    let quick = [
-        "--progress",
-        "none",
-        "--set",
-        "source.synthetic.conversations=600",
-    ];
-    [&args[..], &quick[..], more].concat()
+    let rest =
+        "--work-dir work --name d --json --progress none --set source.synthetic.conversations=600";
+    [&["export", "--chaos", chaos], &words(rest)[..], more].concat()
 }
 
 /// All faults but those that take half a minute of real time.
@@ -92,11 +78,7 @@ fn a_plan_is_repeated_and_a_wrong_one_refused() {
     assert_eq!(events["rebuilds"], 1, "{events}");
     let sandbox = Sandbox::new();
     let wrong = sandbox.run(&export(CHAOS, &["--set", "chaos.plan=dedup:1:no_space"]));
-    assert!(
-        wrong.expect(2).contains("at dedup it must be one of"),
-        "{}",
-        wrong.stderr
-    );
+    wrong.says(2, &["at dedup it must be one of"]);
     let wrong = sandbox.run(&export(CHAOS, &["--set", "chaos.kinds=hangs"]));
     wrong.expect(2);
 }
@@ -106,23 +88,12 @@ fn real_services_are_spared() {
     let sandbox = Sandbox::new();
     let account = ["--out", "az://account/container/prefix"];
     let refused = sandbox.run(&export(CHAOS, &account));
-    assert!(
-        refused.expect(2).contains("--allow-real-services"),
-        "{}",
-        refused.stderr
+    refused.says(2, &["--allow-real-services"]);
+    let cluster = words(
+        "--set source.kind=kusto --set source.kusto.cluster=https://somewhere.kusto.windows.net",
     );
-    let cluster = [
-        "--set",
-        "source.kind=kusto",
-        "--set",
-        "source.kusto.cluster=https://somewhere.kusto.windows.net",
-    ];
     let refused = sandbox.run(&export(CHAOS, &cluster));
-    assert!(
-        refused.expect(2).contains("somewhere"),
-        "{}",
-        refused.stderr
-    );
+    refused.says(2, &["somewhere"]);
 }
 
 #[test]
@@ -130,7 +101,7 @@ fn a_stopped_run_says_what_did_not_go_as_planned() {
     let sandbox = Sandbox::new();
     let plan = "chaos.plan=fetcher:1:panic_before upload.stage:1:no_space";
     let run = sandbox.run(&export(CHAOS, &["--set", plan]));
-    assert!(run.expect(1).contains("make room"), "{}", run.stderr);
+    run.says(1, &["make room"]);
     let reported = sandbox.run(&["status", "work", "--json"]).json();
     let status = &reported["runs"][0];
     assert_eq!(status["state"], "stopped");

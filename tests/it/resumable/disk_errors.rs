@@ -1,7 +1,7 @@
 //! A disk that fails for a moment (EIO) costs an attempt, never the run and never a sealed chunk.
 #![cfg(feature = "fault-injection")]
 
-use crate::support::{Run, Sandbox, kill_at};
+use crate::support::{Run, Sandbox, kill_at, words};
 
 const CHAOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/chaos.toml");
 
@@ -10,23 +10,10 @@ fn export(sandbox: &Sandbox, plan: &str, killed: Option<&str>) -> Run {
         "" => "chaos.faults=0".to_owned(),
         plan => format!("chaos.plan={plan}"),
     };
-    let args = [
-        "export",
-        "--chaos",
-        CHAOS,
-        "--work-dir",
-        "work",
-        "--name",
-        "d",
-        "--json",
-        "--progress",
-        "none",
-        "--set",
-        "source.synthetic.conversations=600",
-        "--set",
-        &plan,
-    ];
-    let mut command = sandbox.command(&args);
+    let rest =
+        "--work-dir work --name d --json --progress none --set source.synthetic.conversations=600";
+    let chaos = ["export", "--chaos", CHAOS, "--set", &plan];
+    let mut command = sandbox.command(&[&chaos, &words(rest)[..]].concat());
     command.envs(killed.map(kill_at).into_iter().flatten());
     command.output().expect("it runs").into()
 }

@@ -101,10 +101,7 @@ fn number(variable: &str, or: u64) -> u64 {
 /// A folder with something to read.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    for (name, bytes) in corpus::in_files(&corpus::events(8, 600), 4, "a") {
-        let zst = zstd::encode_all(&bytes[..], 1).expect("memory");
-        sandbox.write(&format!("in/{name}.zst"), zst);
-    }
+    sandbox.write_compressed_input(&corpus::in_files(&corpus::events(8, 600), 4, "a"));
     sandbox
 }
 

@@ -14,10 +14,7 @@ fn asked() -> Asked {
 /// Four zst files: their rows are spooled, so there is something to seal.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    for (name, bytes) in corpus::in_files(&corpus::events(8, 1500), 4, "a") {
-        let zst = zstd::encode_all(&bytes[..], 1).expect("memory");
-        sandbox.write(&format!("in/{name}.zst"), zst);
-    }
+    sandbox.write_compressed_input(&corpus::in_files(&corpus::events(8, 1500), 4, "a"));
     sandbox
 }
 
@@ -25,10 +22,6 @@ fn undisturbed() -> String {
     let sandbox = sandbox();
     sandbox.export(&asked(), &[]).expect(0);
     sandbox.dataset().digest()
-}
-
-fn args(sandbox: &Sandbox) -> Vec<String> {
-    sandbox.export_args(&asked())
 }
 
 fn run_again(sandbox: &Sandbox, expected: &str, what: &str) -> serde_json::Value {
@@ -44,10 +37,7 @@ fn run_again(sandbox: &Sandbox, expected: &str, what: &str) -> serde_json::Value
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn killed_at_any_write_seal_or_rename() {
     let expected = undisturbed();
     let points = [
@@ -73,14 +63,7 @@ fn killed_at_any_write_seal_or_rename() {
     ];
     for point in points {
         let sandbox = sandbox();
-        let args = args(&sandbox);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let killed = sandbox
-            .command(&args)
-            .envs(kill_at(point))
-            .output()
-            .expect("it runs");
-        assert_eq!(killed.status.code(), None, "{point} was never reached");
+        sandbox.export_killed(&asked(), point);
         let published = sandbox.path("out/d/metadata.json").exists();
         assert_eq!(published, point == "upload.publish.after:1", "{point}");
         let again = run_again(&sandbox, &expected, point);
@@ -103,10 +86,8 @@ fn killed_by_a_timer() {
     let expected = undisturbed();
     for pause in [1, 5, 20, 60, 120] {
         let sandbox = sandbox();
-        let args = args(&sandbox);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut child = sandbox
-            .command(&args)
+            .export_command(&asked(), &[])
             .stdout(Stdio::null())
             .spawn()
             .expect("it runs");
@@ -127,21 +108,12 @@ fn killed_by_a_timer() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn a_damaged_sealed_chunk_is_read_again() {
     let expected = undisturbed();
     for damage in 0..6 {
         let sandbox = sandbox();
-        let args = args(&sandbox);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        sandbox
-            .command(&args)
-            .envs(kill_at("upload.stage.before:1"))
-            .output()
-            .expect("it runs");
+        sandbox.export_killed(&asked(), "upload.stage.before:1");
         let mut files: Vec<_> = fs::read_dir(sandbox.path("work/chunks"))
             .expect("sealed chunks")
             .map(|entry| entry.expect("an entry").path())
@@ -162,36 +134,17 @@ fn a_damaged_sealed_chunk_is_read_again() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn another_configuration_is_refused_with_a_diff_and_fresh_starts_over() {
     let sandbox = sandbox();
-    let args = args(&sandbox);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    sandbox
-        .command(&args)
-        .envs(kill_at("upload.stage.before:1"))
-        .output()
-        .expect("it runs");
+    sandbox.export_killed(&asked(), "upload.stage.before:1");
     let refused = sandbox.export(&asked(), &["--seed", "other"]);
-    assert!(
-        refused
-            .expect(2)
-            .contains("selection.seed: \"s\" -> \"other\""),
-        "{}",
-        refused.stderr
-    );
+    refused.says(2, &["selection.seed: \"s\" -> \"other\""]);
     let refused = sandbox.export(
         &asked(),
         &["--format", "jsonl", "--set", "selection.spare_percent=7"],
     );
-    let reported = refused.expect(2);
-    assert!(
-        reported.contains("sink.format: \"json\" -> \"jsonl\""),
-        "{reported}"
-    );
+    let reported = refused.says(2, &["sink.format: \"json\" -> \"jsonl\""]);
     assert!(
         reported.contains("selection.spare_percent: 5.0 -> 7.0") && reported.contains("--fresh"),
         "{reported}"
@@ -258,20 +211,15 @@ fn one_interrupt_leaves_a_run_that_goes_on() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn a_second_interrupt_ends_a_run_that_hangs() {
     use std::io::{BufRead, BufReader};
     let expected = undisturbed();
     // A thread that waits for the disk; the thread of the actors.
     for site in ["spool.seal.before:1", "upload.stage.before:1"] {
         let sandbox = sandbox();
-        let args = args(&sandbox);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let mut child = sandbox
-            .command(&args)
+            .export_command(&asked(), &[])
             .envs(hang_at(site))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

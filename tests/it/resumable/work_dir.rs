@@ -108,20 +108,11 @@ fn damaged(
 fn damage_to_spooled_files_is_noticed() {
     let asked = Asked::new("s", 2);
     let stopped = Sandbox::new();
-    for (name, bytes) in corpus::in_files(&corpus::events(8, 1500), 2, "a") {
-        let zst = zstd::encode_all(&bytes[..], 1).expect("memory");
-        stopped.write(&format!("in/{name}.zst"), zst);
-    }
+    stopped.write_compressed_input(&corpus::in_files(&corpus::events(8, 1500), 2, "a"));
     let whole = copy(&stopped);
     whole.export(&asked, &[]).expect(0);
     let expected = whole.dataset().digest();
-    let args = stopped.export_args(&asked);
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let mut killed = stopped.command(&args);
-    killed
-        .envs(kill_at("upload.stage.before:1"))
-        .output()
-        .expect("it runs");
+    stopped.export_killed(&asked, "upload.stage.before:1");
     damaged(
         &stopped,
         &expected,

@@ -55,7 +55,7 @@ fn rows_know_their_lines() {
 fn rows_without_payloads_are_kept_between_others() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
-    let writer = spool.create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
+    let writer = create(&spool);
     let mut writer = writer.expect("files");
     let payloads = [&b""[..], b"", b"one", b"", b"two", b""];
     let rows: Vec<_> = payloads

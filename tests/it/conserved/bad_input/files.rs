@@ -6,18 +6,14 @@ use std::process::Command;
 
 use super::{asked, evaluated, file, good};
 use crate::support::packed::{gzip, zst};
-use crate::support::{Sandbox, kill_at};
+use crate::support::{Sandbox, words};
 
 #[test]
 fn an_empty_file_gives_no_dataset() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a.jsonl", "");
     let run = sandbox.export(&asked(), &[]);
-    assert!(
-        run.expect(1).contains("the input has no rows"),
-        "{}",
-        run.stderr
-    );
+    run.says(1, &["the input has no rows"]);
     assert!(!sandbox.path("out/d/metadata.json").exists());
 }
 
@@ -27,16 +23,9 @@ fn no_input_is_a_usage_error_that_names_the_path() {
     fs::create_dir(sandbox.path("empty")).expect("a folder");
     sandbox.write("in/a.txt", "x");
     for path in ["empty", "none/*.jsonl", "none.jsonl", "in/a.txt", "in"] {
-        let run = sandbox.run(&[
-            "export",
-            "--input",
-            path,
-            "--out",
-            "out",
-            "--progress",
-            "none",
-        ]);
-        assert!(run.expect(2).contains(path), "{}", run.stderr);
+        let rest = words("--out out --progress none");
+        let run = sandbox.run(&[&["export", "--input", path], &rest[..]].concat());
+        run.says(2, &[path]);
         assert!(
             !sandbox.path("out").exists(),
             "nothing is claimed for {path}"
@@ -47,10 +36,7 @@ fn no_input_is_a_usage_error_that_names_the_path() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn a_file_that_changes_during_a_run_fails_it_and_is_named() {
     type Change = fn(&std::path::Path);
     let changes: [(Change, &str); 3] = [
@@ -71,23 +57,11 @@ fn a_file_that_changes_during_a_run_fails_it_and_is_named() {
         let sandbox = Sandbox::new();
         sandbox.write_input(&file(&good()));
         sandbox.write("in/z.jsonl", "");
-        let args = sandbox.export_args(&asked());
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         // The first start is killed when everything is read and the inputs are pinned.
-        sandbox
-            .command(&args)
-            .envs(kill_at("upload.stage.before:1"))
-            .output()
-            .expect("it runs");
+        sandbox.export_killed(&asked(), "upload.stage.before:1");
         change(&sandbox.path("in/a.jsonl"));
-        let run = sandbox.run(&args);
-        let reported = run.expect(1);
-        assert!(
-            reported.contains("jsonl has changed")
-                && reported.contains(words)
-                && reported.contains("--fresh"),
-            "{reported}"
-        );
+        let run = sandbox.export(&asked(), &[]);
+        run.says(1, &["jsonl has changed", words, "--fresh"]);
         assert!(!sandbox.path("out/d/metadata.json").exists());
     }
 }
@@ -103,11 +77,7 @@ fn a_file_without_read_permission_is_named() {
         return;
     }
     let run = sandbox.export(&asked(), &[]);
-    assert!(
-        run.expect(1).contains("in/a.jsonl") && run.stderr.contains("right"),
-        "{}",
-        run.stderr
-    );
+    run.says(1, &["in/a.jsonl", "right"]);
 }
 
 #[test]
@@ -130,13 +100,8 @@ fn what_is_no_regular_file_is_refused_wherever_it_is_found() {
         }
         for input in [&format!("odd/{name}"), "odd", "odd/*"] {
             let run = sandbox.export(&asked(), &["--input", input]);
-            let reported = run.expect(2);
             let message = format!("odd/{name} is {what}, and only regular files can be read");
-            assert!(reported.contains(&message), "{input}: {reported}");
-            assert!(
-                reported.contains("hint: write what it gives into a file"),
-                "{reported}"
-            );
+            run.says(2, &[&message, "hint: write what it gives into a file"]);
             assert!(!sandbox.path("work").exists() && !sandbox.path("out").exists());
         }
         fs::remove_dir_all(sandbox.path("odd")).expect("ours");
@@ -144,11 +109,7 @@ fn what_is_no_regular_file_is_refused_wherever_it_is_found() {
     // Nobody takes these for rows, unless they are named.
     let device = ["--input", "/dev/null"];
     let run = sandbox.export(&asked(), &device);
-    assert!(
-        run.expect(2).contains("/dev/null is a device"),
-        "{}",
-        run.stderr
-    );
+    run.says(2, &["/dev/null is a device"]);
     let made = Command::new("mkfifo")
         .arg(sandbox.path("in/control"))
         .status();
@@ -167,13 +128,8 @@ fn a_link_that_leads_nowhere_is_named_with_its_target() {
         std::os::unix::fs::symlink("/nowhere/rows", &link).expect("a link");
         for input in [&format!("linked/{name}"), "linked", "linked/*"] {
             let run = sandbox.export(&asked(), &["--input", input]);
-            let reported = run.expect(2);
             let message = format!("linked/{name} is a link to /nowhere/rows, which does not exist");
-            assert!(reported.contains(&message), "{input}: {reported}");
-            assert!(
-                reported.contains("hint: bring back what it leads to"),
-                "{reported}"
-            );
+            run.says(2, &[&message, "hint: bring back what it leads to"]);
         }
         fs::remove_file(&link).expect("ours");
     }

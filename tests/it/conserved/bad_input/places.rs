@@ -71,9 +71,5 @@ fn an_output_that_cannot_be_written_is_named() {
     sandbox.write_input(&file(&good()));
     sandbox.write("out", "a file, no folder");
     let run = sandbox.export(&asked(), &[]);
-    assert!(
-        run.expect(1).contains("cannot write to out"),
-        "{}",
-        run.stderr
-    );
+    run.says(1, &["cannot write to out"]);
 }

@@ -2,7 +2,7 @@
 
 use super::{asked, evaluated, event, file, good, malformed, with_third_turn};
 use crate::support::reference::evaluate;
-use crate::support::{Dataset, Sandbox, assert_equals_reference};
+use crate::support::{Dataset, Sandbox, assert_equals_reference, words};
 
 #[test]
 fn lines_that_are_no_rows_are_malformed() {
@@ -67,39 +67,18 @@ fn invalid_utf8_is_malformed() {
 
 #[test]
 fn fields_of_the_wrong_kind_are_malformed() {
-    for id in ["\"\"", "5", "null", "\"\\ud83d\"", "absent"] {
-        assert_eq!(
-            malformed(&[&event("x", 1, &[("conversationId", id)])]),
-            ["conversation_id"],
-            "{id}"
-        );
-    }
-    for turn in [
-        "\"3\"",
-        "3.5",
-        "null",
-        "1e30",
-        "true",
-        "99999999999999999999",
+    let ids = r#""" 5 null "\ud83d" absent"#;
+    let turns = r#""3" 3.5 null 1e30 true 99999999999999999999"#;
+    let times = r#""yesterday" 5 null absent "2025-02-30T00:00:00Z""#;
+    for (field, values, reason) in [
+        ("conversationId", ids, "conversation_id"),
+        ("turnIndex", turns, "turn_index"),
+        ("Timestamp", times, "timestamp"),
     ] {
-        assert_eq!(
-            malformed(&[&event("x", 1, &[("turnIndex", turn)])]),
-            ["turn_index"],
-            "{turn}"
-        );
-    }
-    for at in [
-        "\"yesterday\"",
-        "5",
-        "null",
-        "absent",
-        "\"2025-02-30T00:00:00Z\"",
-    ] {
-        assert_eq!(
-            malformed(&[&event("x", 1, &[("Timestamp", at)])]),
-            ["timestamp"],
-            "{at}"
-        );
+        for value in words(values) {
+            let found = malformed(&[&event("x", 1, &[(field, value)])]);
+            assert_eq!(found, [reason], "{field} {value}");
+        }
     }
 }
 
@@ -134,11 +113,7 @@ fn too_many_malformed_rows_fail_the_run_which_names_the_first() {
     lines.extend(vec!["[]".to_owned(); 20]);
     sandbox.write_input(&file(&lines));
     let run = sandbox.export(&asked(), &["--max-malformed", "1"]);
-    let reported = run.expect(1);
-    assert!(
-        reported.contains("21 of 821 rows") && reported.contains("a.jsonl:8"),
-        "{reported}"
-    );
+    run.says(1, &["21 of 821 rows", "a.jsonl:8"]);
     assert!(!sandbox.path("out/d/metadata.json").exists());
     sandbox
         .export(&asked(), &["--max-malformed", "3"])
@@ -190,11 +165,7 @@ fn both_shapes_in_one_run_are_refused_and_a_row_of_each_is_named() {
         "\n{\"conversationId\":\"x\",\"turnsArray\":[]}\n",
     );
     let run = sandbox.export(&asked(), &[]);
-    let reported = run.expect(2);
-    assert!(
-        reported.contains("in/a.jsonl:2") && reported.contains("in/b.jsonl:2"),
-        "{reported}"
-    );
+    run.says(2, &["in/a.jsonl:2", "in/b.jsonl:2"]);
 }
 
 #[test]
@@ -222,16 +193,8 @@ fn retyped_and_missing_columns_of_parquet_are_malformed_or_null() {
     let sandbox = Sandbox::new();
     sandbox.write("in/a.parquet", out);
     let run = sandbox.export(&asked(), &[]);
-    assert!(
-        run.expect(1).contains("malformed: turn_index 1"),
-        "{}",
-        run.stderr
-    );
+    run.says(1, &["malformed: turn_index 1"]);
     sandbox.write("in/a.parquet", "PAR1 but not really PAR1");
     let run = sandbox.export(&asked(), &["--fresh", "--name", "e"]);
-    assert!(
-        run.expect(1).contains("in/a.parquet is damaged"),
-        "{}",
-        run.stderr
-    );
+    run.says(1, &["in/a.parquet is damaged"]);
 }

@@ -7,7 +7,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::source::{
-    BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError, Survey,
+    BlockReader, ConversationSource, FetchFuture, FetchOrder, RowBlock, RowSink, SourceError,
+    Survey,
 };
 use gleaner::testing::MemorySource;
 use serde_json::{Value, json};
@@ -84,11 +85,7 @@ impl<S: ConversationSource> ConversationSource for Broken<S> {
         .boxed()
     }
 
-    fn fetch<'a>(
-        &'a self,
-        mut order: FetchOrder,
-        rows: &'a mut dyn RowSink,
-    ) -> BoxFuture<'a, Result<Option<ChunkChecksum>, SourceError>> {
+    fn fetch<'a>(&'a self, mut order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
             let nth = next(&self.fetches);
             if self.is_busy.swap(self.fault.is_untidy, Ordering::Relaxed) {

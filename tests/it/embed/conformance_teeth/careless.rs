@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use gleaner::sink::{
     Action, Block, BlockReceipt, Claim, ClaimRecord, DatasetSink, FileCommit, MANIFEST, SinkError,
+    SinkFuture,
 };
 
 /// What a sink does wrong.
@@ -220,11 +220,7 @@ impl DatasetSink for Careless {
         (self.fault == Fault::ZeroTimeout).then_some(Duration::ZERO)
     }
 
-    fn claim<'a>(
-        &'a self,
-        dataset: &'a str,
-        claim: &'a ClaimRecord,
-    ) -> BoxFuture<'a, Result<Claim, SinkError>> {
+    fn claim<'a>(&'a self, dataset: &'a str, claim: &'a ClaimRecord) -> SinkFuture<'a, Claim> {
         async move {
             if let Some(answer) = self.look(dataset, claim) {
                 return answer;
@@ -239,7 +235,7 @@ impl DatasetSink for Careless {
         .boxed()
     }
 
-    fn stage(&self, block: Block) -> BoxFuture<'_, Result<BlockReceipt, SinkError>> {
+    fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt> {
         async move {
             let key = self.key(&block.dataset, &block.path);
             let mut store = self.store();
@@ -266,15 +262,11 @@ impl DatasetSink for Careless {
         .boxed()
     }
 
-    fn commit(&self, file: FileCommit) -> BoxFuture<'_, Result<(), SinkError>> {
+    fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()> {
         async move { self.commit_now(&file) }.boxed()
     }
 
-    fn publish<'a>(
-        &'a self,
-        dataset: &'a str,
-        manifest: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         async move {
             let key = self.key(dataset, MANIFEST);
             let mut store = self.store();
@@ -287,7 +279,7 @@ impl DatasetSink for Careless {
         .boxed()
     }
 
-    fn release<'a>(&'a self, dataset: &'a str) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         async move {
             let (key, _) = self.key(dataset, "");
             let mut store = self.store();
@@ -316,11 +308,7 @@ impl DatasetSink for Careless {
         .boxed()
     }
 
-    fn put_sidecar<'a>(
-        &'a self,
-        name: &'a str,
-        document: Vec<u8>,
-    ) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn put_sidecar<'a>(&'a self, name: &'a str, document: Vec<u8>) -> SinkFuture<'a, ()> {
         async move {
             let key = (String::new(), name.to_owned());
             let before = self.store().files.insert(key, document);

@@ -1,8 +1,15 @@
 //! Attempts that fail, chunks that are split, and runs that end for it.
 
 use super::{digest, expected, fault, metadata};
-use crate::support::Sandbox;
 use crate::support::kusto::Emulator;
+use crate::support::{Run, Sandbox};
+
+/// One export from an emulator that fails as `faults` says.
+fn export(faults: &str, more: &[&str]) -> (Sandbox, Run) {
+    let sandbox = Sandbox::new();
+    let run = Emulator::start(&sandbox, faults, 0, &[]).export(&sandbox, more);
+    (sandbox, run)
+}
 
 #[test]
 fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
@@ -127,9 +134,7 @@ fn a_chunk_that_is_too_large_or_too_slow_is_split_and_the_tree_is_shown() {
         fault("payload", "8-5", 1, "low_memory"),
     ];
     for passes in ["source.kusto.passes=2", "source.kusto.passes=1"] {
-        let sandbox = Sandbox::new();
-        let emulator = Emulator::start(&sandbox, &faults.concat(), 0, &[]);
-        let run = emulator.export(&sandbox, &["--set", passes]);
+        let (sandbox, run) = export(&faults.concat(), &["--set", passes]);
         run.expect(0);
         assert_eq!(digest(&run.json()), expected, "{passes}");
         let chunks = &metadata(&sandbox)["chunks"];
@@ -153,11 +158,7 @@ fn a_row_that_stays_lost_fails_the_run_and_what_is_sealed_stays() {
     let faults = fault("payload", "8-3", 0, "row_lost");
     let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
     let run = emulator.export(&sandbox, &["--set", "chunks.max_attempts=2"]);
-    let reported = run.expect(1);
-    assert!(
-        reported.contains("chunk h8-3") && reported.contains("1 conversations are missing"),
-        "{reported}"
-    );
+    run.says(1, &["chunk h8-3", "1 conversations are missing"]);
     assert!(!sandbox.path("out/d/metadata.json").exists());
     let port = emulator.port();
     drop(emulator);
@@ -172,26 +173,14 @@ fn a_row_that_stays_lost_fails_the_run_and_what_is_sealed_stays() {
 #[test]
 fn a_conversation_that_changes_between_the_passes_has_the_census_taken_again_once() {
     let expected = expected(&[]);
-    let sandbox = Sandbox::new();
     let faults = fault("payload", "8-3", 2, "changed");
-    let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
-    let run = emulator.export(&sandbox, &[]);
-    let reported = run.expect(0);
-    assert!(
-        reported.contains("the census of chunk h8-3 is taken again"),
-        "{reported}"
-    );
+    let (_, run) = export(&faults, &[]);
+    run.says(0, &["the census of chunk h8-3 is taken again"]);
     assert_eq!(digest(&run.json()), expected);
     // A conversation that never comes to rest.
-    let sandbox = Sandbox::new();
     let faults = fault("payload", "8-3", 0, "changed");
-    let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
-    let run = emulator.export(&sandbox, &["--set", "chunks.max_attempts=2"]);
-    let reported = run.expect(1);
-    assert!(
-        reported.contains("chunk h8-3") && reported.contains("1 have changed"),
-        "{reported}"
-    );
+    let (_, run) = export(&faults, &["--set", "chunks.max_attempts=2"]);
+    run.says(1, &["chunk h8-3", "1 have changed"]);
 }
 
 #[test]
@@ -202,42 +191,21 @@ fn what_cannot_succeed_fails_at_once_with_the_servers_words() {
         ("plain_text", "Bad request"),
         ("redirect", "set source.kusto.cluster"),
     ] {
-        let sandbox = Sandbox::new();
         let faults = fault("census", "8-0", 0, kind);
-        let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
-        let run = emulator.export(&sandbox, &[]);
-        let reported = run.expect(1);
-        assert!(
-            reported.contains(words) && reported.contains("emulated-activity"),
-            "{kind}: {reported}"
-        );
-        assert!(
-            reported.contains("census query of chunk h8-0 (attempt 1)"),
-            "{kind}: {reported}"
-        );
+        let (sandbox, run) = export(&faults, &[]);
+        let place = "census query of chunk h8-0 (attempt 1)";
+        run.says(1, &[words, "emulated-activity", place]);
         assert!(!sandbox.path("out/d/metadata.json").exists());
     }
-    let sandbox = Sandbox::new();
-    let emulator = Emulator::start(&sandbox, "", 0, &[]);
-    let run = emulator.export(&sandbox, &["--set", "source.kusto.database=Other"]);
-    let reported = run.expect(1);
-    assert!(
-        reported.contains("Database 'Other' not found"),
-        "{reported}"
-    );
+    let (_, run) = export("", &["--set", "source.kusto.database=Other"]);
+    run.says(1, &["Database 'Other' not found"]);
 }
 
 #[test]
 fn a_chunk_that_cannot_be_split_any_further_fails_the_run() {
-    let sandbox = Sandbox::new();
     let faults = "[[fault]]\nquery = \"payload\"\ntimes = 0\nkind = \"too_large\"\n";
-    let emulator = Emulator::start(&sandbox, faults, 0, &[]);
-    let run = emulator.export(
-        &sandbox,
-        &["--chunks", "1", "--set", "chunks.max_attempts=1"],
-    );
-    let reported = run.expect(1);
-    assert!(reported.contains("chunk h64-"), "{reported}");
+    let (_, run) = export(faults, &["--chunks", "1", "--set", "chunks.max_attempts=1"]);
+    let reported = run.says(1, &["chunk h64-"]);
     assert!(reported.contains("--chunks"), "{reported}");
 }
 
@@ -271,10 +239,7 @@ fn a_run_that_may_miss_a_chunk_says_which_and_what_that_touches() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn a_run_that_is_killed_anywhere_goes_on_with_what_is_sealed() {
     let expected = expected(&[]);
     // Eight censuses are sealed, then eight payloads, one of them in two halves.
@@ -308,10 +273,7 @@ fn a_run_that_is_killed_anywhere_goes_on_with_what_is_sealed() {
 
 #[test]
 fn a_checksum_without_its_row_is_none() {
-    let sandbox = Sandbox::new();
     let faults = fault("chunk_checksum", "8-3", 1, "row_lost");
-    let emulator = Emulator::start(&sandbox, &faults, 0, &[]);
-    let run = emulator.export(&sandbox, &[]);
-    let reported = run.expect(0);
-    assert!(reported.contains("it has 0 rows, not one"), "{reported}");
+    let (_, run) = export(&faults, &[]);
+    run.says(0, &["it has 0 rows, not one"]);
 }

@@ -8,10 +8,7 @@ use crate::support::Sandbox;
 use crate::support::kusto::{Emulator, export_synthetic};
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn a_window_counts_for_every_row_and_is_the_same_after_a_kill() {
     // It cuts conversations in two: some are then incomplete, some are shorter.
     let window = [
@@ -62,10 +59,7 @@ fn a_window_counts_for_every_row_and_is_the_same_after_a_kill() {
 }
 
 #[test]
-#[cfg_attr(
-    not(feature = "fault-injection"),
-    ignore = "needs the feature fault-injection: run ./test.sh"
-)]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn a_window_may_end_with_the_last_instant_that_kusto_knows() {
     for end in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z"] {
         let window = ["--window-end", end];
@@ -97,9 +91,5 @@ fn a_window_may_end_with_the_last_instant_that_kusto_knows() {
         "9999-12-31T23:59:59-01:00",
     ];
     let refused = sandbox.run(&later);
-    assert!(
-        refused.expect(2).contains("window.end"),
-        "{}",
-        refused.stderr
-    );
+    refused.says(2, &["window.end"]);
 }

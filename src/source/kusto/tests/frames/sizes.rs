@@ -22,16 +22,19 @@ fn what_never_ends_is_not_held() {
     }
 }
 
+/// An answer with more rows before its last one, and so many in all.
+fn answer_with(rows: &str, count: u32) -> String {
+    let text = String::from_utf8(answer(&frames())).expect("text");
+    text.replace("[null,-3]", &format!("{rows},[null,-3]"))
+        .replace("\"RowCount\":3", &format!("\"RowCount\":{count}"))
+}
+
 #[test]
 fn a_row_too_large_or_too_deep_is_passed_over_and_the_rest_is_read() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let large = "x".repeat(5_000);
-    let text = String::from_utf8(answer(&frames())).expect("text");
-    let text = text.replace(
-        "[null,-3]",
-        &format!("[\"deep\",{deep}],[\"large\",\"{large}\\\"]\"],[null,-3]"),
-    );
-    let text = text.replace("\"RowCount\":3", "\"RowCount\":5");
+    let rows = format!("[\"deep\",{deep}],[\"large\",\"{large}\\\"]\"]");
+    let text = answer_with(&rows, 5);
     for piece in [1, 100, 4096, usize::MAX] {
         let rows = read_in(text.as_bytes(), piece, 1000).expect("whole");
         assert_eq!(rows.rows.len(), 3, "in pieces of {piece}");
@@ -51,12 +54,8 @@ fn a_row_too_large_or_too_deep_is_passed_over_and_the_rest_is_read() {
 fn a_row_both_too_large_and_too_deep_is_too_large_however_it_arrives() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let large = "x".repeat(5_000);
-    let text = String::from_utf8(answer(&frames())).expect("text");
-    let text = text.replace(
-        "[null,-3]",
-        &format!("[\"a\",{deep},\"{large}\"],[\"b\",\"{large}\",{deep}],[\"c\",{deep}],[null,-3]"),
-    );
-    let text = text.replace("\"RowCount\":3", "\"RowCount\":6");
+    let rows = format!("[\"a\",{deep},\"{large}\"],[\"b\",\"{large}\",{deep}],[\"c\",{deep}]");
+    let text = answer_with(&rows, 6);
     for piece in [1, 100, 4096, usize::MAX] {
         let rows = read_in(text.as_bytes(), piece, 1000).expect("whole");
         let reasons: Vec<_> = rows.rejected.iter().map(|(_, reason)| *reason).collect();
