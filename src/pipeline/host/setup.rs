@@ -12,6 +12,7 @@ use crate::config::settings::{Settings, SinkTarget, Source, Span, Window};
 use crate::domain::dataset::manifest::{SelectionRecord, hex};
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::timestamp::{Ticks, UtcInstant};
+#[cfg(feature = "kusto")]
 use crate::pipeline::ingest::telemetry_rules::copilot_chat_rules;
 use crate::pipeline::state::work_dir::{RunRecord, RunState, WorkDir};
 #[cfg(feature = "azure")]

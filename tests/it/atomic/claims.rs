@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::support::reference::Asked;
-use crate::support::{Run, Sandbox, corpus, kill_at};
+use crate::support::{Run, Sandbox, corpus};
 
 fn asked(target: usize) -> Asked {
     Asked::new("s", target)

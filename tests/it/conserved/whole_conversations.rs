@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::reference::{Asked, evaluate, ticks};
-use crate::support::{Dataset, Sandbox, assert_equals_reference, corpus, kill_at, shared};
+use crate::support::{Dataset, Sandbox, assert_equals_reference, corpus, shared};
 
 const START: &str = "2025-01-01T00:00:00Z";
 const END: &str = "2025-01-02T00:00:00Z";

@@ -141,7 +141,8 @@ fn the_same_conversion_says_that_it_is_there_and_another_dataset_keeps_its_name(
 
 #[test]
 fn a_dataset_that_is_not_what_its_manifest_says_is_not_converted() {
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 3] = [
         ("SHA-256", |bytes| {
             const KEY: &[u8] = b"\"userMessage\":\"";
             let mut windows = bytes.windows(KEY.len());

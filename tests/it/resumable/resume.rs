@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::support::reference::Asked;
-use crate::support::{Sandbox, corpus, hang_at, kill_at};
+use crate::support::{Sandbox, corpus, hang_at};
 
 fn asked() -> Asked {
     Asked::new("s", 2)

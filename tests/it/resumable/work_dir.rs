@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::reference::Asked;
-use crate::support::{Sandbox, corpus, kill_at};
+use crate::support::{Sandbox, corpus};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
