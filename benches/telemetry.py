@@ -255,13 +255,16 @@ def copies(folder, count, to):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?"); parser.add_argument("--copies", type=int, default=3); parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--gleaner", default=GLEANER); parser.add_argument("--two-pass", nargs=2)
+    parser.add_argument("--gleaner", default=GLEANER); parser.add_argument("--two-pass", nargs=2); parser.add_argument("--copy-to")
     args = parser.parse_args()
     if args.two_pass: return two_pass(*args.two_pass)
+    if args.copy_to: return print(json.dumps(copies(args.folder, args.copies, args.copy_to)))
     if not args.folder: parser.error("name the folder of the rows")
     folder = tempfile.mkdtemp(prefix="gleaner-bench-"); source = f"{folder}/in"; out = f"{folder}/out"
     try:
-        rows, used, size = copies(args.folder, args.copies, source)
+        # In a process of its own: the peak of a child counts what its parent held when it was forked.
+        copy = [sys.executable, __file__, args.folder, "--copies", str(args.copies), "--copy-to", source]
+        rows, used, size = json.loads(subprocess.run(copy, stdout=subprocess.PIPE, check=True).stdout)
         print(f"{rows} rows, {used} of used events, {size / 1e6:.0f} MB")
         jobs = {"two-pass Python": [sys.executable, __file__, "--two-pass", source, out],
                 "gleaner": [args.gleaner, "export", "--input", source, "--out", out, "--work-dir", f"{folder}/work", "--fresh", "--targets", "all", "--seed", "s", "--progress", "none", "--format", "jsonl"]}
