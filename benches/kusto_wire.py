@@ -107,7 +107,7 @@ def main():
     spawn.Process(target=serve, args=(options.mb, there), daemon=True).start()
     cluster, size, rows = here.recv()
     print(f"{size / 1e6:.0f} MB, {rows} rows")
-    gleaner = [os.path.abspath(options.gleaner), "export", "--fresh", "--set", "source.kind=kusto", "--set", f"source.kusto.cluster={cluster}", "--set", "source.kusto.passes=1",
+    gleaner = [os.path.abspath(options.gleaner), "export", "--fresh", "--schema", "turns", "--set", "source.kind=kusto", "--set", f"source.kusto.cluster={cluster}", "--set", "source.kusto.passes=1",
                "--chunks", "1", "--window-start", "2025-01-01T00:00:00Z", "--window-end", "2026-01-01T00:00:00Z", "--work-dir", "work", "--out", "out", "--progress", "none",
                "--set", "selection.targets.train={short=0,medium=1,long=0}", "--set", "selection.targets.val={short=0,medium=0,long=0}", "--set", "selection.targets.test={short=0,medium=0,long=0}"]
     found = {}

@@ -349,6 +349,6 @@ mod tests {
         // looked at there yet.
         found.kept = vec![(1, 4), (3, 6), (4, 6)];
         let lost = expectation.check(found).expect("the same conversations");
-        assert_eq!(lost, UnusableCandidates::from([(short, 2), (medium, -1)]));
+        assert_eq!(lost, UnusableCandidates::from([(short, 3), (medium, -1)]));
     }
 }

@@ -41,7 +41,7 @@ fn killed_at_any_block_or_commit_it_goes_on_and_sends_nothing_twice() {
     ];
     for (point, something) in points {
         let sandbox = Sandbox::new();
-        let name = point.replace(':', "-");
+        let name = point.replace([':', '.'], "-");
         let blob = Blob::new(&sandbox, proxy.endpoint(), &name);
         proxy.fail(None);
         blob.export_killed(point);

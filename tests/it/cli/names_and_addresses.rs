@@ -100,7 +100,7 @@ fn the_old_names_of_synth_are_read_with_a_warning() {
         help.contains("--schema") && !help.contains("--shape"),
         "{help}"
     );
-    assert!(!help.contains("events"), "{help}");
+    assert!(!help.contains("- events"), "{help}");
 }
 
 /// The plan of a small export.

@@ -107,11 +107,15 @@ fn a_stopped_run_says_what_did_not_go_as_planned() {
     assert_eq!(status["state"], "stopped");
     assert_eq!(status["last"]["events"]["actor_exits"], 1, "{status}");
     let events = status["last"]["recent"].as_array().expect("a list");
-    let death = events.iter().find(|event| event["event"] == "actor_exit");
-    assert_eq!(death.expect("told")["cause"], "panicked", "{status}");
+    let exit_event = events.iter().find(|event| event["event"] == "actor_exit");
+    assert_eq!(
+        exit_event.expect("reported")["cause"],
+        "panicked",
+        "{status}"
+    );
     let text = sandbox.run(&["status", "work"]).stdout;
     assert!(
-        text.contains("1 death,") && text.contains("1 requeue"),
+        text.contains("1 actor exit,") && text.contains("1 requeue"),
         "{text}"
     );
 }

@@ -49,7 +49,7 @@ impl RowLocation {
         let more = match self {
             Self::Local => "--input in --out out --max-malformed 100".to_owned(),
             Self::Kusto => format!(
-                "--out out --set source.kind=kusto --set source.kusto.cluster={cluster} --window-start 2025-01-01T00:00:00Z --window-end 2025-06-01T00:00:00Z"
+                "--out out --schema turns --set source.kind=kusto --set source.kusto.cluster={cluster} --window-start 2025-01-01T00:00:00Z --window-end 2025-06-01T00:00:00Z"
             ),
             Self::Container => format!(
                 "--out az://devstoreaccount1/{container} --set sink.azure_blob.endpoint={} --set sink.azure_blob.credential=sas --set sink.azure_blob.block=64KiB --set source.kind=synthetic --set source.synthetic.conversations=800",
