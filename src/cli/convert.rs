@@ -82,6 +82,12 @@ fn target(args: &ConvertArgs) -> Result<String, CliError> {
         None => format!("{old}-{}", args.preset),
     };
     let place = args.out.as_deref().unwrap_or(place).trim_end_matches('/');
+    if format!("{place}/").starts_with(&format!("{dataset}/")) {
+        return Err(CliError::usage(
+            format!("{place} lies in the dataset itself, which must not change"),
+            "name another place with --out",
+        ));
+    }
     Ok(format!("{place}/{name}"))
 }
 

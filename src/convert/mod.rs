@@ -226,8 +226,10 @@ pub async fn convert(
         )),
     };
     let made = context.make(names, run_id.clone()).await;
-    if made.is_err()
-        && let Err(error) = sink.release(dataset).await
+    // Another start of the same command may write at this moment, with the same claim: it stays, and this
+    // command goes on with it. Only where nothing can come of it is the name given back.
+    if let Err(ConvertError::NothingLeft { .. }) = made
+        && let Err(error) = sink.revoke(dataset, &run_id).await
     {
         let error = crate::domain::describe_error(&error);
         tracing::warn!(error, "the claim is left there");

@@ -186,6 +186,7 @@ fn what_cannot_be_converted_is_said() {
         ),
         ("--for mistral --format json", 2, "its loader reads lines"),
         ("--name a/b", 2, "cannot be the name"),
+        ("--out out/d --name x", 2, "lies in the dataset itself"),
         ("--tools out/d/metadata.json", 2, "is no list of tools"),
         ("--tools nowhere.json", 2, "cannot read nowhere.json"),
     ] {
