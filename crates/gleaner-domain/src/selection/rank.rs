@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kusto_hash;
 
-/// The rank of a conversation under one seed. RunControl by the signed hash.
+/// The rank of a conversation under one seed. Ordered by the signed hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Rank(pub i64);
 
