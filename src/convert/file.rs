@@ -1,90 +1,64 @@
-//! A file on its way to a sink.
+//! A file of the new dataset.
 
-use bytes::Bytes;
-use sha2::{Digest, Sha256};
-
-use crate::domain::dataset::manifest::{FileRecord, hex};
+use crate::domain::dataset::manifest::FileRecord;
+use crate::runtime::buffers::Buffers;
+use crate::sink::block_cutter::BlockCutter;
 use crate::sink::{Block, BlockReceipt, DatasetSink, FileCommit, SinkError};
 
-/// Cuts bytes into blocks, and hashes them.
-pub struct FileWriter {
-    dataset: String,
-    path: String,
-    block_bytes: usize,
-    block: Vec<u8>,
+/// Stages the blocks of a file as they become full.
+pub struct FileWriter<'s> {
+    sink: &'s dyn DatasetSink,
+    dataset: &'s str,
+    cutter: BlockCutter,
     receipts: Vec<BlockReceipt>,
-    hasher: Sha256,
-    bytes: u64,
 }
 
-impl FileWriter {
+impl<'s> FileWriter<'s> {
     /// An empty file.
-    pub fn new(dataset: &str, path: &str, block_bytes: usize) -> Self {
+    pub fn new(
+        sink: &'s dyn DatasetSink,
+        dataset: &'s str,
+        path: String,
+        buffers: &Buffers,
+    ) -> Self {
+        let block_bytes = sink.block_bytes();
         Self {
-            dataset: dataset.to_owned(),
-            path: path.to_owned(),
-            block_bytes: block_bytes.max(1),
-            block: Vec::new(),
+            sink,
+            dataset,
+            cutter: BlockCutter::new(dataset.to_owned(), path, block_bytes, buffers.clone()),
             receipts: Vec::new(),
-            hasher: Sha256::new(),
-            bytes: 0,
         }
     }
 
-    /// Appends bytes, and stages the blocks that are full.
-    pub async fn append(
-        &mut self,
-        sink: &dyn DatasetSink,
-        mut bytes: &[u8],
-    ) -> Result<(), SinkError> {
-        self.hasher.update(bytes);
-        while !bytes.is_empty() {
-            if self.block.capacity() == 0 {
-                self.block.reserve_exact(self.block_bytes);
-            }
-            let room = (self.block_bytes - self.block.len()).min(bytes.len());
-            self.block.extend_from_slice(&bytes[..room]);
-            bytes = &bytes[room..];
-            if self.block.len() == self.block_bytes {
-                self.stage(sink).await?;
-            }
+    /// Appends bytes.
+    pub async fn append(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
+        // A block at a time: a large record is not held twice.
+        for piece in bytes.chunks(self.sink.block_bytes()) {
+            let mut full = Vec::new();
+            self.cutter.append(piece, &mut full);
+            stage(self.sink, full, &mut self.receipts).await?;
         }
-        Ok(())
-    }
-
-    async fn stage(&mut self, sink: &dyn DatasetSink) -> Result<(), SinkError> {
-        let bytes = Bytes::from(std::mem::take(&mut self.block));
-        let offset = self.bytes;
-        self.bytes += bytes.len() as u64;
-        let block = Block {
-            dataset: self.dataset.clone(),
-            path: self.path.clone(),
-            index: self.receipts.len() as u32,
-            offset,
-            bytes,
-        };
-        self.receipts.push(sink.stage(block).await?);
         Ok(())
     }
 
     /// Stages the rest, and makes the file.
-    pub async fn commit(mut self, sink: &dyn DatasetSink) -> Result<FileRecord, SinkError> {
-        if !self.block.is_empty() {
-            self.stage(sink).await?;
-        }
-        let file = FileRecord {
-            path: self.path.clone(),
-            bytes: self.bytes,
-            sha256: hex(&self.hasher.finalize()),
-        };
-        let commit = FileCommit {
-            dataset: self.dataset,
-            path: self.path,
-            blocks: self.receipts,
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
-        };
-        sink.commit(commit).await?;
+    pub async fn commit(mut self) -> Result<FileRecord, SinkError> {
+        let mut rest = Vec::new();
+        let file = self.cutter.finish(&mut rest);
+        stage(self.sink, rest, &mut self.receipts).await?;
+        let commit = FileCommit::of(self.dataset, &file, self.receipts);
+        self.sink.commit(commit).await?;
         Ok(file)
     }
+}
+
+async fn stage(
+    sink: &dyn DatasetSink,
+    blocks: Vec<Block>,
+    receipts: &mut Vec<BlockReceipt>,
+) -> Result<(), SinkError> {
+    for block in blocks {
+        receipts.push(sink.stage(block).await?);
+    }
+    Ok(())
 }

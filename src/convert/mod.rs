@@ -23,7 +23,9 @@ use crate::domain::dataset::converted::{
     CONVERTED_VERSION, ConvertedManifest, ConvertedSplit, Counts, DerivedFrom,
 };
 use crate::domain::dataset::manifest::{FileRecord, Manifest, Tool, hex, sha256sums};
+use crate::runtime::buffers::Buffers;
 use crate::runtime::{CpuPool, JobError, blocking};
+use crate::sink::block_cutter::BlockCutter;
 use crate::sink::reader::DatasetReader;
 use crate::sink::{Claim, ClaimRecord, DatasetSink, MANIFEST, SinkError};
 use crate::verify::VerifyError;
@@ -39,6 +41,7 @@ mod records;
 mod shards;
 
 use batch::Batch;
+use file::FileWriter;
 use records::Records;
 use shards::{Format, Shards};
 
@@ -179,6 +182,8 @@ struct Context<'c> {
     sink: &'c dyn DatasetSink,
     pool: &'c CpuPool,
     converter: Arc<Converter>,
+    /// For blocks.
+    buffers: Buffers,
 }
 
 /// A dataset that is read, one file at a time. Whoever made it drops it last: a reader of a container
@@ -224,6 +229,7 @@ pub async fn convert(
             conversion.preset,
             conversion.options.clone(),
         )),
+        buffers: BlockCutter::buffers(sink.block_bytes()),
     };
     let made = context.make(names, run_id.clone()).await;
     // Another start of the same command may write at this moment, with the same claim: it stays, and this
@@ -364,10 +370,10 @@ impl Context<'_> {
     }
 
     async fn put(&self, path: &str, bytes: &[u8]) -> Result<FileRecord, ConvertError> {
-        let mut file =
-            file::FileWriter::new(&self.conversion.dataset, path, self.sink.block_bytes());
-        file.append(self.sink, bytes).await?;
-        Ok(file.commit(self.sink).await?)
+        let dataset = &self.conversion.dataset;
+        let mut file = FileWriter::new(self.sink, dataset, path.to_owned(), &self.buffers);
+        file.append(bytes).await?;
+        Ok(file.commit().await?)
     }
 
     /// Converts a split. How many files it takes is a part of their names: it is counted beforehand where
@@ -390,14 +396,14 @@ impl Context<'_> {
         }
         loop {
             let mut own = Counts::default();
-            let mut shards = Shards::new(self.conversion, &name, files);
+            let mut shards = Shards::new(self, &name, files);
             let mut records_in = 0;
             let mut fits = true;
             self.each_batch(&split, async |batch: Batch| {
                 records_in += batch.records;
                 own.merge(&batch.counts);
                 if fits {
-                    fits = shards.append(self.sink, &batch).await?;
+                    fits = shards.append(&batch).await?;
                 }
                 Ok(())
             })
@@ -407,7 +413,7 @@ impl Context<'_> {
                 files = self.count_files(&split).await?;
                 continue;
             }
-            let files = shards.finish(self.sink).await?;
+            let files = shards.finish().await?;
             counts.merge(&own);
             let records = files.iter().map(|shard| shard.records).sum();
             return Ok(ConvertedSplit {

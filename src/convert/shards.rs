@@ -7,11 +7,10 @@ use super::batch::{Batch, Body};
 use super::file::FileWriter;
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetRows;
-use super::{Conversion, ConvertError};
+use super::{Context, Conversion, ConvertError};
 use crate::domain::conversion::Preset;
 use crate::domain::dataset::converted::Shard;
 use crate::domain::dataset::manifest::{Framing, JSON, JSONL};
-use crate::sink::DatasetSink;
 
 /// The kind of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,18 +112,18 @@ impl Lengths {
 
 /// The files of a split in the making.
 pub struct Shards<'c> {
-    conversion: &'c Conversion,
+    context: &'c Context<'c>,
     split: &'c str,
     /// How many there will be.
     of: usize,
     lengths: Lengths,
-    current: Option<Current>,
+    current: Option<Current<'c>>,
     done: Vec<Shard>,
 }
 
 /// The file that is being written.
-struct Current {
-    file: FileWriter,
+struct Current<'c> {
+    file: FileWriter<'c>,
     records: u64,
     #[cfg(feature = "parquet")]
     rows: Option<ParquetRows>,
@@ -132,23 +131,19 @@ struct Current {
 
 impl<'c> Shards<'c> {
     /// No file yet.
-    pub fn new(conversion: &'c Conversion, split: &'c str, of: usize) -> Self {
+    pub fn new(context: &'c Context<'c>, split: &'c str, of: usize) -> Self {
         Self {
-            conversion,
+            context,
             split,
             of,
-            lengths: Lengths::new(conversion.shard_bytes),
+            lengths: Lengths::new(context.conversion.shard_bytes),
             current: None,
             done: Vec::new(),
         }
     }
 
     /// Appends the records of a batch; whether there are not more files than were counted.
-    pub async fn append(
-        &mut self,
-        sink: &dyn DatasetSink,
-        batch: &Batch,
-    ) -> Result<bool, ConvertError> {
+    pub async fn append(&mut self, batch: &Batch) -> Result<bool, ConvertError> {
         let lengths: Vec<_> = batch.lengths().collect();
         let mut start = 0;
         for (place, length) in lengths.into_iter().enumerate() {
@@ -156,32 +151,29 @@ impl<'c> Shards<'c> {
                 if self.lengths.files > self.of {
                     return Ok(false);
                 }
-                self.end(sink).await?;
-                self.begin(sink)?;
+                self.end().await?;
+                self.begin()?;
             }
             let Some(current) = &mut self.current else {
                 continue;
             };
             match &batch.body {
                 Body::Lines { bytes, ends } => {
-                    let framing = self.conversion.format.framing();
+                    let framing = self.context.conversion.format.framing();
                     let before = if current.records == 0 {
                         framing.before
                     } else {
                         framing.between
                     };
-                    current.file.append(sink, before.as_bytes()).await?;
-                    current
-                        .file
-                        .append(sink, &bytes[start..ends[place]])
-                        .await?;
+                    current.file.append(before.as_bytes()).await?;
+                    current.file.append(&bytes[start..ends[place]]).await?;
                     start = ends[place];
                 }
                 #[cfg(feature = "parquet")]
                 Body::Rows(rows) => {
                     if let Some(writer) = &mut current.rows {
                         let bytes = writer.append(&rows[place].0, length)?;
-                        current.file.append(sink, &bytes).await?;
+                        current.file.append(&bytes).await?;
                     }
                 }
                 #[cfg(not(feature = "parquet"))]
@@ -192,17 +184,17 @@ impl<'c> Shards<'c> {
         Ok(true)
     }
 
-    fn begin(&mut self, sink: &dyn DatasetSink) -> Result<(), ConvertError> {
+    fn begin(&mut self) -> Result<(), ConvertError> {
         let Conversion {
             dataset,
             format,
             preset,
             ..
-        } = self.conversion;
+        } = self.context.conversion;
         let number = self.lengths.files - 1;
         let path = format!("data/{}-{number:05}-of-{:05}.{format}", self.split, self.of);
         self.current = Some(Current {
-            file: FileWriter::new(dataset, &path, sink.block_bytes()),
+            file: FileWriter::new(self.context.sink, dataset, path, &self.context.buffers),
             records: 0,
             #[cfg(feature = "parquet")]
             rows: match format {
@@ -215,20 +207,20 @@ impl<'c> Shards<'c> {
         Ok(())
     }
 
-    async fn end(&mut self, sink: &dyn DatasetSink) -> Result<(), ConvertError> {
+    async fn end(&mut self) -> Result<(), ConvertError> {
         let Some(mut current) = self.current.take() else {
             return Ok(());
         };
         #[cfg(feature = "parquet")]
         if let Some(rows) = current.rows.take() {
             let bytes = rows.finish()?;
-            current.file.append(sink, &bytes).await?;
+            current.file.append(&bytes).await?;
         }
-        if self.conversion.format != Format::Parquet {
-            let after = self.conversion.format.framing().after;
-            current.file.append(sink, after.as_bytes()).await?;
+        if self.context.conversion.format != Format::Parquet {
+            let after = self.context.conversion.format.framing().after;
+            current.file.append(after.as_bytes()).await?;
         }
-        let file = current.file.commit(sink).await?;
+        let file = current.file.commit().await?;
         self.done.push(Shard {
             records: current.records,
             file,
@@ -237,8 +229,8 @@ impl<'c> Shards<'c> {
     }
 
     /// Makes the last file. A split of which nothing is left has none.
-    pub async fn finish(mut self, sink: &dyn DatasetSink) -> Result<Vec<Shard>, ConvertError> {
-        self.end(sink).await?;
+    pub async fn finish(mut self) -> Result<Vec<Shard>, ConvertError> {
+        self.end().await?;
         Ok(self.done)
     }
 }

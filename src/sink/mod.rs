@@ -30,6 +30,8 @@ pub mod azure_blob {
     pub mod settings;
 }
 #[doc(hidden)]
+pub mod block_cutter;
+#[doc(hidden)]
 pub mod claim;
 pub mod local_dir;
 pub mod reader;

@@ -218,16 +218,10 @@ impl StratumWriter {
         file: StratumFile,
         mut staging: Staging,
     ) -> Result<StratumResult, RunError> {
-        let path = file.path().to_owned();
-        let (mut blocks, finished) = self.parts.run.pool.run(move || file.finish()).await?;
-        blocks.extend(finished.last);
+        let (blocks, finished) = self.parts.run.pool.run(move || file.finish()).await?;
         self.stage(blocks, &mut staging).await?;
         self.settle(&mut staging).await?;
-        let file = (finished.placement.records > 0).then_some(FileRecord {
-            path,
-            bytes: finished.bytes,
-            sha256: finished.sha256,
-        });
+        let file = (finished.placement.records > 0).then_some(finished.file);
         if let Some(file) = &file {
             self.commit(file).await?;
         }
@@ -267,13 +261,7 @@ impl StratumWriter {
     async fn commit(&mut self, file: &FileRecord) -> Result<(), RunError> {
         let mut blocks = std::mem::take(&mut self.receipts);
         blocks.sort_by_key(|receipt| receipt.index);
-        let commit = FileCommit {
-            dataset: self.parts.dataset.clone(),
-            path: file.path.clone(),
-            blocks,
-            bytes: file.bytes,
-            sha256: file.sha256.clone(),
-        };
+        let commit = FileCommit::of(&self.parts.dataset, file, blocks);
         let turn = self.parts.uploaders.turn().await;
         Ok(turn.ask(move || Commit(commit.clone())).await?)
     }

@@ -30,7 +30,8 @@ use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::lifecycle::sink_calls::SinkRetry;
 use crate::pipeline::lifecycle::worker_pool::WorkerPool;
 use crate::pipeline::supervisor::{RunOutput, SamplerPlan, Supervisor, SupervisorParts};
-use crate::runtime::buffers::{Buffers, PAGE};
+use crate::runtime::buffers::Buffers;
+use crate::sink::block_cutter::BlockCutter;
 use crate::source::Survey;
 use crate::spool::sealed::Spool;
 use crate::telemetry::heartbeat::Heartbeat;
@@ -178,19 +179,18 @@ fn row_rules(parts: &RunParts, run: &RunContext) -> RowRules {
 /// A sampler with an empty file for each stratum with a target.
 fn sampler_plans(parts: &RunParts, selection: &Selection) -> Vec<SamplerPlan> {
     let framing = framing(&parts.settings);
-    let blocks = Buffers::new(parts.sink.block_bytes() + PAGE);
+    let block_bytes = parts.sink.block_bytes();
+    let buffers = BlockCutter::buffers(block_bytes);
     let plan = |stratum| {
         let target = selection.target(stratum)?;
         let (split, bucket) = (selection.split(stratum), selection.bucket(stratum));
-        let file = StratumFile::new(
+        let cutter = BlockCutter::new(
             parts.work_dir.record.dataset.clone(),
             manifest::stratum_path(&split.name, bucket, framing),
-            bucket.name.clone(),
-            framing,
-            target.get(),
-            parts.sink.block_bytes(),
-            blocks.clone(),
+            block_bytes,
+            buffers.clone(),
         );
+        let file = StratumFile::new(cutter, bucket.name.clone(), framing, target.get());
         Some(SamplerPlan {
             stratum,
             name: format!("sampler of {}/{}", split.name, bucket.name),

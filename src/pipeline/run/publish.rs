@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::config::settings::Settings;
 use crate::domain::dataset::accounting::Population;
@@ -32,6 +31,7 @@ use crate::pipeline::lifecycle::sink_calls::SinkCalls;
 use crate::pipeline::run::claiming::claim_of;
 use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::RunOutput;
+use crate::sink::block_cutter::BlockCutter;
 use crate::sink::{Block, Claim, ClaimRecord, FileCommit, SinkError};
 use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Publication, Telemetry, serde_name};
@@ -154,32 +154,29 @@ async fn put(
     path: String,
     bytes: Vec<u8>,
 ) -> Result<FileRecord, RunError> {
-    let record = FileRecord {
-        path,
-        bytes: bytes.len() as u64,
-        sha256: manifest::hex(&Sha256::digest(&bytes)),
+    let block_bytes = sink.sink.block_bytes();
+    let buffers = BlockCutter::buffers(block_bytes);
+    let mut cutter = BlockCutter::new(dataset.to_owned(), path, block_bytes, buffers);
+    let mut receipts = Vec::new();
+    let mut stage = async |block: Block| {
+        let path = block.path.clone();
+        let staging = || sink.sink.stage(block.clone());
+        receipts.push(sink.call("write", &path, staging).await?);
+        Ok::<_, SinkError>(())
     };
-    let mut blocks = Vec::new();
-    let mut offset = 0;
-    for (index, piece) in (0..).zip(bytes.chunks(sink.sink.block_bytes())) {
-        let block = Block {
-            dataset: dataset.to_owned(),
-            path: record.path.clone(),
-            index,
-            offset,
-            bytes: piece.to_vec().into(),
-        };
-        offset += piece.len() as u64;
-        let stage = || sink.sink.stage(block.clone());
-        blocks.push(sink.call("write", &record.path, stage).await?);
+    // A block at a time: there is no second copy of the whole.
+    let mut full = Vec::new();
+    for piece in bytes.chunks(block_bytes) {
+        cutter.append(piece, &mut full);
+        for block in full.drain(..) {
+            stage(block).await?;
+        }
     }
-    let commit = FileCommit {
-        dataset: dataset.to_owned(),
-        path: record.path.clone(),
-        blocks,
-        bytes: record.bytes,
-        sha256: record.sha256.clone(),
-    };
+    let record = cutter.finish(&mut full);
+    for block in full {
+        stage(block).await?;
+    }
+    let commit = FileCommit::of(dataset, &record, receipts);
     let committing = || sink.sink.commit(commit.clone());
     sink.call("commit", &record.path, committing).await?;
     Ok(record)
