@@ -250,8 +250,7 @@ pub async fn convert(
 
 async fn read_manifest(source: SharedDataset) -> Result<Manifest, ConvertError> {
     let reading = blocking(move || crate::verify::read_manifest(&**lock(&source)));
-    let (manifest, _) = reading.await??;
-    Ok(manifest)
+    Ok(reading.await??)
 }
 
 fn lock(source: &SharedDataset) -> MutexGuard<'_, Box<dyn DatasetReader>> {

@@ -2,25 +2,20 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use sha2::{Digest, Sha256};
-
 use super::ConvertError;
 use crate::domain::conversion::NotARecord;
-use crate::domain::dataset::manifest::{FileRecord, Framing, JSON, Manifest, hex};
+use crate::domain::dataset::manifest::{FileRecord, Framing, JSON, Manifest};
 use crate::domain::json::{Scanner, text};
 use crate::domain::record::fields::key_text;
 use crate::domain::selection::rank::{Rank, Ranker};
 use crate::sink::reader::DatasetReader;
-use crate::verify::VerifyError;
+use crate::verify::{Hashed, LONGEST, VerifyError};
 
 /// Bytes of records that are converted together.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Bytes that are asked for at once.
 const READ_BYTES: usize = 256 << 10;
-
-/// A line longer than this (1 GiB) is no record.
-const LONGEST: u64 = 1 << 30;
 
 /// The records of a split that were not read yet.
 pub struct Records {
@@ -146,11 +141,10 @@ impl Records {
 
 /// The file of a stratum, which is hashed as it is read.
 struct Stratum<'d> {
-    reader: BufReader<Box<dyn Read + 'd>>,
+    reader: BufReader<Hashed<Box<dyn Read + 'd>>>,
     file: &'d FileRecord,
     expected: u64,
     framing: Framing,
-    hasher: Sha256,
     bytes: u64,
     records: u64,
     /// The number of the line, from 1 on.
@@ -171,11 +165,10 @@ impl<'d> Stratum<'d> {
     ) -> Result<Self, ConvertError> {
         let reader = dataset.open(&file.path).map_err(io_error(&file.path))?;
         Ok(Self {
-            reader: BufReader::with_capacity(READ_BYTES, reader),
+            reader: BufReader::with_capacity(READ_BYTES, Hashed::new(reader)),
             file,
             expected,
             framing,
-            hasher: Sha256::new(),
             bytes: 0,
             records: 0,
             number: 0,
@@ -202,7 +195,6 @@ impl<'d> Stratum<'d> {
                 self.is_over = true;
                 return self.check();
             }
-            self.hasher.update(&self.line);
             self.bytes += read;
             self.number += 1;
             if self.line.pop() != Some(b'\n') {
@@ -247,7 +239,7 @@ impl<'d> Stratum<'d> {
     }
 
     fn check(&mut self) -> Result<(), ConvertError> {
-        let sha256 = hex(&std::mem::take(&mut self.hasher).finalize());
+        let sha256 = self.reader.get_ref().sha256();
         let (file, expected) = (self.file, self.expected);
         if self.bytes != file.bytes {
             return Err(self.damaged(format!(

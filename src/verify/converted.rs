@@ -3,9 +3,8 @@
 use std::io::{BufRead, BufReader};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
-use super::{FileReport, Hashed, VerifyError, VerifyReport, io_error, listed, manifest_bytes};
+use super::{FileReport, Hashed, VerifyError, VerifyReport, io_error, listed};
 use crate::domain::dataset::converted::{CONVERTED_VERSION, ConvertedManifest};
 use crate::domain::dataset::manifest::{self, FileRecord};
 use crate::sink::MANIFEST;
@@ -21,35 +20,32 @@ pub fn is_converted(manifest: &[u8]) -> bool {
     serde_json::from_slice::<Version>(manifest).is_ok()
 }
 
-/// The manifest of a converted dataset and its bytes; `None` if it is another dataset's.
-pub fn read_manifest(
+fn parse_manifest(
     dataset: &dyn DatasetReader,
-) -> Result<Option<(ConvertedManifest, Vec<u8>)>, VerifyError> {
-    let bytes = manifest_bytes(dataset)?;
-    if !is_converted(&bytes) {
-        return Ok(None);
-    }
+    bytes: &[u8],
+) -> Result<ConvertedManifest, VerifyError> {
     let unreadable = |reason| VerifyError::Manifest {
         location: dataset.location(),
         reason,
     };
     let manifest: ConvertedManifest =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+        serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
     match manifest.converted_version {
-        CONVERTED_VERSION => Ok(Some((manifest, bytes))),
+        CONVERTED_VERSION => Ok(manifest),
         other => Err(unreadable(format!(
             "its converted_version is {other}, this gleaner reads {CONVERTED_VERSION}"
         ))),
     }
 }
 
-/// Checks it; `quick` compares lengths and recorded digests only.
+/// Checks a converted dataset by its manifest's bytes; `quick` compares lengths and recorded digests
+/// only.
 pub fn verify(
     dataset: &dyn DatasetReader,
-    manifest: &ConvertedManifest,
     bytes: &[u8],
     quick: bool,
 ) -> Result<VerifyReport, VerifyError> {
+    let manifest = parse_manifest(dataset, bytes)?;
     let files = manifest.files();
     let recorded = |path: &str| {
         let mut shards = manifest.shards();
@@ -74,7 +70,7 @@ pub fn verify(
         findings: Vec::new(),
         found: 0,
     };
-    check_manifest(manifest, bytes, &mut report);
+    check_manifest(&manifest, bytes, &mut report);
     listed::check(dataset, &files, &mut report)?;
     if !quick {
         for file in &files {
@@ -111,10 +107,7 @@ fn check_file(
     report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let path = file.path.as_str();
-    let mut hashed = Hashed {
-        inner: dataset.open(path).map_err(io_error(path))?,
-        hasher: Sha256::new(),
-    };
+    let mut hashed = Hashed::new(dataset.open(path).map_err(io_error(path))?);
     let mut reader = BufReader::with_capacity(1 << 18, &mut hashed);
     let mut records = 0;
     let mut line_starts = true;
@@ -145,7 +138,7 @@ fn check_file(
     if let Some(of_file) = report.files.iter_mut().find(|of| of.path == path) {
         of_file.records = records;
     }
-    if manifest::hex(&hashed.hasher.finalize()) != file.sha256 {
+    if hashed.sha256() != file.sha256 {
         report.find(path, "has another SHA-256 than metadata.json says");
     }
     Ok(())

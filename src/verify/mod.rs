@@ -24,6 +24,8 @@ mod stratum;
 
 use stratum::{Ids, StratumCheck};
 
+pub(crate) use stratum::LONGEST;
+
 /// The digests of all files but itself and the manifest.
 const SUMS: &str = "SHA256SUMS";
 
@@ -155,10 +157,11 @@ pub fn verify(
     selection: Option<Selection>,
     quick: bool,
 ) -> Result<VerifyReport, VerifyError> {
-    if let Some((manifest, bytes)) = converted::read_manifest(dataset)? {
-        return converted::verify(dataset, &manifest, &bytes, quick);
+    let bytes = manifest_bytes(dataset)?;
+    if converted::is_converted(&bytes) {
+        return converted::verify(dataset, &bytes, quick);
     }
-    let (manifest, bytes) = read_manifest(dataset)?;
+    let manifest = parse_manifest(dataset, &bytes)?;
     let own = manifest.selection.selection(&manifest.seed);
     let mut report = VerifyReport {
         location: dataset.location(),
@@ -246,20 +249,22 @@ fn manifest_bytes(dataset: &dyn DatasetReader) -> Result<Vec<u8>, VerifyError> {
     }
 }
 
-/// The manifest of a dataset as it was exported, and its bytes.
-pub(crate) fn read_manifest(
-    dataset: &dyn DatasetReader,
-) -> Result<(Manifest, Vec<u8>), VerifyError> {
+/// The manifest of a dataset as it was exported.
+pub(crate) fn read_manifest(dataset: &dyn DatasetReader) -> Result<Manifest, VerifyError> {
     let bytes = manifest_bytes(dataset)?;
+    if converted::is_converted(&bytes) {
+        return Err(VerifyError::Converted(dataset.location()));
+    }
+    parse_manifest(dataset, &bytes)
+}
+
+fn parse_manifest(dataset: &dyn DatasetReader, bytes: &[u8]) -> Result<Manifest, VerifyError> {
     let unreadable = |reason| VerifyError::Manifest {
         location: dataset.location(),
         reason,
     };
-    if converted::is_converted(&bytes) {
-        return Err(VerifyError::Converted(dataset.location()));
-    }
     let manifest: Manifest =
-        serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
+        serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
     let version = manifest.format_version;
     if !(1..=manifest::FORMAT_VERSION).contains(&version) {
         let known = manifest::FORMAT_VERSION;
@@ -267,7 +272,7 @@ pub(crate) fn read_manifest(
             "its format_version is {version}, this gleaner reads 1 to {known}"
         )));
     }
-    Ok((manifest, bytes))
+    Ok(manifest)
 }
 
 /// The manifest's own sums and digests.
@@ -327,9 +332,23 @@ fn check_strata(manifest: &Manifest, own: &Selection, report: &mut VerifyReport)
 }
 
 /// Hashes what passes through.
-struct Hashed<R> {
+pub(crate) struct Hashed<R> {
     inner: R,
     hasher: Sha256,
+}
+
+impl<R> Hashed<R> {
+    pub(crate) fn new(inner: R) -> Self {
+        Self {
+            inner,
+            hasher: Sha256::new(),
+        }
+    }
+
+    /// The SHA-256 of what has passed, lower-case hexadecimal.
+    pub(crate) fn sha256(&self) -> String {
+        manifest::hex(&self.hasher.clone().finalize())
+    }
 }
 
 impl<R: Read> Read for Hashed<R> {
@@ -362,10 +381,7 @@ fn check_records(
         if dataset.length(path).map_err(io_error(path))?.is_none() {
             continue;
         }
-        let mut hashed = Hashed {
-            inner: dataset.open(path).map_err(io_error(path))?,
-            hasher: Sha256::new(),
-        };
+        let mut hashed = Hashed::new(dataset.open(path).map_err(io_error(path))?);
         let mut check = StratumCheck::new(record, index as u32, framing, selection, &manifest.seed);
         let mut reader = BufReader::with_capacity(1 << 18, &mut hashed);
         check.read(&mut reader, &mut ids).map_err(io_error(path))?;
@@ -387,7 +403,7 @@ fn check_records(
             );
             report.find(path, what);
         }
-        if Some(manifest::hex(&hashed.hasher.finalize())) != record.sha256 {
+        if Some(hashed.sha256()) != record.sha256 {
             report.find(path, "has another SHA-256 than metadata.json says");
         }
     }

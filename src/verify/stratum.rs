@@ -11,7 +11,7 @@ use crate::domain::selection::rank::{Rank, Ranker};
 use crate::domain::selection::stratum::Selection;
 
 /// A line longer than this (1 GiB) is no record: a file without newlines must not fill the memory.
-const LONGEST: u64 = 1 << 30;
+pub(crate) const LONGEST: u64 = 1 << 30;
 
 /// The result for a stratum's file.
 pub struct StratumCheck<'a> {
