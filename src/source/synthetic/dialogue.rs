@@ -6,7 +6,7 @@
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
-use crate::domain::copilot_chat::sender::ToolUse;
+use crate::domain::copilot_chat::sender::{ToolUse, uuid};
 use crate::domain::json::text;
 
 use super::words::{CODE, OBJECTS, REASONS, TOOLS, VERBS};
@@ -92,7 +92,7 @@ impl Conversation {
         };
         let id = match fault {
             Fault::UnknownId => "unknown".to_owned(),
-            _ => uuid(&mut rng),
+            _ => uuid(rng.random()),
         };
         Self {
             rng,
@@ -408,18 +408,4 @@ fn instant(ms: i64) -> String {
         Ok(at) => at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
         Err(_) => String::new(),
     }
-}
-
-/// A random UUID, version 4.
-fn uuid(rng: &mut Pcg64Mcg) -> String {
-    let bits = rng.random::<u128>() & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
 }

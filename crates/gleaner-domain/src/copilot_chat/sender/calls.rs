@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::Era;
 use super::event::{Event, Splitting};
 use super::history::{self, Message, list_json};
 use super::request::{Request, Round, Window};
 use super::units::{json, of_text};
+use super::{Era, uuid};
 use crate::copilot_chat::split::EVENT_CUT;
 
 /// The sender of a conversation's events.
@@ -86,7 +86,7 @@ impl<'w> Sender<'w> {
 
     /// An id that looks like any other and follows from what it is for.
     pub(super) fn uuid(&self, of: &str, number: u64) -> String {
-        uuid(&format!("{}/{of}/{number}", self.id))
+        named(&format!("{}/{of}/{number}", self.id))
     }
 
     /// An event of the conversation.
@@ -236,7 +236,7 @@ impl<'w> Sender<'w> {
         if self.sent.contains_key(&system) {
             return;
         }
-        let id = uuid(&format!("{}/system", self.window.id));
+        let id = named(&format!("{}/system", self.window.id));
         if self.window.sends_shared {
             let added = self
                 .event(at_ms, "model.message.added")
@@ -259,7 +259,7 @@ impl<'w> Sender<'w> {
     }
 
     fn options_id(&self) -> String {
-        uuid(&format!("{}/options", self.window.id))
+        named(&format!("{}/options", self.window.id))
     }
 
     /// The id of a message, which is sent if it was not before.
@@ -305,15 +305,7 @@ fn tool_id(call: &str, nth: usize) -> String {
     format!("call_{}{nth}", call.replace('-', ""))
 }
 
-fn uuid(name: &str) -> String {
-    let bits = xxh3_128(name.as_bytes()) & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+/// The id of what has this name.
+fn named(name: &str) -> String {
+    uuid(xxh3_128(name.as_bytes()))
 }

@@ -57,3 +57,17 @@ impl Era {
         matches!(self, Self::V052 | Self::AgentHost)
     }
 }
+
+/// The text of a UUID, version 4, of these bits.
+pub fn uuid(bits: u128) -> String {
+    let bits = bits & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
+}
