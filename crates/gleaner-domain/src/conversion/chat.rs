@@ -63,6 +63,18 @@ pub struct Call<'a> {
 
 debug_lengths!(Call<'_> { id, tool } lengths { });
 
+/// A message, in the order of the conversation.
+pub enum Message<'c, 'a> {
+    /// The system message.
+    System(&'c Text<'a>),
+    /// The user's.
+    User(&'c Text<'a>),
+    /// One of the model that calls tools, with the results.
+    Reply(&'c Reply<'a>),
+    /// The answer at the end of a turn.
+    Answer(&'c Text<'a>),
+}
+
 /// The arguments of a call.
 pub struct Arguments<'a> {
     /// What they are.
@@ -154,6 +166,19 @@ impl<'a> Chat<'a> {
     /// All its calls, in order.
     pub fn calls(&self) -> impl Iterator<Item = &Call<'a>> {
         self.turns.iter().flat_map(Exchange::calls)
+    }
+
+    /// Its messages, in order.
+    pub fn messages(&self) -> impl Iterator<Item = Message<'_, 'a>> {
+        let turns = self.turns.iter().flat_map(|turn| {
+            let replies = turn.replies.iter().map(Message::Reply);
+            let answer = turn.answer.iter().map(Message::Answer);
+            [Message::User(&turn.user)]
+                .into_iter()
+                .chain(replies)
+                .chain(answer)
+        });
+        self.system.iter().map(Message::System).chain(turns)
     }
 
     /// Ends the conversation before the first turn with a call that has no result.

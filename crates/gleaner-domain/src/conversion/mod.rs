@@ -1,13 +1,13 @@
 //! A record as a trainer takes it: turns become messages, calls of tools and their results.
 //!
-//! Pure and deterministic. A record is read once ([`chat::Chat`]), whatever dialect its trajectories are
-//! in ([`trajectory`]), what a trainer cannot take is left out by the rules of [`rule`], each counted, and
+//! Pure and deterministic. A record is read once (`chat`), whatever dialect its trajectories are
+//! in (`trajectory`), what a trainer cannot take is left out by the rules of [`rule`], each counted, and
 //! what is left is written as the preset wants it ([`Preset`]). No call is ever written that the record
 //! does not have, and nothing is left out without being counted.
 
 use thiserror::Error;
 
-pub mod chat;
+mod chat;
 mod columns;
 mod members;
 mod preset;
@@ -15,7 +15,7 @@ mod presets;
 pub mod rule;
 mod text;
 mod tools;
-pub mod trajectory;
+mod trajectory;
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! Harbor's trajectories: one of them a record.
 
-use super::{list, member, name, write_object};
-use crate::conversion::chat::{Call, Chat, Reply};
+use super::{definitions, flags, list, member, name, write_object};
+use crate::conversion::chat::{Call, Chat, Message, Reply};
 use crate::conversion::columns::{Column, ColumnKind, Row};
-use crate::conversion::rule::{Findings, Rule};
+use crate::conversion::rule::Findings;
 use crate::conversion::text::Text;
 
 /// The version whose validator takes these records.
@@ -24,9 +24,7 @@ pub(super) fn write(chat: &Chat<'_>, split: &str, row: &mut Row, findings: &mut 
     agent.extend_from_slice(br#"{"name":"gleaner","version":"1""#);
     if let Some(tools) = &chat.tools {
         name("tool_definitions", agent);
-        list(tools, agent, |tool, out| {
-            out.extend_from_slice(&tool.definition.text)
-        });
+        definitions(tools, agent);
     }
     agent.push(b'}');
     let mut steps = Steps { next: 1, findings };
@@ -37,13 +35,8 @@ pub(super) fn write(chat: &Chat<'_>, split: &str, row: &mut Row, findings: &mut 
     if let Some(bucket) = &chat.bucket {
         member("bucket", bucket, extra);
     }
-    for (key, rule, word) in [
-        ("lossy", Rule::NoCalls, "no_calls"),
-        ("paired_by", Rule::PairedByPosition, "position"),
-    ] {
-        if findings.times(rule) > 0 {
-            member(key, &Text::plain(word.to_owned()), extra);
-        }
+    for (column, word) in flags(findings) {
+        member(column.name, &Text::plain(word.to_owned()), extra);
     }
     extra.push(b'}');
 }
@@ -57,16 +50,12 @@ struct Steps<'f> {
 impl Steps<'_> {
     fn write(&mut self, chat: &Chat<'_>, out: &mut Vec<u8>) {
         out.push(b'[');
-        if let Some(system) = &chat.system {
-            self.said("system", system, out);
-        }
-        for turn in &chat.turns {
-            self.said("user", &turn.user, out);
-            for reply in &turn.replies {
-                self.reply(reply, out);
-            }
-            if let Some(answer) = &turn.answer {
-                self.said("agent", answer, out);
+        for message in chat.messages() {
+            match message {
+                Message::System(text) => self.said("system", text, out),
+                Message::User(text) => self.said("user", text, out),
+                Message::Reply(reply) => self.reply(reply, out),
+                Message::Answer(text) => self.said("agent", text, out),
             }
         }
         out.push(b']');

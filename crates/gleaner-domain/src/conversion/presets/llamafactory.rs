@@ -1,8 +1,8 @@
 //! LLaMA-Factory's `sharegpt`: people and observations at odd places, the model and its calls at even
 //! ones.
 
-use super::{list, name, write_object};
-use crate::conversion::chat::{Call, Chat, Reply};
+use super::{definitions, name, write_object};
+use crate::conversion::chat::{Call, Chat, Message, Reply};
 use crate::conversion::columns::{Column, ColumnKind, Row};
 use crate::conversion::rule::{Findings, Rule};
 use crate::conversion::text::Text;
@@ -29,13 +29,13 @@ pub(super) fn write(chat: &Chat<'_>, row: &mut Row, findings: &mut Findings) {
         value.write(out);
         out.push(b'}');
     };
-    for turn in &chat.turns {
-        say("human", &turn.user, out);
-        for reply in &turn.replies {
-            write_reply(reply, out, findings, &mut say);
-        }
-        if let Some(answer) = &turn.answer {
-            say("gpt", answer, out);
+    for message in chat.messages() {
+        match message {
+            // It has a column of its own.
+            Message::System(_) => {}
+            Message::User(text) => say("human", text, out),
+            Message::Reply(reply) => write_reply(reply, out, findings, &mut say),
+            Message::Answer(text) => say("gpt", text, out),
         }
     }
     out.push(b']');
@@ -46,9 +46,7 @@ pub(super) fn write(chat: &Chat<'_>, row: &mut Row, findings: &mut Findings) {
         .write(row.cell(SYSTEM));
     let tools = chat.tools.as_ref().map(|tools| {
         let mut json = Vec::new();
-        list(tools, &mut json, |tool, out| {
-            out.extend_from_slice(&tool.definition.text);
-        });
+        definitions(tools, &mut json);
         Text::of_utf8(&json)
     });
     tools.unwrap_or_default().write(row.cell(TOOLS));

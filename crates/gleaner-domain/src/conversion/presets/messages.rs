@@ -3,7 +3,7 @@
 use super::renames::Renames;
 use super::{CALL_IDS, TOOL_NAMES, TOOLS, list, member, name, write_object};
 use crate::conversion::Preset;
-use crate::conversion::chat::{Arguments, Call, Chat, Reply};
+use crate::conversion::chat::{Arguments, Call, Chat, Message, Reply};
 use crate::conversion::columns::{Column, ColumnKind, Row};
 use crate::conversion::rule::Findings;
 use crate::conversion::text::Text;
@@ -52,16 +52,12 @@ struct Writer<'w, 'c> {
 impl Writer<'_, '_> {
     fn write(&mut self, chat: &Chat<'_>, out: &mut Vec<u8>) {
         out.push(b'[');
-        if let Some(system) = &chat.system {
-            self.said("system", system, out);
-        }
-        for turn in &chat.turns {
-            self.said("user", &turn.user, out);
-            for reply in &turn.replies {
-                self.reply(reply, out);
-            }
-            if let Some(answer) = &turn.answer {
-                self.said("assistant", answer, out);
+        for message in chat.messages() {
+            match message {
+                Message::System(text) => self.said("system", text, out),
+                Message::User(text) => self.said("user", text, out),
+                Message::Reply(reply) => self.reply(reply, out),
+                Message::Answer(text) => self.said("assistant", text, out),
             }
         }
         out.push(b']');

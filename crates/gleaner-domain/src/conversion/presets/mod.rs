@@ -1,9 +1,11 @@
 //! The shapes of records, one file for each family of presets.
 
+use super::Preset;
 use super::chat::{Arguments, Chat};
 use super::columns::{Column, ColumnKind, Row};
 use super::rule::{Findings, Rule};
-use super::{Preset, text::Text};
+use super::text::Text;
+use super::tools::Tool;
 
 mod atif;
 mod llamafactory;
@@ -60,12 +62,28 @@ pub(super) fn write(
     }
     row.cell(TURNS)
         .extend_from_slice(chat.turns.len().to_string().as_bytes());
-    if findings.times(Rule::NoCalls) > 0 {
-        row.cell(LOSSY).extend_from_slice(b"\"no_calls\"");
+    for (column, word) in flags(findings) {
+        Text::plain(word.to_owned()).write(row.cell(column));
     }
-    if findings.times(Rule::PairedByPosition) > 0 {
-        row.cell(PAIRED_BY).extend_from_slice(b"\"position\"");
-    }
+}
+
+/// What a record says about itself that is not certain.
+fn flags(findings: &Findings) -> impl Iterator<Item = (Column, &'static str)> {
+    let flags = [
+        (Rule::NoCalls, LOSSY, "no_calls"),
+        (Rule::PairedByPosition, PAIRED_BY, "position"),
+    ];
+    let set = flags
+        .into_iter()
+        .filter(|(rule, ..)| findings.times(*rule) > 0);
+    set.map(|(_, column, word)| (column, word))
+}
+
+/// Writes the definitions of tools as they are.
+fn definitions(tools: &[Tool<'_>], out: &mut Vec<u8>) {
+    list(tools, out, |tool, out| {
+        out.extend_from_slice(&tool.definition.text);
+    });
 }
 
 /// Writes elements between brackets.

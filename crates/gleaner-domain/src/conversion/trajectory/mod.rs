@@ -32,7 +32,7 @@ mod response_items;
 mod swe_agent;
 
 pub(super) use pairing::made_id;
-pub use pairing::{Paired, pair};
+pub use pairing::pair;
 
 /// The kinds of parts of a message's content. A list of other objects is data, also if they have a `type`.
 const PARTS: [&str; 10] = [
