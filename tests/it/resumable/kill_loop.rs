@@ -1,12 +1,11 @@
 //! The real binary, killed again and again at any point, until it gets through: the dataset is the
 //! one of a run that nobody disturbed. Local files, Kusto and a container in turn.
 //!
-//! `GLEANER_KILLS=1000` makes a thousand starts, each with a kill in its plan; whether a start reaches its
-//! kill decides nothing. The seed of the points is `GLEANER_KILL_SEED`.
+//! `GLEANER_KILLS=1000` makes a thousand starts, each with a kill in its plan; the first start of a
+//! run must meet it, later ones may get through. The seed of the points is `GLEANER_KILL_SEED`.
 #![cfg(all(feature = "fault-injection", feature = "kusto-emulator"))]
 
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use crate::support::blob::{SIGNATURE, ask, emulator};
 use crate::support::kusto::Emulator;
@@ -16,7 +15,8 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
 /// Where a run dies, and how often the point is passed at most before that.
-const POINTS: [(&str, u32); 8] = [
+const POINTS: [(&str, u32); 9] = [
+    ("supervisor", 6),
     ("spool.seal.before", 6),
     ("spool.seal.after", 6),
     ("upload.stage.before", 24),
@@ -105,6 +105,23 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
+/// Makes a container.
+fn make(name: String) -> String {
+    let made = ask("PUT", &format!("{name}?restype=container"), &[], b"");
+    assert!(made.contains("201"), "{made}");
+    name
+}
+
+/// Where to kill a run, `SITE:COUNT`. Its first start dies at the first passage of a site, each site
+/// in turn, since every run comes there; later starts at any.
+fn point(turn: usize, is_first: bool, chance: &mut Pcg64Mcg) -> String {
+    let (site, most) = match is_first {
+        true => (POINTS[turn / 3 % POINTS.len()].0, 1),
+        false => *POINTS.choose(chance).expect("some"),
+    };
+    format!("{site}:{}", chance.random_range(1..=most))
+}
+
 #[test]
 fn killed_until_it_gets_through() {
     let kills = number("GLEANER_KILLS", 50);
@@ -112,13 +129,10 @@ fn killed_until_it_gets_through() {
     let mut chance = Pcg64Mcg::seed_from_u64(seed);
     let helper = Sandbox::new();
     let cluster = Emulator::start(&helper, "", 0, &[]);
-    let mut containers = 0;
+    let mut numbers = 1..;
     let mut container = || {
-        containers += 1;
-        let name = format!("killed{containers}-{}", std::process::id());
-        let made = ask("PUT", &format!("{name}?restype=container"), &[], b"");
-        assert!(made.contains("201"), "{made}");
-        name
+        let number = numbers.next().expect("endless");
+        make(format!("killed{number}-{}", std::process::id()))
     };
     let places = [
         RowLocation::Local,
@@ -142,30 +156,15 @@ fn killed_until_it_gets_through() {
         loop {
             starts += 1;
             let mut command = place.command(&sandbox, &cluster.address, &container);
-            let output = if chance.random_ratio(1, 6) {
-                let pause = Duration::from_millis(chance.random_range(1..400));
-                history.push(format!("after {pause:?}"));
-                command.stdout(Stdio::piped()).stderr(Stdio::piped());
-                let mut child = command.spawn().expect("it runs");
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "every moment is right for a kill"
-                )]
-                std::thread::sleep(pause);
-                child.kill().expect("killed or ended");
-                child.wait_with_output()
-            } else {
-                let (site, most) = POINTS.choose(&mut chance).expect("some");
-                let point = format!("{site}:{}", chance.random_range(1..=*most));
-                command.envs(kill_at(&point));
-                history.push(point);
-                command.output()
-            };
+            let point = point(turn, history.is_empty(), &mut chance);
+            let output = command.envs(kill_at(&point)).output();
+            history.push(point);
             let run: Run = output.expect("it runs").into();
             if run.code.is_some() {
                 let reported = format!("seed {seed}, {place:?}, {history:?}");
+                assert!(history.len() > 1, "not killed: {reported}");
                 // Killed when all was done, and only the end of the process was missing.
-                let was_done = history.len() > 1 && run.stderr.contains("exists already");
+                let was_done = run.stderr.contains("exists already");
                 let found = match was_done {
                     true => place.published(&sandbox, &container),
                     false => digest(&run),

@@ -82,28 +82,14 @@ fn killed_at_any_write_seal_or_rename() {
 }
 
 #[test]
-fn killed_by_a_timer() {
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
+fn killed_when_a_chunk_is_reported() {
     let expected = undisturbed();
-    for pause in [1, 5, 20, 60, 120] {
+    for point in ["supervisor:1", "supervisor:4"] {
         let sandbox = sandbox();
-        let mut child = sandbox
-            .export_command(&asked(), &[])
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("it runs");
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "a kill at any moment is the point; every moment is right"
-        )]
-        std::thread::sleep(Duration::from_millis(pause));
-        // It may have ended already: then the name is taken, and that is right too.
-        child.kill().expect("killed or ended");
-        child.wait().expect("ended");
-        if sandbox.path("out/d/metadata.json").exists() {
-            assert_eq!(sandbox.dataset().digest(), expected);
-        } else {
-            run_again(&sandbox, &expected, &format!("after {pause} ms"));
-        }
+        sandbox.export_killed(&asked(), point);
+        assert!(!sandbox.path("out/d/metadata.json").exists(), "{point}");
+        run_again(&sandbox, &expected, point);
     }
 }
 
