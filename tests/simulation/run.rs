@@ -50,7 +50,7 @@ const EACH: Duration = Duration::from_secs(75);
 const STARTS: u64 = 40;
 
 /// What a simulation saw. Two of one seed are equal.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Seen {
     pub struck: Vec<FiredFault>,
     pub events: BTreeMap<String, u64>,
@@ -110,6 +110,34 @@ struct Setting<'a> {
     strict: bool,
 }
 
+impl<'a> Setting<'a> {
+    fn new(world: &'a World, seed: u64, plan: &FaultPlan, injector: Injector) -> Self {
+        let memory = Path::new("/dev/shm");
+        let folder = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        let mut settings = world.settings(seed);
+        let behaviour = SourceBehaviour::of(
+            seed,
+            world,
+            settings.chunks.count.get(),
+            &settings.selection,
+        );
+        settings.chunks.allow_missing = behaviour.allow_missing;
+        Self {
+            world,
+            settings,
+            folder: folder.expect("a folder"),
+            sink: SimSink::of(seed),
+            injector: Arc::new(injector),
+            behaviour,
+            memory: Arc::default(),
+            strict: plan.faults().is_empty(),
+        }
+    }
+}
+
 async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, String> {
     let began = Instant::now();
     let trace = Arc::new(Mutex::new((0u64, 0u64)));
@@ -123,41 +151,8 @@ async fn starts(world: &World, seed: u64, plan: &FaultPlan) -> Result<Seen, Stri
             xxhash_rust::xxh64::xxh64(passage.as_flattened(), 0),
         );
     });
-    let memory = Path::new("/dev/shm");
-    let folder = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory),
-        false => tempfile::tempdir(),
-    };
-    let mut settings = world.settings(seed);
-    let behaviour = SourceBehaviour::of(
-        seed,
-        world,
-        settings.chunks.count.get(),
-        &settings.selection,
-    );
-    settings.chunks.allow_missing = behaviour.allow_missing;
-    let setting = Setting {
-        world,
-        settings,
-        folder: folder.expect("a folder"),
-        sink: SimSink::of(seed),
-        injector: Arc::new(injector),
-        behaviour,
-        memory: Arc::default(),
-        strict: plan.faults().is_empty(),
-    };
-    let mut seen = Seen {
-        struck: Vec::new(),
-        events: BTreeMap::new(),
-        starts: 0,
-        virtual_time: Duration::ZERO,
-        hits: 0,
-        top_up_rounds: 0,
-        missing: (0, 0),
-        is_empty: false,
-        trace: 0,
-        errors: Vec::new(),
-    };
+    let setting = Setting::new(world, seed, plan, injector);
+    let mut seen = Seen::default();
     loop {
         seen.starts += 1;
         if seen.starts > STARTS {
@@ -304,6 +299,12 @@ fn check_whole(setting: &Setting<'_>, seen: &Seen) -> Result<(), String> {
     if again > distrusted {
         return Err(format!("{again} sealed chunks were fetched again"));
     }
+    check_time(setting, seen, hangs, jumps)
+}
+
+/// Whether a run took longer than what struck it explains.
+fn check_time(setting: &Setting<'_>, seen: &Seen, hangs: u64, jumps: u64) -> Result<(), String> {
+    let of = |is_meant: fn(Site, Kind) -> bool| struck(&setting.injector, is_meant);
     let lease = setting.behaviour.lease(LEASE);
     let others = seen.struck.len() as u64 - hangs - jumps;
     // They are given three times as long: see `Supervisor::check_pulses`.

@@ -15,6 +15,23 @@ pub fn row(at: u64, event: &str, mut properties: Value, measurements: Value) -> 
     })
 }
 
+/// Whoever of the window was first has sent it: every conversation names it.
+fn shared_message(turn: u64) -> Value {
+    row(
+        turn,
+        "model.message.added",
+        json!({
+            "conversationId": "somebody-else",
+            "messageUuid": format!("shared-{turn}"),
+            "messageDirection": "input",
+            "messageJson": json!({"role": "system", "content": "you help"}).to_string(),
+            "chunkIndex": "0",
+            "totalChunks": "1",
+        }),
+        json!({}),
+    )
+}
+
 /// The request of a turn, from 1 on, that starts at a second.
 pub fn request(conversation: &str, turn: u64, attempt: u64, at: u64) -> Vec<Value> {
     let message = format!("{conversation}-{turn}-{attempt}");
@@ -49,20 +66,7 @@ pub fn request(conversation: &str, turn: u64, attempt: u64, at: u64) -> Vec<Valu
             json!({"conversationId": conversation, "modelCallId": call, "headerRequestId": message, "messageUuids": format!("[\"shared-{turn}\"]"), "requestTurn": "1"}),
             json!({}),
         ),
-        // Whoever of the window was first has sent it: every conversation names it.
-        row(
-            turn,
-            "model.message.added",
-            json!({
-                "conversationId": "somebody-else",
-                "messageUuid": format!("shared-{turn}"),
-                "messageDirection": "input",
-                "messageJson": json!({"role": "system", "content": "you help"}).to_string(),
-                "chunkIndex": "0",
-                "totalChunks": "1",
-            }),
-            json!({}),
-        ),
+        shared_message(turn),
         row(
             at + 2,
             "model.modelCall.output",

@@ -171,17 +171,7 @@ fn exchange(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<()> 
             return answer(&mut client, status, code, later);
         }
         Some(Fault::Echo(status)) => {
-            let asked = line.split(' ').nth(1).unwrap_or_default();
-            let (_, query) = asked.split_once('?').unwrap_or_default();
-            let plain = query.replace("%3D", "=").replace("%2B", "+");
-            let body = format!(
-                "<?xml version=\"1.0\"?><Error><Code>{plain}</Code><Message>{query}\n{plain}</Message></Error>"
-            );
-            let answer = format!(
-                "HTTP/1.1 {status} {plain}\r\nx-ms-error-code: {query} {plain}\r\nx-ms-request-id: {plain}\r\nlocation: http://127.0.0.1:1/?{query}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            );
-            return client.write_all(answer.as_bytes());
+            return client.write_all(echo(line, status).as_bytes());
         }
         Some(Fault::Hang) => {
             // Until the client gives up.
@@ -214,6 +204,20 @@ fn exchange(mut client: TcpStream, state: &Mutex<State>) -> std::io::Result<()> 
         Some(Fault::CutReply) => client.write_all(&reply[..reply.len() - 1]),
         _ => client.write_all(&reply),
     }
+}
+
+/// An answer with the query of its request in every place.
+fn echo(line: &str, status: u16) -> String {
+    let asked = line.split(' ').nth(1).unwrap_or_default();
+    let (_, query) = asked.split_once('?').unwrap_or_default();
+    let plain = query.replace("%3D", "=").replace("%2B", "+");
+    let body = format!(
+        "<?xml version=\"1.0\"?><Error><Code>{plain}</Code><Message>{query}\n{plain}</Message></Error>"
+    );
+    format!(
+        "HTTP/1.1 {status} {plain}\r\nx-ms-error-code: {query} {plain}\r\nx-ms-request-id: {plain}\r\nlocation: http://127.0.0.1:1/?{query}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 fn answer(client: &mut TcpStream, status: u16, code: &str, later: bool) -> std::io::Result<()> {

@@ -106,6 +106,44 @@ pub struct Asked {
     selected: Vec<Clause>,
 }
 
+/// The values at the head of a query.
+struct Values<'a> {
+    defaults: &'a str,
+    /// Whether the query names only what it uses.
+    may_lack: bool,
+}
+
+impl<'a> Values<'a> {
+    fn get(&self, name: &str) -> Result<&'a str, String> {
+        let begins = format!("let {name} = ");
+        self.defaults
+            .lines()
+            .find_map(|line| line.strip_prefix(&begins)?.strip_suffix(';'))
+            .ok_or_else(|| format!("there is no value {name}"))
+    }
+
+    fn or_else(&self, name: &str, otherwise: &'static str) -> Result<&'a str, String> {
+        match self.get(name) {
+            Err(_) if self.may_lack => Ok(otherwise),
+            found => found,
+        }
+    }
+
+    fn list(&self, name: &str) -> Result<BTreeSet<String>, String> {
+        let list = self
+            .get(name)?
+            .strip_prefix("dynamic(")
+            .and_then(|list| list.strip_suffix(')'))
+            .and_then(|list| serde_json::from_str(list).ok());
+        list.ok_or_else(|| format!("{name} is no list"))
+    }
+
+    fn number(&self, name: &str) -> Result<u32, String> {
+        let text = self.or_else(name, "1")?;
+        text.parse().map_err(|_| format!("{name} is {text}"))
+    }
+}
+
 impl Asked {
     /// Reads a query.
     ///
@@ -116,58 +154,34 @@ impl Asked {
         let query = kind(&template.body).ok_or(
             "this emulator runs no KQL: it answers the queries that gleaner ships, as they are",
         )?;
-        let value = |name: &str| {
-            let begins = format!("let {name} = ");
-            template
-                .defaults
-                .lines()
-                .find_map(|line| line.strip_prefix(&begins)?.strip_suffix(';'))
-                .ok_or_else(|| format!("there is no value {name}"))
-        };
-        let list = |name: &str| {
-            let list = value(name)?;
-            let list = list
-                .strip_prefix("dynamic(")
-                .and_then(|list| list.strip_suffix(')'))
-                .and_then(|list| serde_json::from_str::<BTreeSet<String>>(list).ok());
-            list.ok_or_else(|| format!("{name} is no list"))
+        let values = Values {
+            defaults: &template.defaults,
+            may_lack: matches!(query, Query::Rows { .. } | Query::AppEvents(_)),
         };
         let (conversations, shared) = match query {
-            Query::Rows { lite } => {
-                let shared = if lite {
-                    Ok(BTreeSet::new())
-                } else {
-                    list("_shared_ids")
-                };
-                (list("_conversation_ids")?, shared?)
-            }
+            Query::Rows { lite: true } => (values.list("_conversation_ids")?, BTreeSet::new()),
+            Query::Rows { lite: false } => (
+                values.list("_conversation_ids")?,
+                values.list("_shared_ids")?,
+            ),
             _ => (BTreeSet::new(), BTreeSet::new()),
         };
-        let is_of_turns = !matches!(query, Query::Rows { .. } | Query::AppEvents(_));
-        // A query file as it stands names only what it uses.
-        let or_else = |name: &str, otherwise: &'static str| match value(name) {
-            Err(_) if !is_of_turns => Ok(otherwise),
-            found => found,
-        };
-        let number = |name: &str| {
-            let text = or_else(name, "1")?;
-            text.parse::<u32>().map_err(|_| format!("{name} is {text}"))
-        };
         let selected = match query {
-            Query::Payload { .. } => clauses(value("_selected")?)?,
+            Query::Payload { .. } => clauses(values.get("_selected")?)?,
             _ => vec![everything()],
         };
         Ok(Self {
             query,
-            chunks: number("_chunks")?,
-            chunk: number("_chunk")?,
-            seed: serde_json::from_str(or_else("_seed", "\"\"")?)
+            chunks: values.number("_chunks")?,
+            chunk: values.number("_chunk")?,
+            seed: serde_json::from_str(values.or_else("_seed", "\"\"")?)
                 .map_err(|_| "_seed is no text")?,
-            ignored: list("_ignored_ids")?,
-            start: instant(value("_window_start")?),
-            end: instant(or_else("_window_end", "")?),
-            look_end: instant(value("_look_end")?),
-            keeps_cut: or_else("_keep_cut", "false")?
+            ignored: values.list("_ignored_ids")?,
+            start: instant(values.get("_window_start")?),
+            end: instant(values.or_else("_window_end", "")?),
+            look_end: instant(values.get("_look_end")?),
+            keeps_cut: values
+                .or_else("_keep_cut", "false")?
                 .parse()
                 .map_err(|_| "_keep_cut is no bool")?,
             arrived: None,

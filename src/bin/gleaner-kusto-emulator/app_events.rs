@@ -244,74 +244,126 @@ impl Group {
     }
 }
 
-impl AppRow {
-    /// A row of an event that the queries name.
-    fn new(row: &Value) -> Option<Self> {
+/// What the queries read of a row by name.
+struct Columns<'a> {
+    event: &'a str,
+    source: String,
+    properties: &'a Value,
+    measurements: &'a Value,
+}
+
+impl<'a> Columns<'a> {
+    /// `None`: the queries do not name the event.
+    fn new(row: &'a Value) -> Option<Self> {
         let (prefix, event) = row["Name"].as_str()?.rsplit_once('/')?;
-        let (properties, measurements) = (&row["Properties"], &row["Measurements"]);
-        let text = |name: &str| tostring(&properties[name]);
-        let shared = match event {
-            "model.message.added" => text("messageUuid"),
-            "model.request.options.added" => text("requestOptionsId"),
-            _ => String::new(),
+        let columns = Self {
+            event,
+            source: tostring(&row["Properties"]["source"]),
+            properties: &row["Properties"],
+            measurements: &row["Measurements"],
         };
-        let source = text("source");
-        let is_text = event == "conversation.messageText";
-        let is_named = OF_CONVERSATIONS.contains(&event) || !shared.is_empty();
-        let is_odd = is_text && !matches!(source.as_str(), "user" | "model" | "offTopic");
-        if !PREFIXES.contains(&prefix) || !is_named || is_odd {
-            return None;
-        }
-        let is_session = event.starts_with("interactiveSession");
-        let conversation = match is_session && properties["conversationId"].is_null() {
-            true => text("sessionId"),
-            false => text("conversationId"),
-        };
-        // What is no text names nothing.
-        let named = |name: &str| match properties[name].as_str() {
+        let is_named = OF_CONVERSATIONS.contains(&event) || !columns.shared().is_empty();
+        let is_odd =
+            columns.is_text() && !matches!(columns.source.as_str(), "user" | "model" | "offTopic");
+        (PREFIXES.contains(&prefix) && is_named && !is_odd).then_some(columns)
+    }
+
+    fn text(&self, name: &str) -> String {
+        tostring(&self.properties[name])
+    }
+
+    /// A name; what is no text names nothing.
+    fn named(&self, name: &str) -> String {
+        match self.properties[name].as_str() {
             Some("undefined") | None => String::new(),
             Some(id) => id.to_owned(),
-        };
-        let is_host = !named("initiatorClientType").is_empty();
-        let conversation = match shared.is_empty() {
-            true => conversation,
-            false => String::new(),
-        };
-        let measured = |name: &str| match tostring(&measurements[name]) {
-            number if number.is_empty() => text(name),
+        }
+    }
+
+    fn measured(&self, name: &str) -> String {
+        match tostring(&self.measurements[name]) {
+            number if number.is_empty() => self.text(name),
             number => number,
-        };
-        let (number, from) = match event {
-            _ if is_text && source == "user" => (text("turnIndex"), 1),
-            _ if is_text && source == "model" => (text("turnIndex"), i64::from(is_host)),
-            "toolCallDetailsInternal" => (measured("turnIndex"), i64::from(is_host)),
-            _ if is_session => (measured("turnNumber"), 0),
+        }
+    }
+
+    fn is_text(&self) -> bool {
+        self.event == "conversation.messageText"
+    }
+
+    fn is_session(&self) -> bool {
+        self.event.starts_with("interactiveSession")
+    }
+
+    fn is_host(&self) -> bool {
+        !self.named("initiatorClientType").is_empty()
+    }
+
+    /// The id of what conversations share, or nothing.
+    fn shared(&self) -> String {
+        match self.event {
+            "model.message.added" => self.text("messageUuid"),
+            "model.request.options.added" => self.text("requestOptionsId"),
+            _ => String::new(),
+        }
+    }
+
+    fn conversation(&self) -> String {
+        match self.is_session() && self.properties["conversationId"].is_null() {
+            true => self.text("sessionId"),
+            false => self.text("conversationId"),
+        }
+    }
+
+    /// The place of the turn from 1 on; 0: the row names none.
+    fn position(&self) -> i64 {
+        let from_host = i64::from(self.is_host());
+        let (number, from) = match (self.event, self.source.as_str()) {
+            ("conversation.messageText", "user") => (self.text("turnIndex"), 1),
+            ("conversation.messageText", "model") => (self.text("turnIndex"), from_host),
+            ("toolCallDetailsInternal", _) => (self.measured("turnIndex"), from_host),
+            _ if self.is_session() => (self.measured("turnNumber"), 0),
             _ => (String::new(), 0),
         };
         let number = number.trim().parse::<f64>().ok().filter(|n| n.is_finite());
-        let position = number.map_or(0, |number| number as i64 + from);
-        let known = |name: &str| match named(name) {
-            id if id == "unknown" => String::new(),
-            id => id,
+        number.map_or(0, |number| number as i64 + from)
+    }
+
+    fn request(&self) -> String {
+        if self.is_host() {
+            return match self.position() {
+                0 => String::new(),
+                position => format!("#{position}"),
+            };
+        }
+        let ids = match self.is_text() && self.source == "offTopic" {
+            true => ["userMessageId", "messageId", "headerRequestId"],
+            false => ["messageId", "requestId", "headerRequestId"],
         };
-        let is_off_topic = is_text && source == "offTopic";
-        let ids: &[&str] = match is_off_topic {
-            true => &["userMessageId", "messageId", "headerRequestId"],
-            false => &["messageId", "requestId", "headerRequestId"],
-        };
-        let request = match is_host {
-            true if position == 0 => String::new(),
-            true => format!("#{position}"),
-            false => ids
-                .iter()
-                .map(|name| known(name))
-                .find(|id| !id.is_empty())
-                .unwrap_or_default(),
+        let known = |id: &String| !id.is_empty() && id != "unknown";
+        let mut found = ids.iter().map(|name| self.named(name)).filter(known);
+        found.next().unwrap_or_default()
+    }
+}
+
+impl AppRow {
+    /// A row of an event that the queries name.
+    fn new(row: &Value) -> Option<Self> {
+        let columns = Columns::new(row)?;
+        let (event, properties, measurements) =
+            (columns.event, columns.properties, columns.measurements);
+        let shared = columns.shared();
+        let conversation = match shared.is_empty() {
+            true => columns.conversation(),
+            false => String::new(),
         };
         let is_of_call = event.starts_with("engine.") || event.starts_with("model.");
-        let time = row["TimeGenerated"].as_str()?;
+        let named_if = |is_read: bool, name| match is_read {
+            true => columns.named(name),
+            false => String::new(),
+        };
         Some(Self {
-            at: timestamp::parse(time.as_bytes())?,
+            at: timestamp::parse(row["TimeGenerated"].as_str()?.as_bytes())?,
             columns: format!(
                 "{},{},{properties},{measurements},{}",
                 row["TimeGenerated"], row["Name"], row["ItemCount"]
@@ -320,18 +372,10 @@ impl AppRow {
             hash: kusto_hash::hash(conversation.as_bytes()),
             conversation,
             shared,
-            request,
-            call: if is_of_call {
-                named("modelCallId")
-            } else {
-                String::new()
-            },
-            position,
-            mode: if is_text {
-                named("mode")
-            } else {
-                String::new()
-            },
+            request: columns.request(),
+            call: named_if(is_of_call, "modelCallId"),
+            position: columns.position(),
+            mode: named_if(columns.is_text(), "mode"),
             bytes: (properties.to_string().len() + measurements.to_string().len()) as u64,
         })
     }

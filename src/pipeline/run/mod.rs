@@ -31,6 +31,7 @@ use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::run::publish::PublishParts;
 use crate::pipeline::state::status_file::StatusFile;
 use crate::pipeline::state::work_dir::{RunState, WorkDir};
+use crate::pipeline::supervisor::RunOutput;
 
 use crate::azure::redact_sas;
 use crate::config::settings::Settings;
@@ -253,10 +254,31 @@ async fn publish_all(
         None => parts.source.survey().await?,
     };
     pin_inputs(&mut parts.work_dir, &survey)?;
+    let read = read_rows(&parts, run_control, watch, exits, survey).await?;
+    // A paused run begins nothing.
+    run_control.gate().pass().await;
+    publish_rows(parts, read, begun).await
+}
+
+/// What was read of the source, before anything is published.
+struct RowsRead {
+    output: RunOutput,
+    rows: RowsReport,
+    chunks: usize,
+    only_complete: bool,
+}
+
+async fn read_rows(
+    parts: &RunParts,
+    run_control: &RunControl,
+    monitor: &ActorMonitor,
+    exits: &mut mpsc::UnboundedReceiver<ActorExit>,
+    survey: Survey,
+) -> Result<RowsRead, RunError> {
     if let Some(bytes) = survey.bytes {
         parts.telemetry.bytes_total.set(bytes);
     }
-    let rows = rows_report(&parts, &survey);
+    let rows = rows_report(parts, &survey);
     let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
         .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
@@ -264,9 +286,9 @@ async fn publish_all(
         return Err(RunError::Interrupted);
     }
     let inputs = ActorInputs {
-        parts: &parts,
+        parts,
         run_control,
-        monitor: watch,
+        monitor,
         survey,
         rows: rows.clone(),
         spool: &spool,
@@ -274,11 +296,28 @@ async fn publish_all(
     let output = run_actors(inputs, exits).await;
     let output = output.inspect_err(|error| invalidate(&spool, error))?;
     if let Err(nothing) = publish::check_something(&output, &rows, only_complete) {
-        give_back(&parts).await;
+        give_back(parts).await;
         return Err(nothing);
     }
-    // A paused run begins nothing.
-    run_control.gate().pass().await;
+    Ok(RowsRead {
+        output,
+        rows,
+        chunks,
+        only_complete,
+    })
+}
+
+async fn publish_rows(
+    parts: RunParts,
+    read: RowsRead,
+    begun: Instant,
+) -> Result<(RunReport, WorkDir), RunError> {
+    let RowsRead {
+        output,
+        rows,
+        chunks,
+        only_complete,
+    } = read;
     parts.telemetry.enter(Phase::Publishing);
     let elapsed = begun.elapsed();
     let publish_parts = PublishParts {

@@ -61,6 +61,7 @@ use counts::Numbers;
 use error::{Attempt, Failure, KustoError, Purpose};
 use passing::Passing;
 use query::{Asked, CERTIFICATE, QueryKind, Template, Values};
+use query_file::QueryFile;
 use rows::{FetchRequest, RowWriter};
 use telemetry::{TelemetryFetch, TelemetryReading};
 
@@ -118,13 +119,35 @@ pub struct Population {
     pub copilot_chat: Arc<CopilotChatRules>,
 }
 
+/// Whether both queries read telemetry; they must be of one schema and not be exchanged.
+fn are_of_telemetry(
+    settings: &Kusto,
+    payload: QueryKind,
+    census: QueryKind,
+) -> Result<bool, SourceError> {
+    let wrong = |file: &QueryFile, source| {
+        Err(SourceError::Query {
+            path: file.path.clone(),
+            source,
+        })
+    };
+    match (payload, census) {
+        (QueryKind::Telemetry, QueryKind::TelemetryCensus) => Ok(true),
+        (QueryKind::Conversations, QueryKind::Conversations) => Ok(false),
+        (_, QueryKind::Telemetry) | (QueryKind::TelemetryCensus, _) => {
+            wrong(&settings.query, query::QueryError::Exchanged)
+        }
+        _ => wrong(&settings.census, query::QueryError::OtherSchema),
+    }
+}
+
 impl KustoSource {
     /// A source that asks the cluster of the settings.
     ///
     /// # Errors
     /// If the address or a query file cannot be used.
     pub fn new(settings: Kusto, population: Population) -> Result<Self, SourceError> {
-        let template = |file: &crate::source::kusto::query_file::QueryFile| {
+        let template = |file: &QueryFile| {
             let fitting = Template::new(&file.text).and_then(|template| {
                 template.handles(population.cut)?;
                 Ok(template)
@@ -148,23 +171,9 @@ impl KustoSource {
                 },
             });
         }
-        let telemetry = match (payload.kind, census.kind) {
-            (QueryKind::Telemetry, QueryKind::TelemetryCensus) => {
-                Some(TelemetryReading::new(population.copilot_chat))
-            }
-            (QueryKind::Conversations, QueryKind::Conversations) => None,
-            (_, QueryKind::Telemetry) | (QueryKind::TelemetryCensus, _) => {
-                return Err(SourceError::Query {
-                    path: settings.query.path.clone(),
-                    source: query::QueryError::Exchanged,
-                });
-            }
-            _ => {
-                return Err(SourceError::Query {
-                    path: settings.census.path.clone(),
-                    source: query::QueryError::OtherSchema,
-                });
-            }
+        let telemetry = match are_of_telemetry(&settings, payload.kind, census.kind)? {
+            true => Some(TelemetryReading::new(population.copilot_chat)),
+            false => None,
         };
         if client.is_proxied() {
             tracing::warn!(

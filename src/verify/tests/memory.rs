@@ -74,6 +74,16 @@ fn record(id: &str, bucket: &str, turns: u64) -> Value {
     })
 }
 
+/// The report of one invalid record.
+fn report_of(conversation_id: String, bucket: &str) -> Vec<u8> {
+    invalid_report(&[&InvalidRecord {
+        conversation_id,
+        bucket: bucket.to_owned(),
+        turns: 3,
+        errors: vec![(Code::FirstTurn, "what, at turn 1".to_owned())],
+    }])
+}
+
 fn framed(framing: Framing, records: &[String]) -> Vec<u8> {
     let body = records.join(framing.between);
     format!("{}{body}{}", framing.before, framing.after).into_bytes()
@@ -100,13 +110,7 @@ impl Memory {
                 number as usize,
             );
             if invalid == 1 {
-                let bad = InvalidRecord {
-                    conversation_id: ids.remove(1),
-                    bucket: bucket.name.clone(),
-                    turns: 3,
-                    errors: vec![(Code::FirstTurn, "what, at turn 1".to_owned())],
-                };
-                let bytes = invalid_report(&[&bad]);
+                let bytes = report_of(ids.remove(1), &bucket.name);
                 invalid_files.push(file_record(REPORT, &bytes));
                 files.insert(REPORT.to_owned(), bytes);
             }

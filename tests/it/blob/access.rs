@@ -1,23 +1,21 @@
-//! How a container is reached: what is wrong with it is told before anything is fetched, every
-//! login works, and no secret is ever told.
+//! How a container is reached: what is wrong with it is reported before anything is fetched, and
+//! no signature is printed.
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::Command;
 
 use crate::support::blob::{Blob, EXPIRED, READING, SIGNATURE, emulator, run, undisturbed};
-use crate::support::cloud::Cloud;
 use crate::support::leaks::{forms, keeps, reported, traced};
 use crate::support::proxy::{ALWAYS, Fault, On, Plan, Proxy};
 use crate::support::{Run, Sandbox};
 
-#[test]
-#[ignore = "needs Azurite: run ./test.sh"]
-fn errors_are_reported_before_anything_is_fetched() {
-    let sandbox = Sandbox::new();
-    let made = Blob::new(&sandbox, emulator(), "probed");
+/// Containers that cannot be written, with the message and the hint for each.
+fn out_of_reach<'a>(
+    sandbox: &'a Sandbox,
+    endpoint: &str,
+) -> [(Blob<'a>, &'static str, &'static str); 5] {
     let missing = |container: &str, endpoint: &str, signature| Blob {
-        sandbox: &sandbox,
+        sandbox,
         endpoint: endpoint.to_owned(),
         container: container.to_owned(),
         signature,
@@ -29,19 +27,19 @@ fn errors_are_reported_before_anything_is_fetched() {
             listener.local_addr().expect("an address")
         )
     };
-    let cases = [
+    [
         (
-            missing("misspelt", &made.endpoint, SIGNATURE),
+            missing("misspelt", endpoint, SIGNATURE),
             "HTTP 404 ContainerNotFound",
             "there is no such container",
         ),
         (
-            missing("it-probed", &made.endpoint, EXPIRED),
+            missing("it-probed", endpoint, EXPIRED),
             "HTTP 403",
             "the signature must be valid",
         ),
         (
-            missing("it-probed", &made.endpoint, READING),
+            missing("it-probed", endpoint, READING),
             "cannot write az://devstoreaccount1/it-probed/some/prefix/d/.claim.json: HTTP 403",
             "sp=rwdl",
         ),
@@ -55,13 +53,20 @@ fn errors_are_reported_before_anything_is_fetched() {
             "cannot read az://devstoreaccount1/it-probed",
             "check the account's name",
         ),
-    ];
+    ]
+}
+
+#[test]
+#[ignore = "needs Azurite: run ./test.sh"]
+fn errors_are_reported_before_anything_is_fetched() {
+    let sandbox = Sandbox::new();
+    let made = Blob::new(&sandbox, emulator(), "probed");
     // A cluster that nobody may call.
     let cluster = TcpListener::bind("127.0.0.1:0").expect("a port");
     cluster.set_nonblocking(true).expect("ours");
     let address = cluster.local_addr().expect("an address");
     let cluster_is = format!("source.kusto.cluster=http://{address}");
-    for (blob, said, hint) in cases {
+    for (blob, said, hint) in out_of_reach(&sandbox, &made.endpoint) {
         let more = [
             "--set",
             "source.kind=kusto",
@@ -288,188 +293,4 @@ fn the_commands_of_the_page_work() {
         codes.push(run(blob.command(&words, &[])).code);
     }
     assert_eq!(codes, [Some(3), Some(0)]);
-}
-
-/// A login of Azure's command line: prints a token and counts how often it was asked.
-fn command_line(sandbox: &Sandbox, token: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    let script = format!(
-        "#!/bin/sh\necho \"$@\" >> {}\necho '{{\"accessToken\": \"{token}\", \"expires_on\": 4070908800, \"tokenType\": \"Bearer\"}}'\n",
-        sandbox.path("asked").display()
-    );
-    let path = sandbox.write("bin/az", script);
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
-}
-
-/// A container, made with a token over https.
-fn make(cloud: &Cloud, container: &str) {
-    let ca = fs::read(&cloud.ca).expect("a certificate");
-    let ca = reqwest::Certificate::from_pem(&ca).expect("a certificate");
-    let client = reqwest::Client::builder()
-        .tls_certs_only([ca])
-        .no_proxy()
-        .build()
-        .expect("a client");
-    let request = client
-        .put(format!("{}/{container}?restype=container", cloud.endpoint))
-        .bearer_auth(&cloud.token)
-        .header("x-ms-version", "2021-12-02")
-        .header("content-length", "0");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let answer = runtime
-        .expect("a runtime")
-        .block_on(request.send())
-        .expect("an answer");
-    assert_eq!(answer.status().as_u16(), 201);
-}
-
-#[test]
-#[ignore = "needs Azurite and Python: run ./test.sh"]
-fn every_login_works_over_https_and_its_secrets_are_not_printed() {
-    let expected = undisturbed();
-    let clouds = Sandbox::new();
-    let cloud = Cloud::start(&clouds);
-    let federated = clouds.write("federated", "the federated token");
-    let federated = federated.display().to_string();
-    let identity = format!("{}/msi/token", cloud.authority);
-    let client = [
-        ("AZURE_TENANT_ID", "tenant"),
-        ("AZURE_CLIENT_ID", "client"),
-        ("AZURE_AUTHORITY_HOST", cloud.authority.as_str()),
-    ];
-    let logins = [
-        ("developer_tools", vec![], ""),
-        (
-            "client_secret",
-            [&client[..], &[("AZURE_CLIENT_SECRET", "the secret")]].concat(),
-            "AZURE_CLIENT_SECRET",
-        ),
-        (
-            "workload_identity",
-            [
-                &client[..],
-                &[("AZURE_FEDERATED_TOKEN_FILE", federated.as_str())],
-            ]
-            .concat(),
-            "AZURE_FEDERATED_TOKEN_FILE",
-        ),
-        (
-            "managed_identity",
-            vec![
-                ("IDENTITY_ENDPOINT", identity.as_str()),
-                ("IDENTITY_HEADER", "the header"),
-            ],
-            "IDENTITY_HEADER",
-        ),
-    ];
-    let (_, payload) = cloud.token.split_once('.').expect("a token");
-    let secrets = [payload, "the secret", "the federated token", "the header"];
-    for (login, variables, secret) in logins {
-        let sandbox = Sandbox::new();
-        let container = login.replace('_', "-");
-        make(&cloud, &container);
-        let blob = Blob {
-            sandbox: &sandbox,
-            endpoint: cloud.endpoint.clone(),
-            container,
-            signature: "",
-        };
-        let credential = format!("sink.azure_blob.credential={login}");
-        let with = |mut command: Command, variables: &[(&str, &str)]| {
-            command
-                .env_remove("AZURE_STORAGE_SAS_TOKEN")
-                .env("SSL_CERT_FILE", &cloud.ca)
-                .env_remove("SSL_CERT_DIR");
-            command.env(
-                "PATH",
-                format!("{}:/usr/bin:/bin", sandbox.path("bin").display()),
-            );
-            traced({
-                command.envs(variables.iter().copied());
-                command
-            })
-        };
-        // Nobody is logged in, or with a wrong secret.
-        let wrong: Vec<(&str, &str)> = variables
-            .iter()
-            .map(|(name, value)| (*name, if *name == secret { "/nowhere" } else { value }))
-            .collect();
-        let refused = with(
-            blob.export_command(&[
-                "--set",
-                &credential,
-                "--set",
-                "sink.azure_blob.retry_timeout=1s",
-            ]),
-            &wrong,
-        );
-        assert!(
-            matches!(refused.code, Some(1 | 2)),
-            "{login}: {}",
-            refused.stderr
-        );
-        let hint = match login {
-            "workload_identity" => {
-                "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_FEDERATED_TOKEN_FILE"
-            }
-            _ => "hint: log in, or set sink.azure_blob.credential",
-        };
-        assert!(refused.stderr.contains(hint), "{login}: {}", refused.stderr);
-        keeps(&refused, &sandbox.path("work"), &secrets);
-        // The right secret and a wrong name: the service sends back what it was sent.
-        let mut other = variables.clone();
-        for (name, value) in &mut other {
-            if *name == "AZURE_CLIENT_ID" {
-                *value = "somebody else";
-            }
-        }
-        other.extend([("AZURE_CLIENT_ID", "somebody else")]);
-        let refused = with(
-            blob.export_command(&["--set", &credential, "--set", "sink.azure_blob.patience=1s"]),
-            &other,
-        );
-        keeps(&refused, &sandbox.path("work"), &secrets);
-
-        command_line(&sandbox, &cloud.token);
-        let run = with(blob.export_command(&["--set", &credential]), &variables);
-        run.expect(0);
-        assert_eq!(run.json()["content_sha256"], expected, "{login}");
-        keeps(&run, &sandbox.path("work"), &secrets);
-        let dataset = format!("az://devstoreaccount1/{}/some/prefix/d", blob.container);
-        let verified = with(
-            blob.command(&["verify", &dataset], &["--set", &credential]),
-            &variables,
-        );
-        verified.expect(0);
-        keeps(&verified, &sandbox.path("work"), &secrets);
-        if login == "developer_tools" {
-            let asked = fs::read_to_string(sandbox.path("asked")).expect("it was asked");
-            assert!(
-                asked
-                    .lines()
-                    .all(|line| line.contains("--scope https://storage.azure.com/.default")),
-                "{asked}"
-            );
-            assert!(
-                asked.lines().count() <= 4,
-                "a token is kept as long as it lasts: {asked}"
-            );
-        }
-        let plain = blob.export_command(&[
-            "--set",
-            &credential,
-            "--set",
-            "sink.azure_blob.endpoint=http://127.0.0.1:1/devstoreaccount1",
-        ]);
-        let refused = with(plain, &variables);
-        assert!(
-            refused
-                .expect(2)
-                .contains("tokens are never sent over plain http"),
-            "{login}: {}",
-            refused.stderr
-        );
-    }
 }

@@ -63,14 +63,10 @@ fn a_run_lives_through_what_passes() {
     }
 }
 
-#[test]
-#[ignore = "needs Azurite: run ./test.sh"]
-fn what_does_not_pass_ends_a_run_that_goes_on_later() {
-    let expected = undisturbed();
-    let proxy = Proxy::start();
+/// Faults that last: a name, the request that meets it, the fault, the message and the hint.
+fn lasting() -> [(&'static str, On, Fault, &'static str, &'static str); 7] {
     let refused = |status, code| Fault::Status(status, code, false);
-    let faults = [
-        // What is tried, what happens from then on, and what is said about it.
+    [
         (
             "expired",
             On::Block,
@@ -120,8 +116,15 @@ fn what_does_not_pass_ends_a_run_that_goes_on_later() {
             "timed out",
             "sink.azure_blob.timeout",
         ),
-    ];
-    for (name, on, fault, said, hint) in faults {
+    ]
+}
+
+#[test]
+#[ignore = "needs Azurite: run ./test.sh"]
+fn what_does_not_pass_ends_a_run_that_goes_on_later() {
+    let expected = undisturbed();
+    let proxy = Proxy::start();
+    for (name, on, fault, said, hint) in lasting() {
         let sandbox = Sandbox::new();
         let blob = Blob::new(&sandbox, proxy.endpoint(), name);
         proxy.fail(Some(plan(on, 1, ALWAYS, fault)));

@@ -3,5 +3,6 @@
 mod access;
 mod claims;
 mod faults;
+mod logins;
 mod page;
 mod readback;

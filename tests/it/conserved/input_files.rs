@@ -173,7 +173,11 @@ fn an_answer_of_the_query_api_gives_the_rows_of_its_tables() {
     ] {
         assert_eq!(digest(name, &bytes), expected.digest(), "{name}");
     }
-    let mut partial = answer;
+}
+
+#[test]
+fn an_answer_of_the_query_api_that_is_not_whole_is_refused() {
+    let mut partial = answer(&["conversationId"], &[vec![json!("c")]]);
     partial["error"] =
         json!({"code": "PartialError", "details": [{"code": "E_QUERY_RESULT_SET_TOO_LARGE"}]});
     let sandbox = Sandbox::new();

@@ -60,20 +60,18 @@ fn is_lost(reason: &'static str) -> Fate {
     }
 }
 
-type Case = (&'static str, Fate, Box<dyn FnOnce(&mut Value)>);
+type Change = Box<dyn FnOnce(&mut Value)>;
+type Case = (&'static str, Fate, Change);
 
-fn cases() -> Vec<Case> {
-    fn property(key: &'static str, value: Value) -> Box<dyn FnOnce(&mut Value)> {
-        Box::new(move |row| row["Properties"][key] = value)
-    }
-    fn column(key: &'static str, value: Value) -> Box<dyn FnOnce(&mut Value)> {
-        Box::new(move |row| row[key] = value)
-    }
-    let bomb = "a".repeat(3_000_000);
-    let bombs = move |row: &mut Value| {
-        row["Properties"]["messageText"] = bomb[..8192].into();
-        row["Properties"]["messageTextChunk"] = gzip_base64(bomb.as_bytes()).into();
-    };
+fn property(key: &'static str, value: Value) -> Change {
+    Box::new(move |row| row["Properties"][key] = value)
+}
+
+fn column(key: &'static str, value: Value) -> Change {
+    Box::new(move |row| row[key] = value)
+}
+
+fn bad_columns() -> Vec<Case> {
     vec![
         ("plain", FINE, Box::new(|_: &mut Value| {})),
         (
@@ -101,6 +99,16 @@ fn cases() -> Vec<Case> {
             damages("timestamp"),
             column("TimeGenerated", json!("yesterday")),
         ),
+    ]
+}
+
+fn bad_texts() -> Vec<Case> {
+    let bomb = "a".repeat(3_000_000);
+    let bombs = move |row: &mut Value| {
+        row["Properties"]["messageText"] = bomb[..8192].into();
+        row["Properties"]["messageTextChunk"] = gzip_base64(bomb.as_bytes()).into();
+    };
+    vec![
         (
             "a part is missing",
             damages("chunk_mismatch"),
@@ -117,6 +125,11 @@ fn cases() -> Vec<Case> {
             property("messageTextChunk", json!("H4sIAAAA")),
         ),
         ("gzip that bombs", damages("too_large"), Box::new(bombs)),
+    ]
+}
+
+fn bad_indices() -> Vec<Case> {
+    vec![
         (
             "index 1.5",
             damages("turn_index"),
@@ -145,6 +158,11 @@ fn cases() -> Vec<Case> {
             FINE,
             property("turnIndex", json!("undefined")),
         ),
+    ]
+}
+
+fn bad_ids() -> Vec<Case> {
+    vec![
         (
             "id is a number",
             is_lost("conversation_id"),
@@ -163,7 +181,8 @@ fn cases() -> Vec<Case> {
 fn each_bad_row_has_its_reason_and_its_conversation_its_fate() {
     let (mut rows, mut whole) = (Vec::new(), BTreeSet::new());
     let (mut reasons, mut damaged) = (BTreeMap::<&str, u64>::new(), 0);
-    for (name, fate, change) in cases() {
+    let cases = [bad_columns(), bad_texts(), bad_indices(), bad_ids()];
+    for (name, fate, change) in cases.into_iter().flatten() {
         rows.extend(conversation(name, change));
         if let Some(reason) = fate.malformed {
             *reasons.entry(reason).or_default() += 1;

@@ -15,41 +15,42 @@ use gleaner::telemetry::State;
 
 use crate::support::embedded::{digest, digest_of, folder, inline, paused, run_in};
 
-#[test]
-fn ten_runs_in_one_system_have_their_own_faults_and_none_disturbs_another() {
-    let (folders, expected): (Vec<_>, Vec<_>) = (0..10)
-        .map(|i| {
-            (
-                folder(),
-                digest_of(run_in(folder().path()).seed(&format!("s{i}"))),
-            )
-        })
-        .unzip();
-    assert_eq!(
-        expected.iter().collect::<BTreeSet<_>>().len(),
-        10,
-        "ten samples"
-    );
+/// Some faults for each of ten runs, none of which ends the process.
+fn plans() -> Vec<FaultPlan> {
     let sites: Vec<Site> = (Site::ALL.iter().copied())
         .filter(|site| *site != Site::Supervisor)
         .collect();
     let kinds: Vec<Kind> = (Kind::ALL.iter().copied())
         .filter(|kind| *kind != Kind::Crash)
         .collect();
+    (0..10)
+        .map(|i| FaultPlan::draw(i, 2 + i as usize % 3, 12, &sites, &kinds))
+        .collect()
+}
+
+#[test]
+fn ten_runs_in_one_system_have_their_own_faults_and_none_disturbs_another() {
+    let seeds: Vec<String> = (0..10).map(|i| format!("s{i}")).collect();
+    let folders: Vec<_> = seeds.iter().map(|_| folder()).collect();
+    let digest = |seed: &String| digest_of(run_in(folder().path()).seed(seed));
+    let expected: Vec<_> = seeds.iter().map(digest).collect();
+    assert_eq!(
+        expected.iter().collect::<BTreeSet<_>>().len(),
+        10,
+        "ten samples"
+    );
     let mut resumed = 0;
     paused(async {
         let start = |i: usize, faults: Option<Faults>| {
             run_in(folders[i].path())
-                .seed(&format!("s{i}"))
+                .seed(&seeds[i])
                 .pool(inline())
                 .faults(faults.unwrap_or_default())
                 .build()
                 .expect("ready")
                 .spawn_local()
         };
-        let plans: Vec<FaultPlan> = (0..10)
-            .map(|i| FaultPlan::draw(i, 2 + i as usize % 3, 12, &sites, &kinds))
-            .collect();
+        let plans = plans();
         let injectors: Vec<Arc<Injector>> = plans
             .iter()
             .map(|plan| Arc::new(Injector::new(plan.clone())))

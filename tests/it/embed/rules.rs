@@ -98,6 +98,11 @@ fn rules_of_the_host_decide_are_counted_and_are_part_of_the_run() {
         ),
         "{other}"
     );
+}
+
+#[test]
+fn the_name_of_a_rule_is_its_own() {
+    let folder = folder();
     for name in ["token_counts", "too long", ""] {
         struct Named(&'static str);
         impl Rule for Named {

@@ -121,7 +121,13 @@ fn nor_with_the_values_of_any_run() {
     }
     let names: Vec<&str> = files.iter().map(String::as_str).collect();
     check(&sandbox, &names).expect(0);
-    // The suffixes change the columns, which is all that the check may say of them.
+}
+
+/// The suffixes change the columns, which is all that the check may say of them.
+#[test]
+#[ignore = "needs Node: run ./test.sh"]
+fn nor_with_the_suffixes() {
+    let (sandbox, selection) = (Sandbox::new(), selection());
     for (census, suffix) in [SHIPPED[1].1, TURNS[1].1]
         .into_iter()
         .flat_map(|census| [(census, CERTIFICATE), (census, COUNTS)])

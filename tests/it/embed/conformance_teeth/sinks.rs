@@ -58,76 +58,80 @@ async fn without_a_fault_a_sink_passes() {
     hold(Fault::None).await;
 }
 
+const SETTINGS: &str = "a sink says where it is and how long a block is, always the same";
+const READER: &str = "a reader finds what was committed, and nothing else";
+
+/// Each fault and the clause that names it.
+const BROKEN: [(Fault, &str); 25] = [
+    (Fault::NoBlocks, SETTINGS),
+    (Fault::ZeroTimeout, SETTINGS),
+    (
+        Fault::Appends,
+        "a file is its blocks, in whatever order they were staged",
+    ),
+    (Fault::NeedsBlocks, "a file may have no block at all"),
+    (
+        Fault::Mixes,
+        "other bytes under the name of a committed file are refused, or replace it wholly",
+    ),
+    (
+        Fault::Unclean,
+        "a later start of the run goes on where the last one was killed",
+    ),
+    (
+        Fault::OneRelease,
+        "release takes the claim away, and nothing else",
+    ),
+    (
+        Fault::Marks,
+        "release of what was never claimed is harmless, or refused",
+    ),
+    (
+        Fault::Holes,
+        "receipts that are not the whole file are refused",
+    ),
+    (Fault::Stale, "a file is exactly the blocks of its commit"),
+    (Fault::TooSoon, "a file is not there before its commit"),
+    (Fault::Once, "staging and committing again is harmless"),
+    (
+        Fault::PlainNames,
+        "a path is kept letter by letter, or refused",
+    ),
+    (Fault::Prefix, "a dataset does not touch another"),
+    (Fault::TwoClaims, "a dataset belongs to one run"),
+    (Fault::Race, "of claims at the same moment one is granted"),
+    (
+        Fault::Overwrites,
+        "the manifest is there as it was given, and is never overwritten",
+    ),
+    (
+        Fault::Everybodys,
+        "a claim of what is published gets the manifest, or Exists",
+    ),
+    (
+        Fault::OneSidecar,
+        "a call is harmless when it is made again",
+    ),
+    (
+        Fault::AsksForEver,
+        "a call is harmless when it is made again",
+    ),
+    (Fault::Forgets, "staging and committing again is harmless"),
+    (
+        Fault::Keeps,
+        "release before publishing gives up what was only staged",
+    ),
+    (
+        Fault::Inherits,
+        "release before publishing keeps what was committed",
+    ),
+    (Fault::Unsorted, READER),
+    (Fault::Digests, READER),
+];
+
 #[tokio::test]
 async fn sinks_that_break_the_contract() {
-    let settings = "a sink says where it is and how long a block is, always the same";
-    let reader = "a reader finds what was committed, and nothing else";
-    for (fault, clause) in [
-        (Fault::NoBlocks, settings),
-        (Fault::ZeroTimeout, settings),
-        (
-            Fault::Appends,
-            "a file is its blocks, in whatever order they were staged",
-        ),
-        (Fault::NeedsBlocks, "a file may have no block at all"),
-        (
-            Fault::Mixes,
-            "other bytes under the name of a committed file are refused, or replace it wholly",
-        ),
-        (
-            Fault::Unclean,
-            "a later start of the run goes on where the last one was killed",
-        ),
-        (
-            Fault::OneRelease,
-            "release takes the claim away, and nothing else",
-        ),
-        (
-            Fault::Marks,
-            "release of what was never claimed is harmless, or refused",
-        ),
-        (
-            Fault::Holes,
-            "receipts that are not the whole file are refused",
-        ),
-        (Fault::Stale, "a file is exactly the blocks of its commit"),
-        (Fault::TooSoon, "a file is not there before its commit"),
-        (Fault::Once, "staging and committing again is harmless"),
-        (
-            Fault::PlainNames,
-            "a path is kept letter by letter, or refused",
-        ),
-        (Fault::Prefix, "a dataset does not touch another"),
-        (Fault::TwoClaims, "a dataset belongs to one run"),
-        (Fault::Race, "of claims at the same moment one is granted"),
-        (
-            Fault::Overwrites,
-            "the manifest is there as it was given, and is never overwritten",
-        ),
-        (
-            Fault::Everybodys,
-            "a claim of what is published gets the manifest, or Exists",
-        ),
-        (
-            Fault::OneSidecar,
-            "a call is harmless when it is made again",
-        ),
-        (
-            Fault::AsksForEver,
-            "a call is harmless when it is made again",
-        ),
-        (Fault::Forgets, "staging and committing again is harmless"),
-        (
-            Fault::Keeps,
-            "release before publishing gives up what was only staged",
-        ),
-        (
-            Fault::Inherits,
-            "release before publishing keeps what was committed",
-        ),
-        (Fault::Unsorted, reader),
-        (Fault::Digests, reader),
-    ] {
+    for (fault, clause) in BROKEN {
         refused(&format!("{fault:?}"), clause, hold(fault)).await;
     }
 }

@@ -11,39 +11,39 @@ fn export(faults: &str, more: &[&str]) -> (Sandbox, Run) {
     (sandbox, run)
 }
 
-#[test]
-fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
-    let expected = expected(&[]);
-    let kinds = [
-        "unavailable",
-        "internal",
-        "html",
-        "empty",
-        "no_content",
-        "cut",
-        "reset",
-        "low_memory",
-        "partial_in_data",
-        "partial_in_completion",
-        "has_errors",
-        "cancelled",
-        "no_completion",
-        "no_bracket",
-        "trailing_garbage",
-        "wrong_row_count",
-        "row_lost",
-        "row_doubled",
-        "row_foreign",
-        "changed",
-        "wrong_arity",
-        "wrong_type",
-        "unauthorized",
-        "throttle",
-    ];
-    // Every kind in a chunk of its own, once in the census and once in the payload: one run meets
-    // them all.
-    let count = kinds.len();
-    let faults: String = kinds
+/// How an attempt fails.
+const KINDS: [&str; 24] = [
+    "unavailable",
+    "internal",
+    "html",
+    "empty",
+    "no_content",
+    "cut",
+    "reset",
+    "low_memory",
+    "partial_in_data",
+    "partial_in_completion",
+    "has_errors",
+    "cancelled",
+    "no_completion",
+    "no_bracket",
+    "trailing_garbage",
+    "wrong_row_count",
+    "row_lost",
+    "row_doubled",
+    "row_foreign",
+    "changed",
+    "wrong_arity",
+    "wrong_type",
+    "unauthorized",
+    "throttle",
+];
+
+/// Every kind in a chunk of its own, once in the census and once in the payload: one run meets
+/// them all.
+fn every_kind() -> String {
+    let count = KINDS.len();
+    KINDS
         .iter()
         .enumerate()
         .flat_map(|(at, kind)| {
@@ -64,7 +64,13 @@ fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
                 fault("payload", &chunk, 1, kind),
             ]
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn an_attempt_that_fails_in_any_way_leaves_nothing_behind() {
+    let expected = expected(&[]);
+    let (count, faults) = (KINDS.len(), every_kind());
     for passes in ["source.kusto.passes=2", "source.kusto.passes=1"] {
         let sandbox = Sandbox::new();
         let emulator = Emulator::start(&sandbox, &faults, 0, &[]);

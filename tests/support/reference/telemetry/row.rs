@@ -159,10 +159,9 @@ fn object(column: Option<&Json>) -> Option<Json> {
     }
 }
 
-/// Reads a row; `Err`: it is malformed.
-pub fn read(line: &[u8], asked: &Asked) -> Result<Read, ()> {
-    let line = line.trim_ascii();
-    let json = std::str::from_utf8(line).map_err(|_| ())?;
+/// The columns of a line.
+fn columns(line: &[u8], asked: &Asked) -> Result<Object, ()> {
+    let json = std::str::from_utf8(line.trim_ascii()).map_err(|_| ())?;
     if json.len() > asked.max_record || depth(json) > 128 {
         return Err(());
     }
@@ -170,6 +169,31 @@ pub fn read(line: &[u8], asked: &Asked) -> Result<Read, ()> {
     deserializer.disable_recursion_limit();
     let columns = Object::deserialize(&mut deserializer).map_err(|_| ())?;
     deserializer.end().map_err(|_| ())?;
+    Ok(columns)
+}
+
+/// The event that a row is named for, if it is one that is read.
+fn event_in(name: &str) -> Option<&str> {
+    let (prefix, event) = name.rsplit_once('/')?;
+    let prefixes = ["GitHub.copilot-chat", "GitHub.copilot.chat", "copilot-chat"];
+    let is_read = prefixes.contains(&prefix) && EVENTS.iter().any(|(known, _)| *known == event);
+    is_read.then_some(event)
+}
+
+/// The place in `EVENTS` of an event with this source.
+fn position_in_events(event: &str, bag: &Bag) -> Option<usize> {
+    let source = bag
+        .known("source")
+        .map(|source| String::from_utf16_lossy(source))
+        .unwrap_or_default();
+    let is_it =
+        |known: &(&str, &str)| known.0 == event && (known.1.is_empty() || known.1 == source);
+    EVENTS.iter().position(is_it)
+}
+
+/// Reads a row; `Err`: it is malformed.
+pub fn read(line: &[u8], asked: &Asked) -> Result<Read, ()> {
+    let columns = columns(line, asked)?;
     let column = |names: &[&str]| names.iter().find_map(|name| columns.get(name));
     let parsed = |names: &[&str]| {
         column(names)
@@ -183,26 +207,16 @@ pub fn read(line: &[u8], asked: &Asked) -> Result<Read, ()> {
         .and_then(Json::text)
         .map(|name| String::from_utf16_lossy(name))
         .ok_or(())?;
-    let Some((prefix, event)) = name.rsplit_once('/') else {
+    let Some(event) = event_in(&name) else {
         return Ok(Read::OtherEvent);
     };
-    let prefixes = ["GitHub.copilot-chat", "GitHub.copilot.chat", "copilot-chat"];
-    if !prefixes.contains(&prefix) || !EVENTS.iter().any(|(known, _)| *known == event) {
-        return Ok(Read::OtherEvent);
-    }
     let properties = parsed(&["Properties", "customDimensions"])?;
     let is_there = !matches!(properties, None | Some(Json::Null));
     let bag = object(properties.as_ref())
         .filter(|_| is_there)
         .and_then(|object| Bag::new(&object))
         .ok_or(())?;
-    let source = bag
-        .known("source")
-        .map(|source| String::from_utf16_lossy(source))
-        .unwrap_or_default();
-    let is_it =
-        |known: &(&str, &str)| known.0 == event && (known.1.is_empty() || known.1 == source);
-    let Some(event) = EVENTS.iter().position(is_it) else {
+    let Some(event) = position_in_events(event, &bag) else {
         return Ok(Read::OtherEvent);
     };
     if has_twice(&bag) {
@@ -226,10 +240,8 @@ pub fn read(line: &[u8], asked: &Asked) -> Result<Read, ()> {
     let time =
         column(&["TimeGenerated", "time", "timestamp"]).filter(|time| time.get().starts_with('"'));
     row.at = time.and_then(|time| ticks(&text(time))).ok_or(())?;
-    if !KEYS[..LONG]
-        .iter()
-        .all(|key| row.bag.is_whole(key, asked.max_record))
-    {
+    let is_whole = |key: &&str| row.bag.is_whole(key, asked.max_record);
+    if !KEYS[..LONG].iter().all(is_whole) {
         return Err(());
     }
     let properties = raw(&["Properties", "customDimensions"]);

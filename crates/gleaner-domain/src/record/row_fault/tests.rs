@@ -91,6 +91,10 @@ fn what_is_there_and_what_is_wanted() {
             &format!(r#""conversationId" is {found}, wanted text that is not empty"#),
         );
     }
+}
+
+#[test]
+fn what_is_wrong_with_the_form_of_a_row() {
     said(
         r#"{"conversationId":"a","turnsArray":"[]"}"#,
         r#""turnsArray" is text, wanted an array of turns"#,

@@ -63,10 +63,23 @@ fn a_valid_record_passes() {
     assert_eq!(codes(&record()), Vec::<&str>::new());
 }
 
+type Break = fn(&mut serde_json::Value);
+
+fn finds(cases: &[(Break, &[&str])]) {
+    for (number, (change, expected)) in cases.iter().enumerate() {
+        let mut broken = record();
+        change(&mut broken);
+        let found: Vec<_> = codes(&broken)
+            .into_iter()
+            .filter(|c| *c != "split_mismatch")
+            .collect();
+        assert_eq!(found, *expected, "case {number}");
+    }
+}
+
 #[test]
-fn every_rule_finds_its_fault() {
-    type Break = fn(&mut serde_json::Value);
-    let cases: [(Break, &[&str]); 19] = [
+fn every_rule_of_the_record_finds_its_fault() {
+    finds(&[
         (
             |r| r["conversationId"] = " ".into(),
             &["missing_field:conversationId"],
@@ -85,6 +98,18 @@ fn every_rule_finds_its_fault() {
             &["missing_field:turnsArray"],
         ),
         (|r| r["conversationId"] = "é2".into(), &[]),
+        (|r| r["bucket"] = "medium".into(), &["bucket_mismatch"]),
+        (|r| r["bucket"] = "short_3_to_5_turns".into(), &[]),
+        (|r| r["turnCount"] = 4.into(), &["bucket_mismatch"]),
+        (|r| r["turnCount"] = "3".into(), &["bucket_mismatch"]),
+        (|r| r["promptTokens"] = 0.into(), &["token_counts"]),
+        (|r| r["completionTokens"] = "1".into(), &["token_counts"]),
+    ]);
+}
+
+#[test]
+fn every_rule_of_turns_finds_its_fault() {
+    finds(&[
         (
             |r| r["turnsArray"][0]["turnIndex"] = 0.into(),
             &["first_turn", "turn_sequence"],
@@ -98,10 +123,6 @@ fn every_rule_finds_its_fault() {
             &["turn_sequence"],
         ),
         (|r| r["turnsArray"][1]["turnIndex"] = 2.0.into(), &[]),
-        (|r| r["bucket"] = "medium".into(), &["bucket_mismatch"]),
-        (|r| r["bucket"] = "short_3_to_5_turns".into(), &[]),
-        (|r| r["turnCount"] = 4.into(), &["bucket_mismatch"]),
-        (|r| r["turnCount"] = "3".into(), &["bucket_mismatch"]),
         (
             |r| r["turnsArray"][2]["userMessage"] = " \u{a0}".into(),
             &["empty_user_message"],
@@ -114,18 +135,7 @@ fn every_rule_finds_its_fault() {
             |r| r["turnsArray"][2]["modelMessage"] = "".into(),
             &["empty_model_message"],
         ),
-        (|r| r["promptTokens"] = 0.into(), &["token_counts"]),
-        (|r| r["completionTokens"] = "1".into(), &["token_counts"]),
-    ];
-    for (number, (change, expected)) in cases.into_iter().enumerate() {
-        let mut broken = record();
-        change(&mut broken);
-        let found: Vec<_> = codes(&broken)
-            .into_iter()
-            .filter(|c| *c != "split_mismatch")
-            .collect();
-        assert_eq!(found, expected, "case {number}");
-    }
+    ]);
 }
 
 #[test]
