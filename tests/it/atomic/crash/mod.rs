@@ -21,7 +21,7 @@ mod disk;
 
 use disk::{Disk, State};
 
-/// Fewer would mean that the recording misses most of what a run does.
+/// Fewer would mean that the recording misses most of what a run does; more take minutes.
 const STATES: usize = 400;
 
 /// Rows that are spooled, so that chunks are sealed.
@@ -180,8 +180,8 @@ fn a_power_cut_leaves_no_dataset_or_a_whole_one_and_the_same_command_ends_alike(
     );
     eprintln!("{} operations, {} states", ops.len(), states.len());
     assert!(states.len() >= STATES, "only {} states", states.len());
-    // As many as a test has time for, spread over all of them.
-    let step = (states.len() / STATES).max(1);
+    // Spread over all of them.
+    let step = states.len().div_ceil(STATES);
     let (mut disk, mut done) = (Disk::new(root), 0);
     let mut wrong = Vec::new();
     for &(after, lost) in states.iter().step_by(step) {
