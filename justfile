@@ -24,7 +24,7 @@ bench:
 
 # Whole process, compared with a careful Python script (needs orjson and xxhash)
 compare:
-    cargo build --release
+    cargo build --profile dist
     python3 benches/side_by_side.py
 
 # Build the release into dist/: program, man pages, completions, SBOM, SHA256SUMS

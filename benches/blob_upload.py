@@ -6,7 +6,7 @@
 Both send blocks of 8 MB, four at once, with a checksum for each block and a SHA-256 for each file: gleaner CRC-64 and MD5, the
 Python client (azure-storage-blob) MD5, and nothing at all for comparison. They send into a null sink on the loopback, which reads and
 forgets, or into an emulator (--storage). Then `gleaner export` publishes conversations of that size into the null sink, for its peak
-memory. CPU and peak memory are those of the client's process alone. Build first: `cargo build --release`, `cargo bench --no-run`.
+memory. CPU and peak memory are those of the client's process alone. Build first: `cargo build --profile dist`, `cargo bench --no-run`.
 Needs `pip install azure-storage-blob`; `./test.sh` has installed it for the Python in target/test-tools.
 """
 import argparse, glob, json, multiprocessing, os, random, socket, statistics, subprocess, sys, tempfile, threading, time
@@ -89,7 +89,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--storage", help="an emulator's account; else the null sink")
     parser.add_argument("--only-export", action="store_true")
-    parser.add_argument("--gleaner", default="target/release/gleaner")
+    parser.add_argument("--gleaner", default="target/dist/gleaner")
     parser.add_argument("--upload", default="target/release/deps/blob_upload-*[!d]", help="what `cargo bench --no-run` has built")
     options = parser.parse_args()
     # In a process of its own: what this one holds would count as the peak memory of its children.

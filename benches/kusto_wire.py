@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads one recorded Kusto answer with gleaner and with the official Python client, side by side.
 
-    benches/kusto_wire.py [--mb 200] [--rounds 3] [--gleaner target/release/gleaner]
+    benches/kusto_wire.py [--mb 200] [--rounds 3] [--gleaner target/dist/gleaner]
 
 The answer (plain frames, rows of 20 KB) is made once, kept in memory by a server on the loopback, and replayed byte for
 byte. gleaner delivers, checks and seals every row, in one pass and one chunk, and samples a single record; the Python client
@@ -98,7 +98,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mb", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--gleaner", default="target/release/gleaner")
+    parser.add_argument("--gleaner", default="target/dist/gleaner")
     parser.add_argument("--peers", default="execute,streaming")
     options = parser.parse_args()
     # In a process of its own: what this one holds would count as the peak memory of its children.

@@ -2,13 +2,13 @@
 """Times gleaner against a careful Python script (orjson, two passes: index, then copy the chosen rows) on the
 same made-up conversations, in turn, and prints CPU, wall, peak memory and their ratios.
 
-  cargo build --release && python3 benches/side_by_side.py [--conversations 60000] [--rounds 3]
+  cargo build --profile dist && python3 benches/side_by_side.py [--conversations 60000] [--rounds 3]
 
 Needs `pip install orjson xxhash`. gleaner also syncs, digests and validates twice; the script does neither."""
 import argparse, json, os, resource, shutil, statistics, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-GLEANER = f"{ROOT}/target/release/gleaner"
+GLEANER = f"{ROOT}/target/dist/gleaner"
 TARGETS = {"train": (4000, 9000, 6000), "val": (400, 1000, 700), "test": (400, 900, 600)}
 BUCKETS = {"short": (3, 5), "medium": (6, 10), "long": (11, 20)}
 

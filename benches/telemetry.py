@@ -2,7 +2,7 @@
 """Times gleaner against a careful Python script (orjson, two passes: index the rows of used events, then read
 those of each complete conversation and assemble it) on the same rows of Copilot Chat telemetry, in turn.
 
-  cargo build --release && python3 benches/telemetry.py FOLDER [--copies 3] [--rounds 3]
+  cargo build --profile dist && python3 benches/telemetry.py FOLDER [--copies 3] [--rounds 3]
 
 FOLDER has rows of AppEvents, one a line (`*.jsonl`, or `*.jsonl.zst` with the tool zstd). They are copied so
 many times, each copy with ids of its own. Needs `pip install orjson xxhash`. gleaner also syncs, digests,
