@@ -245,7 +245,7 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "FILE")]
     pub tools: Option<PathBuf>,
     /// Begin a new file before the record that would make one longer than this
-    #[arg(long, value_name = "SIZE", default_value = "500MB")]
+    #[arg(long, value_name = "SIZE", default_value = "500MB", value_parser = file_size, allow_hyphen_values = true)]
     pub max_file: ByteSize,
     /// Configuration file that says how to reach the dataset
     #[arg(long, value_name = "FILE")]
@@ -256,6 +256,16 @@ pub struct ConvertArgs {
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// The length of a file, which is more than nothing.
+fn file_size(text: &str) -> Result<ByteSize, String> {
+    match text.parse() {
+        Ok(ByteSize(0)) | Err(_) => {
+            Err("write a size of more than nothing, such as 500MB".to_owned())
+        }
+        Ok(size) => Ok(size),
+    }
 }
 
 /// What becomes of a turn with a call that has no result.

@@ -14,7 +14,7 @@ use super::{export, place, print, print_json};
 use crate::config::name::is_folder_name;
 use crate::convert::{Conversion, ConversionReport, ConvertedFormat, convert};
 use crate::domain::conversion::rule::Rule;
-use crate::domain::conversion::{Options, Unfinished, is_list_of_tools};
+use crate::domain::conversion::{Options, Unfinished, check_tools};
 use crate::runtime::CpuPool;
 
 /// Converts a dataset.
@@ -99,11 +99,11 @@ fn read_tools(path: &Path) -> Result<Vec<u8>, CliError> {
             "name a file that is there",
         )
     })?;
-    match is_list_of_tools(&tools) {
-        true => Ok(tools),
-        false => Err(CliError::usage(
-            format!("{what} is no list of tools"),
-            "write a JSON array of definitions, each with a name",
+    match check_tools(&tools) {
+        Ok(()) => Ok(tools),
+        Err(error) => Err(CliError::usage(
+            format!("{what} is no list of tools: {error}"),
+            "write a JSON array of definitions, each with a name of its own; leave --tools out if there are none",
         )),
     }
 }
@@ -116,16 +116,15 @@ fn text(report: &ConversionReport, location: &str) -> String {
         table.row([shard.file.path.clone(), shard.records.to_string(), size]);
     }
     let mut out = table.for_stdout();
-    out.push('\n');
+    if !manifest.rules.is_empty() {
+        out.push('\n');
+    }
     for rule in Rule::ALL {
         if let Some(done) = manifest.rules.get(rule.code()) {
             let records = count(done.records, "record");
-            out.push_str(&format!(
-                "\n{}: {} ({records}, {} times)",
-                done.effect,
-                rule.code(),
-                done.times
-            ));
+            let times = count(done.times, "time");
+            let (effect, code) = (&done.effect, rule.code());
+            out.push_str(&format!("\n{effect}: {code} ({records}, {times})"));
         }
     }
     out.push_str(&format!(

@@ -221,6 +221,13 @@ impl From<ConvertError> for CliError {
             error @ (ConvertError::Format { .. } | ConvertError::SplitNames { .. }) => {
                 Self::usage(error.to_string(), hint)
             }
+            ConvertError::Changed { location, findings } => {
+                Self::failure(format!("{location} is not as it was published"), hint).with_details(
+                    findings
+                        .iter()
+                        .map(|found| format!("{}: {}", found.path, found.what)),
+                )
+            }
             error => Self::failure(describe_error(&error), hint),
         }
     }
@@ -233,6 +240,7 @@ impl From<VerifyError> for CliError {
             VerifyError::Io { .. } if message.contains(NO_CONTAINER) => {
                 Self::usage(message, "correct the address, or have the container made")
             }
+            error @ VerifyError::Converted(_) => Self::usage(message, error.hint()),
             error => Self::failure(message, error.hint()),
         }
     }

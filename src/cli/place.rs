@@ -48,6 +48,14 @@ pub fn of_dataset(
             let name = folder.file_name().ok_or_else(no_name)?;
             let name = name.to_string_lossy().into_owned();
             let out = folder.parent().unwrap_or(Path::new("")).to_owned();
+            for path in [&out, &folder] {
+                if path.is_file() {
+                    return Err(CliError::usage(
+                        format!("{} is a file, and a dataset is a folder", path.display()),
+                        "name a folder, or a name that nothing has yet",
+                    ));
+                }
+            }
             Ok((Arc::new(LocalDir::new(out)), name))
         }
         Address::Blob(address) => {

@@ -1,16 +1,21 @@
 //! Records that are converted together.
 
+use std::ops::Range;
+
 use super::ConvertError;
 use super::records::Lines;
 use super::shards::Format;
 use crate::domain::conversion::rule::Findings;
 use crate::domain::conversion::{Converter, Outcome, Row};
 use crate::domain::dataset::converted::Counts;
+use crate::runtime::buffers::{Buffer, Buffers};
 
 /// Records, converted.
 pub struct Batch {
     /// Records read for it.
     pub records: u64,
+    /// Bytes read for it.
+    pub read: u64,
     /// What the rules did.
     pub counts: Counts,
     /// What is written.
@@ -19,28 +24,24 @@ pub struct Batch {
 
 /// Records as their files have them.
 pub enum Body {
-    /// JSON, one behind the other, and where each ends.
+    /// JSON, one behind the other, with what stands between them.
     Lines {
         /// The records.
-        bytes: Vec<u8>,
-        /// Where each ends.
-        ends: Vec<usize>,
+        bytes: Buffer,
+        /// Where each of them lies.
+        places: Vec<Range<usize>>,
     },
-    /// Columns, and how long each record is as JSON.
-    Rows(Vec<(Row, usize)>),
+    /// Columns.
+    Rows(Vec<Row>),
 }
 
 impl Batch {
     /// The lengths of its records as JSON.
-    pub fn lengths(&self) -> impl Iterator<Item = u64> {
-        let (lines, rows) = match &self.body {
-            Body::Lines { ends, .. } => (ends.as_slice(), &[][..]),
-            Body::Rows(rows) => (&[][..], rows.as_slice()),
-        };
-        let starts = [0].into_iter().chain(lines.iter().copied());
-        let lines = lines.iter().zip(starts).map(|(end, start)| end - start);
-        let rows = rows.iter().map(|(_, length)| *length);
-        lines.chain(rows).map(|length| length as u64)
+    pub fn lengths(&self) -> Vec<u64> {
+        match &self.body {
+            Body::Lines { places, .. } => places.iter().map(|at| at.len() as u64).collect(),
+            Body::Rows(rows) => rows.iter().map(|row| row.json().len() as u64).collect(),
+        }
     }
 }
 
@@ -53,14 +54,18 @@ pub fn convert(
     split: &str,
     format: Format,
     lines: &Lines,
+    buffers: &Buffers,
 ) -> Result<Batch, ConvertError> {
     let mut counts = Counts::default();
     let mut findings = Findings::default();
-    let mut row = Row::default();
-    let (mut bytes, mut ends, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-    if format != Format::Parquet {
-        bytes.reserve(lines.bytes() + lines.bytes() / 8);
-    }
+    let mut rows = Vec::new();
+    let mut places = Vec::new();
+    let is_rows = format == Format::Parquet;
+    let mut buffer = match is_rows {
+        true => Buffer::default(),
+        false => buffers.take(lines.bytes() + lines.bytes() / 4),
+    };
+    let mut row = Row::in_buffer(std::mem::take(&mut *buffer));
     for line in lines.iter() {
         let outcome = converter.convert(line.text, split, &mut row, &mut findings);
         let outcome = outcome.map_err(|source| ConvertError::Record {
@@ -71,23 +76,27 @@ pub fn convert(
         counts.add(&findings);
         match outcome {
             Outcome::Dropped(rule) => counts.drop_record(rule),
-            Outcome::Written if format == Format::Parquet => {
-                let length = row.json_length();
-                rows.push((std::mem::take(&mut row), length));
-            }
+            Outcome::Written if is_rows => rows.push(std::mem::take(&mut row)),
             Outcome::Written => {
-                row.write_json(&mut bytes);
-                ends.push(bytes.len());
+                let end = row.bytes();
+                places.push(end - row.json().len()..end);
+                row.separate(format.framing().between);
             }
         }
     }
-    let body = match format {
-        Format::Parquet => Body::Rows(rows),
-        Format::Json | Format::Jsonl => Body::Lines { bytes, ends },
+    let body = match is_rows {
+        true => Body::Rows(rows),
+        false => {
+            *buffer = row.into_bytes();
+            Body::Lines {
+                bytes: buffer,
+                places,
+            }
+        }
     };
-    let records = lines.len();
     Ok(Batch {
-        records,
+        records: lines.len(),
+        read: lines.bytes() as u64,
         counts,
         body,
     })

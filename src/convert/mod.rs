@@ -28,7 +28,7 @@ use crate::runtime::{CpuPool, JobError, blocking};
 use crate::sink::block_cutter::BlockCutter;
 use crate::sink::reader::DatasetReader;
 use crate::sink::{Claim, ClaimRecord, DatasetSink, MANIFEST, SinkError};
-use crate::verify::VerifyError;
+use crate::verify::{Finding, VerifyError};
 
 mod batch;
 mod card;
@@ -38,11 +38,13 @@ mod names;
 #[cfg(feature = "parquet")]
 mod parquet;
 mod records;
+mod sample;
 mod shards;
 
 use batch::Batch;
 use file::FileWriter;
 use records::Records;
+use sample::Sample;
 use shards::{Format, Shards};
 
 pub use shards::Format as ConvertedFormat;
@@ -85,6 +87,14 @@ pub enum ConvertError {
     /// It is no dataset, or its manifest cannot be read.
     #[error(transparent)]
     Dataset(#[from] VerifyError),
+    /// It is not as it was published: its files, as far as their names, lengths and recorded digests show.
+    #[error("{location} is not as it was published")]
+    Changed {
+        /// The dataset.
+        location: String,
+        /// What is wrong with it, the first findings.
+        findings: Vec<Finding>,
+    },
     /// A file of it is not what its manifest says.
     #[error("{path} of the dataset {what}")]
     Damaged {
@@ -158,8 +168,8 @@ impl ConvertError {
         match self {
             Self::Dataset(error) => error.hint().into(),
             Self::Sink(error) => error.hint(),
-            Self::Damaged { .. } | Self::Record { .. } => {
-                "see what is wrong with `gleaner verify DATASET`, and export it again".into()
+            Self::Changed { .. } | Self::Damaged { .. } | Self::Record { .. } => {
+                "see all that is wrong with `gleaner verify DATASET`; then copy the dataset again from where it is whole, or export it again".into()
             }
             Self::NothingLeft { .. } => {
                 "see which rules with `gleaner convert --json`; docs/loaders.md says what each means".into()
@@ -183,7 +193,9 @@ struct Context<'c> {
     pool: &'c CpuPool,
     converter: Arc<Converter>,
     /// For blocks.
-    buffers: Buffers,
+    blocks: Buffers,
+    /// For batches.
+    batches: Buffers,
 }
 
 /// A dataset that is read, one file at a time. Whoever made it drops it last: a reader of a container
@@ -229,7 +241,8 @@ pub async fn convert(
             conversion.preset,
             conversion.options.clone(),
         )),
-        buffers: BlockCutter::buffers(sink.block_bytes()),
+        blocks: BlockCutter::buffers(sink.block_bytes()),
+        batches: Buffers::new(2 * records::BATCH_BYTES),
     };
     let made = context.make(names, run_id.clone()).await;
     // Another start of the same command may write at this moment, with the same claim: it stays, and this
@@ -249,8 +262,20 @@ pub async fn convert(
 }
 
 async fn read_manifest(source: SharedDataset) -> Result<Manifest, ConvertError> {
-    let reading = blocking(move || crate::verify::read_manifest(&**lock(&source)));
-    Ok(reading.await??)
+    let reading = blocking(move || {
+        let dataset = lock(&source);
+        let manifest = crate::verify::read_manifest(&**dataset)?;
+        // What cannot be seen by reading the records.
+        let report = crate::verify::verify(&**dataset, None, true)?;
+        match report.is_good() {
+            true => Ok(manifest),
+            false => Err(ConvertError::Changed {
+                location: report.location,
+                findings: report.findings,
+            }),
+        }
+    });
+    reading.await?
 }
 
 fn lock(source: &SharedDataset) -> MutexGuard<'_, Box<dyn DatasetReader>> {
@@ -370,49 +395,41 @@ impl Context<'_> {
 
     async fn put(&self, path: &str, bytes: &[u8]) -> Result<FileRecord, ConvertError> {
         let dataset = &self.conversion.dataset;
-        let mut file = FileWriter::new(self.sink, dataset, path.to_owned(), &self.buffers);
+        let mut file = FileWriter::new(self.sink, dataset, path.to_owned(), &self.blocks);
         file.append(bytes).await?;
-        Ok(file.commit().await?)
+        let staged = file.finish().await?;
+        staged.commit(self.sink, dataset).await?;
+        Ok(staged.file)
     }
 
-    /// Converts a split. How many files it takes is a part of their names: it is counted beforehand where
-    /// one may not be enough.
+    /// Converts a split. How many files it takes is a part of their names.
     async fn split(
         &self,
         split: String,
         name: String,
         counts: &mut Counts,
     ) -> Result<ConvertedSplit, ConvertError> {
-        let strata = self
-            .manifest
-            .strata
-            .iter()
-            .filter(|stratum| stratum.split == split);
-        let bytes: u64 = strata.map(|stratum| stratum.bytes).sum();
-        let mut files = 1;
-        if bytes > self.conversion.shard_bytes {
-            files = self.count_files(&split).await?;
-        }
+        let strata = self.manifest.strata.iter();
+        let strata = strata.filter(|stratum| stratum.split == split);
+        let bytes = strata.map(|stratum| stratum.bytes).sum();
+        let mut known = None;
         loop {
             let mut own = Counts::default();
-            let mut shards = Shards::new(self, &name, files);
+            let mut shards = Shards::new(self, &name, Sample::new(bytes, known));
             let mut records_in = 0;
-            let mut fits = true;
             self.each_batch(&split, async |batch: Batch| {
                 records_in += batch.records;
                 own.merge(&batch.counts);
-                if fits {
-                    fits = shards.append(&batch).await?;
-                }
-                Ok(())
+                shards.append(batch).await
             })
             .await?;
-            if !fits {
-                // Longer than the records that it was made of.
-                files = self.count_files(&split).await?;
-                continue;
-            }
-            let files = shards.finish().await?;
+            let files = match shards.finish().await? {
+                Ok(files) => files,
+                Err(count) => {
+                    known = Some(count);
+                    continue;
+                }
+            };
             counts.merge(&own);
             let records = files.iter().map(|shard| shard.records).sum();
             return Ok(ConvertedSplit {
@@ -425,18 +442,6 @@ impl Context<'_> {
         }
     }
 
-    async fn count_files(&self, split: &str) -> Result<usize, ConvertError> {
-        let mut lengths = shards::Lengths::new(self.conversion.shard_bytes);
-        self.each_batch(split, async |batch: Batch| {
-            batch.lengths().for_each(|length| {
-                lengths.begins_file(length);
-            });
-            Ok(())
-        })
-        .await?;
-        Ok(lengths.files)
-    }
-
     /// Reads and converts a split, and visits its batches in order.
     async fn each_batch(
         &self,
@@ -446,7 +451,7 @@ impl Context<'_> {
         let (send, mut receive) = tokio::sync::mpsc::channel(1);
         let reading = {
             let source = Arc::clone(self.source);
-            let records = Records::new(self.manifest, split)?;
+            let records = Records::new(self.manifest, split, &self.batches)?;
             let read = move || {
                 let source = lock(&source);
                 records.read(&**source, |batch| send.blocking_send(batch).is_ok())
@@ -464,8 +469,9 @@ impl Context<'_> {
                 biased;
                 text = receive.recv(), if !is_over && running.len() < most => match text {
                     Some(text) => {
-                        let (converter, split) = (Arc::clone(&self.converter), split.to_owned());
-                        running.push_back(self.pool.run(move || batch::convert(&converter, &split, format, &text)));
+                        let (converter, buffers) = (Arc::clone(&self.converter), self.batches.clone());
+                        let split = split.to_owned();
+                        running.push_back(self.pool.run(move || batch::convert(&converter, &split, format, &text, &buffers)));
                     }
                     None => is_over = true,
                 },

@@ -1,6 +1,8 @@
 //! Reading the records of a split, in the order of ranks over all its buckets.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
 
 use super::ConvertError;
 use crate::domain::conversion::NotARecord;
@@ -8,11 +10,12 @@ use crate::domain::dataset::manifest::{FileRecord, Framing, JSON, Manifest};
 use crate::domain::json::{Scanner, text};
 use crate::domain::record::fields::key_text;
 use crate::domain::selection::rank::{Rank, Ranker};
+use crate::runtime::buffers::{Buffer, Buffers};
 use crate::sink::reader::DatasetReader;
 use crate::verify::{Hashed, LONGEST, VerifyError};
 
 /// Bytes of records that are converted together.
-const BATCH_BYTES: usize = 1 << 20;
+pub const BATCH_BYTES: usize = 1 << 20;
 
 /// Bytes that are asked for at once.
 const READ_BYTES: usize = 256 << 10;
@@ -22,15 +25,16 @@ pub struct Records {
     files: Vec<(FileRecord, u64)>,
     framing: Framing,
     seed: String,
+    buffers: Buffers,
 }
 
 /// Lines that are converted together.
 #[derive(Default)]
 pub struct Lines {
-    text: Vec<u8>,
+    text: Buffer,
     /// Where each ends, its file and its number there.
     ends: Vec<(usize, usize, u64)>,
-    paths: Vec<String>,
+    paths: Arc<[String]>,
 }
 
 /// A line.
@@ -71,11 +75,11 @@ impl Lines {
 }
 
 impl Records {
-    /// The records of a split.
+    /// The records of a split, whose batches take their memory from `buffers`.
     ///
     /// # Errors
     /// If the manifest names a format that does not exist.
-    pub fn new(manifest: &Manifest, split: &str) -> Result<Self, ConvertError> {
+    pub fn new(manifest: &Manifest, split: &str, buffers: &Buffers) -> Result<Self, ConvertError> {
         let strata = manifest
             .strata
             .iter()
@@ -89,6 +93,7 @@ impl Records {
             files: files.collect(),
             framing,
             seed: manifest.seed.clone(),
+            buffers: buffers.clone(),
         })
     }
 
@@ -101,14 +106,12 @@ impl Records {
         dataset: &dyn DatasetReader,
         send: impl Fn(Lines) -> bool,
     ) -> Result<(), ConvertError> {
-        let paths: Vec<_> = self
-            .files
-            .iter()
-            .map(|(file, _)| file.path.clone())
-            .collect();
+        let paths = self.files.iter().map(|(file, _)| file.path.clone());
+        let paths: Arc<[String]> = paths.collect();
         let empty = || Lines {
-            paths: paths.clone(),
-            ..Lines::default()
+            text: self.buffers.take(BATCH_BYTES + BATCH_BYTES / 4),
+            ends: Vec::new(),
+            paths: Arc::clone(&paths),
         };
         let mut ranker = Ranker::new(&self.seed);
         let mut files = Vec::new();
@@ -125,7 +128,7 @@ impl Records {
                 break;
             };
             let file = &mut files[first];
-            lines.text.extend_from_slice(&file.line);
+            lines.text.extend_from_slice(file.line());
             lines.ends.push((lines.text.len(), first, file.number));
             file.next(&mut ranker)?;
             if lines.text.len() >= BATCH_BYTES && !send(std::mem::replace(&mut lines, empty())) {
@@ -141,7 +144,10 @@ impl Records {
 
 /// The file of a stratum, which is hashed as it is read.
 struct Stratum<'d> {
-    reader: BufReader<Hashed<Box<dyn Read + 'd>>>,
+    reader: Hashed<Box<dyn Read + 'd>>,
+    /// What was read; the bytes of `unread` are in no line yet.
+    buffer: Vec<u8>,
+    unread: Range<usize>,
     file: &'d FileRecord,
     expected: u64,
     framing: Framing,
@@ -149,10 +155,12 @@ struct Stratum<'d> {
     records: u64,
     /// The number of the line, from 1 on.
     number: u64,
-    /// The record that is next.
-    line: Vec<u8>,
+    /// Where the record that is next lies in the buffer.
+    line: Range<usize>,
     rank: Rank,
     id: Vec<u8>,
+    /// The id of the record before.
+    last: Vec<u8>,
     is_over: bool,
 }
 
@@ -165,16 +173,19 @@ impl<'d> Stratum<'d> {
     ) -> Result<Self, ConvertError> {
         let reader = dataset.open(&file.path).map_err(io_error(&file.path))?;
         Ok(Self {
-            reader: BufReader::with_capacity(READ_BYTES, Hashed::new(reader)),
+            reader: Hashed::new(reader),
+            buffer: vec![0; READ_BYTES],
+            unread: 0..0,
             file,
             expected,
             framing,
             bytes: 0,
             records: 0,
             number: 0,
-            line: Vec::new(),
+            line: 0..0,
             rank: Rank(0),
             id: Vec::new(),
+            last: Vec::new(),
             is_over: false,
         })
     }
@@ -184,38 +195,75 @@ impl<'d> Stratum<'d> {
         (self.rank, &self.id)
     }
 
+    /// The record that is next.
+    fn line(&self) -> &[u8] {
+        &self.buffer[self.line.clone()]
+    }
+
     /// Reads the next record; checks the file when there is none.
     fn next(&mut self, ranker: &mut Ranker) -> Result<(), ConvertError> {
         loop {
-            self.line.clear();
-            let mut limited = Read::take(&mut self.reader, LONGEST);
-            let read = limited.read_until(b'\n', &mut self.line);
-            let read = read.map_err(io_error(&self.file.path))? as u64;
-            if read == 0 {
+            let Some(mut line) = self.read_line()? else {
                 self.is_over = true;
                 return self.check();
-            }
-            self.bytes += read;
+            };
             self.number += 1;
-            if self.line.pop() != Some(b'\n') {
-                return Err(self.damaged("does not end with a line's end".to_owned()));
-            }
             if self.framing == JSON {
-                if matches!(self.line.as_slice(), b"[" | b"]") {
+                if matches!(&self.buffer[line.clone()], b"[" | b"]") {
                     continue;
                 }
-                if self.line.last() == Some(&b',') {
-                    self.line.pop();
+                if self.buffer[line.clone()].last() == Some(&b',') {
+                    line.end -= 1;
                 }
             }
+            self.line = line;
             self.records += 1;
             return self.read_id(ranker);
         }
     }
 
+    /// The next line, without its end; `None` at the end of the file.
+    fn read_line(&mut self) -> Result<Option<Range<usize>>, ConvertError> {
+        let mut searched = 0;
+        loop {
+            let Range { start, end } = self.unread;
+            if let Some(at) = memchr::memchr(b'\n', &self.buffer[start + searched..end]) {
+                let line = start..start + searched + at;
+                self.unread.start = line.end + 1;
+                return Ok(Some(line));
+            }
+            searched = end - start;
+            if searched as u64 > LONGEST {
+                return Err(self.damaged(format!("has a line of more than {LONGEST} bytes")));
+            }
+            self.buffer.copy_within(start..end, 0);
+            self.unread = 0..searched;
+            if searched == self.buffer.len() {
+                self.buffer.resize(2 * searched, 0);
+            }
+            let read = self.reader.read(&mut self.buffer[searched..]);
+            let read = read.map_err(io_error(&self.file.path))?;
+            self.unread.end += read;
+            self.bytes += read as u64;
+            match (read, searched) {
+                (0, 0) => return Ok(None),
+                (0, _) if self.bytes == self.file.bytes => {
+                    return Err(self.damaged("does not end with a line's end".to_owned()));
+                }
+                // What is wrong with it is how long it is.
+                (0, _) => return self.check().map(|()| None),
+                _ => {}
+            }
+        }
+    }
+
+    /// The order of ranks shows that the seed is the one that these records were sampled with.
     fn read_id(&mut self, ranker: &mut Ranker) -> Result<(), ConvertError> {
+        std::mem::swap(&mut self.id, &mut self.last);
+        let last = self.rank;
         self.id.clear();
-        let mut scanner = Scanner::with_max_depth(&self.line, crate::domain::json::MAX_DEPTH + 2);
+        let line = &self.buffer[self.line.clone()];
+        let mut scanner = Scanner::with_max_depth(line, crate::domain::json::MAX_DEPTH + 2);
         let mut find = || {
             scanner.open_object()?;
             let mut first = true;
@@ -235,11 +283,17 @@ impl<'d> Stratum<'d> {
             source,
         })?;
         self.rank = ranker.rank(&self.id);
+        if self.records > 1 && (last, &self.last) >= (self.rank, &self.id) {
+            let number = self.number;
+            return Err(self.damaged(format!(
+                "is not in the order of ranks from line {number} on: its records or the seed of its metadata.json were changed"
+            )));
+        }
         Ok(())
     }
 
     fn check(&mut self) -> Result<(), ConvertError> {
-        let sha256 = self.reader.get_ref().sha256();
+        let sha256 = self.reader.sha256();
         let (file, expected) = (self.file, self.expected);
         if self.bytes != file.bytes {
             return Err(self.damaged(format!(

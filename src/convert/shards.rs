@@ -1,13 +1,15 @@
 //! The files of a split.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use super::batch::{Batch, Body};
-use super::file::FileWriter;
+use super::file::{FileWriter, StagedFile};
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetRows;
-use super::{Context, Conversion, ConvertError};
+use super::sample::{Lengths, Sample};
+use super::{Context, ConvertError};
 use crate::domain::conversion::Preset;
 use crate::domain::dataset::converted::Shard;
 use crate::domain::dataset::manifest::{Framing, JSON, JSONL};
@@ -72,7 +74,7 @@ impl Format {
         }
     }
 
-    fn framing(self) -> Framing {
+    pub(super) fn framing(self) -> Framing {
         match self {
             Self::Json => JSON,
             Self::Jsonl | Self::Parquet => JSONL,
@@ -80,45 +82,21 @@ impl Format {
     }
 }
 
-/// Where files begin: before the record with which one would become longer than is allowed.
-pub struct Lengths {
-    most: u64,
-    bytes: u64,
-    /// Files so far.
-    pub files: usize,
-}
-
-impl Lengths {
-    /// No records yet.
-    pub fn new(most: u64) -> Self {
-        Self {
-            most,
-            bytes: 0,
-            files: 0,
-        }
-    }
-
-    /// Takes the length of the next record; whether a file begins with it.
-    pub fn begins_file(&mut self, length: u64) -> bool {
-        let begins = self.files == 0 || self.bytes + length > self.most;
-        if begins {
-            self.files += 1;
-            self.bytes = 0;
-        }
-        self.bytes += length;
-        begins
-    }
-}
-
 /// The files of a split in the making.
+///
+/// How many there will be is a part of their names. It is estimated by the records that come first, which
+/// are a random sample of the split: where the estimate was wrong, files are given other names, or are
+/// not made at all where a sink cannot do that.
 pub struct Shards<'c> {
     context: &'c Context<'c>,
     split: &'c str,
-    /// How many there will be.
+    /// By which it is known how many there will be; nothing is written before.
+    sample: Sample,
+    /// How many there will be, as far as is known.
     of: usize,
     lengths: Lengths,
     current: Option<Current<'c>>,
-    done: Vec<Shard>,
+    done: Vec<Done>,
 }
 
 /// The file that is being written.
@@ -129,81 +107,112 @@ struct Current<'c> {
     rows: Option<ParquetRows>,
 }
 
+/// A file that was written.
+struct Done {
+    records: u64,
+    file: StagedFile,
+}
+
 impl<'c> Shards<'c> {
     /// No file yet.
-    pub fn new(context: &'c Context<'c>, split: &'c str, of: usize) -> Self {
+    pub fn new(context: &'c Context<'c>, split: &'c str, sample: Sample) -> Self {
         Self {
             context,
             split,
-            of,
+            sample,
+            of: 0,
             lengths: Lengths::new(context.conversion.shard_bytes),
             current: None,
             done: Vec::new(),
         }
     }
 
-    /// Appends the records of a batch; whether there are not more files than were counted.
-    pub async fn append(&mut self, batch: &Batch) -> Result<bool, ConvertError> {
-        let lengths: Vec<_> = batch.lengths().collect();
-        let mut start = 0;
-        for (place, length) in lengths.into_iter().enumerate() {
-            if self.lengths.begins_file(length) {
-                if self.lengths.files > self.of {
-                    return Ok(false);
-                }
+    /// Appends the records of a batch.
+    pub async fn append(&mut self, batch: Batch) -> Result<(), ConvertError> {
+        let (of, batches) = self.sample.take(batch, self.context.conversion.shard_bytes);
+        self.of = of;
+        self.append_all(batches).await
+    }
+
+    async fn append_all(&mut self, batches: Vec<Batch>) -> Result<(), ConvertError> {
+        for batch in &batches {
+            self.append_one(batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn append_one(&mut self, batch: &Batch) -> Result<(), ConvertError> {
+        let lengths = batch.lengths();
+        let mut from = 0;
+        for (place, length) in lengths.iter().enumerate() {
+            if self.lengths.begins_file(*length) {
+                self.write(batch, from..place, &lengths).await?;
+                from = place;
                 self.end().await?;
                 self.begin()?;
             }
-            let Some(current) = &mut self.current else {
-                continue;
-            };
-            match &batch.body {
-                Body::Lines { bytes, ends } => {
-                    let framing = self.context.conversion.format.framing();
-                    let before = if current.records == 0 {
-                        framing.before
-                    } else {
-                        framing.between
-                    };
-                    current.file.append(before.as_bytes()).await?;
-                    current.file.append(&bytes[start..ends[place]]).await?;
-                    start = ends[place];
-                }
-                #[cfg(feature = "parquet")]
-                Body::Rows(rows) => {
+        }
+        self.write(batch, from..lengths.len(), &lengths).await
+    }
+
+    /// Appends some of a batch's records to the file.
+    async fn write(
+        &mut self,
+        batch: &Batch,
+        which: Range<usize>,
+        lengths: &[u64],
+    ) -> Result<(), ConvertError> {
+        let Some(current) = self.current.as_mut().filter(|_| !which.is_empty()) else {
+            return Ok(());
+        };
+        match &batch.body {
+            Body::Lines { bytes, places } => {
+                let framing = self.context.conversion.format.framing();
+                let before = match current.records {
+                    0 => framing.before,
+                    _ => framing.between,
+                };
+                let records = places[which.start].start..places[which.end - 1].end;
+                current.file.append(before.as_bytes()).await?;
+                current.file.append(&bytes[records]).await?;
+            }
+            #[cfg(feature = "parquet")]
+            Body::Rows(rows) => {
+                for place in which.clone() {
                     if let Some(writer) = &mut current.rows {
-                        let bytes = writer.append(&rows[place].0, length)?;
+                        let bytes = writer.append(&rows[place], lengths[place])?;
                         current.file.append(&bytes).await?;
                     }
                 }
-                #[cfg(not(feature = "parquet"))]
-                Body::Rows(_) => {}
             }
-            current.records += 1;
+            #[cfg(not(feature = "parquet"))]
+            Body::Rows(_) => {
+                let _ = lengths;
+            }
         }
-        Ok(true)
+        current.records += which.len() as u64;
+        Ok(())
+    }
+
+    /// The path of a file of this number.
+    fn path(&self, number: usize) -> String {
+        let format = self.context.conversion.format;
+        format!("data/{}-{number:05}-of-{:05}.{format}", self.split, self.of)
     }
 
     fn begin(&mut self) -> Result<(), ConvertError> {
-        let Conversion {
-            dataset,
-            format,
-            preset,
-            ..
-        } = self.context.conversion;
-        let number = self.lengths.files - 1;
-        let path = format!("data/{}-{number:05}-of-{:05}.{format}", self.split, self.of);
+        let conversion = self.context.conversion;
+        let path = self.path(self.lengths.files - 1);
+        let (sink, buffers) = (self.context.sink, &self.context.blocks);
         self.current = Some(Current {
-            file: FileWriter::new(self.context.sink, dataset, path, &self.context.buffers),
+            file: FileWriter::new(sink, &conversion.dataset, path, buffers),
             records: 0,
             #[cfg(feature = "parquet")]
-            rows: match format {
-                Format::Parquet => Some(ParquetRows::new(*preset)?),
+            rows: match conversion.format {
+                Format::Parquet => Some(ParquetRows::new(conversion.preset)?),
                 Format::Json | Format::Jsonl => None,
             },
         });
-        #[cfg(not(feature = "parquet"))]
-        let _ = preset;
         Ok(())
     }
 
@@ -220,32 +229,52 @@ impl<'c> Shards<'c> {
             let after = self.context.conversion.format.framing().after;
             current.file.append(after.as_bytes()).await?;
         }
-        let file = current.file.commit().await?;
-        self.done.push(Shard {
+        let file = current.file.finish().await?;
+        if self.context.sink.renames() {
+            self.commit(&file).await?;
+        }
+        self.done.push(Done {
             records: current.records,
             file,
         });
         Ok(())
     }
 
-    /// Makes the last file. A split of which nothing is left has none.
-    pub async fn finish(mut self) -> Result<Vec<Shard>, ConvertError> {
-        self.end().await?;
-        Ok(self.done)
+    async fn commit(&self, file: &StagedFile) -> Result<(), ConvertError> {
+        let dataset = &self.context.conversion.dataset;
+        Ok(file.commit(self.context.sink, dataset).await?)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::Lengths;
-
-    #[test]
-    fn a_file_begins_before_the_record_that_would_pass_the_limit() {
-        let mut lengths = Lengths::new(10);
-        let begins: Vec<_> = [4, 6, 1, 12, 9, 1]
-            .map(|length| lengths.begins_file(length))
-            .to_vec();
-        assert_eq!(begins, [true, false, true, true, true, false]);
-        assert_eq!(lengths.files, 4);
+    /// Makes the last file, and gives all of them; a split of which nothing is left has none. If there are
+    /// more or fewer than was thought and the sink cannot rename files, none is made, and their number
+    /// is the error.
+    pub async fn finish(mut self) -> Result<Result<Vec<Shard>, usize>, ConvertError> {
+        let (of, batches) = self.sample.finish(self.context.conversion.shard_bytes);
+        self.of = of;
+        self.append_all(batches).await?;
+        self.end().await?;
+        let (count, renames) = (self.done.len(), self.context.sink.renames());
+        let is_right = count == self.of || count == 0;
+        if !is_right && !renames {
+            return Ok(Err(count));
+        }
+        self.of = count;
+        let mut shards = Vec::new();
+        for (number, done) in std::mem::take(&mut self.done).into_iter().enumerate() {
+            let Done { records, file } = done;
+            if !renames {
+                self.commit(&file).await?;
+            }
+            let mut file = file.file;
+            let path = self.path(number);
+            if file.path != path {
+                let dataset = &self.context.conversion.dataset;
+                let sink = self.context.sink;
+                sink.rename(dataset, &file.path, &path).await?;
+                file.path = path;
+            }
+            shards.push(Shard { records, file });
+        }
+        Ok(Ok(shards))
     }
 }

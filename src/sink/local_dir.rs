@@ -205,6 +205,16 @@ impl LocalDir {
         result
     }
 
+    fn rename_now(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match storage::rename(from, to) {
+            Err(error) if error.kind() == ErrorKind::NotFound && to.is_file() => {}
+            renamed => renamed?,
+        }
+        // Both names lie in the dataset, perhaps in two folders of it.
+        let folders = [to.parent(), from.parent()];
+        folders.into_iter().flatten().try_for_each(sync_folder)
+    }
+
     fn release_now(&self, dataset: &str) -> io::Result<()> {
         let folder = self.root.join(dataset);
         lock(&self.parts).retain(|target, _| !target.starts_with(&folder));
@@ -293,6 +303,29 @@ impl DatasetSink for LocalDir {
                     }
                     result => result.map_err(|error| failed("publish", &path, error)),
                 }
+            })
+            .await?
+        }
+        .boxed()
+    }
+
+    fn renames(&self) -> bool {
+        true
+    }
+
+    fn rename<'a>(&'a self, dataset: &'a str, from: &'a str, to: &'a str) -> SinkFuture<'a, ()> {
+        let sink = self.clone();
+        let (dataset, from, to) = (
+            dataset.to_owned(),
+            self.path(dataset, from),
+            self.path(dataset, to),
+        );
+        async move {
+            tracked(&self.jobs, move || {
+                sink.check_claim(&dataset)?;
+                let renamed = sink.rename_now(&from, &to);
+                let renamed = renamed.map_err(|error| failed("rename", &from, error));
+                sink.or_lost(&dataset, renamed)
             })
             .await?
         }

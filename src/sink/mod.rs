@@ -176,6 +176,25 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// success: the answer to the first may have been lost.
     fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()>;
 
+    /// Whether [`Self::rename`] can be called. Where it cannot, whoever does not know the names of files
+    /// beforehand commits none until it does.
+    fn renames(&self) -> bool {
+        false
+    }
+
+    /// Gives a committed file of a dataset that is not published another name, durably; a file of that
+    /// name is replaced. Doing it again is harmless.
+    ///
+    /// # Errors
+    /// If there is no such file, or if the sink cannot do it.
+    fn rename<'a>(&'a self, dataset: &'a str, from: &'a str, _to: &'a str) -> SinkFuture<'a, ()> {
+        let refused = SinkError::Unusable {
+            location: format!("{}/{dataset}/{from}", self.location()),
+            reason: "this sink cannot give a file another name".to_owned(),
+        };
+        Box::pin(std::future::ready(Err(refused)))
+    }
+
     /// Gives the claim back after publishing, and removes what was staged and never committed. Doing
     /// it again is harmless.
     ///
@@ -259,6 +278,14 @@ impl<T: DatasetSink + ?Sized> DatasetSink for Arc<T> {
 
     fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
         (**self).publish(dataset, manifest)
+    }
+
+    fn renames(&self) -> bool {
+        (**self).renames()
+    }
+
+    fn rename<'a>(&'a self, dataset: &'a str, from: &'a str, to: &'a str) -> SinkFuture<'a, ()> {
+        (**self).rename(dataset, from, to)
     }
 
     fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
@@ -420,7 +447,7 @@ impl SinkError {
                 dataset, run_id, ..
             } => {
                 return Cow::Owned(format!(
-                    "let that run finish, or choose another name with --name; if that run is gone for good: `gleaner unlock {dataset} --run {run_id}`"
+                    "let that run finish, or choose another name with --name; if that run is gone for good: `gleaner unlock {dataset} --run {run_id} --yes`"
                 ));
             }
             Self::Link { .. } => "remove the link, or choose another name with --name",

@@ -38,6 +38,7 @@ const READER: Clause = Clause("a reader finds what was committed, and nothing el
 /// | | staging and committing again is harmless, also at once |
 /// | | receipts that are not the whole file, or were never given, are refused |
 /// | | other bytes under the name of a committed file are refused, or replace it wholly |
+/// | | where files can be renamed (`renames`), one has its new name and no other, also asked twice |
 /// | | a path is kept letter by letter, or refused |
 /// | datasets | one does not touch another, also where their names begin alike |
 /// | claims | a dataset belongs to one run, and others learn whose it is |

@@ -94,6 +94,14 @@ impl DatasetSink for Again {
         async move { again("publish", dataset, publish).await }.boxed()
     }
 
+    fn renames(&self) -> bool {
+        self.0.renames()
+    }
+
+    fn rename<'a>(&'a self, dataset: &'a str, from: &'a str, to: &'a str) -> SinkFuture<'a, ()> {
+        again("rename", from, |_| self.0.rename(dataset, from, to)).boxed()
+    }
+
     fn release<'a>(&'a self, dataset: &'a str) -> SinkFuture<'a, ()> {
         again("release", dataset, |_| self.0.release(dataset)).boxed()
     }

@@ -16,6 +16,8 @@ const AGAIN: Clause = Clause("staging and committing again is harmless");
 const WHOLE: Clause = Clause("receipts that are not the whole file are refused");
 const COMMITTED: Clause =
     Clause("other bytes under the name of a committed file are refused, or replace it wholly");
+const RENAMED: Clause =
+    Clause("where files can be renamed, one has its new name and no other, also asked twice");
 const NAMES: Clause = Clause("a path is kept letter by letter, or refused");
 const APART: Clause = Clause("a dataset does not touch another");
 
@@ -27,6 +29,7 @@ pub(super) async fn all(place: Place<'_>) -> Verdict {
     again(place).await?;
     receipts_cover_the_file(place).await?;
     other_bytes_under_a_name(place).await?;
+    renamed(place).await?;
     names(place).await?;
     datasets_apart(place).await?;
     what_a_reader_finds(place).await
@@ -182,6 +185,32 @@ async fn other_bytes_under_a_name(place: Place<'_>) -> Verdict {
         false => (&first, "after a commit of other bytes was refused"),
     };
     place.holds(COMMITTED, now, "other", when).await
+}
+
+/// Also onto a file that an earlier start has renamed, and asked again when it is done.
+async fn renamed(place: Place<'_>) -> Verdict {
+    let sink = &*place.claimed(RENAMED, "renamed").await?;
+    if !sink.renames() {
+        return Ok(());
+    }
+    let cut = Cut::new(sink, "renamed", "data/b", 2, 17);
+    for start in 1..=2 {
+        let mut first = Cut::new(sink, "renamed", "data/a", 2, 17);
+        let commit = RENAMED.succeeds("staging", first.stage(sink, &[0, 1]).await)?;
+        RENAMED.succeeds("the commit", sink.commit(commit).await)?;
+        first.path = cut.path.clone();
+        for _ in 0..2 {
+            let renamed = sink.rename("renamed", "data/a", &cut.path).await;
+            RENAMED.succeeds("renaming a committed file", renamed)?;
+            let when = format!("after start {start} has renamed it");
+            place.holds(RENAMED, &first, "renamed", &when).await?;
+            place.has_files(RENAMED, "renamed", &["data/b"]).await?;
+        }
+    }
+    let nothing = sink.rename("renamed", "data/c", "data/d").await;
+    RENAMED.check(nothing.is_err(), || {
+        "renaming a file that is not there succeeded".to_owned()
+    })
 }
 
 /// gleaner's own names are of ASCII letters, digits, `.`, `_` and `-`; a sink may take more.

@@ -9,21 +9,31 @@ use crate::support::{Run, Sandbox};
 
 /// Exports made-up telemetry to `out/d`: with this seed every turn has a reply.
 fn exported() -> Sandbox {
+    exported_of("120")
+}
+
+fn exported_of(conversations: &str) -> Sandbox {
+    let sandbox = synth(conversations);
+    let export = "export --input in --out out --name d --targets all --progress none --json";
+    sandbox
+        .run(&export.split(' ').collect::<Vec<_>>())
+        .expect(0);
+    sandbox
+}
+
+/// Made-up telemetry in `in`.
+fn synth(conversations: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let synth = sandbox.run(&[
         "synth",
         "--conversations",
-        "120",
+        conversations,
         "--out",
         "in",
         "--seed",
         "2",
     ]);
     synth.expect(0);
-    let export = "export --input in --out out --name d --targets all --progress none --json";
-    sandbox
-        .run(&export.split(' ').collect::<Vec<_>>())
-        .expect(0);
     sandbox
 }
 

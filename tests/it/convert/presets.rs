@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use gleaner::domain::dataset::manifest::Manifest;
 use gleaner::domain::selection::rank::Ranker;
 use serde_json::Value;
 
@@ -142,7 +143,7 @@ fn the_same_conversion_says_that_it_is_there_and_another_dataset_keeps_its_name(
 #[test]
 fn a_dataset_that_is_not_what_its_manifest_says_is_not_converted() {
     type Damage = fn(&mut Vec<u8>);
-    let damages: [(&str, Damage); 3] = [
+    let damages: [(&str, Damage); 4] = [
         ("SHA-256", |bytes| {
             const KEY: &[u8] = b"\"userMessage\":\"";
             let mut windows = bytes.windows(KEY.len());
@@ -152,7 +153,11 @@ fn a_dataset_that_is_not_what_its_manifest_says_is_not_converted() {
         ("bytes instead of", |bytes| {
             bytes.extend_from_slice(b"{\"conversationId\":\"x\",\"turnsArray\":[]}\n")
         }),
-        ("does not end", |bytes| bytes.truncate(bytes.len() - 1)),
+        ("bytes instead of", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("does not end", |bytes| {
+            bytes.pop();
+            bytes.push(b' ');
+        }),
     ];
     for (what, damage) in damages {
         let sandbox = exported();
@@ -162,17 +167,95 @@ fn a_dataset_that_is_not_what_its_manifest_says_is_not_converted() {
         fs::write(&file, bytes).expect("writable");
         let run = convert(&sandbox, "--for trl");
         let error = run.expect(1);
-        assert!(
-            error.contains(what) && error.contains("train/short_3_to_5_turns.jsonl"),
-            "{error}"
-        );
+        for said in [what, "train/short_3_to_5_turns.jsonl", "gleaner verify"] {
+            assert!(error.contains(said), "{said}: {error}");
+        }
         assert!(!sandbox.path("out/d-trl/metadata.json").exists());
     }
 }
 
 #[test]
+fn what_verify_would_find_without_reading_records_is_found_before_they_are_converted() {
+    const FILE: &str = "out/d/train/short_3_to_5_turns.jsonl";
+    type Damage = fn(&Sandbox);
+    let damages: [(&str, Damage); 4] = [
+        ("is not part of the dataset", |sandbox| {
+            sandbox.write("out/d/train/more.jsonl", "{}\n");
+        }),
+        ("does not have the digests", |sandbox| {
+            sandbox.write("out/d/SHA256SUMS", "");
+        }),
+        ("is not there", |sandbox| {
+            fs::remove_file(sandbox.path(FILE)).expect("there");
+        }),
+        ("was changed: manifest_sha256", |sandbox| {
+            let path = sandbox.path("out/d/metadata.json");
+            let manifest = fs::read_to_string(&path).expect("text");
+            let changed = manifest.replace("\"seed\": \"gleaner\"", "\"seed\": \"other\"");
+            assert_ne!(changed, manifest);
+            fs::write(path, changed).expect("writable");
+        }),
+    ];
+    for (what, damage) in damages {
+        let sandbox = exported();
+        damage(&sandbox);
+        let run = convert(&sandbox, "--for trl");
+        let error = run.expect(1);
+        assert!(
+            error.contains(what) && error.contains("gleaner verify"),
+            "{error}"
+        );
+        assert!(!sandbox.path("out/d-trl").exists());
+    }
+}
+
+#[test]
+fn records_out_of_the_order_of_ranks_are_not_converted() {
+    let sandbox = exported();
+    let path = sandbox.path("out/d/metadata.json");
+    let mut manifest: Manifest =
+        serde_json::from_slice(&fs::read(&path).expect("a file")).expect("a manifest");
+    manifest.seed = "other".to_owned();
+    fs::write(path, manifest.seal().expect("JSON")).expect("writable");
+    let error = convert(&sandbox, "--for trl").expect(1).to_owned();
+    assert!(error.contains("is not in the order of ranks"), "{error}");
+}
+
+#[test]
+fn the_text_says_what_was_done_without_empty_sections() {
+    let sandbox = Sandbox::new();
+    let turns = (1..=3).map(
+        |turn| serde_json::json!({"turnIndex": turn, "userMessage": "u", "modelMessage": "m"}),
+    );
+    let turns: Vec<_> = turns.collect();
+    let call = serde_json::json!([{"id": "a", "tool": "t", "arguments": {}, "result": 1}]);
+    for (name, trajectory) in [("plain", serde_json::json!([])), ("call", call)] {
+        let mut turns = turns.clone();
+        turns[0]["trajectory"] = trajectory;
+        let row = serde_json::json!({"conversationId": "c", "userName": "u", "turnsArray": turns});
+        sandbox.write(&format!("{name}.jsonl"), row.to_string());
+        let export = format!(
+            "export --input {name}.jsonl --out out --name {name} --targets all --progress none"
+        );
+        sandbox
+            .run(&export.split(' ').collect::<Vec<_>>())
+            .expect(0);
+    }
+    let plain = sandbox.run(&["convert", "out/plain"]);
+    plain.expect(0);
+    assert!(!plain.stdout.contains("\n\n\n"), "{}", plain.stdout);
+    let call = sandbox.run(&["convert", "out/call"]);
+    call.expect(0);
+    let said = "changed: result_is_json (1 record, 1 time)";
+    assert!(call.stdout.contains(said), "{}", call.stdout);
+}
+
+#[test]
 fn what_cannot_be_converted_is_said() {
     let sandbox = exported();
+    sandbox.write("empty.json", "[]");
+    sandbox.write("twice.json", r#"[{"name":"t"},{"function":{"name":"t"}}]"#);
+    sandbox.write("nameless.json", r#"[{"name":"t"},{}]"#);
     for (args, code, what) in [
         (
             "--for gpt",
@@ -187,7 +270,14 @@ fn what_cannot_be_converted_is_said() {
         ("--for mistral --format json", 2, "its loader reads lines"),
         ("--name a/b", 2, "cannot be the name"),
         ("--out out/d --name x", 2, "lies in the dataset itself"),
-        ("--tools out/d/metadata.json", 2, "is no list of tools"),
+        ("--tools out/d/metadata.json", 2, "it is no JSON array"),
+        ("--tools empty.json", 2, "there is no tool in it"),
+        ("--tools twice.json", 2, "there are two tools called \"t\""),
+        ("--tools nameless.json", 2, "definition 2 has no name"),
+        ("--out empty.json", 2, "empty.json is a file"),
+        ("--max-file 0", 2, "a size of more than nothing"),
+        ("--max-file -5", 2, "a size of more than nothing"),
+        ("--max-file abc", 2, "a size of more than nothing"),
         ("--tools nowhere.json", 2, "cannot read nowhere.json"),
     ] {
         let run = convert(&sandbox, args);
@@ -195,10 +285,10 @@ fn what_cannot_be_converted_is_said() {
     }
     convert(&sandbox, "--for trl").expect(0);
     let run = sandbox.run(&["convert", "out/d-trl", "--for", "openai"]);
+    let error = run.expect(2);
     assert!(
-        run.expect(1).contains("is a converted dataset"),
-        "{}",
-        run.stderr
+        error.contains("is a converted dataset") && error.contains("hint:"),
+        "{error}"
     );
     let run = sandbox.run(&["convert", "out", "--for", "openai"]);
     assert!(run.expect(1).contains("is no dataset"), "{}", run.stderr);

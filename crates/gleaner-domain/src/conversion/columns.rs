@@ -15,6 +15,12 @@ pub enum ColumnKind {
     Integer,
 }
 
+/// What stands around a key: `,"` and `":`.
+const KEY: usize = 4;
+
+/// What stands behind a record's last cell: `}`.
+const END: usize = 1;
+
 /// A column of a preset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
@@ -41,32 +47,59 @@ pub struct Cell<'r> {
 
 debug_lengths!(Cell<'_> { column } lengths { json });
 
-/// A record as it is written: the cells that it has, in the order of columns.
+/// Records as they are written: JSON objects on one line each, one behind the other. Of the last one it
+/// is known where its cells lie, in the order of columns.
 #[derive(Default)]
 pub struct Row {
     bytes: Vec<u8>,
+    /// Where the record begins.
+    start: usize,
     /// The columns that are there, and where each begins.
     cells: Vec<(Column, usize)>,
 }
 
-debug_lengths!(Row { cells } lengths { bytes });
+debug_lengths!(Row { start, cells } lengths { bytes });
 
 impl Row {
-    pub(super) fn clear(&mut self) {
-        self.bytes.clear();
+    /// No record, in a buffer whose memory is used.
+    pub fn in_buffer(mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
+        Self {
+            bytes,
+            ..Self::default()
+        }
+    }
+
+    /// Begins a record behind the bytes that are there.
+    pub(super) fn begin(&mut self) {
+        self.start = self.bytes.len();
         self.cells.clear();
     }
 
     /// Begins a cell, whose JSON is appended to what this returns.
     pub(super) fn cell(&mut self, column: Column) -> &mut Vec<u8> {
+        let before: &[u8] = if self.cells.is_empty() {
+            b"{\""
+        } else {
+            b",\""
+        };
+        self.bytes.extend_from_slice(before);
+        self.bytes.extend_from_slice(column.name.as_bytes());
+        self.bytes.extend_from_slice(b"\":");
         self.cells.push((column, self.bytes.len()));
         &mut self.bytes
     }
 
-    /// Its cells.
+    /// Ends the record.
+    pub(super) fn end(&mut self) {
+        self.bytes.push(b'}');
+    }
+
+    /// The cells of the last record.
     pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
-        let ends = self.cells.iter().skip(1).map(|&(_, start)| start);
-        let ends = ends.chain([self.bytes.len()]);
+        let next = self.cells.iter().skip(1);
+        let ends = next.map(|(column, start)| start - column.name.len() - KEY);
+        let ends = ends.chain([self.bytes.len() - END]);
         self.cells
             .iter()
             .zip(ends)
@@ -76,25 +109,23 @@ impl Row {
             })
     }
 
-    /// Its length as [`Self::write_json`] writes it.
-    pub fn json_length(&self) -> usize {
-        let names: usize = self
-            .cells
-            .iter()
-            .map(|(column, _)| column.name.len() + 4)
-            .sum();
-        self.bytes.len() + names + 1
+    /// The last record as a JSON object on one line, without the line's end.
+    pub fn json(&self) -> &[u8] {
+        &self.bytes[self.start..]
     }
 
-    /// Appends it as a JSON object on one line, without the line's end.
-    pub fn write_json(&self, out: &mut Vec<u8>) {
-        out.reserve(self.bytes.len() + 32 * self.cells.len() + 1);
-        for (place, cell) in self.cells().enumerate() {
-            out.extend_from_slice(if place == 0 { b"{\"" } else { b",\"" });
-            out.extend_from_slice(cell.column.name.as_bytes());
-            out.extend_from_slice(b"\":");
-            out.extend_from_slice(cell.json);
-        }
-        out.push(b'}');
+    /// Appends what stands between records.
+    pub fn separate(&mut self, between: &str) {
+        self.bytes.extend_from_slice(between.as_bytes());
+    }
+
+    /// The length of all records and of what stands between them.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// All records.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 }

@@ -22,6 +22,7 @@ mod tests;
 
 pub use columns::{Cell, Column, ColumnKind, Row};
 pub use preset::{Preset, UnknownPreset};
+pub use tools::{BadTools, check as check_tools};
 
 use crate::json::JsonError;
 use rule::{Findings, Rule};
@@ -58,11 +59,6 @@ pub enum NotARecord {
     Field(&'static str),
 }
 
-/// Whether a text is a list of definitions of tools, as [`Options::tools`] takes it.
-pub fn is_list_of_tools(text: &[u8]) -> bool {
-    tools::read_text(text, &mut Findings::default()).is_some()
-}
-
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -90,8 +86,8 @@ impl Converter {
         self.preset
     }
 
-    /// Converts a record of a split into a row, which is emptied first. `findings` has afterwards what
-    /// the rules did to this record.
+    /// Converts a record of a split, which is appended to a row. `findings` has afterwards what the rules
+    /// did to this record. Nothing is appended of a record that is dropped.
     ///
     /// # Errors
     /// If the text is no record.
@@ -103,7 +99,6 @@ impl Converter {
         findings: &mut Findings,
     ) -> Result<Outcome, NotARecord> {
         *findings = Findings::default();
-        row.clear();
         let mut chat = chat::Chat::read(record, findings)?;
         if let Some(tools) = &self.options.tools
             && chat.tools.is_none()
@@ -114,7 +109,9 @@ impl Converter {
             findings.add(rule);
             return Ok(Outcome::Dropped(rule));
         }
+        row.begin();
         presets::write(self.preset, &chat, split, row, findings);
+        row.end();
         Ok(Outcome::Written)
     }
 }

@@ -27,10 +27,9 @@ fn converted(record: &Value, preset: Preset, options: Options) -> (Option<Value>
         &mut findings,
     );
     let line = (outcome.expect("a record") == Outcome::Written).then(|| {
-        let mut line = Vec::new();
-        row.write_json(&mut line);
+        let line = row.json();
         assert!(!line.contains(&b'\n'), "one line");
-        serde_json::from_slice(&line).expect("JSON")
+        serde_json::from_slice(line).expect("JSON")
     });
     (line, findings)
 }

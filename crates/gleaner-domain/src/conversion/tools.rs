@@ -1,5 +1,7 @@
 //! The definitions of tools, in whatever form a record has them.
 
+use thiserror::Error;
+
 use super::chat::value_of;
 use super::members::{Members, elements};
 use super::rule::{Findings, Rule};
@@ -73,6 +75,47 @@ pub fn read_text(text: &[u8], findings: &mut Findings) -> Option<Vec<Tool<'stati
     };
     let tools = read(&value, findings)?;
     Some(tools.into_iter().map(Tool::into_owned).collect())
+}
+
+/// A text cannot be given as [`Options::tools`](super::Options::tools).
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BadTools {
+    /// It is not a JSON array.
+    #[error("it is no JSON array")]
+    NoList,
+    /// There is no tool in it.
+    #[error("there is no tool in it")]
+    Empty,
+    /// A definition has no name where one is looked for.
+    #[error("definition {0} has no name")]
+    NoName(usize),
+    /// Two tools have one name.
+    #[error("there are two tools called {0:?}")]
+    Twice(String),
+}
+
+/// Checks a text that is to be [`Options::tools`](super::Options::tools): a list of definitions, each with
+/// a name of its own.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(text: &[u8]) -> Result<(), BadTools> {
+    let list = value_of(text).filter(|value| value.kind == Kind::Array);
+    let list = list.ok_or(BadTools::NoList)?;
+    let mut names = Vec::new();
+    for (definition, number) in elements(&list).iter().zip(1..) {
+        let tool = one(definition, &mut Findings::default()).ok_or(BadTools::NoName(number))?;
+        let name = tool.name.decoded().into_owned();
+        if names.contains(&name) {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            return Err(BadTools::Twice(name));
+        }
+        names.push(name);
+    }
+    match names.is_empty() {
+        true => Err(BadTools::Empty),
+        false => Ok(()),
+    }
 }
 
 /// A definition of the chat completions API stays as it is. Those of the responses API and of

@@ -37,6 +37,8 @@ pub enum Fault {
     TooSoon,
     /// A commit uses the blocks up, and done again finds none.
     Once,
+    /// A file that is renamed keeps its old name too.
+    Copies,
     /// Names are made plain.
     PlainNames,
     /// Datasets whose names begin alike are one.
@@ -275,6 +277,30 @@ impl DatasetSink for Careless {
             }
             store.files.insert(key, manifest);
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn renames(&self) -> bool {
+        true
+    }
+
+    fn rename<'a>(&'a self, dataset: &'a str, from: &'a str, to: &'a str) -> SinkFuture<'a, ()> {
+        async move {
+            let (from, to) = (self.key(dataset, from), self.key(dataset, to));
+            let mut store = self.store();
+            let found = match self.fault {
+                Fault::Copies => store.files.get(&from).cloned(),
+                _ => store.files.remove(&from),
+            };
+            match found {
+                Some(bytes) => {
+                    store.files.insert(to, bytes);
+                    Ok(())
+                }
+                None if store.files.contains_key(&to) => Ok(()),
+                None => Err(refusal()),
+            }
         }
         .boxed()
     }

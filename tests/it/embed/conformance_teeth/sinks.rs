@@ -62,12 +62,16 @@ const SETTINGS: &str = "a sink says where it is and how long a block is, always 
 const READER: &str = "a reader finds what was committed, and nothing else";
 
 /// Each fault and the clause that names it.
-const BROKEN: [(Fault, &str); 25] = [
+const BROKEN: [(Fault, &str); 26] = [
     (Fault::NoBlocks, SETTINGS),
     (Fault::ZeroTimeout, SETTINGS),
     (
         Fault::Appends,
         "a file is its blocks, in whatever order they were staged",
+    ),
+    (
+        Fault::Copies,
+        "where files can be renamed, one has its new name and no other, also asked twice",
     ),
     (Fault::NeedsBlocks, "a file may have no block at all"),
     (
