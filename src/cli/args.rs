@@ -115,6 +115,9 @@ pub struct ExportArgs {
     /// Take everything that is valid, whatever targets are set
     #[arg(long, value_name = "all")]
     pub targets: Option<String>,
+    /// Convert the dataset for this trainer as well, as `gleaner convert --for` does; repeatable
+    #[arg(long = "for", value_name = "PRESET")]
+    pub presets: Vec<Preset>,
     /// Seed of the sample: any text [default: gleaner]
     #[arg(long, value_name = "TEXT")]
     pub seed: Option<String>,
@@ -398,6 +401,11 @@ impl ExportArgs {
             let paths = paths.map(Value::String).collect();
             insert(&mut table, "source.kind", Value::String("files".to_owned()));
             insert(&mut table, "source.files.paths", Value::Array(paths));
+        }
+        if !self.presets.is_empty() {
+            let names = self.presets.iter().map(|preset| preset.name().to_owned());
+            let names = names.map(Value::String).collect();
+            insert(&mut table, "output.for", Value::Array(names));
         }
         if self.strict_input {
             insert(&mut table, "source.strict_input", Value::Boolean(true));

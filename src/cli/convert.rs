@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytesize::ByteSize;
+use serde_json::Value;
 
 use super::args::{ConvertArgs, UnfinishedArg};
 use super::exit::{CliError, Exit};
@@ -12,10 +13,19 @@ use super::table::TextTable;
 use super::words::count;
 use super::{export, place, print, print_json};
 use crate::config::name::is_folder_name;
-use crate::convert::{Conversion, ConversionReport, ConvertedFormat, convert};
+use crate::convert::{
+    Conversion, ConversionReport, ConvertedFormat, SharedDataset, convert, converted_name,
+};
 use crate::domain::conversion::rule::Rule;
 use crate::domain::conversion::{Options, Unfinished, check_tools};
 use crate::runtime::CpuPool;
+use crate::sink::DatasetSink;
+
+/// What was made, and where.
+pub struct Made {
+    report: ConversionReport,
+    location: String,
+}
 
 /// Converts a dataset.
 ///
@@ -38,29 +48,35 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, CliError> {
         tools: args.tools.as_deref().map(read_tools).transpose()?,
     };
     let conversion = Conversion {
-        preset: args.preset,
         options,
         format: args.format.unwrap_or(ConvertedFormat::of(args.preset)),
-        dataset: name,
         shard_bytes: args.max_file.as_u64(),
+        ..Conversion::new(args.preset, name)
     };
+    let made = runtime.block_on(make(&conversion, &source, &*sink))?;
+    if args.json {
+        print_json(&made.json())?;
+    } else {
+        print(&made.text())?;
+    }
+    Ok(made.exit())
+}
+
+/// Makes one; on all threads of the machine.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn make(
+    conversion: &Conversion,
+    source: &SharedDataset,
+    sink: &dyn DatasetSink,
+) -> Result<Made, CliError> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let pool = CpuPool::new(threads).map_err(export::cannot_start)?;
-    let report = runtime.block_on(convert(&conversion, &source, &*sink, &pool))?;
-    let location = format!("{}/{}", sink.location(), report.manifest.dataset);
-    if args.json {
-        let mut value = serde_json::json!(report.manifest);
-        value["location"] = location.into();
-        value["was_there"] = report.was_there.into();
-        print_json(&value)?;
-    } else {
-        print(&text(&report, &location))?;
-    }
-    let dropped = report.manifest.records_in - report.manifest.records_out;
-    Ok(if dropped > 0 {
-        Exit::Shortfall
-    } else {
-        Exit::Success
+    let report = convert(conversion, source, sink, &pool).await?;
+    Ok(Made {
+        location: format!("{}/{}", sink.location(), report.manifest.dataset),
+        report,
     })
 }
 
@@ -79,7 +95,7 @@ fn target(args: &ConvertArgs) -> Result<String, CliError> {
             ));
         }
         Some(name) => name.clone(),
-        None => format!("{old}-{}", args.preset),
+        None => converted_name(old, args.preset),
     };
     let place = args.out.as_deref().unwrap_or(place).trim_end_matches('/');
     if format!("{place}/").starts_with(&format!("{dataset}/")) {
@@ -108,39 +124,58 @@ fn read_tools(path: &Path) -> Result<Vec<u8>, CliError> {
     }
 }
 
-fn text(report: &ConversionReport, location: &str) -> String {
-    let manifest = &report.manifest;
-    let mut table = TextTable::new(&["file", "records", "size"]);
-    for shard in manifest.shards() {
-        let size = ByteSize::b(shard.file.bytes).display().si().to_string();
-        table.row([shard.file.path.clone(), shard.records.to_string(), size]);
-    }
-    let mut out = table.for_stdout();
-    if !manifest.rules.is_empty() {
-        out.push('\n');
-    }
-    for rule in Rule::ALL {
-        if let Some(done) = manifest.rules.get(rule.code()) {
-            let records = count(done.records, "record");
-            let times = count(done.times, "time");
-            let (effect, code) = (&done.effect, rule.code());
-            out.push_str(&format!("\n{effect}: {code} ({records}, {times})"));
+impl Made {
+    /// How the program ends: records that were dropped are a shortfall.
+    pub fn exit(&self) -> Exit {
+        let manifest = &self.report.manifest;
+        match manifest.records_in - manifest.records_out {
+            0 => Exit::Success,
+            _ => Exit::Shortfall,
         }
     }
-    out.push_str(&format!(
-        "\n\nrecords {} = written {} + dropped {}",
-        manifest.records_in,
-        manifest.records_out,
-        manifest.records_in - manifest.records_out
-    ));
-    let done = if report.was_there {
-        "is there already"
-    } else {
-        "published"
-    };
-    out.push_str(&format!(
-        "\n{done}: {location}\ncontent_sha256 {}",
-        manifest.content_sha256
-    ));
-    out
+
+    /// For a machine.
+    pub fn json(&self) -> Value {
+        let mut value = serde_json::json!(self.report.manifest);
+        value["location"] = self.location.as_str().into();
+        value["was_there"] = self.report.was_there.into();
+        value
+    }
+
+    /// For a person.
+    pub fn text(&self) -> String {
+        let manifest = &self.report.manifest;
+        let mut table = TextTable::new(&["file", "records", "size"]);
+        for shard in manifest.shards() {
+            let size = ByteSize::b(shard.file.bytes).display().si().to_string();
+            table.row([shard.file.path.clone(), shard.records.to_string(), size]);
+        }
+        let mut out = table.for_stdout();
+        if !manifest.rules.is_empty() {
+            out.push('\n');
+        }
+        for rule in Rule::ALL {
+            if let Some(done) = manifest.rules.get(rule.code()) {
+                let records = count(done.records, "record");
+                let times = count(done.times, "time");
+                let (effect, code) = (&done.effect, rule.code());
+                out.push_str(&format!("\n{effect}: {code} ({records}, {times})"));
+            }
+        }
+        out.push_str(&format!(
+            "\n\nrecords {} = written {} + dropped {}",
+            manifest.records_in,
+            manifest.records_out,
+            manifest.records_in - manifest.records_out
+        ));
+        let done = match self.report.was_there {
+            true => "is there already",
+            false => "published",
+        };
+        out.push_str(&format!(
+            "\n{done}: {}\ncontent_sha256 {}",
+            self.location, manifest.content_sha256
+        ));
+        out
+    }
 }

@@ -18,7 +18,7 @@ use crate::source::kusto::error::Failure;
 use crate::verify::VerifyError;
 
 /// How the program ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// Published and exact; verify: all good.
     Success = 0,

@@ -8,12 +8,13 @@ use tokio::sync::Notify;
 
 use super::args::ExportArgs;
 use super::chaos::{self, Chaos};
+use super::convert::Made;
 use super::exit::{CliError, Exit};
 use super::progress::Progress;
 use super::serve::Server;
 use super::signals::{self, GRACE};
 use super::terminal::error_line;
-use super::{print, print_json, report, setup};
+use super::{export_for, print, print_json, report, setup};
 use crate::config::settings::Settings;
 use crate::pipeline::{Handle, Pipeline, RunError, RunReport};
 
@@ -45,10 +46,17 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         }
     };
     let shortfall = report.manifest.shortfall() > 0;
+    let (made, converted) = export_for::run(&settings, &report, &interrupt);
     let printed = if args.json {
-        print_json(&report::json(&report))
+        let mut value = report::json(&report);
+        if !settings.convert_for.is_empty() {
+            value["converted"] = made.iter().map(Made::json).collect();
+        }
+        print_json(&value)
     } else {
-        print(&report::table(&report, default_targets))
+        let texts = made.iter().map(|made| format!("\n\n{}", made.text()));
+        let texts: String = texts.collect();
+        print(&(report::table(&report, default_targets) + &texts))
     };
     printed.map_err(|error| CliError {
         hint: format!(
@@ -57,10 +65,11 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         ),
         ..error
     })?;
-    Ok(if shortfall {
-        Exit::Shortfall
-    } else {
-        Exit::Success
+    converted?;
+    let exits = made.iter().map(Made::exit);
+    Ok(match shortfall {
+        true => Exit::Shortfall,
+        false => exits.max().unwrap_or(Exit::Success),
     })
 }
 

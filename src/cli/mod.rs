@@ -19,6 +19,7 @@ mod cluster;
 mod convert;
 pub mod exit;
 mod export;
+mod export_for;
 mod place;
 mod plan;
 mod plan_telemetry;

@@ -135,6 +135,7 @@ tables! {
         sink: Sink,
         workers: Workers,
         limits: Limits,
+        output: Output,
         chaos: Chaos,
     }
     /// `[source]`
@@ -249,6 +250,10 @@ tables! {
         stages: Vec<Text>,
         kinds: Vec<Text>,
         plan: Text,
+    }
+    /// `[output]`
+    Output {
+        r#for: Vec<Text>,
     }
     /// `[limits]`
     Limits {

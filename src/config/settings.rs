@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::conversion::Preset;
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::RowShape;
 use crate::domain::record::timestamp::UtcInstant;
@@ -50,6 +51,9 @@ pub struct Settings {
     pub workers: Workers,
     /// Limits of memory, disk and record size.
     pub limits: Limits,
+    /// Presets that the program converts the dataset for, once it is published (`output.for`). A host
+    /// that wants that calls [`convert`](crate::convert::convert).
+    pub convert_for: Vec<Preset>,
     /// Faults to inject (`--chaos`); none by default.
     pub chaos: Chaos,
 }

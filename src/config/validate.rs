@@ -7,6 +7,7 @@ use super::settings::{
     Chaos, Chunks, Limits, ModeUnknown, Settings, Source, Span, Window, Workers,
 };
 use super::{ConfigError, DEFAULTS, Layers};
+use crate::domain::conversion::Preset;
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
@@ -92,6 +93,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         sink: sink(config.sink.unwrap_or_default())?,
         workers: workers(config.workers.unwrap_or_default())?,
         limits: limits(config.limits.unwrap_or_default())?,
+        convert_for: presets(config.output.unwrap_or_default().r#for)?,
         chaos: chaos(config.chaos.unwrap_or_default())?,
         source,
     })
@@ -169,6 +171,20 @@ fn quality_codes(codes: Option<Vec<Text>>) -> Result<QualityCodes, ConfigError> 
     codes
         .map(|code| choice("selection.reject_quality", Some(code), &known))
         .collect()
+}
+
+/// `output.for`; a preset that is named twice is made once.
+fn presets(presets: Option<Vec<Text>>) -> Result<Vec<Preset>, ConfigError> {
+    let known = names(Preset::ALL, Preset::name);
+    let presets = presets.unwrap_or_default().into_iter();
+    let mut all = Vec::new();
+    for preset in presets {
+        let preset = choice("output.for", Some(preset), &known)?;
+        if !all.contains(&preset) {
+            all.push(preset);
+        }
+    }
+    Ok(all)
 }
 
 const SOURCE_SCHEMAS: [(&str, Option<RowShape>); 4] = [

@@ -71,6 +71,24 @@ pub struct Conversion {
     pub shard_bytes: u64,
 }
 
+impl Conversion {
+    /// As it is made where nothing else is asked for.
+    pub fn new(preset: Preset, dataset: String) -> Self {
+        Self {
+            preset,
+            options: Options::default(),
+            format: Format::of(preset),
+            dataset,
+            shard_bytes: SHARD_BYTES,
+        }
+    }
+}
+
+/// The name of what is made of a dataset, where no other is asked for.
+pub fn converted_name(dataset: &str, preset: Preset) -> String {
+    format!("{dataset}-{preset}")
+}
+
 /// What was made.
 #[derive(Debug, Clone)]
 pub struct ConversionReport {
