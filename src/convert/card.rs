@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::domain::conversion::rule::Rule;
 use crate::domain::conversion::{ColumnKind, Preset};
+use crate::domain::dataset::card::opening;
 use crate::domain::dataset::converted::ConvertedManifest;
 use crate::domain::dataset::manifest::Manifest;
 
@@ -60,13 +61,7 @@ pub fn card(manifest: &ConvertedManifest, source: &Manifest) -> String {
 
 /// What loaders read: YAML between two lines of dashes.
 fn header(manifest: &ConvertedManifest) -> String {
-    let mut header =
-        String::from("---\nlicense: other # say which one\ntask_categories:\n- text-generation\n");
-    let _ = writeln!(
-        header,
-        "size_categories:\n- {}",
-        size_category(manifest.records_out)
-    );
+    let mut header = opening(manifest.records_out);
     header.push_str(&features(manifest.preset.parse().ok()));
     header.push_str("configs:\n- config_name: default\n  data_files:\n");
     for split in manifest
@@ -98,15 +93,4 @@ fn features(preset: Option<Preset>) -> String {
         let _ = writeln!(features, "  - name: {}\n    {key}: {of}", column.name);
     }
     features
-}
-
-/// The categories of the hub.
-fn size_category(records: u64) -> &'static str {
-    match records {
-        0..1_000 => "n<1K",
-        1_000..10_000 => "1K<n<10K",
-        10_000..100_000 => "10K<n<100K",
-        100_000..1_000_000 => "100K<n<1M",
-        _ => "n>1M",
-    }
 }

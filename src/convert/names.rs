@@ -1,6 +1,7 @@
 //! How loaders call splits.
 
 use super::ConvertError;
+use crate::domain::dataset::loader_names::split_name;
 use crate::domain::dataset::manifest::Manifest;
 
 /// The splits of a dataset that have records, each with its name in the names of files.
@@ -11,7 +12,7 @@ pub fn of_splits(manifest: &Manifest) -> Result<Vec<(String, String)>, ConvertEr
         if !strata.any(|stratum| stratum.split == split.name && stratum.records > 0) {
             continue;
         }
-        let name = file_split(&split.name);
+        let name = split_name(&split.name);
         if let Some((other, name)) = names.iter().find(|(_, other)| *other == name) {
             return Err(ConvertError::SplitNames {
                 first: other.clone(),
@@ -22,13 +23,4 @@ pub fn of_splits(manifest: &Manifest) -> Result<Vec<(String, String)>, ConvertEr
         names.push((split.name.clone(), name));
     }
     Ok(names)
-}
-
-/// `val` is `validation` for every loader; other names stay.
-fn file_split(split: &str) -> String {
-    match split {
-        "val" => "validation",
-        other => other,
-    }
-    .to_owned()
 }

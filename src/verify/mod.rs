@@ -197,9 +197,32 @@ pub fn verify(
     if !quick {
         let ids = check_records(dataset, &manifest, &selection, &mut report)?;
         reports::check(dataset, &manifest, &selection, &ids, &mut report)?;
+        check_card(dataset, &manifest, &mut report)?;
     }
     Ok(report)
 }
+
+/// The card's bytes; what it says is for loaders and people.
+fn check_card(
+    dataset: &dyn DatasetReader,
+    manifest: &Manifest,
+    report: &mut VerifyReport,
+) -> Result<(), VerifyError> {
+    let Some(card) = &manifest.card else {
+        return Ok(());
+    };
+    let length = dataset.length(&card.path).map_err(io_error(&card.path))?;
+    if length.is_none() {
+        return Ok(());
+    }
+    let bytes = read_all(dataset, &card.path)?;
+    report.bytes += bytes.len() as u64;
+    if manifest::hex(&Sha256::digest(&bytes)) != card.sha256 {
+        report.find(&card.path, "has another SHA-256 than metadata.json says");
+    }
+    Ok(())
+}
+
 /// The files without findings; with the records of the manifest if they are not counted.
 fn files(manifest: &Manifest, quick: bool) -> Vec<FileReport> {
     let recorded = recorded(manifest);

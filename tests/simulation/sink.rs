@@ -165,7 +165,11 @@ impl State {
                 .map(|f| (text(&f[path]), text(&f["sha256"])))
                 .collect()
         };
-        let files = [named("strata", "file"), named("invalid_files", "path")].concat();
+        let card = &manifest["card"];
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let card = vec![(text(&card["path"]), text(&card["sha256"]))];
+        let (strata, reports) = (named("strata", "file"), named("invalid_files", "path"));
+        let files = [strata, reports, card].concat();
         for (path, sha256) in files {
             let bytes = self.files.get(&path);
             let bytes = bytes.unwrap_or_else(|| panic!("{path} is named and not there"));

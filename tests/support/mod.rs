@@ -401,6 +401,10 @@ fn assert_is_consistent(dataset: &Dataset) {
         let bytes = fs::read(dataset.folder.join(path)).expect("a report");
         files.insert(path.to_owned(), sha256(&bytes));
     }
+    let card = fs::read(dataset.folder.join("README.md")).expect("a card");
+    let digest = sha256(&card);
+    assert_eq!(metadata["card"]["sha256"].as_str(), Some(digest.as_str()));
+    files.insert("README.md".to_owned(), digest);
     let written = fs::read_to_string(dataset.folder.join("SHA256SUMS")).expect("sums");
     assert_eq!(written, sums(&files));
     let text = fs::read_to_string(dataset.folder.join("metadata.json")).expect("a manifest");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::Message;
 
+use crate::domain::dataset::columns_seen::ColumnsSeen;
 use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::dataset::telemetry_seen::QualityTally;
 use crate::domain::grouping::dedup::GroupTally;
@@ -180,6 +181,8 @@ pub struct StratumResult {
     pub warnings: BTreeMap<Code, u64>,
     /// What is not certain about the records written.
     pub quality: QualityTally,
+    /// The fields of the records written.
+    pub columns: ColumnsSeen,
     /// Its file in the dataset; none if there are no records.
     pub file: Option<FileRecord>,
 }

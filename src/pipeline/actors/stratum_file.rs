@@ -3,6 +3,7 @@
 //! Pure: others read and write.
 
 use super::messages::Validated;
+use crate::domain::dataset::columns_seen::ColumnsSeen;
 use crate::domain::dataset::manifest::{FileRecord, Framing};
 use crate::domain::record::tokens::tokens;
 use crate::domain::sampling::stratum_fill::StratumFill;
@@ -20,12 +21,16 @@ pub struct StratumFile {
     pub placement: StratumFill,
     /// How the records taken are distributed.
     pub distributions: Distributions,
+    /// The fields of the records taken.
+    columns: ColumnsSeen,
 }
 
 /// A file that is complete.
 pub struct FinishedFile {
     /// What has been decided.
     pub placement: StratumFill,
+    /// The fields of its records.
+    pub columns: ColumnsSeen,
     /// The file; without records it has no bytes, and is not to be there.
     pub file: FileRecord,
 }
@@ -39,6 +44,7 @@ impl StratumFile {
             framing,
             placement: StratumFill::new(target),
             distributions: Distributions::default(),
+            columns: ColumnsSeen::default(),
         }
     }
 
@@ -76,6 +82,7 @@ impl StratumFile {
 
     /// Counts a record that was taken.
     fn note(&mut self, record: &[u8], turns: u64) {
+        self.columns.see(record);
         self.distributions.turns.exact(turns);
         self.distributions.bytes.power_of_two(record.len() as u64);
         if self.placement.records <= TOKENS_OF
@@ -94,6 +101,7 @@ impl StratumFile {
         }
         let finished = FinishedFile {
             placement: self.placement,
+            columns: self.columns,
             file: self.cutter.finish(&mut blocks),
         };
         (blocks, finished)

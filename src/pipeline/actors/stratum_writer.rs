@@ -239,6 +239,7 @@ impl StratumWriter {
             invalid: finished.placement.invalid,
             warnings: finished.placement.warnings,
             quality: finished.placement.quality,
+            columns: finished.columns,
             file,
         })
     }

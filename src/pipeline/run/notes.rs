@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::config::settings::Settings;
+use crate::domain::dataset::loader_names;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::pipeline::supervisor::RunOutput;
 use crate::telemetry::{Snapshot, Telemetry};
@@ -48,6 +49,13 @@ pub(super) fn notes(settings: &Settings, output: &RunOutput, only_complete: bool
                 .to_owned(),
         );
     }
+    let selection = &settings.selection;
+    let splits = selection.splits().iter().map(|split| split.name.as_str());
+    let buckets = selection
+        .buckets()
+        .iter()
+        .map(|bucket| bucket.file.as_str());
+    notes.extend(loader_names::warnings(&settings.name, splits, buckets));
     notes
 }
 

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use crate::config::settings::Settings;
 use crate::domain::dataset::accounting::Population;
-use crate::domain::dataset::manifest;
+use crate::domain::dataset::columns_seen::ColumnsSeen;
 use crate::domain::dataset::manifest::{
     ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
 use crate::domain::dataset::publishable::{Gathered, why_nothing};
 use crate::domain::dataset::telemetry_seen::TelemetryRecord;
+use crate::domain::dataset::{card, manifest};
 use crate::domain::grouping::dedup::Fault;
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::rule::Rule;
@@ -80,6 +81,8 @@ pub async fn publish(
     }
     let mut manifest = manifest_of(output, parts, invalid_files);
     manifest.check()?;
+    let card = card::card(&manifest, &columns(output)).into_bytes();
+    manifest.card = Some(put(sink, &dataset, card::CARD.to_owned(), card).await?);
     let sums = manifest::sha256sums(&manifest.files());
     put(sink, &dataset, "SHA256SUMS".to_owned(), sums.into_bytes()).await?;
     let bytes = manifest
@@ -226,11 +229,21 @@ fn manifest_of(
         strata,
         warnings: warnings(output, parts.rules),
         invalid_files,
+        card: None,
         manifest_sha256: String::new(),
         statistics: (parts.statistics.into_iter())
             .map(|(name, value)| (name, sorted(value)))
             .collect(),
     }
+}
+
+/// The fields of all records that were written.
+fn columns(output: &RunOutput) -> ColumnsSeen {
+    let mut columns = ColumnsSeen::default();
+    for result in &output.strata {
+        columns.merge(&result.columns);
+    }
+    columns
 }
 
 fn strata(output: &RunOutput, selection: &Selection) -> Vec<StratumRecord> {

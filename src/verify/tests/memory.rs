@@ -245,6 +245,7 @@ fn manifest(
             .map(|(code, count)| (code.to_owned(), count))
             .into(),
         invalid_files,
+        card: None,
         content_sha256: manifest::content_sha256(&strata),
         strata,
         manifest_sha256: String::new(),

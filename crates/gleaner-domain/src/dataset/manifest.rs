@@ -113,6 +113,9 @@ pub struct Manifest {
     pub warnings: BTreeMap<String, u64>,
     /// The reports of invalid records.
     pub invalid_files: Vec<FileRecord>,
+    /// The dataset's card, `README.md`; datasets of 0.1.0 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<FileRecord>,
     /// Equal for equal data in every run: see [`content_sha256`].
     pub content_sha256: String,
     /// SHA-256 of this file's own bytes with these 64 digits as zeros; empty in version 1.
@@ -317,7 +320,8 @@ impl Manifest {
     /// All files but `SHA256SUMS` and `metadata.json`.
     pub fn files(&self) -> Vec<FileRecord> {
         let strata = self.strata.iter().filter_map(StratumRecord::file_record);
-        strata.chain(self.invalid_files.iter().cloned()).collect()
+        let beside = self.invalid_files.iter().chain(&self.card);
+        strata.chain(beside.cloned()).collect()
     }
 
     /// Records that are missing over all strata.

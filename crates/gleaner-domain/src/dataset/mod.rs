@@ -1,7 +1,13 @@
 //! What is published: the manifest, and the accounts of every row and conversation.
 
 pub mod accounting;
+#[doc(hidden)]
+pub mod card;
+#[doc(hidden)]
+pub mod columns_seen;
 pub mod converted;
+#[doc(hidden)]
+pub mod loader_names;
 pub mod manifest;
 #[doc(hidden)]
 pub mod publishable;

@@ -129,6 +129,7 @@ fn manifest() -> Manifest {
         strata: vec![stratum("b", "22"), stratum("a", "11")],
         warnings: BTreeMap::new(),
         invalid_files: vec![file("invalid")],
+        card: None,
         content_sha256: String::new(),
         manifest_sha256: String::new(),
         statistics: BTreeMap::new(),

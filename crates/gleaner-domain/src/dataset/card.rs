@@ -1,0 +1,148 @@
+//! `README.md`, the dataset's card: how loaders find the splits, and what a person should know.
+//!
+//! The same records have the same card, whatever the run was called.
+//!
+//! Source of the header: <https://huggingface.co/docs/hub/datasets-cards> (`configs`, `data_files`,
+//! `size_categories`) and, for the type `json`, datasets 4.7 and later.
+
+use std::fmt::Write as _;
+
+use super::columns_seen::{ColumnSeen, ColumnsSeen};
+use super::loader_names::split_name;
+use super::manifest::Manifest;
+
+/// The name of the file.
+pub const CARD: &str = "README.md";
+
+/// Fields that stand first, in the order of an assembled record.
+const FIRST: [&str; 8] = [
+    "conversationId",
+    "userName",
+    "turnCount",
+    "bucket",
+    "turnsArray",
+    "promptTokens",
+    "completionTokens",
+    "llmCallCount",
+];
+
+/// The card of a dataset whose records have these columns.
+pub fn card(manifest: &Manifest, columns: &ColumnsSeen) -> String {
+    let columns = columns.columns().map(|columns| {
+        let mut columns: Vec<_> = columns.collect();
+        let place = |name: &str| FIRST.iter().position(|first| *first == name);
+        columns.sort_by_key(|(name, _)| place(name).unwrap_or(FIRST.len()));
+        columns
+    });
+    let records = manifest.strata.iter().map(|stratum| stratum.records).sum();
+    let mut card = opening(records);
+    if let Some(columns) = &columns {
+        card.push_str("dataset_info:\n  config_name: default\n  features:\n");
+        for (name, seen) in columns {
+            let dtype = if is_text(*seen) { "string" } else { "json" };
+            let _ = writeln!(card, "  - name: {}\n    dtype: {dtype}", quoted(name));
+        }
+    }
+    card.push_str("configs:\n- config_name: default\n  data_files:\n");
+    for (split, paths) in splits(manifest) {
+        let _ = writeln!(card, "  - split: {split}\n    path:");
+        for path in paths {
+            let _ = writeln!(card, "    - {}", quoted(path));
+        }
+    }
+    card.push_str("---\n");
+    body(manifest, columns.as_deref(), &mut card);
+    card
+}
+
+/// Where the header begins: what every card of gleaner's says. `records` are all that are in it.
+pub fn opening(records: u64) -> String {
+    format!(
+        "---\nlicense: other # say which one\ntask_categories:\n- text-generation\nsize_categories:\n- {}\n",
+        size_category(records)
+    )
+}
+
+/// The categories of the hub.
+fn size_category(records: u64) -> &'static str {
+    match records {
+        0..1_000 => "n<1K",
+        1_000..10_000 => "1K<n<10K",
+        10_000..100_000 => "10K<n<100K",
+        100_000..1_000_000 => "100K<n<1M",
+        _ => "n>1M",
+    }
+}
+
+/// Only then no loader reads a text as JSON.
+fn is_text(seen: ColumnSeen) -> bool {
+    seen.texts && !seen.others
+}
+
+/// A text of JSON is one of YAML.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The splits that have files, each under a name of its own that loaders take.
+fn splits(manifest: &Manifest) -> Vec<(String, Vec<&str>)> {
+    let mut splits = Vec::<(String, Vec<&str>)>::new();
+    for split in &manifest.selection.splits {
+        let strata = manifest.strata.iter();
+        let strata = strata.filter(|stratum| stratum.split == split.name);
+        let paths: Vec<_> = strata
+            .filter_map(|stratum| stratum.file.as_deref())
+            .collect();
+        if paths.is_empty() {
+            continue;
+        }
+        let mut name = split_name(&split.name);
+        while splits.iter().any(|(other, _)| *other == name) {
+            name.push('_');
+        }
+        splits.push((name, paths));
+    }
+    splits
+}
+
+fn body(manifest: &Manifest, columns: Option<&[(String, ColumnSeen)]>, card: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = write!(
+        card,
+        "\n# Conversations for supervised fine-tuning\n\nWhole conversations of agent mode, deduplicated, split by a hash of their id, and sampled with the seed\n{} by gleaner {}.\n\n| split | bucket | of | invalid | records | bytes |\n|---|---|---|---|---|---|\n",
+        quoted(&manifest.seed),
+        manifest.tool.version,
+    );
+    for stratum in &manifest.strata {
+        let _ = writeln!(
+            card,
+            "| {} | {} | {} | {} | {} | {} |",
+            stratum.split,
+            stratum.bucket,
+            stratum.population,
+            stratum.invalid,
+            stratum.records,
+            stratum.bytes,
+        );
+    }
+    card.push_str("\n## How to load it\n\n```python\nfrom datasets import load_dataset\n\ndataset = load_dataset(\"PATH\")\n```\n\nThat needs datasets 4.7 or later. `gleaner convert PATH --for trl` makes what a trainer takes.\n");
+    if manifest.format == "json" {
+        card.push_str("Files of arrays are not to be streamed: use `--format jsonl` for that.\n");
+    }
+    match columns {
+        None => {
+            card.push_str("\nIts records have too many fields for a table: load it line by line.\n")
+        }
+        Some(columns) => {
+            let mixed = columns.iter().filter(|(_, seen)| seen.texts && seen.others);
+            for (name, _) in mixed {
+                let name = quoted(name);
+                let _ = writeln!(
+                    card,
+                    "\nThe field {name} has texts and other values: loaders read its texts as JSON where they can."
+                );
+            }
+        }
+    }
+    card.push_str("\n`sha256sum -c SHA256SUMS` and `gleaner verify PATH` check it.\n");
+}
