@@ -6,7 +6,7 @@ use super::ConvertError;
 use super::records::Lines;
 use super::shards::Format;
 use crate::domain::conversion::rule::Findings;
-use crate::domain::conversion::{Converter, Outcome, Row};
+use crate::domain::conversion::{Cell, Column, Converter, Outcome, Row};
 use crate::domain::dataset::converted::Counts;
 use crate::runtime::buffers::{Buffer, Buffers};
 
@@ -18,9 +18,14 @@ pub struct Batch {
     pub read: u64,
     /// What the rules did.
     pub counts: Counts,
+    /// The columns of each record that is written.
+    pub columns: Vec<ColumnSet>,
     /// What is written.
     pub body: Body,
 }
+
+/// Some of a preset's columns, a bit for each in their order.
+pub type ColumnSet = u32;
 
 /// Records as their files have them.
 pub enum Body {
@@ -58,6 +63,8 @@ pub fn convert(
 ) -> Result<Batch, ConvertError> {
     let mut counts = Counts::default();
     let mut findings = Findings::default();
+    let all = converter.preset().columns();
+    let mut columns = Vec::new();
     let mut rows = Vec::new();
     let mut places = Vec::new();
     let is_rows = format == Format::Parquet;
@@ -74,6 +81,9 @@ pub fn convert(
             source,
         })?;
         counts.add(&findings);
+        if outcome == Outcome::Written {
+            columns.push(columns_of(&row, &all));
+        }
         match outcome {
             Outcome::Dropped(rule) => counts.drop_record(rule),
             Outcome::Written if is_rows => rows.push(std::mem::take(&mut row)),
@@ -98,6 +108,14 @@ pub fn convert(
         records: lines.len(),
         read: lines.bytes() as u64,
         counts,
+        columns,
         body,
     })
+}
+
+fn columns_of(row: &Row, all: &[Column]) -> ColumnSet {
+    let place = |cell: Cell<'_>| all.iter().position(|column| *column == cell.column);
+    row.cells()
+        .filter_map(place)
+        .fold(0, |set, place| set | 1 << place)
 }

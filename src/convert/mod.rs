@@ -17,10 +17,10 @@ use futures_util::stream::FuturesOrdered;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::domain::conversion::{Converter, NotARecord, Options, Preset, Unfinished};
+use crate::domain::conversion::{Column, Converter, NotARecord, Options, Preset, Unfinished};
 use crate::domain::dataset::accounting::Imbalance;
 use crate::domain::dataset::converted::{
-    CONVERTED_VERSION, ConvertedManifest, ConvertedSplit, Counts, DerivedFrom,
+    CONVERTED_VERSION, ConvertedManifest, ConvertedSplit, Counts, DerivedFrom, Shard,
 };
 use crate::domain::dataset::manifest::{FileRecord, Manifest, Tool, hex, sha256sums};
 use crate::runtime::buffers::Buffers;
@@ -32,6 +32,7 @@ use crate::verify::{Finding, VerifyError};
 
 mod batch;
 mod card;
+mod croissant;
 mod dataset_info;
 mod file;
 mod names;
@@ -346,9 +347,11 @@ impl Context<'_> {
         run_id: String,
     ) -> Result<ConvertedManifest, ConvertError> {
         let mut counts = Counts::default();
-        let mut splits = Vec::new();
+        let (mut splits, mut columns) = (Vec::new(), Vec::new());
         for (split, name) in names {
-            splits.push(self.split(split, name, &mut counts).await?);
+            let (split, of_files) = self.split(split, name, &mut counts).await?;
+            splits.push(split);
+            columns.extend(of_files);
         }
         let records_in = splits.iter().map(|split| split.records_in).sum();
         let records_out = splits.iter().map(|split| split.records).sum();
@@ -387,16 +390,23 @@ impl Context<'_> {
             manifest_sha256: String::new(),
         };
         manifest.check()?;
-        self.publish(&mut manifest).await?;
+        self.publish(&mut manifest, &columns).await?;
         Ok(manifest)
     }
 
     /// Writes what stands beside the records, and the manifest last.
-    async fn publish(&self, manifest: &mut ConvertedManifest) -> Result<(), ConvertError> {
+    async fn publish(
+        &self,
+        manifest: &mut ConvertedManifest,
+        columns: &[Vec<Column>],
+    ) -> Result<(), ConvertError> {
         let mut beside = vec![(
             "README.md",
             card::card(manifest, self.manifest).into_bytes(),
         )];
+        if let Some(text) = croissant::text(manifest, self.conversion.format, columns) {
+            beside.push(("croissant.json", text));
+        }
         if self.conversion.preset == Preset::LlamaFactory {
             beside.push(("dataset_info.json", dataset_info::text(manifest)));
         }
@@ -420,13 +430,14 @@ impl Context<'_> {
         Ok(staged.file)
     }
 
-    /// Converts a split. How many files it takes is a part of their names.
+    /// Converts a split; gives the columns of each of its files too. How many files it takes is a part of
+    /// their names.
     async fn split(
         &self,
         split: String,
         name: String,
         counts: &mut Counts,
-    ) -> Result<ConvertedSplit, ConvertError> {
+    ) -> Result<(ConvertedSplit, Vec<Vec<Column>>), ConvertError> {
         let strata = self.manifest.strata.iter();
         let strata = strata.filter(|stratum| stratum.split == split);
         let bytes = strata.map(|stratum| stratum.bytes).sum();
@@ -441,22 +452,23 @@ impl Context<'_> {
                 shards.append(batch).await
             })
             .await?;
-            let files = match shards.finish().await? {
-                Ok(files) => files,
+            let (files, columns): (Vec<_>, Vec<_>) = match shards.finish().await? {
+                Ok(files) => files.into_iter().unzip(),
                 Err(count) => {
                     known = Some(count);
                     continue;
                 }
             };
             counts.merge(&own);
-            let records = files.iter().map(|shard| shard.records).sum();
-            return Ok(ConvertedSplit {
+            let records = files.iter().map(|shard: &Shard| shard.records).sum();
+            let split = ConvertedSplit {
                 split,
                 name,
                 records_in,
                 records,
                 files,
-            });
+            };
+            return Ok((split, columns));
         }
     }
 

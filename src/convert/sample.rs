@@ -114,6 +114,7 @@ mod tests {
             records: lengths.len() as u64,
             read,
             counts: Counts::default(),
+            columns: Vec::new(),
             body: Body::Lines {
                 bytes: Buffer::default(),
                 places: ends.collect(),

@@ -4,13 +4,13 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use super::batch::{Batch, Body};
+use super::batch::{Batch, Body, ColumnSet};
 use super::file::{FileWriter, StagedFile};
 #[cfg(feature = "parquet")]
 use super::parquet::ParquetRows;
 use super::sample::{Lengths, Sample};
 use super::{Context, ConvertError};
-use crate::domain::conversion::Preset;
+use crate::domain::conversion::{Column, Preset};
 use crate::domain::dataset::converted::Shard;
 use crate::domain::dataset::manifest::{Framing, JSON, JSONL};
 
@@ -103,6 +103,7 @@ pub struct Shards<'c> {
 struct Current<'c> {
     file: FileWriter<'c>,
     records: u64,
+    columns: ColumnSet,
     #[cfg(feature = "parquet")]
     rows: Option<ParquetRows>,
 }
@@ -110,6 +111,7 @@ struct Current<'c> {
 /// A file that was written.
 struct Done {
     records: u64,
+    columns: ColumnSet,
     file: StagedFile,
 }
 
@@ -191,6 +193,8 @@ impl<'c> Shards<'c> {
             }
         }
         current.records += which.len() as u64;
+        let columns = &batch.columns[which];
+        current.columns = columns.iter().fold(current.columns, |all, set| all | set);
         Ok(())
     }
 
@@ -207,6 +211,7 @@ impl<'c> Shards<'c> {
         self.current = Some(Current {
             file: FileWriter::new(sink, &conversion.dataset, path, buffers),
             records: 0,
+            columns: 0,
             #[cfg(feature = "parquet")]
             rows: match conversion.format {
                 Format::Parquet => Some(ParquetRows::new(conversion.preset)?),
@@ -235,6 +240,7 @@ impl<'c> Shards<'c> {
         }
         self.done.push(Done {
             records: current.records,
+            columns: current.columns,
             file,
         });
         Ok(())
@@ -245,10 +251,12 @@ impl<'c> Shards<'c> {
         Ok(file.commit(self.context.sink, dataset).await?)
     }
 
-    /// Makes the last file, and gives all of them; a split of which nothing is left has none. If there are
+    /// Makes the last file, and gives all of them with their columns; a split of which nothing is left has none. If there are
     /// more or fewer than was thought and the sink cannot rename files, none is made, and their number
     /// is the error.
-    pub async fn finish(mut self) -> Result<Result<Vec<Shard>, usize>, ConvertError> {
+    pub async fn finish(
+        mut self,
+    ) -> Result<Result<Vec<(Shard, Vec<Column>)>, usize>, ConvertError> {
         let (of, batches) = self.sample.finish(self.context.conversion.shard_bytes);
         self.of = of;
         self.append_all(batches).await?;
@@ -261,7 +269,11 @@ impl<'c> Shards<'c> {
         self.of = count;
         let mut shards = Vec::new();
         for (number, done) in std::mem::take(&mut self.done).into_iter().enumerate() {
-            let Done { records, file } = done;
+            let Done {
+                records,
+                columns,
+                file,
+            } = done;
             if !renames {
                 self.commit(&file).await?;
             }
@@ -273,7 +285,12 @@ impl<'c> Shards<'c> {
                 sink.rename(dataset, &file.path, &path).await?;
                 file.path = path;
             }
-            shards.push(Shard { records, file });
+            let all = self.context.conversion.preset.columns().into_iter();
+            let own = all
+                .enumerate()
+                .filter(|(place, _)| columns & 1 << place != 0);
+            let own = own.map(|(_, column)| column).collect();
+            shards.push((Shard { records, file }, own));
         }
         Ok(Ok(shards))
     }
