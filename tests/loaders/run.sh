@@ -48,7 +48,14 @@ environment datasets datasets==5.2.0 mistral-common==1.13.1 duckdb==2.0.1 polars
 environment datasets48 datasets==4.8.4
 environment trl trl==1.16.0 datasets==5.2.0 jinja2
 environment llamafactory llamafactory==0.9.5
+environment croissant mlcroissant==1.1.1 pyarrow
 
+for loader in datasets datasets48; do
+    echo "== the exported dataset: $loader"
+    "$place/$loader/bin/python" tests/loaders/card_loads.py "$dataset" 2>/dev/null || failed=1
+done
+try croissant trl croissant croissant_reads.py
+try croissant-parquet trl croissant croissant_reads.py --format parquet
 try jsonl trl datasets loads_equal.py
 try parquet trl datasets loads_equal.py --format parquet
 try jsonl48 trl datasets48 loads_equal.py

@@ -319,3 +319,46 @@ fn a_record_that_the_preset_cannot_take_is_counted_and_the_exit_code_says_so() {
     assert_eq!(manifest["dropped"], serde_json::json!({"empty_reply": 20}));
     assert_eq!(manifest["rules"]["empty_reply"]["records"], 20);
 }
+
+/// A loader refuses a column that the file does not have.
+#[test]
+fn croissant_has_the_columns_and_the_digest_of_each_file() {
+    let sandbox = exported();
+    convert(&sandbox, "--name cut --max-file 60kB").expect(0);
+    let read = |path: &str| fs::read(sandbox.path(&format!("out/cut/{path}"))).expect("a file");
+    let croissant: Value = serde_json::from_slice(&read("croissant.json")).expect("JSON");
+    let metadata: Value = serde_json::from_slice(&read("metadata.json")).expect("JSON");
+    let sets = croissant["recordSet"].as_array().expect("sets");
+    let files = croissant["distribution"].as_array().expect("files");
+    assert_eq!(sets.len(), files.len());
+    let splits = metadata["splits"].as_array().expect("splits").iter();
+    let shards: Vec<_> = splits
+        .flat_map(|split| split["files"].as_array().expect("files"))
+        .collect();
+    for ((set, file), shard) in sets.iter().zip(files).zip(shards) {
+        assert_eq!(file["sha256"], shard["sha256"]);
+        let path = file["contentUrl"].as_str().expect("a path");
+        assert_eq!(file["@id"], shard["path"]);
+        let text = String::from_utf8(read(path)).expect("text");
+        let records: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let fields = set["field"].as_array().expect("fields");
+        let mut columns: Vec<_> = fields.iter().map(|field| field["name"].as_str()).collect();
+        columns.sort_unstable();
+        let mut keys: Vec<_> = records
+            .iter()
+            .flat_map(|record| record.as_object().expect("an object").keys())
+            .map(|key| Some(key.as_str()))
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(columns, keys, "{path}");
+        assert_eq!(
+            fields[0]["subField"][0]["source"]["fileObject"]["@id"],
+            path
+        );
+    }
+    assert_eq!(sets[0]["@id"], "train-00000");
+}

@@ -1,5 +1,6 @@
 //! Every stratum has exactly its target of valid records, and they are the right ones.
 
+mod card;
 mod loader;
 mod real_data;
 mod reference_holds;
