@@ -44,10 +44,10 @@ fuzz seconds="60":
 kills:
     GLEANER_KILLS=1000 ./test.sh --test it -- kill_loop --nocapture
 
-# Find mistakes that the unit tests of the domain and of spool/ miss (needs `cargo install cargo-mutants`); 0/1 is all
+# Find mistakes that the unit tests of the domain, spool/ and pipeline/ miss (needs `cargo install cargo-mutants`); 0/1 is all
 mutants shard="0/1":
     -cargo mutants -p gleaner-domain -o target/mutants/domain -j1 --timeout 120 --sharding round-robin --shard {{shard}}
-    cargo mutants -p gleaner -o target/mutants/spool --features fault-injection,kusto-emulator -j1 --timeout 120 --sharding round-robin --shard {{shard}} -- -- spool::
+    cargo mutants -p gleaner -o target/mutants/program --features fault-injection,kusto-emulator -j1 --timeout 120 --sharding round-robin --shard {{shard}} -- -- spool:: pipeline::
 
 # Check each cargo feature by itself, and run the unit tests of a build without any
 features:
