@@ -142,7 +142,7 @@ mod with {
         /// If their plan cannot be read.
         pub fn new(args: &ExportArgs, settings: &Settings) -> Result<Self, CliError> {
             let more = match std::env::var(FAULTS) {
-                Ok(plan) => parse(&plan)?,
+                Ok(plan) => parse(FAULTS, &plan)?,
                 Err(_) => FaultPlan::default(),
             };
             let asked = match args.chaos {
@@ -223,7 +223,7 @@ mod with {
                 .unwrap_or(0);
             let (plan, drawn) = match settings.chaos.plan.as_str() {
                 "" => (draw(&settings.chaos, starts), true),
-                plan => (parse(plan)?, false),
+                plan => (parse("chaos.plan", plan)?, false),
             };
             eprintln!("chaos.plan = \"{plan}\"");
             quiet_injected_panics();
@@ -236,11 +236,12 @@ mod with {
         }
     }
 
-    fn parse(plan: &str) -> Result<FaultPlan, CliError> {
+    /// Reads a plan from where it was given.
+    fn parse(given_in: &str, plan: &str) -> Result<FaultPlan, CliError> {
         plan.parse().map_err(|wrong: fault::WrongPlan| {
             CliError::usage(
-                wrong.to_string(),
-                "correct the plan; docs/faults.md has the sites and what can happen there",
+                format!("{given_in}: {wrong}"),
+                "write SITE:N:KIND, such as \"fetch:3:hang upload.commit.before:1:crash\"; docs/faults.md lists sites and kinds",
             )
         })
     }
@@ -271,6 +272,30 @@ mod with {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn a_wrong_plan_is_refused_by_its_name_with_one_that_is_right() {
+            for (given_in, plan, wrong) in [
+                (FAULTS, "upload.commit.before", "it must be SITE:N:KIND"),
+                (
+                    FAULTS,
+                    "upload.comit.before:3:crash",
+                    "there is no such site",
+                ),
+                ("chaos.plan", "fetch:0:hang", "N must be a number from 1"),
+            ] {
+                let error = parse(given_in, plan).expect_err("wrong");
+                assert_eq!(
+                    error.message,
+                    format!("{given_in}: {plan:?} is no fault: {wrong}")
+                );
+                let (_, example) = error.hint.split_once('"').expect("an example");
+                let (example, _) = example.split_once('"').expect("an example");
+                let example = parse(given_in, example).expect("right");
+                assert_eq!(example.faults().len(), 2);
+                assert_eq!(error.exit, Exit::Usage);
+            }
+        }
 
         #[test]
         fn a_start_has_other_and_fewer_faults_than_the_one_before() {

@@ -121,3 +121,17 @@ fn text(run: &Value) -> String {
             .si(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exits_of_actors_are_read_under_their_old_name_too() {
+        for name in ["actor_exits", "deaths"] {
+            let last = json!({"phase": "fetching", "events": {name: 2, "restarts": 0}});
+            let text = text(&json!({ "last": last }));
+            assert!(text.contains("2 actor exits"), "{name}: {text}");
+        }
+    }
+}
