@@ -25,7 +25,7 @@ pub struct Cli {
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Sample, validate and publish a dataset; goes on where an earlier start was stopped
+    /// Sample, validate and publish a dataset; resumes a run that was stopped
     ///
     /// Example: gleaner export --input 'logs/*.jsonl.zst' --out datasets --seed s1
     Export(ExportArgs),
@@ -37,7 +37,7 @@ pub enum Command {
     ///
     /// Example: gleaner verify out/my_dataset
     Verify(VerifyArgs),
-    /// Write a published dataset as a trainer takes it
+    /// Convert a published dataset to the format of a trainer
     ///
     /// Example: gleaner convert out/my_dataset --for trl
     Convert(ConvertArgs),
@@ -45,23 +45,23 @@ pub enum Command {
     ///
     /// Example: gleaner status .gleaner/0123456789abcdef
     Status(StatusArgs),
-    /// Write made-up telemetry, the same for the same arguments
+    /// Write synthetic telemetry; the same arguments give the same files
     ///
-    /// Example: gleaner synth --conversations 1000 --out made-up
+    /// Example: gleaner synth --conversations 1000 --out synthetic
     Synth(SynthArgs),
-    /// Remove the claim that a run which is gone has left on a dataset
+    /// Remove the claim of a run that no longer exists from a dataset
     ///
-    /// Shows whose the claim is; with --yes it is removed, and what that run has written without
-    /// publishing it. gleaner never decides that a run is gone.
+    /// Shows which run holds the claim; with --yes, removes it and what that run wrote without
+    /// publishing it. gleaner itself never decides that a run is gone.
     ///
     /// Example: gleaner unlock out/my_dataset --run 0123456789abcdef --yes
     Unlock(UnlockArgs),
-    /// Look at query files
+    /// Check query files
     ///
     /// Example: gleaner queries check queries/mine.kql
     #[cfg(feature = "kusto")]
     Queries {
-        /// What to do with them
+        /// What to check
         #[command(subcommand)]
         command: QueriesCommand,
     },
@@ -95,10 +95,10 @@ pub struct ExportArgs {
     /// [default: auto]
     #[arg(long, value_name = "NAME")]
     pub schema: Option<String>,
-    /// Refuse input with files that are not read, instead of naming them
+    /// Refuse input that has files of other kinds, instead of naming and skipping them
     #[arg(long)]
     pub strict_input: bool,
-    /// Where the dataset's folder is made: a folder, az://ACCOUNT/CONTAINER/PREFIX,
+    /// Where to create the dataset's folder: a folder, az://ACCOUNT/CONTAINER/PREFIX,
     /// `https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX` or
     /// abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX [default: out]
     #[arg(long, value_name = "DIR|ADDRESS")]
@@ -112,7 +112,7 @@ pub struct ExportArgs {
     /// With --test on Kusto: without trajectories
     #[arg(long, requires = "test")]
     pub lite: bool,
-    /// Take everything that is valid, whatever targets are set
+    /// Take every valid record, whatever targets are set
     #[arg(long, value_name = "all")]
     pub targets: Option<String>,
     /// Convert the dataset for this trainer as well, as `gleaner convert --for` does; repeatable
@@ -127,10 +127,10 @@ pub struct ExportArgs {
     /// First instant outside the window (RFC 3339)
     #[arg(long, value_name = "T", conflicts_with = "window_last")]
     pub window_end: Option<String>,
-    /// The last while before now, such as 15d
+    /// A window that ends now and is this long, such as 15d
     #[arg(long, value_name = "DURATION")]
     pub window_last: Option<String>,
-    /// Chunks: hash chunks, or pieces of files [default: 40]
+    /// Number of chunks: hash chunks, or pieces of files [default: 40]
     #[arg(long, value_name = "N")]
     pub chunks: Option<String>,
     /// Format of the files [default: jsonl]
@@ -145,23 +145,23 @@ pub struct ExportArgs {
     /// Files written at once [default: 4]
     #[arg(long, value_name = "N")]
     pub uploaders: Option<String>,
-    /// What a stopped run needs to go on [default: .gleaner/FINGERPRINT]
+    /// Folder for what a stopped run needs to resume [default: .gleaner/FINGERPRINT]
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
-    /// Start over, whatever the work directory holds
+    /// Start over instead of resuming the run in the work directory
     #[arg(long)]
     pub fresh: bool,
-    /// Name of the dataset; {total}, {window} and {timestamp} are filled in
+    /// Name of the dataset; may contain {total}, {window} and {timestamp}
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
     /// Publish although this many hash chunks are missing [default: 0]
     #[arg(long, value_name = "N")]
     pub allow_missing_chunks: Option<String>,
-    /// Malformed rows that are allowed, in percent of all rows [default: 1]
+    /// Fail if more rows than this are malformed, in percent of all rows [default: 1]
     #[arg(long, value_name = "PERCENT")]
     pub max_malformed: Option<String>,
-    /// Have things go wrong on purpose, as the `[chaos]` of this configuration says; the rest of it are
-    /// defaults for --config (needs a build with the feature fault-injection)
+    /// Inject faults as the section `[chaos]` of this file says; its other keys are defaults for
+    /// --config (needs a build with the feature fault-injection)
     #[arg(long, value_name = "FILE")]
     pub chaos: Option<PathBuf>,
     /// With --chaos: also against a real cluster or storage account
@@ -174,8 +174,8 @@ pub struct ExportArgs {
     /// that is free)
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub serve: Option<SocketAddr>,
-    /// Put the run's report beside the dataset, as DATASET.report.html (it is in the work directory in any
-    /// case)
+    /// Write the run's report beside the dataset too, as DATASET.report.html (the work directory
+    /// always has it)
     #[arg(long)]
     pub report: bool,
     /// How progress is shown on standard error
@@ -195,11 +195,11 @@ pub enum ProgressMode {
     /// Bars on a terminal, else plain lines
     #[default]
     Auto,
-    /// Bars that move
+    /// Progress bars
     Bars,
-    /// A line now and then
+    /// Lines of text
     Plain,
-    /// A JSON object now and then
+    /// JSON objects, one a line
     Json,
     /// Nothing
     None,
@@ -208,7 +208,7 @@ pub enum ProgressMode {
 /// The arguments of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
-    /// The dataset's folder
+    /// The dataset's folder, or its address in a container
     pub dataset: String,
     /// Compare lengths and recorded digests only
     #[arg(long)]
@@ -232,22 +232,22 @@ pub struct ConvertArgs {
     /// The trainer: trl, openai, llamafactory, verl, mistral or atif
     #[arg(long = "for", value_name = "PRESET", default_value = "trl")]
     pub preset: Preset,
-    /// The folder or the container of the new dataset [default: where the old one lies]
+    /// The folder or the container of the new dataset [default: that of the old one]
     #[arg(long, value_name = "PLACE")]
     pub out: Option<String>,
-    /// The name of the new dataset [default: the old one's, with the preset behind it]
+    /// The name of the new dataset [default: the old name followed by the preset]
     #[arg(long)]
     pub name: Option<String>,
     /// json, jsonl or parquet [default: what the preset's loader reads]
     #[arg(long)]
     pub format: Option<ConvertedFormat>,
-    /// What becomes of a turn with a call that has no result
+    /// What to do with a turn whose tool call has no result
     #[arg(long, value_enum, default_value = "drop-turn-and-after")]
     pub unfinished: UnfinishedArg,
-    /// Tools of records that name none: a JSON file with a list of definitions
+    /// Tool definitions for records that have none: a JSON file with a list
     #[arg(long, value_name = "FILE")]
     pub tools: Option<PathBuf>,
-    /// Begin a new file before the record that would make one longer than this
+    /// Largest size of a file; the record that would exceed it begins a new one
     #[arg(long, value_name = "SIZE", default_value = "500MB", value_parser = file_size, allow_hyphen_values = true)]
     pub max_file: ByteSize,
     /// Configuration file that says how to reach the dataset
@@ -274,11 +274,11 @@ fn file_size(text: &str) -> Result<ByteSize, String> {
 /// What becomes of a turn with a call that has no result.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum UnfinishedArg {
-    /// The conversation ends before it
+    /// End the conversation before it
     DropTurnAndAfter,
-    /// The record is dropped
+    /// Drop the record
     DropRecord,
-    /// The call is written without a result
+    /// Write the call without a result
     Keep,
 }
 
@@ -297,7 +297,7 @@ pub struct StatusArgs {
 pub struct UnlockArgs {
     /// The dataset's folder, or its address in a container
     pub dataset: String,
-    /// The run that is gone, as the refused export named it
+    /// The id of that run, as the refused export printed it
     #[arg(long, value_name = "ID")]
     pub run: String,
     /// Remove the claim; without it nothing is removed
@@ -318,7 +318,7 @@ pub struct UnlockArgs {
 #[cfg(feature = "kusto")]
 #[derive(Debug, Clone, Subcommand)]
 pub enum QueriesCommand {
-    /// Check query files: do the values of a run fit in, and do the columns of the result?
+    /// Check that query files take the values of a run and return the columns it needs
     ///
     /// With Node and Microsoft's language service (npm install @kusto/language-service-next) the
     /// KQL is checked too; GLEANER_KUSTO_NODE names the folder that has its node_modules.

@@ -30,8 +30,8 @@ pub struct SynthArgs {
     /// With --schema copilot_chat: the version of the extension that sends
     #[arg(long, value_enum, default_value_t = RowEra::Mixed)]
     pub era: RowEra,
-    /// With --schema copilot_chat: what happens to one in six conversations each; a list with commas,
-    /// or all
+    /// With --schema copilot_chat: faults, each in one of six conversations; separated by commas, or
+    /// all
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FAULT")]
     pub faults: Vec<RowFault>,
     /// The old name of --schema, for one release
@@ -60,7 +60,7 @@ pub enum RowSchema {
 /// The version of the extension that sends synthetic telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RowEra {
-    /// 0.30 to 0.52, a window of the editor one of them
+    /// 0.30 to 0.52, one for each window of the editor
     Mixed,
     /// Messages in full with every call, without lengths
     #[value(name = "0.30")]
@@ -81,13 +81,13 @@ pub enum RowEra {
 /// What happens to synthetic telemetry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RowFault {
-    /// All of them
+    /// All of these
     All,
     /// A turn was sent again
     Retries,
-    /// A turn was edited, and one behind it went with it
+    /// A turn was edited, and the one after it was discarded
     Edits,
-    /// The last turn is of another mode
+    /// The last turn has another mode
     ModeSwitches,
     /// Rows arrive twice
     Duplicates,
@@ -95,7 +95,7 @@ pub enum RowFault {
     Disorder,
     /// Rows never arrive
     LostRows,
-    /// Texts are longer than a property may be
+    /// Texts are longer than a property can be
     LongTexts,
     /// A row is damaged
     DamagedRows,

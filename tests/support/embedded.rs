@@ -1,4 +1,4 @@
-//! The pipeline in the test's own process, over made-up telemetry.
+//! The pipeline in the test's own process, over synthetic telemetry.
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
 use std::path::Path;

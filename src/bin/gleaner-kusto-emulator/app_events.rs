@@ -86,8 +86,8 @@ impl AppEvents {
         Ok(Self(rows))
     }
 
-    /// Rows such as Copilot Chat would have sent in made-up conversations.
-    pub fn made_up(conversations: u64, seed: u64) -> Self {
+    /// Rows such as Copilot Chat would have sent in synthetic conversations.
+    pub fn synthetic(conversations: u64, seed: u64) -> Self {
         let settings = Synthetic {
             conversations,
             seed,

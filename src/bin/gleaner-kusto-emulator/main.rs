@@ -1,4 +1,4 @@
-//! A Kusto endpoint on this machine, with made-up telemetry and faults on demand.
+//! A Kusto endpoint on this machine, with synthetic telemetry and faults on demand.
 //!
 //! It cannot run KQL: it knows gleaner's own queries by their text and answers what they would,
 //! over the telemetry of `source.kind = "synthetic"`, or over rows of `AppEvents` from files. With `--faults FILE` requests fail as the file
@@ -18,7 +18,7 @@ mod frames;
 mod server;
 mod telemetry;
 
-/// Serves made-up telemetry as a Kusto cluster would.
+/// Serves synthetic telemetry as a Kusto cluster would.
 #[derive(Debug, Parser)]
 #[command(name = "gleaner-kusto-emulator", version)]
 struct Arguments {
@@ -31,7 +31,7 @@ struct Arguments {
     /// The table: `AgentTurnEvents` (one row a turn), or `AppEvents` as Copilot Chat fills it
     #[arg(long, value_enum, value_name = "NAME", default_value_t = Schema::Turns)]
     schema: Schema,
-    /// Rows of `AppEvents` to serve instead of made-up ones: a file or folder of JSON lines, also .gz and .zst
+    /// Rows of `AppEvents` to serve instead of synthetic ones: a file or folder of JSON lines, also .gz and .zst
     #[arg(long, value_name = "PATH", requires = "schema")]
     input: Vec<PathBuf>,
     /// The port on the loopback; 0: any that is free
@@ -90,7 +90,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         turns: telemetry::Telemetry::new(if is_of_turns { conversations } else { 0 }, seed),
         app_events: match (is_of_turns, arguments.input.is_empty()) {
             (true, _) => app_events::AppEvents::default(),
-            (false, true) => app_events::AppEvents::made_up(conversations, seed),
+            (false, true) => app_events::AppEvents::synthetic(conversations, seed),
             (false, false) => app_events::AppEvents::read(&arguments.input)?,
         },
     };

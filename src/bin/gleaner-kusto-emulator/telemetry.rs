@@ -1,4 +1,4 @@
-//! The made-up telemetry, grouped as the queries group it.
+//! The synthetic telemetry, grouped as the queries group it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ struct Row {
 }
 
 impl Telemetry {
-    /// Makes the telemetry up, and forgets all but the headers.
+    /// Generates the telemetry, and keeps only the headers.
     pub fn new(conversations: u64, seed: u64) -> Self {
         let settings = Synthetic {
             conversations,

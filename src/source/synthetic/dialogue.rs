@@ -1,4 +1,4 @@
-//! One made-up conversation: its dialogue, its tool calls, its faults, its rows.
+//! One synthetic conversation: its dialogue, its tool calls, its faults, its rows.
 //!
 //! Everything comes from a generator seeded with (seed, number). Only integers are drawn, so the
 //! bytes are the same on every platform.

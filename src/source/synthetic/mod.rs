@@ -35,7 +35,7 @@ const PARTS: u64 = 4;
 /// Conversations whose turn rows are interleaved in a file.
 const INTERLEAVED: u64 = 16;
 
-/// A source of made-up telemetry.
+/// A source of synthetic telemetry.
 #[derive(Debug, Clone, Copy)]
 pub struct SyntheticSource {
     settings: Synthetic,
@@ -107,7 +107,7 @@ impl BlockReader for ChunkReader {
     }
 }
 
-/// The rows of one made-up conversation, each a JSON object: what an emulator serves.
+/// The rows of one synthetic conversation, each a JSON object: what an emulator serves.
 pub fn conversation_rows(settings: Synthetic, number: u64) -> Vec<Vec<u8>> {
     styled_rows(settings, TelemetryStyle::default(), number)
 }

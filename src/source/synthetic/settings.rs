@@ -1,4 +1,4 @@
-//! `[source.synthetic]`, checked, and how telemetry is made up.
+//! `[source.synthetic]`, checked, and how telemetry is generated.
 
 use crate::domain::copilot_chat::sender::Era;
 use crate::domain::record::row::RowShape;

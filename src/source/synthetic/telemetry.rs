@@ -1,4 +1,4 @@
-//! Copilot Chat telemetry of made-up conversations: the rows that the extension would have sent.
+//! Copilot Chat telemetry of synthetic conversations: the rows that the extension would have sent.
 //!
 //! The dialogues are those that the other schemas have with the same seed and number, so these say
 //! what must come out again. What happens to the rows on their way is chosen by
@@ -25,7 +25,7 @@ const ONE_IN: u32 = 6;
 /// How many bytes a long text has, at least.
 const LONG: usize = 12_000;
 
-/// The rows of one made-up conversation, each a JSON object.
+/// The rows of one synthetic conversation, each a JSON object.
 pub fn rows(settings: Synthetic, style: TelemetryStyle, number: u64) -> Vec<Vec<u8>> {
     let mut conversation = Conversation::new(settings.seed, number);
     let mut turns = conversation.turns();

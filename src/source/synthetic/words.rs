@@ -1,4 +1,4 @@
-//! What made-up dialogues are made of.
+//! What synthetic dialogues are made of.
 
 pub const VERBS: [&str; 12] = [
     "fix", "rename", "explain", "test", "refactor", "document", "profile", "simplify", "port",

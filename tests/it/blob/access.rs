@@ -268,9 +268,9 @@ fn the_commands_of_the_page_work() {
     let sandbox = Sandbox::new();
     let blob = Blob::new(&sandbox, emulator(), "readme");
     sandbox
-        .run(&["synth", "--conversations", "300", "--out", "made-up"])
+        .run(&["synth", "--conversations", "300", "--out", "synthetic"])
         .expect(0);
-    let part = fs::read(sandbox.path("made-up/part-00000.jsonl")).expect("a file");
+    let part = fs::read(sandbox.path("synthetic/part-00000.jsonl")).expect("a file");
     sandbox.write(
         "logs/a.jsonl.zst",
         zstd::encode_all(&part[..], 1).expect("memory"),

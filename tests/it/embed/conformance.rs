@@ -214,7 +214,7 @@ async fn parquet_files_are_a_source() {
 }
 
 #[tokio::test]
-async fn made_up_telemetry_is_a_source() {
+async fn synthetic_telemetry_is_a_source() {
     for shape in [RowShape::Conversations, RowShape::Turns] {
         // Of these no row is delivered twice.
         let settings = Synthetic {

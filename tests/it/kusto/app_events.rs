@@ -246,7 +246,7 @@ fn a_run_that_is_killed_goes_on_with_what_is_sealed() {
 }
 
 #[test]
-fn made_up_rows_are_served_for_the_first_steps() {
+fn synthetic_rows_are_served_for_the_first_steps() {
     let sandbox = Sandbox::new();
     let emulator = Emulator::start(&sandbox, "", 0, &["--schema", "copilot_chat"]);
     let cluster = format!("source.kusto.cluster={}", emulator.address);

@@ -361,7 +361,7 @@ fn rows() -> Vec<String> {
 
 #[test]
 #[ignore = "needs Python: run ./test.sh"]
-fn they_find_of_made_up_rows_what_the_files_have() {
+fn they_find_of_synthetic_rows_what_the_files_have() {
     let Some(shared) = engine_shared() else {
         return;
     };

@@ -194,7 +194,7 @@ fn whether_rows_come_from_json_lines_or_from_parquet() {
 }
 
 #[test]
-fn made_up_telemetry_is_the_same_from_the_source_and_from_its_files() {
+fn synthetic_telemetry_is_the_same_from_the_source_and_from_its_files() {
     let sandbox = Sandbox::new();
     let common = "export --work-dir w --out out --format json --progress none --json --test --set source.synthetic.conversations=3000";
     let run = |more: &str| {
@@ -214,9 +214,9 @@ fn made_up_telemetry_is_the_same_from_the_source_and_from_its_files() {
         assert_eq!(run(&more), first, "{chunks} chunks");
     }
     sandbox
-        .run(&["synth", "--conversations", "3000", "--out", "made-up"])
+        .run(&["synth", "--conversations", "3000", "--out", "synthetic"])
         .expect(0);
-    assert_eq!(run("--fresh --name e --input made-up"), first);
+    assert_eq!(run("--fresh --name e --input synthetic"), first);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn a_window_counts_for_every_row_and_is_the_same_after_a_kill() {
 fn a_window_may_end_with_the_last_instant_that_kusto_knows() {
     for end in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z"] {
         let window = ["--window-end", end];
-        // Over files (or made-up telemetry), and in what a cluster is asked.
+        // Over files (or synthetic telemetry), and in what a cluster is asked.
         let plain = Sandbox::new();
         let expected = export_synthetic(&plain, &window);
         assert_eq!(digest(&expected.json()), self::expected(&[]));
