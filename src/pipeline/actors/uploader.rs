@@ -3,6 +3,7 @@
 //! Staging a block or committing a file again is harmless (the sink promises it), so the sampler that asked
 //! may ask again when an uploader has died.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
@@ -29,6 +30,30 @@ impl Uploader {
             heartbeat,
         }
     }
+
+    /// The answer to a message: work with the sink, busy meanwhile.
+    fn answer<T: 'static, W>(
+        &self,
+        work: impl FnOnce(Arc<dyn DatasetSink>, Arc<RunContext>, Heartbeat) -> W,
+    ) -> AtomicResponse<Self, Result<T, SinkError>>
+    where
+        W: Future<Output = Result<T, SinkError>> + 'static,
+    {
+        let (run, busy) = (Arc::clone(&self.run), self.heartbeat.busy());
+        let work = work(
+            Arc::clone(&self.sink),
+            Arc::clone(&run),
+            self.heartbeat.clone(),
+        );
+        let work = async move {
+            let _busy = busy;
+            let scope = run.faults.enter(Site::Uploader).await;
+            let done = work.await?;
+            scope.leave();
+            Ok(done)
+        };
+        AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
 }
 
 impl Actor for Uploader {
@@ -39,12 +64,7 @@ impl Handler<Stage> for Uploader {
     type Result = AtomicResponse<Self, Result<BlockReceipt, SinkError>>;
 
     fn handle(&mut self, Stage(block): Stage, _: &mut Context<Self>) -> Self::Result {
-        let sink = Arc::clone(&self.sink);
-        let (heartbeat, run) = (self.heartbeat.clone(), Arc::clone(&self.run));
-        let busy = heartbeat.busy();
-        let work = async move {
-            let _busy = busy;
-            let scope = run.faults.enter(Site::Uploader).await;
+        self.answer(|sink, run, heartbeat| async move {
             run.faults.pass(Site::BeforeStage);
             let path = block.path.clone();
             let stage = || sink.stage(block.clone());
@@ -56,10 +76,8 @@ impl Handler<Stage> for Uploader {
             if !receipt.sent {
                 run.telemetry.kept.add(receipt.bytes);
             }
-            scope.leave();
             Ok(receipt)
-        };
-        AtomicResponse::new(Box::pin(work.into_actor(self)))
+        })
     }
 }
 
@@ -67,12 +85,7 @@ impl Handler<Commit> for Uploader {
     type Result = AtomicResponse<Self, Result<(), SinkError>>;
 
     fn handle(&mut self, Commit(file): Commit, _: &mut Context<Self>) -> Self::Result {
-        let sink = Arc::clone(&self.sink);
-        let (heartbeat, run) = (self.heartbeat.clone(), Arc::clone(&self.run));
-        let busy = heartbeat.busy();
-        let work = async move {
-            let _busy = busy;
-            let scope = run.faults.enter(Site::Uploader).await;
+        self.answer(|sink, run, heartbeat| async move {
             run.faults.pass(Site::BeforeCommit);
             let path = file.path.clone();
             let commit = || sink.commit(file.clone());
@@ -80,9 +93,7 @@ impl Handler<Commit> for Uploader {
                 .run("commit", &path, Some(&heartbeat), commit)
                 .await?;
             run.faults.pass(Site::AfterCommit);
-            scope.leave();
             Ok(())
-        };
-        AtomicResponse::new(Box::pin(work.into_actor(self)))
+        })
     }
 }

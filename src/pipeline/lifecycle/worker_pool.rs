@@ -238,6 +238,16 @@ mod tests {
         Some(address)
     }
 
+    /// A pool with workers that answer with the numbers of their slots.
+    fn answering<const N: usize>(size: usize, slots: [usize; N]) -> WorkerPool<Worker> {
+        let (watch, _) = ActorMonitor::new(Default::default(), Default::default());
+        let pool = WorkerPool::new(size);
+        for slot in slots {
+            pool.set(slot, start(&watch, Worker::Answers(slot as u32)));
+        }
+        pool
+    }
+
     #[test]
     fn work_goes_to_another_when_its_worker_dies_and_waits_when_there_is_none() {
         actix_rt::System::new().block_on(async {
@@ -260,11 +270,7 @@ mod tests {
     #[test]
     fn work_goes_to_the_worker_that_has_the_least_to_do() {
         actix_rt::System::new().block_on(async {
-            let (watch, _exits) = ActorMonitor::new(Default::default(), Default::default());
-            let pool = WorkerPool::new(3);
-            for slot in [0, 1, 2] {
-                pool.set(slot, start(&watch, Worker::Answers(slot as u32)));
-            }
+            let pool = answering(3, [0, 1, 2]);
             let [first, second, third] = [(); 3].map(|()| pool.ask(|| Question));
             assert_eq!(second.await, 1);
             // The second has answered, the others have not been asked for their answers.
@@ -279,9 +285,7 @@ mod tests {
     #[test]
     fn there_is_a_turn_for_each_worker_and_the_next_one_when_one_ends() {
         actix_rt::System::new().block_on(async {
-            let (watch, _exits) = ActorMonitor::new(Default::default(), Default::default());
-            let pool = WorkerPool::new(2);
-            pool.set(1, start(&watch, Worker::Answers(1)));
+            let pool = answering(2, [1]);
             let (first, second) = (pool.turn().await, pool.turn().await);
             let mut waiting = Box::pin(pool.turn());
             assert!(waiting.as_mut().now_or_never().is_none(), "both are out");

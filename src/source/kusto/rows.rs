@@ -160,12 +160,7 @@ impl RowWriter {
     /// # Errors
     /// If not.
     pub fn finish(&self) -> Result<ChunkChecksum, Failure> {
-        let rows = self.chunk_checksum.conversations;
-        match self.foreign {
-            0 => Ok(self.chunk_checksum),
-            foreign if foreign == rows && rows > 1 => Err(Failure::OtherHash(rows)),
-            foreign => Err(Failure::Foreign { foreign, rows }),
-        }
+        unless_foreign(self.chunk_checksum, self.foreign)
     }
 
     /// Counts a row; gives the hash of its id.
@@ -376,6 +371,19 @@ impl TableSink for RowWriter {
         });
         self.line += 1;
         Ok(())
+    }
+}
+
+/// What was delivered, if no row is of another chunk.
+///
+/// # Errors
+/// [`Failure::OtherHash`] if all rows are: the cluster hashes otherwise.
+pub fn unless_foreign(delivered: ChunkChecksum, foreign: u64) -> Result<ChunkChecksum, Failure> {
+    let rows = delivered.conversations;
+    match foreign {
+        0 => Ok(delivered),
+        _ if foreign == rows && rows > 1 => Err(Failure::OtherHash(rows)),
+        _ => Err(Failure::Foreign { foreign, rows }),
     }
 }
 

@@ -43,16 +43,27 @@ fn export(sandbox: &Sandbox) -> Option<Run> {
     Some(as_user(export).expect("it runs"))
 }
 
+/// Exports where a file or folder has these rights.
+fn export_with(sandbox: &Sandbox, name: &str, mode: u32) -> Option<Run> {
+    set_mode(sandbox, name, mode);
+    export(sandbox)
+}
+
+/// Exports again, with rights as they should be.
+fn goes_on(sandbox: &Sandbox, name: &str, mode: u32) {
+    let again = export_with(sandbox, name, mode).expect("it ran before");
+    assert!(matches!(again.code, Some(0 | 3)), "{}", again.stderr);
+}
+
 #[test]
 fn a_file_that_may_not_be_read_is_named_and_can_be_read_once_it_may() {
     let sandbox = sandbox();
-    set_mode(&sandbox, "in/a01.jsonl", 0o000);
-    let Some(run) = export(&sandbox) else { return };
+    let Some(run) = export_with(&sandbox, "in/a01.jsonl", 0o000) else {
+        return;
+    };
     run.says(1, &["in/a01.jsonl"]);
     assert!(!sandbox.path("out/d/metadata.json").exists());
-    set_mode(&sandbox, "in/a01.jsonl", 0o644);
-    let again = export(&sandbox).expect("it ran before");
-    assert!(matches!(again.code, Some(0 | 3)), "{}", again.stderr);
+    goes_on(&sandbox, "in/a01.jsonl", 0o644);
 }
 
 #[test]
@@ -68,22 +79,20 @@ fn a_folder_that_may_not_be_listed_is_named() {
 #[test]
 fn an_output_that_is_read_only_is_named_and_the_run_goes_on_once_it_is_not() {
     let sandbox = sandbox();
-    set_mode(&sandbox, "out", 0o555);
-    let Some(run) = export(&sandbox) else { return };
-    run.says(1, &["out"]);
-    assert!(run.stderr.contains("--out"), "{}", run.stderr);
-    set_mode(&sandbox, "out", 0o777);
-    let again = export(&sandbox).expect("it ran before");
-    assert!(matches!(again.code, Some(0 | 3)), "{}", again.stderr);
+    let Some(run) = export_with(&sandbox, "out", 0o555) else {
+        return;
+    };
+    run.says(1, &["out", "--out"]);
+    goes_on(&sandbox, "out", 0o777);
     assert!(sandbox.path("out/d/metadata.json").exists());
 }
 
 #[test]
 fn a_work_dir_that_is_read_only_is_named() {
     let sandbox = sandbox();
-    set_mode(&sandbox, "work", 0o555);
-    let Some(run) = export(&sandbox) else { return };
-    run.says(1, &["work"]);
-    assert!(run.stderr.contains("--work-dir"), "{}", run.stderr);
+    let Some(run) = export_with(&sandbox, "work", 0o555) else {
+        return;
+    };
+    run.says(1, &["work", "--work-dir"]);
     assert!(!sandbox.path("out/d").exists());
 }

@@ -30,6 +30,14 @@ fn owner(sandbox: &Sandbox) -> String {
     claim["run_id"].as_str().expect("an id").to_owned()
 }
 
+/// A sandbox with what a killed run left, and its id.
+fn killed(point: &str) -> (Sandbox, String) {
+    let sandbox = sandbox();
+    sandbox.export_killed(&asked(2), point);
+    let id = owner(&sandbox);
+    (sandbox, id)
+}
+
 fn tree(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -191,9 +199,7 @@ fn with_a_timestamp_in_its_name_it_is_another_run_and_both_reports_stay() {
 #[test]
 #[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
-    let sandbox = sandbox();
-    sandbox.export_killed(&asked(2), "upload.commit.after:4");
-    let id = owner(&sandbox);
+    let (sandbox, id) = killed("upload.commit.after:4");
     let other = ["--work-dir", "other"];
     let refused = sandbox.export(&asked(2), &other);
     refused.says(2, &[&id, "unlock"]);
@@ -223,9 +229,7 @@ fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
 #[test]
 #[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
 fn unlock_of_what_is_published_leaves_the_dataset() {
-    let sandbox = sandbox();
-    sandbox.export_killed(&asked(2), "upload.publish.after:1");
-    let id = owner(&sandbox);
+    let (sandbox, id) = killed("upload.publish.after:1");
     sandbox
         .run(&["unlock", "out/d", "--run", &id, "--yes"])
         .expect(0);

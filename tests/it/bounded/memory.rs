@@ -3,10 +3,11 @@
 //! two more copies).
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 
+use flate2::write::GzEncoder;
 use parquet::basic::Compression;
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
@@ -162,23 +163,29 @@ fn of_wide_unknown_fields() {
     );
 }
 
-#[test]
-fn of_a_zstd_file() {
+/// Rows in a compressed file.
+fn of_compressed<W: Write>(
+    name: &str,
+    encoder: impl FnOnce(File) -> W,
+    finish: impl FnOnce(W) -> io::Result<File>,
+) {
     let sandbox = Sandbox::new();
-    let mut out = zstd::Encoder::new(create(&sandbox, "a.jsonl.zst"), 1).expect("memory");
+    let mut out = encoder(create(&sandbox, name));
     let rows = lines(&mut out, rows(3000, 4, 8000));
-    out.finish().expect("room");
+    finish(out).expect("room");
     assert_bounded(&sandbox, rows, 40_000);
 }
 
 #[test]
+fn of_a_zstd_file() {
+    let encoder = |file| zstd::Encoder::new(file, 1).expect("memory");
+    of_compressed("a.jsonl.zst", encoder, zstd::Encoder::finish);
+}
+
+#[test]
 fn of_a_gzip_file() {
-    let sandbox = Sandbox::new();
-    let file = create(&sandbox, "a.jsonl.gz");
-    let mut out = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-    let rows = lines(&mut out, rows(3000, 4, 8000));
-    out.finish().expect("room");
-    assert_bounded(&sandbox, rows, 40_000);
+    let encoder = |file| GzEncoder::new(file, flate2::Compression::fast());
+    of_compressed("a.jsonl.gz", encoder, GzEncoder::finish);
 }
 
 /// One row group of 90 MB: whole columns of it must never be in memory.

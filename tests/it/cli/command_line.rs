@@ -204,29 +204,6 @@ fn only_the_named_splits_are_exported() {
     );
 }
 
-#[test]
-fn sums_are_those_that_sha256sum_checks() {
-    let sandbox = Sandbox::new();
-    sandbox
-        .run(&[
-            "export",
-            "--test",
-            "--set",
-            "source.kind=synthetic",
-            "--set",
-            "source.synthetic.conversations=3000",
-            "--name",
-            "d",
-        ])
-        .expect(0);
-    let check = std::process::Command::new("sha256sum")
-        .args(["-c", "--strict", "SHA256SUMS"])
-        .current_dir(sandbox.path("out/d"))
-        .output()
-        .expect("sha256sum runs");
-    assert!(check.status.success(), "{check:?}");
-}
-
 /// A folder with a dataset `out/d` of one JSON array a file.
 fn published() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -245,6 +222,17 @@ fn published() -> Sandbox {
         ])
         .expect(0);
     sandbox
+}
+
+#[test]
+fn sums_are_those_that_sha256sum_checks() {
+    let sandbox = published();
+    let check = std::process::Command::new("sha256sum")
+        .args(["-c", "--strict", "SHA256SUMS"])
+        .current_dir(sandbox.path("out/d"))
+        .output()
+        .expect("sha256sum runs");
+    assert!(check.status.success(), "{check:?}");
 }
 
 #[test]
@@ -349,9 +337,9 @@ fn the_commands_of_the_readme_work() {
     run.expect(0);
     assert_eq!(run.json()["strata"].as_array().map(Vec::len), Some(9));
     sandbox
-        .run(&["synth", "--conversations", "300", "--out", "made-up"])
+        .run(&["synth", "--conversations", "300", "--out", "synthetic"])
         .expect(0);
-    let part = std::fs::read(sandbox.path("made-up/part-00000.jsonl")).expect("a file");
+    let part = std::fs::read(sandbox.path("synthetic/part-00000.jsonl")).expect("a file");
     sandbox.write(
         "logs/a.jsonl.zst",
         zstd::encode_all(&part[..], 1).expect("memory"),

@@ -129,51 +129,27 @@ fn bad_texts() -> Vec<Case> {
 }
 
 fn bad_indices() -> Vec<Case> {
+    let case = |name, fate, value| (name, fate, property("turnIndex", value));
+    let damages = |name, value| case(name, damages("turn_index"), value);
+    let fine = |name, value| case(name, FINE, value);
     vec![
-        (
-            "index 1.5",
-            damages("turn_index"),
-            property("turnIndex", json!(1.5)),
-        ),
-        (
-            "index -1",
-            damages("turn_index"),
-            property("turnIndex", json!(-1)),
-        ),
-        (
-            "index true",
-            damages("turn_index"),
-            property("turnIndex", json!(true)),
-        ),
-        (
-            "index second",
-            damages("turn_index"),
-            property("turnIndex", json!("second")),
-        ),
-        ("index 1", FINE, property("turnIndex", json!(1))),
-        ("index 1.0", FINE, property("turnIndex", json!("1.0"))),
-        ("index null", FINE, property("turnIndex", Value::Null)),
-        (
-            "index undefined",
-            FINE,
-            property("turnIndex", json!("undefined")),
-        ),
+        damages("index 1.5", json!(1.5)),
+        damages("index -1", json!(-1)),
+        damages("index true", json!(true)),
+        damages("index second", json!("second")),
+        fine("index 1", json!(1)),
+        fine("index 1.0", json!("1.0")),
+        fine("index null", Value::Null),
+        fine("index undefined", json!("undefined")),
     ]
 }
 
 fn bad_ids() -> Vec<Case> {
+    let case = |name, fate, value| (name, fate, property("conversationId", value));
     vec![
-        (
-            "id is a number",
-            is_lost("conversation_id"),
-            property("conversationId", json!(7)),
-        ),
-        (
-            "id undefined",
-            FINE,
-            property("conversationId", json!("undefined")),
-        ),
-        ("id null", FINE, property("conversationId", Value::Null)),
+        case("id is a number", is_lost("conversation_id"), json!(7)),
+        case("id undefined", FINE, json!("undefined")),
+        case("id null", FINE, Value::Null),
     ]
 }
 

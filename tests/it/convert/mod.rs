@@ -6,9 +6,9 @@ mod stopped;
 
 use serde_json::Value;
 
-use crate::support::{Run, Sandbox};
+use crate::support::{Run, Sandbox, words};
 
-/// Exports made-up telemetry to `out/d`: with this seed every turn has a reply.
+/// Exports synthetic telemetry to `out/d`: with this seed every turn has a reply.
 fn exported() -> Sandbox {
     exported_of("120")
 }
@@ -16,32 +16,22 @@ fn exported() -> Sandbox {
 fn exported_of(conversations: &str) -> Sandbox {
     let sandbox = synth(conversations);
     let export = "export --input in --out out --name d --targets all --progress none --json";
-    sandbox
-        .run(&export.split(' ').collect::<Vec<_>>())
-        .expect(0);
+    sandbox.run(&words(export)).expect(0);
     sandbox
 }
 
-/// Made-up telemetry in `in`.
+/// Synthetic telemetry in `in`.
 fn synth(conversations: &str) -> Sandbox {
     let sandbox = Sandbox::new();
-    let synth = sandbox.run(&[
-        "synth",
-        "--conversations",
-        conversations,
-        "--out",
-        "in",
-        "--seed",
-        "2",
-    ]);
-    synth.expect(0);
+    let synth = format!("synth --conversations {conversations} --out in --seed 2");
+    sandbox.run(&words(&synth)).expect(0);
     sandbox
 }
 
 /// Converts `out/d`.
 fn convert(sandbox: &Sandbox, more: &str) -> Run {
     let args = format!("convert out/d --json {more}");
-    sandbox.run(&args.split(' ').collect::<Vec<_>>())
+    sandbox.run(&words(&args))
 }
 
 /// The records of a converted dataset's files, in the order of their names.

@@ -41,11 +41,9 @@ fn a_run_can_be_paused_at_any_notice() {
         let folder = folder();
         paused(async {
             let run = started_in(folder.path());
-            let (controller, mut events) = (run.controller(), run.event_stream());
+            let (controller, notices) = (run.controller(), run.event_stream().take(nth));
             let pausing = async {
-                for _ in 0..nth {
-                    events.next().await;
-                }
+                notices.count().await;
                 controller.pause();
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 let (state, totals) = (controller.status().state, controller.status().totals);
@@ -76,11 +74,9 @@ fn a_run_that_is_drained_or_cancelled_at_any_notice_goes_on_to_the_same_dataset(
         let folder = folder();
         paused(async {
             let run = started_in(folder.path());
-            let (controller, mut events) = (run.controller(), run.event_stream());
+            let (controller, notices) = (run.controller(), run.event_stream().take(nth));
             let stopping = async {
-                for _ in 0..nth {
-                    events.next().await;
-                }
+                notices.count().await;
                 match drains {
                     true => controller.drain(),
                     false => controller.cancel(),

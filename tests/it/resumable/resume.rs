@@ -38,9 +38,11 @@ fn run_again(sandbox: &Sandbox, expected: &str, what: &str) -> serde_json::Value
 
 #[test]
 #[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
-fn killed_at_any_write_seal_or_rename() {
+fn killed_at_any_report_write_seal_or_rename() {
     let expected = undisturbed();
     let points = [
+        "supervisor:1",
+        "supervisor:4",
         "spool.seal.before:1",
         "spool.seal.before:3",
         "spool.seal.after:1",
@@ -69,6 +71,7 @@ fn killed_at_any_write_seal_or_rename() {
         let again = run_again(&sandbox, &expected, point);
         assert_eq!(again["resumed"], true, "{point}");
         let sealed = match point {
+            "supervisor:1" | "supervisor:4" => 0,
             "spool.seal.before:1" | "spool.seal.after:1" | "upload.publish.after:1" => 0,
             "spool.seal.before:3" | "spool.seal.after:2" => 1,
             _ => 4,
@@ -78,18 +81,6 @@ fn killed_at_any_write_seal_or_rename() {
             replayed >= sealed,
             "{point}: {replayed} chunks were not read again"
         );
-    }
-}
-
-#[test]
-#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
-fn killed_when_a_chunk_is_reported() {
-    let expected = undisturbed();
-    for point in ["supervisor:1", "supervisor:4"] {
-        let sandbox = sandbox();
-        sandbox.export_killed(&asked(), point);
-        assert!(!sandbox.path("out/d/metadata.json").exists(), "{point}");
-        run_again(&sandbox, &expected, point);
     }
 }
 

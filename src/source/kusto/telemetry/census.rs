@@ -15,7 +15,7 @@ use crate::source::RowBlock;
 use crate::source::kusto::error::Failure;
 use crate::source::kusto::frames::{Column, TableSink, damaged};
 use crate::source::kusto::passing::LineWriter;
-use crate::source::kusto::rows::{Type, decoded, embedded, places};
+use crate::source::kusto::rows::{Type, decoded, embedded, places, unless_foreign};
 
 /// A whole conversation, as a census counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,12 +82,7 @@ impl CensusWriter {
     /// # Errors
     /// If a row is of another chunk.
     pub fn finish(&self) -> Result<ChunkChecksum, Failure> {
-        let rows = self.delivered.conversations;
-        match self.foreign {
-            0 => Ok(self.delivered),
-            foreign if foreign == rows && rows > 1 => Err(Failure::OtherHash(rows)),
-            foreign => Err(Failure::Foreign { foreign, rows }),
-        }
+        unless_foreign(self.delivered, self.foreign)
     }
 }
 

@@ -29,23 +29,24 @@ fn answer_with(rows: &str, count: u32) -> String {
         .replace("\"RowCount\":3", &format!("\"RowCount\":{count}"))
 }
 
+/// The same answer, read in pieces of several sizes.
+fn read_in_pieces(rows: &str, count: u32) -> [(usize, Rows); 4] {
+    let text = answer_with(rows, count);
+    [1, 100, 4096, usize::MAX].map(|piece| {
+        let rows = read_in(text.as_bytes(), piece, 1000);
+        (piece, rows.expect("whole"))
+    })
+}
+
 #[test]
 fn a_row_too_large_or_too_deep_is_passed_over_and_the_rest_is_read() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let large = "x".repeat(5_000);
     let rows = format!("[\"deep\",{deep}],[\"large\",\"{large}\\\"]\"]");
-    let text = answer_with(&rows, 5);
-    for piece in [1, 100, 4096, usize::MAX] {
-        let rows = read_in(text.as_bytes(), piece, 1000).expect("whole");
+    for (piece, rows) in read_in_pieces(&rows, 5) {
         assert_eq!(rows.rows.len(), 3, "in pieces of {piece}");
-        assert_eq!(
-            rows.rejected
-                .iter()
-                .map(|(cells, _)| *cells)
-                .collect::<Vec<_>>(),
-            [1, 1],
-            "the id is known, in pieces of {piece}"
-        );
+        let cells: Vec<_> = rows.rejected.iter().map(|(cells, _)| *cells).collect();
+        assert_eq!(cells, [1, 1], "the id is known, in pieces of {piece}");
         assert_eq!(rows.rejected[1].1, MalformedReason::TooLarge);
     }
 }
@@ -55,9 +56,7 @@ fn a_row_both_too_large_and_too_deep_is_too_large_however_it_arrives() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let large = "x".repeat(5_000);
     let rows = format!("[\"a\",{deep},\"{large}\"],[\"b\",\"{large}\",{deep}],[\"c\",{deep}]");
-    let text = answer_with(&rows, 6);
-    for piece in [1, 100, 4096, usize::MAX] {
-        let rows = read_in(text.as_bytes(), piece, 1000).expect("whole");
+    for (piece, rows) in read_in_pieces(&rows, 6) {
         let reasons: Vec<_> = rows.rejected.iter().map(|(_, reason)| *reason).collect();
         use MalformedReason::{TooDeep, TooLarge};
         assert_eq!(
