@@ -73,7 +73,7 @@ pub enum ModeUnknown {
 pub enum Source {
     /// Files, folders and globs, as written.
     Files(Vec<PathBuf>),
-    /// Made-up telemetry.
+    /// Synthetic telemetry.
     Synthetic(Synthetic),
     /// Azure Data Explorer.
     Kusto(Kusto),

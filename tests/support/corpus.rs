@@ -1,4 +1,4 @@
-//! Made-up input with everything nasty in it, from a seed.
+//! Synthetic input with every fault in it, from a seed.
 
 use rand::RngExt;
 use rand::seq::SliceRandom;

@@ -1,4 +1,4 @@
-//! Made-up telemetry: deterministic, of realistic sizes, with a few per cent of every fault that
+//! Synthetic telemetry: deterministic, of realistic sizes, with a few per cent of every fault that
 //! real telemetry has.
 //!
 //! Conversation `k` is made from `(seed, k)` alone, so any hash chunk can be made by itself, and

@@ -328,7 +328,7 @@ fn they_drop_what_the_window_cuts_and_prefer_finished_replies_as_with_files() {
     }
 }
 
-/// Made-up rows that a cluster has as they are: none malformed. Every seventh conversation ends in
+/// Synthetic rows that a cluster has as they are: none malformed. Every seventh conversation ends in
 /// another mode, and of every fifth the first turn is there twice at one time, once without a reply.
 fn rows() -> Vec<String> {
     let synthetic = Synthetic {
