@@ -8,16 +8,27 @@ use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::record::header::Position;
 use crate::domain::sampling::reservoir::TelemetryRows;
 use crate::domain::selection::stratum::Selection;
+use crate::runtime::buffers::Buffer;
 use crate::spool::payloads::{PayloadError, Reader};
 
-/// Rows that were read again, one after the other.
-#[derive(Default)]
+/// Rows that were read again, one after the other, in memory that is used again.
 pub struct RowTexts {
-    text: Vec<u8>,
+    text: Buffer,
     ends: Vec<usize>,
 }
 
 impl RowTexts {
+    /// No rows yet.
+    pub fn new(text: Buffer) -> Self {
+        let ends = Vec::new();
+        Self { text, ends }
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
     fn read(&mut self, reader: &mut Reader<'_>, row: &Position) -> Result<(), PayloadError> {
         reader.read(row, &mut self.text)?;
         self.ends.push(self.text.len());
@@ -32,32 +43,45 @@ impl RowTexts {
     }
 }
 
-/// Appends the record of a conversation.
-///
-/// # Errors
-/// If a row cannot be read, or is not what it was.
-pub fn append(
-    rows: &TelemetryRows,
-    id: &[u8],
-    selection: &Selection,
-    rules: &CopilotChatRules,
-    reader: &mut Reader<'_>,
-    out: &mut Vec<u8>,
-) -> Result<Assembled, PayloadError> {
-    let (index, membership) = (&rows.index, &rules.membership);
-    let mut own = RowTexts::default();
-    own.text.reserve(rows.bytes as usize);
-    for row in index.rows_of(rows.number, membership) {
-        own.read(reader, &row)?;
-    }
-    let texts = own.each();
-    let draft = Assembler::new(selection, &rules.read, membership).open(&texts)?;
-    let mut shared = RowTexts::default();
-    for wanted in draft.wanted() {
-        for row in index.shared_of(wanted) {
-            shared.read(reader, &row)?;
+/// Writes records, one after the other.
+pub struct TelemetryRecords<'p> {
+    /// What is sampled.
+    pub selection: &'p Selection,
+    /// How rows become conversations.
+    pub rules: &'p CopilotChatRules,
+    /// Rows of a conversation.
+    pub own: RowTexts,
+    /// Rows that other conversations name too.
+    pub shared: RowTexts,
+}
+
+impl TelemetryRecords<'_> {
+    /// Appends the record of a conversation.
+    ///
+    /// # Errors
+    /// If a row cannot be read, or is not what it was.
+    pub fn append(
+        &mut self,
+        rows: &TelemetryRows,
+        id: &[u8],
+        reader: &mut Reader<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Assembled, PayloadError> {
+        let (index, membership) = (&rows.index, &self.rules.membership);
+        self.own.clear();
+        self.shared.clear();
+        self.own.text.reserve(rows.bytes as usize);
+        for row in index.rows_of(rows.number, membership) {
+            self.own.read(reader, &row)?;
         }
+        let texts = self.own.each();
+        let draft = Assembler::new(self.selection, &self.rules.read, membership).open(&texts)?;
+        for wanted in draft.wanted() {
+            for row in index.shared_of(wanted) {
+                self.shared.read(reader, &row)?;
+            }
+        }
+        let id = String::from_utf8_lossy(id);
+        Ok(draft.record(&id, &self.shared.each(), out)?)
     }
-    let id = String::from_utf8_lossy(id);
-    Ok(draft.record(&id, &shared.each(), out)?)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Entry, Validate, Validated};
-use super::telemetry_record;
+use super::telemetry_record::{RowTexts, TelemetryRecords};
 use crate::domain::dataset::manifest::Framing;
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::RowShape;
@@ -101,6 +101,12 @@ fn validate_batch(
         shape,
         text: Vec::new(),
         ends: Vec::new(),
+        telemetry: TelemetryRecords {
+            selection: &parts.run.selection,
+            rules: &parts.run.copilot_chat,
+            own: RowTexts::new(parts.buffers.take(0)),
+            shared: RowTexts::new(parts.buffers.take(0)),
+        },
     };
     for candidate in batch.candidates.iter() {
         if parts.run.is_stopping() {
@@ -188,14 +194,12 @@ fn judge_telemetry(
     split: &str,
     text: &mut Vec<u8>,
 ) -> Result<Verdict, PayloadError> {
-    let (run, start) = (&parts.run, text.len());
-    let (selection, rules) = (&run.selection, &run.copilot_chat);
-    let reader = &mut rows.reader;
-    let record =
-        telemetry_record::append(telemetry, &candidate.id, selection, rules, reader, text)?;
+    let start = text.len();
+    let (reader, id) = (&mut rows.reader, &candidate.id);
+    let record = rows.telemetry.append(telemetry, id, reader, text)?;
     let mut verdict = match record.prevalidated {
         true => Verdict::default(),
-        false => validate(&text[start..], split, selection)?,
+        false => validate(&text[start..], split, &parts.run.selection)?,
     };
     verdict.quality = record.quality;
     let bytes = (text.len() - start) as u64;
@@ -215,6 +219,7 @@ struct Rows<'p> {
     /// Of one candidate's events.
     text: Vec<u8>,
     ends: Vec<usize>,
+    telemetry: TelemetryRecords<'p>,
 }
 
 /// Appends a candidate's record; says whether it is known that the rules find nothing in it.

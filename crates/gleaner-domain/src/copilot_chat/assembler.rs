@@ -211,7 +211,7 @@ impl Draft<'_> {
             message_id: message_id(&rows),
             version: rows
                 .first()
-                .map_or_else(Vec::new, |row| row.version.clone()),
+                .map_or_else(Vec::new, |row| row.version().into_owned()),
             steps: (!seen.steps.is_empty()).then_some(seen.steps),
             model_message: model.text,
             codes,

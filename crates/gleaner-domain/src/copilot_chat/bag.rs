@@ -1,10 +1,11 @@
 //! The properties and measurements of a row: which ones are used, and how they are written.
 
+use std::borrow::Cow;
+
+use super::wtf8;
 use crate::json::number;
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::record::fields::key_text;
-
-use super::message;
 
 /// A property or measurement that is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,55 +64,91 @@ pub enum Part {
     Chunk(u8),
 }
 
+/// The keys of properties without a suffix, shortest first.
+const KEYS: [(&[u8], Prop); 42] = [
+    (b"mode", Prop::Mode),
+    (b"query", Prop::Query),
+    (b"model", Prop::Model),
+    (b"source", Prop::Source),
+    (b"request", Prop::Request),
+    (b"response", Prop::Response),
+    (b"sessionId", Prop::SessionId),
+    (b"messageId", Prop::MessageId),
+    (b"requestId", Prop::RequestId),
+    (b"turnIndex", Prop::TurnIndex),
+    (b"baseModel", Prop::BaseModel),
+    (b"turnNumber", Prop::TurnNumber),
+    (b"toolCounts", Prop::ToolCounts),
+    (b"chunkIndex", Prop::ChunkIndex),
+    (b"modelCallId", Prop::ModelCallId),
+    (b"messageText", Prop::MessageText),
+    (b"totalChunks", Prop::TotalChunks),
+    (b"requestTurn", Prop::RequestTurn),
+    (b"messageUuid", Prop::MessageUuid),
+    (b"messageJson", Prop::MessageJson),
+    (b"messagesJson", Prop::MessagesJson),
+    (b"promptTokens", Prop::PromptTokens),
+    (b"messageUuids", Prop::MessageUuids),
+    (b"userMessageId", Prop::UserMessageId),
+    (b"conversationId", Prop::ConversationId),
+    (b"messageCharLen", Prop::MessageCharLen),
+    (b"totalToolCalls", Prop::TotalToolCalls),
+    (b"headerRequestId", Prop::HeaderRequestId),
+    (b"common.userName", Prop::UserName),
+    (b"common_userName", Prop::UserName),
+    (b"messageDirection", Prop::MessageDirection),
+    (b"completionTokens", Prop::CompletionTokens),
+    (b"requestOptionsId", Prop::RequestOptionsId),
+    (b"common.extversion", Prop::ExtensionVersion),
+    (b"common_extversion", Prop::ExtensionVersion),
+    (b"message_direction", Prop::MessageDirection),
+    (b"requestOptionsJson", Prop::RequestOptionsJson),
+    (b"initiatorClientType", Prop::InitiatorClientType),
+    (b"request.option.model", Prop::OptionModel),
+    (b"request_option_model", Prop::OptionModel),
+    (b"request.option.tools", Prop::OptionTools),
+    (b"request_option_tools", Prop::OptionTools),
+];
+
+/// The longest of [`KEYS`].
+const LONGEST: usize = KEYS[KEYS.len() - 1].0.len();
+
+/// How many of [`KEYS`] are shorter than this many bytes: most keys of a row are of no use, and one
+/// is known by a look at those of its own length.
+const SHORTER: [u8; LONGEST + 2] = {
+    let mut shorter = [0; LONGEST + 2];
+    let mut length = 0;
+    while length < shorter.len() {
+        while (shorter[length] as usize) < KEYS.len()
+            && KEYS[shorter[length] as usize].0.len() < length
+        {
+            shorter[length] += 1;
+        }
+        length += 1;
+        if length < shorter.len() {
+            shorter[length] = shorter[length - 1];
+        }
+    }
+    shorter
+};
+
 impl Prop {
     /// The property of a decoded key without a suffix.
     fn of(key: &[u8]) -> Option<Self> {
-        Some(match key {
-            b"source" => Self::Source,
-            b"conversationId" => Self::ConversationId,
-            b"sessionId" => Self::SessionId,
-            b"messageId" => Self::MessageId,
-            b"requestId" => Self::RequestId,
-            b"userMessageId" => Self::UserMessageId,
-            b"headerRequestId" => Self::HeaderRequestId,
-            b"modelCallId" => Self::ModelCallId,
-            b"turnIndex" => Self::TurnIndex,
-            b"turnNumber" => Self::TurnNumber,
-            b"mode" => Self::Mode,
-            b"initiatorClientType" => Self::InitiatorClientType,
-            b"common.extversion" | b"common_extversion" => Self::ExtensionVersion,
-            b"common.userName" | b"common_userName" => Self::UserName,
-            b"messageText" => Self::MessageText,
-            b"messageCharLen" => Self::MessageCharLen,
-            b"query" => Self::Query,
-            b"request" => Self::Request,
-            b"response" => Self::Response,
-            b"toolCounts" => Self::ToolCounts,
-            b"totalToolCalls" => Self::TotalToolCalls,
-            b"baseModel" => Self::BaseModel,
-            b"model" => Self::Model,
-            b"request.option.model" | b"request_option_model" => Self::OptionModel,
-            b"request.option.tools" | b"request_option_tools" => Self::OptionTools,
-            b"messagesJson" => Self::MessagesJson,
-            b"message_direction" | b"messageDirection" => Self::MessageDirection,
-            b"promptTokens" => Self::PromptTokens,
-            b"completionTokens" => Self::CompletionTokens,
-            b"messageUuids" => Self::MessageUuids,
-            b"chunkIndex" => Self::ChunkIndex,
-            b"totalChunks" => Self::TotalChunks,
-            b"requestTurn" => Self::RequestTurn,
-            b"requestOptionsId" => Self::RequestOptionsId,
-            b"requestOptionsJson" => Self::RequestOptionsJson,
-            b"messageUuid" => Self::MessageUuid,
-            b"messageJson" => Self::MessageJson,
-            _ => return None,
-        })
+        let (start, end) = (SHORTER.get(key.len())?, SHORTER.get(key.len() + 1)?);
+        let same_length = &KEYS[usize::from(*start)..usize::from(*end)];
+        let found = same_length.iter().find(|(known, _)| *known == key);
+        found.map(|(_, prop)| *prop)
     }
 
     /// The property that a decoded key holds, and which part of it.
     pub fn named(key: &[u8]) -> Option<(Self, Part)> {
         if let Some(prop) = Self::of(key) {
             return Some((prop, Part::Whole));
+        }
+        // All suffixes end with a digit, or are `Chunk`.
+        if !matches!(key.last(), Some(b'0'..=b'9' | b'k')) {
+            return None;
         }
         let (base, number) = match memchr::memrchr(b'_', key) {
             Some(at) if number::is_digits(&key[at + 1..]) => (&key[..at], Some(&key[at + 1..])),
@@ -158,10 +195,10 @@ pub fn each_key<'a>(
 }
 
 /// A value's text: a string's content, a number's digits; `None` for anything else.
-pub fn text(value: &Value<'_>) -> Option<Vec<u8>> {
+pub fn text<'a>(value: &Value<'a>) -> Option<Cow<'a, [u8]>> {
     match value.kind {
-        Kind::String => message::string(value),
-        Kind::Number => Some(value.text.to_vec()),
+        Kind::String => wtf8::text(value),
+        Kind::Number => Some(Cow::Borrowed(value.text)),
         _ => None,
     }
 }
@@ -211,6 +248,17 @@ pub fn count(value: Option<&Value<'_>>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_key_names_its_property_and_a_longer_or_shorter_one_none() {
+        assert!(KEYS.is_sorted_by_key(|(key, _)| key.len()));
+        for (key, prop) in KEYS {
+            assert_eq!(Prop::of(key), Some(prop));
+            assert_eq!(Prop::of(&key[1..]), None);
+            assert_eq!(Prop::of(&[key, b"x"].concat()), None);
+        }
+        assert_eq!(Prop::of(&[b'x'; 2 * LONGEST]), None);
+    }
 
     #[test]
     fn suffixes_name_parts() {

@@ -159,9 +159,7 @@ fn is_output(row: &Fragment<'_>) -> bool {
 fn json_text(json: &[u8]) -> Option<Vec<u8>> {
     let body = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     crate::json::check(json).ok()?;
-    let mut text = Vec::new();
-    wtf8::decode(body, &mut text);
-    Some(text)
+    Some(wtf8::decode(body))
 }
 
 fn items(list: Vec<MessageRef>, joined: &Joined) -> Vec<Option<Item>> {

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::bag::{self, Part, Prop};
 use super::envelope::{self, Envelope};
 use super::header::TelemetryHeader;
-use super::members::known_text;
-use super::row::{self, Check, ReadRow, ReadRules};
+use super::members::{Members, known_text, scan};
+use super::row::{self, ReadRow, ReadRules};
 use super::split::{self, Joined, Loss};
 use super::wtf8;
 use crate::debug_lengths;
@@ -17,7 +17,6 @@ use crate::record::row::MalformedReason;
 /// A row.
 pub struct Fragment<'r> {
     pub header: TelemetryHeader,
-    pub version: Vec<u8>,
     properties: Cow<'r, [u8]>,
     measurements: Cow<'r, [u8]>,
     entries: Vec<Entry>,
@@ -42,30 +41,39 @@ struct Entry {
 impl<'r> Fragment<'r> {
     /// Reads a row whose header could be read before; `None` if it is no part of a record.
     pub fn load(row: &'r [u8], rules: &ReadRules) -> Result<Option<Self>, MalformedReason> {
-        let read = row::read_with(row, rules, Check::Header).map_err(|row| row.reason)?;
-        let ReadRow::Used(used) = read else {
-            return Ok(None);
-        };
         let mut envelope = Envelope::default();
-        envelope.scan(row, |_| true, |_, _, _| {})?;
-        let object = |column: &Option<Value<'r>>| {
-            let text = envelope::object_text(column.as_ref());
-            text.map_err(|_| MalformedReason::Properties)
-        };
-        let mut fragment = Self {
-            header: used.header,
-            version: used.version.into_owned(),
-            properties: object(&envelope.properties)?.unwrap_or(Cow::Borrowed(b"{}")),
-            measurements: object(&envelope.measurements)?.unwrap_or(Cow::Borrowed(b"{}")),
-            entries: Vec::new(),
-            max_value: rules.max_value,
-        };
+        let mut members = Members::keeping_parts();
+        let is_used = envelope.scan(row, row::is_used, |prop, part, value| {
+            members.take(prop, part, value);
+        })?;
+        if !is_used {
+            return Ok(None);
+        }
+        let properties = object(envelope.properties.as_ref())?;
+        let properties = properties.ok_or(MalformedReason::Properties)?;
+        let measurements = object(envelope.measurements.as_ref())?.unwrap_or(Cow::Borrowed(b"{}"));
         // Measurements count before properties of the same name.
-        fragment.entries = entries(&fragment.measurements, true)?;
-        fragment
-            .entries
-            .extend(entries(&fragment.properties, false)?);
-        Ok(Some(fragment))
+        let mut entries = entries_of_measurements(&measurements)?;
+        let header = match &properties {
+            Cow::Borrowed(text) => {
+                if members.count == 0 {
+                    scan(text, &mut members)?;
+                }
+                take_properties(&envelope, &members, text, rules, &mut entries)?
+            }
+            Cow::Owned(text) => {
+                let mut members = Members::keeping_parts();
+                scan(text, &mut members)?;
+                take_properties(&envelope, &members, text, rules, &mut entries)?
+            }
+        };
+        Ok(header.map(|header| Self {
+            header,
+            properties,
+            measurements,
+            entries,
+            max_value: rules.max_value,
+        }))
     }
 
     fn value(&self, entry: &Entry) -> Value<'_> {
@@ -91,6 +99,11 @@ impl<'r> Fragment<'r> {
         known_text(&self.value(entry))
     }
 
+    /// The version of the extension that sent it; empty if unknown.
+    pub fn version(&self) -> Cow<'_, [u8]> {
+        self.known(Prop::ExtensionVersion).unwrap_or_default()
+    }
+
     /// A number, of the measurements before the properties.
     pub fn count(&self, prop: Prop) -> Option<u64> {
         self.whole(prop)
@@ -110,24 +123,22 @@ impl<'r> Fragment<'r> {
             .filter(|entry| entry.prop == prop && !entry.is_measurement)
             .collect();
         parts.sort_by_key(|entry| entry.part);
-        let chunks: Vec<_> = parts
-            .iter()
-            .filter(|entry| matches!(entry.part, Part::Chunk(_)))
-            .map(|entry| key_text(&self.value(entry)).into_owned())
-            .collect();
+        let is_chunk = |entry: &&&Entry| matches!(entry.part, Part::Chunk(_));
+        let chunks = parts.iter().filter(is_chunk);
+        let chunks: Vec<_> = chunks.map(|entry| key_text(&self.value(entry))).collect();
         if !chunks.is_empty() {
-            let text = split::unpack(chunks.iter().map(Vec::as_slice), self.max_value);
+            let text = split::unpack(chunks.iter().map(|chunk| &**chunk), self.max_value);
             if let Ok(text) = text {
                 let loss = Loss::None;
                 return Some(Joined { text, loss });
             }
         }
-        let texts: Vec<_> = parts
-            .iter()
-            .filter(|entry| !matches!(entry.part, Part::Chunk(_)))
+        let texts = parts.iter().filter(|entry| !is_chunk(entry));
+        let mut texts = texts
             .filter_map(|entry| bag::text(&self.value(entry)))
-            .collect();
-        (!texts.is_empty()).then(|| split::join(texts.iter().map(Vec::as_slice), split::CUT))
+            .peekable();
+        texts.peek()?;
+        Some(split::join(texts, split::CUT))
     }
 
     /// Which conversation an event of a message belongs to, and the other ids: as they are.
@@ -137,13 +148,33 @@ impl<'r> Fragment<'r> {
     }
 }
 
-fn entries(object: &[u8], is_measurement: bool) -> Result<Vec<Entry>, JsonError> {
-    let mut entries = Vec::new();
-    let mut scanner = Scanner::new(object);
-    bag::each(&mut scanner, |prop, part, value| {
-        // A value lies within the text that is scanned.
-        let start = value.text.as_ptr() as usize - object.as_ptr() as usize;
-        entries.push(Entry {
+/// The object that a column holds.
+fn object<'r>(column: Option<&Value<'r>>) -> Result<Option<Cow<'r, [u8]>>, MalformedReason> {
+    envelope::object_text(column).map_err(|_| MalformedReason::Properties)
+}
+
+/// Takes the properties of a row, which lie in `text`. Gives its header; `None` if it is no part of
+/// a record.
+fn take_properties(
+    envelope: &Envelope<'_>,
+    members: &Members<'_>,
+    text: &[u8],
+    rules: &ReadRules,
+    entries: &mut Vec<Entry>,
+) -> Result<Option<TelemetryHeader>, MalformedReason> {
+    let ReadRow::Used(used) = row::judge(envelope, members, rules)? else {
+        return Ok(None);
+    };
+    let parts = members.parts().iter();
+    entries.extend(parts.map(|(prop, part, value)| Entry::new(text, *prop, *part, value, false)));
+    Ok(Some(used.header))
+}
+
+impl Entry {
+    /// Of a value that lies within `text`.
+    fn new(text: &[u8], prop: Prop, part: Part, value: &Value<'_>, is_measurement: bool) -> Self {
+        let start = value.text.as_ptr().addr() - text.as_ptr().addr();
+        Self {
             prop,
             part,
             is_measurement,
@@ -151,7 +182,16 @@ fn entries(object: &[u8], is_measurement: bool) -> Result<Vec<Entry>, JsonError>
             escaped: value.escaped,
             start,
             end: start + value.text.len(),
-        });
+        }
+    }
+}
+
+fn entries_of_measurements(object: &[u8]) -> Result<Vec<Entry>, JsonError> {
+    // Room for the properties too.
+    let mut entries = Vec::with_capacity(24);
+    let mut scanner = Scanner::new(object);
+    bag::each(&mut scanner, |prop, part, value| {
+        entries.push(Entry::new(object, prop, part, &value, true));
     })?;
     Ok(entries)
 }

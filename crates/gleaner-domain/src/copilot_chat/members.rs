@@ -24,8 +24,9 @@ pub struct Members<'p> {
     whole: [Option<Value<'p>>; PROPS],
     /// Which numbered parts there are, bit by bit.
     numbered: [u64; PROPS],
-    /// Compressed parts.
-    chunks: Vec<(Prop, u8, Value<'p>)>,
+    /// Compressed parts; all parts, in the order of the row, if they are kept.
+    parts: Vec<(Prop, Part, Value<'p>)>,
+    keeps_parts: bool,
     /// How many there are.
     pub count: usize,
     /// Whether one was there twice.
@@ -37,7 +38,8 @@ impl Default for Members<'_> {
         Self {
             whole: [None; PROPS],
             numbered: [0; PROPS],
-            chunks: Vec::new(),
+            parts: Vec::new(),
+            keeps_parts: false,
             count: 0,
             twice: false,
         }
@@ -45,8 +47,26 @@ impl Default for Members<'_> {
 }
 
 impl<'p> Members<'p> {
+    /// Properties whose parts are all kept.
+    pub fn keeping_parts() -> Self {
+        Self {
+            // As many as most rows have that are used.
+            parts: Vec::with_capacity(16),
+            keeps_parts: true,
+            ..Self::default()
+        }
+    }
+
+    /// The parts, in the order of the row, if they are kept.
+    pub fn parts(&self) -> &[(Prop, Part, Value<'p>)] {
+        &self.parts
+    }
+
     pub fn take(&mut self, prop: Prop, part: Part, value: Value<'p>) {
         self.count += 1;
+        if self.keeps_parts || matches!(part, Part::Chunk(_)) {
+            self.parts.push((prop, part, value));
+        }
         match part {
             Part::Whole => self.twice |= self.whole[prop as usize].replace(value).is_some(),
             Part::Numbered(number) => {
@@ -54,7 +74,7 @@ impl<'p> Members<'p> {
                 self.twice |= self.numbered[prop as usize] & bit != 0;
                 self.numbered[prop as usize] |= bit;
             }
-            Part::Chunk(number) => self.chunks.push((prop, number, value)),
+            Part::Chunk(_) => {}
         }
     }
 
@@ -88,10 +108,14 @@ impl<'p> Members<'p> {
                 return Err(MalformedReason::ChunkMismatch);
             }
         }
-        if self.chunks.is_empty() {
+        if self.parts.is_empty() {
             return Ok(());
         }
-        let mut chunks = self.chunks.clone();
+        let chunk = |&(prop, part, value): &(Prop, Part, Value<'p>)| match part {
+            Part::Chunk(number) => Some((prop, number, value)),
+            Part::Whole | Part::Numbered(_) => None,
+        };
+        let mut chunks: Vec<_> = self.parts.iter().filter_map(chunk).collect();
         chunks.sort_by_key(|(prop, number, _)| (*prop, *number));
         for family in chunks.chunk_by(|a, b| a.0 == b.0) {
             let key = self.get(family[0].0);

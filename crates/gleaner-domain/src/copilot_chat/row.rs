@@ -65,31 +65,11 @@ pub struct TelemetryRow<'a> {
 /// # Errors
 /// If it is malformed; with the id of the conversation that it damages, as far as it could be read.
 pub fn read<'a>(row: &'a [u8], rules: &ReadRules) -> Result<ReadRow<'a>, MalformedRow<'a>> {
-    read_with(row, rules, Check::Parts)
-}
-
-/// Whether the parts of values that were split are looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Check {
-    /// They are.
-    Parts,
-    /// They were before.
-    Header,
-}
-
-/// [`read`].
-pub(super) fn read_with<'a>(
-    row: &'a [u8],
-    rules: &ReadRules,
-    check: Check,
-) -> Result<ReadRow<'a>, MalformedRow<'a>> {
     let mut envelope = Envelope::default();
     let mut members = Members::default();
-    let scanned = envelope.scan(
-        row,
-        |name| EventKind::is_used(&key_text(name)),
-        |prop, part, value| members.take(prop, part, value),
-    );
+    let scanned = envelope.scan(row, is_used, |prop, part, value| {
+        members.take(prop, part, value);
+    });
     match scanned {
         Ok(true) => {}
         Ok(false) => return Ok(ReadRow::OtherEvent),
@@ -110,14 +90,14 @@ pub(super) fn read_with<'a>(
             if members.count == 0 && scan(text, &mut members).is_err() {
                 return Err(malformed(MalformedReason::Properties, &members));
             }
-            judge(&envelope, &members, rules, check).map_err(|reason| malformed(reason, &members))
+            judge_in_full(&envelope, &members, rules).map_err(|reason| malformed(reason, &members))
         }
         // What was decoded here is gone when the row is read: ids are copied.
         Cow::Owned(text) => {
             let mut members = Members::default();
             let scanned = scan(&text, &mut members);
             let reason = match scanned {
-                Ok(()) => match judge(&envelope, &members, rules, check) {
+                Ok(()) => match judge_in_full(&envelope, &members, rules) {
                     Ok(row) => return Ok(row.into_owned()),
                     Err(reason) => reason,
                 },
@@ -161,11 +141,29 @@ fn not_an_object(row: &[u8]) -> MalformedReason {
     scanned.map_or_else(MalformedReason::from, |()| MalformedReason::NotAnObject)
 }
 
-fn judge<'p>(
+/// Whether a `Name` may be that of an event that is used.
+pub(super) fn is_used(name: &Value<'_>) -> bool {
+    EventKind::is_used(&key_text(name))
+}
+
+/// What a row is, from all that is in it.
+fn judge_in_full<'p>(
     envelope: &Envelope<'_>,
     members: &Members<'p>,
     rules: &ReadRules,
-    check: Check,
+) -> Result<ReadRow<'p>, MalformedReason> {
+    let row = judge(envelope, members, rules)?;
+    if matches!(row, ReadRow::Used(_)) {
+        members.check_parts(rules)?;
+    }
+    Ok(row)
+}
+
+/// What a row is, without a look at the parts of values that were split.
+pub(super) fn judge<'p>(
+    envelope: &Envelope<'_>,
+    members: &Members<'p>,
+    rules: &ReadRules,
 ) -> Result<ReadRow<'p>, MalformedReason> {
     let name = envelope.name.as_ref().ok_or(MalformedReason::NoSchema)?;
     let source = members.known(Prop::Source).unwrap_or_default();
@@ -203,9 +201,6 @@ fn judge<'p>(
         event,
         mode: mode(event, members, rules),
     };
-    if check == Check::Parts {
-        members.check_parts(rules)?;
-    }
     Ok(ReadRow::Used(TelemetryRow {
         key,
         header: TelemetryHeader {

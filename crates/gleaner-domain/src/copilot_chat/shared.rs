@@ -1,6 +1,8 @@
 //! Rows that several conversations name: bodies of messages, and options.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::bag::Prop;
 use super::event::EventKind;
@@ -94,15 +96,20 @@ pub fn join_pieces(pieces: &[&Fragment<'_>], prop: Prop) -> Option<Joined> {
         let place = piece.count(Prop::ChunkIndex).unwrap_or(0);
         total = total.max(piece.count(Prop::TotalChunks).unwrap_or(1));
         let text = piece.joined(prop)?.text;
-        let kept = by_place.entry(place).or_insert_with(|| text.clone());
-        if text < *kept {
-            *kept = text;
+        match by_place.entry(place) {
+            Entry::Vacant(place) => {
+                place.insert(text);
+            }
+            Entry::Occupied(mut kept) if text < *kept.get() => {
+                kept.insert(text);
+            }
+            Entry::Occupied(_) => {}
         }
     }
     if !(0..total).eq(by_place.keys().copied()) {
         return None;
     }
-    let mut joined = split::join(by_place.values().map(Vec::as_slice), split::EVENT_CUT);
+    let mut joined = split::join(by_place.into_values().map(Cow::Owned), split::EVENT_CUT);
     if total == 1 {
         // JSON begins and ends with a bracket: it has no white space to lose.
         joined.loss = Loss::None;

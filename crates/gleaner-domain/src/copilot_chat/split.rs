@@ -5,6 +5,7 @@
 //! 51st part was dropped. A compressed family (`keyChunk`, `keyChunk_2` and so on) holds all of it as
 //! gzip in base64, exactly; `key` then holds only its beginning.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use base64::Engine;
@@ -50,27 +51,30 @@ pub enum Loss {
 }
 
 /// Puts parts together, in their order, that were cut after so many units.
-pub fn join<'p>(parts: impl Iterator<Item = &'p [u8]>, cut: usize) -> Joined {
+pub fn join<'p>(parts: impl Iterator<Item = Cow<'p, [u8]>>, cut: usize) -> Joined {
     const REPLACED: &[u8] = "\u{fffd}".as_bytes();
     let mut text: Vec<u8> = Vec::new();
-    let (mut loss, mut count, mut last) = (Loss::Ends, 0, 0);
+    let (mut loss, mut count, mut last_is_full) = (Loss::Ends, 0, false);
     for part in parts {
         if count > 0 {
-            loss = loss.max(if last < cut {
-                Loss::Inner
-            } else {
-                Loss::Perhaps
+            loss = loss.max(match last_is_full {
+                true => Loss::Perhaps,
+                false => Loss::Inner,
             });
             if text.ends_with(REPLACED) && part.starts_with(REPLACED) {
                 loss = Loss::Character;
             }
         }
-        wtf8::push(&mut text, part);
-        last = wtf8::units(part);
+        // There are no more units than bytes.
+        last_is_full = part.len() >= cut && wtf8::units(&part) >= cut;
+        match count {
+            0 => text = part.into_owned(),
+            _ => wtf8::push(&mut text, &part),
+        }
         count += 1;
     }
     // A value of exactly 8,192 units is not split, and the SDK cuts what was not split before.
-    if cut == CUT && (count == 1 || count == MOST_PARTS) && last >= cut {
+    if cut == CUT && (count == 1 || count == MOST_PARTS) && last_is_full {
         loss = Loss::Cut;
     }
     Joined { text, loss }

@@ -2,6 +2,8 @@
 //!
 //! A **body** is what stands between the quotes, already checked by [`crate::json::Scanner`].
 
+use wide::u8x16;
+
 /// One step through a body.
 enum Step {
     /// Plain bytes up to here.
@@ -67,28 +69,81 @@ fn hex(digits: Option<&[u8]>) -> u16 {
 /// Appends the decoded body; a lone surrogate becomes U+FFFD. Says whether there was one.
 pub fn decode(body: &[u8], out: &mut Vec<u8>) -> bool {
     let mut lone = false;
-    walk(body, |step, bytes| match step {
-        Step::Plain => out.extend_from_slice(bytes),
-        Step::Char(c) => push_char(c, out),
-        Step::Lone(_) => {
-            lone = true;
-            push_char('\u{fffd}', out);
-        }
+    decode_with(body, out, |_, out| {
+        lone = true;
+        push_char('\u{fffd}', out);
     });
     lone
 }
 
-/// Visits the decoded text of a body piece by piece; half a surrogate pair is its own three bytes, as
-/// if it were a character.
-pub fn decode_pieces(body: &[u8], mut visit: impl FnMut(&[u8])) {
-    walk(body, |step, bytes| match step {
-        Step::Plain => visit(bytes),
-        Step::Char(c) => visit(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        Step::Lone(unit) => {
-            let last = |bits: u16| 0x80 | (bits & 0x3F) as u8;
-            visit(&[0xED, last(unit >> 6), last(unit)]);
-        }
+/// Appends the decoded body; half a surrogate pair is its own three bytes, as if it were a
+/// character.
+pub fn decode_halves(body: &[u8], out: &mut Vec<u8>) {
+    decode_with(body, out, |unit, out| {
+        let last = |bits: u16| 0x80 | (bits & 0x3F) as u8;
+        out.extend_from_slice(&[0xED, last(unit >> 6), last(unit)]);
     });
+}
+
+/// Appends the decoded body; `lone` appends half a surrogate pair.
+///
+/// JSON that is written within JSON has an escape every few bytes: what lies between is copied
+/// without a call.
+fn decode_with(body: &[u8], out: &mut Vec<u8>, mut lone: impl FnMut(u16, &mut Vec<u8>)) {
+    let mut rest = body;
+    out.reserve(body.len());
+    while let Some((chunk, behind)) = rest.split_first_chunk::<CHUNK>() {
+        let escapes = u8x16::new(*chunk).simd_eq(u8x16::splat(b'\\')).to_bitmask();
+        out.extend_from_slice(chunk);
+        if escapes == 0 {
+            rest = behind;
+            continue;
+        }
+        let plain = escapes.trailing_zeros() as usize;
+        out.truncate(out.len() - (CHUNK - plain));
+        rest = decode_escape(&rest[plain..], out, &mut lone);
+    }
+    while let Some(&byte) = rest.first() {
+        rest = match byte {
+            b'\\' => decode_escape(rest, out, &mut lone),
+            _ => {
+                out.push(byte);
+                &rest[1..]
+            }
+        };
+    }
+}
+
+/// Bytes that are copied at once.
+const CHUNK: usize = 16;
+
+/// Appends what the escape at the beginning of `rest` stands for; what follows it.
+#[inline(always)]
+fn decode_escape<'a>(
+    rest: &'a [u8],
+    out: &mut Vec<u8>,
+    lone: &mut impl FnMut(u16, &mut Vec<u8>),
+) -> &'a [u8] {
+    let length = match rest.get(1) {
+        Some(&byte @ (b'"' | b'\\' | b'/')) => {
+            out.push(byte);
+            2
+        }
+        Some(b'n') => {
+            out.push(b'\n');
+            2
+        }
+        _ => {
+            let (step, length) = escape(rest);
+            match step {
+                Step::Plain => out.extend_from_slice(&rest[..length]),
+                Step::Char(c) => push_char(c, out),
+                Step::Lone(unit) => lone(unit, out),
+            }
+            length
+        }
+    };
+    rest.get(length..).unwrap_or_default()
 }
 
 /// Whether a text (a body, or whole JSON: escapes stand in strings only) has half a surrogate pair.
@@ -215,6 +270,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn escapes_are_decoded_wherever_they_stand(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    "[a-zé🙂]{0,40}",
+                    r#"\\[\"/bfnrt\\]"#,
+                    r"\\u00[0-9a-f]{2}",
+                    Just(r"\ud83d\ude42".to_owned()),
+                ],
+                0..12,
+            ),
+        ) {
+            let body = pieces.concat();
+            let expected: String = serde_json::from_str(&format!("\"{body}\"")).expect("a string");
+            let mut halves = b"before".to_vec();
+            decode_halves(body.as_bytes(), &mut halves);
+            prop_assert_eq!(&halves[6..], expected.as_bytes());
+            prop_assert_eq!(decoded(&body), (expected, false));
+        }
+
         #[test]
         fn the_fewest_escapes_are_those_of_serde_json(text in "(\\PC|[\\x00-\\x1f\"\\\\/é🙂]){0,40}") {
             let expected = serde_json::to_string(&text).expect("a string");

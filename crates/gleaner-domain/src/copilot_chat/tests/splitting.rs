@@ -211,8 +211,7 @@ fn a_message_of_which_a_piece_is_lost_is_not_there() {
 
 /// The units of a JSON string of [`json`].
 fn serde_units(json: &str) -> Vec<u16> {
-    let mut text = Vec::new();
-    super::super::wtf8::decode(json.trim_matches('"').as_bytes(), &mut text);
+    let text = super::super::wtf8::decode(json.trim_matches('"').as_bytes());
     let mut units = Vec::new();
     let mut rest = &text[..];
     while let Some(first) = rest.first() {
