@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver as Requests, channel};
+use std::sync::mpsc::{Receiver as Requests, Sender, channel};
 use std::time::Duration;
 
 use gleaner::azure::Credential;
@@ -145,6 +145,8 @@ pub fn serve(address: &str, replies: Vec<Reply>) -> (String, Requests<String>) {
 
 #[derive(Debug, Default)]
 pub struct Rows {
+    /// Gets a message when the columns of a table have come.
+    pub begun: Option<Sender<()>>,
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
 }
@@ -152,6 +154,9 @@ pub struct Rows {
 impl TableSink for Rows {
     fn columns(&mut self, columns: &[Column]) -> Result<(), Failure> {
         self.columns = columns.iter().map(|column| column.name.clone()).collect();
+        if let Some(begun) = &self.begun {
+            begun.send(()).expect("the test waits for it");
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gleaner::azure::Credential;
 use gleaner::source::Action;
-use gleaner::source::kusto::client::KustoClient;
+use gleaner::source::kusto::client::{KustoClient, Stop};
 use gleaner::source::kusto::settings::Kusto;
 
 use crate::support::packed::gzip;
@@ -152,32 +152,57 @@ fn a_login_that_is_refused_is_renewed_once() {
     assert_eq!(rows.rows.len(), 2);
 }
 
+/// How a query ends whose answer stands still: its deadline comes on a paused clock, once the server
+/// has the request and, if the answer `begins`, the client has the first of it.
+fn left(reply: Reply, begins: bool) -> Action {
+    let (cluster, requests) = serve("127.0.0.1:0", vec![reply]);
+    let client = KustoClient::new(&settings(cluster)).expect("an address");
+    let (begun, has_begun) = channel();
+    let rows = Rows {
+        begun: Some(begun),
+        ..Rows::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
+    let answered = runtime.expect("a runtime").block_on(async {
+        // A paused clock stands still while a blocking task runs.
+        let gate = tokio::task::spawn_blocking(move || {
+            requests.recv().expect("a request");
+            if begins {
+                has_begun.recv().expect("the columns");
+            }
+        });
+        let (answered, gate) = tokio::join!(client.query(PURPOSE, "T", 1 << 20, rows), gate);
+        gate.expect("it was passed");
+        answered
+    });
+    match answered.expect_err("no end comes") {
+        Stop::Failed(error) => error.source.action(),
+        Stop::Source(error) => panic!("{error}"),
+    }
+}
+
 #[test]
 fn a_server_that_does_not_come_to_an_end_is_left_at_the_deadline() {
-    let left = |reply: Reply| {
-        let (cluster, _requests) = serve("127.0.0.1:0", vec![reply]);
-        let settings = Kusto {
-            client_timeout: Duration::from_millis(300),
-            ..settings(cluster)
-        };
-        ask(&settings).expect_err("no end comes").action()
-    };
     let silent = Reply {
         bytes: Vec::new(),
         piece: 1,
         then: Then::Hold,
     };
-    let begun = || Reply::ok(ANSWER.as_bytes()).cut(100);
+    // Longer than the pieces in which the client looks at an answer (512 KiB).
+    let long = ANSWER.replace(r#"["y"]"#, &(" ".repeat(1 << 20) + r#"["y"]"#));
+    let begun = Reply::ok(long.as_bytes()).cut(100);
     let refused = Reply::new(503, "", &[b'x'; 1000]).cut(500);
     // Nothing at all, or no more than a refusal: another try may find the server awake.
-    assert_eq!(left(silent), Action::Retry);
-    assert_eq!(left(refused.clone().then(Then::Hold)), Action::Retry);
+    assert_eq!(left(silent, false), Action::Retry);
+    assert_eq!(left(refused.then(Then::Hold), false), Action::Retry);
     // A part of an answer, or one that comes too slowly: it takes too long, so less is asked for.
-    assert_eq!(left(begun().then(Then::Hold)), Action::Split);
-    let mut endless = Reply::new(200, "", &vec![b'x'; 100_000]);
-    endless.bytes.truncate(endless.bytes.len() - 100_000);
-    endless.bytes.extend_from_slice(&ANSWER.as_bytes()[..200]);
-    assert_eq!(left(endless.then(Then::Drip)), Action::Split);
+    assert_eq!(left(begun.then(Then::Hold), true), Action::Split);
+    let mut endless = Reply::ok(&vec![b'x'; 1 << 24]).cut(1 << 24);
+    endless.bytes.extend_from_slice(&long.as_bytes()[..1 << 20]);
+    assert_eq!(left(endless.then(Then::Drip), true), Action::Split);
 }
 
 #[test]
