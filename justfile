@@ -46,6 +46,7 @@ kills:
 
 # Find mistakes that the unit tests of the domain, spool/ and pipeline/ miss (needs `cargo install cargo-mutants`); 0/1 is all
 mutants shard="0/1":
+    mkdir -p target/mutants
     -cargo mutants -p gleaner-domain -o target/mutants/domain -j1 --timeout 120 --sharding round-robin --shard {{shard}}
     cargo mutants -p gleaner -o target/mutants/program --features fault-injection,kusto-emulator -j1 --timeout 120 --sharding round-robin --shard {{shard}} -- -- spool:: pipeline::
 
