@@ -15,10 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
-use crate::domain::conversion::{Column, Converter, NotARecord, Options, Preset, Unfinished};
-use crate::domain::dataset::accounting::Imbalance;
+use crate::domain::conversion::{Column, Converter, Options, Preset, Unfinished};
 use crate::domain::dataset::converted::{
     CONVERTED_VERSION, ConvertedManifest, ConvertedSplit, Counts, DerivedFrom, Shard,
 };
@@ -27,13 +25,13 @@ use crate::runtime::buffers::Buffers;
 use crate::runtime::{CpuPool, JobError, blocking};
 use crate::sink::block_cutter::BlockCutter;
 use crate::sink::reader::DatasetReader;
-use crate::sink::{Claim, ClaimRecord, DatasetSink, MANIFEST, SinkError};
-use crate::verify::{Finding, VerifyError};
+use crate::sink::{Claim, ClaimRecord, DatasetSink};
 
 mod batch;
 mod card;
 mod croissant;
 mod dataset_info;
+mod error;
 mod file;
 mod names;
 #[cfg(feature = "parquet")]
@@ -48,6 +46,7 @@ use records::Records;
 use sample::Sample;
 use shards::{Format, Shards};
 
+pub use error::ConvertError;
 pub use shards::Format as ConvertedFormat;
 
 /// Bytes of records after which a new file begins, as lines of JSON.
@@ -97,110 +96,6 @@ pub struct ConversionReport {
     pub manifest: ConvertedManifest,
     /// Whether it was there already.
     pub was_there: bool,
-}
-
-/// The errors of a conversion.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ConvertError {
-    /// It is no dataset, or its manifest cannot be read.
-    #[error(transparent)]
-    Dataset(#[from] VerifyError),
-    /// It is not as it was published: its files, as far as their names, lengths and recorded digests show.
-    #[error("{location} is not as it was published")]
-    Changed {
-        /// The dataset.
-        location: String,
-        /// What is wrong with it, the first findings.
-        findings: Vec<Finding>,
-    },
-    /// A file of it is not what its manifest says.
-    #[error("{path} of the dataset {what}")]
-    Damaged {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// A record cannot be read.
-    #[error("{path}, line {line}, is no record")]
-    Record {
-        /// The file.
-        path: String,
-        /// Its line, from 1 on.
-        line: u64,
-        /// Why.
-        source: NotARecord,
-    },
-    /// No record is left.
-    #[error("nothing to publish: the rules of {preset} dropped all {records} records")]
-    NothingLeft {
-        /// The preset.
-        preset: Preset,
-        /// Records read.
-        records: u64,
-    },
-    /// The format is not one of the preset's, or not in this build.
-    #[error("{format} cannot be written for {preset}: {reason}")]
-    Format {
-        /// The preset.
-        preset: Preset,
-        /// The format.
-        format: Format,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// Two splits have one name for loaders.
-    #[error("the splits {first} and {second} are both called {name} by loaders")]
-    SplitNames {
-        /// A split.
-        first: String,
-        /// Another.
-        second: String,
-        /// The name.
-        name: String,
-    },
-    /// A Parquet file cannot be made.
-    #[cfg(feature = "parquet")]
-    #[error("cannot write a Parquet file")]
-    Parquet(#[from] ::parquet::errors::ParquetError),
-    /// The dataset cannot be written.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// A thread did not do its work.
-    #[error(transparent)]
-    Job(#[from] JobError),
-    /// The system refuses a thread.
-    #[error("cannot start a thread")]
-    Thread(#[source] std::io::Error),
-    /// Counts do not come out.
-    #[error("the counts do not come out, a defect of gleaner: {0}")]
-    Counts(#[from] Imbalance),
-    /// The manifest cannot be written.
-    #[error("cannot write {MANIFEST}")]
-    Manifest(#[source] serde_json::Error),
-}
-
-impl ConvertError {
-    /// What a person should do about it.
-    pub fn hint(&self) -> std::borrow::Cow<'_, str> {
-        match self {
-            Self::Dataset(error) => error.hint().into(),
-            Self::Sink(error) => error.hint(),
-            Self::Changed { .. } | Self::Damaged { .. } | Self::Record { .. } => {
-                "see all that is wrong with `gleaner verify DATASET`; then copy the dataset again from where it is whole, or export it again".into()
-            }
-            Self::NothingLeft { .. } => {
-                "see which rules with `gleaner convert --json`; docs/loaders.md says what each means".into()
-            }
-            Self::Format { .. } => "choose another --format".into(),
-            Self::SplitNames { .. } => "export with other names of splits".into(),
-            Self::Counts(_) | Self::Manifest(_) => "please report it".into(),
-            Self::Job(_) | Self::Thread(_) => "run the same command again".into(),
-            #[cfg(feature = "parquet")]
-            Self::Parquet(_) => "run the same command again; if it fails again, please report it".into(),
-        }
-    }
 }
 
 /// What all parts of a conversion share.
