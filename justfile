@@ -27,6 +27,11 @@ compare:
     cargo build --profile dist
     python3 benches/side_by_side.py
 
+# The same over a folder of Copilot Chat telemetry (`*.jsonl`, `*.jsonl.zst`), against a script of the same mapping
+compare-telemetry folder:
+    cargo build --profile dist
+    python3 benches/telemetry.py {{folder}}
+
 # Build the release into dist/: program, man pages, completions, SBOM, SHA256SUMS
 dist:
     ./dist.sh
