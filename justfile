@@ -57,7 +57,7 @@ mutants shard="0/1":
 
 # Check each cargo feature by itself, and run the unit tests of a build without any
 features:
-    for one in cli serve kusto azure parquet testing; do cargo check --locked --quiet --no-default-features --features $one || exit 1; done
+    for one in cli serve kusto azure parquet testing tokenizer; do cargo check --locked --quiet --no-default-features --features $one || exit 1; done
     cargo test --locked --no-default-features --lib
 
 # Converted datasets, read by the trainers that they are for (installs about 15 GB under target/)

@@ -73,6 +73,7 @@
 //! only [`cli`] does.
 
 pub mod azure;
+pub mod check;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -93,6 +94,7 @@ pub mod spool;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tokenizer;
 pub mod verify;
 
 pub use gleaner_domain as domain;

@@ -7,7 +7,9 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use toml::{Table, Value};
 
+use super::check::CheckArgs;
 use super::exit::CliError;
+use super::look::LookArgs;
 use super::synth::SynthArgs;
 use crate::config::{Layers, insert, insert_sink};
 use crate::convert::ConvertedFormat;
@@ -41,6 +43,18 @@ pub enum Command {
     ///
     /// Example: gleaner convert out/my_dataset --for trl
     Convert(ConvertArgs),
+    /// Say what a loader would drop, truncate or change of a published dataset
+    ///
+    /// Exit code 3 if anything would be lost.
+    ///
+    /// Example: gleaner check out/my_dataset --for trl --tokenizer model/tokenizer.json --max-length 8192
+    Check(CheckArgs),
+    /// Show conversations of a published dataset, to be read by a person
+    ///
+    /// Without an id, the first ones by rank of every stratum.
+    ///
+    /// Example: gleaner look out/my_dataset --sample 20 --html sample.html
+    Look(LookArgs),
     /// Show what a stopped or running run has done and what is left
     ///
     /// Example: gleaner status .gleaner/0123456789abcdef

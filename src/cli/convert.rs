@@ -39,14 +39,7 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, CliError> {
         let _inside = runtime.enter();
         place::of_dataset(&target(args)?, config, &args.set)?
     };
-    let options = Options {
-        unfinished: match args.unfinished {
-            UnfinishedArg::DropTurnAndAfter => Unfinished::DropTurnAndAfter,
-            UnfinishedArg::DropRecord => Unfinished::DropRecord,
-            UnfinishedArg::Keep => Unfinished::Keep,
-        },
-        tools: args.tools.as_deref().map(read_tools).transpose()?,
-    };
+    let options = options(args.unfinished, args.tools.as_deref())?;
     let conversion = Conversion {
         options,
         format: args.format.unwrap_or(ConvertedFormat::of(args.preset)),
@@ -77,6 +70,21 @@ pub async fn make(
     Ok(Made {
         location: format!("{}/{}", sink.location(), report.manifest.dataset),
         report,
+    })
+}
+
+/// How records are converted.
+pub(super) fn options(
+    unfinished: UnfinishedArg,
+    tools: Option<&Path>,
+) -> Result<Options, CliError> {
+    Ok(Options {
+        unfinished: match unfinished {
+            UnfinishedArg::DropTurnAndAfter => Unfinished::DropTurnAndAfter,
+            UnfinishedArg::DropRecord => Unfinished::DropRecord,
+            UnfinishedArg::Keep => Unfinished::Keep,
+        },
+        tools: tools.map(read_tools).transpose()?,
     })
 }
 

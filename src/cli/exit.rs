@@ -15,6 +15,7 @@ use crate::sink::azure_blob::settings::NO_CONTAINER;
 use crate::source::SourceError;
 #[cfg(feature = "kusto")]
 use crate::source::kusto::error::Failure;
+use crate::tokenizer::TokenizerError;
 use crate::verify::VerifyError;
 
 /// How the program ends.
@@ -230,6 +231,12 @@ impl From<ConvertError> for CliError {
             }
             error => Self::failure(describe_error(&error), hint),
         }
+    }
+}
+
+impl From<TokenizerError> for CliError {
+    fn from(error: TokenizerError) -> Self {
+        Self::usage(describe_error(&error), error.hint())
     }
 }
 

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 pub mod args;
 mod chaos;
+mod check;
 #[cfg(feature = "kusto")]
 mod cluster;
 #[cfg(not(feature = "kusto"))]
@@ -20,6 +21,7 @@ mod convert;
 pub mod exit;
 mod export;
 mod export_for;
+mod look;
 mod place;
 mod plan;
 mod plan_telemetry;
@@ -60,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Convert(args) => convert::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Look(args) => look::run(args),
         Command::Status(args) => status::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Unlock(args) => unlock::run(args),

@@ -65,7 +65,7 @@ impl TextTable {
 }
 
 /// How wide a text for standard output may be: as the terminal, or without a limit.
-fn stdout_width() -> usize {
+pub(super) fn stdout_width() -> usize {
     let stdout = std::io::stdout();
     if !stdout.is_terminal() {
         return usize::MAX;

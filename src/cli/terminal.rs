@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::domain::visible::is_unfit;
 use crate::secrets::redact;
 
 /// A text as it may be shown.
@@ -29,15 +30,6 @@ pub fn clean_json(text: &str) -> String {
         units.map(|unit| format!("\\u{unit:04x}")).collect()
     };
     escape(&redact(text), escaped).into_owned()
-}
-
-/// Whether a terminal would obey a character instead of showing it, or shows what follows in another
-/// order.
-fn is_unfit(c: char) -> bool {
-    let is_layout = matches!(c, '\n' | '\t');
-    let is_bidi =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c.is_control() && !is_layout || is_bidi || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 fn escape(text: &str, written: impl Fn(char) -> String) -> Cow<'_, str> {

@@ -36,7 +36,7 @@ mod file;
 mod names;
 #[cfg(feature = "parquet")]
 mod parquet;
-mod records;
+pub(crate) mod records;
 mod sample;
 mod shards;
 

@@ -12,7 +12,7 @@ use syn::visit::{self, Visit};
 /// The rooms from the ground up: a room imports those before it, and no other.
 const ROOMS: &[&[&str]] = &[
     &["secrets"],
-    &["runtime", "azure"],
+    &["runtime", "azure", "tokenizer"],
     &["source", "sink"],
     &["fault"],
     &["spool"],
@@ -20,6 +20,7 @@ const ROOMS: &[&[&str]] = &[
     &["telemetry"],
     &["verify", "testing"],
     &["convert"],
+    &["check"],
     &["pipeline"],
     &["serve"],
     &["cli"],

@@ -8,6 +8,7 @@ mod support;
 mod atomic;
 mod blob;
 mod bounded;
+mod check;
 mod cli;
 mod conserved;
 mod convert;

@@ -18,6 +18,8 @@ pub mod record;
 pub mod sampling;
 pub mod scheduling;
 pub mod selection;
+#[doc(hidden)]
+pub mod visible;
 
 #[doc(hidden)]
 pub use describe::describe_error;

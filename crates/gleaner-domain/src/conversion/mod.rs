@@ -8,14 +8,17 @@
 use thiserror::Error;
 
 mod chat;
+pub mod check;
 mod columns;
 mod members;
 mod preset;
 mod presets;
 pub mod rule;
 mod text;
+pub mod tokens;
 mod tools;
 mod trajectory;
+pub mod view;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +62,16 @@ pub enum NotARecord {
     Field(&'static str),
 }
 
+/// The `conversationId` of a record, decoded; empty if it has none.
+pub fn id_of(record: &[u8]) -> String {
+    let members = members::Members::read(record);
+    let id = members.ok().and_then(|members| {
+        let id = members.text(&["conversationId"])?;
+        Some(String::from_utf8_lossy(&id.decoded()).into_owned())
+    });
+    id.unwrap_or_default()
+}
+
 /// What became of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -99,6 +112,36 @@ impl Converter {
         findings: &mut Findings,
     ) -> Result<Outcome, NotARecord> {
         *findings = Findings::default();
+        let kept = self.with_chat(record, findings, |chat, findings| {
+            self.write(chat, split, row, findings);
+        })?;
+        Ok(kept.map_or_else(Outcome::Dropped, |()| Outcome::Written))
+    }
+
+    /// Appends a conversation to a row.
+    fn write(&self, chat: &chat::Chat<'_>, split: &str, row: &mut Row, findings: &mut Findings) {
+        row.begin();
+        presets::write(self.preset, chat, split, row, findings);
+        row.end();
+    }
+
+    /// The rule that drops a record, if one does.
+    ///
+    /// # Errors
+    /// If the text is no record.
+    pub fn dropped_by(&self, record: &[u8]) -> Result<Option<Rule>, NotARecord> {
+        let kept = self.with_chat(record, &mut Findings::default(), |_, _| ())?;
+        Ok(kept.err())
+    }
+
+    /// Reads a record, leaves out what the preset cannot take, and hands over what is left. `Err` within is
+    /// the rule that dropped it.
+    fn with_chat<T>(
+        &self,
+        record: &[u8],
+        findings: &mut Findings,
+        take: impl FnOnce(&chat::Chat<'_>, &mut Findings) -> T,
+    ) -> Result<Result<T, Rule>, NotARecord> {
         let mut chat = chat::Chat::read(record, findings)?;
         if let Some(tools) = &self.options.tools
             && chat.tools.is_none()
@@ -107,11 +150,8 @@ impl Converter {
         }
         if let Err(rule) = chat.settle(self.preset, self.options.unfinished, findings) {
             findings.add(rule);
-            return Ok(Outcome::Dropped(rule));
+            return Ok(Err(rule));
         }
-        row.begin();
-        presets::write(self.preset, &chat, split, row, findings);
-        row.end();
-        Ok(Outcome::Written)
+        Ok(Ok(take(&chat, findings)))
     }
 }

@@ -1,5 +1,6 @@
 //! Every dialect and every rule, by records that are small.
 
+mod check;
 mod presets;
 
 use proptest::prelude::*;

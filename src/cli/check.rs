@@ -1,0 +1,199 @@
+//! `gleaner check`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::args::UnfinishedArg;
+use super::exit::{CliError, Exit};
+use super::table::TextTable;
+use super::words::count;
+use super::{convert, place, print, print_json};
+use crate::check::{Check, CheckReport, TokensReport, check, manifest};
+use crate::domain::conversion::Preset;
+use crate::domain::conversion::check::Kind;
+use crate::tokenizer;
+
+/// Columns that are named at most.
+const MOST_COLUMNS: usize = 20;
+
+/// The arguments of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// The dataset's folder, or its address in a container
+    pub dataset: String,
+    /// The trainer: trl, openai, llamafactory, verl, mistral or atif
+    #[arg(long = "for", value_name = "PRESET", default_value = "trl")]
+    pub preset: Preset,
+    /// Count tokens with this tokenizer.json
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
+    /// Count the tokens of what a chat template makes of the messages, not of the texts alone: a file, the
+    /// name of a template that lies beside the tokenizer, or chatml
+    #[arg(long, value_name = "NAME|FILE")]
+    pub template: Option<String>,
+    /// The most tokens of a record that will be trained on
+    #[arg(long, value_name = "N")]
+    pub max_length: Option<u64>,
+    /// Report each record
+    #[arg(long)]
+    pub each: bool,
+    /// What becomes of a turn with a call that has no result
+    #[arg(long, value_enum, default_value = "drop-turn-and-after")]
+    pub unfinished: UnfinishedArg,
+    /// Tools of records that name none: a JSON file with a list of definitions
+    #[arg(long, value_name = "FILE")]
+    pub tools: Option<PathBuf>,
+    /// Configuration file that says how to reach the dataset
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set a key of that configuration; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Says what a loader would do to a dataset.
+///
+/// # Errors
+/// If it cannot be read, or the tokenizer or the template cannot be used.
+pub fn run(args: &CheckArgs) -> Result<Exit, CliError> {
+    let dataset = place::open(&args.dataset, args.config.as_deref(), &args.set)?;
+    let tokenizer = args.tokenizer.as_deref().map(tokenizer::load).transpose()?;
+    if args.max_length.is_some() && tokenizer.is_none() {
+        return Err(CliError::usage(
+            "--max-length is a number of tokens, and nothing counts them",
+            "name the model's tokenizer.json with --tokenizer",
+        ));
+    }
+    let has_messages = !matches!(args.preset, Preset::LlamaFactory | Preset::Atif);
+    if args.template.is_some() && !has_messages {
+        return Err(CliError::usage(
+            format!("--template renders messages, and {} has none", args.preset),
+            "leave it out: the loader has its own",
+        ));
+    }
+    let manifest = manifest(&*dataset)?;
+    let template = args.template.as_ref().map(|name| {
+        let file = args.tokenizer.as_deref();
+        let template = tokenizer::load_template(name, file, &manifest.created_at)?;
+        Ok::<_, CliError>((name.clone(), template))
+    });
+    let wanted = Check {
+        preset: args.preset,
+        options: convert::options(args.unfinished, args.tools.as_deref())?,
+        tokenizer,
+        template: template.transpose()?,
+        max_length: args.max_length,
+        each_record: args.each,
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    let report = check(&*dataset, &manifest, &wanted)?;
+    if args.json {
+        print_json(&serde_json::json!(report))?;
+    } else {
+        print(&text(&report))?;
+    }
+    Ok(if report.is_loss() {
+        Exit::Shortfall
+    } else {
+        Exit::Success
+    })
+}
+
+fn text(report: &CheckReport) -> String {
+    let kinds = [
+        Kind::Dropped,
+        Kind::Truncated,
+        Kind::DoubleEncoded,
+        Kind::Changed,
+        Kind::Noted,
+    ];
+    let names = kinds.map(Kind::name);
+    let mut table = TextTable::new(&[&["stratum", "records"][..], &names].concat());
+    for stratum in &report.strata {
+        let name = format!("{}/{}", stratum.split, stratum.bucket);
+        let worst = names.map(|kind| stratum.worst.get(kind).copied().unwrap_or(0));
+        let numbers = [stratum.records].into_iter().chain(worst);
+        table.row([name].into_iter().chain(numbers.map(|n| n.to_string())));
+    }
+    let mut out = table.for_stdout();
+    out.push('\n');
+    for rule in &report.rules {
+        let records = count(rule.records, "record");
+        let times = count(rule.times, "time");
+        out.push_str(&format!(
+            "\n{}: {} ({records}, {times})",
+            rule.kind, rule.rule
+        ));
+    }
+    if let Some(tokens) = &report.tokens {
+        out.push_str(&lengths(report, tokens));
+    }
+    for column in report.mixed_columns.iter().take(MOST_COLUMNS) {
+        let kinds = column.kinds.join(", ");
+        out.push_str(&format!("\nmixed column {}: {kinds}", column.column));
+    }
+    let unnamed = report.mixed_columns.len().saturating_sub(MOST_COLUMNS);
+    if unnamed > 0 {
+        out.push_str(&format!("\n... and {unnamed} more, see --json"));
+    }
+    for record in report.each_record.iter().flatten() {
+        let rules: Vec<_> = record.rules.keys().copied().collect();
+        let worst = record.worst.unwrap_or("unchanged");
+        let tokens = record.tokens.map(|n| format!(", {n} tokens"));
+        out.push_str(&format!(
+            "\n{} {}: {worst}{} {}",
+            record.split,
+            super::terminal::one_line(&record.conversation_id),
+            tokens.unwrap_or_default(),
+            rules.join(" ")
+        ));
+    }
+    out.push_str(&format!(
+        "\n\n{}: of {} {} would drop {} and truncate {}",
+        report.location,
+        count(report.records, "record"),
+        report.preset,
+        report.dropped,
+        report.truncated
+    ));
+    out
+}
+
+fn lengths(report: &CheckReport, all: &TokensReport) -> String {
+    let header = [
+        "tokens",
+        "min",
+        "median",
+        "p95",
+        "max",
+        "total",
+        "lost",
+        "of the model",
+    ];
+    let mut table = TextTable::new(&header);
+    let mut row = |name: String, tokens: &TokensReport| {
+        let lengths = &tokens.lengths;
+        let (min, median, p95) = (lengths.min, lengths.median, lengths.p95);
+        let numbers = [min, median, p95, lengths.max, lengths.total, tokens.lost];
+        let numbers = numbers.into_iter().chain([tokens.model_lost]);
+        table.row([name].into_iter().chain(numbers.map(|n| n.to_string())));
+    };
+    for stratum in &report.strata {
+        if let Some(tokens) = &stratum.tokens {
+            row(format!("{}/{}", stratum.split, stratum.bucket), tokens);
+        }
+    }
+    row("all".to_owned(), all);
+    let mut out = format!("\n\n{}\n", table.for_stdout());
+    if all.not_told_apart > 0 {
+        let records = count(all.not_told_apart, "record");
+        out.push_str(&format!(
+            "\nof {records} the tokens of the model cannot be told apart: mark them in the template with generation"
+        ));
+    }
+    out
+}
