@@ -227,6 +227,9 @@ pub struct VerifyArgs {
     /// Compare lengths and recorded digests only
     #[arg(long)]
     pub quick: bool,
+    /// The tokenizer.json by which the dataset's records are not too long
+    #[arg(long, value_name = "FILE", conflicts_with = "quick")]
+    pub tokenizer: Option<PathBuf>,
     /// Check against the selection of this configuration instead of the dataset's own
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -7,10 +7,23 @@ use serde_json::{Value, json};
 
 use super::table::TextTable;
 use super::words::count;
+use crate::domain::conversion::tokens::Distribution;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::dataset::manifest::Manifest;
 use crate::pipeline::RunReport;
 use crate::pipeline::ingest::rows_report::reason_name;
+
+/// How long the records of strata are.
+pub fn lengths(strata: &[(String, Distribution)]) -> String {
+    let mut table = TextTable::new(&["tokens", "min", "median", "p95", "max", "total"]);
+    for (name, lengths) in strata {
+        let (min, median, p95) = (lengths.min, lengths.median, lengths.p95);
+        let numbers = [min, median, p95, lengths.max, lengths.total];
+        let cells = numbers.map(|n| n.to_string());
+        table.row([name.clone()].into_iter().chain(cells));
+    }
+    table.for_stdout()
+}
 
 /// The closing table of an export, and what to do next. `default_targets`: none were set.
 pub fn table(report: &RunReport, default_targets: bool) -> String {
@@ -36,6 +49,13 @@ pub fn table(report: &RunReport, default_targets: bool) -> String {
         ]);
     }
     let mut out = table.for_stdout();
+    let tokens = manifest.strata.iter();
+    let tokens = tokens.filter_map(|s| Some((format!("{}/{}", s.split, s.bucket), s.tokens?)));
+    let tokens: Vec<_> = tokens.collect();
+    if !tokens.is_empty() {
+        out.push_str("\n\n");
+        out.push_str(&lengths(&tokens));
+    }
     // Writing to a string cannot fail.
     let _ = write!(out, "\n\n{}", counts(report));
     for (code, records) in &report.invalid_codes {

@@ -23,6 +23,7 @@ use crate::sink::address::BlobAddress;
 use crate::sink::azure_blob::BlobDataset;
 use crate::sink::azure_blob::settings::AzureBlob;
 use crate::sink::reader::DatasetReader;
+use crate::tokenizer;
 use crate::verify::{self, VerifyReport};
 
 /// Checks a dataset.
@@ -30,8 +31,12 @@ use crate::verify::{self, VerifyReport};
 /// # Errors
 /// If it cannot be checked at all.
 pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
-    let selection = selection(args)?;
+    let given = selection(args)?;
     let dataset = place::open(&args.dataset, args.config.as_deref(), &args.set)?;
+    let selection = match &args.tokenizer {
+        Some(file) => Some(measured(file, given, &*dataset)?),
+        None => given,
+    };
     let report = verify::verify(&*dataset, selection, args.quick)?;
     if args.json {
         let mut value = serde_json::json!(report);
@@ -93,6 +98,34 @@ fn selection(args: &VerifyArgs) -> Result<Option<Selection>, CliError> {
     Ok(Some(crate::config::validate(&layers, &[])?.selection))
 }
 
+/// The selection with the tokenizer that its limit is counted by.
+fn measured(
+    file: &Path,
+    given: Option<Selection>,
+    dataset: &dyn DatasetReader,
+) -> Result<Selection, CliError> {
+    let tokenizer = tokenizer::load(file)?;
+    let selection = match given {
+        Some(given) => given,
+        None => verify::recorded_selection(dataset)?,
+    };
+    let counts = selection.fitness().limit().map(|limit| &limit.sha256);
+    if counts.is_none_or(|sha256| sha256 != tokenizer.sha256()) {
+        return Err(CliError::usage(
+            format!(
+                "{} is not the tokenizer by which the records were chosen",
+                file.display()
+            ),
+            match counts {
+                Some(sha256) => format!("name the file whose SHA-256 is {sha256}"),
+                None => "leave it out: the dataset has no limit in tokens".to_owned(),
+            },
+        ));
+    }
+    let fitness = selection.fitness().clone().with_tokenizer(tokenizer);
+    Ok(selection.fitting(fitness))
+}
+
 /// A dataset in a container: the address says which, the configuration how to log in.
 pub(super) fn in_container(
     config: Option<&Path>,
@@ -137,6 +170,11 @@ fn text(report: &VerifyReport) -> String {
         0 => "all good".to_owned(),
         n => format!("{} found", count(n, "difference")),
     };
+    for code in &report.unchecked {
+        out.push_str(&format!(
+            "\nnot checked: {code}; name the tokenizer with --tokenizer"
+        ));
+    }
     let unlisted = report.found.saturating_sub(report.findings.len() as u64);
     if unlisted > 0 {
         out.push_str(&format!("\n... and {unlisted} more of the same files"));

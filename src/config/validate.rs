@@ -65,6 +65,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let selection_table = config.selection.unwrap_or_default();
     let cut = choice("selection.cut", selection_table.cut.clone(), &CUTS)?;
     let reject_quality = quality_codes(selection_table.reject_quality.clone())?;
+    let fitness = selection::fitness(&selection_table)?;
     let selection = selection(
         selection_table,
         default_targets.unwrap_or_default(),
@@ -88,7 +89,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
             max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,
             allow_missing: allow_missing(chunks.allow_missing, &source)?,
         },
-        selection: selection.rejecting(reject_quality),
+        selection: selection.rejecting(reject_quality).fitting(fitness),
         cut,
         sink: sink(config.sink.unwrap_or_default())?,
         workers: workers(config.workers.unwrap_or_default())?,

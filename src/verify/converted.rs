@@ -69,6 +69,7 @@ pub fn verify(
             .collect(),
         findings: Vec::new(),
         found: 0,
+        unchecked: Vec::new(),
     };
     check_manifest(&manifest, bytes, &mut report);
     listed::check(dataset, &files, &mut report)?;

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::domain::dataset::manifest;
 use crate::domain::dataset::manifest::{FileRecord, Framing, Manifest, StratumRecord};
+use crate::domain::record::validation::Code;
 use crate::domain::selection::stratum::{Selection, SelectionError};
 use crate::sink::MANIFEST;
 use crate::sink::reader::DatasetReader;
@@ -108,6 +109,9 @@ pub struct VerifyReport {
     pub findings: Vec<Finding>,
     /// Number of findings, those not listed included.
     pub found: u64,
+    /// Codes that could not be looked for: lengths, without their tokenizer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<&'static str>,
 }
 
 /// The result for one file.
@@ -145,6 +149,15 @@ impl VerifyReport {
     }
 }
 
+/// The selection that a dataset says it was chosen by. The tokenizer of its limit is not in it.
+///
+/// # Errors
+/// If there is no dataset, or its selection cannot be used.
+pub fn recorded_selection(dataset: &dyn DatasetReader) -> Result<Selection, VerifyError> {
+    let manifest = read_manifest(dataset)?;
+    Ok(manifest.selection.selection(&manifest.seed)?)
+}
+
 /// Checks a dataset. `quick` compares lengths and recorded digests only. With a `selection` the
 /// splits and buckets of records are held against that one instead of the dataset's own; its
 /// targets and its seed say how to sample, which a dataset's records do not show, and are not
@@ -176,6 +189,7 @@ pub fn verify(
         files: files(&manifest, quick),
         findings: Vec::new(),
         found: 0,
+        unchecked: Vec::new(),
     };
     check_manifest(&manifest, &bytes, &mut report);
     let selection = match (selection, own) {
@@ -194,6 +208,9 @@ pub fn verify(
         }
     };
     listed::check(dataset, &manifest.files(), &mut report)?;
+    if !quick && selection.fitness().lacks_tokenizer() {
+        report.unchecked.push(Code::TooLong.name());
+    }
     if !quick {
         let ids = check_records(dataset, &manifest, &selection, &mut report)?;
         reports::check(dataset, &manifest, &selection, &ids, &mut report)?;

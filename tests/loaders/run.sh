@@ -44,7 +44,17 @@ try() {
     "$place/$environment/bin/python" "tests/loaders/$script" "$work/converted/$name" 2>/dev/null || failed=1
 }
 
-environment datasets datasets==5.2.0 mistral-common==1.13.1 duckdb==2.0.1 polars
+# Holds what check says of awkward conversations against what a loader has: holds PRESET [TEMPLATE]
+holds() {
+    local done=0
+    "$gleaner" convert "$work/out/awkward" --for "$1" --out "$work/converted" >/dev/null || done=$?
+    [ "$done" = 0 ] || [ "$done" = 3 ] || return "$done"
+    echo "== check $1"
+    "$place/datasets/bin/python" tests/loaders/check_holds.py "$gleaner" "$work/out/awkward" "$1" \
+        "$work/converted/awkward-$1" "${@:2}" 2>/dev/null || failed=1
+}
+
+environment datasets datasets==5.2.0 mistral-common==1.13.1 duckdb==2.0.1 polars jinja2
 environment datasets48 datasets==4.8.4
 environment trl trl==1.16.0 datasets==5.2.0 jinja2
 environment llamafactory llamafactory==0.9.5
@@ -64,4 +74,9 @@ try mistral mistral datasets mistral_validates.py
 try llamafactory llamafactory llamafactory llamafactory_reads.py
 try trl trl trl trl_trains.py
 try trl-parquet trl trl trl_trains.py --format parquet
+python3 tests/loaders/awkward.py "$work/awkward.jsonl"
+(cd "$work" && "$gleaner" export --input awkward.jsonl --out out --name awkward --targets all --progress none >/dev/null)
+holds trl tests/loaders/plain.jinja
+holds mistral tests/loaders/plain.jinja
+holds llamafactory
 exit $failed

@@ -1,12 +1,18 @@
 //! `[selection]`: splits, buckets and targets.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::path::Path;
 
-use super::values::{bad, text};
+use super::values::{bad, text, texts};
 use crate::config::ConfigError;
 use crate::config::raw::{self, Number, Text};
 use crate::config::targets::{Target, Targets};
+use crate::domain::conversion::Preset;
+use crate::domain::describe_error;
+use crate::domain::selection::fitness::{Fitness, TokenLimit};
 use crate::domain::selection::stratum::{ALL, Bucket, Selection, Split};
+use crate::tokenizer;
 
 /// The selection that a table means. `defaults` and `written` are the targets of the built-in
 /// defaults and of the user; `only` names the only splits that are wanted, if it is not empty.
@@ -44,6 +50,36 @@ pub(super) fn selection(
     let seed = text(selection.seed);
     let spares = selection.spare_percent.map_or(0.0, |Number(n)| n);
     Ok(Selection::new(&seed, spares, splits, buckets, &targets)?)
+}
+
+/// `selection.valid_for`, `selection.max_tokens` and `selection.tokenizer`
+pub(super) fn fitness(selection: &raw::Selection) -> Result<Fitness, ConfigError> {
+    let presets = texts(selection.valid_for.clone()).into_iter();
+    let presets = presets.map(|name| {
+        let preset = name.parse::<Preset>();
+        preset.map_err(|error| bad("selection.valid_for", &name, error.to_string()))
+    });
+    let presets = presets.collect::<Result<_, _>>()?;
+    let max_tokens = selection.max_tokens.as_ref().map_or(0, |Number(n)| *n);
+    let file = text(selection.tokenizer.clone());
+    let limit = match (NonZeroU64::new(max_tokens), file.as_str()) {
+        (None, "") => None,
+        (Some(most), "") => {
+            let reason =
+                "nothing counts tokens: set selection.tokenizer to the tokenizer.json of the model";
+            return Err(bad("selection.max_tokens", most, reason));
+        }
+        (max_tokens, file) => {
+            let tokenizer = tokenizer::load(Path::new(file))
+                .map_err(|error| bad("selection.tokenizer", file, describe_error(&error)))?;
+            Some(TokenLimit {
+                max_tokens,
+                sha256: tokenizer.sha256().to_owned(),
+                tokenizer: Some(tokenizer),
+            })
+        }
+    };
+    Ok(Fitness::new(presets, limit))
 }
 
 fn buckets(written: Vec<raw::Bucket>) -> Result<Vec<Bucket>, ConfigError> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::Message;
 
+use crate::domain::conversion::tokens::Distribution;
 use crate::domain::dataset::columns_seen::ColumnsSeen;
 use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::dataset::telemetry_seen::QualityTally;
@@ -183,6 +184,8 @@ pub struct StratumResult {
     pub quality: QualityTally,
     /// The fields of the records written.
     pub columns: ColumnsSeen,
+    /// How long they are, if that is measured.
+    pub tokens: Option<Distribution>,
     /// Its file in the dataset; none if there are no records.
     pub file: Option<FileRecord>,
 }

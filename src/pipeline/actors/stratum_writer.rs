@@ -240,6 +240,7 @@ impl StratumWriter {
             warnings: finished.placement.warnings,
             quality: finished.placement.quality,
             columns: finished.columns,
+            tokens: finished.placement.lengths.distribution(),
             file,
         })
     }

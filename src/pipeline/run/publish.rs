@@ -264,6 +264,7 @@ fn strata(output: &RunOutput, selection: &Selection) -> Vec<StratumRecord> {
             shortfall: target.map_or(0, |target| target - result.records),
             near_duplicates: 0,
             contaminated: 0,
+            tokens: result.tokens,
             file: file.map(|file| file.path.clone()),
             bytes: file.map_or(0, |file| file.bytes),
             sha256: file.map(|file| file.sha256.clone()),

@@ -140,6 +140,7 @@ impl Memory {
                 shortfall: TARGET - records,
                 near_duplicates: 0,
                 contaminated: 0,
+                tokens: None,
                 bytes: of_file.as_ref().map_or(0, |file| file.bytes),
                 sha256: of_file.as_ref().map(|file| file.sha256.clone()),
                 file: of_file.map(|file| file.path),

@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::reference::fitness::WORDS;
 use crate::support::{Run, Sandbox};
-
-/// A tokenizer of words between white space.
-const WORDS: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,"pre_tokenizer":{"type":"WhitespaceSplit"},"post_processor":null,"decoder":null,"model":{"type":"WordLevel","vocab":{"?":0},"unk_token":"?"}}"#;
 
 /// A conversation of three turns, `words` words long, whose last answer is `last`.
 pub fn conversation(id: &str, words: usize, last: &str) -> Value {
@@ -154,7 +152,8 @@ fn look_shows_a_conversation_or_the_first_of_each_stratum() {
     let ids: String = records
         .expect("text")
         .lines()
-        .map(|line| line.split('"').nth(3).expect("an id").to_owned())
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .map(|record| record["conversationId"].as_str().expect("an id").to_owned())
         .collect();
     assert_eq!(
         (headings("9"), headings("2")),

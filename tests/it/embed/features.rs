@@ -7,15 +7,17 @@ use std::process::Command;
 const MOST_CRATES: usize = 90;
 
 /// What belongs to a feature and to nothing else.
-const OF_FEATURES: [&str; 8] = [
+const OF_FEATURES: [&str; 10] = [
     "axum",
     "azure_core",
     "clap",
     "hyper",
     "indicatif",
     "metrics-exporter-prometheus",
+    "minijinja",
     "parquet",
     "reqwest",
+    "tokenizers",
 ];
 
 /// Names and versions of all crates that a library with these arguments is linked with.

@@ -1,6 +1,7 @@
 //! Every stratum has exactly its target of valid records, and they are the right ones.
 
 mod card;
+mod fitness;
 mod loader;
 mod real_data;
 mod reference_holds;

@@ -334,10 +334,14 @@ fn each_rule_has_its_code() {
         ),
     ];
     for (record, expected) in cases {
-        assert_eq!(judge(&record, "train").0, expected, "{record}");
+        assert_eq!(
+            judge(&record, "train", &Asked::new("s", 1)).0,
+            expected,
+            "{record}"
+        );
     }
     assert_eq!(
-        judge(&record(good, &["1", "2", "3"]), "val").0,
+        judge(&record(good, &["1", "2", "3"]), "val", &Asked::new("s", 1)).0,
         ["split_mismatch"]
     );
 }

@@ -2,6 +2,7 @@
 //! with the pipeline; every other test holds the pipeline against it. It is slow, holds all rows in
 //! memory, and does one thing after the other.
 
+pub mod fitness;
 mod grouping;
 mod json;
 pub mod records;
@@ -30,6 +31,10 @@ pub struct Asked {
     pub keep_cut: bool,
     pub max_record: usize,
     pub sort_keys: bool,
+    /// `selection.valid_for = ["trl"]`
+    pub valid_for_trl: bool,
+    /// `selection.max_tokens`, where a token is a word between white space.
+    pub max_words: Option<usize>,
 }
 
 pub const SPLITS: [(&str, i64); 3] = [("train", 83), ("val", 92), ("test", 100)];
@@ -53,6 +58,8 @@ impl Asked {
             keep_cut: false,
             max_record: 64_000_000,
             sort_keys: false,
+            valid_for_trl: false,
+            max_words: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::json::{Object, as_text, has_lone_surrogate, integer, is_missing, is_null, written};
 use super::rows::TURN;
-use super::{bucket_of, split_of};
+use super::{Asked, bucket_of, fitness, split_of};
 
 pub fn turn_text(row: &Object, turn: i64, sorted: bool) -> String {
     let or_null = |name: &str| {
@@ -66,7 +66,7 @@ pub fn assembled(id: &str, turns: &BTreeMap<i64, Object>, sorted: bool) -> Strin
 }
 
 /// Fatal codes and warnings of a record.
-pub fn judge(record: &str, split: &str) -> (Vec<&'static str>, Vec<&'static str>) {
+pub fn judge(record: &str, split: &str, asked: &Asked) -> (Vec<&'static str>, Vec<&'static str>) {
     let object: Object = serde_json::from_str(record).expect("checked");
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     let id = as_text(object.get("conversationId"));
@@ -112,6 +112,7 @@ pub fn judge(record: &str, split: &str) -> (Vec<&'static str>, Vec<&'static str>
     };
     fatal(blank("userMessage"), "empty_user_message");
     fatal(has_lone_surrogate(record), "lone_surrogate");
+    errors.extend(fitness::judge(&object, &turns, asked));
     if blank("modelMessage") {
         warnings.push("empty_model_message");
     }

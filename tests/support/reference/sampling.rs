@@ -38,7 +38,7 @@ pub fn sample(records: Records, asked: &Asked, out: &mut Outcome) {
             if done.records.len() == target {
                 break;
             }
-            let (errors, warnings) = judge(&record, stratum.0);
+            let (errors, warnings) = judge(&record, stratum.0, asked);
             if errors.is_empty() {
                 done.records.push(record.into_bytes());
                 for code in warnings {

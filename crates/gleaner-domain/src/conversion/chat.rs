@@ -250,7 +250,7 @@ impl<'a> Exchange<'a> {
                 answer,
             });
         };
-        let steps = trajectory::steps(&value, findings);
+        let steps = trajectory::steps(&value, &user, findings);
         let replies = trajectory::pair(steps, texts.unwrap_or_default(), place, findings);
         Ok(replies.into_exchange(user, answer, findings))
     }

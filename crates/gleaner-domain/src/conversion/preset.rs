@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::Column;
 
 /// A shape of dataset that a trainer takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Preset {
     /// TRL and what reads `messages` as it does: arguments are objects, keys are sparse.
     Trl,

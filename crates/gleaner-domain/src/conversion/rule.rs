@@ -31,7 +31,7 @@ impl Effect {
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident = $code:literal, $effect:ident;)+) => {
         /// A rule, in the order of reports.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule { $($(#[$doc])* $rule,)+ }
 
         impl Rule {

@@ -221,6 +221,16 @@ fn calls_of_which_nobody_knows_stand_alone_with_ids_that_are_always_the_same() {
 }
 
 #[test]
+fn a_message_of_the_user_that_is_not_the_turns_own_is_counted() {
+    for (text, times) in [(" u\n", 0), ("another", 1)] {
+        let steps =
+            json!([{"role": "user", "content": text}, {"role": "assistant", "content": "m"}]);
+        let (_, findings) = trl(&record(vec![turn(steps)]));
+        assert_eq!(findings.times(Rule::OtherRole), times, "{text}");
+    }
+}
+
+#[test]
 fn a_result_of_objects_with_a_type_is_data() {
     let data = json!([{"type": "concert", "text": "x"}, {"type": "text", "text": "y"}]);
     let own = json!([{"tool": "a", "arguments": {}, "result": data}]);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::NotARecord;
@@ -144,12 +144,12 @@ impl<'c> Pieces<'c> {
 }
 
 /// Lengths of records.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lengths(Vec<u64>);
 
 /// A distribution of lengths in tokens. `median` and `p95` are lengths that records have: half of the
 /// records, or 95 of 100, are that long at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Distribution {
     /// The number of records.
     pub records: u64,

@@ -169,7 +169,10 @@ impl Draft<'_> {
         let lone = text::has_lone_surrogate(&out[start..]);
         Ok(Assembled {
             turns: self.turns as u32,
-            prevalidated: !lone && is_prevalidated(&head, &turns) && !self.rejects(&head, &turns),
+            prevalidated: !lone
+                && self.selection.fitness().is_empty()
+                && is_prevalidated(&head, &turns)
+                && !self.rejects(&head, &turns),
             quality: quality(&head, &turns),
         })
     }

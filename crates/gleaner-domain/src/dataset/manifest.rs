@@ -3,17 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::num::NonZeroU64;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::conversion::tokens::Distribution;
 use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance};
 use crate::dataset::telemetry_seen::TelemetryRecord;
 use crate::json::text;
 use crate::sampling::rank_ranges::ChunkChecksum;
 use crate::sampling::stratum_fill::InvalidRecord;
+use crate::selection::fitness::{Fitness, TokenLimit};
 use crate::selection::quality::QualityCode;
 use crate::selection::stratum::{ALL, Bucket, Selection, SelectionError, Split};
 
@@ -196,6 +199,9 @@ pub struct StratumRecord {
     /// Conversations left out because a benchmark has their text.
     #[serde(default)]
     pub contaminated: u64,
+    /// How long its records are, if a tokenizer was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Distribution>,
     /// Its file; null if it has no records.
     pub file: Option<String>,
     /// The file's length.
@@ -229,6 +235,15 @@ pub struct SelectionRecord {
     /// Codes of quality that make a record invalid, if there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reject_quality: Vec<String>,
+    /// Presets that take every record, if there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub valid_for: Vec<String>,
+    /// The most tokens of a record, if there is a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<NonZeroU64>,
+    /// SHA-256 of the tokenizer that counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer_sha256: Option<String>,
 }
 
 impl From<&Selection> for SelectionRecord {
@@ -241,6 +256,7 @@ impl From<&Selection> for SelectionRecord {
                 .or_default()
                 .insert(selection.bucket(stratum).name.clone(), target);
         }
+        let fitness = selection.fitness();
         Self {
             spare_percent: selection.spare_percent(),
             splits: selection.splits().to_vec(),
@@ -251,6 +267,11 @@ impl From<&Selection> for SelectionRecord {
                 .iter()
                 .map(|code| code.name().to_owned())
                 .collect(),
+            valid_for: (fitness.valid_for().iter())
+                .map(|preset| preset.name().to_owned())
+                .collect(),
+            max_tokens: fitness.limit().and_then(|limit| limit.max_tokens),
+            tokenizer_sha256: fitness.limit().map(|limit| limit.sha256.clone()),
         }
     }
 }
@@ -280,7 +301,15 @@ impl SelectionRecord {
         // A code of a later version is one that this one cannot look for.
         let codes = self.reject_quality.iter();
         let codes = codes.filter_map(|name| QualityCode::named(name));
-        Ok(selection.rejecting(codes.collect()))
+        // The same holds for presets. The tokenizer is not in the manifest.
+        let presets = self.valid_for.iter().filter_map(|name| name.parse().ok());
+        let limit = self.tokenizer_sha256.clone().map(|sha256| TokenLimit {
+            max_tokens: self.max_tokens,
+            sha256,
+            tokenizer: None,
+        });
+        let fitness = Fitness::new(presets.collect(), limit);
+        Ok(selection.rejecting(codes.collect()).fitting(fitness))
     }
 }
 

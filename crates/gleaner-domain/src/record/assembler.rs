@@ -111,6 +111,7 @@ impl<'s> Assembler<'s> {
             && prompt.is_some_and(|tokens| tokens > 0)
             && completion.is_some_and(|tokens| tokens >= 0)
             && bucket.is_some_and(|bucket| !text::is_blank(bucket.name.as_bytes()))
+            && self.selection.fitness().is_empty()
             && !text::is_blank(id.as_bytes())
     }
 

@@ -1,4 +1,4 @@
-//! The nine rules of a valid record, each with a severity and a stable code.
+//! The rules of a valid record, each with a severity and a stable code.
 //!
 //! The rules read the record's bytes as they will be written: what is validated is what leaves.
 
@@ -9,6 +9,7 @@ use super::fields::{Field, Seen};
 use super::quality::{self, QualityMarks};
 use crate::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use crate::json::{number, text};
+use crate::selection::fitness::Unfit;
 use crate::selection::quality::QualityCode;
 use crate::selection::stratum::Selection;
 
@@ -39,6 +40,10 @@ pub enum Code {
     TooLarge,
     /// `quality:<code>`, of `selection.reject_quality`
     Quality(QualityCode),
+    /// `too_long`: more than `selection.max_tokens`
+    TooLong,
+    /// `not_for:<preset>:<rule>`, of `selection.valid_for`
+    Unfit(Unfit),
     /// `record_panic`: no rule, but a defect; gleaner cannot work on the record
     RecordPanic,
     /// `empty_model_message`, a warning
@@ -56,7 +61,7 @@ pub enum Code {
 
 impl Code {
     /// Every code of gleaner's own rules, in the order of reports.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 34] = [
         Self::MissingConversationId,
         Self::MissingUserName,
         Self::MissingBucket,
@@ -75,6 +80,19 @@ impl Code {
         Self::Quality(QualityCode::ToolsUnknown),
         Self::Quality(QualityCode::UserTextCut),
         Self::Quality(QualityCode::UserTextTrimmed),
+        Self::TooLong,
+        Self::Unfit(Unfit::ALL[0]),
+        Self::Unfit(Unfit::ALL[1]),
+        Self::Unfit(Unfit::ALL[2]),
+        Self::Unfit(Unfit::ALL[3]),
+        Self::Unfit(Unfit::ALL[4]),
+        Self::Unfit(Unfit::ALL[5]),
+        Self::Unfit(Unfit::ALL[6]),
+        Self::Unfit(Unfit::ALL[7]),
+        Self::Unfit(Unfit::ALL[8]),
+        Self::Unfit(Unfit::ALL[9]),
+        Self::Unfit(Unfit::ALL[10]),
+        Self::Unfit(Unfit::ALL[11]),
         Self::RecordPanic,
         Self::EmptyModelMessage,
         Self::TokenCounts,
@@ -95,6 +113,8 @@ impl Code {
             Self::LoneSurrogate => "lone_surrogate",
             Self::TooLarge => "too_large",
             Self::Quality(code) => code.rule(),
+            Self::TooLong => "too_long",
+            Self::Unfit(unfit) => unfit.code(),
             Self::RecordPanic => "record_panic",
             Self::EmptyModelMessage => "empty_model_message",
             Self::TokenCounts => "token_counts",
@@ -134,6 +154,8 @@ pub struct Verdict {
     /// What is not certain about the record, each with the version of the extension that sent the
     /// rows: known only when it was put together from telemetry.
     pub quality: Vec<(QualityCode, String)>,
+    /// Its length in tokens, if that is counted.
+    pub tokens: Option<u64>,
     /// The record's id, if it has one that is a string (decoded).
     pub conversation_id: Option<String>,
     /// The length of its `turnsArray`, if it is an array.
@@ -163,7 +185,13 @@ pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Ver
     })?;
     scanner.end()?;
     let lone = scanner.saw_surrogates() && text::has_lone_surrogate(record);
-    Ok(fields.judge(lone, split, selection))
+    let mut verdict = fields.judge(lone, split, selection);
+    if !selection.fitness().is_empty() {
+        let (faults, tokens) = selection.fitness().faults(record);
+        verdict.errors.extend(faults);
+        verdict.tokens = tokens;
+    }
+    Ok(verdict)
 }
 
 /// What the rules need of a record.
@@ -233,7 +261,8 @@ impl<'a> RecordFields<'a> {
         let Some(turns) = &self.turns else {
             return false;
         };
-        turns.first_is_one
+        selection.fitness().is_empty()
+            && turns.first_is_one
             && turns.out_of_sequence.is_none()
             && turns.empty_user_message.is_none()
             && !turns.empty_model_message

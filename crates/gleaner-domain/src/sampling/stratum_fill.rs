@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::conversion::tokens::Lengths;
 use crate::dataset::telemetry_seen::QualityTally;
 use crate::record::validation::{Code, Verdict};
 
@@ -31,6 +32,8 @@ pub struct StratumFill {
     pub warnings: BTreeMap<Code, u64>,
     /// What is not certain about the records taken.
     pub quality: QualityTally,
+    /// Lengths of the records taken, if they were measured.
+    pub lengths: Lengths,
 }
 
 impl StratumFill {
@@ -42,6 +45,7 @@ impl StratumFill {
             invalid: Vec::new(),
             warnings: BTreeMap::new(),
             quality: QualityTally::default(),
+            lengths: Lengths::default(),
         }
     }
 
@@ -71,6 +75,10 @@ impl StratumFill {
         }
         self.records += 1;
         self.quality.add(&verdict.quality);
+        verdict
+            .tokens
+            .into_iter()
+            .for_each(|tokens| self.lengths.add(tokens));
         for warning in verdict.warnings {
             *self.warnings.entry(warning).or_default() += 1;
         }

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::fitness::Fitness;
 use super::kusto_hash;
 use super::quality::QualityCodes;
 
@@ -124,6 +125,7 @@ pub struct Selection {
     /// For `hash % 100`, the index of its split.
     split_of_residue: [u16; 100],
     reject_quality: QualityCodes,
+    fitness: Fitness,
 }
 
 /// The target of a stratum that takes all its valid records.
@@ -178,6 +180,7 @@ impl Selection {
             targets: by_stratum,
             split_of_residue,
             reject_quality: QualityCodes::default(),
+            fitness: Fitness::default(),
         })
     }
 
@@ -188,6 +191,17 @@ impl Selection {
             reject_quality,
             ..self
         }
+    }
+
+    /// The same, where records that do not fit are invalid.
+    #[must_use]
+    pub fn fitting(self, fitness: Fitness) -> Self {
+        Self { fitness, ..self }
+    }
+
+    /// `selection.valid_for` and `selection.max_tokens`
+    pub fn fitness(&self) -> &Fitness {
+        &self.fitness
     }
 
     /// `selection.reject_quality`

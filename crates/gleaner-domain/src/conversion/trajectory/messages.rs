@@ -96,9 +96,12 @@ impl<'a> Reader<'a, '_> {
 
     /// A message of another role: the turn's own message of the user is known already.
     pub(super) fn other_role(&mut self, message: &Members<'a>) {
-        let is_first =
-            self.steps.is_empty() && (message.is("role", "user") || message.is("source", "user"));
-        if !is_first {
+        let is_users = message.is("role", "user") || message.is("source", "user");
+        let is_known = self.steps.is_empty() && is_users && {
+            let text = self.text_of(message).unwrap_or_default();
+            text.is_blank() || text.decoded().trim_ascii() == self.user.decoded().trim_ascii()
+        };
+        if !is_known {
             self.findings.add(Rule::OtherRole);
         }
     }

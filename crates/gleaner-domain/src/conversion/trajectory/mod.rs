@@ -104,16 +104,20 @@ pub enum Step<'a> {
     },
 }
 
-/// The steps of a trajectory.
-pub fn steps<'a>(trajectory: &Value<'a>, findings: &mut Findings) -> Vec<Step<'a>> {
+/// The steps of a trajectory of a turn with that message of the user.
+pub fn steps<'a>(
+    trajectory: &Value<'a>,
+    user: &Text<'_>,
+    findings: &mut Findings,
+) -> Vec<Step<'a>> {
     match trajectory.kind {
-        Kind::Array => of_entries(&elements(trajectory), findings),
+        Kind::Array => of_entries(&elements(trajectory), user, findings),
         Kind::Object => {
             let members = Members::of(trajectory);
             let lists = ["steps", "messages", "events", "history", "trajectory"];
             let list = members.and_then(|members| members.get(&lists));
             match list.filter(|list| list.kind == Kind::Array) {
-                Some(list) => of_entries(&elements(&list), findings),
+                Some(list) => of_entries(&elements(&list), user, findings),
                 None => only_counts(findings),
             }
         }
@@ -124,7 +128,7 @@ pub fn steps<'a>(trajectory: &Value<'a>, findings: &mut Findings) -> Vec<Step<'a
                 .filter(|value| matches!(value.kind, Kind::Array | Kind::Object))
             {
                 Some(value) => {
-                    let steps = steps(&value, findings);
+                    let steps = steps(&value, user, findings);
                     steps.into_iter().map(Step::into_owned).collect()
                 }
                 None if text.is_blank() => Vec::new(),
@@ -141,10 +145,15 @@ fn only_counts<'a>(findings: &mut Findings) -> Vec<Step<'a>> {
     Vec::new()
 }
 
-fn of_entries<'a>(entries: &[Value<'a>], findings: &mut Findings) -> Vec<Step<'a>> {
+fn of_entries<'a>(
+    entries: &[Value<'a>],
+    user: &Text<'_>,
+    findings: &mut Findings,
+) -> Vec<Step<'a>> {
     let mut reader = Reader {
         steps: Vec::with_capacity(2 * entries.len()),
         findings,
+        user,
         without_calls: false,
     };
     for (place, entry) in entries.iter().enumerate() {
@@ -168,6 +177,8 @@ fn of_entries<'a>(entries: &[Value<'a>], findings: &mut Findings) -> Vec<Step<'a
 struct Reader<'a, 'f> {
     steps: Vec<Step<'a>>,
     findings: &'f mut Findings,
+    /// The user's message of the turn.
+    user: &'f Text<'f>,
     /// Whether an action was no call.
     without_calls: bool,
 }

@@ -14,6 +14,7 @@ fn stratum(file: &str, sha256: &str) -> StratumRecord {
         shortfall: 1,
         near_duplicates: 0,
         contaminated: 0,
+        tokens: None,
         file: Some(file.into()),
         bytes: 1,
         sha256: Some(sha256.into()),

@@ -215,3 +215,76 @@ fn a_verdict_says_what_the_record_says_of_itself() {
         assert_eq!(is_there.into_iter().filter(|is| *is).count(), 2, "{field}");
     }
 }
+
+/// A token a word.
+#[derive(Debug)]
+struct Words;
+
+impl crate::conversion::tokens::Tokenize for Words {
+    fn sha256(&self) -> &str {
+        "words"
+    }
+
+    fn count(&self, text: &str) -> Result<u64, crate::conversion::tokens::NotEncodable> {
+        Ok(text.split_whitespace().count() as u64)
+    }
+
+    fn ends(&self, _: &str) -> Result<Vec<usize>, crate::conversion::tokens::NotEncodable> {
+        unreachable!("a count is enough")
+    }
+}
+
+#[test]
+fn records_that_a_loader_drops_or_that_are_too_long_are_invalid_where_that_is_asked() {
+    use crate::conversion::Preset;
+    use crate::selection::fitness::{Fitness, TokenLimit};
+    let mut record = record();
+    record["turnsArray"][1]["userMessage"] = "one two three".into();
+    record["turnsArray"][2]["modelMessage"] = "".into();
+    record["turnsArray"][2]["turnIndex"] = 4.into();
+    let text = serde_json::to_vec(&record).expect("JSON");
+    let limit = |max_tokens, has_it: bool| TokenLimit {
+        max_tokens: std::num::NonZeroU64::new(max_tokens),
+        sha256: "words".to_owned(),
+        tokenizer: has_it.then(|| std::sync::Arc::new(Words) as _),
+    };
+    let errors = |fitness: Fitness| -> Vec<String> {
+        let strict = selection(1).fitting(fitness);
+        let verdict = validate(&text, "train", &strict).expect("an object");
+        assert!(verdict.errors.is_sorted_by_key(|(code, _)| *code));
+        let errors = verdict.errors.iter().skip(1);
+        errors
+            .map(|(code, what)| format!("{code}: {what}"))
+            .collect()
+    };
+    assert_eq!(errors(Fitness::default()), [""; 0]);
+    let both = Fitness::new(vec![Preset::Mistral, Preset::Trl], Some(limit(6, true)));
+    let expected = [
+        "too_long: 7 tokens, at most 6 are allowed",
+        "not_for:trl:empty_reply: trl would drop it",
+        "not_for:mistral:empty_reply: mistral would drop it",
+    ];
+    assert_eq!(errors(both.clone()), expected);
+    assert_eq!(
+        errors(Fitness::new(Vec::new(), Some(limit(7, true)))),
+        [""; 0]
+    );
+    let unmeasured = Fitness::new(Vec::new(), Some(limit(1, false)));
+    assert!(unmeasured.lacks_tokenizer());
+    assert_eq!(errors(unmeasured.clone()), [""; 0]);
+    let measured = unmeasured.with_tokenizer(std::sync::Arc::new(Words));
+    assert_eq!(
+        errors(measured),
+        ["too_long: 7 tokens, at most 1 are allowed"]
+    );
+    // The manifest says all but the tokenizer.
+    let strict = selection(1).fitting(both);
+    let written = crate::dataset::manifest::SelectionRecord::from(&strict);
+    assert_eq!(written.selection("gleaner"), Ok(strict.clone()));
+    let valid = serde_json::to_vec(&self::record()).expect("JSON");
+    for (selection, prevalidated) in [(selection(1), "true"), (strict, "false")] {
+        let row = crate::record::row::read(&valid, &selection).expect("a row");
+        let shown = format!("prevalidated: {prevalidated}");
+        assert!(format!("{:?}", row.kind).contains(&shown));
+    }
+}
