@@ -117,7 +117,7 @@ impl Handler<WriteStratum> for Sampler {
             move |result, sampler, _| match result? {
                 WriteOutcome::Whole(mut result) => {
                     result.population = round.population;
-                    Ok(StratumOutcome::Committed(Box::new(result)))
+                    Ok(StratumOutcome::Committed(result))
                 }
                 WriteOutcome::Part(open) => {
                     sampler.rounds.widen(open.file.placement.wanted());

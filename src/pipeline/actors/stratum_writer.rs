@@ -52,7 +52,7 @@ pub struct OpenFile {
 /// How far a file has come.
 pub enum WriteOutcome {
     /// It is committed.
-    Whole(StratumResult),
+    Whole(Box<StratumResult>),
     /// More candidates are needed.
     Part(Box<OpenFile>),
 }
@@ -94,7 +94,8 @@ impl StratumWriter {
         let mut staging = Staging::default();
         let file = self.validate_all(file, candidates, &mut staging).await?;
         if file.placement.is_full() || is_last_round {
-            return self.finish(file, staging).await.map(WriteOutcome::Whole);
+            let result = self.finish(file, staging).await?;
+            return Ok(WriteOutcome::Whole(Box::new(result)));
         }
         self.settle(&mut staging).await?;
         Ok(WriteOutcome::Part(Box::new(OpenFile {
