@@ -99,20 +99,23 @@ fn check_split(
 ) -> Result<Vec<Found>, ConvertError> {
     let records = Records::new(manifest, split, &Buffers::new(2 * BATCH_BYTES))?;
     let failed = AtomicBool::new(false);
-    // One batch waits while each thread looks at one.
-    let (send, receive) = crossbeam_channel::bounded::<(u64, Lines)>(1);
     std::thread::scope(|scope| {
-        let look = || {
-            let looked = look_at_batches(&receive, manifest, check, split);
-            failed.fetch_or(looked.is_err(), Ordering::Relaxed);
-            looked
-        };
+        // One batch waits while each thread looks at one. A thread that ends drops its end of the channel: once all
+        // have, nobody waits to send.
+        let (send, receive) = crossbeam_channel::bounded::<(u64, Lines)>(1);
         let mut threads = Vec::new();
         for _ in 0..check.threads.max(1) {
+            let (receive, failed) = (receive.clone(), &failed);
+            let look = move || {
+                let looked = look_at_batches(receive, manifest, check, split);
+                failed.fetch_or(looked.is_err(), Ordering::Relaxed);
+                looked
+            };
             let named = std::thread::Builder::new().name("gleaner-check".to_owned());
             let started = named.spawn_scoped(scope, look);
             threads.push(started.map_err(ConvertError::Thread)?);
         }
+        drop(receive);
         let number = Cell::new(0);
         let read = records.read(dataset, |lines| {
             let batch = number.replace(number.get() + 1);
@@ -128,7 +131,7 @@ fn check_split(
 }
 
 fn look_at_batches(
-    batches: &Receiver<(u64, Lines)>,
+    batches: Receiver<(u64, Lines)>,
     manifest: &Manifest,
     check: &Check,
     split: &str,
