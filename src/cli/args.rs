@@ -241,6 +241,28 @@ pub struct VerifyArgs {
     pub json: bool,
 }
 
+/// How commands reach a dataset that lies in a container.
+#[derive(Debug, Clone, Args)]
+pub struct ReachArgs {
+    /// Configuration file that says how to reach the dataset
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set a key of that configuration; repeatable
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// How records are converted, for those who convert and those who look ahead.
+#[derive(Debug, Clone, Args)]
+pub struct MappingArgs {
+    /// What to do with a turn whose tool call has no result
+    #[arg(long, value_enum, default_value = "drop-turn-and-after")]
+    pub unfinished: UnfinishedArg,
+    /// Tool definitions for records that have none: a JSON file with a list
+    #[arg(long, value_name = "FILE")]
+    pub tools: Option<PathBuf>,
+}
+
 /// The arguments of `convert`.
 #[derive(Debug, Clone, Args)]
 pub struct ConvertArgs {
@@ -258,21 +280,15 @@ pub struct ConvertArgs {
     /// json, jsonl or parquet [default: what the preset's loader reads]
     #[arg(long)]
     pub format: Option<ConvertedFormat>,
-    /// What to do with a turn whose tool call has no result
-    #[arg(long, value_enum, default_value = "drop-turn-and-after")]
-    pub unfinished: UnfinishedArg,
-    /// Tool definitions for records that have none: a JSON file with a list
-    #[arg(long, value_name = "FILE")]
-    pub tools: Option<PathBuf>,
+    /// How records are converted.
+    #[command(flatten)]
+    pub mapping: MappingArgs,
     /// Largest size of a file; the record that would exceed it begins a new one
     #[arg(long, value_name = "SIZE", default_value = "500MB", value_parser = file_size, allow_hyphen_values = true)]
     pub max_file: ByteSize,
-    /// Configuration file that says how to reach the dataset
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Set a key of that configuration; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    /// How to reach it.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -320,12 +336,9 @@ pub struct UnlockArgs {
     /// Remove the claim; without it nothing is removed
     #[arg(long)]
     pub yes: bool,
-    /// Configuration file that says how to reach the dataset
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Set a key of that configuration; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    /// How to reach it.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,

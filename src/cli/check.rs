@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::UnfinishedArg;
+use super::args::{MappingArgs, ReachArgs};
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
@@ -38,18 +38,12 @@ pub struct CheckArgs {
     /// Report each record
     #[arg(long)]
     pub each: bool,
-    /// What becomes of a turn with a call that has no result
-    #[arg(long, value_enum, default_value = "drop-turn-and-after")]
-    pub unfinished: UnfinishedArg,
-    /// Tools of records that name none: a JSON file with a list of definitions
-    #[arg(long, value_name = "FILE")]
-    pub tools: Option<PathBuf>,
-    /// Configuration file that says how to reach the dataset
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Set a key of that configuration; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    /// How records are converted.
+    #[command(flatten)]
+    pub mapping: MappingArgs,
+    /// How to reach it.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -60,7 +54,7 @@ pub struct CheckArgs {
 /// # Errors
 /// If it cannot be read, or the tokenizer or the template cannot be used.
 pub fn run(args: &CheckArgs) -> Result<Exit, CliError> {
-    let dataset = place::open(&args.dataset, args.config.as_deref(), &args.set)?;
+    let dataset = place::open(&args.dataset, args.reach.config.as_deref(), &args.reach.set)?;
     let tokenizer = args.tokenizer.as_deref().map(tokenizer::load).transpose()?;
     if args.max_length.is_some() && tokenizer.is_none() {
         return Err(CliError::usage(
@@ -83,7 +77,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, CliError> {
     });
     let wanted = Check {
         preset: args.preset,
-        options: convert::options(args.unfinished, args.tools.as_deref())?,
+        options: convert::options(&args.mapping)?,
         tokenizer,
         template: template.transpose()?,
         max_length: args.max_length,

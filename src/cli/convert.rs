@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytesize::ByteSize;
 use serde_json::Value;
 
-use super::args::{ConvertArgs, UnfinishedArg};
+use super::args::{ConvertArgs, MappingArgs, UnfinishedArg};
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
@@ -32,14 +32,14 @@ pub struct Made {
 /// # Errors
 /// If it cannot be read, or the new one cannot be written.
 pub fn run(args: &ConvertArgs) -> Result<Exit, CliError> {
-    let config = args.config.as_deref();
+    let (config, set) = (args.reach.config.as_deref(), &args.reach.set);
     let runtime = export::runtime().map_err(export::cannot_start)?;
-    let source = Arc::new(Mutex::new(place::open(&args.dataset, config, &args.set)?));
+    let source = Arc::new(Mutex::new(place::open(&args.dataset, config, set)?));
     let (sink, name) = {
         let _inside = runtime.enter();
-        place::of_dataset(&target(args)?, config, &args.set)?
+        place::of_dataset(&target(args)?, config, set)?
     };
-    let options = options(args.unfinished, args.tools.as_deref())?;
+    let options = options(&args.mapping)?;
     let conversion = Conversion {
         options,
         format: args.format.unwrap_or(ConvertedFormat::of(args.preset)),
@@ -74,17 +74,14 @@ pub async fn make(
 }
 
 /// How records are converted.
-pub(super) fn options(
-    unfinished: UnfinishedArg,
-    tools: Option<&Path>,
-) -> Result<Options, CliError> {
+pub(super) fn options(mapping: &MappingArgs) -> Result<Options, CliError> {
     Ok(Options {
-        unfinished: match unfinished {
+        unfinished: match mapping.unfinished {
             UnfinishedArg::DropTurnAndAfter => Unfinished::DropTurnAndAfter,
             UnfinishedArg::DropRecord => Unfinished::DropRecord,
             UnfinishedArg::Keep => Unfinished::Keep,
         },
-        tools: tools.map(read_tools).transpose()?,
+        tools: mapping.tools.as_deref().map(read_tools).transpose()?,
     })
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::args::ReachArgs;
 use super::exit::{CliError, Exit};
 use super::table::stdout_width;
 use super::words::count;
@@ -40,12 +41,9 @@ pub struct LookArgs {
     /// Write a page instead: one file, which loads nothing and runs nothing
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
-    /// Configuration file that says how to reach the dataset
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Set a key of that configuration; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
+    /// How to reach it.
+    #[command(flatten)]
+    pub reach: ReachArgs,
 }
 
 /// Shows conversations.
@@ -53,7 +51,7 @@ pub struct LookArgs {
 /// # Errors
 /// If the dataset cannot be read, or does not have what is asked for.
 pub fn run(args: &LookArgs) -> Result<Exit, CliError> {
-    let dataset = place::open(&args.dataset, args.config.as_deref(), &args.set)?;
+    let dataset = place::open(&args.dataset, args.reach.config.as_deref(), &args.reach.set)?;
     let manifest = manifest(&*dataset)?;
     let sections = match &args.id {
         Some(id) => vec![find(&*dataset, &manifest, id)?],

@@ -17,7 +17,7 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
     let runtime = export::runtime().map_err(export::cannot_start)?;
     let (sink, dataset) = {
         let _inside = runtime.enter();
-        place::of_dataset(&args.dataset, args.config.as_deref(), &args.set)?
+        place::of_dataset(&args.dataset, args.reach.config.as_deref(), &args.reach.set)?
     };
     let claim = runtime.block_on(sink.read_claim(&dataset));
     let Some(claim) = claim? else {

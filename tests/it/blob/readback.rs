@@ -31,7 +31,7 @@ fn others_read_what_a_folder_would_have_got() {
         let seen = run.json();
         assert_eq!(seen["records"], 76, "{seen}");
         assert_eq!(seen["splits"], serde_json::json!(["test", "train", "val"]));
-        // Nine files, two reports, the sums, the manifest.
-        assert_eq!(seen["files"], 13, "{seen}");
+        // Nine files, two reports, the card, the sums, the manifest.
+        assert_eq!(seen["files"], 14, "{seen}");
     }
 }

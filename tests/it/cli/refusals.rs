@@ -92,7 +92,8 @@ fn a_name_that_a_failed_run_has_claimed_is_freed_by_the_command_in_the_hint() {
     let refused = export(&sandbox, &["good.jsonl"], &[]);
     let command = command_in(refused.expect(2), "gleaner unlock ");
     let words: Vec<&str> = command.iter().skip(1).map(String::as_str).collect();
-    sandbox.run(&[&words[..], &["--yes"]].concat()).expect(0);
+    assert!(words.contains(&"--yes"), "{words:?}");
+    sandbox.run(&words).expect(0);
     export(&sandbox, &["good.jsonl"], &[]).expect(0);
     // The input was put right: with --fresh the same command takes its own claim over.
     let sandbox = Sandbox::new();

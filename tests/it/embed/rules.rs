@@ -18,7 +18,7 @@ struct Own {
 impl Rule for Own {
     fn name(&self) -> &'static str {
         if self.fatal {
-            "too_long"
+            "over_size"
         } else {
             "rather_long"
         }
@@ -61,14 +61,14 @@ fn rules_of_the_host_decide_are_counted_and_are_part_of_the_run() {
         .expect("a thread");
     let controller = run.controller();
     let manifest = run.join_blocking().expect("published").manifest;
-    assert_eq!(manifest.rules["too_long"], 1);
+    assert_eq!(manifest.rules["over_size"], 1);
     assert!(
         manifest.warnings["rather_long"] > 0,
         "{:?}",
         manifest.warnings
     );
     let view = controller.status();
-    assert!(view.invalid["too_long"] > 0, "{:?}", view.invalid);
+    assert!(view.invalid["over_size"] > 0, "{:?}", view.invalid);
     assert_eq!(
         view.warnings["rather_long"],
         manifest.warnings["rather_long"]
