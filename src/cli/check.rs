@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{MappingArgs, ReachArgs};
+use super::args::ReachArgs;
+use super::convert::MappingArgs;
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;

@@ -1,13 +1,14 @@
 //! `gleaner convert`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::args::{ConvertArgs, MappingArgs, UnfinishedArg};
+use super::args::ReachArgs;
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
@@ -17,9 +18,72 @@ use crate::convert::{
     Conversion, ConversionReport, ConvertedFormat, SharedDataset, convert, converted_name,
 };
 use crate::domain::conversion::rule::Rule;
-use crate::domain::conversion::{Options, Unfinished, check_tools};
+use crate::domain::conversion::{Options, Preset, Unfinished, check_tools};
 use crate::runtime::CpuPool;
 use crate::sink::DatasetSink;
+
+/// How records are converted, for those who convert and those who look ahead.
+#[derive(Debug, Clone, Args)]
+pub struct MappingArgs {
+    /// What to do with a turn whose tool call has no result
+    #[arg(long, value_enum, default_value = "drop-turn-and-after")]
+    pub unfinished: UnfinishedArg,
+    /// Tool definitions for records that have none: a JSON file with a list
+    #[arg(long, value_name = "FILE")]
+    pub tools: Option<PathBuf>,
+}
+
+/// The arguments of `convert`.
+#[derive(Debug, Clone, Args)]
+pub struct ConvertArgs {
+    /// The dataset's folder, or its address in a container
+    pub dataset: String,
+    /// The trainer: trl, openai, llamafactory, verl, mistral or atif
+    #[arg(long = "for", value_name = "PRESET", default_value = "trl")]
+    pub preset: Preset,
+    /// The folder or the container of the new dataset [default: that of the old one]
+    #[arg(long, value_name = "PLACE")]
+    pub out: Option<String>,
+    /// The name of the new dataset [default: the old name followed by the preset]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// json, jsonl or parquet [default: what the preset's loader reads]
+    #[arg(long)]
+    pub format: Option<ConvertedFormat>,
+    /// How records are converted.
+    #[command(flatten)]
+    pub mapping: MappingArgs,
+    /// Largest size of a file; the record that would exceed it begins a new one
+    #[arg(long, value_name = "SIZE", default_value = "500MB", value_parser = file_size, allow_hyphen_values = true)]
+    pub max_file: ByteSize,
+    /// How to reach it.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The length of a file, which is more than nothing.
+fn file_size(text: &str) -> Result<ByteSize, String> {
+    match text.parse() {
+        Ok(ByteSize(0)) | Err(_) => {
+            Err("write a size of more than nothing, such as 500MB".to_owned())
+        }
+        Ok(size) => Ok(size),
+    }
+}
+
+/// What becomes of a turn with a call that has no result.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum UnfinishedArg {
+    /// End the conversation before it
+    DropTurnAndAfter,
+    /// Drop the record
+    DropRecord,
+    /// Write the call without a result
+    Keep,
+}
 
 /// What was made, and where.
 pub struct Made {
