@@ -156,9 +156,7 @@ fn look_at_batches(
             let checked = checked.map_err(not_a_record)?;
             let columns = found.columns.add(line.text);
             columns.map_err(|error| not_a_record(error.into()))?;
-            let is_its = |file: &Option<String>| file.as_deref() == Some(line.path);
-            let mut strata = manifest.strata.iter();
-            let stratum = strata.position(|stratum| is_its(&stratum.file));
+            let stratum = manifest.stratum_of_file(line.path);
             let stratum = stratum.expect("the file of a stratum");
             found.strata.entry(stratum).or_default().add(&checked);
             if check.each_record {

@@ -140,10 +140,8 @@ fn section(manifest: &Manifest, line: &Line<'_>) -> Result<Section, ConvertError
 
 /// The records of a line's stratum, and its name.
 fn stratum_of(manifest: &Manifest, line: &Line<'_>) -> (u64, String) {
-    let is_its = |file: &Option<String>| file.as_deref() == Some(line.path);
-    let mut strata = manifest.strata.iter();
-    let stratum = strata.find(|stratum| is_its(&stratum.file));
-    let stratum = stratum.expect("the file of a stratum");
+    let stratum = manifest.stratum_of_file(line.path);
+    let stratum = &manifest.strata[stratum.expect("the file of a stratum")];
     (
         stratum.records,
         format!("{}/{}", stratum.split, stratum.bucket),

@@ -4,17 +4,16 @@
 //! move the cursor, hide text or set the window's title. They are shown as `\u{1b}`. Line feeds and tabs
 //! stay.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::domain::visible::is_unfit;
+use crate::domain::visible::{escaped, visible};
 use crate::secrets::redact;
 
 /// A text as it may be shown.
 pub fn clean(text: &str) -> String {
-    escape(&redact(text), |c| c.escape_unicode().to_string()).into_owned()
+    visible(&redact(text)).into_owned()
 }
 
 /// A text in one line: a name with a line break cannot pass for a line of gleaner's own.
@@ -24,26 +23,12 @@ pub fn one_line(text: &str) -> String {
 
 /// A JSON text as it may be shown: still JSON, and equal but for secrets.
 pub fn clean_json(text: &str) -> String {
-    let escaped = |c: char| {
+    let as_units = |c: char| {
         let mut units = [0; 2];
         let units = c.encode_utf16(&mut units).iter();
         units.map(|unit| format!("\\u{unit:04x}")).collect()
     };
-    escape(&redact(text), escaped).into_owned()
-}
-
-fn escape(text: &str, written: impl Fn(char) -> String) -> Cow<'_, str> {
-    if !text.contains(is_unfit) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match is_unfit(c) {
-            true => out.push_str(&written(c)),
-            false => out.push(c),
-        }
-    }
-    Cow::Owned(out)
+    escaped(&redact(text), as_units).into_owned()
 }
 
 /// Writes a line to standard error; a reader that has gone away is no error of ours.

@@ -12,13 +12,18 @@ pub fn is_unfit(c: char) -> bool {
 
 /// A text with those characters as `\u{1b}`.
 pub fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| c.escape_unicode().to_string())
+}
+
+/// A text with those characters written in another way.
+pub fn escaped(text: &str, written: impl Fn(char) -> String) -> Cow<'_, str> {
     if !text.contains(is_unfit) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         match is_unfit(c) {
-            true => out.extend(c.escape_unicode()),
+            true => out.push_str(&written(c)),
             false => out.push(c),
         }
     }

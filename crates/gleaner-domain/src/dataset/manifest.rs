@@ -346,6 +346,12 @@ impl Manifest {
         self.strata.iter().try_for_each(StratumRecord::check)
     }
 
+    /// The place in `strata` of the one that has this file.
+    pub fn stratum_of_file(&self, path: &str) -> Option<usize> {
+        let mut strata = self.strata.iter();
+        strata.position(|stratum| stratum.file.as_deref() == Some(path))
+    }
+
     /// All files but `SHA256SUMS` and `metadata.json`.
     pub fn files(&self) -> Vec<FileRecord> {
         let strata = self.strata.iter().filter_map(StratumRecord::file_record);
