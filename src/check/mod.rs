@@ -14,9 +14,10 @@ use crossbeam_channel::Receiver;
 
 use crate::convert::ConvertError;
 use crate::convert::records::{BATCH_BYTES, Lines, Records};
-use crate::domain::conversion::check::{Checker, Columns, Measure, StratumTally};
+use crate::domain::conversion::check::{Checker, Measure, StratumTally};
 use crate::domain::conversion::{Converter, NotARecord, Options, Preset};
 use crate::domain::dataset::manifest::Manifest;
+use crate::domain::record::columns::Columns;
 use crate::runtime::JobError;
 use crate::runtime::buffers::Buffers;
 use crate::sink::reader::DatasetReader;
@@ -81,7 +82,7 @@ pub fn check(
             for (stratum, tally) in one.strata {
                 all.strata.entry(stratum).or_default().merge(tally);
             }
-            all.columns.merge(one.columns);
+            all.columns.merge(&one.columns);
             batches.extend(one.records);
         }
         batches.sort_by_key(|(batch, _)| *batch);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::domain::conversion::tokens::Distribution;
-use crate::domain::dataset::columns_seen::ColumnsSeen;
 use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::dataset::telemetry_seen::QualityTally;
 use crate::domain::grouping::dedup::GroupTally;
+use crate::domain::record::columns::Columns;
 use crate::domain::record::validation::{Code, Verdict};
 use crate::domain::sampling::rank_ranges::{RankRange, RankRanges};
 use crate::domain::sampling::reservoir::Candidate;
@@ -183,7 +183,7 @@ pub struct StratumResult {
     /// What is not certain about the records written.
     pub quality: QualityTally,
     /// The fields of the records written.
-    pub columns: ColumnsSeen,
+    pub columns: Columns,
     /// How long they are, if that is measured.
     pub tokens: Option<Distribution>,
     /// Its file in the dataset; none if there are no records.

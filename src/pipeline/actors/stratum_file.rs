@@ -3,8 +3,8 @@
 //! Pure: others read and write.
 
 use super::messages::Validated;
-use crate::domain::dataset::columns_seen::ColumnsSeen;
 use crate::domain::dataset::manifest::{FileRecord, Framing};
+use crate::domain::record::columns::Columns;
 use crate::domain::record::tokens::tokens;
 use crate::domain::sampling::stratum_fill::StratumFill;
 use crate::sink::Block;
@@ -22,7 +22,7 @@ pub struct StratumFile {
     /// How the records taken are distributed.
     pub distributions: Distributions,
     /// The fields of the records taken.
-    columns: ColumnsSeen,
+    columns: Columns,
 }
 
 /// A file that is complete.
@@ -30,7 +30,7 @@ pub struct FinishedFile {
     /// What has been decided.
     pub placement: StratumFill,
     /// The fields of its records.
-    pub columns: ColumnsSeen,
+    pub columns: Columns,
     /// The file; without records it has no bytes, and is not to be there.
     pub file: FileRecord,
 }
@@ -44,7 +44,7 @@ impl StratumFile {
             framing,
             placement: StratumFill::new(target),
             distributions: Distributions::default(),
-            columns: ColumnsSeen::default(),
+            columns: Columns::default(),
         }
     }
 
@@ -55,7 +55,8 @@ impl StratumFile {
         let mut start = 0;
         // Records that follow each other leave in one piece.
         let mut run = 0..0;
-        for entry in batch.entries {
+        for mut entry in batch.entries {
+            let fields = std::mem::take(&mut entry.verdict.fields);
             let first = self.placement.records == 0;
             if self
                 .placement
@@ -65,6 +66,7 @@ impl StratumFile {
                     self.cutter
                         .append(self.framing.before.as_bytes(), &mut full);
                 }
+                self.columns.add_fields(&fields);
                 self.note(&batch.text[start + separator..entry.end], entry.turns);
                 let from = if first { start + separator } else { start };
                 if run.end == from {
@@ -82,7 +84,6 @@ impl StratumFile {
 
     /// Counts a record that was taken.
     fn note(&mut self, record: &[u8], turns: u64) {
-        self.columns.see(record);
         self.distributions.turns.exact(turns);
         self.distributions.bytes.power_of_two(record.len() as u64);
         if self.placement.records <= TOKENS_OF

@@ -159,7 +159,7 @@ fn judge(
     let mut verdict = match &candidate.telemetry {
         Some(telemetry) => judge_telemetry(parts, rows, (candidate, telemetry), split, text)?,
         None => match record(parts, rows, candidate, text)? {
-            true => Verdict::default(),
+            true => Verdict::on_prevalidated(&text[start..]),
             false => validate(&text[start..], split, &parts.run.selection)?,
         },
     };
@@ -198,7 +198,7 @@ fn judge_telemetry(
     let (reader, id) = (&mut rows.reader, &candidate.id);
     let record = rows.telemetry.append(telemetry, id, reader, text)?;
     let mut verdict = match record.prevalidated {
-        true => Verdict::default(),
+        true => Verdict::on_prevalidated(&text[start..]),
         false => validate(&text[start..], split, &parts.run.selection)?,
     };
     verdict.quality = record.quality;

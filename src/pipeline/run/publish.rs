@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::config::settings::Settings;
 use crate::domain::dataset::accounting::Population;
-use crate::domain::dataset::columns_seen::ColumnsSeen;
 use crate::domain::dataset::manifest::{
     ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
@@ -17,6 +16,7 @@ use crate::domain::dataset::telemetry_seen::TelemetryRecord;
 use crate::domain::dataset::{card, manifest};
 use crate::domain::grouping::dedup::Fault;
 use crate::domain::json::canonical::sorted;
+use crate::domain::record::columns::Columns;
 use crate::domain::record::rule::Rule;
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::record::validation::Code;
@@ -238,8 +238,8 @@ fn manifest_of(
 }
 
 /// The fields of all records that were written.
-fn columns(output: &RunOutput) -> ColumnsSeen {
-    let mut columns = ColumnsSeen::default();
+fn columns(output: &RunOutput) -> Columns {
+    let mut columns = Columns::default();
     for result in &output.strata {
         columns.merge(&result.columns);
     }

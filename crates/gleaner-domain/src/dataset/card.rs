@@ -7,9 +7,9 @@
 
 use std::fmt::Write as _;
 
-use super::columns_seen::{ColumnSeen, ColumnsSeen};
 use super::loader_names::split_name;
 use super::manifest::Manifest;
+use crate::record::columns::{Columns, Kinds};
 
 /// The name of the file.
 pub const CARD: &str = "README.md";
@@ -26,9 +26,12 @@ const FIRST: [&str; 8] = [
     "llmCallCount",
 ];
 
+/// More fields are no table: records whose fields are ids, say.
+const MOST_FIELDS: usize = 500;
+
 /// The card of a dataset whose records have these columns.
-pub fn card(manifest: &Manifest, columns: &ColumnsSeen) -> String {
-    let columns = columns.columns().map(|columns| {
+pub fn card(manifest: &Manifest, columns: &Columns) -> String {
+    let columns = columns.fields(MOST_FIELDS).map(|columns| {
         let mut columns: Vec<_> = columns.collect();
         let place = |name: &str| FIRST.iter().position(|first| *first == name);
         columns.sort_by_key(|(name, _)| place(name).unwrap_or(FIRST.len()));
@@ -38,8 +41,9 @@ pub fn card(manifest: &Manifest, columns: &ColumnsSeen) -> String {
     let mut card = opening(records);
     if let Some(columns) = &columns {
         card.push_str("dataset_info:\n  config_name: default\n  features:\n");
-        for (name, seen) in columns {
-            let dtype = if is_text(*seen) { "string" } else { "json" };
+        for (name, kinds) in columns {
+            // Only then no loader reads a text as JSON.
+            let dtype = if kinds.are_texts() { "string" } else { "json" };
             let _ = writeln!(card, "  - name: {}\n    dtype: {dtype}", quoted(name));
         }
     }
@@ -74,11 +78,6 @@ fn size_category(records: u64) -> &'static str {
     }
 }
 
-/// Only then no loader reads a text as JSON.
-fn is_text(seen: ColumnSeen) -> bool {
-    seen.texts && !seen.others
-}
-
 /// A text of JSON is one of YAML.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
@@ -105,7 +104,7 @@ fn splits(manifest: &Manifest) -> Vec<(String, Vec<&str>)> {
     splits
 }
 
-fn body(manifest: &Manifest, columns: Option<&[(String, ColumnSeen)]>, card: &mut String) {
+fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut String) {
     // Writing to a string cannot fail.
     let _ = write!(
         card,
@@ -134,7 +133,7 @@ fn body(manifest: &Manifest, columns: Option<&[(String, ColumnSeen)]>, card: &mu
             card.push_str("\nIts records have too many fields for a table: load it line by line.\n")
         }
         Some(columns) => {
-            let mixed = columns.iter().filter(|(_, seen)| seen.texts && seen.others);
+            let mixed = columns.iter().filter(|(_, kinds)| kinds.mix_texts());
             for (name, _) in mixed {
                 let name = quoted(name);
                 let _ = writeln!(

@@ -3,8 +3,6 @@
 pub mod accounting;
 #[doc(hidden)]
 pub mod card;
-#[doc(hidden)]
-pub mod columns_seen;
 pub mod converted;
 #[doc(hidden)]
 pub mod loader_names;

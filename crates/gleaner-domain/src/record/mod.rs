@@ -3,6 +3,8 @@
 #[doc(hidden)]
 pub mod assembler;
 #[doc(hidden)]
+pub mod columns;
+#[doc(hidden)]
 pub mod fields;
 #[doc(hidden)]
 pub mod header;

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::columns::FieldKinds;
 use super::fields::{Field, Seen};
 use super::quality::{self, QualityMarks};
 use crate::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
@@ -162,9 +163,21 @@ pub struct Verdict {
     pub turns: Option<u64>,
     /// The text of its `bucket`, if it is a string (decoded).
     pub bucket: Option<String>,
+    /// Its fields.
+    #[doc(hidden)]
+    pub fields: FieldKinds,
 }
 
 impl Verdict {
+    /// The verdict on a record of which it is known that the rules find nothing in it.
+    #[doc(hidden)]
+    pub fn on_prevalidated(record: &[u8]) -> Self {
+        Self {
+            fields: FieldKinds::of_checked(record),
+            ..Self::default()
+        }
+    }
+
     /// Whether the record may be published.
     pub fn is_valid(&self) -> bool {
         self.errors.is_empty()
@@ -179,13 +192,19 @@ pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Ver
     // An assembled record nests a row's values two levels deeper.
     let mut scanner = Scanner::with_max_depth(record, MAX_DEPTH + 2);
     let mut fields = RecordFields::default();
-    scanner.each_member(|key, scanner| match Field::named(key) {
-        Some(field) => fields.take(field, scanner),
-        None => fields.take_other(key, scanner),
+    let mut kinds = FieldKinds::default();
+    scanner.each_member(|key, scanner| {
+        let field = Field::named(key);
+        kinds.note(key, field, scanner.kind()?);
+        match field {
+            Some(field) => fields.take(field, scanner),
+            None => fields.take_other(key, scanner),
+        }
     })?;
     scanner.end()?;
     let lone = scanner.saw_surrogates() && text::has_lone_surrogate(record);
     let mut verdict = fields.judge(lone, split, selection);
+    verdict.fields = kinds;
     if !selection.fitness().is_empty() {
         let (faults, tokens) = selection.fitness().faults(record);
         verdict.errors.extend(faults);

@@ -9,11 +9,9 @@ use super::rule::{Effect, Findings, Rule};
 use super::tokens::{self, Author, NotEncodable, Piece, Tokenize};
 use super::{Converter, NotARecord, Row};
 
-mod columns;
 mod rendered;
 mod tally;
 
-pub use columns::{Columns, MixedColumn};
 pub use rendered::{Render, Rendered, TemplateFails};
 pub use tally::{Count, StratumTally};
 

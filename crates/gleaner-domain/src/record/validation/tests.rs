@@ -288,3 +288,11 @@ fn records_that_a_loader_drops_or_that_are_too_long_are_invalid_where_that_is_as
         assert!(format!("{:?}", row.kind).contains(&shown));
     }
 }
+
+#[test]
+fn a_verdict_has_the_fields_that_the_record_has() {
+    let record = br#"{"conversationId":"x","bucket":null,"turnsArray":[{"a":[1]}],"turnCount":1,"\u0065":{"b":2},"userName":true}"#;
+    let verdict = validate(record, "train", &selection(1)).expect("an object");
+    assert_eq!(verdict.fields, FieldKinds::of_checked(record));
+    assert_ne!(verdict.fields, FieldKinds::default());
+}
