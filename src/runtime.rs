@@ -129,6 +129,14 @@ impl CpuPool {
         })))
     }
 
+    /// Starts a thread for each processor that the process may use, two if the system does not say.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub(crate) fn of_machine() -> std::io::Result<Self> {
+        Self::new(std::thread::available_parallelism().map_or(2, usize::from))
+    }
+
     fn of(mode: Mode) -> Self {
         Self {
             mode: Arc::new(mode),

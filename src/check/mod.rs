@@ -3,22 +3,20 @@
 //! - The dataset is read by rank and checked as it is read, as for a conversion; nothing is written.
 //! - What is said of a record is decided in [`crate::domain::conversion::check`].
 //! - The report depends on the dataset, the preset, the options, the tokenizer and the template alone.
-//! - Memory is a few batches of 1 MB each for a thread, the largest records, 8 bytes for the length of each
+//! - Memory is a few batches of 1 MB each for a thread of the pool, the largest records, 8 bytes for the length of each
 //!   record, and what each record is reported with if that is asked for.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
-
-use crate::convert::ConvertError;
+use crate::convert::each_batch::{each_batch, lock};
 use crate::convert::records::{BATCH_BYTES, Lines, Records};
+use crate::convert::{ConvertError, SharedDataset};
 use crate::domain::conversion::check::{Checker, Measure, StratumTally};
 use crate::domain::conversion::{Converter, NotARecord, Options, Preset};
 use crate::domain::dataset::manifest::Manifest;
 use crate::domain::record::columns::Columns;
-use crate::runtime::JobError;
+use crate::runtime::CpuPool;
 use crate::runtime::buffers::Buffers;
 use crate::sink::reader::DatasetReader;
 use crate::tokenizer::{SharedTemplate, SharedTokenizer};
@@ -44,17 +42,25 @@ pub struct Check {
     pub max_length: Option<u64>,
     /// Whether each record is reported.
     pub each_record: bool,
-    /// Threads that look at records.
-    pub threads: usize,
 }
 
-/// What a thread has found.
+/// What was found in some records.
 #[derive(Default)]
 struct Found {
     strata: BTreeMap<usize, StratumTally>,
     columns: Columns,
-    /// By batch.
-    records: Vec<(u64, Vec<RecordReport>)>,
+    records: Vec<RecordReport>,
+}
+
+impl Found {
+    /// Adds what was found in the records that follow.
+    fn append(&mut self, other: Self) {
+        for (stratum, tally) in other.strata {
+            self.strata.entry(stratum).or_default().merge(tally);
+        }
+        self.columns.merge(&other.columns);
+        self.records.extend(other.records);
+    }
 }
 
 /// Reads the manifest of a published dataset, whose time templates may want.
@@ -69,84 +75,44 @@ pub fn manifest(dataset: &dyn DatasetReader) -> Result<Manifest, ConvertError> {
 ///
 /// # Errors
 /// If it cannot be read, or is not what its manifest says.
-pub fn check(
-    dataset: &dyn DatasetReader,
-    manifest: &Manifest,
-    check: &Check,
+pub async fn check(
+    dataset: &SharedDataset,
+    manifest: &Arc<Manifest>,
+    check: &Arc<Check>,
+    pool: &CpuPool,
 ) -> Result<CheckReport, ConvertError> {
     let mut all = Found::default();
+    let buffers = Buffers::new(2 * BATCH_BYTES);
     for split in &manifest.selection.splits {
-        let found = check_split(dataset, manifest, check, &split.name)?;
-        let mut batches = Vec::new();
-        for one in found {
-            for (stratum, tally) in one.strata {
-                all.strata.entry(stratum).or_default().merge(tally);
-            }
-            all.columns.merge(&one.columns);
-            batches.extend(one.records);
-        }
-        batches.sort_by_key(|(batch, _)| *batch);
-        all.records.append(&mut batches);
+        let records = Records::new(manifest, &split.name, &buffers)?;
+        let (split, manifest) = (split.name.clone(), Arc::clone(manifest));
+        let check = Arc::clone(check);
+        let work = move |lines: &Lines| check.look_at(lines, &manifest, &split);
+        let visit = async |found| {
+            all.append(found);
+            Ok(())
+        };
+        each_batch(dataset, records, pool, work, visit).await?;
     }
-    Ok(report::of(dataset.location(), manifest, check, all))
+    let location = lock(dataset).location();
+    Ok(report::of(location, manifest, check, all))
 }
 
-/// The caller's thread reads, the others look.
-fn check_split(
-    dataset: &dyn DatasetReader,
-    manifest: &Manifest,
-    check: &Check,
-    split: &str,
-) -> Result<Vec<Found>, ConvertError> {
-    let records = Records::new(manifest, split, &Buffers::new(2 * BATCH_BYTES))?;
-    let failed = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        // One batch waits while each thread looks at one. A thread that ends drops its end of the channel: once all
-        // have, nobody waits to send.
-        let (send, receive) = crossbeam_channel::bounded::<(u64, Lines)>(1);
-        let mut threads = Vec::new();
-        for _ in 0..check.threads.max(1) {
-            let (receive, failed) = (receive.clone(), &failed);
-            let look = move || {
-                let looked = look_at_batches(receive, manifest, check, split);
-                failed.fetch_or(looked.is_err(), Ordering::Relaxed);
-                looked
-            };
-            let named = std::thread::Builder::new().name("gleaner-check".to_owned());
-            let started = named.spawn_scoped(scope, look);
-            threads.push(started.map_err(ConvertError::Thread)?);
-        }
-        drop(receive);
-        let number = Cell::new(0);
-        let read = records.read(dataset, |lines| {
-            let batch = number.replace(number.get() + 1);
-            !failed.load(Ordering::Relaxed) && send.send((batch, lines)).is_ok()
+impl Check {
+    fn look_at(
+        &self,
+        lines: &Lines,
+        manifest: &Manifest,
+        split: &str,
+    ) -> Result<Found, ConvertError> {
+        let measure = self.tokenizer.as_deref().map(|tokenizer| Measure {
+            tokenizer,
+            max_length: self.max_length,
         });
-        drop(send);
-        let looked = threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| JobError::Panicked)?)
-            .collect::<Result<Vec<_>, ConvertError>>();
-        read.and(looked)
-    })
-}
-
-fn look_at_batches(
-    batches: Receiver<(u64, Lines)>,
-    manifest: &Manifest,
-    check: &Check,
-    split: &str,
-) -> Result<Found, ConvertError> {
-    let measure = check.tokenizer.as_deref().map(|tokenizer| Measure {
-        tokenizer,
-        max_length: check.max_length,
-    });
-    let template = check.template.as_ref().map(|(_, template)| &**template);
-    let converter = Converter::new(check.preset, check.options.clone());
-    let checker = Checker::new(converter, template, measure);
-    let mut found = Found::default();
-    for (batch, lines) in batches {
-        let mut records = Vec::new();
+        let template = self.template.as_ref().map(|(_, template)| &**template);
+        let converter = Converter::new(self.preset, self.options.clone());
+        let checker = Checker::new(converter, template, measure);
+        let mut found = Found::default();
         for line in lines.iter() {
             let not_a_record = |source: NotARecord| ConvertError::Record {
                 path: line.path.to_owned(),
@@ -160,14 +126,12 @@ fn look_at_batches(
             let stratum = manifest.stratum_of_file(line.path);
             let stratum = stratum.expect("the file of a stratum");
             found.strata.entry(stratum).or_default().add(&checked);
-            if check.each_record {
+            if self.each_record {
                 let bucket = &manifest.strata[stratum].bucket;
-                records.push(RecordReport::of(line.text, split, bucket, &checked));
+                let report = RecordReport::of(line.text, split, bucket, &checked);
+                found.records.push(report);
             }
         }
-        if check.each_record {
-            found.records.push((batch, records));
-        }
+        Ok(found)
     }
-    Ok(found)
 }

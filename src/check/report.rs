@@ -170,7 +170,6 @@ pub(super) fn of(
         });
     }
     let mixed = found.columns.mixed().into_iter();
-    let records = found.records.into_iter();
     CheckReport {
         location,
         dataset: manifest.dataset.clone(),
@@ -192,9 +191,7 @@ pub(super) fn of(
             })
             .collect(),
         columns_cut: found.columns.is_cut,
-        each_record: check
-            .each_record
-            .then(|| records.flat_map(|(_, records)| records).collect()),
+        each_record: check.each_record.then_some(found.records),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `gleaner check`.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use clap::Args;
 
@@ -9,10 +10,11 @@ use super::convert::MappingArgs;
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
-use super::{convert, place, print, print_json};
+use super::{convert, export, place, print, print_json};
 use crate::check::{Check, CheckReport, TokensReport, check, manifest};
 use crate::domain::conversion::Preset;
 use crate::domain::conversion::check::Kind;
+use crate::runtime::CpuPool;
 use crate::tokenizer;
 
 /// Columns that are named at most.
@@ -83,9 +85,11 @@ pub fn run(args: &CheckArgs) -> Result<Exit, CliError> {
         template: template.transpose()?,
         max_length: args.max_length,
         each_record: args.each,
-        threads: std::thread::available_parallelism().map_or(1, usize::from),
     };
-    let report = check(&*dataset, &manifest, &wanted)?;
+    let pool = CpuPool::of_machine().map_err(export::cannot_start)?;
+    let runtime = export::runtime().map_err(export::cannot_start)?;
+    let (dataset, manifest) = (Arc::new(Mutex::new(dataset)), Arc::new(manifest));
+    let report = runtime.block_on(check(&dataset, &manifest, &Arc::new(wanted), &pool))?;
     if args.json {
         print_json(&serde_json::json!(report))?;
     } else {

@@ -128,8 +128,7 @@ pub async fn make(
     source: &SharedDataset,
     sink: &dyn DatasetSink,
 ) -> Result<Made, CliError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = CpuPool::new(threads).map_err(export::cannot_start)?;
+    let pool = CpuPool::of_machine().map_err(export::cannot_start)?;
     let report = convert(conversion, source, sink, &pool).await?;
     Ok(Made {
         location: format!("{}/{}", sink.location(), report.manifest.dataset),

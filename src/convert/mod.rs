@@ -10,10 +10,8 @@
 //!
 //! One thread reads, the pool converts, the caller hashes and writes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesOrdered;
 use sha2::{Digest, Sha256};
 
 use crate::domain::conversion::{Column, Converter, Options, Preset, Unfinished};
@@ -22,15 +20,15 @@ use crate::domain::dataset::converted::{
 };
 use crate::domain::dataset::manifest::{FileRecord, Manifest, Tool, hex, sha256sums};
 use crate::runtime::buffers::Buffers;
-use crate::runtime::{CpuPool, JobError, blocking};
+use crate::runtime::{CpuPool, blocking};
 use crate::sink::block_cutter::BlockCutter;
-use crate::sink::reader::DatasetReader;
 use crate::sink::{Claim, ClaimRecord, DatasetSink};
 
 mod batch;
 mod card;
 mod croissant;
 mod dataset_info;
+pub(crate) mod each_batch;
 mod error;
 mod file;
 mod names;
@@ -41,20 +39,18 @@ mod sample;
 mod shards;
 
 use batch::Batch;
+use each_batch::{each_batch, lock};
 use file::FileWriter;
-use records::Records;
+use records::{Lines, Records};
 use sample::Sample;
 use shards::{Format, Shards};
 
+pub use each_batch::SharedDataset;
 pub use error::ConvertError;
 pub use shards::Format as ConvertedFormat;
 
 /// Bytes of records after which a new file begins, as lines of JSON.
 pub const SHARD_BYTES: u64 = 500_000_000;
-
-/// Batches that are read, converted or not written yet, for each thread of the pool: one is worked on
-/// while the next one waits.
-const BATCHES_PER_THREAD: usize = 2;
 
 /// What to make.
 #[derive(Debug, Clone)]
@@ -111,10 +107,6 @@ struct Context<'c> {
     /// For batches.
     batches: Buffers,
 }
-
-/// A dataset that is read, one file at a time. Whoever made it drops it last: a reader of a container
-/// must not be dropped on a thread of a runtime.
-pub type SharedDataset = Arc<Mutex<Box<dyn DatasetReader>>>;
 
 /// Reads a dataset and publishes what the preset makes of it.
 ///
@@ -190,10 +182,6 @@ async fn read_manifest(source: SharedDataset) -> Result<Manifest, ConvertError> 
         }
     });
     reading.await?
-}
-
-fn lock(source: &SharedDataset) -> MutexGuard<'_, Box<dyn DatasetReader>> {
-    source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A hash of all that decides the bytes: the same conversion has the same claim.
@@ -371,40 +359,12 @@ impl Context<'_> {
     async fn each_batch(
         &self,
         split: &str,
-        mut visit: impl AsyncFnMut(Batch) -> Result<(), ConvertError>,
+        visit: impl AsyncFnMut(Batch) -> Result<(), ConvertError>,
     ) -> Result<(), ConvertError> {
-        let (send, mut receive) = tokio::sync::mpsc::channel(1);
-        let reading = {
-            let source = Arc::clone(self.source);
-            let records = Records::new(self.manifest, split, &self.batches)?;
-            let read = move || {
-                let source = lock(&source);
-                records.read(&**source, |batch| send.blocking_send(batch).is_ok())
-            };
-            let name = "gleaner-convert".to_owned();
-            let thread = std::thread::Builder::new().name(name).spawn(read);
-            thread.map_err(ConvertError::Thread)?
-        };
-        let format = self.conversion.format;
-        let most = BATCHES_PER_THREAD * self.pool.threads();
-        let mut running = FuturesOrdered::new();
-        let mut is_over = false;
-        loop {
-            tokio::select! {
-                biased;
-                text = receive.recv(), if !is_over && running.len() < most => match text {
-                    Some(text) => {
-                        let (converter, buffers) = (Arc::clone(&self.converter), self.batches.clone());
-                        let split = split.to_owned();
-                        running.push_back(self.pool.run(move || batch::convert(&converter, &split, format, &text, &buffers)));
-                    }
-                    None => is_over = true,
-                },
-                Some(done) = running.next(), if !running.is_empty() => visit(done??).await?,
-                else => break,
-            }
-        }
-        drop(receive);
-        reading.join().map_err(|_| JobError::Panicked)?
+        let records = Records::new(self.manifest, split, &self.batches)?;
+        let (converter, buffers) = (Arc::clone(&self.converter), self.batches.clone());
+        let (format, split) = (self.conversion.format, split.to_owned());
+        let work = move |lines: &Lines| batch::convert(&converter, &split, format, lines, &buffers);
+        each_batch(self.source, records, self.pool, work, visit).await
     }
 }

@@ -268,10 +268,7 @@ impl PipelineBuilder {
         };
         let pool = match self.pool.take() {
             Some(pool) => pool,
-            None => {
-                let threads = std::thread::available_parallelism().map_or(2, usize::from);
-                Arc::new(CpuPool::new(threads)?)
-            }
+            None => Arc::new(CpuPool::of_machine()?),
         };
         let work_dir = self.open_work_dir(&settings, &sink.location())?;
         let source = match self.source {

@@ -1,0 +1,69 @@
+//! Work on the records of a split, batch by batch: a thread reads, a pool works, the caller gets what comes
+//! out in the order of the records.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+
+use super::ConvertError;
+use super::records::{Lines, Records};
+use crate::runtime::{CpuPool, JobError};
+use crate::sink::reader::DatasetReader;
+
+/// Batches that are read, worked on or not visited yet, for each thread of the pool: one is worked on while
+/// the next one waits.
+const BATCHES_PER_THREAD: usize = 2;
+
+/// A dataset that is read, one file at a time. Whoever made it drops it last: a reader of a container
+/// must not be dropped on a thread of a runtime.
+pub type SharedDataset = Arc<Mutex<Box<dyn DatasetReader>>>;
+
+/// The dataset, for the one who reads.
+pub fn lock(source: &SharedDataset) -> MutexGuard<'_, Box<dyn DatasetReader>> {
+    source.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads records, has the pool work on each batch, and visits what that gives in the order of the records.
+///
+/// # Errors
+/// If the dataset cannot be read, and those of `work` and `visit`: the first one ends it.
+pub async fn each_batch<T: Send + 'static>(
+    source: &SharedDataset,
+    records: Records,
+    pool: &CpuPool,
+    work: impl Fn(&Lines) -> Result<T, ConvertError> + Send + Sync + 'static,
+    mut visit: impl AsyncFnMut(T) -> Result<(), ConvertError>,
+) -> Result<(), ConvertError> {
+    let (send, mut receive) = tokio::sync::mpsc::channel(1);
+    let reading = {
+        let source = Arc::clone(source);
+        let read = move || {
+            let source = lock(&source);
+            records.read(&**source, |batch| send.blocking_send(batch).is_ok())
+        };
+        let name = "gleaner-read".to_owned();
+        let thread = std::thread::Builder::new().name(name).spawn(read);
+        thread.map_err(ConvertError::Thread)?
+    };
+    let work = Arc::new(work);
+    let most = BATCHES_PER_THREAD * pool.threads();
+    let mut running = FuturesOrdered::new();
+    let mut is_over = false;
+    loop {
+        tokio::select! {
+            biased;
+            lines = receive.recv(), if !is_over && running.len() < most => match lines {
+                Some(lines) => {
+                    let work = Arc::clone(&work);
+                    running.push_back(pool.run(move || work(&lines)));
+                }
+                None => is_over = true,
+            },
+            Some(done) = running.next(), if !running.is_empty() => visit(done??).await?,
+            else => break,
+        }
+    }
+    drop(receive);
+    reading.join().map_err(|_| JobError::Panicked)?
+}
