@@ -14,6 +14,7 @@ pub mod grouping;
 #[doc(hidden)]
 pub mod json;
 mod lengths;
+pub mod privacy;
 pub mod record;
 pub mod sampling;
 pub mod scheduling;

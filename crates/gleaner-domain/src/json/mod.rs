@@ -7,6 +7,7 @@
 //! UTF-8 is not its business: callers check whole blocks with `simdutf8` first.
 
 use crate::debug_lengths;
+use std::ops::Range;
 use thiserror::Error;
 
 pub mod canonical;
@@ -116,6 +117,12 @@ impl<'a> Scanner<'a> {
     /// Where the scanner stands.
     pub fn position(&self) -> usize {
         self.at
+    }
+
+    /// Where a value that was passed stands in the text.
+    pub fn place_of(&self, value: &Value<'a>) -> Range<usize> {
+        let start = value.text.as_ptr() as usize - self.text.as_ptr() as usize;
+        start..start + value.text.len()
     }
 
     /// Whether a string so far has a `\ud800` to `\udfff` escape: only then can one be alone. A

@@ -146,6 +146,28 @@ fn decode_escape<'a>(
     rest.get(length..).unwrap_or_default()
 }
 
+/// Goes on from a place in the decoded body and the same place in the body to a later one: `decoded`, and where the body
+/// has it. What [`decode`] makes of the body is meant.
+pub fn advance(body: &[u8], from: (usize, usize), decoded: usize) -> (usize, usize) {
+    let (mut done, mut at) = from;
+    while done < decoded && at < body.len() {
+        let plain = memchr::memchr(b'\\', &body[at..]).unwrap_or(body.len() - at);
+        if plain > 0 {
+            let step = plain.min(decoded - done);
+            (done, at) = (done + step, at + step);
+            continue;
+        }
+        let (step, length) = escape(&body[at..]);
+        done += match step {
+            Step::Plain => length,
+            Step::Char(c) => c.len_utf8(),
+            Step::Lone(_) => char::REPLACEMENT_CHARACTER.len_utf8(),
+        };
+        at = (at + length).min(body.len());
+    }
+    (done, at)
+}
+
 /// Whether a text (a body, or whole JSON: escapes stand in strings only) has half a surrogate pair.
 pub fn has_lone_surrogate(text: &[u8]) -> bool {
     let mut lone = false;

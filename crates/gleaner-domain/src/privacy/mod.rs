@@ -1,0 +1,26 @@
+//! Secrets and personal data: what finds them, and what is put in their place.
+//!
+//! - [`rules`]: the kinds of keys and of personal data, each with its form and where that is documented.
+//! - [`finder`]: where in a text one stands. Keywords are looked for, patterns are tried beside them alone.
+//! - [`document`]: every text of a record, decoded, also in JSON that is written in a string.
+//! - [`redaction`]: the record with placeholders; it stays JSON of the same shape, and every other byte stays.
+//!
+//! What is found depends on the text alone, what is put in its place on the text and the key. Nothing here tells the
+//! text: a report has the rule, the place and the count.
+
+pub mod checks;
+pub mod document;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod examples;
+pub mod finder;
+mod names;
+mod personal;
+pub mod placeholder;
+pub mod redaction;
+pub mod rule;
+pub mod rules;
+
+pub use rules::RULES_VERSION;
+
+#[cfg(test)]
+mod tests;

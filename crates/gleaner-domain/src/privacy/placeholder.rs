@@ -1,0 +1,57 @@
+//! What stands in the place of what was taken out, and the key that makes it the same everywhere.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::rule::Rule;
+use crate::dataset::manifest::hex;
+
+/// Bytes that a key has at least.
+pub const SHORTEST_KEY: usize = 32;
+
+/// The key of pseudonyms. Whoever has it can tell whether a name or a secret that he knows is in a dataset.
+#[derive(Clone)]
+pub struct Key(Hmac<Sha256>);
+
+impl Key {
+    /// A key of at least [`SHORTEST_KEY`] bytes; `None` if there are fewer.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let is_long = bytes.len() >= SHORTEST_KEY;
+        is_long.then(|| Self(Hmac::new_from_slice(bytes).expect("HMAC takes keys of any length")))
+    }
+
+    /// What names the key without telling it: the first 8 hexadecimal digits of HMAC-SHA256 of `gleaner`.
+    pub fn id(&self) -> String {
+        self.digits(&[b"gleaner"])
+    }
+
+    /// The first 8 hexadecimal digits of HMAC-SHA256 of some texts.
+    fn digits(&self, texts: &[&[u8]]) -> String {
+        let mut mac = self.0.clone();
+        for text in texts {
+            mac.update(text);
+        }
+        hex(&mac.finalize().into_bytes()[..4])
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.id())
+    }
+}
+
+/// Appends the placeholder of what a rule found: `<AWS_KEY_1a2b3c4d>`, the digits of the rule's id, a zero byte and
+/// the text; `<AWS_KEY>` without a key. It needs no escape in JSON, at any depth.
+pub fn append(rule: &Rule, secret: &[u8], key: Option<&Key>, out: &mut Vec<u8>) {
+    out.push(b'<');
+    out.extend_from_slice(rule.placeholder.as_bytes());
+    if let Some(key) = key {
+        out.push(b'_');
+        let digits = key.digits(&[rule.id.as_bytes(), b"\0", secret]);
+        out.extend_from_slice(digits.as_bytes());
+    }
+    out.push(b'>');
+}
