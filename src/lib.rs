@@ -82,6 +82,7 @@ pub mod convert;
 pub mod fault;
 pub mod pipeline;
 pub mod runtime;
+pub mod scan;
 #[cfg_attr(
     not(any(feature = "azure", feature = "cli", feature = "kusto")),
     allow(dead_code, reason = "such a build reads no secret")

@@ -10,6 +10,7 @@ use super::check::CheckArgs;
 use super::convert::ConvertArgs;
 use super::exit::CliError;
 use super::look::LookArgs;
+use super::scan::ScanArgs;
 use super::synth::SynthArgs;
 use crate::config::{Layers, insert, insert_sink};
 use crate::domain::conversion::Preset;
@@ -54,6 +55,12 @@ pub enum Command {
     ///
     /// Example: gleaner look out/my_dataset --sample 20 --html sample.html
     Look(LookArgs),
+    /// Report secrets and personal data in files or in a published dataset, without their text
+    ///
+    /// Exit code 3 if anything was found. It shows what an export would redact (docs/trust.md).
+    ///
+    /// Example: gleaner scan out/my_dataset
+    Scan(ScanArgs),
     /// Show what a stopped or running run has done and what is left
     ///
     /// Example: gleaner status .gleaner/0123456789abcdef

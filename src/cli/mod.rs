@@ -29,6 +29,7 @@ mod progress;
 #[cfg(feature = "kusto")]
 mod queries;
 mod report;
+mod scan;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(not(feature = "serve"))]
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Check(args) => check::run(args),
         Command::Look(args) => look::run(args),
+        Command::Scan(args) => scan::run(args),
         Command::Status(args) => status::run(args),
         Command::Synth(args) => synth::run(args),
         Command::Unlock(args) => unlock::run(args),

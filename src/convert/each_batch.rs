@@ -33,19 +33,37 @@ pub async fn each_batch<T: Send + 'static>(
     records: Records,
     pool: &CpuPool,
     work: impl Fn(&Lines) -> Result<T, ConvertError> + Send + Sync + 'static,
-    mut visit: impl AsyncFnMut(T) -> Result<(), ConvertError>,
+    visit: impl AsyncFnMut(T) -> Result<(), ConvertError>,
 ) -> Result<(), ConvertError> {
+    let source = Arc::clone(source);
+    let read = move |send: &dyn Fn(Lines) -> bool| records.read(&**lock(&source), send);
+    in_order(read, pool, work, visit).await
+}
+
+/// Has a thread of its own read batches, the pool work on each, and visits what that gives in their order. `read` ends
+/// early once a batch is not wanted.
+///
+/// # Errors
+/// Those of `read`, `work` and `visit`: the first one ends it.
+pub async fn in_order<B, T, E>(
+    read: impl FnOnce(&dyn Fn(B) -> bool) -> Result<(), E> + Send + 'static,
+    pool: &CpuPool,
+    work: impl Fn(&B) -> Result<T, E> + Send + Sync + 'static,
+    mut visit: impl AsyncFnMut(T) -> Result<(), E>,
+) -> Result<(), E>
+where
+    B: Send + 'static,
+    T: Send + 'static,
+    E: From<ConvertError> + Send + 'static,
+{
     let (send, mut receive) = tokio::sync::mpsc::channel(1);
     let reading = {
-        let source = Arc::clone(source);
-        let read = move || {
-            let source = lock(&source);
-            records.read(&**source, |batch| send.blocking_send(batch).is_ok())
-        };
+        let read = move || read(&|batch| send.blocking_send(batch).is_ok());
         let name = "gleaner-read".to_owned();
         let thread = std::thread::Builder::new().name(name).spawn(read);
         thread.map_err(ConvertError::Thread)?
     };
+    let failed = |error: JobError| E::from(ConvertError::from(error));
     let work = Arc::new(work);
     let most = BATCHES_PER_THREAD * pool.threads();
     let mut running = FuturesOrdered::new();
@@ -53,17 +71,17 @@ pub async fn each_batch<T: Send + 'static>(
     loop {
         tokio::select! {
             biased;
-            lines = receive.recv(), if !is_over && running.len() < most => match lines {
-                Some(lines) => {
+            batch = receive.recv(), if !is_over && running.len() < most => match batch {
+                Some(batch) => {
                     let work = Arc::clone(&work);
-                    running.push_back(pool.run(move || work(&lines)));
+                    running.push_back(pool.run(move || work(&batch)));
                 }
                 None => is_over = true,
             },
-            Some(done) = running.next(), if !running.is_empty() => visit(done??).await?,
+            Some(done) = running.next(), if !running.is_empty() => visit(done.map_err(failed)??).await?,
             else => break,
         }
     }
     drop(receive);
-    reading.join().map_err(|_| JobError::Panicked)?
+    reading.join().map_err(|_| failed(JobError::Panicked))?
 }

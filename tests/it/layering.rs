@@ -20,7 +20,7 @@ const ROOMS: &[&[&str]] = &[
     &["telemetry"],
     &["verify", "testing"],
     &["convert"],
-    &["check"],
+    &["check", "scan"],
     &["pipeline"],
     &["serve"],
     &["cli"],

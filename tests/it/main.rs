@@ -18,6 +18,7 @@ mod exact;
 mod forward;
 mod kusto;
 mod layering;
+mod privacy;
 mod promises;
 mod reproducible;
 mod resumable;

@@ -3,6 +3,7 @@
 //! - [`rules`]: the kinds of keys and of personal data, each with its form and where that is documented.
 //! - [`finder`]: where in a text one stands. Keywords are looked for, patterns are tried beside them alone.
 //! - [`document`]: every text of a record, decoded, also in JSON that is written in a string.
+//! - [`tally`]: what was found, counted by rule and place.
 //! - [`redaction`]: the record with placeholders; it stays JSON of the same shape, and every other byte stays.
 //!
 //! What is found depends on the text alone, what is put in its place on the text and the key. Nothing here tells the
@@ -19,6 +20,7 @@ pub mod placeholder;
 pub mod redaction;
 pub mod rule;
 pub mod rules;
+pub mod tally;
 
 pub use rules::RULES_VERSION;
 

@@ -12,6 +12,8 @@ use super::placeholder::Key;
 use super::redaction::Redactor;
 use super::rules;
 
+mod planted;
+
 fn finder() -> &'static Finder {
     static FINDER: std::sync::LazyLock<Finder> =
         std::sync::LazyLock::new(|| Finder::new(true, true));

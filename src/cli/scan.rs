@@ -1,0 +1,178 @@
+//! `gleaner scan`.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use clap::{Args, ValueEnum};
+
+use super::args::ReachArgs;
+use super::exit::{CliError, Exit};
+use super::table::TextTable;
+use super::terminal::one_line;
+use super::words::count;
+use super::{export, place, print, print_json};
+use crate::check::manifest;
+use crate::runtime::CpuPool;
+use crate::scan::{Scan, ScanError, ScanReport};
+use crate::sink::MANIFEST;
+use crate::sink::address::Address;
+
+/// Bytes of a row of a file that are looked at: as many as `limits.max_record` allows by default.
+const MAX_RECORD: u64 = 64 << 20;
+
+/// Places of a rule that are named.
+const MOST_PLACES: usize = 5;
+
+/// The arguments of `scan`.
+#[derive(Debug, Clone, Args)]
+pub struct ScanArgs {
+    /// A dataset's folder or its address in a container, or a file, a folder or a glob as for --input
+    #[arg(value_name = "FILE|DATASET")]
+    pub target: String,
+    /// Look for one kind alone
+    #[arg(long, value_name = "KIND")]
+    pub only: Option<Only>,
+    /// List every finding, not the first hundred
+    #[arg(long)]
+    pub each: bool,
+    /// How to reach it.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Only {
+    /// Keys, tokens and passwords.
+    Secrets,
+    /// What names a person or a place.
+    Personal,
+}
+
+/// Says which secrets and personal data there are, without their text.
+///
+/// # Errors
+/// If the input cannot be read.
+pub fn run(args: &ScanArgs) -> Result<Exit, CliError> {
+    let (secrets, personal) = (
+        args.only != Some(Only::Personal),
+        args.only != Some(Only::Secrets),
+    );
+    let scan = Arc::new(Scan::new(secrets, personal, args.each));
+    let pool = CpuPool::of_machine().map_err(export::cannot_start)?;
+    let runtime = export::runtime().map_err(export::cannot_start)?;
+    let report = if is_dataset(&args.target) {
+        let dataset = place::open(&args.target, args.reach.config.as_deref(), &args.reach.set)?;
+        let manifest = manifest(&*dataset)?;
+        let dataset = Arc::new(Mutex::new(dataset));
+        runtime.block_on(scan.dataset(&dataset, &manifest, &pool))
+    } else {
+        let paths = vec![PathBuf::from(&args.target)];
+        runtime.block_on(scan.files(paths, MAX_RECORD, &pool))
+    };
+    let report = report?;
+    if args.json {
+        print_json(&serde_json::json!(report))?;
+    } else {
+        print(&text(&report, args.each))?;
+    }
+    Ok(if report.is_clean() {
+        Exit::Success
+    } else {
+        Exit::Shortfall
+    })
+}
+
+/// Whether a target is a dataset in a container, or a folder with a manifest.
+fn is_dataset(target: &str) -> bool {
+    match Address::parse(target) {
+        Ok(Address::Folder(folder)) => folder.join(MANIFEST).is_file(),
+        // What is wrong with an address is said when it is opened.
+        _ => target.contains("://"),
+    }
+}
+
+impl From<ScanError> for CliError {
+    fn from(error: ScanError) -> Self {
+        match error {
+            ScanError::Dataset(error) => error.into(),
+            ScanError::Input(error) => crate::pipeline::RunError::Source(error).into(),
+        }
+    }
+}
+
+fn text(report: &ScanReport, lists_all: bool) -> String {
+    let mut table = TextTable::new(&["rule", "kind", "records", "times"]);
+    for rule in &report.rules {
+        let numbers = [rule.records.to_string(), rule.times.to_string()];
+        table.row(
+            [rule.rule.to_owned(), rule.class.to_owned()]
+                .into_iter()
+                .chain(numbers),
+        );
+    }
+    let mut out = String::new();
+    if !report.rules.is_empty() {
+        out = table.for_stdout() + "\n\n";
+    }
+    for rule in &report.rules {
+        let mut places: Vec<_> = rule.places.iter().collect();
+        places.sort_by_key(|place| std::cmp::Reverse(place.times));
+        for place in places.iter().take(MOST_PLACES) {
+            out.push_str(&format!(
+                "{} in {}: {}\n",
+                rule.rule,
+                shown(&place.place),
+                place.times
+            ));
+        }
+        let unnamed = places.len().saturating_sub(MOST_PLACES);
+        if unnamed > 0 {
+            out.push_str(&format!(
+                "{}: {} more, see --json\n",
+                rule.rule,
+                count(unnamed as u64, "place")
+            ));
+        }
+    }
+    if lists_all {
+        for found in &report.findings {
+            let id = found
+                .conversation_id
+                .as_deref()
+                .map(|id| format!(" {}", one_line(id)));
+            let (file, line, id) = (one_line(&found.file), found.line, id.unwrap_or_default());
+            out.push_str(&format!(
+                "{file}:{line}{id}: {} in {}, {}\n",
+                found.rule,
+                shown(&found.place),
+                count(found.times, "time")
+            ));
+        }
+    }
+    for (rows, what) in [
+        (report.not_json, "no JSON, looked at as text"),
+        (report.not_read, "too large, not looked at"),
+    ] {
+        if rows > 0 {
+            out.push_str(&format!("{}: {what}\n", count(rows, "row")));
+        }
+    }
+    out.push_str(&format!(
+        "{}: {} of {} with {} and {} (rules version {})",
+        one_line(&report.location),
+        report.with_findings,
+        count(report.records, "record"),
+        count(report.secrets, "secret"),
+        count(report.personal, "item").replace("item", "personal item"),
+        report.rules_version
+    ));
+    out
+}
+
+fn shown(place: &str) -> &str {
+    if place.is_empty() { "the text" } else { place }
+}
