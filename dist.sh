@@ -14,7 +14,7 @@ if [ "$musl" != "$host" ] && command -v musl-gcc >/dev/null && [ -d "$(rustc --p
 else
     echo "not static: install musl-gcc and \`rustup target add $musl\` for that" >&2
 fi
-cargo build --locked --profile dist --bin gleaner --target "$target"
+cargo build --locked --profile dist --features tokenizer --bin gleaner --target "$target"
 
 rm -rf dist
 mkdir -p dist/man dist/completions
@@ -27,7 +27,7 @@ for shell in bash zsh fish powershell; do
 done
 
 if cargo cyclonedx --version >/dev/null 2>&1; then
-    cargo cyclonedx --quiet --format json --spec-version 1.5 --target "$target" --no-build-deps --override-filename gleaner.cdx
+    cargo cyclonedx --quiet --features tokenizer --format json --spec-version 1.5 --target "$target" --no-build-deps --override-filename gleaner.cdx
     mv gleaner.cdx.json dist/
     rm -f crates/*/gleaner.cdx.json
 else

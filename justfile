@@ -11,7 +11,7 @@ test:
 # Format, lint, document
 check:
     cargo fmt --all --check
-    cargo clippy --all-targets --features fault-injection,kusto-emulator -- -D warnings
+    cargo clippy --all-targets --features fault-injection,kusto-emulator,tokenizer -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
 # Check licences, bans, sources and advisories (needs `cargo install cargo-deny`, and a network for the advisories)
@@ -53,7 +53,7 @@ kills:
 mutants shard="0/1":
     mkdir -p target/mutants
     -cargo mutants -p gleaner-domain -o target/mutants/domain -j1 --timeout 120 --sharding round-robin --shard {{shard}}
-    cargo mutants -p gleaner -o target/mutants/program --features fault-injection,kusto-emulator -j1 --timeout 120 --sharding round-robin --shard {{shard}} -- -- spool:: pipeline::
+    cargo mutants -p gleaner -o target/mutants/program --features fault-injection,kusto-emulator,tokenizer -j1 --timeout 120 --sharding round-robin --shard {{shard}} -- -- spool:: pipeline::
 
 # Check each cargo feature by itself, and run the unit tests of a build without any
 features:

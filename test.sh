@@ -64,7 +64,7 @@ if [ ! -x "$tools/cargo/bin/cargo-public-api" ]; then
     echo "without cargo-public-api (./test.sh --install) nothing holds docs/public-api.txt against the code" >&2
     all+=(--skip the_public_surface_is_as_listed)
 fi
-cargo test --locked --features fault-injection,kusto-emulator "${all[@]}"
+cargo test --locked --features fault-injection,kusto-emulator,tokenizer "${all[@]}"
 
 # A host with other features of serde_json gets the same. With all tests only: it compiles the 34 crates on
 # serde_json once more (80 s on two busy cores). The lock file above gives the versions.

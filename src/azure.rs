@@ -4,6 +4,8 @@
 mod login;
 
 #[cfg(any(feature = "azure", feature = "kusto"))]
+pub(crate) use login::http_client;
+#[cfg(any(feature = "azure", feature = "kusto"))]
 pub use login::{credential, is_loopback, login_hint};
 
 /// Ways to log in to Azure.

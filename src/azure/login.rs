@@ -11,6 +11,7 @@ use azure_identity::{
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::Url;
+use rustls::crypto::CryptoProvider;
 
 use super::Credential;
 use crate::secrets::{self, redacted};
@@ -21,6 +22,20 @@ pub fn is_loopback(url: &Url) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     let is_address = |ip: IpAddr| ip.is_loopback();
     host == "localhost" || address.parse().is_ok_and(is_address)
+}
+
+/// A client of HTTP over TLS, as the process encrypts: what a host has installed for `rustls`, else `ring`.
+pub(crate) fn http_client() -> reqwest::ClientBuilder {
+    ensure_cryptography();
+    reqwest::Client::builder()
+}
+
+/// Makes sure that `rustls` has a provider: without one, making a client panics.
+fn ensure_cryptography() {
+    if CryptoProvider::get_default().is_none() {
+        // Refused only if another thread was first, and then there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
 }
 
 /// What gives tokens.
@@ -35,6 +50,7 @@ pub fn credential(kind: Credential) -> Result<Arc<dyn TokenCredential>, String> 
             .ok_or_else(|| format!("the environment variable {name} is not set"))
     };
     secrets::register_environment();
+    ensure_cryptography();
     let describe = |error: azure_core::Error| redacted(error.to_string());
     let credential: Arc<dyn TokenCredential> = match kind {
         Credential::DeveloperTools | Credential::None => {

@@ -74,7 +74,9 @@ pub enum TokenizerError {
         reason: String,
     },
     /// This build cannot count tokens.
-    #[error("this build of gleaner counts no tokens: it was made without the feature `tokenizer`")]
+    #[error(
+        "this build of gleaner has neither tokenizers nor templates: it was made without the feature `tokenizer`"
+    )]
     NotInBuild,
 }
 
@@ -90,7 +92,9 @@ impl TokenizerError {
                 "name a file with a template, or one of the tokenizer's own: they lie beside tokenizer.json"
             }
             Self::BadTemplate { .. } => "correct the template",
-            Self::NotInBuild => "use a build with default features",
+            Self::NotInBuild => {
+                "`cargo install --path . --features tokenizer` makes one that does, and so is what `./dist.sh` builds"
+            }
         }
     }
 }

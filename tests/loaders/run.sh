@@ -19,7 +19,7 @@ environment() {
     fi
 }
 
-cargo build --quiet
+cargo build --quiet --features tokenizer
 gleaner="$(cargo metadata --format-version 1 --no-deps | python3 -c 'import json,sys; print(json.load(sys.stdin)["target_directory"])')/debug/gleaner"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -72,7 +72,7 @@ impl Container {
     ) -> Result<Self, String> {
         let mut address = address(settings, credential.is_some())?;
         address.set_query(signature.as_deref());
-        let http = reqwest::Client::builder()
+        let http = azure::http_client()
             .redirect(Policy::none())
             .connect_timeout(Duration::from_secs(30).min(settings.timeout))
             .timeout(settings.timeout);

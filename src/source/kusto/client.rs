@@ -19,8 +19,7 @@ use super::decode::Decoder;
 use super::error::{Failure, KustoError, Purpose};
 use super::frames::{Column, FrameReader, TableSink, damaged};
 use super::trust::{is_monitor_proxy, is_trusted};
-use crate::azure::Credential;
-use crate::azure::is_loopback;
+use crate::azure::{self, Credential, is_loopback};
 use crate::domain::dataset::manifest::hex;
 use crate::source::SourceError;
 use crate::source::kusto::settings::Kusto;
@@ -128,7 +127,7 @@ impl KustoClient {
                     .to_owned(),
             );
         }
-        let http = Client::builder()
+        let http = azure::http_client()
             .redirect(Policy::none())
             .connect_timeout(Duration::from_secs(30))
             .tcp_keepalive(Duration::from_secs(60));

@@ -24,6 +24,8 @@ fn command_line(sandbox: &Sandbox, token: &str) {
 fn make(cloud: &Cloud, container: &str) {
     let ca = fs::read(&cloud.ca).expect("a certificate");
     let ca = reqwest::Certificate::from_pem(&ca).expect("a certificate");
+    // What gleaner itself does in its process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .tls_certs_only([ca])
         .no_proxy()

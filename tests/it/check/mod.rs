@@ -44,6 +44,7 @@ fn three() -> Sandbox {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tokenizer"), ignore = "needs tokenizers: ./test.sh")]
 fn check_says_what_would_be_lost_and_exits_with_3() {
     let sandbox = three();
     let command = "check out/d --for trl --tokenizer tokenizer.json --json --each";
@@ -101,12 +102,23 @@ fn nothing_lost_is_exit_code_0_and_usage_is_2() {
     );
     for (wrong, said) in [
         ("check out/d --max-length 3", "--tokenizer"),
-        ("check out/d --tokenizer in.jsonl", "is no tokenizer"),
-        ("check out/d --template none", "there is no template"),
         ("check out/d --for atif --template chatml", "atif has none"),
     ] {
         let refused = run(&sandbox, wrong);
         refused.expect(2);
+        assert!(refused.stderr.contains(said), "{wrong}: {}", refused.stderr);
+    }
+    // What this build can read, or that it cannot.
+    for (wrong, said) in [
+        ("check out/d --tokenizer in.jsonl", "is no tokenizer"),
+        ("check out/d --template none", "there is no template"),
+    ] {
+        let refused = run(&sandbox, wrong);
+        refused.expect(2);
+        let said = match cfg!(feature = "tokenizer") {
+            true => said,
+            false => "cargo install --path . --features tokenizer",
+        };
         assert!(refused.stderr.contains(said), "{wrong}: {}", refused.stderr);
     }
     // It is checked as it is read.

@@ -30,6 +30,7 @@ fn conversation(number: usize) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(not(feature = "tokenizer"), ignore = "needs tokenizers: ./test.sh")]
 fn spares_replace_what_a_loader_would_drop_and_what_is_too_long() {
     let rows: Vec<_> = (0..200).map(conversation).collect();
     let files = corpus::in_files(&rows, 2, "a");
@@ -99,7 +100,13 @@ fn what_is_asked_is_checked_before_the_run() {
     for (set, said) in [
         ("selection.valid_for=[\"trlx\"]", "there is no preset"),
         ("selection.max_tokens=5", "set selection.tokenizer"),
-        ("selection.tokenizer=t.json", "cannot read t.json"),
+        (
+            "selection.tokenizer=t.json",
+            match cfg!(feature = "tokenizer") {
+                true => "cannot read t.json",
+                false => "cargo install --path . --features tokenizer",
+            },
+        ),
     ] {
         let refused = sandbox.run(&["plan", "--input", "in", "--set", set]);
         refused.expect(2);

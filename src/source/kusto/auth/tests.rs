@@ -102,7 +102,10 @@ fn scene(metadata: &[(u16, &str)]) -> Scene {
     };
     Scene {
         login,
-        client: Client::builder().no_proxy().build().expect("a client"),
+        client: crate::azure::http_client()
+            .no_proxy()
+            .build()
+            .expect("a client"),
         given: counted,
         seconds,
         made,
@@ -223,7 +226,7 @@ async fn metadata_without_an_end_are_not_held() {
 
 #[tokio::test]
 async fn where_none_is_needed_none_is_had() {
-    let client = Client::new();
+    let client = crate::azure::http_client().build().expect("a client");
     for (cluster, kind) in [
         ("http://127.0.0.1:9", Credential::DeveloperTools),
         ("https://localhost:9", Credential::None),
