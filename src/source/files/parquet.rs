@@ -1,7 +1,8 @@
 //! Parquet: every row becomes one JSON line, its columns in their order.
 //!
-//! `turnsArray` and `trajectory` may be nested columns or text that holds JSON; such text stands in
-//! the line as it is, but for newlines between tokens, which become spaces: a row is a line.
+//! `turnsArray` and `trajectory` may be nested columns or text that holds JSON; text of the logical type JSON holds it
+//! wherever it is. Such text stands in the line as it is, but for newlines between tokens, which become spaces: a row
+//! is a line.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -36,6 +36,8 @@ pub enum Leaf {
     Int96(usize),
     /// 16 bytes.
     Uuid,
+    /// Text that is JSON.
+    Json,
     /// Bytes that may be text, in the column of this name.
     Bytes(String),
 }
@@ -155,6 +157,8 @@ fn leaf(field: &Type, path: &str, number: usize) -> Result<Leaf, String> {
         (Physical::FIXED_LEN_BYTE_ARRAY, _) if converted == ConvertedType::INTERVAL => {
             return Err(format!("`{path}`, an INTERVAL"));
         }
+        (Physical::BYTE_ARRAY, Some(LogicalType::Json)) => Leaf::Json,
+        (Physical::BYTE_ARRAY, _) if converted == ConvertedType::JSON => Leaf::Json,
         (Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY, _) => Leaf::Bytes(path.to_owned()),
         _ => Leaf::Plain,
     })

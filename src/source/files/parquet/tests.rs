@@ -402,6 +402,27 @@ fn a_uuid_is_text_and_other_bytes_are_named() {
 }
 
 #[test]
+fn what_is_of_the_type_json_is_read_as_json_wherever_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.parquet");
+    let schema =
+        "message m { required binary a (JSON); required group g { required binary b (JSON); } }";
+    let text = |text: &'static str| -> WriteColumn {
+        Box::new(move |column, rows| match column {
+            ColumnWriter::ByteArrayColumnWriter(w) => {
+                let values = vec![ByteArray::from(text); rows];
+                w.write_batch(&values, None, None).expect("written");
+            }
+            _ => unreachable!("a column of bytes"),
+        })
+    };
+    write_values(&path, schema, 1, vec![text(r#""ls""#), text(r#"{"n": 1}"#)]);
+    assert_eq!(read(&path, 0, 1).0, [r#"{"a":"ls","g":{"b":{"n": 1}}}"#]);
+    write_values(&path, schema, 1, vec![text("1"), text("{")]);
+    assert_eq!(read(&path, 0, 1).1[0].reason, MalformedReason::NotJson);
+}
+
+#[test]
 fn what_a_column_is_called_says_whether_it_holds_json() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.parquet");

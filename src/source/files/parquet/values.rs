@@ -199,6 +199,7 @@ impl ValueWriter {
             }
             (Field::TimestampMillis(ms), _) => write_instant(i128::from(*ms) * 1_000_000, out),
             (Field::TimestampMicros(us), _) => write_instant(i128::from(*us) * 1000, out),
+            (Field::Str(content), Leaf::Json) => self.embedded(content, out),
             (Field::Str(content), _) => text::write_string(content, out),
             (Field::Bytes(bytes), Leaf::Uuid) => text::write_string(&uuid(bytes.data()), out),
             (Field::Bytes(bytes), leaf) => match (std::str::from_utf8(bytes.data()), leaf) {
