@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gives converted datasets to the trainers that they are for: tests/loaders/run.sh [DATASET]
-# Installs pinned packages under target/loaders (about 15 GB, most of it torch); the first time takes half an hour.
+# Installs pinned packages under target/loaders (about 20 GB, most of it torch); the first time takes half an hour.
 # Without a dataset, one of synthetic conversations is made.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -44,13 +44,15 @@ try() {
     "$place/$environment/bin/python" "tests/loaders/$script" "$work/converted/$name" 2>/dev/null || failed=1
 }
 
-# Holds what check says of awkward conversations against what a loader has: holds PRESET [TEMPLATE]
+# Holds what check says of awkward conversations against what a loader has: holds PRESET LOADER [TEMPLATE]
 holds() {
     local done=0
     "$gleaner" convert "$work/out/awkward" --for "$1" --out "$work/converted" >/dev/null || done=$?
     [ "$done" = 0 ] || [ "$done" = 3 ] || return "$done"
-    echo "== check $1"
-    "$place/datasets/bin/python" tests/loaders/check_holds.py "$gleaner" "$work/out/awkward" "$1" \
+    local environment=$2
+    [ "$2" != mistral ] || environment=datasets
+    echo "== check $1: $2"
+    "$place/$environment/bin/python" tests/loaders/check_holds.py "$gleaner" "$work/out/awkward" "$1" \
         "$work/converted/awkward-$1" "${@:2}" 2>/dev/null || failed=1
 }
 
@@ -58,6 +60,7 @@ environment datasets datasets==5.2.0 mistral-common==1.13.1 duckdb==2.0.1 polars
 environment datasets48 datasets==4.8.4
 environment trl trl==1.16.0 datasets==5.2.0 jinja2
 environment llamafactory llamafactory==0.9.5
+environment swift ms-swift==4.6.0
 environment croissant mlcroissant==1.1.1 pyarrow
 
 for loader in datasets datasets48; do
@@ -76,7 +79,16 @@ try trl trl trl trl_trains.py
 try trl-parquet trl trl trl_trains.py --format parquet
 python3 tests/loaders/awkward.py "$work/awkward.jsonl"
 (cd "$work" && "$gleaner" export --input awkward.jsonl --out out --name awkward --targets all --progress none >/dev/null)
-holds trl tests/loaders/plain.jinja
-holds mistral tests/loaders/plain.jinja
-holds llamafactory
+template=tests/loaders/plain.jinja
+holds trl datasets $template
+holds trl swift
+holds mistral mistral $template
+holds llamafactory llamafactory
+# Harbor needs Python 3.12.
+if [ -e "$place/harbor/installed" ] || python3 -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
+    environment harbor harbor==0.26.0
+    holds atif harbor
+else
+    echo "== check atif: left out, Harbor needs Python 3.12"
+fi
 exit $failed
