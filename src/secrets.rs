@@ -23,8 +23,8 @@ const MOST: usize = 512;
 /// In the order in which they became known, decoded.
 static SECRETS: RwLock<Vec<Arc<[u8]>>> = RwLock::new(Vec::new());
 
-/// Variables of the environment that hold secrets of Azure.
-const VARIABLES: [&str; 8] = [
+/// Variables of the environment that hold secrets: of Azure, and the key of placeholders.
+const VARIABLES: [&str; 9] = [
     "AZURE_CLIENT_SECRET",
     "AZURE_CLIENT_CERTIFICATE_PASSWORD",
     "AZURE_PASSWORD",
@@ -33,6 +33,7 @@ const VARIABLES: [&str; 8] = [
     "AZURE_STORAGE_SAS_TOKEN",
     "IDENTITY_HEADER",
     "MSI_SECRET",
+    "GLEANER_PSEUDONYM_KEY",
 ];
 
 /// Makes a secret known. One of fewer than 8 bytes is left alone.
@@ -66,7 +67,8 @@ pub fn register_sas(sas: &str) {
     }
 }
 
-/// Makes known what the environment holds for Azure's logins and storage, and passwords of proxies.
+/// Makes known what the environment holds for Azure's logins and storage, the key of placeholders, and passwords of
+/// proxies.
 pub fn register_environment() {
     let value = |name: &str| std::env::var(name).ok();
     for secret in VARIABLES.iter().filter_map(|name| value(name)) {

@@ -65,6 +65,14 @@ pub enum Command {
     ///
     /// Example: gleaner status .gleaner/0123456789abcdef
     Status(StatusArgs),
+    /// Make keys of placeholders
+    ///
+    /// Example: gleaner key new privacy.key
+    Key {
+        /// What to do
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Write synthetic telemetry; the same arguments give the same files
     ///
     /// Example: gleaner synth --conversations 1000 --out synthetic
@@ -98,6 +106,23 @@ pub enum Command {
         /// A folder that is there
         dir: PathBuf,
     },
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Write a new key to a file that is not there yet, for its owner to read
+    ///
+    /// Name it as privacy.key_file, or put its text into GLEANER_PSEUDONYM_KEY. The same key makes the same
+    /// placeholders in every dataset; whoever has it can tell whether a secret that he knows is in one.
+    New(KeyArgs),
+}
+
+/// The arguments of `key new`.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// The file
+    pub file: PathBuf,
 }
 
 /// The arguments of `export` and `plan`. Of a flag given twice the last one counts.

@@ -21,6 +21,7 @@ mod convert;
 pub mod exit;
 mod export;
 mod export_for;
+mod key;
 mod look;
 mod place;
 mod plan;
@@ -67,6 +68,9 @@ pub fn main() -> ExitCode {
         Command::Look(args) => look::run(args),
         Command::Scan(args) => scan::run(args),
         Command::Status(args) => status::run(args),
+        Command::Key {
+            command: args::KeyCommand::New(args),
+        } => key::new(args),
         Command::Synth(args) => synth::run(args),
         Command::Unlock(args) => unlock::run(args),
         #[cfg(feature = "kusto")]

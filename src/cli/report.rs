@@ -68,6 +68,7 @@ pub fn table(report: &RunReport, default_targets: bool) -> String {
     {
         let _ = write!(out, "\nwarning: {} {code}", count(*records, "record"));
     }
+    let _ = write!(out, "\n{}", privacy(manifest));
     for note in &report.notes {
         let _ = write!(out, "\nnote: {note}");
     }
@@ -84,6 +85,32 @@ pub fn table(report: &RunReport, default_targets: bool) -> String {
         report.location
     );
     out
+}
+
+/// What was done with secrets and personal data, in a line.
+fn privacy(manifest: &Manifest) -> String {
+    let Some(privacy) = &manifest.privacy else {
+        return "privacy: not scanned for secrets and personal data (privacy.secrets, privacy.personal)".to_owned();
+    };
+    let found = privacy.found.iter();
+    let found: Vec<_> = found
+        .map(|(rule, count)| {
+            format!(
+                "{rule} {} in {}",
+                count.times,
+                self::count(count.records, "record")
+            )
+        })
+        .collect();
+    let found = if found.is_empty() {
+        "nothing found".to_owned()
+    } else {
+        found.join(", ")
+    };
+    format!(
+        "privacy: secrets {}, personal {}: {found}",
+        privacy.secrets, privacy.personal
+    )
 }
 
 /// What only the default targets ask for, and is not there.
@@ -207,6 +234,7 @@ pub fn json(report: &RunReport) -> Value {
         "strata": manifest.strata,
         "invalid_codes": report.invalid_codes,
         "warnings": manifest.warnings,
+        "privacy": manifest.privacy,
         "shortfall": manifest.shortfall(),
         "elapsed_seconds": report.elapsed.as_secs_f64(),
         "resumed": report.resumed,

@@ -40,6 +40,14 @@ pub fn described(settings: &Settings) -> Value {
     if !rows.is_empty() {
         described["rows"] = Value::Object(rows);
     }
+    if let Some(record) = settings.privacy.record() {
+        described["privacy"] = json!({
+            "secrets": record.secrets,
+            "personal": record.personal,
+            "rules_version": record.rules_version,
+            "key": record.key_id,
+        });
+    }
     sorted(described)
 }
 

@@ -133,6 +133,7 @@ tables! {
         chunks: Chunks,
         selection: Selection,
         sink: Sink,
+        privacy: Privacy,
         workers: Workers,
         limits: Limits,
         output: Output,
@@ -235,6 +236,12 @@ tables! {
         checksum: Text,
         timeout: Text,
         retry_timeout: Text,
+    }
+    /// `[privacy]`
+    Privacy {
+        secrets: Text,
+        personal: Text,
+        key_file: Text,
     }
     /// `[workers]`
     Workers {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::conversion::Preset;
+use crate::domain::privacy::policy::Policy;
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::RowShape;
 use crate::domain::record::timestamp::UtcInstant;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub cut: Cut,
     /// The sink of the dataset.
     pub sink: Sink,
+    /// `[privacy]`
+    pub privacy: Policy,
     /// Number of workers of each kind, and when one counts as stalled.
     pub workers: Workers,
     /// Limits of memory, disk and record size.

@@ -13,6 +13,7 @@ use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::quality::{QualityCode, QualityCodes};
 
+mod privacy;
 mod selection;
 mod sink;
 mod source;
@@ -92,6 +93,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         selection: selection.rejecting(reject_quality).fitting(fitness),
         cut,
         sink: sink(config.sink.unwrap_or_default())?,
+        privacy: privacy::policy(config.privacy.unwrap_or_default())?,
         workers: workers(config.workers.unwrap_or_default())?,
         limits: limits(config.limits.unwrap_or_default())?,
         convert_for: presets(config.output.unwrap_or_default().r#for)?,

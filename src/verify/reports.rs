@@ -9,6 +9,7 @@ use super::stratum::{Ids, id_hash};
 use super::{VerifyError, VerifyReport, io_error, read_all};
 use crate::domain::dataset::manifest;
 use crate::domain::dataset::manifest::{FileRecord, Manifest};
+use crate::domain::privacy::rules;
 use crate::domain::record::validation::Code;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
@@ -117,6 +118,7 @@ fn faults(
             let is_known = Code::ALL
                 .iter()
                 .any(|known| known.is_fatal() && known.name() == code);
+            let is_known = is_known || rules::is_code(code);
             if !is_known && !manifest.rules.contains_key(code) {
                 find("has an error without a known code");
             }

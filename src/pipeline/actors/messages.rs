@@ -9,6 +9,7 @@ use crate::domain::conversion::tokens::Distribution;
 use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::dataset::telemetry_seen::QualityTally;
 use crate::domain::grouping::dedup::GroupTally;
+use crate::domain::privacy::policy::FoundCounts;
 use crate::domain::record::columns::Columns;
 use crate::domain::record::validation::{Code, Verdict};
 use crate::domain::sampling::rank_ranges::{RankRange, RankRanges};
@@ -182,6 +183,8 @@ pub struct StratumResult {
     pub warnings: BTreeMap<Code, u64>,
     /// What is not certain about the records written.
     pub quality: QualityTally,
+    /// Secrets and personal data that were found in them.
+    pub privacy: FoundCounts,
     /// The fields of the records written.
     pub columns: Columns,
     /// How long they are, if that is measured.

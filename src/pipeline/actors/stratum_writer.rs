@@ -240,6 +240,7 @@ impl StratumWriter {
             invalid: finished.placement.invalid,
             warnings: finished.placement.warnings,
             quality: finished.placement.quality,
+            privacy: finished.placement.privacy,
             columns: finished.columns,
             tokens: finished.placement.lengths.distribution(),
             file,

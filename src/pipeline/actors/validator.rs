@@ -13,12 +13,13 @@ use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 use super::messages::{Entry, Validate, Validated};
 use super::telemetry_record::{RowTexts, TelemetryRecords};
 use crate::domain::dataset::manifest::Framing;
+use crate::domain::privacy::policy::{Guard, GuardedRecords};
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::RowShape;
 use crate::domain::record::rule;
 use crate::domain::record::rule::Rule;
 use crate::domain::record::validation::{Code, Verdict, validate};
-use crate::domain::sampling::reservoir::{Candidate, TelemetryRows};
+use crate::domain::sampling::reservoir::Candidate;
 use crate::domain::selection::stratum::StratumId;
 use crate::fault::Site;
 use crate::pipeline::error::RunError;
@@ -35,6 +36,8 @@ pub struct ValidateParts {
     pub run: Arc<RunContext>,
     /// Rules besides gleaner's own.
     pub rules: Arc<[Arc<dyn Rule>]>,
+    /// `[privacy]`, if anything is looked for.
+    pub privacy: Option<Guard>,
     /// `limits.max_record`: a record of Copilot Chat telemetry is measured when it is put together.
     pub max_record: u64,
     /// What stands between records.
@@ -101,6 +104,7 @@ fn validate_batch(
         shape,
         text: Vec::new(),
         ends: Vec::new(),
+        privacy: parts.privacy.as_ref().map(Guard::records),
         telemetry: TelemetryRecords {
             selection: &parts.run.selection,
             rules: &parts.run.copilot_chat,
@@ -147,7 +151,7 @@ fn validate_batch(
     })
 }
 
-/// Appends a candidate's record, and holds it against the rules.
+/// Appends a candidate's record, takes out of it what must not leave, and holds it against the rules.
 fn judge(
     parts: &ValidateParts,
     rows: &mut Rows<'_>,
@@ -156,13 +160,31 @@ fn judge(
     text: &mut Vec<u8>,
 ) -> Result<Verdict, PayloadError> {
     let start = text.len();
-    let mut verdict = match &candidate.telemetry {
-        Some(telemetry) => judge_telemetry(parts, rows, (candidate, telemetry), split, text)?,
-        None => match record(parts, rows, candidate, text)? {
-            true => Verdict::on_prevalidated(&text[start..]),
-            false => validate(&text[start..], split, &parts.run.selection)?,
-        },
+    let (is_prevalidated, quality) = match &candidate.telemetry {
+        Some(telemetry) => {
+            let (reader, id) = (&mut rows.reader, &candidate.id);
+            let record = rows.telemetry.append(telemetry, id, reader, text)?;
+            (record.prevalidated, record.quality)
+        }
+        None => (record(parts, rows, candidate, text)?, Vec::new()),
     };
+    let bytes = (text.len() - start) as u64;
+    let privacy = rows.privacy.as_mut().map(|guard| guard.apply(text, start));
+    let privacy = privacy.transpose()?.unwrap_or_default();
+    let mut verdict = match is_prevalidated {
+        true => Verdict::on_prevalidated(&text[start..]),
+        false => validate(&text[start..], split, &parts.run.selection)?,
+    };
+    verdict.quality = quality;
+    if candidate.telemetry.is_some() && bytes > parts.max_record {
+        let what = format!("{bytes} bytes, more than limits.max_record");
+        verdict.errors.push((Code::TooLarge, what));
+    }
+    for (rule, code) in privacy.rejected {
+        let what = format!("found {}", times(privacy.found[rule]));
+        verdict.errors.push((Code::Secret(code), what));
+    }
+    verdict.privacy = privacy.found;
     let record = rule::Candidate {
         bytes: &text[start..],
         split,
@@ -176,40 +198,23 @@ fn judge(
         let code = Code::Custom { name, is_fatal };
         if is_fatal {
             verdict.errors.push((code, what));
-            // A prevalidated record was not looked at again: its report needs its id.
-            let id = || String::from_utf8_lossy(&candidate.id).into_owned();
-            verdict.conversation_id.get_or_insert_with(id);
         } else {
             verdict.warnings.insert(code);
         }
     }
-    Ok(verdict)
-}
-
-/// Appends the record of a conversation of Copilot Chat telemetry, and holds it against the rules.
-fn judge_telemetry(
-    parts: &ValidateParts,
-    rows: &mut Rows<'_>,
-    (candidate, telemetry): (&Candidate, &TelemetryRows),
-    split: &str,
-    text: &mut Vec<u8>,
-) -> Result<Verdict, PayloadError> {
-    let start = text.len();
-    let (reader, id) = (&mut rows.reader, &candidate.id);
-    let record = rows.telemetry.append(telemetry, id, reader, text)?;
-    let mut verdict = match record.prevalidated {
-        true => Verdict::on_prevalidated(&text[start..]),
-        false => validate(&text[start..], split, &parts.run.selection)?,
-    };
-    verdict.quality = record.quality;
-    let bytes = (text.len() - start) as u64;
-    if bytes > parts.max_record {
-        let what = format!("{bytes} bytes, more than limits.max_record");
-        verdict.errors.push((Code::TooLarge, what));
+    if !verdict.is_valid() {
+        // A prevalidated record was not looked at again: its report needs its id.
         let id = || String::from_utf8_lossy(&candidate.id).into_owned();
         verdict.conversation_id.get_or_insert_with(id);
     }
     Ok(verdict)
+}
+
+fn times(number: u64) -> String {
+    match number {
+        1 => "once".to_owned(),
+        number => format!("{number} times"),
+    }
 }
 
 /// The rows of candidates, read again one candidate after the other.
@@ -220,6 +225,7 @@ struct Rows<'p> {
     text: Vec<u8>,
     ends: Vec<usize>,
     telemetry: TelemetryRecords<'p>,
+    privacy: Option<GuardedRecords<'p>>,
 }
 
 /// Appends a candidate's record; says whether it is known that the rules find nothing in it.

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::RunParts;
 use crate::config::settings::{Format, Settings, SortKeys, Source};
 use crate::domain::dataset::manifest::{self, Framing};
+use crate::domain::privacy::policy::Guard;
 use crate::domain::record::assembler::Nested;
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::sampling::batches::BATCH_BYTES;
@@ -150,6 +151,7 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
         validate: Arc::new(ValidateParts {
             run: Arc::clone(run),
             rules: Arc::clone(&parts.rules),
+            privacy: Guard::new(settings.privacy.clone()),
             max_record: settings.limits.max_record,
             framing: framing(settings),
             buffers: Buffers::new(4 * BATCH_BYTES as usize),

@@ -16,6 +16,7 @@ use crate::domain::dataset::telemetry_seen::TelemetryRecord;
 use crate::domain::dataset::{card, manifest};
 use crate::domain::grouping::dedup::Fault;
 use crate::domain::json::canonical::sorted;
+use crate::domain::privacy::policy::{Policy, PrivacyRecord, add_counts};
 use crate::domain::record::columns::Columns;
 use crate::domain::record::rule::Rule;
 use crate::domain::record::timestamp::UtcInstant;
@@ -218,6 +219,7 @@ fn manifest_of(
         rules: (parts.rules.iter())
             .map(|rule| (rule.name().to_owned(), rule.version()))
             .collect(),
+        privacy: privacy(output, &parts.settings.privacy),
         format: serde_name(&sink.format),
         sort_keys: serde_name(&sink.sort_keys),
         chunks: chunks(output, parts.chunks),
@@ -235,6 +237,15 @@ fn manifest_of(
             .map(|(name, value)| (name, sorted(value)))
             .collect(),
     }
+}
+
+/// What was done with secrets and personal data, if they were looked for.
+fn privacy(output: &RunOutput, policy: &Policy) -> Option<PrivacyRecord> {
+    let mut record = policy.record()?;
+    for result in &output.strata {
+        add_counts(&mut record.found, &result.privacy);
+    }
+    Some(record)
 }
 
 /// The fields of all records that were written.

@@ -232,6 +232,7 @@ fn manifest(
         selection: SelectionRecord::from(selection),
         copilot_chat: None,
         format: framing.ending.to_owned(),
+        privacy: None,
         sort_keys: "auto".to_owned(),
         chunks: ChunksRecord {
             count: 1,

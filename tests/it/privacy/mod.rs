@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::check::conversation;
 use crate::support::{Run, Sandbox};
 
+mod export;
+
 fn run(sandbox: &Sandbox, arguments: &str) -> Run {
     sandbox.run(&arguments.split(' ').collect::<Vec<_>>())
 }

@@ -143,5 +143,26 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
             }
         }
     }
+    card.push_str(&privacy(manifest));
     card.push_str("\n`sha256sum -c SHA256SUMS` and `gleaner verify PATH` check it.\n");
+}
+
+/// What was done with secrets and personal data.
+fn privacy(manifest: &Manifest) -> String {
+    let Some(privacy) = &manifest.privacy else {
+        return "\nNot scanned for secrets and personal data: `gleaner scan PATH` does that.\n"
+            .to_owned();
+    };
+    let mut text = format!(
+        "\nScanned for secrets ({}) and personal data ({}) by the rules of version {}.\n",
+        privacy.secrets, privacy.personal, privacy.rules_version
+    );
+    if !privacy.found.is_empty() {
+        text.push_str("\n| rule | records | times |\n|---|---|---|\n");
+    }
+    for (rule, count) in &privacy.found {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| {rule} | {} | {} |", count.records, count.times);
+    }
+    text
 }

@@ -14,6 +14,7 @@ use crate::conversion::tokens::Distribution;
 use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance};
 use crate::dataset::telemetry_seen::TelemetryRecord;
 use crate::json::text;
+use crate::privacy::policy::PrivacyRecord;
 use crate::sampling::rank_ranges::ChunkChecksum;
 use crate::sampling::stratum_fill::InvalidRecord;
 use crate::selection::fitness::{Fitness, TokenLimit};
@@ -100,6 +101,9 @@ pub struct Manifest {
     /// Rules of the host's own that records were held against besides, with their versions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rules: BTreeMap<String, u32>,
+    /// What was done with secrets and personal data; absent: they were not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<PrivacyRecord>,
     /// `json` or `jsonl`
     pub format: String,
     /// `auto` or `always`

@@ -4,6 +4,7 @@
 //! - [`finder`]: where in a text one stands. Keywords are looked for, patterns are tried beside them alone.
 //! - [`document`]: every text of a record, decoded, also in JSON that is written in a string.
 //! - [`tally`]: what was found, counted by rule and place.
+//! - [`policy`]: `[privacy]`, what is done with it.
 //! - [`redaction`]: the record with placeholders; it stays JSON of the same shape, and every other byte stays.
 //!
 //! What is found depends on the text alone, what is put in its place on the text and the key. Nothing here tells the
@@ -17,6 +18,7 @@ pub mod finder;
 mod names;
 mod personal;
 pub mod placeholder;
+pub mod policy;
 pub mod redaction;
 pub mod rule;
 pub mod rules;

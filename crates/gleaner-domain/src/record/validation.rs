@@ -2,7 +2,7 @@
 //!
 //! The rules read the record's bytes as they will be written: what is validated is what leaves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::columns::FieldKinds;
@@ -45,6 +45,8 @@ pub enum Code {
     TooLong,
     /// `not_for:<preset>:<rule>`, of `selection.valid_for`
     Unfit(Unfit),
+    /// `secret:<rule>`, with `privacy.* = "reject"`
+    Secret(&'static str),
     /// `record_panic`: no rule, but a defect; gleaner cannot work on the record
     RecordPanic,
     /// `empty_model_message`, a warning
@@ -116,6 +118,7 @@ impl Code {
             Self::Quality(code) => code.rule(),
             Self::TooLong => "too_long",
             Self::Unfit(unfit) => unfit.code(),
+            Self::Secret(code) => code,
             Self::RecordPanic => "record_panic",
             Self::EmptyModelMessage => "empty_model_message",
             Self::TokenCounts => "token_counts",
@@ -157,6 +160,8 @@ pub struct Verdict {
     pub quality: Vec<(QualityCode, String)>,
     /// Its length in tokens, if that is counted.
     pub tokens: Option<u64>,
+    /// What was found in it of secrets and personal data, by rule, if that was looked for.
+    pub privacy: BTreeMap<&'static str, u64>,
     /// The record's id, if it has one that is a string (decoded).
     pub conversation_id: Option<String>,
     /// The length of its `turnsArray`, if it is an array.

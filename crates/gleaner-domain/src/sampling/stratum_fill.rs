@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::conversion::tokens::Lengths;
 use crate::dataset::telemetry_seen::QualityTally;
+use crate::privacy::policy::FoundCounts;
 use crate::record::validation::{Code, Verdict};
 
 /// A record that cannot be published, for the report.
@@ -32,6 +33,8 @@ pub struct StratumFill {
     pub warnings: BTreeMap<Code, u64>,
     /// What is not certain about the records taken.
     pub quality: QualityTally,
+    /// Secrets and personal data that were found in the records taken.
+    pub privacy: FoundCounts,
     /// Lengths of the records taken, if they were measured.
     pub lengths: Lengths,
 }
@@ -45,6 +48,7 @@ impl StratumFill {
             invalid: Vec::new(),
             warnings: BTreeMap::new(),
             quality: QualityTally::default(),
+            privacy: FoundCounts::new(),
             lengths: Lengths::default(),
         }
     }
@@ -79,6 +83,11 @@ impl StratumFill {
             .tokens
             .into_iter()
             .for_each(|tokens| self.lengths.add(tokens));
+        for (rule, times) in verdict.privacy {
+            let count = self.privacy.entry(rule.to_owned()).or_default();
+            count.records += 1;
+            count.times += times;
+        }
         for warning in verdict.warnings {
             *self.warnings.entry(warning).or_default() += 1;
         }

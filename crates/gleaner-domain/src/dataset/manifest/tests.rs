@@ -120,6 +120,7 @@ fn manifest() -> Manifest {
         copilot_chat: None,
         rules: BTreeMap::new(),
         format: "json".into(),
+        privacy: None,
         sort_keys: "auto".into(),
         chunks: ChunksRecord::default(),
         population: Population {

@@ -9,7 +9,11 @@ mod microsoft;
 mod models;
 mod services;
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use super::checks::entropy;
+use super::personal::NUMBERS;
 use super::rule::Rule;
 
 /// The version of the rules, in metadata and fingerprints: one more with every change of what is found.
@@ -26,6 +30,24 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
         common::RULES,
     ];
     all.into_iter().flatten()
+}
+
+/// The codes of records that are refused, `secret:<rule>`, by the rule.
+static CODES: LazyLock<BTreeMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let code = |rule: &'static Rule| -> (_, &'static str) {
+        (rule.id, format!("secret:{}", rule.id).leak())
+    };
+    all().chain(NUMBERS).map(code).collect()
+});
+
+/// The code of a record that is refused because of a rule.
+pub fn code_of(rule: &Rule) -> &'static str {
+    CODES.get(rule.id).copied().unwrap_or(rule.id)
+}
+
+/// Whether a code is that of a rule.
+pub fn is_code(code: &str) -> bool {
+    CODES.values().any(|known| *known == code)
 }
 
 /// Whether a token that is known by a short prefix is drawn at random, and no word: capital and small letters, or

@@ -1,0 +1,48 @@
+//! `gleaner key`.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use super::args::KeyArgs;
+use super::exit::{CliError, Exit};
+use super::print;
+use crate::domain::dataset::manifest::hex;
+use crate::domain::privacy::placeholder::{Key, SHORTEST_KEY};
+
+/// Writes a new key.
+///
+/// # Errors
+/// If the file is there already or cannot be written, or the system has no chance to give.
+pub fn new(args: &KeyArgs) -> Result<Exit, CliError> {
+    let path = args.file.display();
+    let mut bytes = [0; SHORTEST_KEY];
+    let chance = getrandom::fill(&mut bytes);
+    chance.map_err(|error| {
+        CliError::failure(
+            format!("no random bytes: {error}"),
+            "run the same command again",
+        )
+    })?;
+    let text = hex(&bytes);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&args.file).and_then(|mut file| {
+        writeln!(file, "{text}")?;
+        file.sync_all()
+    });
+    written.map_err(|error| {
+        CliError::usage(
+            format!("cannot write a key to {path}: {error}"),
+            "name a file that is not there yet, in a folder that can be written",
+        )
+    })?;
+    let id = Key::new(text.as_bytes())
+        .map(|key| key.id())
+        .unwrap_or_default();
+    print(&format!(
+        "written: {path}, the key {id}\nnext: --set privacy.key_file={path}"
+    ))?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,166 @@
+//! `[privacy]` of an export: what is taken out, counted or refused, and that nothing else changes.
+
+use serde_json::{Value, json};
+
+use super::{planted, run};
+use crate::check::conversation;
+use crate::support::Sandbox;
+
+const EXPORT: &str = "export --input in.jsonl --out out --progress none --json";
+
+/// Twelve conversations of one stratum, of which every third has a key and an address.
+fn twelve() -> (Sandbox, Vec<String>) {
+    let sandbox = Sandbox::new();
+    let (key, mail) = planted();
+    let lines: Vec<_> = (0..12)
+        .map(|n| {
+            let mut one = conversation(&format!("id-{n}"), 10, "m");
+            if n % 3 == 0 {
+                let arguments = json!({"env": {"TOKEN": key}, "é/": [1.0]}).to_string();
+                one["turnsArray"][1]["trajectory"] =
+                    json!([{"arguments": arguments, "result": mail}]);
+            }
+            one.to_string()
+        })
+        .collect();
+    std::fs::write(sandbox.path("in.jsonl"), lines.join("\n")).expect("writable");
+    (sandbox, lines)
+}
+
+/// The records of all strata of a dataset.
+fn records(sandbox: &Sandbox, name: &str) -> Vec<String> {
+    let manifest =
+        std::fs::read(sandbox.path(&format!("out/{name}/metadata.json"))).expect("a manifest");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let strata = manifest["strata"].as_array().expect("strata").iter();
+    let files = strata.filter_map(|stratum| stratum["file"].as_str());
+    let read = |file: &str| {
+        std::fs::read_to_string(sandbox.path(&format!("out/{name}/{file}"))).expect("a file")
+    };
+    let mut all: Vec<_> = files
+        .flat_map(|file| read(file).lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn redaction_takes_out_what_scan_finds_and_nothing_else() {
+    let (sandbox, lines) = twelve();
+    let (key, mail) = planted();
+    let command = format!(
+        "{EXPORT} --name d --targets all --set privacy.secrets=redact --set privacy.personal=redact"
+    );
+    let export = run(&sandbox, &command);
+    export.expect(0);
+    let found =
+        json!({"email": {"records": 4, "times": 4}, "github-pat": {"records": 4, "times": 4}});
+    assert_eq!(export.json()["privacy"]["found"], found);
+    assert_eq!(export.json()["privacy"]["key_id"], Value::Null);
+    let mut expected: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            line.replace(&key, "<GITHUB_TOKEN>")
+                .replace(&mail, "<EMAIL>")
+        })
+        .collect();
+    expected.sort();
+    assert_eq!(records(&sandbox, "d"), expected);
+    run(&sandbox, "verify out/d").expect(0);
+    run(&sandbox, "scan out/d").expect(0);
+    let card = std::fs::read_to_string(sandbox.path("out/d/README.md")).expect("a card");
+    assert!(card.contains("| github-pat | 4 | 4 |"), "{card}");
+}
+
+#[test]
+fn a_key_makes_placeholders_of_its_own_and_belongs_to_the_run() {
+    let (sandbox, _) = twelve();
+    run(&sandbox, "key new one.key").expect(0);
+    run(&sandbox, "key new two.key").expect(0);
+    run(&sandbox, "key new one.key").expect(2);
+    let with = |name: &str, key: &str| {
+        format!(
+            "{EXPORT} --work-dir work --name {name} --targets all --set privacy.secrets=redact --set privacy.key_file={key}"
+        )
+    };
+    let one = run(&sandbox, &with("d", "one.key"));
+    one.expect(0);
+    let id = one.json()["privacy"]["key_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let placeholders = |name: &str| {
+        let of = |record: &String| {
+            record
+                .split_once("<GITHUB_TOKEN_")
+                .map(|(_, rest)| rest[..8].to_owned())
+        };
+        let mut found: Vec<_> = records(&sandbox, name).iter().filter_map(of).collect();
+        assert_eq!(found.len(), 4);
+        found.dedup();
+        assert_eq!(found.len(), 1);
+        found.remove(0)
+    };
+    let first = placeholders("d");
+    // Another key is another run.
+    let refused = run(&sandbox, &with("d", "two.key"));
+    let said = refused.expect(2);
+    assert!(said.contains("privacy.key") && said.contains(&id), "{said}");
+    let fresh = run(&sandbox, &format!("{} --fresh", with("e", "two.key")));
+    fresh.expect(0);
+    assert_ne!(placeholders("e"), first);
+    std::fs::write(sandbox.path("short.key"), "too short").expect("writable");
+    let short = run(&sandbox, &with("f", "short.key"));
+    assert!(short.expect(2).contains("at least 32"), "{}", short.stderr);
+    let none = run(&sandbox, &with("f", "none.key"));
+    assert!(
+        none.expect(2).contains("gleaner key new"),
+        "{}",
+        none.stderr
+    );
+}
+
+#[test]
+fn what_is_refused_is_replaced_by_spares_and_what_is_reported_stays() {
+    let (sandbox, lines) = twelve();
+    let targets =
+        "--set selection.splits=[{name='all',percent=100}] --set selection.targets={all={short=8}}";
+    let reject = run(
+        &sandbox,
+        &format!("{EXPORT} --name r {targets} --set privacy.secrets=reject"),
+    );
+    reject.expect(0);
+    let clean: Vec<_> = {
+        let mut clean: Vec<_> = lines
+            .iter()
+            .filter(|line| !line.contains("trajectory"))
+            .cloned()
+            .collect();
+        clean.sort();
+        clean
+    };
+    assert_eq!(records(&sandbox, "r"), clean);
+    let invalid = reject.json()["invalid_codes"]["secret:github-pat"].clone();
+    assert!(
+        invalid
+            .as_u64()
+            .is_some_and(|invalid| (1..=4).contains(&invalid)),
+        "{invalid}"
+    );
+    run(&sandbox, "verify out/r").expect(0);
+    let report = run(
+        &sandbox,
+        &format!("{EXPORT} --name p --targets all --set privacy.personal=report"),
+    );
+    report.expect(0);
+    assert_eq!(
+        report.json()["privacy"]["found"],
+        json!({"email": {"records": 4, "times": 4}})
+    );
+    let mut all = lines;
+    all.sort();
+    assert_eq!(records(&sandbox, "p"), all);
+    let off = run(&sandbox, &format!("{EXPORT} --name o --targets all"));
+    off.expect(0);
+    assert_eq!(off.json()["privacy"], Value::Null);
+}
