@@ -55,7 +55,7 @@ fn record(way: u64, text: &str) -> String {
     let record =
         json!({"conversationId": "c", "userName": "n", "bucket": "short", "turnsArray": [turn]})
             .to_string();
-    if way % 2 == 0 {
+    if way.is_multiple_of(2) {
         return record;
     }
     // Escapes that nothing asks for.
