@@ -219,6 +219,17 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes a file; that there is none is no fault.
+///
+/// # Errors
+/// If the system refuses.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    match remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Removes an empty folder.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::domain::dataset::manifest::hex;
 use crate::runtime::files::refuse_link;
-use crate::runtime::storage::{self, make_folder, sync_folder};
+use crate::runtime::storage::{self, make_folder, remove_if_there, sync_folder};
 use crate::runtime::{Jobs, tracked};
 
 mod claim;
@@ -35,7 +35,7 @@ mod durable;
 mod part;
 
 use claim::{look, put_claim};
-use durable::{open_if_there, put_new, read_if_there, remove_if_empty, remove_if_there, replace};
+use durable::{open_if_there, put_new, read_if_there, remove_if_empty, replace};
 use part::Part;
 
 /// A block: large enough that a write costs nothing beside its bytes, small enough for eight of

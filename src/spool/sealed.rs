@@ -245,13 +245,8 @@ impl Spool {
             Err(error) if disk::is_transient(&error) => Err(SpoolError::io("read", seal)(error)),
             Err(error) => {
                 tracing::warn!(chunk = %chunk_pass, error = describe_error(&error), "a sealed chunk is damaged and will be fetched again");
-                match storage::remove_file(&seal) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(SpoolError::io("remove", seal)(error));
-                    }
-                    // Also if the file was removed meanwhile.
-                    _ => self.account(&mut state, 0),
-                }
+                storage::remove_if_there(&seal).map_err(SpoolError::io("remove", seal))?;
+                self.account(&mut state, 0);
                 Ok(None)
             }
         }

@@ -162,6 +162,7 @@ impl ChunkTally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::dataset::accounting::FilterReason;
 
     #[test]
     fn malformed_rows_are_all_counted_and_the_first_ones_listed() {
@@ -206,5 +207,30 @@ mod tests {
             (tally.first_turn, tally.first_conversation),
             (Some(4), Some(6))
         );
+    }
+
+    #[test]
+    fn telemetry_rows_of_a_piece_are_added_without_the_malformed_ones() {
+        let mut piece = ChunkTally {
+            rows_read: 3,
+            filtered: BTreeMap::from([(FilterReason::Mode, 2)]),
+            first_telemetry: Some(8),
+            ..ChunkTally::default()
+        };
+        let mut tally = ChunkTally {
+            rows_read: 4,
+            ..ChunkTally::default()
+        };
+        tally.add_telemetry(&piece);
+        piece.first_telemetry = Some(1);
+        piece.malformed(MalformedReason::NotJson, 1, || None);
+        tally.add_telemetry(&piece);
+        let expected = ChunkTally {
+            rows_read: 4 + 3 + 4,
+            filtered: BTreeMap::from([(FilterReason::Mode, 4)]),
+            first_telemetry: Some(8),
+            ..ChunkTally::default()
+        };
+        assert_eq!(tally, expected);
     }
 }

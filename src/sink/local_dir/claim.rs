@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::super::claim::{self, CLAIM, claimed, published};
 use super::super::{Claim, ClaimRecord, MANIFEST, SinkError};
-use super::durable::{put_new, read_if_there, remove_if_there};
+use super::durable::{put_new, read_if_there};
+use crate::runtime::storage::remove_if_there;
 
 /// Checks a dataset's folder against a claim; `None`: it is free.
 pub fn look(folder: &Path, mine: &ClaimRecord) -> io::Result<Option<Result<Claim, SinkError>>> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::runtime::files::{NO_FOLLOW, refuse_link};
-use crate::runtime::storage::{self, DiskFile, sync_folder};
+use crate::runtime::storage::{self, DiskFile, remove_if_there, sync_folder};
 
 /// A file for reading; `None` if it is not there. A symbolic link is refused.
 pub fn open_if_there(path: &Path) -> io::Result<Option<File>> {
@@ -35,14 +35,6 @@ pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Also where something that is no folder stands in the path.
 fn is_absent(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-/// Removes a file; that there is none is no fault.
-pub fn remove_if_there(path: &Path) -> io::Result<()> {
-    match storage::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Puts a whole file in place of what is there, if anything. Not synced: for what can be made again.

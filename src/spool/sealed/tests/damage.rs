@@ -57,8 +57,28 @@ fn the_seal_of_a_damaged_chunk_is_removed() {
         let found = spool.sealed(chunk_pass()).expect("readable");
         assert!(found.is_none() && !chunk.seal.exists(), "damage {number}");
     }
+    // What cannot be removed is named.
+    fs::create_dir(spool.path(chunk_pass(), "sealed")).expect("writable");
+    assert!(is_io(spool.sealed(chunk_pass()), "remove"));
+    fs::remove_dir(spool.path(chunk_pass(), "sealed")).expect("empty");
     // Nothing is there to be removed.
     assert!(spool.sealed(chunk_pass()).expect("readable").is_none());
+}
+
+#[test]
+fn injected_damage_is_one_bit_or_the_second_half() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rows");
+    for (kind, of_four, of_none) in [
+        (Kind::Corrupt, &[0, 1, 3, 3][..], &[][..]),
+        (Kind::Truncated, &[0, 1], &[]),
+    ] {
+        for (bytes, damaged) in [(&[0, 1, 2, 3][..], of_four), (&[], of_none)] {
+            fs::write(&file, bytes).expect("writable");
+            damage(&file, kind).expect("a file");
+            assert_eq!(fs::read(&file).expect("a file"), damaged, "{kind:?}");
+        }
+    }
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl<'w> Sender<'w> {
         for (place, round) in request.rounds.iter().enumerate() {
             let call = Call {
                 message_id: &message_id,
-                id: self.uuid("call", self.requests << 16 | place as u64),
+                id: self.call_id(place),
                 place,
                 at_ms: request.at_ms + request.round_ms * place as i64,
             };
@@ -87,6 +87,11 @@ impl<'w> Sender<'w> {
     /// An id that looks like any other and follows from what it is for.
     pub(super) fn uuid(&self, of: &str, number: u64) -> String {
         named(&format!("{}/{of}/{number}", self.id))
+    }
+
+    /// The id of the call of the model in a round of the request at hand.
+    pub(super) fn call_id(&self, round: usize) -> String {
+        self.uuid("call", (self.requests << 16) + round as u64)
     }
 
     /// An event of the conversation.

@@ -7,6 +7,8 @@ mod calls;
 mod event;
 mod history;
 mod request;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod units;
 

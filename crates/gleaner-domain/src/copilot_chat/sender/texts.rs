@@ -95,7 +95,7 @@ impl Sender<'_> {
         for (place, round) in request.rounds.iter().enumerate() {
             if !round.text.is_empty() {
                 let at_ms = request.at_ms + request.round_ms * (place as i64 + 1) - 2;
-                let call = self.uuid("call", self.requests << 16 | place as u64);
+                let call = self.call_id(place);
                 events.push(text(at_ms, "model", &round.text).with("headerRequestId", &call));
             }
         }
