@@ -9,7 +9,7 @@ use gleaner::Handle;
 #[path = "support/embedded.rs"]
 mod embedded;
 
-use embedded::{finish, folder, run_in};
+use embedded::{finish, finish_here, folder, run_in};
 
 /// Threads and open files of this process.
 fn holdings() -> (Vec<String>, Vec<String>) {
@@ -85,13 +85,7 @@ fn a_run_that_is_joined_leaves_nothing_behind() {
     // In a host's system: what is left when the run is joined is the host's own.
     let folder = folder();
     actix_rt::System::new().block_on(async {
-        run_in(folder.path())
-            .build()
-            .expect("ready")
-            .spawn_local()
-            .join()
-            .await
-            .expect("published");
+        finish_here(run_in(folder.path())).await.expect("published");
         // Those of the run have names; the others are the host's.
         let of_run = || {
             let (mut threads, _) = holdings();

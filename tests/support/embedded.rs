@@ -11,7 +11,7 @@ use gleaner::{Pipeline, PipelineBuilder};
 const CONFIG: &str = "
 name = 'd'
 source.kind = 'synthetic'
-source.synthetic.conversations = 800
+source.synthetic.conversations = 400
 chunks.count = 12
 workers = { fetchers = 2, stall_timeout = '20s' }
 [selection.targets]
@@ -20,7 +20,7 @@ val = { short = 2, medium = 2, long = 2 }
 test = { short = 2, medium = 2, long = 2 }
 ";
 
-/// A run of 800 conversations and 12 chunks in a folder: `work` and `out`.
+/// A run of 400 conversations and 12 chunks in a folder: `work` and `out`.
 pub fn run_in(folder: &Path) -> PipelineBuilder {
     Pipeline::builder()
         .config(CONFIG)
@@ -36,6 +36,11 @@ pub fn folder() -> tempfile::TempDir {
 pub fn finish(builder: PipelineBuilder) -> Result<RunReport, RunError> {
     let run = builder.build().expect("ready").spawn_thread();
     run.expect("a thread").join_blocking()
+}
+
+/// Runs to the end on the caller's own thread.
+pub async fn finish_here(builder: PipelineBuilder) -> Result<RunReport, RunError> {
+    builder.build().expect("ready").spawn_local().join().await
 }
 
 /// The digest of an undisturbed run.

@@ -15,7 +15,7 @@ use gleaner::sink::reader::{DatasetReader, LocalDataset};
 use gleaner::testing::MemorySink;
 use tokio::sync::Notify;
 
-use super::{convert as run_convert, exported, exported_of};
+use super::{convert as run_convert, exported_of};
 use crate::embed::hooked_sink::{HookedSink, When};
 
 fn source(folder: &Path) -> SharedDataset {
@@ -84,15 +84,15 @@ fn files(sink: &MemorySink) -> Vec<(String, Vec<u8>)> {
 }
 
 fn empty() -> MemorySink {
-    MemorySink::new().with_block_bytes(NonZeroUsize::new(1 << 16).expect("not zero"))
+    MemorySink::new().with_block_bytes(NonZeroUsize::new(1 << 14).expect("not zero"))
 }
 
 /// Bytes of a file: there are several.
-const FILES_OF: u64 = 100_000;
+const FILES_OF: u64 = 30_000;
 
 #[test]
 fn a_conversion_that_is_stopped_at_any_call_ends_with_the_same_bytes() {
-    let sandbox = exported();
+    let sandbox = exported_of("40");
     let folder = sandbox.path("out/d");
     let whole = empty();
     let (made, calls) = make(&folder, &whole, FILES_OF, usize::MAX);

@@ -6,10 +6,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use gleaner::pipeline::host::run_actor::{GetStatus, Pause, Resume};
 use gleaner::pipeline::state::work_dir::WorkDirError;
-use gleaner::pipeline::{BuildError, RunError};
+use gleaner::pipeline::{BuildError, Controller, Handle, RunError, RunReport};
 use gleaner::telemetry::{Notice, State};
+use tokio::time::Instant;
 
-use crate::support::embedded::{digest, digest_of, folder, inline, paused, run_in, started_in};
+use crate::support::embedded::{
+    digest, digest_of, finish_here, folder, inline, paused, run_in, started_in,
+};
 
 #[test]
 fn a_paused_run_begins_nothing_and_goes_on_to_the_same_dataset() {
@@ -18,8 +21,8 @@ fn a_paused_run_begins_nothing_and_goes_on_to_the_same_dataset() {
     paused(async {
         let run = started_in(folder.path());
         run.address().send(Pause).await.expect("alive");
-        // A day.
-        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        // Two hours.
+        tokio::time::sleep(Duration::from_secs(7_200)).await;
         let view = run.address().send(GetStatus).await.expect("alive");
         assert_eq!((view.state, view.totals.rows), (State::Paused, 0));
         assert_eq!(
@@ -33,35 +36,53 @@ fn a_paused_run_begins_nothing_and_goes_on_to_the_same_dataset() {
     });
 }
 
-/// Pauses for a day at every kind of moment.
+/// Pauses at every kind of moment, for many times as long as an actor may stall.
 #[test]
 fn a_run_can_be_paused_at_any_notice() {
     let expected = digest_of(run_in(folder().path()));
     for nth in [1, 8, 15, 17, 22] {
         let folder = folder();
-        paused(async {
-            let run = started_in(folder.path());
-            let (controller, notices) = (run.controller(), run.event_stream().take(nth));
-            let pausing = async {
-                notices.count().await;
-                controller.pause();
-                tokio::time::sleep(Duration::from_secs(3600)).await;
-                let (state, totals) = (controller.status().state, controller.status().totals);
-                assert_eq!(state, State::Paused, "at notice {nth}");
-                tokio::time::sleep(Duration::from_secs(86_400)).await;
-                let later = controller.status().totals;
-                assert_eq!(
-                    (later.rows, later.bytes_written),
-                    (totals.rows, totals.bytes_written)
-                );
-                controller.resume();
-            };
-            let (result, ()) = tokio::join!(run.join(), pausing);
-            let report = result.expect("published");
-            assert_eq!(report.manifest.content_sha256, expected, "at notice {nth}");
-            let events = &report.manifest.statistics["events"];
-            assert_eq!(events["actor_exits"], 0, "at notice {nth}: {events}");
-        });
+        let pausing = async |controller: &Controller| {
+            controller.pause();
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            let (state, totals) = (controller.status().state, controller.status().totals);
+            assert_eq!(state, State::Paused, "at notice {nth}");
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            let later = controller.status().totals;
+            assert_eq!(
+                (later.rows, later.bytes_written),
+                (totals.rows, totals.bytes_written)
+            );
+            controller.resume();
+        };
+        let ended = paused(async { at_notice(nth, started_in(folder.path()), pausing).await });
+        let report = ended.result.expect("published");
+        assert_eq!(report.manifest.content_sha256, expected, "at notice {nth}");
+        let events = &report.manifest.statistics["events"];
+        assert_eq!(events["actor_exits"], 0, "at notice {nth}: {events}");
+    }
+}
+
+/// A run that something was done to.
+struct Ended {
+    result: Result<RunReport, RunError>,
+    /// From what was done to its end.
+    took: Duration,
+}
+
+/// Does something to a run once it has published so many notices.
+async fn at_notice(nth: usize, run: Handle, meddle: impl AsyncFnOnce(&Controller)) -> Ended {
+    let (controller, notices) = (run.controller(), run.event_stream().take(nth));
+    let meddling = async {
+        notices.count().await;
+        meddle(&controller).await;
+        Instant::now()
+    };
+    let ending = async { (run.join().await, Instant::now()) };
+    let ((result, ended), done) = tokio::join!(ending, meddling);
+    Ended {
+        result,
+        took: ended.saturating_duration_since(done),
     }
 }
 
@@ -74,20 +95,12 @@ fn a_run_that_is_drained_or_cancelled_at_any_notice_goes_on_to_the_same_dataset(
         let folder = folder();
         paused(async {
             let run = started_in(folder.path());
-            let (controller, notices) = (run.controller(), run.event_stream().take(nth));
-            let stopping = async {
-                notices.count().await;
-                match drains {
-                    true => controller.drain(),
-                    false => controller.cancel(),
-                }
-                tokio::time::Instant::now()
+            let controller = run.controller();
+            let stopping = async |controller: &Controller| match drains {
+                true => controller.drain(),
+                false => controller.cancel(),
             };
-            let ((result, ended), at) = tokio::join!(
-                async { (run.join().await, tokio::time::Instant::now()) },
-                stopping
-            );
-            let took = ended.saturating_duration_since(at);
+            let Ended { result, took } = at_notice(nth, run, stopping).await;
             assert!(took < Duration::from_secs(1), "notice {nth}: {took:?}");
             let state = controller.status().state;
             match (result, drains) {
@@ -101,8 +114,8 @@ fn a_run_that_is_drained_or_cancelled_at_any_notice_goes_on_to_the_same_dataset(
                 (Err(error), _) => panic!("notice {nth}: {error}"),
             }
             stopped += 1;
-            let again = run_in(folder.path()).pool(inline()).build().expect("free");
-            let report = again.spawn_local().join().await.expect("goes on");
+            let again = finish_here(run_in(folder.path()).pool(inline())).await;
+            let report = again.expect("goes on");
             assert_eq!(report.manifest.content_sha256, expected, "notice {nth}");
             kept += report.chunks_replayed;
         });

@@ -13,7 +13,7 @@ use gleaner::pipeline::RunError;
 use gleaner::pipeline::host::run_actor::Cancel;
 use gleaner::telemetry::State;
 
-use crate::support::embedded::{digest, digest_of, folder, inline, paused, run_in};
+use crate::support::embedded::{digest, digest_of, finish_here, folder, inline, paused, run_in};
 
 /// Some faults for each of ten runs, none of which ends the process.
 fn plans() -> Vec<FaultPlan> {
@@ -126,8 +126,7 @@ fn a_run_that_hangs_anywhere_is_cancelled_at_once() {
             let again = run_in(folder.path())
                 .set("workers.stall_timeout", "30d")
                 .pool(inline());
-            let again = again.build().expect("free").spawn_local().join().await;
-            assert_eq!(digest(again), expected, "{site}");
+            assert_eq!(digest(finish_here(again).await), expected, "{site}");
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::embedded::{digest, folder, run_in};
+use crate::support::embedded::{digest, finish_here, folder, run_in};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn within_many_threads() {
@@ -27,14 +27,7 @@ async fn within_one_thread() {
         .expect("a thread");
     let from_thread = digest(run.join().await);
     let local = tokio::task::LocalSet::new();
-    let from_set = local.run_until(async {
-        run_in(two.path())
-            .build()
-            .expect("ready")
-            .spawn_local()
-            .join()
-            .await
-    });
+    let from_set = local.run_until(finish_here(run_in(two.path())));
     assert_eq!(digest(from_set.await), from_thread);
 }
 

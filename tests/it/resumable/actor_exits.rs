@@ -141,7 +141,7 @@ fn start(
     let settings = settings(restarts);
     let struck = Arc::new(Notify::new());
     let hangs = restarts == 0 && (source == Mishap::Hang || sink == Mishap::Hang);
-    let source = Troubled::new(synthetic(2000, &settings), source, &struck);
+    let source = Troubled::new(synthetic(500, &settings), source, &struck);
     let sink = Troubled::new(LocalDir::new(folder.join("out")), sink, &struck);
     let (source, sink) = (Arc::new(source), Arc::new(sink));
     let telemetry = Counters::new(&settings.selection);
@@ -171,15 +171,19 @@ fn undisturbed(folder: &Path) -> RunReport {
     start(folder, Mishap::None, Mishap::None, 0).expect("good")
 }
 
+const PANICS: [(Mishap, Mishap, &str); 2] = [
+    (Mishap::Panic, Mishap::None, "fetcher"),
+    (Mishap::None, Mishap::Panic, "uploader"),
+];
+
 #[test]
 fn a_fetcher_or_uploader_that_dies_or_hangs_is_replaced() {
     let expected = expected();
-    for (source, sink, actor) in [
-        (Mishap::Panic, Mishap::None, "fetcher"),
+    let hangs = [
         (Mishap::Hang, Mishap::None, "fetcher"),
-        (Mishap::None, Mishap::Panic, "uploader"),
         (Mishap::None, Mishap::Hang, "uploader"),
-    ] {
+    ];
+    for (source, sink, actor) in PANICS.into_iter().chain(hangs) {
         let folder = tempfile::tempdir().expect("a folder");
         let report = start(folder.path(), source, sink, 5).expect("good");
         assert_eq!(report.manifest.content_sha256, expected, "{actor}");
@@ -200,10 +204,7 @@ fn a_fetcher_or_uploader_that_dies_or_hangs_is_replaced() {
 #[test]
 fn without_restarts_the_dead_actor_is_named_and_the_run_goes_on_next_time() {
     let expected = expected();
-    for (source, sink, actor) in [
-        (Mishap::Panic, Mishap::None, "fetcher"),
-        (Mishap::None, Mishap::Panic, "uploader"),
-    ] {
+    for (source, sink, actor) in PANICS {
         let folder = tempfile::tempdir().expect("a folder");
         let error = start(folder.path(), source, sink, 0).expect_err("an exit");
         assert!(matches!(error, RunError::ActorDied { .. }), "{error}");
