@@ -10,7 +10,7 @@ use super::convert::MappingArgs;
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
-use super::{convert, export, place, print, print_json};
+use super::{convert, export, place, print_either};
 use crate::check::{Check, CheckReport, TokensReport, check, manifest};
 use crate::domain::conversion::Preset;
 use crate::domain::conversion::check::Kind;
@@ -90,11 +90,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, CliError> {
     let runtime = export::runtime().map_err(export::cannot_start)?;
     let (dataset, manifest) = (Arc::new(Mutex::new(dataset)), Arc::new(manifest));
     let report = runtime.block_on(check(&dataset, &manifest, &Arc::new(wanted), &pool))?;
-    if args.json {
-        print_json(&serde_json::json!(report))?;
-    } else {
-        print(&text(&report))?;
-    }
+    print_either(args.json, || serde_json::json!(report), || text(&report))?;
     Ok(if report.is_loss() {
         Exit::Shortfall
     } else {

@@ -12,7 +12,7 @@ use super::args::ReachArgs;
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
-use super::{export, place, print, print_json};
+use super::{export, place, print_either};
 use crate::config::name::is_folder_name;
 use crate::convert::{
     Conversion, ConversionReport, ConvertedFormat, SharedDataset, convert, converted_name,
@@ -111,11 +111,7 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, CliError> {
         ..Conversion::new(args.preset, name)
     };
     let made = runtime.block_on(make(&conversion, &source, &*sink))?;
-    if args.json {
-        print_json(&made.json())?;
-    } else {
-        print(&made.text())?;
-    }
+    print_either(args.json, || made.json(), || made.text())?;
     Ok(made.exit())
 }
 

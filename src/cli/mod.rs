@@ -142,6 +142,18 @@ fn print(text: &str) -> Result<(), CliError> {
     write_out(&terminal::clean(text))
 }
 
+/// Prints a result as JSON, if that is asked for, or as text.
+fn print_either(
+    json: bool,
+    value: impl FnOnce() -> serde_json::Value,
+    text: impl FnOnce() -> String,
+) -> Result<(), CliError> {
+    match json {
+        true => print_json(&value()),
+        false => print(&text()),
+    }
+}
+
 fn write_out(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     written(writeln!(out, "{text}").and_then(|()| out.flush()))

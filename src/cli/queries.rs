@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::QueriesCheckArgs;
 use super::exit::{CliError, Exit};
-use super::{print, print_json};
+use super::print_either;
 use crate::config::{self, Layers};
 use crate::domain::selection::cut::Cut;
 use crate::source::kusto::query::{Template, missing_columns};
@@ -68,11 +68,11 @@ pub fn check(args: &QueriesCheckArgs) -> Result<Exit, CliError> {
         findings.push(look_at(file, analysis, cut));
     }
     let good = findings.iter().all(|finding| finding.errors.is_empty());
-    if args.json {
-        print_json(&json!({"good": good, "language_service": note.is_none(), "files": findings}))?;
-    } else {
-        print(&text(&findings, note.as_deref()))?;
-    }
+    print_either(
+        args.json,
+        || json!({"good": good, "language_service": note.is_none(), "files": findings}),
+        || text(&findings, note.as_deref()),
+    )?;
     Ok(match good {
         true => Exit::Success,
         false => Exit::Failure,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit::{CliError, Exit};
+use super::print_either;
 use super::words::count;
-use super::{print, print_json};
 use crate::domain::copilot_chat::sender::Era;
 use crate::domain::record::row::RowShape;
 use crate::source::synthetic;
@@ -136,18 +136,17 @@ pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
             _ => CliError::failure(message, "choose a place that can be written with --out"),
         }
     })?;
-    if args.json {
-        print_json(&serde_json::json!(written))?;
-    } else {
-        print(&format!(
+    let text = || {
+        format!(
             "{} of {} in {} ({})\nnext: gleaner export --input {}",
             count(written.rows, "row"),
             count(args.conversations, "conversation"),
             count(written.files as u64, "file"),
             count(written.bytes, "byte"),
             args.out.display()
-        ))?;
-    }
+        )
+    };
+    print_either(args.json, || serde_json::json!(written), text)?;
     Ok(Exit::Success)
 }
 

@@ -5,8 +5,8 @@
 
 use super::args::UnlockArgs;
 use super::exit::{CliError, Exit};
+use super::print_either;
 use super::{export, place};
-use super::{print, print_json};
 use serde_json::json;
 
 /// Shows the claim of a dataset, and takes it away if that is confirmed.
@@ -43,18 +43,11 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
         ));
     }
     runtime.block_on(sink.revoke(&dataset, &args.run))?;
-    if args.json {
-        print_json(&json!({
-            "dataset": args.dataset,
-            "run_id": claim.run_id,
-            "since": claim.since,
-            "removed": true,
-        }))?;
-    } else {
-        print(&format!(
-            "removed the claim of run {} on {}",
-            claim.run_id, args.dataset
-        ))?;
-    }
+    let (run_id, dataset) = (&claim.run_id, &args.dataset);
+    print_either(
+        args.json,
+        || json!({"dataset": dataset, "run_id": run_id, "since": claim.since, "removed": true}),
+        || format!("removed the claim of run {run_id} on {dataset}"),
+    )?;
     Ok(Exit::Success)
 }

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
-use super::{place, print, print_json};
+use super::{place, print_either};
 #[cfg(not(feature = "azure"))]
 use crate::config;
 use crate::config::settings::SinkTarget;
@@ -38,13 +38,12 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
         None => given,
     };
     let report = verify::verify(&*dataset, selection, args.quick)?;
-    if args.json {
+    let value = || {
         let mut value = serde_json::json!(report);
         value["good"] = serde_json::json!(report.is_good());
-        print_json(&value)?;
-    } else {
-        print(&text(&report))?;
-    }
+        value
+    };
+    print_either(args.json, value, || text(&report))?;
     Ok(if report.is_good() {
         Exit::Success
     } else {

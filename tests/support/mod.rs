@@ -13,6 +13,7 @@ pub mod packed;
 pub mod pipeline;
 pub mod proxy;
 pub mod reference;
+mod run;
 pub mod telemetry_domain;
 pub mod telemetry_truth;
 pub mod wire;
@@ -20,10 +21,11 @@ pub mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use reference::{Asked, BUCKETS, Outcome};
+pub use run::Run;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -74,48 +76,6 @@ pub fn kill_at(point: &str) -> [(&'static str, String); 1] {
 /// The environment in which the program hangs there.
 pub fn hang_at(point: &str) -> [(&'static str, String); 1] {
     [("GLEANER_FAULTS", format!("{point}:hang"))]
-}
-
-/// How a run of the binary ended.
-pub struct Run {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl Run {
-    /// The result of a run with `--json`.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|e| panic!("{e}: {:?} {}{}", self.code, self.stdout, self.stderr))
-    }
-
-    /// Expects an exit code; gives what was written to standard error.
-    #[track_caller]
-    pub fn expect(&self, code: i32) -> &str {
-        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
-        &self.stderr
-    }
-
-    /// Expects an exit code, and each of the texts on standard error; gives what was written there.
-    #[track_caller]
-    pub fn says(&self, code: i32, texts: &[&str]) -> &str {
-        let reported = self.expect(code);
-        for text in texts {
-            assert!(reported.contains(text), "no {text:?} in: {reported}");
-        }
-        reported
-    }
-}
-
-impl From<Output> for Run {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
 }
 
 impl Sandbox {

@@ -18,6 +18,14 @@ use gleaner::source::synthetic::settings::Synthetic;
 use gleaner::telemetry::Telemetry;
 use jiff::Timestamp;
 
+/// The settings of a configuration.
+pub fn settings(config: &str) -> Settings {
+    let layers = config::Layers::default()
+        .text("test", config)
+        .expect("TOML");
+    config::validate(&layers, &[]).expect("valid")
+}
+
 /// So many conversations that are made up of turns, in the chunks of the settings.
 pub fn synthetic(conversations: u64, settings: &Settings) -> SyntheticSource {
     let synthetic = Synthetic {

@@ -17,9 +17,8 @@ use std::sync::atomic::AtomicBool;
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, SourceError};
 use super::extent::{Extent, extent, is_space, one_line};
 use super::reading::{BOM, Input};
-use super::{LargeRow, MOST_REJECTS, readable_id, take_large};
+use super::{LargeRow, MOST_REJECTS, RowLimits, readable_id, take_large};
 use crate::domain::json::{NotAValue, Skip};
-use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
 
 /// The state of the reader.
@@ -42,10 +41,7 @@ enum State {
 /// Reads the elements of an array.
 pub struct ArrayReader<R> {
     input: Input<R>,
-    max_record: u64,
-    large: LargeRow,
-    /// The names of fields: elements that are too large are searched for an id.
-    fields: Arc<Renames>,
+    limits: RowLimits,
     state: State,
     /// What the last block left over: a byte that is done with, and what follows. The byte makes
     /// room for the newline of the row before.
@@ -60,12 +56,10 @@ pub struct ArrayReader<R> {
 
 impl<R: Read> ArrayReader<R> {
     /// Reads an array from its beginning.
-    pub fn new(input: Input<R>, max_record: u64, large: LargeRow) -> Self {
+    pub fn new(input: Input<R>, limits: RowLimits) -> Self {
         Self {
             input,
-            max_record,
-            large,
-            fields: Arc::default(),
+            limits,
             state: State::Start,
             carry: vec![b' '],
             offset: 0,
@@ -73,11 +67,6 @@ impl<R: Read> ArrayReader<R> {
             at_end: false,
             finished: false,
         }
-    }
-
-    /// Looks for the ids of elements that are too large under the names of the input.
-    pub fn with_fields(self, fields: Arc<Renames>) -> Self {
-        Self { fields, ..self }
     }
 
     fn damaged(&self, at: usize, what: &str) -> SourceError {
@@ -92,13 +81,13 @@ impl<R: Read> ArrayReader<R> {
         bytes.clear();
         bytes.reserve(BLOCK_BYTES);
         bytes.append(&mut self.carry);
-        let large = LargeRow::clone(&self.large);
+        let large = LargeRow::clone(&self.limits.large);
         let mut guard = None;
         loop {
             if !self.at_end {
                 // Twice as much each time, so that an element is not scanned too often; not much
                 // more than the largest one.
-                let room = (self.max_record as usize).saturating_sub(bytes.len());
+                let room = (self.limits.max_record as usize).saturating_sub(bytes.len());
                 let wanted = bytes.len().min(room).max(BLOCK_BYTES);
                 self.at_end = self.input.fill(&mut bytes, wanted)?;
             }
@@ -198,17 +187,17 @@ impl<R: Read> ArrayReader<R> {
 
     /// What is reported of an element that is not kept, from as much of it as is held.
     fn too_large(&self, held: &[u8]) -> Reject {
-        let most = held.len().min(self.max_record as usize);
+        let most = held.len().min(self.limits.max_record as usize);
         Reject {
             line: self.row,
             reason: MalformedReason::TooLarge,
-            id: readable_id(&self.fields, &held[..most]),
+            id: readable_id(&self.limits.fields, &held[..most]),
         }
     }
 
     /// Classifies the text at a position.
     fn element(&self, bytes: &[u8], at: usize) -> Result<Extent, SourceError> {
-        match extent(&bytes[at..], self.at_end, self.max_record) {
+        match extent(&bytes[at..], self.at_end, self.limits.max_record) {
             Ok(Extent::More) if self.at_end => {
                 Err(self.damaged(bytes.len(), "the array is cut off"))
             }

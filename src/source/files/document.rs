@@ -16,9 +16,8 @@ use std::sync::{Arc, MutexGuard};
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowEncoding, SourceError};
 use super::extent::{Extent, extent, is_space, push_one_line};
 use super::reading::{BOM, Input};
-use super::{LargeRow, MOST_REJECTS, readable_id, take_large};
+use super::{LargeRow, MOST_REJECTS, RowLimits, readable_id, take_large};
 use crate::domain::json::{JsonError, Kind, NotAValue, Scanner, Skip};
-use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
 use crate::secrets::redacted;
 
@@ -70,9 +69,7 @@ type Guard<'a> = Option<MutexGuard<'a, ()>>;
 /// Reads the rows of a document.
 pub struct DocumentReader<R> {
     input: Input<R>,
-    max_record: u64,
-    large: LargeRow,
-    fields: Arc<Renames>,
+    limits: RowLimits,
     state: State,
     /// The names of the table's columns as they stand, with their quotes; `None` before they came.
     columns: Option<Vec<Vec<u8>>>,
@@ -88,12 +85,10 @@ pub struct DocumentReader<R> {
 
 impl<R: Read> DocumentReader<R> {
     /// Reads a document from its beginning.
-    pub fn new(input: Input<R>, max_record: u64, large: LargeRow) -> Self {
+    pub fn new(input: Input<R>, limits: RowLimits) -> Self {
         Self {
             input,
-            max_record,
-            large,
-            fields: Arc::default(),
+            limits,
             state: State::Start,
             columns: None,
             held: Vec::new(),
@@ -102,11 +97,6 @@ impl<R: Read> DocumentReader<R> {
             at_end: false,
             row: 1,
         }
-    }
-
-    /// Looks for the ids of rows that are too large under the names of the input.
-    pub fn with_fields(self, fields: Arc<Renames>) -> Self {
-        Self { fields, ..self }
     }
 
     fn damaged(&self, what: &str) -> SourceError {
@@ -122,7 +112,7 @@ impl<R: Read> DocumentReader<R> {
         self.at = 0;
         // Twice as much each time, so that a row is not scanned too often; not much more than the
         // largest one.
-        let room = (self.max_record as usize).saturating_sub(self.held.len());
+        let room = (self.limits.max_record as usize).saturating_sub(self.held.len());
         let wanted = self.held.len().min(room).max(BLOCK_BYTES);
         self.at_end = self.input.fill(&mut self.held, wanted)?;
         Ok(())
@@ -183,7 +173,7 @@ impl<R: Read> DocumentReader<R> {
             return Err(self.damaged("the document is cut off"));
         }
         loop {
-            match extent(&self.held[self.at..], self.at_end, self.max_record) {
+            match extent(&self.held[self.at..], self.at_end, self.limits.max_record) {
                 Ok(Extent::Whole(length)) => {
                     let value = self.at..self.at + length;
                     self.at += length;
@@ -251,7 +241,7 @@ impl<R: Read> DocumentReader<R> {
     fn read(&mut self, block: &mut RowBlock) -> Result<(), SourceError> {
         block.first_line = self.row;
         block.encoding = RowEncoding::Assembled;
-        let large = LargeRow::clone(&self.large);
+        let large = LargeRow::clone(&self.limits.large);
         let mut guard = None;
         while block.bytes.len() < BLOCK_BYTES && block.rejects.len() < MOST_REJECTS {
             match self.state {
@@ -360,7 +350,7 @@ impl<R: Read> DocumentReader<R> {
             },
             None => {
                 let held = &self.held[self.at..];
-                let held = &held[..held.len().min(self.max_record as usize)];
+                let held = &held[..held.len().min(self.limits.max_record as usize)];
                 // As far as it is held: it may name its conversation.
                 write_row(held, &columns, &mut block.bytes).ok();
                 Some(MalformedReason::TooLarge)
@@ -372,7 +362,7 @@ impl<R: Read> DocumentReader<R> {
                 block.rejects.push(Reject {
                     line: self.row,
                     reason,
-                    id: readable_id(&self.fields, &block.bytes[start..]),
+                    id: readable_id(&self.limits.fields, &block.bytes[start..]),
                 });
                 block.bytes.truncate(start);
                 if reason == MalformedReason::TooLarge {

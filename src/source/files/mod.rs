@@ -83,6 +83,26 @@ pub struct FilesSource {
 /// never hold large rows at once.
 pub(crate) type LargeRow = Arc<Mutex<()>>;
 
+/// What a reader does with large rows.
+struct RowLimits {
+    /// A row of more bytes is a reject.
+    max_record: u64,
+    large: LargeRow,
+    /// The names of fields: rows that are too large are searched for an id.
+    fields: Arc<Renames>,
+}
+
+#[cfg(test)]
+impl RowLimits {
+    fn of(max_record: u64) -> Self {
+        Self {
+            max_record,
+            large: LargeRow::default(),
+            fields: Arc::default(),
+        }
+    }
+}
+
 impl FilesSource {
     /// Reads files, folders and globs. Plain and Parquet files are cut into about `pieces` pieces
     /// altogether; a row larger than `max_record` bytes is rejected.
@@ -247,15 +267,18 @@ impl FilesSource {
 
     /// Reads the rows of a text, which are spooled.
     fn rows(&self, text: Text, layout: Layout, large: LargeRow) -> Box<dyn BlockReader> {
-        let (fields, max_record) = (Arc::clone(&self.fields), self.max_record);
+        let limits = RowLimits {
+            max_record: self.max_record,
+            large,
+            fields: Arc::clone(&self.fields),
+        };
         match layout {
-            Layout::Lines => Box::new(lines::spooled(text, max_record, large).with_fields(fields)),
-            Layout::Array => {
-                Box::new(ArrayReader::new(text, max_record, large).with_fields(fields))
+            Layout::Lines => {
+                let lines = lines::spooled(text, limits.max_record, limits.large);
+                Box::new(lines.with_fields(limits.fields))
             }
-            Layout::Document => {
-                Box::new(DocumentReader::new(text, max_record, large).with_fields(fields))
-            }
+            Layout::Array => Box::new(ArrayReader::new(text, limits)),
+            Layout::Document => Box::new(DocumentReader::new(text, limits)),
         }
     }
 

@@ -368,50 +368,32 @@ mod tests {
 
     #[test]
     fn every_status_has_its_action() {
+        use Action::{Fail, Retry, RetryThenSplit, Split};
+
         let seconds = |n| Some(Duration::from_secs(n));
         let throttle = |after| Action::Throttle { retry_after: after };
         for (status, body, action) in [
             (429, b"slow down".to_vec(), throttle(seconds(7))),
             (400, error("QuotaExceeded", "", false), throttle(seconds(7))),
-            (503, b"".to_vec(), Action::Retry),
-            (502, b"<html>".to_vec(), Action::Retry),
-            (500, error("Internal", "x", false), Action::Retry),
-            (520, b"".to_vec(), Action::Retry),
-            (408, b"".to_vec(), Action::Retry),
-            (504, b"".to_vec(), Action::Split),
-            (
-                500,
-                error("RequestExecutionTimeout", "", false),
-                Action::Split,
-            ),
-            (
-                500,
-                error("General", "(E_RUNAWAY_QUERY)", false),
-                Action::Split,
-            ),
-            (
-                400,
-                error("LimitsExceeded", "80DA0003", false),
-                Action::Split,
-            ),
-            (
-                500,
-                error("LowMemoryCondition", "", false),
-                Action::RetryThenSplit,
-            ),
-            (
-                400,
-                error("General_BadRequest", "syntax", true),
-                Action::Fail,
-            ),
-            (400, error("Internal", "passing", false), Action::Retry),
-            (403, error("Forbidden", "", false), Action::Fail),
-            (400, b"plain text".to_vec(), Action::Fail),
-            (500, error("Internal", "x", true), Action::Fail),
-            (401, b"".to_vec(), Action::Fail),
-            (403, b"".to_vec(), Action::Fail),
-            (404, b"".to_vec(), Action::Fail),
-            (302, b"".to_vec(), Action::Fail),
+            (503, b"".to_vec(), Retry),
+            (502, b"<html>".to_vec(), Retry),
+            (500, error("Internal", "x", false), Retry),
+            (520, b"".to_vec(), Retry),
+            (408, b"".to_vec(), Retry),
+            (504, b"".to_vec(), Split),
+            (500, error("RequestExecutionTimeout", "", false), Split),
+            (500, error("General", "(E_RUNAWAY_QUERY)", false), Split),
+            (400, error("LimitsExceeded", "80DA0003", false), Split),
+            (500, error("LowMemoryCondition", "", false), RetryThenSplit),
+            (400, error("General_BadRequest", "syntax", true), Fail),
+            (400, error("Internal", "passing", false), Retry),
+            (403, error("Forbidden", "", false), Fail),
+            (400, b"plain text".to_vec(), Fail),
+            (500, error("Internal", "x", true), Fail),
+            (401, b"".to_vec(), Fail),
+            (403, b"".to_vec(), Fail),
+            (404, b"".to_vec(), Fail),
+            (302, b"".to_vec(), Fail),
         ] {
             let failure = of_status(status, seconds(7), &body);
             assert_eq!(failure.action(), action, "{status} {failure}");

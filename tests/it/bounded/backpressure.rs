@@ -6,9 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use gleaner::config;
-use gleaner::config::Layers;
-use gleaner::config::settings::Settings;
 use gleaner::pipeline;
 use gleaner::pipeline::{RunError, RunReport};
 use gleaner::runtime::CpuPool;
@@ -18,7 +15,7 @@ use gleaner::telemetry::{Counters, Phase, Telemetry};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::forward::forward_to_inner;
-use crate::support::pipeline::{run_parts, synthetic};
+use crate::support::pipeline::{run_parts, settings, synthetic};
 
 /// Room for two fetches that read on the pool, which take half a mebibyte each.
 const CONFIG: &str = "
@@ -34,11 +31,6 @@ test = { short = 20, medium = 20, long = 20 }
 const BUDGET: u64 = 1_100_000;
 
 const UPLOADERS: usize = 4;
-
-fn settings() -> Settings {
-    let layers = Layers::default().text("test", CONFIG).expect("TOML");
-    config::validate(&layers, &[]).expect("valid")
-}
 
 /// A sink whose blocks wait until somebody lets them go.
 struct Held {
@@ -82,7 +74,7 @@ impl DatasetSink for Held {
 /// A run over a pool of one thread and a sink behind a gate; `meddle` watches it meanwhile.
 fn run(pool: &Arc<CpuPool>, gate: &Arc<Gate>, meddle: impl AsyncFnOnce(Telemetry)) -> RunReport {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = settings();
+    let settings = settings(CONFIG);
     let telemetry = Counters::new(&settings.selection);
     let source = Arc::new(synthetic(1500, &settings));
     let sink = Arc::new(Held {

@@ -6,9 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use gleaner::config;
-use gleaner::config::Layers;
-use gleaner::config::settings::Settings;
 use gleaner::pipeline;
 use gleaner::runtime::CpuPool;
 use gleaner::sink::local_dir::LocalDir;
@@ -16,16 +13,15 @@ use gleaner::sink::{Block, BlockReceipt, DatasetSink, SinkFuture};
 use gleaner::telemetry::{Counters, Telemetry};
 
 use crate::forward::forward_to_inner;
-use crate::support::pipeline::{run_parts, synthetic};
+use crate::support::pipeline::{run_parts, settings, synthetic};
 
 /// One file, many times as long as a block and as a batch of records.
 const CONFIG: &str = "
 source.kind = 'synthetic'
 workers.uploaders = 4
-[selection.targets]
-train = { short = 0, medium = 200, long = 0 }
-val = { short = 0, medium = 0, long = 0 }
-test = { short = 0, medium = 0, long = 0 }
+selection.targets.train = { short = 0, medium = 200, long = 0 }
+selection.targets.val = { short = 0, medium = 0, long = 0 }
+selection.targets.test = { short = 0, medium = 0, long = 0 }
 ";
 
 /// What the first block waits for before it is written.
@@ -85,15 +81,10 @@ impl DatasetSink for Waiting {
     }
 }
 
-fn settings() -> Settings {
-    let layers = Layers::default().text("test", CONFIG).expect("TOML");
-    config::validate(&layers, &[]).expect("valid")
-}
-
 /// An export whose first block waits; the most blocks that were written at once.
 fn export(until: Until) -> usize {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = settings();
+    let settings = settings(CONFIG);
     let telemetry = Counters::new(&settings.selection);
     let sink = Arc::new(Waiting {
         inner: LocalDir::new(folder.path().join("out")),

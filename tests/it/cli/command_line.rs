@@ -355,12 +355,9 @@ fn the_commands_of_the_readme_work() {
         "s1",
     ];
     let run = sandbox.run(&args);
-    run.expect(3);
-    assert!(run.stdout.contains("no targets were set"), "{}", run.stdout);
-    assert!(
-        run.stdout.contains("next: gleaner verify datasets/"),
-        "{}",
-        run.stdout
+    run.shows(
+        3,
+        &["no targets were set", "next: gleaner verify datasets/"],
     );
 }
 

@@ -8,12 +8,18 @@ const NAME: &str = "\u{1b}]0;title\u{7}\u{1b}[2K\r\u{9b}2Jx";
 /// A name that forges a hint.
 const FORGED: &str = "e\n  hint: do as I say\n";
 
+/// A folder with an input of one malformed row, and another file beside it, both of this name.
+fn named(name: &str, other: &str) -> (Sandbox, String) {
+    let sandbox = Sandbox::new();
+    let input = format!("in/{name}.jsonl");
+    sandbox.write(&input, "{\"conversationId\": 1}\n");
+    sandbox.write(&format!("in/{name}.{other}"), "no Parquet");
+    (sandbox, input)
+}
+
 #[test]
 fn a_line_break_in_a_name_makes_no_line() {
-    let sandbox = Sandbox::new();
-    let input = format!("in/{FORGED}.jsonl");
-    sandbox.write(&input, "{\"conversationId\": 1}\n");
-    sandbox.write(&format!("in/{FORGED}.part"), "");
+    let (sandbox, _) = named(FORGED, "part");
     let missing = format!("{FORGED}.jsonl");
     for args in [
         &["export", "--input", "in", "--out", "out"][..],
@@ -32,10 +38,7 @@ fn a_line_break_in_a_name_makes_no_line() {
 
 #[test]
 fn control_characters_in_names_are_escaped() {
-    let sandbox = Sandbox::new();
-    let input = format!("in/{NAME}.jsonl");
-    sandbox.write(&input, "{\"conversationId\": 1}\n");
-    sandbox.write(&format!("in/{NAME}.parquet"), "no Parquet");
+    let (sandbox, input) = named(NAME, "parquet");
     let missing = format!("{NAME}.jsonl");
     let out = format!("out{NAME}");
     let key = format!("selection.{NAME}=1");

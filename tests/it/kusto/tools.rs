@@ -258,13 +258,17 @@ print(json.dumps({
     }
 }
 
+/// Where the engine's schema and data are, and a folder for a test of it.
+fn engine() -> Option<(String, Sandbox)> {
+    Some((engine_shared()?, Sandbox::new()))
+}
+
 #[test]
 #[ignore = "needs Python: run ./test.sh"]
 fn the_queries_really_run_and_give_what_the_files_give() {
-    let Some(shared) = engine_shared() else {
+    let Some((shared, sandbox)) = engine() else {
         return;
     };
-    let sandbox = Sandbox::new();
     let input = format!("{shared}/data/sgd/*.jsonl.zst");
     let endpoint = Endpoint::start(&sandbox, &shared, &input, &AGENT_TURNS);
     let more = [
@@ -362,10 +366,9 @@ fn rows() -> Vec<String> {
 #[test]
 #[ignore = "needs Python: run ./test.sh"]
 fn they_find_of_synthetic_rows_what_the_files_have() {
-    let Some(shared) = engine_shared() else {
+    let Some((shared, sandbox)) = engine() else {
         return;
     };
-    let sandbox = Sandbox::new();
     let rows = rows();
     sandbox.write("rows.jsonl", rows.join("\n"));
     let endpoint = Endpoint::start(&sandbox, &shared, "rows.jsonl", &AGENT_TURNS);

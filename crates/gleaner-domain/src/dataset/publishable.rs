@@ -71,30 +71,15 @@ fn rows(gathered: &Gathered<'_>, reasons: &mut Vec<String>) {
     }
     reasons.extend(gathered.explained.iter().cloned());
     for (reason, &count) in &gathered.population.filtered_by {
-        match reason {
+        let (one, many, what) = match reason {
             // The rows have said which.
-            FilterReason::Mode if !gathered.explained.is_empty() => {}
-            FilterReason::Mode => reasons.push(format!(
-                "{} another mode than \"agent\"",
-                number(count, "row has", "rows have")
-            )),
-            FilterReason::Window => {
-                reasons.push(format!(
-                    "{} outside the window",
-                    number(count, "row is", "rows are")
-                ));
-            }
-            FilterReason::IgnoredIds => reasons.push(format!(
-                "{} an id in source.ignore_ids",
-                number(count, "row has", "rows have")
-            )),
-            FilterReason::OtherEvents => {
-                reasons.push(format!(
-                    "{} of other events",
-                    number(count, "row is", "rows are")
-                ));
-            }
-        }
+            FilterReason::Mode if !gathered.explained.is_empty() => continue,
+            FilterReason::Mode => ("row has", "rows have", "another mode than \"agent\""),
+            FilterReason::Window => ("row is", "rows are", "outside the window"),
+            FilterReason::IgnoredIds => ("row has", "rows have", "an id in source.ignore_ids"),
+            FilterReason::OtherEvents => ("row is", "rows are", "of other events"),
+        };
+        reasons.push(format!("{} {what}", number(count, one, many)));
     }
 }
 

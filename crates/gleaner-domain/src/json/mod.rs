@@ -15,6 +15,7 @@ pub mod number;
 mod skip;
 mod strings;
 pub mod text;
+mod visit;
 
 pub use skip::{NotAValue, Skip};
 use strings::Strings;
@@ -269,37 +270,6 @@ impl<'a> Scanner<'a> {
             Some(_) if first => Ok(true),
             _ => self.error(),
         }
-    }
-
-    /// Enters an object and visits its members to its end: `visit` is given each key, and passes its
-    /// value, which is next.
-    #[inline]
-    pub fn each_member(
-        &mut self,
-        mut visit: impl FnMut(&Value<'a>, &mut Self) -> Result<(), JsonError>,
-    ) -> Result<(), JsonError> {
-        self.open_object()?;
-        let mut first = true;
-        while let Some(key) = self.next_key(first)? {
-            first = false;
-            visit(&key, self)?;
-        }
-        Ok(())
-    }
-
-    /// Enters an array and visits its elements to its end: `visit` passes the one that is next.
-    #[inline]
-    pub fn each_element(
-        &mut self,
-        mut visit: impl FnMut(&mut Self) -> Result<(), JsonError>,
-    ) -> Result<(), JsonError> {
-        self.open_array()?;
-        let mut first = true;
-        while self.next_element(first)? {
-            first = false;
-            visit(self)?;
-        }
-        Ok(())
     }
 
     /// Checks and passes the next value, whatever it is.

@@ -255,21 +255,13 @@ impl Renames {
             out.extend_from_slice(scanner.value()?.text);
             return Ok(());
         }
-        scanner.open_array()?;
-        out.push(b'[');
-        let mut first = true;
-        while scanner.next_element(first)? {
-            if !first {
-                out.push(b',');
-            }
-            first = false;
+        scanner.write_elements(out, |scanner, out| {
             match scanner.kind()? {
                 Kind::Object => self.object(scanner, &self.turn, out, &mut (0, 0))?,
                 _ => out.extend_from_slice(scanner.value()?.text),
             }
-        }
-        out.push(b']');
-        Ok(())
+            Ok(())
+        })
     }
 }
 

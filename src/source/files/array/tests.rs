@@ -53,11 +53,8 @@ fn read_up_to(text: &[u8], max_record: u64) -> Result<Found, String> {
         bytes: text,
         piece: 1000,
     };
-    read_all(ArrayReader::new(
-        Input::new(input, "a.json".into()),
-        max_record,
-        LargeRow::default(),
-    ))
+    let input = Input::new(input, "a.json".into());
+    read_all(ArrayReader::new(input, RowLimits::of(max_record)))
 }
 
 fn read(text: &str) -> Result<Vec<String>, String> {

@@ -9,7 +9,7 @@ fn read_in(piece: usize, text: &str, max_record: u64) -> Result<Found, String> {
         piece,
     };
     let input = Input::new(input, "a.json".into());
-    read_all(DocumentReader::new(input, max_record, LargeRow::default()))
+    read_all(DocumentReader::new(input, RowLimits::of(max_record)))
 }
 
 fn read(text: &str) -> Result<Vec<String>, String> {

@@ -1,7 +1,7 @@
 //! Harbor's trajectories: one of them a record.
 
-use super::{definitions, flags, list, member, name, write_object};
-use crate::conversion::chat::{Call, Chat, Message, Reply};
+use super::{WriteMessages, definitions, flags, list, member, name, write_object};
+use crate::conversion::chat::{Call, Chat, Reply};
 use crate::conversion::columns::{Column, ColumnKind, Row};
 use crate::conversion::rule::Findings;
 use crate::conversion::text::Text;
@@ -47,27 +47,8 @@ struct Steps<'f> {
     findings: &'f mut Findings,
 }
 
-impl Steps<'_> {
-    fn write(&mut self, chat: &Chat<'_>, out: &mut Vec<u8>) {
-        out.push(b'[');
-        for message in chat.messages() {
-            match message {
-                Message::System(text) => self.said("system", text, out),
-                Message::User(text) => self.said("user", text, out),
-                Message::Reply(reply) => self.reply(reply, out),
-                Message::Answer(text) => self.said("agent", text, out),
-            }
-        }
-        out.push(b']');
-    }
-
-    fn begin(&mut self, source: &str, message: &Text<'_>, out: &mut Vec<u8>) {
-        let comma = if self.next > 1 { "," } else { "" };
-        let head = format!("{comma}{{\"step_id\":{},\"source\":\"{source}\"", self.next);
-        out.extend_from_slice(head.as_bytes());
-        self.next += 1;
-        member("message", message, out);
-    }
+impl WriteMessages for Steps<'_> {
+    const MODEL: &'static str = "agent";
 
     fn said(&mut self, source: &str, message: &Text<'_>, out: &mut Vec<u8>) {
         self.begin(source, message, out);
@@ -76,7 +57,7 @@ impl Steps<'_> {
 
     fn reply(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) {
         let message = reply.text.clone().unwrap_or_default();
-        self.begin("agent", &message, out);
+        self.begin(Self::MODEL, &message, out);
         if !reply.calls.is_empty() {
             name("tool_calls", out);
             list(&reply.calls, out, |call, out| self.call(call, out));
@@ -101,6 +82,16 @@ impl Steps<'_> {
             out.push(b'}');
         }
         out.push(b'}');
+    }
+}
+
+impl Steps<'_> {
+    fn begin(&mut self, source: &str, message: &Text<'_>, out: &mut Vec<u8>) {
+        let comma = if self.next > 1 { "," } else { "" };
+        let head = format!("{comma}{{\"step_id\":{},\"source\":\"{source}\"", self.next);
+        out.extend_from_slice(head.as_bytes());
+        self.next += 1;
+        member("message", message, out);
     }
 
     fn call(&mut self, call: &Call<'_>, out: &mut Vec<u8>) {

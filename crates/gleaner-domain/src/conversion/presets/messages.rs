@@ -1,9 +1,9 @@
 //! `messages` as the chat completions API has them, and as TRL takes them.
 
 use super::renames::Renames;
-use super::{CALL_IDS, TOOL_NAMES, TOOLS, list, member, name, write_object};
+use super::{CALL_IDS, TOOL_NAMES, TOOLS, WriteMessages, list, member, name, write_object};
 use crate::conversion::Preset;
-use crate::conversion::chat::{Arguments, Call, Chat, Message, Reply};
+use crate::conversion::chat::{Arguments, Call, Chat, Reply};
 use crate::conversion::columns::{Column, ColumnKind, Row};
 use crate::conversion::rule::Findings;
 use crate::conversion::text::Text;
@@ -49,31 +49,8 @@ struct Writer<'w, 'c> {
     first: bool,
 }
 
-impl Writer<'_, '_> {
-    fn write(&mut self, chat: &Chat<'_>, out: &mut Vec<u8>) {
-        out.push(b'[');
-        for message in chat.messages() {
-            match message {
-                Message::System(text) => self.said("system", text, out),
-                Message::User(text) => self.said("user", text, out),
-                Message::Reply(reply) => self.reply(reply, out),
-                Message::Answer(text) => self.said("assistant", text, out),
-            }
-        }
-        out.push(b']');
-    }
-
-    fn begin(&mut self, role: &str, content: &Text<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(if self.first {
-            b"{\"role\":\""
-        } else {
-            b",{\"role\":\""
-        });
-        self.first = false;
-        out.extend_from_slice(role.as_bytes());
-        out.push(b'"');
-        member("content", content, out);
-    }
+impl WriteMessages for Writer<'_, '_> {
+    const MODEL: &'static str = "assistant";
 
     fn said(&mut self, role: &str, content: &Text<'_>, out: &mut Vec<u8>) {
         self.begin(role, content, out);
@@ -82,7 +59,7 @@ impl Writer<'_, '_> {
 
     fn reply(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>) {
         let empty = Text::default();
-        self.begin("assistant", reply.text.as_ref().unwrap_or(&empty), out);
+        self.begin(Self::MODEL, reply.text.as_ref().unwrap_or(&empty), out);
         if !reply.calls.is_empty() {
             name("tool_calls", out);
             list(&reply.calls, out, |call, out| self.call(call, out));
@@ -96,6 +73,20 @@ impl Writer<'_, '_> {
         if let Some(observation) = &reply.observation {
             self.said("user", observation, out);
         }
+    }
+}
+
+impl Writer<'_, '_> {
+    fn begin(&mut self, role: &str, content: &Text<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self.first {
+            b"{\"role\":\""
+        } else {
+            b",{\"role\":\""
+        });
+        self.first = false;
+        out.extend_from_slice(role.as_bytes());
+        out.push(b'"');
+        member("content", content, out);
     }
 
     fn call(&mut self, call: &Call<'_>, out: &mut Vec<u8>) {

@@ -1,7 +1,7 @@
 //! The shapes of records, one file for each family of presets.
 
 use super::Preset;
-use super::chat::{Arguments, Chat};
+use super::chat::{Arguments, Chat, Message, Reply};
 use super::columns::{Column, ColumnKind, Row};
 use super::rule::{Findings, Rule};
 use super::text::Text;
@@ -100,6 +100,32 @@ fn list<T>(
         write(element, out);
     }
     out.push(b']');
+}
+
+/// Writes the messages of a chat, one after the other.
+trait WriteMessages {
+    /// Who says what the model says.
+    const MODEL: &'static str;
+
+    /// Appends what somebody says.
+    fn said(&mut self, by: &str, text: &Text<'_>, out: &mut Vec<u8>);
+
+    /// Appends a reply with its calls and their results.
+    fn reply(&mut self, reply: &Reply<'_>, out: &mut Vec<u8>);
+
+    /// Appends all messages, between brackets.
+    fn write(&mut self, chat: &Chat<'_>, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for message in chat.messages() {
+            match message {
+                Message::System(text) => self.said("system", text, out),
+                Message::User(text) => self.said("user", text, out),
+                Message::Reply(reply) => self.reply(reply, out),
+                Message::Answer(text) => self.said(Self::MODEL, text, out),
+            }
+        }
+        out.push(b']');
+    }
 }
 
 /// Appends a key of the writer's own and a text.

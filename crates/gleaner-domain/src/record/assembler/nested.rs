@@ -47,19 +47,7 @@ fn sorted(scanner: &mut Scanner<'_>, out: &mut Vec<u8>) -> Result<(), JsonError>
             }
             out.push(b'}');
         }
-        Kind::Array => {
-            scanner.open_array()?;
-            out.push(b'[');
-            let mut first = true;
-            while scanner.next_element(first)? {
-                if !first {
-                    out.push(b',');
-                }
-                first = false;
-                sorted(scanner, out)?;
-            }
-            out.push(b']');
-        }
+        Kind::Array => scanner.write_elements(out, sorted)?,
         _ => write_plain(&scanner.value()?, out),
     }
     Ok(())
