@@ -60,6 +60,6 @@ features:
     for one in cli serve kusto azure parquet testing tokenizer; do cargo check --locked --quiet --no-default-features --features $one || exit 1; done
     cargo test --locked --no-default-features --lib
 
-# Converted datasets, read by the trainers that they are for (installs about 20 GB under target/)
+# Converted datasets, read by the trainers that they are for (installs about 30 GB under target/)
 loaders dataset="":
     tests/loaders/run.sh {{dataset}}

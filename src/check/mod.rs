@@ -24,7 +24,8 @@ use crate::tokenizer::{SharedTemplate, SharedTokenizer};
 mod report;
 
 pub use report::{
-    CheckReport, ColumnReport, FindingReport, RecordReport, StratumReport, TokensReport,
+    CheckReport, ColumnReport, FindingReport, RecordReport, StratumReport, TemplateFailsReport,
+    TokensReport,
 };
 
 /// What to check.

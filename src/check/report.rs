@@ -35,6 +35,8 @@ pub struct CheckReport {
     pub truncated: u64,
     /// What was found in all strata together.
     pub rules: Vec<FindingReport>,
+    /// Why the template refuses records.
+    pub template_fails: Vec<TemplateFailsReport>,
     /// How long records are in tokens.
     pub tokens: Option<TokensReport>,
     /// Each stratum with records.
@@ -76,6 +78,15 @@ pub struct FindingReport {
     pub records: u64,
     /// Times that they have it.
     pub times: u64,
+}
+
+/// Why the template refuses records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TemplateFailsReport {
+    /// The kind of error, and where in the template; never text of a conversation.
+    pub reason: String,
+    /// Records.
+    pub records: u64,
 }
 
 /// Lengths in tokens of the records that are not dropped.
@@ -182,6 +193,12 @@ pub(super) fn of(
         dropped: all.worst(Kind::Dropped),
         truncated: all.worst(Kind::Truncated),
         rules: findings(&all),
+        template_fails: (all.template_fails.iter())
+            .map(|(why, records)| TemplateFailsReport {
+                reason: why.to_string(),
+                records: *records,
+            })
+            .collect(),
         tokens: tokens(all),
         strata,
         mixed_columns: mixed

@@ -51,7 +51,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Show conversations of a published dataset, to be read by a person
     ///
-    /// Without an id, the first ones by rank of every stratum.
+    /// Without an id, the first ones by rank of every stratum. Files are not verified: `gleaner verify` does that.
     ///
     /// Example: gleaner look out/my_dataset --sample 20 --html sample.html
     Look(LookArgs),

@@ -17,6 +17,9 @@ use crate::domain::conversion::check::Kind;
 use crate::runtime::CpuPool;
 use crate::tokenizer;
 
+/// Reasons of the template that are named at most.
+const MOST_REASONS: usize = 10;
+
 /// Columns that are named at most.
 const MOST_COLUMNS: usize = 20;
 
@@ -36,7 +39,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "NAME|FILE")]
     pub template: Option<String>,
     /// The most tokens of a record that will be trained on
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_length: Option<u64>,
     /// Report each record
     #[arg(long)]
@@ -123,6 +126,10 @@ fn text(report: &CheckReport) -> String {
             "\n{}: {} ({records}, {times})",
             rule.kind, rule.rule
         ));
+    }
+    for why in report.template_fails.iter().take(MOST_REASONS) {
+        let records = count(why.records, "record");
+        out.push_str(&format!("\ntemplate: {} ({records})", why.reason));
     }
     if let Some(tokens) = &report.tokens {
         out.push_str(&lengths(report, tokens));

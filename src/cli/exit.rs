@@ -219,9 +219,9 @@ impl From<ConvertError> for CliError {
         match error {
             ConvertError::Dataset(error) => error.into(),
             ConvertError::Sink(error) => error.into(),
-            error @ (ConvertError::Format { .. } | ConvertError::SplitNames { .. }) => {
-                Self::usage(error.to_string(), hint)
-            }
+            error @ (ConvertError::Format { .. }
+            | ConvertError::Columns { .. }
+            | ConvertError::SplitNames { .. }) => Self::usage(error.to_string(), hint),
             ConvertError::Changed { location, findings } => {
                 Self::failure(format!("{location} is not as it was published"), hint).with_details(
                     findings
@@ -247,7 +247,7 @@ impl From<VerifyError> for CliError {
             VerifyError::Io { .. } if message.contains(NO_CONTAINER) => {
                 Self::usage(message, "correct the address, or have the container made")
             }
-            error @ VerifyError::Converted(_) => Self::usage(message, error.hint()),
+            error @ VerifyError::Converted { .. } => Self::usage(message, error.hint()),
             error => Self::failure(message, error.hint()),
         }
     }

@@ -33,7 +33,7 @@ pub struct LookArgs {
     #[arg(conflicts_with = "sample")]
     pub id: Option<String>,
     /// The first N by rank of every stratum [default: 1, or 20 on a page]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: Option<u64>,
     /// Only this stratum
     #[arg(long, value_name = "SPLIT/BUCKET", conflicts_with = "id")]
@@ -46,7 +46,7 @@ pub struct LookArgs {
     pub reach: ReachArgs,
 }
 
-/// Shows conversations.
+/// Shows conversations. It reads no further than it must, so a file that was damaged may be shown: `verify` finds it.
 ///
 /// # Errors
 /// If the dataset cannot be read, or does not have what is asked for.

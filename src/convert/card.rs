@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::shards::Format;
 use crate::domain::conversion::rule::Rule;
 use crate::domain::conversion::{ColumnKind, Preset};
 use crate::domain::dataset::card::opening;
@@ -62,7 +63,12 @@ pub fn card(manifest: &ConvertedManifest, source: &Manifest) -> String {
 /// What loaders read: YAML between two lines of dashes.
 fn header(manifest: &ConvertedManifest) -> String {
     let mut header = opening(manifest.records_out);
-    header.push_str(&features(manifest.preset.parse().ok()));
+    let preset: Option<Preset> = manifest.preset.parse().ok();
+    // Columns of members have types of their own in their files.
+    let has_types = manifest.format == Format::Parquet.to_string();
+    if !(has_types && preset.is_some_and(Preset::is_nested)) {
+        header.push_str(&features(preset));
+    }
     header.push_str("configs:\n- config_name: default\n  data_files:\n");
     for split in manifest
         .splits

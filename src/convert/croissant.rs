@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::shards::Format;
-use crate::domain::conversion::{Column, ColumnKind};
+use crate::domain::conversion::{Column, ColumnKind, Preset};
 use crate::domain::dataset::converted::{ConvertedManifest, Shard};
 use crate::domain::json::canonical::sorted;
 
@@ -30,6 +30,8 @@ pub fn text(
         Format::Jsonl => "application/jsonlines",
         Format::Parquet => "application/x-parquet",
     };
+    let preset = manifest.preset.parse::<Preset>();
+    let is_nested = preset.is_ok_and(Preset::is_nested);
     let splits = manifest.splits.iter();
     let names = splits.flat_map(|split| {
         let files = split.files.len();
@@ -42,7 +44,7 @@ pub fn text(
     let sets = names.zip(manifest.shards()).zip(columns);
     let sets = sets.map(|((name, shard), columns)| {
         let columns = columns.iter();
-        let fields = columns.filter_map(|column| field(&name, shard, format, column));
+        let fields = columns.filter_map(|column| field(&name, shard, (format, is_nested), column));
         json!({
             "@type": "cr:RecordSet",
             "@id": name,
@@ -84,7 +86,12 @@ fn file(shard: &Shard, encoding: &str) -> Value {
 }
 
 /// A column; `None` if it holds objects.
-fn field(set: &str, shard: &Shard, format: Format, column: &Column) -> Option<Value> {
+fn field(
+    set: &str,
+    shard: &Shard,
+    (format, is_nested): (Format, bool),
+    column: &Column,
+) -> Option<Value> {
     let name = column.name;
     let id = format!("{set}/{name}");
     let source = |path: Option<&str>| {
@@ -112,6 +119,10 @@ fn field(set: &str, shard: &Shard, format: Format, column: &Column) -> Option<Va
         // There they are texts.
         (ColumnKind::Json, Format::Parquet) => Some(of_type("sc:Text")),
         (ColumnKind::JsonList, Format::Parquet) => {
+            // Columns of members hold objects.
+            if is_nested {
+                return None;
+            }
             let mut field = of_type("sc:Text");
             field["repeated"] = true.into();
             Some(field)

@@ -60,6 +60,16 @@ pub enum ConvertError {
         /// Why not.
         reason: &'static str,
     },
+    /// Members of objects are columns, and the objects of two records have none together.
+    #[error(
+        "the tools of the records cannot be columns of one Parquet file for {preset}: {reason}"
+    )]
+    Columns {
+        /// The preset.
+        preset: Preset,
+        /// Why not.
+        reason: String,
+    },
     /// Two splits have one name for loaders.
     #[error("the splits {first} and {second} are both called {name} by loaders")]
     SplitNames {
@@ -103,7 +113,10 @@ impl ConvertError {
             Self::NothingLeft { .. } => {
                 "see which rules with `gleaner convert --json`; docs/loaders.md says what each means".into()
             }
-            Self::Format { .. } => "choose another --format".into(),
+            Self::Format { .. } => "leave --format out: the preset has one of its own".into(),
+            Self::Columns { .. } => {
+                "write lines with --format jsonl, and make columns of those as your loader wants them".into()
+            }
             Self::SplitNames { .. } => "export with other names of splits".into(),
             Self::Counts(_) | Self::Manifest(_) => "please report it".into(),
             Self::Job(_) | Self::Thread(_) => "run the same command again".into(),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::conversion::shape::Shape;
 use crate::domain::conversion::{Column, Converter, Options, Preset, Unfinished};
 use crate::domain::dataset::converted::{
     CONVERTED_VERSION, ConvertedManifest, ConvertedSplit, Counts, DerivedFrom, Shard,
@@ -37,6 +38,7 @@ mod parquet;
 pub(crate) mod records;
 mod sample;
 mod shards;
+mod survey;
 
 use batch::Batch;
 use each_batch::{each_batch, lock};
@@ -102,6 +104,8 @@ struct Context<'c> {
     sink: &'c dyn DatasetSink,
     pool: &'c CpuPool,
     converter: Arc<Converter>,
+    /// The columns of Parquet files.
+    shapes: Vec<(&'static str, Shape)>,
     /// For blocks.
     blocks: Buffers,
     /// For batches.
@@ -137,7 +141,7 @@ pub async fn convert(
             was_there: true,
         });
     }
-    let context = Context {
+    let mut context = Context {
         conversion,
         source,
         manifest: &manifest,
@@ -147,13 +151,20 @@ pub async fn convert(
             conversion.preset,
             conversion.options.clone(),
         )),
+        shapes: Vec::new(),
         blocks: BlockCutter::buffers(sink.block_bytes()),
         batches: Buffers::new(2 * records::BATCH_BYTES),
     };
-    let made = context.make(names, run_id.clone()).await;
+    let made = match context.shapes(&names).await {
+        Ok(shapes) => {
+            context.shapes = shapes;
+            context.make(names, run_id.clone()).await
+        }
+        Err(error) => Err(error),
+    };
     // Another start of the same command may write at this moment, with the same claim: it stays, and this
     // command goes on with it. Only where nothing can come of it is the name given back.
-    if let Err(ConvertError::NothingLeft { .. }) = made
+    if let Err(ConvertError::NothingLeft { .. } | ConvertError::Columns { .. }) = made
         && let Err(error) = sink.revoke(dataset, &run_id).await
     {
         let error = crate::domain::describe_error(&error);

@@ -50,6 +50,7 @@ impl Format {
     pub fn of(preset: Preset) -> Self {
         match preset {
             Preset::LlamaFactory => Self::Json,
+            Preset::Verl if cfg!(feature = "parquet") => Self::Parquet,
             _ => Self::Jsonl,
         }
     }
@@ -67,7 +68,7 @@ impl Format {
             (Self::Parquet, _) if cfg!(not(feature = "parquet")) => {
                 refuse("this build is without the feature `parquet`")
             }
-            (Self::Parquet, Preset::Trl) => Ok(()),
+            (Self::Parquet, Preset::Trl | Preset::Verl) => Ok(()),
             (Self::Parquet, _) => refuse("its loader reads JSON"),
             (Self::Json, Preset::OpenAi | Preset::Mistral) => refuse("its loader reads lines"),
             _ => Ok(()),
@@ -214,7 +215,10 @@ impl<'c> Shards<'c> {
             columns: 0,
             #[cfg(feature = "parquet")]
             rows: match conversion.format {
-                Format::Parquet => Some(ParquetRows::new(conversion.preset)?),
+                Format::Parquet => Some(ParquetRows::new(
+                    &self.context.shapes,
+                    conversion.preset.is_nested(),
+                )?),
                 Format::Json | Format::Jsonl => None,
             },
         });

@@ -21,6 +21,10 @@ const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
 /// The name of the template that a tokenizer uses unless another is asked for.
 const DEFAULT: &str = "default";
 
+/// What errors of gleaner's own functions say.
+const RAISED: &str = "it calls raise_exception";
+const STRFTIME: &str = "strftime_now has no such format";
+
 /// A plain template of gleaner's own, for those who have none yet.
 const CHATML: &str = "\
 {%- for message in messages -%}
@@ -78,10 +82,7 @@ pub fn load(
     let environment = environment(&with_marks(&source), now);
     let environment = environment.map_err(|error| TokenizerError::BadTemplate {
         name: name.to_owned(),
-        reason: match error.line() {
-            Some(line) => format!("{}, line {line}", error.kind()),
-            None => error.kind().to_string(),
-        },
+        reason: reason(&error),
     })?;
     Ok(Arc::new(Template {
         environment,
@@ -93,6 +94,30 @@ pub fn load(
 
 fn read(file: &Path) -> Option<String> {
     fs::read_to_string(file).ok()
+}
+
+/// What kind of error it is, and where in the template. What else an error says may hold the text of
+/// messages, but for those of the template's own syntax and names.
+fn reason(error: &Error) -> String {
+    let is_of_template = matches!(
+        error.kind(),
+        ErrorKind::SyntaxError
+            | ErrorKind::UnknownFilter
+            | ErrorKind::UnknownFunction
+            | ErrorKind::UnknownMethod
+            | ErrorKind::UnknownTest
+    );
+    let own = [RAISED, STRFTIME].into_iter();
+    let detail = error.detail();
+    let known = detail.filter(|detail| is_of_template || own.clone().any(|own| own == *detail));
+    let what = match known {
+        Some(detail) => format!("{}: {detail}", error.kind()),
+        None => error.kind().to_string(),
+    };
+    match error.line() {
+        Some(line) => format!("{what} (line {line})"),
+        None => what,
+    }
 }
 
 /// The text of a template. A file beats a name.
@@ -188,11 +213,11 @@ fn environment(source: &str, now: &str) -> Result<Environment<'static>, Error> {
         format!("{}{text}{}", MARKS[0], MARKS[1])
     });
     environment.add_function("raise_exception", |_: Value| -> Result<Value, Error> {
-        Err(Error::new(ErrorKind::InvalidOperation, "raise_exception"))
+        Err(Error::new(ErrorKind::InvalidOperation, RAISED))
     });
     let now = now.parse::<jiff::Timestamp>().unwrap_or_default();
     environment.add_function("strftime_now", move |format: &str| {
-        let wrong = |_| Error::new(ErrorKind::InvalidOperation, "strftime_now");
+        let wrong = |_| Error::new(ErrorKind::InvalidOperation, STRFTIME);
         jiff::fmt::strtime::format(format, now).map_err(wrong)
     });
     environment.add_template_owned(NAME, source.to_owned())?;
@@ -206,9 +231,9 @@ impl Render for Template {
         tools: Option<&[u8]>,
         prompt: bool,
     ) -> Result<Rendered, TemplateFails> {
-        // The reason may hold the text of a message.
         let value = |json: &[u8]| -> Result<Value, TemplateFails> {
-            serde_json::from_slice(json).map_err(|_| TemplateFails)
+            let unread = |_| TemplateFails("a message or a tool cannot be read".to_owned());
+            serde_json::from_slice(json).map_err(unread)
         };
         let messages = messages.iter().map(|message| value(message));
         let messages = messages.collect::<Result<Vec<_>, _>>()?;
@@ -224,7 +249,7 @@ impl Render for Template {
                     eos_token => &self.eos,
                 })
             })
-            .map_err(|_| TemplateFails)?;
+            .map_err(|error| TemplateFails(reason(&error)))?;
         Ok(without_marks(text, self.marks_model))
     }
 }
@@ -289,9 +314,28 @@ mod tests {
         );
         // Blocks alone on a line leave none behind.
         assert_eq!(text("a\n  {% if true %}\nb\n  {% endif %}\nc"), "a\nb\nc");
-        assert!(rendered("{{ raise_exception('secret text') }}").is_err());
         let scope = "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}";
         assert_eq!(text(scope), "3");
+    }
+
+    #[test]
+    fn a_failure_says_where_and_never_a_message() {
+        let fails = |source: &str| rendered(source).expect_err("it fails").to_string();
+        let raised = "\n{{ raise_exception(messages[0].content) }}";
+        assert_eq!(
+            fails(raised),
+            "invalid operation: it calls raise_exception (line 2)"
+        );
+        let undefined = fails("{{ messages[0].absent.deeper }}");
+        assert_eq!(undefined, "undefined value (line 1)");
+        let filter = fails("{{ messages[0].content | no_such }}");
+        assert_eq!(filter, "unknown filter: filter no_such is unknown (line 1)");
+        let added = fails("{{ messages[0].content + messages }}");
+        assert!(added.starts_with("invalid operation"), "{added}");
+        assert!(!added.contains("hi"), "{added}");
+        let broken = environment("{% for m in messages %}", "").expect_err("no end");
+        let said = reason(&broken);
+        assert!(said.contains("unexpected end of input"), "{said}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn is_converted(manifest: &[u8]) -> bool {
     serde_json::from_slice::<Version>(manifest).is_ok()
 }
 
-fn parse_manifest(
+pub fn parse_manifest(
     dataset: &dyn DatasetReader,
     bytes: &[u8],
 ) -> Result<ConvertedManifest, VerifyError> {

@@ -48,8 +48,13 @@ pub enum VerifyError {
         reason: String,
     },
     /// It was converted, and what is wanted is the dataset that it was made of.
-    #[error("{0} is a converted dataset")]
-    Converted(String),
+    #[error("{location} is a converted dataset, made of the dataset {of:?}")]
+    Converted {
+        /// The dataset.
+        location: String,
+        /// The name of what it was made of.
+        of: String,
+    },
     /// The manifest's selection makes no sense.
     #[error("{MANIFEST}: the selection cannot be used")]
     Selection(#[from] SelectionError),
@@ -70,9 +75,7 @@ impl VerifyError {
             Self::NoManifest(_) => {
                 "name the dataset's own folder; if its export was stopped, run that again"
             }
-            Self::Converted(_) => {
-                "name the dataset that it was made of: `derived_from` in its metadata.json"
-            }
+            Self::Converted { .. } => "name that dataset instead; `gleaner verify` takes both",
             Self::Manifest { .. } | Self::Selection(_) => {
                 "the manifest was damaged or changed; export the dataset again"
             }
@@ -293,7 +296,12 @@ fn manifest_bytes(dataset: &dyn DatasetReader) -> Result<Vec<u8>, VerifyError> {
 pub(crate) fn read_manifest(dataset: &dyn DatasetReader) -> Result<Manifest, VerifyError> {
     let bytes = manifest_bytes(dataset)?;
     if converted::is_converted(&bytes) {
-        return Err(VerifyError::Converted(dataset.location()));
+        return Err(VerifyError::Converted {
+            location: dataset.location(),
+            of: converted::parse_manifest(dataset, &bytes)?
+                .derived_from
+                .dataset,
+        });
     }
     parse_manifest(dataset, &bytes)
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gives converted datasets to the trainers that they are for: tests/loaders/run.sh [DATASET]
-# Installs pinned packages under target/loaders (about 20 GB, most of it torch); the first time takes half an hour.
+# Installs pinned packages under target/loaders (about 30 GB, most of it torch); the first time takes half an hour.
 # Without a dataset, one of synthetic conversations is made.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -61,6 +61,8 @@ environment datasets48 datasets==4.8.4
 environment trl trl==1.16.0 datasets==5.2.0 jinja2
 environment llamafactory llamafactory==0.9.5
 environment swift ms-swift==4.6.0
+environment axolotl axolotl==0.19.0
+environment verl verl==0.9.1
 environment croissant mlcroissant==1.1.1 pyarrow
 
 for loader in datasets datasets48; do
@@ -81,9 +83,16 @@ python3 tests/loaders/awkward.py "$work/awkward.jsonl"
 (cd "$work" && "$gleaner" export --input awkward.jsonl --out out --name awkward --targets all --progress none >/dev/null)
 template=tests/loaders/plain.jinja
 holds trl datasets $template
+holds trl trl $template
 holds trl swift
+holds trl axolotl $template
 holds mistral mistral $template
 holds llamafactory llamafactory
+holds verl verl $template
+"$gleaner" convert "$work/out/awkward" --for verl --format jsonl --out "$work/converted" --name lines >/dev/null || [ $? = 3 ]
+echo "== verl: columns_equal.py"
+"$place/datasets/bin/python" tests/loaders/columns_equal.py "$work/converted/awkward-verl" "$work/converted/lines" \
+    2>/dev/null || failed=1
 # Harbor needs Python 3.12.
 if [ -e "$place/harbor/installed" ] || python3 -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
     environment harbor harbor==0.26.0

@@ -92,6 +92,8 @@ fn check_says_what_would_be_lost_and_exits_with_3() {
 #[test]
 fn nothing_lost_is_exit_code_0_and_usage_is_2() {
     let sandbox = published(&[conversation("a", 10, "m m")]);
+    std::fs::write(sandbox.path("broken"), "{% if").expect("writable");
+    std::fs::write(sandbox.path("raises"), "{{ raise_exception(messages) }}").expect("writable");
     let good = run(&sandbox, "check out/d --for openai");
     good.shows(0, &["of 1 record openai would drop 0 and truncate 0"]);
     for (wrong, said) in [
@@ -103,6 +105,12 @@ fn nothing_lost_is_exit_code_0_and_usage_is_2() {
     // What this build can read, or that it cannot.
     for (wrong, said) in [
         ("check out/d --tokenizer in.jsonl", "is no tokenizer"),
+        (
+            "check out/d --tokenizer tokenizer.json --max-length 0",
+            "--max-length",
+        ),
+        ("look out/d --sample 0", "--sample"),
+        ("check out/d --template broken", "unexpected end of input"),
         ("check out/d --template none", "there is no template"),
     ] {
         let refused = run(&sandbox, wrong);
@@ -113,6 +121,10 @@ fn nothing_lost_is_exit_code_0_and_usage_is_2() {
         };
         assert!(refused.stderr.contains(said), "{wrong}: {}", refused.stderr);
     }
+    let raised = run(&sandbox, "check out/d --template raises");
+    raised.expect(3);
+    let why = "template: invalid operation: it calls raise_exception (line 1) (1 record)";
+    assert!(raised.stdout.contains(why), "{}", raised.stdout);
     // It is checked as it is read.
     let file = sandbox.path("out/d/train/short_3_to_5_turns.jsonl");
     let text = std::fs::read_to_string(&file).expect("text");

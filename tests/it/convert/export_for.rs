@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{convert, synth};
-use crate::support::Sandbox;
+use crate::support::{Run, Sandbox, kill_at, words};
 
 const EXPORT: &str = "export --input in --out out --name d --targets all --progress none --json";
 
@@ -82,4 +82,27 @@ fn a_conversion_that_fails_says_that_the_dataset_is_there_and_how_to_go_on() {
     assert_eq!(run.json()["converted"], serde_json::json!([]));
     let wrong = sandbox.run(&["export", "--input", "in", "--set", "output.for=['gpt']"]);
     assert!(wrong.expect(2).contains("output.for"), "{}", wrong.stderr);
+}
+
+#[test]
+#[cfg_attr(not(feature = "fault-injection"), ignore = "needs faults: ./test.sh")]
+fn killed_between_publishing_and_converting_the_same_command_makes_the_same() {
+    let contents = |value: &Value| {
+        let converted = value["converted"].as_array().expect("a list").iter();
+        let contents = converted.map(|made| made["content_sha256"].clone());
+        contents.collect::<Vec<_>>()
+    };
+    let presets = "--work-dir work --for trl --for mistral";
+    let undisturbed = contents(&export(&synth("120"), presets, 3));
+    let sandbox = synth("120");
+    let args = format!("{EXPORT} {presets}");
+    let mut command = sandbox.command(&words(&args));
+    let killed = command.envs(kill_at("upload.publish.after:1")).output();
+    let killed = Run::from(killed.expect("the binary runs"));
+    assert_eq!(killed.code, None, "{}", killed.stderr);
+    assert!(sandbox.path("out/d/metadata.json").exists());
+    assert!(!sandbox.path("out/d-trl").exists());
+    let again = export(&sandbox, presets, 3);
+    assert_eq!(again["resumed"], true);
+    assert_eq!(contents(&again), undisturbed);
 }

@@ -1,5 +1,6 @@
 //! A published dataset as a trainer takes it: exact, reproducible, conserved, atomic, resumable.
 
+mod columns;
 mod export_for;
 mod presets;
 mod stopped;

@@ -3,6 +3,7 @@
 mod card;
 mod fitness;
 mod loader;
+mod loaders;
 mod real_data;
 mod reference_holds;
 mod reference_selftest;

@@ -1,5 +1,6 @@
 //! A converted record as columns, which become a line of JSON or a row of Parquet.
 
+use super::shape::Shape;
 use crate::debug_lengths;
 
 /// What a column holds.
@@ -13,6 +14,18 @@ pub enum ColumnKind {
     Text,
     /// A whole number.
     Integer,
+}
+
+impl ColumnKind {
+    /// The shape of a column that holds nothing else.
+    pub(super) fn shape(self) -> Shape {
+        match self {
+            Self::Json => Shape::Json,
+            Self::JsonList => Shape::List(Box::new(Shape::Json)),
+            Self::Text => Shape::Text,
+            Self::Integer => Shape::Integer,
+        }
+    }
 }
 
 /// What stands around a key: `,"` and `":`.

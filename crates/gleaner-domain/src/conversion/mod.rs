@@ -14,6 +14,7 @@ mod members;
 mod preset;
 mod presets;
 pub mod rule;
+pub mod shape;
 mod text;
 pub mod tokens;
 mod tools;

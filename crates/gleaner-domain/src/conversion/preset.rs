@@ -6,6 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::Column;
+use super::shape::Shape;
 
 /// A shape of dataset that a trainer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +17,7 @@ pub enum Preset {
     OpenAi,
     /// LLaMA-Factory's `sharegpt` with strict alternation.
     LlamaFactory,
-    /// verl: as `openai`, in Parquet.
+    /// verl: as `openai`, in Parquet with columns for the members of messages and tools.
     Verl,
     /// As `openai`, with ids of calls as mistral-common wants them up to version 11 of its tokenizers.
     Mistral,
@@ -60,6 +61,17 @@ impl Preset {
     /// The columns of its rows, in their order. A row need not have all.
     pub fn columns(self) -> Vec<Column> {
         super::presets::columns(self)
+    }
+
+    /// Whether its columns in Parquet are those of the members of its objects, and hold no JSON.
+    pub fn is_nested(self) -> bool {
+        self == Self::Verl
+    }
+
+    /// The columns of its Parquet files, by name and in their order; `tools` is the shape of the tools of all
+    /// records, which presets that are not nested do not need. A column of which nothing is known is not there.
+    pub fn shapes(self, tools: Shape) -> Vec<(&'static str, Shape)> {
+        super::presets::shapes(self, tools)
     }
 
     /// Whether each turn has to end with a text of the model: the loader wants people and the model in

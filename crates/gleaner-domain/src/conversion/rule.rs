@@ -98,6 +98,8 @@ rules! {
     PairedByPosition = "paired_by_position", Noted;
     /// Actions that are not calls: text, or only counts.
     NoCalls = "no_calls", Noted;
+    /// A text stands beside a call, which some versions of the loader refuse.
+    TextWithCalls = "text_with_calls", Noted;
     /// A call has no result and is written without one.
     CallWithoutResultKept = "call_without_result_kept", Noted;
     /// The record does not say which tools there were, and has calls.

@@ -112,6 +112,26 @@ pub struct Checked {
     pub findings: BTreeMap<Finding, u64>,
     /// How long it is; `None` if it is dropped, or nothing measures it.
     pub length: Option<Length>,
+    /// Why the template refuses its messages.
+    pub template_fails: Option<TemplateFails>,
+}
+
+/// What a look at a converted record finds.
+#[derive(Default)]
+struct Look {
+    findings: Vec<(Finding, u64)>,
+    length: Option<Length>,
+    template_fails: Option<TemplateFails>,
+}
+
+impl Look {
+    /// Nothing but that the record is dropped.
+    fn dropped(finding: Finding) -> Self {
+        Self {
+            findings: vec![(finding, 1)],
+            ..Self::default()
+        }
+    }
 }
 
 impl Checked {
@@ -179,24 +199,31 @@ impl<'m> Checker<'m> {
         for (rule, times) in findings.iter() {
             checked.add(Finding::Rule(rule), u64::from(times));
         }
-        if let Ok((found, length)) = looked_at {
-            found
-                .into_iter()
-                .for_each(|(finding, times)| checked.add(finding, times));
-            checked.length = length;
+        if let Ok(look) = looked_at {
+            for (finding, times) in look.findings {
+                checked.add(finding, times);
+            }
+            checked.length = look.length;
+            checked.template_fails = look.template_fails;
         }
         Ok(checked)
     }
 
-    fn look_at(&self, pieces: &[Piece<'_>], row: &Row) -> (Vec<(Finding, u64)>, Option<Length>) {
+    fn look_at(&self, pieces: &[Piece<'_>], row: &Row) -> Look {
         let mut found = Vec::new();
         let messages = self
             .template
             .and_then(|template| Some((template, rendered::Messages::of(row)?)));
         let length = match messages {
             Some((template, messages)) => {
-                let Ok(text) = messages.render(template) else {
-                    return (vec![(Finding::TemplateFails, 1)], None);
+                let text = match messages.render(template) {
+                    Ok(text) => text,
+                    Err(why) => {
+                        return Look {
+                            template_fails: Some(why),
+                            ..Look::dropped(Finding::TemplateFails)
+                        };
+                    }
                 };
                 let (missing, encoded) = rendered::compare(pieces, &text.text);
                 found.push((Finding::TemplateDropsText, missing));
@@ -207,11 +234,15 @@ impl<'m> Checker<'m> {
             None => self.measure.map(|measure| measure.of_pieces(pieces)),
         };
         match length.transpose() {
-            Err(NotEncodable) => (vec![(Finding::NotEncodable, 1)], None),
+            Err(NotEncodable) => Look::dropped(Finding::NotEncodable),
             Ok(length) => {
                 let lost = length.map_or(0, |length| length.lost);
                 found.push((Finding::MaxLength, u64::from(lost > 0)));
-                (found, length)
+                Look {
+                    findings: found,
+                    length,
+                    template_fails: None,
+                }
             }
         }
     }

@@ -26,10 +26,11 @@ pub trait Render: Send + Sync + std::fmt::Debug {
     ) -> Result<Rendered, TemplateFails>;
 }
 
-/// The template refuses messages. It does not say which or why: the reason may hold their text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the template refuses the messages")]
-pub struct TemplateFails;
+/// The template refuses messages: what kind of error it is, and where in the template. Never more, as the
+/// reason itself may hold their text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Error)]
+#[error("{0}")]
+pub struct TemplateFails(pub String);
 
 /// Messages as text.
 #[derive(Clone, Default)]

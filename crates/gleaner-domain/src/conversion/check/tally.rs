@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Checked, Finding, Kind};
+use super::{Checked, Finding, Kind, TemplateFails};
 use crate::conversion::tokens::Lengths;
 
 /// How often something was found.
@@ -33,6 +33,8 @@ pub struct StratumTally {
     pub model_tokens_lost: u64,
     /// Records too long whose tokens of the model cannot be told apart.
     pub not_told_apart: u64,
+    /// Records that the template refuses, by why.
+    pub template_fails: BTreeMap<TemplateFails, u64>,
 }
 
 impl StratumTally {
@@ -46,6 +48,9 @@ impl StratumTally {
             let count = self.findings.entry(*finding).or_default();
             count.records += 1;
             count.times += times;
+        }
+        if let Some(why) = &checked.template_fails {
+            *self.template_fails.entry(why.clone()).or_default() += 1;
         }
         if let Some(length) = &checked.length {
             self.lengths.add(length.tokens);
@@ -72,6 +77,9 @@ impl StratumTally {
         self.tokens_lost += other.tokens_lost;
         self.model_tokens_lost += other.model_tokens_lost;
         self.not_told_apart += other.not_told_apart;
+        for (why, records) in other.template_fails {
+            *self.template_fails.entry(why).or_default() += records;
+        }
     }
 
     /// Records whose worst is of a kind.

@@ -5,10 +5,27 @@ use super::{CALL_IDS, TOOL_NAMES, TOOLS, WriteMessages, list, member, name, writ
 use crate::conversion::Preset;
 use crate::conversion::chat::{Arguments, Call, Chat, Reply};
 use crate::conversion::columns::{Column, ColumnKind, Row};
-use crate::conversion::rule::Findings;
+use crate::conversion::rule::{Findings, Rule};
+use crate::conversion::shape::Shape;
 use crate::conversion::text::Text;
 
 pub(super) const MESSAGES: Column = Column::new("messages", ColumnKind::JsonList);
+
+/// Messages of which each member is a column, with arguments as text.
+pub(super) fn shape() -> Shape {
+    let texts = |names: &[&str]| {
+        let texts = names.iter().map(|name| ((*name).to_owned(), Shape::Text));
+        texts.collect::<Vec<_>>()
+    };
+    let list = |members| Shape::List(Box::new(Shape::Object(members)));
+    let mut call = texts(&["id", "type"]);
+    let function = Shape::Object(texts(&["name", "arguments"]));
+    call.push(("function".to_owned(), function));
+    let mut message = texts(&["role", "content"]);
+    message.push(("tool_calls".to_owned(), list(call)));
+    message.extend(texts(&["tool_call_id"]));
+    list(message)
+}
 
 pub(super) fn write(preset: Preset, chat: &Chat<'_>, row: &mut Row, findings: &mut Findings) {
     let ids = match preset {
@@ -61,6 +78,10 @@ impl WriteMessages for Writer<'_, '_> {
         let empty = Text::default();
         self.begin(Self::MODEL, reply.text.as_ref().unwrap_or(&empty), out);
         if !reply.calls.is_empty() {
+            let has_text = reply.text.as_ref().is_some_and(|text| !text.is_blank());
+            if has_text && self.preset == Preset::Mistral {
+                self.findings.add(Rule::TextWithCalls);
+            }
             name("tool_calls", out);
             list(&reply.calls, out, |call, out| self.call(call, out));
         }

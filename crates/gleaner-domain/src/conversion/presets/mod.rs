@@ -4,6 +4,7 @@ use super::Preset;
 use super::chat::{Arguments, Chat, Message, Reply};
 use super::columns::{Column, ColumnKind, Row};
 use super::rule::{Findings, Rule};
+use super::shape::Shape;
 use super::text::Text;
 use super::tools::Tool;
 
@@ -35,6 +36,20 @@ pub(super) fn columns(preset: Preset) -> Vec<Column> {
         Preset::Atif => return atif::COLUMNS.to_vec(),
     };
     [own, &PROVENANCE].concat()
+}
+
+/// The columns of a preset's Parquet files.
+pub(super) fn shapes(preset: Preset, tools: Shape) -> Vec<(&'static str, Shape)> {
+    let mut tools = Some(tools.settled()).filter(|_| preset.is_nested());
+    let columns = columns(preset).into_iter().map(|column| {
+        let shape = match column {
+            messages::MESSAGES if preset.is_nested() => messages::shape(),
+            TOOLS => tools.take().unwrap_or_else(|| column.kind.shape()),
+            _ => column.kind.shape(),
+        };
+        (column.name, shape)
+    });
+    columns.filter(|(_, shape)| shape.leaves() > 0).collect()
 }
 
 /// Writes a conversation as the preset wants it.

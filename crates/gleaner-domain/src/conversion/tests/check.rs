@@ -53,7 +53,7 @@ impl Render for Lines {
             let (role, content) = (&message["role"], message["content"].as_str());
             let content = content.expect("text");
             match content {
-                "refused" => return Err(TemplateFails),
+                "refused" => return Err(TemplateFails("refused, line 1".to_owned())),
                 "lost" => continue,
                 _ => {}
             }

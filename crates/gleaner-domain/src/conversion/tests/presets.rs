@@ -53,6 +53,14 @@ fn mistral_has_ids_of_nine_letters_and_digits_and_the_old_ones_beside() {
     assert_eq!(row["call_ids"], json!({id: "toolu_1"}));
     assert_eq!(calls[1]["function"]["arguments"], "{\"value\":[1]}");
     assert_eq!(findings.times(Rule::CallIdRewritten), 1);
+    // Version 3 of its tokenizer takes a text or calls.
+    assert_eq!(findings.times(Rule::TextWithCalls), 1);
+    let (_, openai) = of(Preset::OpenAi);
+    assert_eq!(openai.times(Rule::TextWithCalls), 0);
+    let mut silent = rich();
+    silent["turnsArray"][0]["trajectory"][0]["content"] = json!(" ");
+    let (_, silent) = converted(&silent, Preset::Mistral, Options::default());
+    assert_eq!(silent.times(Rule::TextWithCalls), 0);
 }
 
 #[test]
