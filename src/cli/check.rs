@@ -134,14 +134,7 @@ fn text(report: &CheckReport) -> String {
     if let Some(tokens) = &report.tokens {
         out.push_str(&lengths(report, tokens));
     }
-    for column in report.mixed_columns.iter().take(MOST_COLUMNS) {
-        let kinds = column.kinds.join(", ");
-        out.push_str(&format!("\nmixed column {}: {kinds}", column.column));
-    }
-    let unnamed = report.mixed_columns.len().saturating_sub(MOST_COLUMNS);
-    if unnamed > 0 {
-        out.push_str(&format!("\n... and {unnamed} more, see --json"));
-    }
+    mixed(report, &mut out);
     for record in report.each_record.iter().flatten() {
         let rules: Vec<_> = record.rules.keys().copied().collect();
         let worst = record.worst.unwrap_or("unchanged");
@@ -163,6 +156,18 @@ fn text(report: &CheckReport) -> String {
         report.truncated
     ));
     out
+}
+
+/// Columns that mix kinds of values.
+fn mixed(report: &CheckReport, out: &mut String) {
+    for column in report.mixed_columns.iter().take(MOST_COLUMNS) {
+        let kinds = column.kinds.join(", ");
+        out.push_str(&format!("\nmixed column {}: {kinds}", column.column));
+    }
+    let unnamed = report.mixed_columns.len().saturating_sub(MOST_COLUMNS);
+    if unnamed > 0 {
+        out.push_str(&format!("\n... and {unnamed} more, see --json"));
+    }
 }
 
 fn lengths(report: &CheckReport, all: &TokensReport) -> String {

@@ -13,7 +13,7 @@ use super::words::count;
 use super::{export, place, print, print_json};
 use crate::check::manifest;
 use crate::runtime::CpuPool;
-use crate::scan::{Scan, ScanError, ScanReport};
+use crate::scan::{RuleReport, Scan, ScanError, ScanReport};
 use crate::sink::MANIFEST;
 use crate::sink::address::Address;
 
@@ -118,26 +118,7 @@ fn text(report: &ScanReport, lists_all: bool) -> String {
     if !report.rules.is_empty() {
         out = table.for_stdout() + "\n\n";
     }
-    for rule in &report.rules {
-        let mut places: Vec<_> = rule.places.iter().collect();
-        places.sort_by_key(|place| std::cmp::Reverse(place.times));
-        for place in places.iter().take(MOST_PLACES) {
-            out.push_str(&format!(
-                "{} in {}: {}\n",
-                rule.rule,
-                shown(&place.place),
-                place.times
-            ));
-        }
-        let unnamed = places.len().saturating_sub(MOST_PLACES);
-        if unnamed > 0 {
-            out.push_str(&format!(
-                "{}: {} more, see --json\n",
-                rule.rule,
-                count(unnamed as u64, "place")
-            ));
-        }
-    }
+    report.rules.iter().for_each(|rule| places(rule, &mut out));
     if lists_all {
         for found in &report.findings {
             let id = found
@@ -171,6 +152,28 @@ fn text(report: &ScanReport, lists_all: bool) -> String {
         report.rules_version
     ));
     out
+}
+
+/// Where a rule found something, the most frequent places first.
+fn places(rule: &RuleReport, out: &mut String) {
+    let mut places: Vec<_> = rule.places.iter().collect();
+    places.sort_by_key(|place| std::cmp::Reverse(place.times));
+    for place in places.iter().take(MOST_PLACES) {
+        out.push_str(&format!(
+            "{} in {}: {}\n",
+            rule.rule,
+            shown(&place.place),
+            place.times
+        ));
+    }
+    let unnamed = places.len().saturating_sub(MOST_PLACES);
+    if unnamed > 0 {
+        out.push_str(&format!(
+            "{}: {} more, see --json\n",
+            rule.rule,
+            count(unnamed as u64, "place")
+        ));
+    }
 }
 
 fn shown(place: &str) -> &str {

@@ -49,11 +49,8 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let default_targets = defaults.merged()?.selection.and_then(|s| s.targets);
     let source_table = config.source.unwrap_or_default();
     let ignore_ids = texts(source_table.ignore_ids.clone());
-    let schema = choice(
-        "source.schema",
-        source_table.schema.clone(),
-        &SOURCE_SCHEMAS,
-    )?;
+    let schema = source_table.schema.clone();
+    let schema = choice("source.schema", schema, &SOURCE_SCHEMAS)?;
     let mode_unknown = source_table.mode_unknown.clone();
     let mode_unknown = choice("source.mode_unknown", mode_unknown, &MODES_UNKNOWN)?;
     let allow_sampled = source_table.allow_sampled.is_some_and(|Flag(is)| is);
