@@ -37,10 +37,11 @@ fn export(folder: &Path) -> Command {
     command
 }
 
-fn served(folder: &Path) -> Served {
+fn served(folder: &Path, more: &[&str]) -> Served {
     let mut command = export(folder);
     command
         .args(["--serve", "127.0.0.1:0", "--report"])
+        .args(more)
         .stdout(Stdio::null());
     spawn(command)
 }
@@ -84,7 +85,9 @@ fn the_page_shows_every_part_of_a_view_whatever_is_in_it() {
 #[ignore = "needs Node and Chromium: run ./test.sh"]
 fn a_run_is_seen_live_and_its_report_shows_it_afterwards() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut served = served(folder.path());
+    // A browser starts in seconds: the run has work for several times as long.
+    let more = ["--set", "source.synthetic.conversations=60000"];
+    let mut served = served(folder.path(), &more);
     let url = format!("http://{}/", served.address);
     look(&["--url", &url, "--live"]);
     assert!(served.export.wait().expect("ended").success());
@@ -116,7 +119,7 @@ fn the_server_only_reads_and_only_for_its_own_name() {
     let Served {
         mut export,
         address,
-    } = served(folder.path());
+    } = served(folder.path(), &[]);
     let own = address.to_string();
     let status = get(address, "/status", &own);
     assert!(
