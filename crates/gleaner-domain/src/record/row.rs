@@ -30,7 +30,7 @@ pub enum MalformedReason {
     TooDeep,
     /// A known field twice.
     DuplicateField,
-    /// Neither `turnsArray` nor `turnIndex`.
+    /// Neither `turnsArray` nor `turnIndex`, nor `Name` with `Properties`.
     #[serde(alias = "no_shape")]
     NoSchema,
     /// `conversationId` absent, empty, not a string, or with a lone surrogate.
