@@ -171,7 +171,8 @@ fn judge(
     let bytes = (text.len() - start) as u64;
     let privacy = rows.privacy.as_mut().map(|guard| guard.apply(text, start));
     let privacy = privacy.transpose()?.unwrap_or_default();
-    let mut verdict = match is_prevalidated {
+    // What was known of it is not known of what is left of it.
+    let mut verdict = match is_prevalidated && !privacy.is_redacted {
         true => Verdict::on_prevalidated(&text[start..]),
         false => validate(&text[start..], split, &parts.run.selection)?,
     };
