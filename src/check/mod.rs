@@ -9,15 +9,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::convert::each_batch::{each_batch, lock};
-use crate::convert::records::{BATCH_BYTES, Lines, Records};
+use crate::convert::each_batch::{each_batch_of_all, lock};
+use crate::convert::records::Lines;
 use crate::convert::{ConvertError, SharedDataset};
 use crate::domain::conversion::check::{Checker, Measure, StratumTally};
 use crate::domain::conversion::{Converter, NotARecord, Options, Preset};
 use crate::domain::dataset::manifest::Manifest;
 use crate::domain::record::columns::Columns;
 use crate::runtime::CpuPool;
-use crate::runtime::buffers::Buffers;
 use crate::sink::reader::DatasetReader;
 use crate::tokenizer::{SharedTemplate, SharedTokenizer};
 
@@ -83,18 +82,15 @@ pub async fn check(
     pool: &CpuPool,
 ) -> Result<CheckReport, ConvertError> {
     let mut all = Found::default();
-    let buffers = Buffers::new(2 * BATCH_BYTES);
-    for split in &manifest.selection.splits {
-        let records = Records::new(manifest, &split.name, &buffers)?;
-        let (split, manifest) = (split.name.clone(), Arc::clone(manifest));
-        let check = Arc::clone(check);
-        let work = move |lines: &Lines| check.look_at(lines, &manifest, &split);
-        let visit = async |found| {
-            all.append(found);
-            Ok(())
-        };
-        each_batch(dataset, records, pool, work, visit).await?;
-    }
+    let work = {
+        let (check, manifest) = (Arc::clone(check), Arc::clone(manifest));
+        move |lines: &Lines, split: &str| check.look_at(lines, &manifest, split)
+    };
+    let visit = async |found| {
+        all.append(found);
+        Ok(())
+    };
+    each_batch_of_all(dataset, manifest, pool, work, visit).await?;
     let location = lock(dataset).location();
     Ok(report::of(location, manifest, check, all))
 }

@@ -1,6 +1,5 @@
 //! `gleaner key`.
 
-use std::fs::OpenOptions;
 use std::io::Write;
 
 use super::args::KeyArgs;
@@ -8,6 +7,7 @@ use super::exit::{CliError, Exit};
 use super::print;
 use crate::domain::dataset::manifest::hex;
 use crate::domain::privacy::placeholder::{Key, SHORTEST_KEY};
+use crate::runtime::files;
 
 /// Writes a new key.
 ///
@@ -24,11 +24,7 @@ pub fn new(args: &KeyArgs) -> Result<Exit, CliError> {
         )
     })?;
     let text = hex(&bytes);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&args.file).and_then(|mut file| {
+    let written = files::create_new_private(&args.file).and_then(|mut file| {
         writeln!(file, "{text}")?;
         file.sync_all()
     });

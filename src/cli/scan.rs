@@ -17,7 +17,7 @@ use crate::scan::{RuleReport, Scan, ScanError, ScanReport};
 use crate::sink::MANIFEST;
 use crate::sink::address::Address;
 
-/// Bytes of a row of a file that are looked at: as many as `limits.max_record` allows by default.
+/// Bytes of a row of a file that are looked at: no less than `limits.max_record` allows by default.
 const MAX_RECORD: u64 = 64 << 20;
 
 /// Places of a rule that are named.
@@ -148,7 +148,7 @@ fn text(report: &ScanReport, lists_all: bool) -> String {
         report.with_findings,
         count(report.records, "record"),
         count(report.secrets, "secret"),
-        count(report.personal, "item").replace("item", "personal item"),
+        count(report.personal, "personal item"),
         report.rules_version
     ));
     out

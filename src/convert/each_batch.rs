@@ -7,7 +7,9 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 
 use super::ConvertError;
-use super::records::{Lines, Records};
+use super::records::{BATCH_BYTES, Lines, Records};
+use crate::domain::dataset::manifest::Manifest;
+use crate::runtime::buffers::Buffers;
 use crate::runtime::{CpuPool, JobError};
 use crate::sink::reader::DatasetReader;
 
@@ -38,6 +40,28 @@ pub async fn each_batch<T: Send + 'static>(
     let source = Arc::clone(source);
     let read = move |send: &dyn Fn(Lines) -> bool| records.read(&**lock(&source), send);
     in_order(read, pool, work, visit).await
+}
+
+/// [`each_batch`] of one split after the other; `work` gets the split's name too.
+///
+/// # Errors
+/// As [`each_batch`].
+pub async fn each_batch_of_all<T: Send + 'static>(
+    source: &SharedDataset,
+    manifest: &Manifest,
+    pool: &CpuPool,
+    work: impl Fn(&Lines, &str) -> Result<T, ConvertError> + Send + Sync + 'static,
+    mut visit: impl AsyncFnMut(T) -> Result<(), ConvertError>,
+) -> Result<(), ConvertError> {
+    let buffers = Buffers::new(2 * BATCH_BYTES);
+    let work = Arc::new(work);
+    for split in &manifest.selection.splits {
+        let records = Records::new(manifest, &split.name, &buffers)?;
+        let (work, split) = (Arc::clone(&work), split.name.clone());
+        let work = move |lines: &Lines| work(lines, &split);
+        each_batch(source, records, pool, work, &mut visit).await?;
+    }
+    Ok(())
 }
 
 /// Has a thread of its own read batches, the pool work on each, and visits what that gives in their order. `read` ends

@@ -42,6 +42,18 @@ pub fn create_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Creates a file that its owner alone may read and write.
+///
+/// # Errors
+/// If it cannot be created, or is there already.
+pub fn create_new_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
 /// Creates or empties a file with what the umask leaves of `mode`.
 ///
 /// # Errors

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::convert::each_batch::{each_batch, in_order, lock};
-use crate::convert::records::{BATCH_BYTES, Lines, Records};
+use crate::convert::each_batch::{each_batch_of_all, in_order, lock};
+use crate::convert::records::Lines;
 use crate::convert::{ConvertError, SharedDataset};
 use crate::domain::conversion::id_of;
 use crate::domain::dataset::manifest::Manifest;
@@ -19,7 +19,6 @@ use crate::domain::privacy::document::Documents;
 use crate::domain::privacy::finder::Finder;
 use crate::domain::privacy::tally::{RecordFindings, Tally};
 use crate::runtime::CpuPool;
-use crate::runtime::buffers::Buffers;
 use crate::source::files::FilesSource;
 use crate::source::{BlockReader, ConversationSource, RowBlock, SourceError};
 
@@ -83,29 +82,21 @@ impl Scan {
         pool: &CpuPool,
     ) -> Result<ScanReport, ScanError> {
         let mut all = Found::default();
-        let buffers = Buffers::new(2 * BATCH_BYTES);
-        for split in &manifest.selection.splits {
-            let records = Records::new(manifest, &split.name, &buffers)?;
-            let scan = Arc::clone(self);
-            let work = move |lines: &Lines| {
-                let mut found = Found::default();
-                let mut documents = Documents::new(&scan.finder);
-                for line in lines.iter() {
-                    scan.look_at(
-                        line.text,
-                        (line.path, line.number),
-                        &mut documents,
-                        &mut found,
-                    );
-                }
-                Ok(found)
-            };
-            let visit = async |found| {
-                self.append(&mut all, found);
-                Ok(())
-            };
-            each_batch(dataset, records, pool, work, visit).await?;
-        }
+        let scan = Arc::clone(self);
+        let work = move |lines: &Lines, _: &str| {
+            let mut found = Found::default();
+            let mut documents = Documents::new(&scan.finder);
+            for line in lines.iter() {
+                let place = (line.path, line.number);
+                scan.look_at(line.text, place, &mut documents, &mut found);
+            }
+            Ok(found)
+        };
+        let visit = async |found| {
+            self.append(&mut all, found);
+            Ok(())
+        };
+        each_batch_of_all(dataset, manifest, pool, work, visit).await?;
         Ok(report::of(lock(dataset).location(), all))
     }
 

@@ -412,7 +412,7 @@ pub fn is_email(address: &[u8]) -> bool {
     );
     let is_example = NONE.contains(&last)
         || (before == "example" && matches!(last, "com" | "org" | "net" | "edu"));
-    let is_login = local == "git" || (local == "noreply" || local == "no-reply");
+    let is_login = matches!(local, "git" | "noreply" | "no-reply");
     !is_example && !is_login && !FILES.contains(&last)
 }
 

@@ -293,7 +293,7 @@ fn a_name_and_an_id_are_not_looked_at() {
 }
 
 #[test]
-fn places_are_told_without_text() {
+fn places_are_named_without_text() {
     let token = example("ghp_{30w}{crc}", 3).text;
     let inner =
         json!({"env": [{"GITHUB_TOKEN": token}], "some text of the user": token, &token: 1});

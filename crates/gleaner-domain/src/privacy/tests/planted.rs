@@ -93,16 +93,16 @@ fn no_planted_secret_is_left() {
             let example = example(form, 10_000 + seed);
             let record = record(seed, &example.text);
             let after = redacted(&record, None).0;
-            let mut told = String::new();
-            texts(&serde_json::from_str(&after).expect("JSON"), &mut told);
+            let mut decoded = String::new();
+            texts(&serde_json::from_str(&after).expect("JSON"), &mut decoded);
             planted += 1;
             // Of a key that is a file every line is one.
             let lines = example
                 .secret
                 .lines()
                 .filter(|line| line.len() >= 6 && !line.starts_with("--"));
-            if lines.into_iter().any(|line| told.contains(line)) {
-                left.push((*rule, seed % 7, told));
+            if lines.into_iter().any(|line| decoded.contains(line)) {
+                left.push((*rule, seed % 7, decoded));
             }
         }
     }
