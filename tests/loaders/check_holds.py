@@ -22,6 +22,9 @@ WORDS = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": 
          "model": {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}}
 # Those that count tokens themselves, with a tokenizer of bytes.
 COUNT = {"trl", "axolotl", "verl"}
+# Records with other tokens than check counts: columns of definitions that other records have are null, and a template
+# shows them (docs/loaders.md).
+WITH_NULLS = {"verl": {"toolsother"}}
 # Findings that a loader bears out by itself, not by lacking a mark.
 OWN = {"max_length", "text_with_calls"}
 
@@ -94,7 +97,7 @@ def main(gleaner, dataset, preset, converted, loader, template=None):
         if template and name in found:
             if tokens is None:
                 tokens = len(rendered(template, written[name]).split())
-            if tokens != said["tokens"]:
+            if (tokens != said["tokens"]) != (name in WITH_NULLS.get(loader, ())):
                 wrong += 1
                 print(f"  {name}: check counts {said['tokens']} tokens, the loader {tokens}")
     print(f"{loader}: {len(report['each'])} records, {len(found)} loaded, {report['dropped']} dropped, "

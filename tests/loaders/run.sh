@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Gives converted datasets to the trainers that they are for: tests/loaders/run.sh [DATASET]
-# Installs pinned packages under target/loaders (about 30 GB, most of it torch); the first time takes half an hour.
+# Installs pinned packages under target/loaders (about 15 GB, most of it torch); the first time takes half an hour.
 # Without a dataset, one of synthetic conversations is made.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -8,13 +8,20 @@ place="${CARGO_TARGET_DIR:-target}/loaders"
 mkdir -p "$place"
 place=$(cd "$place" && pwd)
 
+# uv, as it links what environments share: torch is there once.
+if [ ! -e "$place/uv/bin/uv" ]; then
+    python3 -m venv "$place/uv"
+    "$place/uv/bin/pip" install --quiet uv==0.13.9
+fi
+export UV_CACHE_DIR="$place/cache" UV_LINK_MODE=hardlink
+
 # An environment of its own for packages that pin each other: environment NAME PACKAGE...
 environment() {
     local name=$1
     shift
     if [ ! -e "$place/$name/installed" ]; then
-        python3 -m venv "$place/$name"
-        "$place/$name/bin/pip" install --quiet "$@"
+        "$place/uv/bin/uv" venv --quiet --clear --python python3 "$place/$name"
+        "$place/uv/bin/uv" pip install --quiet --python "$place/$name/bin/python" "$@"
         touch "$place/$name/installed"
     fi
 }
