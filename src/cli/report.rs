@@ -89,8 +89,15 @@ pub fn table(report: &RunReport, default_targets: bool) -> String {
 
 /// What was done with secrets and personal data, in a line.
 fn privacy(manifest: &Manifest) -> String {
-    let Some(privacy) = &manifest.privacy else {
-        return "privacy: not scanned for secrets and personal data (privacy.secrets, privacy.personal)".to_owned();
+    let privacy = manifest.privacy.as_ref();
+    let users = match privacy.map_or("keep", |privacy| &privacy.users) {
+        "keep" => String::new(),
+        users => format!("users {users}, "),
+    };
+    let Some(privacy) = privacy.filter(|privacy| privacy.is_scan()) else {
+        return format!(
+            "privacy: {users}not scanned for secrets and personal data (privacy.secrets, privacy.personal)"
+        );
     };
     let found = privacy.found.iter();
     let found: Vec<_> = found
@@ -108,7 +115,7 @@ fn privacy(manifest: &Manifest) -> String {
         found.join(", ")
     };
     format!(
-        "privacy: secrets {}, personal {}: {found}",
+        "privacy: {users}secrets {}, personal {}: {found}",
         privacy.secrets, privacy.personal
     )
 }

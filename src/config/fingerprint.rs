@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::settings::{ModeUnknown, Settings, SinkTarget, Source, Span, Window};
 use crate::domain::dataset::manifest::{SelectionRecord, hex};
 use crate::domain::json::canonical::sorted;
+use crate::domain::privacy::users::Users;
 
 /// The settings that the fingerprint covers, with sorted keys.
 pub fn described(settings: &Settings) -> Value {
@@ -47,6 +48,9 @@ pub fn described(settings: &Settings) -> Value {
             "rules_version": record.rules_version,
             "key": record.key_id,
         });
+        if settings.privacy.users != Users::Keep {
+            described["privacy"]["users"] = json!(record.users);
+        }
     }
     sorted(described)
 }

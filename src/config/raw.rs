@@ -241,6 +241,7 @@ tables! {
     Privacy {
         secrets: Text,
         personal: Text,
+        users: Text,
         key_file: Text,
     }
     /// `[workers]`

@@ -430,7 +430,7 @@ fn check_records(
             continue;
         }
         let mut hashed = Hashed::new(dataset.open(path).map_err(io_error(path))?);
-        let mut check = StratumCheck::new(record, index as u32, framing, selection, &manifest.seed);
+        let mut check = StratumCheck::new(record, index as u32, framing, selection, manifest);
         let mut reader = BufReader::with_capacity(1 << 18, &mut hashed);
         check.read(&mut reader, &mut ids).map_err(io_error(path))?;
         report.records += check.records;

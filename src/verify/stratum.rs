@@ -5,7 +5,9 @@ use std::io::{self, BufRead, Read};
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::domain::dataset::manifest::{Framing, JSON, StratumRecord};
+use crate::domain::dataset::manifest::{Framing, JSON, Manifest, StratumRecord};
+use crate::domain::privacy::policy::PrivacyRecord;
+use crate::domain::privacy::users::Users;
 use crate::domain::record::validation::{Code, validate};
 use crate::domain::selection::rank::{Rank, Ranker};
 use crate::domain::selection::stratum::Selection;
@@ -21,6 +23,7 @@ pub struct StratumCheck<'a> {
     framing: Framing,
     selection: &'a Selection,
     ranker: Ranker,
+    users: Users,
     last: Option<(Rank, Vec<u8>)>,
     /// Records read.
     pub records: u64,
@@ -47,14 +50,16 @@ impl<'a> StratumCheck<'a> {
         file: u32,
         framing: Framing,
         selection: &'a Selection,
-        seed: &str,
+        manifest: &Manifest,
     ) -> Self {
+        let privacy = manifest.privacy.as_ref();
         Self {
             record,
             file,
             framing,
             selection,
-            ranker: Ranker::new(seed),
+            ranker: Ranker::new(&manifest.seed),
+            users: privacy.and_then(PrivacyRecord::users).unwrap_or_default(),
             last: None,
             records: 0,
             bytes: 0,
@@ -127,9 +132,15 @@ impl<'a> StratumCheck<'a> {
         if !(text.starts_with(b"{") && text.ends_with(b"}")) {
             return self.find(line, "is not a JSON object alone");
         }
-        let Ok(verdict) = validate(text, &self.record.split, self.selection) else {
+        let Ok(mut verdict) = validate(text, &self.record.split, self.selection) else {
             return self.find(line, "is not a JSON object");
         };
+        if self.users.may_be_absent() {
+            verdict.allow_no_user_name();
+        }
+        if let Ok(Some(fault)) = self.users.fault(text) {
+            self.find(line, fault);
+        }
         for (code, what) in &verdict.errors {
             self.find(line, &format!("{code}: {what}"));
         }

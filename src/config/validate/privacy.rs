@@ -8,10 +8,17 @@ use crate::config::ConfigError;
 use crate::config::raw;
 use crate::domain::privacy::placeholder::{Key, SHORTEST_KEY};
 use crate::domain::privacy::policy::{Action, Policy};
+use crate::domain::privacy::users::Users;
 use crate::secrets;
 
 /// The variable that holds the key, if no file does.
 pub const KEY_VARIABLE: &str = "GLEANER_PSEUDONYM_KEY";
+
+const USERS: &str = "privacy.users";
+
+const NO_KEY: &str = "pseudonyms need a key, and there is none: make one with `gleaner key new FILE` and name it \
+                      (privacy.key_file, or its text in GLEANER_PSEUDONYM_KEY), or leave names out with --set \
+                      privacy.users=drop";
 
 /// The policy that a table means.
 pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
@@ -19,6 +26,7 @@ pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
     let policy = Policy {
         secrets: choice("privacy.secrets", privacy.secrets, &actions)?,
         personal: choice("privacy.personal", privacy.personal, &actions)?,
+        users: choice(USERS, privacy.users, &names(Users::ALL, Users::name))?,
         key: None,
     };
     if policy.is_off() {
@@ -44,7 +52,10 @@ pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
     };
     let key = key.trim();
     if key.is_empty() && file.is_empty() {
-        return Ok(policy);
+        return match policy.users {
+            Users::Pseudonym => Err(bad(USERS, Users::Pseudonym.name(), NO_KEY)),
+            _ => Ok(policy),
+        };
     }
     secrets::register(key);
     let made = Key::new(key.as_bytes()).ok_or_else(|| {

@@ -36,7 +36,7 @@ pub struct ValidateParts {
     pub run: Arc<RunContext>,
     /// Rules besides gleaner's own.
     pub rules: Arc<[Arc<dyn Rule>]>,
-    /// `[privacy]`, if anything is looked for.
+    /// `[privacy]`, if it asks for anything.
     pub privacy: Option<Guard>,
     /// `limits.max_record`: a record of Copilot Chat telemetry is measured when it is put together.
     pub max_record: u64,
@@ -172,11 +172,15 @@ fn judge(
     let privacy = rows.privacy.as_mut().map(|guard| guard.apply(text, start));
     let privacy = privacy.transpose()?.unwrap_or_default();
     // What was known of it is not known of what is left of it.
-    let mut verdict = match is_prevalidated && !privacy.is_redacted {
+    let mut verdict = match is_prevalidated && !privacy.is_changed {
         true => Verdict::on_prevalidated(&text[start..]),
         false => validate(&text[start..], split, &parts.run.selection)?,
     };
     verdict.quality = quality;
+    let is_nameless = |guard: &Guard| guard.users().may_be_absent();
+    if parts.privacy.as_ref().is_some_and(is_nameless) {
+        verdict.allow_no_user_name();
+    }
     if candidate.telemetry.is_some() && bytes > parts.max_record {
         let what = format!("{bytes} bytes, more than limits.max_record");
         verdict.errors.push((Code::TooLarge, what));

@@ -29,7 +29,16 @@ fn every_configuration_file_loads_and_plans() {
     sandbox.write("a.jsonl", "");
     let config = format!("{ROOT}/config/production.toml");
     let run = sandbox.run(&[
-        "plan", "--config", &config, "--input", "a.jsonl", "--out", "out", "--json",
+        "plan",
+        "--config",
+        &config,
+        "--input",
+        "a.jsonl",
+        "--out",
+        "out",
+        "--json",
+        "--set",
+        "privacy.users=drop",
     ]);
     run.expect(0);
     assert_eq!(run.json()["records"], 120_000);

@@ -27,17 +27,23 @@ fn twelve() -> (Sandbox, Vec<String>) {
     (sandbox, lines)
 }
 
-/// The records of all strata of a dataset.
-fn records(sandbox: &Sandbox, name: &str) -> Vec<String> {
+/// The files of a dataset's strata.
+fn files(sandbox: &Sandbox, name: &str) -> Vec<String> {
     let manifest =
         std::fs::read(sandbox.path(&format!("out/{name}/metadata.json"))).expect("a manifest");
     let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
     let strata = manifest["strata"].as_array().expect("strata").iter();
-    let files = strata.filter_map(|stratum| stratum["file"].as_str());
-    let read = |file: &str| {
+    let file = |stratum: &Value| stratum["file"].as_str().map(str::to_owned);
+    strata.filter_map(file).collect()
+}
+
+/// The records of all strata of a dataset.
+fn records(sandbox: &Sandbox, name: &str) -> Vec<String> {
+    let files = files(sandbox, name);
+    let read = |file: &String| {
         std::fs::read_to_string(sandbox.path(&format!("out/{name}/{file}"))).expect("a file")
     };
-    let mut all: Vec<_> = files
+    let mut all: Vec<_> = (files.iter())
         .flat_map(|file| read(file).lines().map(str::to_owned).collect::<Vec<_>>())
         .collect();
     all.sort();
@@ -163,4 +169,74 @@ fn what_is_refused_is_replaced_by_spares_and_what_is_reported_stays() {
     let off = run(&sandbox, &format!("{EXPORT} --name o --targets all"));
     off.expect(0);
     assert_eq!(off.json()["privacy"], Value::Null);
+}
+
+#[test]
+fn users_become_pseudonyms_of_the_key_or_are_left_out() {
+    let sandbox = Sandbox::new();
+    let lines: Vec<_> = (0..6)
+        .map(|n| {
+            let mut one = conversation(&format!("id-{n}"), 10, "m");
+            one["userName"] = ["Ann Smith", "Ben"][n % 2].into();
+            one["turnsArray"][0]["userName"] = "Ann Smith".into();
+            one.to_string()
+        })
+        .collect();
+    std::fs::write(sandbox.path("in.jsonl"), lines.join("\n")).expect("writable");
+    let with = |name: &str, more: &str| {
+        format!("{EXPORT} --name {name} --targets all --set privacy.users={more}")
+    };
+    let refused = run(&sandbox, &with("none", "pseudonym"));
+    refused.says(2, &["gleaner key new FILE", "--set privacy.users=drop"]);
+    run(&sandbox, "key new one.key").expect(0);
+    let export = run(
+        &sandbox,
+        &with("p", "pseudonym --set privacy.key_file=one.key"),
+    );
+    export.expect(0);
+    assert_eq!(export.json()["privacy"]["users"], "pseudonym");
+    let mut pseudonyms = std::collections::BTreeSet::new();
+    let mut restored = Vec::new();
+    for record in records(&sandbox, "p") {
+        let read: Value = serde_json::from_str(&record).expect("JSON");
+        let (user, first) = (&read["userName"], &read["turnsArray"][0]["userName"]);
+        let name = ["Ann Smith", "Ben"][usize::from(user != first)];
+        pseudonyms.insert(user.to_string());
+        let ann = record.replace(first.as_str().expect("a text"), "Ann Smith");
+        restored.push(ann.replace(user.as_str().expect("a text"), name));
+    }
+    assert_eq!(pseudonyms.len(), 2);
+    let mut expected = lines.clone();
+    expected.sort();
+    restored.sort();
+    assert_eq!(restored, expected, "nothing else changed");
+    run(&sandbox, "verify out/p").expect(0);
+    // A record without a name is none that lacks it.
+    let mut none: Value = serde_json::from_str(&lines[0]).expect("JSON");
+    none.as_object_mut().expect("an object").remove("userName");
+    none["conversationId"] = "id-none".into();
+    std::fs::write(
+        sandbox.path("in.jsonl"),
+        format!("{}\n{none}", lines.join("\n")),
+    )
+    .expect("writable");
+    let export = run(&sandbox, &with("d", "drop"));
+    export.expect(0);
+    let dropped = records(&sandbox, "d");
+    assert_eq!(dropped.len(), 7);
+    assert!(
+        dropped.iter().all(|record| !record.contains("userName")),
+        "{dropped:?}"
+    );
+    run(&sandbox, "verify out/d").expect(0);
+    let card = std::fs::read_to_string(sandbox.path("out/d/README.md")).expect("a card");
+    assert!(card.contains("names of users were taken out"), "{card}");
+    // What was changed afterwards is seen, besides the digest.
+    let path = sandbox.path(&format!("out/d/{}", files(&sandbox, "d")[0]));
+    let text = std::fs::read_to_string(&path).expect("a file");
+    std::fs::write(&path, text.replacen('{', r#"{"userName":"Ann","#, 1)).expect("writable");
+    let verified = run(&sandbox, "verify out/d");
+    verified.expect(1);
+    let said = verified.stdout;
+    assert!(said.contains("privacy.users is drop"), "{said}");
 }

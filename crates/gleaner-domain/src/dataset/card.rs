@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 
 use super::loader_names::split_name;
 use super::manifest::Manifest;
+use crate::privacy::policy::PrivacyRecord;
+use crate::privacy::users::Users;
 use crate::record::columns::{Columns, Kinds};
 
 /// The name of the file.
@@ -147,14 +149,24 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
     card.push_str("\n`sha256sum -c SHA256SUMS` and `gleaner verify PATH` check it.\n");
 }
 
-/// What was done with secrets and personal data.
+/// What was done with the names of users, secrets and personal data.
 fn privacy(manifest: &Manifest) -> String {
-    let Some(privacy) = &manifest.privacy else {
-        return "\nNot scanned for secrets and personal data: `gleaner scan PATH` does that.\n"
-            .to_owned();
+    let users = match manifest.privacy.as_ref().and_then(PrivacyRecord::users) {
+        None | Some(Users::Keep) => "",
+        Some(Users::Pseudonym) => "\nThe names of users are pseudonyms.\n",
+        Some(Users::Drop) => "\nThe names of users were taken out.\n",
+    };
+    let scan = manifest
+        .privacy
+        .as_ref()
+        .filter(|privacy| privacy.is_scan());
+    let Some(privacy) = scan else {
+        return format!(
+            "{users}\nNot scanned for secrets and personal data: `gleaner scan PATH` does that.\n"
+        );
     };
     let mut text = format!(
-        "\nScanned for secrets ({}) and personal data ({}) by the rules of version {}.\n",
+        "{users}\nScanned for secrets ({}) and personal data ({}) by the rules of version {}.\n",
         privacy.secrets, privacy.personal, privacy.rules_version
     );
     if !privacy.found.is_empty() {

@@ -4,7 +4,8 @@
 //! - [`finder`]: where in a text one stands. Keywords are looked for, patterns are tried beside them alone.
 //! - [`document`]: every text of a record, decoded, also in JSON that is written in a string.
 //! - [`tally`]: what was found, counted by rule and place.
-//! - [`policy`]: `[privacy]`, what is done with it.
+//! - [`users`]: what becomes of the names of users.
+//! - [`policy`]: `[privacy]`, what is done with all of it.
 //! - [`redaction`]: the record with placeholders; it stays JSON of the same shape, and every other byte stays.
 //!
 //! What is found depends on the text alone, what is put in its place on the text and the key. Nothing here tells the
@@ -23,6 +24,7 @@ pub mod redaction;
 pub mod rule;
 pub mod rules;
 pub mod tally;
+pub mod users;
 
 pub use rules::RULES_VERSION;
 

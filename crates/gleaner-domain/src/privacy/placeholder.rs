@@ -24,16 +24,18 @@ impl Key {
 
     /// What names the key without telling it: the first 8 hexadecimal digits of HMAC-SHA256 of `gleaner`.
     pub fn id(&self) -> String {
-        self.digits(&[b"gleaner"])
+        self.digits(&[b"gleaner"], 8)
     }
 
-    /// The first 8 hexadecimal digits of HMAC-SHA256 of some texts.
-    fn digits(&self, texts: &[&[u8]]) -> String {
+    /// The first hexadecimal digits, at most 64, of HMAC-SHA256 of some texts, one after the other.
+    pub(super) fn digits(&self, texts: &[&[u8]], digits: usize) -> String {
         let mut mac = self.0.clone();
         for text in texts {
             mac.update(text);
         }
-        hex(&mac.finalize().into_bytes()[..4])
+        let mut all = hex(&mac.finalize().into_bytes());
+        all.truncate(digits);
+        all
     }
 }
 
@@ -50,7 +52,7 @@ pub fn append(rule: &Rule, secret: &[u8], key: Option<&Key>, out: &mut Vec<u8>) 
     out.extend_from_slice(rule.placeholder.as_bytes());
     if let Some(key) = key {
         out.push(b'_');
-        let digits = key.digits(&[rule.id.as_bytes(), b"\0", secret]);
+        let digits = key.digits(&[rule.id.as_bytes(), b"\0", secret], 8);
         out.extend_from_slice(digits.as_bytes());
     }
     out.push(b'>');

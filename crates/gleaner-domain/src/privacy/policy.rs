@@ -10,6 +10,7 @@ use super::placeholder::Key;
 use super::redaction::Redactor;
 use super::rule::{Class, Rule};
 use super::rules::RULES_VERSION;
+use super::users::{UserNames, Users};
 use crate::json::JsonError;
 
 /// What is done with what is found.
@@ -48,14 +49,21 @@ pub struct Policy {
     pub secrets: Action,
     /// `privacy.personal`
     pub personal: Action,
-    /// The key of placeholders; without it all of a kind have one.
+    /// `privacy.users`; pseudonyms need the key.
+    pub users: Users,
+    /// The key of placeholders and pseudonyms; without it all placeholders of a kind are one.
     pub key: Option<Key>,
 }
 
 impl Policy {
-    /// Whether nothing is looked for.
+    /// Whether records stay as they are and nothing is looked for.
     pub fn is_off(&self) -> bool {
-        self.secrets == Action::Off && self.personal == Action::Off
+        !self.is_scan() && self.users == Users::Keep
+    }
+
+    /// Whether secrets or personal data are looked for.
+    fn is_scan(&self) -> bool {
+        self.secrets != Action::Off || self.personal != Action::Off
     }
 
     fn of(&self, class: Class) -> Action {
@@ -65,11 +73,12 @@ impl Policy {
         }
     }
 
-    /// What `metadata.json` says about it, if anything was looked for.
+    /// What `metadata.json` says about it, if anything was done.
     pub fn record(&self) -> Option<PrivacyRecord> {
         (!self.is_off()).then(|| PrivacyRecord {
             secrets: self.secrets.name().to_owned(),
             personal: self.personal.name().to_owned(),
+            users: self.users.name().to_owned(),
             rules_version: RULES_VERSION,
             key_id: self.key.as_ref().map(Key::id),
             found: FoundCounts::new(),
@@ -105,13 +114,38 @@ pub struct PrivacyRecord {
     pub secrets: String,
     /// What was done with personal data.
     pub personal: String,
+    /// What was done with the names of users.
+    #[serde(default = "kept", skip_serializing_if = "is_kept")]
+    pub users: String,
     /// The version of the rules.
     pub rules_version: u32,
-    /// The id of the key of placeholders, if there was one.
+    /// The id of the key of placeholders and pseudonyms, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
     /// What was found in the records that were written, before it was taken out of them.
     pub found: FoundCounts,
+}
+
+fn kept() -> String {
+    Users::Keep.name().to_owned()
+}
+
+fn is_kept(users: &str) -> bool {
+    users == Users::Keep.name()
+}
+
+impl PrivacyRecord {
+    /// Whether secrets or personal data were looked for.
+    pub fn is_scan(&self) -> bool {
+        [&self.secrets, &self.personal]
+            .into_iter()
+            .any(|action| action != Action::Off.name())
+    }
+
+    /// What was done with the names of users; `None` if a later version did what this one does not know.
+    pub fn users(&self) -> Option<Users> {
+        Users::named(&self.users)
+    }
 }
 
 /// What was found in a record.
@@ -121,8 +155,8 @@ pub struct RecordPrivacy {
     pub found: BTreeMap<&'static str, u64>,
     /// The rules of which one makes the record invalid.
     pub rejected: BTreeMap<&'static str, &'static str>,
-    /// Whether anything was taken out of it.
-    pub is_redacted: bool,
+    /// Whether anything was taken out of it or replaced.
+    pub is_changed: bool,
 }
 
 impl RecordPrivacy {
@@ -144,7 +178,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Gets ready; `None` if nothing is looked for.
+    /// Gets ready; `None` if there is nothing to do.
     pub fn new(policy: Policy) -> Option<Self> {
         let is = |action: Action, wanted: &[Action]| wanted.contains(&action);
         let finder = |wanted: &[Action]| {
@@ -163,7 +197,13 @@ impl Guard {
             policy: &self.policy,
             seen: (!self.seen.is_empty()).then(|| Documents::new(&self.seen)),
             cut: (!self.cut.is_empty()).then(|| Redactor::new(&self.cut, self.policy.key.as_ref())),
+            users: UserNames::new(self.policy.users, self.policy.key.as_ref()),
         }
+    }
+
+    /// What is done with the names of users.
+    pub fn users(&self) -> Users {
+        self.policy.users
     }
 }
 
@@ -172,6 +212,7 @@ pub struct GuardedRecords<'g> {
     policy: &'g Policy,
     seen: Option<Documents<'g>>,
     cut: Option<Redactor<'g>>,
+    users: Option<UserNames<'g>>,
 }
 
 impl GuardedRecords<'_> {
@@ -187,9 +228,12 @@ impl GuardedRecords<'_> {
             })?;
         }
         if let Some(cut) = &mut self.cut {
-            found.is_redacted = cut.redact(text, start, |rule| {
+            found.is_changed = cut.redact(text, start, |rule| {
                 *found.found.entry(rule.id).or_default() += 1
             })?;
+        }
+        if let Some(users) = &mut self.users {
+            found.is_changed |= users.apply(text, start)?;
         }
         Ok(found)
     }
@@ -209,13 +253,13 @@ mod tests {
         let guard = Guard::new(Policy {
             secrets,
             personal,
-            key: None,
+            ..Policy::default()
         })
         .expect("not off");
         let mut text = record.clone().into_bytes();
         let found = guard.records().apply(&mut text, 0).expect("JSON");
         let text = String::from_utf8(text).expect("UTF-8");
-        assert_eq!(found.is_redacted, text != record);
+        assert_eq!(found.is_changed, text != record);
         (text, found)
     }
 

@@ -183,6 +183,12 @@ impl Verdict {
         }
     }
 
+    /// Takes the record for one that needs no `userName`, as with `privacy.users = "drop"`.
+    pub fn allow_no_user_name(&mut self) {
+        self.errors
+            .retain(|(code, _)| *code != Code::MissingUserName);
+    }
+
     /// Whether the record may be published.
     pub fn is_valid(&self) -> bool {
         self.errors.is_empty()

@@ -31,7 +31,7 @@ fn an_azure_monitor_proxy_is_warned_of() {
 }
 
 #[test]
-fn the_production_configuration_lacks_nothing_but_the_workspace() {
+fn the_production_configuration_lacks_nothing_but_the_workspace_and_a_key() {
     let sandbox = Sandbox::new();
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/config/production.toml");
     let refused = sandbox.run(&["plan", "--config", config]);
@@ -47,6 +47,10 @@ fn the_production_configuration_lacks_nothing_but_the_workspace() {
     let database = "d0c05057-7972-46ff-9bcf-3c932250155e-CopilotChatEval-EUS2";
     let cluster = format!("source.kusto.cluster={}", emulator.address);
     let mut args = vec!["plan", "--config", config, "--set", &cluster, "--json"];
+    // Nothing is read without a key for pseudonyms.
+    let keyless = sandbox.run(&args);
+    keyless.says(2, &["gleaner key new FILE", "--set privacy.users=drop"]);
+    args.extend(["--set", "privacy.users=drop"]);
     args.extend(["--window-start", "2025-01-01T00:00:00Z"]);
     let other = sandbox.run(&args);
     assert!(other.expect(1).contains(database), "{}", other.stderr);
