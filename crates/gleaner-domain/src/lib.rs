@@ -14,6 +14,8 @@ pub mod grouping;
 #[doc(hidden)]
 pub mod json;
 mod lengths;
+#[doc(hidden)]
+pub mod near_duplicates;
 pub mod privacy;
 pub mod record;
 pub mod sampling;
@@ -21,6 +23,8 @@ pub mod scheduling;
 pub mod selection;
 #[doc(hidden)]
 pub mod visible;
+#[doc(hidden)]
+pub mod words;
 
 #[doc(hidden)]
 pub use describe::describe_error;
