@@ -1,6 +1,6 @@
 //! `gleaner scan`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use clap::{Args, ValueEnum};
@@ -12,6 +12,7 @@ use super::terminal::one_line;
 use super::words::count;
 use super::{export, place, print, print_json};
 use crate::check::manifest;
+use crate::config;
 use crate::runtime::CpuPool;
 use crate::scan::{RuleReport, Scan, ScanError, ScanReport};
 use crate::sink::MANIFEST;
@@ -32,6 +33,9 @@ pub struct ScanArgs {
     /// Look for one kind alone
     #[arg(long, value_name = "KIND")]
     pub only: Option<Only>,
+    /// A file of your own rules for secrets, in gitleaks' format
+    #[arg(long, value_name = "FILE")]
+    pub rules: Option<PathBuf>,
     /// List every finding, not the first hundred
     #[arg(long)]
     pub each: bool,
@@ -61,7 +65,8 @@ pub fn run(args: &ScanArgs) -> Result<Exit, CliError> {
         args.only != Some(Only::Personal),
         args.only != Some(Only::Secrets),
     );
-    let scan = Arc::new(Scan::new(secrets, personal, args.each));
+    let own = config::own_rules("--rules", args.rules.as_deref().unwrap_or(Path::new("")))?;
+    let scan = Arc::new(Scan::new(secrets, personal, &own, args.each));
     let pool = CpuPool::of_machine().map_err(export::cannot_start)?;
     let runtime = export::runtime().map_err(export::cannot_start)?;
     let report = if is_dataset(&args.target) {

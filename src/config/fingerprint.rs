@@ -48,6 +48,9 @@ pub fn described(settings: &Settings) -> Value {
             "rules_version": record.rules_version,
             "key": record.key_id,
         });
+        if let Some(sha256) = record.rules_sha256 {
+            described["privacy"]["rules_sha256"] = json!(sha256);
+        }
         if settings.privacy.users != Users::Keep {
             described["privacy"]["users"] = json!(record.users);
         }

@@ -16,7 +16,7 @@ mod validate;
 pub use fingerprint::{described, diff, fingerprint};
 pub use layers::Layers;
 pub(crate) use layers::insert;
-pub use validate::{cut, validate};
+pub use validate::{cut, own_rules, validate};
 
 use crate::sink::address::{Address, BlobAddress, WrongAddress};
 

@@ -242,6 +242,7 @@ tables! {
         secrets: Text,
         personal: Text,
         users: Text,
+        rules: Text,
         key_file: Text,
     }
     /// `[workers]`

@@ -19,6 +19,7 @@ mod sink;
 mod source;
 mod values;
 
+pub use privacy::own_rules;
 use selection::selection;
 use sink::sink;
 use source::{fields, schema_of, source};

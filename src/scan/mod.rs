@@ -17,6 +17,7 @@ use crate::domain::conversion::id_of;
 use crate::domain::dataset::manifest::Manifest;
 use crate::domain::privacy::document::Documents;
 use crate::domain::privacy::finder::Finder;
+use crate::domain::privacy::own::OwnRules;
 use crate::domain::privacy::tally::{RecordFindings, Tally};
 use crate::runtime::CpuPool;
 use crate::source::files::FilesSource;
@@ -63,10 +64,10 @@ struct Block {
 }
 
 impl Scan {
-    /// Looks for secrets, personal data or both; `lists_all` lists every finding instead of the first hundred.
-    pub fn new(secrets: bool, personal: bool, lists_all: bool) -> Self {
+    /// Looks for secrets, personal data or both, for secrets also by a user's `own` rules; `lists_all` lists every finding instead of the first hundred.
+    pub fn new(secrets: bool, personal: bool, own: &OwnRules, lists_all: bool) -> Self {
         Self {
-            finder: Finder::new(secrets, personal),
+            finder: Finder::new(secrets, personal, own),
             most_listed: if lists_all { usize::MAX } else { MOST_LISTED },
         }
     }

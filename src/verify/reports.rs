@@ -9,7 +9,7 @@ use super::stratum::{Ids, id_hash};
 use super::{VerifyError, VerifyReport, io_error, read_all};
 use crate::domain::dataset::manifest;
 use crate::domain::dataset::manifest::{FileRecord, Manifest};
-use crate::domain::privacy::rules;
+use crate::domain::privacy::{own, rules};
 use crate::domain::record::validation::Code;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
@@ -81,6 +81,12 @@ pub fn check(
     Ok(())
 }
 
+/// Whether a record may have been refused by a rule that is not gleaner's.
+fn has_own_rules(manifest: &Manifest) -> bool {
+    let privacy = manifest.privacy.as_ref();
+    privacy.is_some_and(|privacy| privacy.rules_sha256.is_some())
+}
+
 /// The faults of one report. Never names an id.
 fn faults(
     file: &FileRecord,
@@ -118,7 +124,8 @@ fn faults(
             let is_known = Code::ALL
                 .iter()
                 .any(|known| known.is_fatal() && known.name() == code);
-            let is_known = is_known || rules::is_code(code);
+            let is_known =
+                is_known || rules::is_code(code) || (has_own_rules(manifest) && own::is_code(code));
             if !is_known && !manifest.rules.contains_key(code) {
                 find("has an error without a known code");
             }

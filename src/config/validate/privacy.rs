@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::names;
 use super::values::{bad, choice, text};
 use crate::config::ConfigError;
 use crate::config::raw;
+use crate::domain::dataset::manifest::hex;
+use crate::domain::privacy::own::{OwnRules, RulesFile};
 use crate::domain::privacy::placeholder::{Key, SHORTEST_KEY};
 use crate::domain::privacy::policy::{Action, Policy};
 use crate::domain::privacy::users::Users;
@@ -20,6 +24,22 @@ const NO_KEY: &str = "pseudonyms need a key, and there is none: make one with `g
                       (privacy.key_file, or its text in GLEANER_PSEUDONYM_KEY), or leave names out with --set \
                       privacy.users=drop";
 
+/// The rules of a file in gitleaks' format; none if it has no name. `key` is where it was named.
+///
+/// # Errors
+/// If it cannot be read, or a rule is not right.
+pub fn own_rules(key: &'static str, file: &Path) -> Result<OwnRules, ConfigError> {
+    if file.as_os_str().is_empty() {
+        return Ok(OwnRules::default());
+    }
+    let wrong = |reason: String| bad(key, file.display(), reason);
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let rules: RulesFile = toml::from_str(&text)
+        .map_err(|error| wrong(format!("it is no file of rules for gitleaks: {error}")))?;
+    let sha256 = hex(&Sha256::digest(&text));
+    OwnRules::new(rules, sha256).map_err(|fault| wrong(fault.to_string()))
+}
+
 /// The policy that a table means.
 pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
     let actions = names(Action::ALL, Action::name);
@@ -27,11 +47,15 @@ pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
         secrets: choice("privacy.secrets", privacy.secrets, &actions)?,
         personal: choice("privacy.personal", privacy.personal, &actions)?,
         users: choice(USERS, privacy.users, &names(Users::ALL, Users::name))?,
-        key: None,
+        ..Policy::default()
     };
     if policy.is_off() {
         return Ok(policy);
     }
+    let policy = Policy {
+        own: own_rules("privacy.rules", Path::new(&text(privacy.rules)))?,
+        ..policy
+    };
     let file = text(privacy.key_file);
     let (from, key) = match file.as_str() {
         "" => (

@@ -1,10 +1,12 @@
 //! `[privacy]` of an export: what is taken out, counted or refused, and that nothing else changes.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{planted, run};
 use crate::check::conversation;
-use crate::support::Sandbox;
+use crate::support::{Run, Sandbox};
 
 const EXPORT: &str = "export --input in.jsonl --out out --progress none --json";
 
@@ -171,8 +173,8 @@ fn what_is_refused_is_replaced_by_spares_and_what_is_reported_stays() {
     assert_eq!(off.json()["privacy"], Value::Null);
 }
 
-#[test]
-fn users_become_pseudonyms_of_the_key_or_are_left_out() {
+/// Six conversations of two users.
+fn six() -> (Sandbox, Vec<String>) {
     let sandbox = Sandbox::new();
     let lines: Vec<_> = (0..6)
         .map(|n| {
@@ -183,19 +185,24 @@ fn users_become_pseudonyms_of_the_key_or_are_left_out() {
         })
         .collect();
     std::fs::write(sandbox.path("in.jsonl"), lines.join("\n")).expect("writable");
-    let with = |name: &str, more: &str| {
-        format!("{EXPORT} --name {name} --targets all --set privacy.users={more}")
-    };
-    let refused = run(&sandbox, &with("none", "pseudonym"));
+    (sandbox, lines)
+}
+
+fn with_users(sandbox: &Sandbox, name: &str, more: &str) -> Run {
+    let command = format!("{EXPORT} --name {name} --targets all --set privacy.users={more}");
+    run(sandbox, &command)
+}
+
+#[test]
+fn users_become_pseudonyms_of_the_key() {
+    let (sandbox, mut lines) = six();
+    let refused = with_users(&sandbox, "none", "pseudonym");
     refused.says(2, &["gleaner key new FILE", "--set privacy.users=drop"]);
     run(&sandbox, "key new one.key").expect(0);
-    let export = run(
-        &sandbox,
-        &with("p", "pseudonym --set privacy.key_file=one.key"),
-    );
+    let export = with_users(&sandbox, "p", "pseudonym --set privacy.key_file=one.key");
     export.expect(0);
     assert_eq!(export.json()["privacy"]["users"], "pseudonym");
-    let mut pseudonyms = std::collections::BTreeSet::new();
+    let mut pseudonyms = BTreeSet::new();
     let mut restored = Vec::new();
     for record in records(&sandbox, "p") {
         let read: Value = serde_json::from_str(&record).expect("JSON");
@@ -206,28 +213,25 @@ fn users_become_pseudonyms_of_the_key_or_are_left_out() {
         restored.push(ann.replace(user.as_str().expect("a text"), name));
     }
     assert_eq!(pseudonyms.len(), 2);
-    let mut expected = lines.clone();
-    expected.sort();
+    lines.sort();
     restored.sort();
-    assert_eq!(restored, expected, "nothing else changed");
+    assert_eq!(restored, lines, "nothing else changed");
     run(&sandbox, "verify out/p").expect(0);
-    // A record without a name is none that lacks it.
+}
+
+#[test]
+fn names_of_users_are_left_out_and_need_not_be_there() {
+    let (sandbox, mut lines) = six();
     let mut none: Value = serde_json::from_str(&lines[0]).expect("JSON");
     none.as_object_mut().expect("an object").remove("userName");
     none["conversationId"] = "id-none".into();
-    std::fs::write(
-        sandbox.path("in.jsonl"),
-        format!("{}\n{none}", lines.join("\n")),
-    )
-    .expect("writable");
-    let export = run(&sandbox, &with("d", "drop"));
-    export.expect(0);
+    lines.push(none.to_string());
+    std::fs::write(sandbox.path("in.jsonl"), lines.join("\n")).expect("writable");
+    with_users(&sandbox, "d", "drop").expect(0);
     let dropped = records(&sandbox, "d");
     assert_eq!(dropped.len(), 7);
-    assert!(
-        dropped.iter().all(|record| !record.contains("userName")),
-        "{dropped:?}"
-    );
+    let has_name = |record: &String| record.contains("userName");
+    assert!(!dropped.iter().any(has_name), "{dropped:?}");
     run(&sandbox, "verify out/d").expect(0);
     let card = std::fs::read_to_string(sandbox.path("out/d/README.md")).expect("a card");
     assert!(card.contains("names of users were taken out"), "{card}");
@@ -239,4 +243,69 @@ fn users_become_pseudonyms_of_the_key_or_are_left_out() {
     verified.expect(1);
     let said = verified.stdout;
     assert!(said.contains("privacy.users is drop"), "{said}");
+}
+
+#[test]
+fn rules_of_ones_own_are_those_of_a_file_for_gitleaks() {
+    let (sandbox, _) = twelve();
+    let rules = "title = 'own'\n[[rules]]\nid = 'house-id'\ndescription = 'Ids of the house'\n\
+                 regex = '''\\bhouse-([0-9]{4})\\b'''\nkeywords = ['house']\n[rules.allowlist]\nstopwords = ['0000']\n";
+    sandbox.write("own.toml", rules);
+    let lines: Vec<_> = ["0000", "1234", "1234", "5678"]
+        .iter()
+        .enumerate()
+        .map(|(n, id)| {
+            let mut one = conversation(&format!("id-{n}"), 10, "m");
+            one["turnsArray"][0]["userMessage"] = format!("open house-{id} now").into();
+            one.to_string()
+        })
+        .collect();
+    std::fs::write(sandbox.path("in.jsonl"), lines.join("\n")).expect("writable");
+    let with = |name: &str, action: &str| {
+        let command = format!(
+            "{EXPORT} --work-dir work --name {name} --targets all --set privacy.secrets={action} --set privacy.rules=own.toml"
+        );
+        run(&sandbox, &command)
+    };
+    let export = with("d", "redact");
+    export.expect(0);
+    assert_eq!(
+        export.json()["privacy"]["found"],
+        json!({"house-id": {"records": 3, "times": 3}})
+    );
+    let text = records(&sandbox, "d").join("\n");
+    assert!(
+        text.contains("open house-<HOUSE_ID> now") && text.contains("house-0000"),
+        "{text}"
+    );
+    run(&sandbox, "verify out/d").expect(0);
+    let scan = run(&sandbox, "scan in.jsonl --rules own.toml --json");
+    scan.expect(3);
+    assert!(
+        scan.stdout.contains("house-id") && !scan.stdout.contains("1234"),
+        "{}",
+        scan.stdout
+    );
+    // Other rules are another run, also if only the file changed.
+    sandbox.write("own.toml", &rules.replace("{4}", "{4,5}"));
+    let refused = with("d", "redact");
+    assert!(
+        refused.expect(2).contains("privacy.rules_sha256"),
+        "{}",
+        refused.stderr
+    );
+    let rejected = run(
+        &sandbox,
+        &format!(
+            "{EXPORT} --name r --targets all --set privacy.secrets=reject --set privacy.rules=own.toml"
+        ),
+    );
+    rejected.expect(0);
+    assert_eq!(rejected.json()["invalid_codes"]["secret:house-id"], 3);
+    run(&sandbox, "verify out/r").expect(0);
+    sandbox.write("own.toml", "[[rules]]\nid = 'x'\nregex = '('\n");
+    with("e", "redact").says(2, &["privacy.rules", "own.toml", "rule \"x\": its regex"]);
+    sandbox.write("own.toml", "rules = 3\n");
+    with("e", "redact").says(2, &["no file of rules for gitleaks"]);
+    run(&sandbox, "scan in.jsonl --rules none.toml").says(2, &["--rules", "none.toml"]);
 }

@@ -12,7 +12,8 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 
 use super::checks::is_boundary_before;
-use super::rule::{Class, Rule, Start};
+use super::own::OwnRules;
+use super::rule::{Check, Class, Rule, Start};
 use super::{personal, rules};
 
 /// Something that a rule found.
@@ -31,6 +32,8 @@ pub struct Finder {
     keywords: AhoCorasick,
     /// For each keyword the rules that have it.
     rules_of: Vec<Vec<usize>>,
+    /// The first so many are a user's own: whether each is tried on every text, as it has no keyword.
+    own: Vec<bool>,
     /// Whether digits are looked at.
     personal: bool,
     named_secret: Option<usize>,
@@ -40,14 +43,18 @@ pub struct Finder {
 const LONGEST: usize = 1 << 16;
 
 impl Finder {
-    /// Looks for what the rules of these classes find.
-    pub fn new(secrets: bool, personal: bool) -> Self {
+    /// Looks for what the rules of these classes find, and for secrets by a user's own.
+    pub fn new(secrets: bool, personal: bool, own: &OwnRules) -> Self {
         let wanted = |rule: &&Rule| match rule.class {
             Class::Secret => secrets,
             Class::Personal => personal,
         };
         let numbers = personal::NUMBERS.iter();
-        let rules: Vec<_> = rules::all().chain(numbers).filter(wanted).collect();
+        let rules: Vec<_> = (own.rules().iter())
+            .chain(rules::all().filter(|rule| own.leaves(rule)))
+            .filter(wanted)
+            .chain(numbers.filter(wanted))
+            .collect();
         let mut keywords: Vec<String> = Vec::new();
         let mut rules_of: Vec<Vec<usize>> = Vec::new();
         for (at, rule) in rules.iter().enumerate() {
@@ -67,7 +74,11 @@ impl Finder {
             .match_kind(MatchKind::Standard)
             .kind(Some(AhoCorasickKind::DFA))
             .build(&keywords);
+        let is_own = |rule: &&&Rule| matches!(rule.check, Check::Own(_));
         Self {
+            own: (rules.iter().filter(is_own))
+                .map(|rule| rule.keywords.is_empty())
+                .collect(),
             patterns: rules.iter().map(|_| OnceLock::new()).collect(),
             named_secret: rules.iter().position(|rule| rule.id == "named-secret"),
             rules,
@@ -100,9 +111,18 @@ impl Finder {
     /// Appends what is found, in order, nothing twice: what overlaps is one, by the rule that says most about it.
     pub fn find(&self, text: &[u8], found: &mut Vec<Found>) {
         let first = found.len();
+        let mut own = self.own.clone();
         for hit in self.keywords.find_overlapping_iter(text) {
             for &rule in &self.rules_of[hit.pattern().as_usize()] {
-                found.extend(self.try_rule(rule, text, hit.start()));
+                match own.get_mut(rule) {
+                    Some(is_there) => *is_there = true,
+                    None => found.extend(self.try_rule(rule, text, hit.start())),
+                }
+            }
+        }
+        for (rule, _) in own.iter().enumerate().filter(|(_, is_there)| **is_there) {
+            if let Check::Own(check) = self.rules[rule].check {
+                check.find(text, |at| found.push(Found { rule, at }));
             }
         }
         if self.personal {
@@ -119,7 +139,7 @@ impl Finder {
     fn try_rule(&self, at: usize, text: &[u8], keyword: usize) -> Option<Found> {
         let rule = self.rules[at];
         let start = match rule.start {
-            Start::Keyword => keyword,
+            Start::Keyword | Start::Anywhere => keyword,
             Start::Before(bytes) => keyword.checked_sub(bytes)?,
             Start::Run(class, most) => {
                 let before = text[..keyword].iter().rev().take(most);

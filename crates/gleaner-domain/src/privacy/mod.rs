@@ -1,6 +1,7 @@
 //! Secrets and personal data: what finds them, and what is put in their place.
 //!
 //! - [`rules`]: the kinds of keys and of personal data, each with its form and where that is documented.
+//! - [`own`]: a user's own rules, written as for gitleaks.
 //! - [`finder`]: where in a text one stands. Keywords are looked for, patterns are tried beside them alone.
 //! - [`document`]: every text of a record, decoded, also in JSON that is written in a string.
 //! - [`tally`]: what was found, counted by rule and place.
@@ -17,6 +18,7 @@ pub mod document;
 pub mod examples;
 pub mod finder;
 mod names;
+pub mod own;
 mod personal;
 pub mod placeholder;
 pub mod policy;

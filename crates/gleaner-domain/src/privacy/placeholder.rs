@@ -1,12 +1,16 @@
 //! What stands in the place of what was taken out, and the key that makes it the same everywhere.
 
 use std::fmt;
+use std::ops::Range;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::rule::Rule;
 use crate::dataset::manifest::hex;
+
+/// Bytes of a placeholder at most: the id of a user's own rule has 64.
+const LONGEST: usize = 80;
 
 /// Bytes that a key has at least.
 pub const SHORTEST_KEY: usize = 32;
@@ -43,6 +47,29 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({})", self.id())
     }
+}
+
+/// Whether a place in a text has nothing but parts of placeholders: what a rule finds there was taken out before.
+pub(super) fn are_all(text: &[u8], place: &Range<usize>) -> bool {
+    let mut at = place.start;
+    while at < place.end {
+        // The last one that begins before or here.
+        let Some(start) = memchr::memrchr(b'<', &text[..=at]) else {
+            return false;
+        };
+        match length(&text[start..]) {
+            Some(length) if start + length > at => at = start + length,
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// The length of the placeholder that a text begins with.
+fn length(text: &[u8]) -> Option<usize> {
+    let end = memchr::memchr(b'>', &text[..text.len().min(LONGEST)])?;
+    let is_of = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    (end > 1 && text[1].is_ascii_uppercase() && text[1..end].iter().all(is_of)).then_some(end + 1)
 }
 
 /// Appends the placeholder of what a rule found: `<AWS_KEY_1a2b3c4d>`, the digits of the rule's id, a zero byte and

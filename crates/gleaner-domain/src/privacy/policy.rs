@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::Documents;
 use super::finder::Finder;
+use super::own::OwnRules;
 use super::placeholder::Key;
 use super::redaction::Redactor;
 use super::rule::{Class, Rule};
@@ -51,6 +52,8 @@ pub struct Policy {
     pub personal: Action,
     /// `privacy.users`; pseudonyms need the key.
     pub users: Users,
+    /// `privacy.rules`: a user's own rules for secrets.
+    pub own: OwnRules,
     /// The key of placeholders and pseudonyms; without it all placeholders of a kind are one.
     pub key: Option<Key>,
 }
@@ -80,6 +83,7 @@ impl Policy {
             personal: self.personal.name().to_owned(),
             users: self.users.name().to_owned(),
             rules_version: RULES_VERSION,
+            rules_sha256: Some(self.own.sha256.clone()).filter(|sha256| !sha256.is_empty()),
             key_id: self.key.as_ref().map(Key::id),
             found: FoundCounts::new(),
         })
@@ -117,8 +121,11 @@ pub struct PrivacyRecord {
     /// What was done with the names of users.
     #[serde(default = "kept", skip_serializing_if = "is_kept")]
     pub users: String,
-    /// The version of the rules.
+    /// The version of gleaner's rules.
     pub rules_version: u32,
+    /// SHA-256 of the file of a user's own rules, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules_sha256: Option<String>,
     /// The id of the key of placeholders and pseudonyms, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<String>,
@@ -182,7 +189,11 @@ impl Guard {
     pub fn new(policy: Policy) -> Option<Self> {
         let is = |action: Action, wanted: &[Action]| wanted.contains(&action);
         let finder = |wanted: &[Action]| {
-            Finder::new(is(policy.secrets, wanted), is(policy.personal, wanted))
+            Finder::new(
+                is(policy.secrets, wanted),
+                is(policy.personal, wanted),
+                &policy.own,
+            )
         };
         let (seen, cut) = (
             finder(&[Action::Report, Action::Reject]),

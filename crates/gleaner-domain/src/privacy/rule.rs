@@ -1,6 +1,7 @@
 //! What a rule is: data, written from the documented format of a kind of key.
 
 use super::checks;
+use super::own::OwnCheck;
 
 /// What is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +31,8 @@ pub enum Start {
     Before(usize),
     /// With the run of such bytes, at most as many, that ends before it.
     Run(fn(u8) -> bool, usize),
+    /// Anywhere in a text that has one of its keywords, or in any if there are none.
+    Anywhere,
 }
 
 /// What a match must hold besides its pattern.
@@ -41,6 +44,8 @@ pub enum Check {
     Entropy(f64),
     /// A function of the bytes that were found.
     Fn(fn(&[u8]) -> bool),
+    /// What a user's own rule asks for.
+    Own(&'static OwnCheck),
 }
 
 impl Check {
@@ -50,6 +55,8 @@ impl Check {
             Self::None => true,
             Self::Entropy(least) => checks::entropy(found) >= least,
             Self::Fn(check) => check(found),
+            // It looks at more than what was found, and has looked.
+            Self::Own(_) => true,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::document::Documents;
 use super::examples::{FORMS, example};
 use super::finder::{Finder, compile};
+use super::own::OwnRules;
 use super::placeholder::Key;
 use super::redaction::Redactor;
 use super::rules;
@@ -16,7 +17,7 @@ mod planted;
 
 fn finder() -> &'static Finder {
     static FINDER: std::sync::LazyLock<Finder> =
-        std::sync::LazyLock::new(|| Finder::new(true, true));
+        std::sync::LazyLock::new(|| Finder::new(true, true, &OwnRules::default()));
     &FINDER
 }
 

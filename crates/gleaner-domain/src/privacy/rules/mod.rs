@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use super::checks::entropy;
 use super::personal::NUMBERS;
-use super::rule::Rule;
+use super::rule::{Check, Rule};
 
 /// The version of the rules, in metadata and fingerprints: one more with every change of what is found.
 pub const RULES_VERSION: u32 = 1;
@@ -42,7 +42,10 @@ static CODES: LazyLock<BTreeMap<&'static str, &'static str>> = LazyLock::new(|| 
 
 /// The code of a record that is refused because of a rule.
 pub fn code_of(rule: &Rule) -> &'static str {
-    CODES.get(rule.id).copied().unwrap_or(rule.id)
+    match rule.check {
+        Check::Own(check) => check.code,
+        _ => CODES.get(rule.id).copied().unwrap_or(rule.id),
+    }
 }
 
 /// Whether a code is that of a rule.
