@@ -163,6 +163,9 @@ pub struct ExportArgs {
     /// Convert the dataset for this trainer as well, as `gleaner convert --for` does; repeatable
     #[arg(long = "for", value_name = "PRESET")]
     pub presets: Vec<Preset>,
+    /// Leave out the conversations whose ids, or users as userName:NAME, are the lines of this file
+    #[arg(long, value_name = "FILE")]
+    pub exclude: Option<PathBuf>,
     /// Seed of the sample: any text [default: gleaner]
     #[arg(long, value_name = "TEXT")]
     pub seed: Option<String>,
@@ -394,6 +397,8 @@ impl ExportArgs {
         put("workers.uploaders", self.uploaders.as_ref());
         put("name", self.name.as_ref());
         put("limits.max_malformed_percent", self.max_malformed.as_ref());
+        let exclude = self.exclude.as_ref().map(|path| path.display().to_string());
+        put("selection.exclude", exclude.as_ref());
         if !self.input.is_empty() {
             let paths = self.input.iter().map(|path| path.display().to_string());
             let paths = paths.map(Value::String).collect();

@@ -107,7 +107,9 @@ mod with {
     use crate::config;
     use crate::config::settings::{Chaos as ChaosSettings, Settings};
     use crate::fault::{self, FaultPlan, Faults, Injected, Injector, Site};
+    use crate::pipeline::BuildError;
     use crate::pipeline::host::setup::default_work_dir;
+    use crate::pipeline::state::exclude_key::{self, Missing};
 
     /// In the work directory: how many starts of the run had faults drawn for them.
     const STARTS: &str = "chaos-starts";
@@ -213,9 +215,14 @@ mod with {
 
     impl Planned {
         fn new(args: &ExportArgs, settings: &Settings) -> Result<Self, CliError> {
-            let work_dir = args.work_dir.clone().unwrap_or_else(|| {
-                default_work_dir(&config::fingerprint(&config::described(settings)))
-            });
+            let work_dir = match &args.work_dir {
+                Some(path) => path.clone(),
+                None => {
+                    let described = exclude_key::described(settings, None, Missing::Make);
+                    let described = described.map_err(BuildError::from)?;
+                    default_work_dir(&config::fingerprint(&described))
+                }
+            };
             let remembered = work_dir.join(STARTS);
             let starts = std::fs::read_to_string(&remembered).ok();
             let starts = starts

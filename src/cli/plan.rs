@@ -30,6 +30,7 @@ use crate::pipeline::ingest::chunk_reader::RowRules;
 use crate::pipeline::ingest::first_rows::{self, FirstRows, Limits};
 use crate::pipeline::ingest::rows_report::reason_name;
 use crate::pipeline::ingest::telemetry_look::{self, TelemetryLook};
+use crate::pipeline::state::exclude_key::{self, Missing};
 use crate::pipeline::state::start;
 use crate::pipeline::state::start::{Start, StartOptions};
 use crate::pipeline::state::work_dir::{self, RunRecord};
@@ -67,7 +68,9 @@ struct Looked {
 pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let (settings, _) = setup::settings(args)?;
     let sink = parts::sink(&settings.sink.target).map_err(BuildError::from)?;
-    let described = config::described(&settings);
+    let work_dir = args.work_dir.as_deref();
+    let described = exclude_key::described(&settings, work_dir, Missing::Leave);
+    let described = described.map_err(BuildError::from)?;
     let fingerprint = config::fingerprint(&described);
     let fresh = parts::new_record(&settings, &described, &fingerprint, &sink.location())?;
     let looked = look(&settings, &fresh)?;
@@ -199,6 +202,7 @@ fn without_chunks(files: &FilesSource, error: SourceError) -> Result<Survey, Run
 fn first_rows(files: &FilesSource, settings: &Settings) -> FirstRows {
     let rules = RowRules {
         ignore_ids: Vec::new(),
+        excluded: Arc::default(),
         window: None..None,
         look: None..None,
         max_record: settings.limits.max_record,

@@ -225,6 +225,7 @@ fn filtered_as(reason: FilterReason) -> &'static str {
         FilterReason::Window => "outside the window",
         FilterReason::IgnoredIds => "with an id in source.ignore_ids",
         FilterReason::OtherEvents => "of other events",
+        FilterReason::Excluded => "named by selection.exclude",
     }
 }
 

@@ -197,6 +197,7 @@ tables! {
         valid_for: Vec<Text>,
         max_tokens: Number<u64>,
         tokenizer: Text,
+        exclude: Text,
         splits: Vec<Split>,
         buckets: Vec<Bucket>,
         targets: Targets,

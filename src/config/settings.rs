@@ -14,6 +14,7 @@ use crate::domain::record::row::RowShape;
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
+use crate::domain::selection::exclude::ExcludeList;
 use crate::domain::selection::stratum::Selection;
 use crate::sink::azure_blob::settings::AzureBlob;
 use crate::source::kusto::settings::Kusto;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub selection: Selection,
     /// `selection.cut`
     pub cut: Cut,
+    /// The conversations and users that must not be in the dataset (`selection.exclude`). A host may set it.
+    pub exclude: ExcludeList,
     /// The sink of the dataset.
     pub sink: Sink,
     /// `[privacy]`

@@ -65,6 +65,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let cut = choice("selection.cut", selection_table.cut.clone(), &CUTS)?;
     let reject_quality = quality_codes(selection_table.reject_quality.clone())?;
     let fitness = selection::fitness(&selection_table)?;
+    let exclude = selection::exclude(selection_table.exclude.clone(), &source)?;
     let selection = selection(
         selection_table,
         default_targets.unwrap_or_default(),
@@ -90,6 +91,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         },
         selection: selection.rejecting(reject_quality).fitting(fitness),
         cut,
+        exclude,
         sink: sink(config.sink.unwrap_or_default())?,
         privacy: privacy::policy(config.privacy.unwrap_or_default())?,
         workers: workers(config.workers.unwrap_or_default())?,

@@ -46,7 +46,6 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// If it cannot be created, or is there already.
-#[cfg(feature = "cli")]
 pub fn create_new_private(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)

@@ -321,7 +321,7 @@ mod tests {
         let row = SpooledRow {
             id: b"c"[..].into(),
             facts,
-            payload: row,
+            payload: row.into(),
         };
         writer.append(&[row]).expect("room");
         writer.seal(ChunkTally::default()).expect("room")

@@ -82,7 +82,7 @@ pub struct SpooledRow<'a> {
     /// The rest of its header.
     pub facts: RowFacts,
     /// Its text, without white space around.
-    pub payload: &'a [u8],
+    pub payload: Cow<'a, [u8]>,
 }
 
 debug_lengths!(SpooledRow<'_> { facts } lengths { id, payload });

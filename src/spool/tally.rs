@@ -1,10 +1,12 @@
 //! Counts of a chunk, made while its rows are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::dataset::accounting::{EXAMPLES_PER_REASON, FilteredBy, ModesSeen};
+use crate::domain::dataset::accounting::{
+    EXAMPLES_PER_REASON, FilterReason, FilteredBy, ModesSeen,
+};
 use crate::domain::dataset::telemetry_seen::TelemetrySeen;
 use crate::domain::record::row::{MalformedReason, Oddities, RowShape};
 use crate::domain::record::row_fault;
@@ -42,6 +44,9 @@ pub struct ChunkTally {
     /// Turns' rows without a `userMessage`.
     #[serde(default)]
     pub no_user_message: Option<FirstOfMany>,
+    /// The numbers of the ids of `selection.exclude` that rows name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub excluded: BTreeSet<u32>,
     /// The counts of the source, if it gives any.
     #[serde(default)]
     pub chunk_checksum: Option<ChunkChecksum>,
@@ -130,10 +135,12 @@ impl ChunkTally {
         self.telemetry.merge(&other.telemetry);
     }
 
-    /// Rows that were delivered and not kept.
+    /// Rows that were wanted, delivered and not kept.
     pub fn left_out(&self) -> u64 {
         let malformed = self.malformed.values().map(|lines| lines.count);
-        malformed.sum::<u64>() + self.filtered.values().sum::<u64>()
+        let filtered = self.filtered.iter();
+        let filtered = filtered.filter(|(reason, _)| **reason != FilterReason::Excluded);
+        malformed.sum::<u64>() + filtered.map(|(_, rows)| rows).sum::<u64>()
     }
 
     /// The line of the first row of each schema, in the order of schemas.
@@ -162,7 +169,6 @@ impl ChunkTally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::dataset::accounting::FilterReason;
 
     #[test]
     fn malformed_rows_are_all_counted_and_the_first_ones_listed() {

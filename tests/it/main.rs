@@ -15,6 +15,7 @@ mod convert;
 mod discreet;
 mod embed;
 mod exact;
+mod excluded;
 mod forward;
 mod kusto;
 mod layering;

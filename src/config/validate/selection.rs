@@ -7,9 +7,11 @@ use std::path::Path;
 use super::values::{bad, text, texts};
 use crate::config::ConfigError;
 use crate::config::raw::{self, Number, Text};
+use crate::config::settings::Source;
 use crate::config::targets::{Target, Targets};
 use crate::domain::conversion::Preset;
 use crate::domain::describe_error;
+use crate::domain::selection::exclude::ExcludeList;
 use crate::domain::selection::fitness::{Fitness, TokenLimit};
 use crate::domain::selection::stratum::{ALL, Bucket, Selection, Split};
 use crate::tokenizer;
@@ -80,6 +82,31 @@ pub(super) fn fitness(selection: &raw::Selection) -> Result<Fitness, ConfigError
         }
     };
     Ok(Fitness::new(presets, limit))
+}
+
+/// `selection.exclude`
+pub(super) fn exclude(file: Option<Text>, source: &Source) -> Result<ExcludeList, ConfigError> {
+    let file = text(file);
+    if file.is_empty() {
+        return Ok(ExcludeList::default());
+    }
+    let refused = |reason: String| bad("selection.exclude", &file, reason);
+    let bytes = std::fs::read(Path::new(&file)).map_err(|error| {
+        refused(format!(
+            "it cannot be read: {error}; name a text file with an id, or userName:NAME, a line"
+        ))
+    })?;
+    let list = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        refused(format!("line {line} is not UTF-8; save the file as UTF-8"))
+    })?;
+    let list = ExcludeList::parse(&list);
+    if list.names_users() && matches!(source, Source::Kusto(_)) {
+        let reason = "it names users, whose conversations only the cluster could find, and nothing of the file is sent there; list the conversations' ids instead";
+        return Err(refused(reason.to_owned()));
+    }
+    Ok(list)
 }
 
 fn buckets(written: Vec<raw::Bucket>) -> Result<Vec<Bucket>, ConfigError> {

@@ -15,6 +15,7 @@ use crate::config::{self, ConfigError, Layers};
 use crate::domain::record::rule::Rule;
 use crate::fault::Faults;
 use crate::pipeline::RunParts;
+use crate::pipeline::state::exclude_key::{self, Missing};
 use crate::pipeline::state::start::StartOptions;
 use crate::pipeline::state::work_dir::{WorkDir, WorkDirError};
 use crate::runtime::CpuPool;
@@ -322,7 +323,8 @@ impl PipelineBuilder {
 
     /// Takes the work directory for what the settings and rules describe.
     fn open_work_dir(&self, settings: &Settings, location: &str) -> Result<WorkDir, BuildError> {
-        let mut described = config::described(settings);
+        let work_dir = self.work_dir.as_deref();
+        let mut described = exclude_key::described(settings, work_dir, Missing::Make)?;
         if !self.rules.is_empty() {
             let rules = self.rules.iter().map(|rule| (rule.name(), rule.version()));
             described["rules"] = json!(rules.collect::<std::collections::BTreeMap<_, _>>());

@@ -30,6 +30,7 @@ use crate::domain::record::row::{
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
+use crate::domain::selection::exclude::Excluded;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::stratum::Selection;
 use crate::fault::{Faults, Site};
@@ -60,6 +61,8 @@ const NULLS: u64 = 256;
 pub struct RowRules {
     /// Ids that stand for "no id".
     pub ignore_ids: Vec<Vec<u8>>,
+    /// Ids that `selection.exclude` means.
+    pub excluded: Arc<Excluded>,
     /// The window: first instant inside, first instant outside.
     pub window: Range<Option<Ticks>>,
     /// The turns that exist for the run, in the same way.
@@ -252,7 +255,11 @@ impl ChunkReader {
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
         if matches!(self.chunk_pass.pass, Pass::Round(_)) && !block.received.is_empty() {
-            self.received.extend_from_slice(&block.received);
+            // What is left out is not expected either.
+            let received = block.received.iter().copied();
+            let excluded = &self.rules.excluded;
+            self.received
+                .extend(received.filter(|row| !excluded.has_hash(row.id_hash)));
             self.settle();
         }
         Ok(())
@@ -342,6 +349,9 @@ impl ChunkReader {
             *self.tally.filtered.entry(reason).or_default() += 1;
             return Ok(());
         }
+        if self.exclude(&row.id) {
+            return Ok(());
+        }
         if *self.shape.get_or_insert(shape) != shape {
             // The run will end for mixing shapes; it names the first row of each.
             return Ok(());
@@ -360,9 +370,23 @@ impl ChunkReader {
         let row = SpooledRow {
             id: row.id,
             facts,
-            payload,
+            payload: Cow::Borrowed(payload),
         };
         self.keep(block, at, shape, row, spooled)
+    }
+
+    /// Whether a row of this conversation is left out because `selection.exclude` names it; counts it then.
+    fn exclude(&mut self, id: &[u8]) -> bool {
+        let Some(number) = self.rules.excluded.number(id) else {
+            return false;
+        };
+        self.tally.excluded.insert(number);
+        *self
+            .tally
+            .filtered
+            .entry(FilterReason::Excluded)
+            .or_default() += 1;
+        true
     }
 
     /// Counts a row that never became a line of its block.
@@ -383,6 +407,10 @@ impl ChunkReader {
         self.tally.malformed(reason, line, what);
         let id = id.filter(|_| encoding != RowEncoding::Census);
         if let Some(id) = id.filter(|id| !self.rules.is_ignored(id)) {
+            if let Some(number) = self.rules.excluded.number(id) {
+                self.tally.excluded.insert(number);
+                return;
+            }
             self.damaged.insert(id.into());
             if matches!(self.chunk_pass.pass, Pass::Round(_)) {
                 self.open.observe_malformed(id, kusto_hash::hash(id));
@@ -460,7 +488,7 @@ fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
             line: 0,
             telemetry: None,
         },
-        payload: &[],
+        payload: Cow::Borrowed(&[]),
     }
 }
 

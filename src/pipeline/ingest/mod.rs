@@ -8,3 +8,4 @@ pub(crate) mod rows_report;
 #[cfg(feature = "cli")]
 pub(crate) mod telemetry_look;
 pub(in crate::pipeline) mod telemetry_rules;
+pub(in crate::pipeline) mod user_look;

@@ -14,6 +14,7 @@ use crate::domain::record::assembler::Nested;
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::sampling::batches::BATCH_BYTES;
 use crate::domain::selection::cut::Cut;
+use crate::domain::selection::exclude::Excluded;
 use crate::domain::selection::stratum::Selection;
 use crate::pipeline::actors::fetcher::FetchParts;
 use crate::pipeline::actors::messages::{ActorDied, Drain};
@@ -45,6 +46,7 @@ pub(super) struct ActorInputs<'a> {
     pub survey: Survey,
     pub rows: RowsReport,
     pub spool: &'a Spool,
+    pub excluded: Arc<Excluded>,
 }
 
 /// Runs the actors until the strata are written, and ends them.
@@ -145,7 +147,7 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
         fetch: Arc::new(FetchParts {
             run: Arc::clone(run),
             source: Arc::clone(&parts.source),
-            rules: Arc::new(row_rules(parts, run)),
+            rules: Arc::new(row_rules(parts, run, inputs.excluded)),
             spool: inputs.spool.clone(),
         }),
         validate: Arc::new(ValidateParts {
@@ -162,12 +164,13 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
 }
 
 /// Which rows are wanted.
-fn row_rules(parts: &RunParts, run: &RunContext) -> RowRules {
+fn row_rules(parts: &RunParts, run: &RunContext, excluded: Arc<Excluded>) -> RowRules {
     let (settings, record) = (&parts.settings, &parts.work_dir.record);
     let ignored = settings.ignore_ids.iter();
     let ticks = |at: Option<UtcInstant>| at.map(UtcInstant::ticks);
     RowRules {
         ignore_ids: ignored.map(|id| id.clone().into_bytes()).collect(),
+        excluded,
         window: ticks(record.window_start)..ticks(record.window_end),
         look: ticks(record.look_start)..ticks(record.look_end),
         max_record: settings.limits.max_record,
@@ -175,6 +178,22 @@ fn row_rules(parts: &RunParts, run: &RunContext) -> RowRules {
         nested: run.nested,
         schema: settings.schema,
         copilot_chat: Arc::clone(&run.copilot_chat),
+    }
+}
+
+/// How rows are read when nothing but their ids and users is asked.
+pub(super) fn rules_of_look(parts: &RunParts) -> RowRules {
+    let settings = &parts.settings;
+    RowRules {
+        ignore_ids: Vec::new(),
+        excluded: Arc::default(),
+        window: None..None,
+        look: None..None,
+        max_record: settings.limits.max_record,
+        selection: Arc::new(settings.selection.clone()),
+        nested: nested(settings),
+        schema: settings.schema,
+        copilot_chat: Arc::new(copilot_chat_rules(settings, &parts.work_dir.record)),
     }
 }
 

@@ -7,9 +7,9 @@ mod publish;
 
 pub use actors::framing;
 
-use actors::{ActorInputs, EndAll, run_actors};
+use actors::{ActorInputs, EndAll, rules_of_look, run_actors};
 use claiming::{abandon, begin, calls, finished_before, give_back, read_manifest, remaining};
-use notes::{kept_note, notes, statistics};
+use notes::{exclude_note, kept_note, notes, statistics};
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::rows_report::RowsReport;
+use crate::pipeline::ingest::user_look::UserLook;
 use crate::pipeline::lifecycle::actor_monitor::{ActorExit, ActorMonitor};
 use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::run::publish::PublishParts;
@@ -40,6 +41,7 @@ use crate::domain::describe_error;
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::rule::Rule;
 use crate::domain::scheduling::remaining::Remaining;
+use crate::domain::selection::exclude::{Excluded, FoundUsers};
 use crate::fault::Faults;
 use crate::runtime::CpuPool;
 use crate::sink::DatasetSink;
@@ -263,6 +265,7 @@ async fn publish_all(
 /// What was read of the source, before anything is published.
 struct RowsRead {
     output: RunOutput,
+    excluded: Arc<Excluded>,
     rows: RowsReport,
     chunks: usize,
     only_complete: bool,
@@ -279,6 +282,7 @@ async fn read_rows(
         parts.telemetry.bytes_total.set(bytes);
     }
     let rows = rows_report(parts, &survey);
+    let excluded = Arc::new(excluded(parts, &survey, run_control).await?);
     let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
         .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
@@ -292,6 +296,7 @@ async fn read_rows(
         survey,
         rows: rows.clone(),
         spool: &spool,
+        excluded: Arc::clone(&excluded),
     };
     let output = run_actors(inputs, exits).await;
     let output = output.inspect_err(|error| invalidate(&spool, error))?;
@@ -301,10 +306,34 @@ async fn read_rows(
     }
     Ok(RowsRead {
         output,
+        excluded,
         rows,
         chunks,
         only_complete,
     })
+}
+
+/// The ids that the run leaves out.
+async fn excluded(
+    parts: &RunParts,
+    survey: &Survey,
+    run_control: &RunControl,
+) -> Result<Excluded, RunError> {
+    let list = &parts.settings.exclude;
+    let found = match list.names_users() {
+        true => {
+            let look = UserLook {
+                source: &*parts.source,
+                chunks: &survey.chunks,
+                rules: rules_of_look(parts),
+                pool: &parts.pool,
+                gate: run_control.gate(),
+            };
+            look.find(list).await?
+        }
+        false => FoundUsers::default(),
+    };
+    Ok(list.resolve(&found))
 }
 
 async fn publish_rows(
@@ -314,6 +343,7 @@ async fn publish_rows(
 ) -> Result<(RunReport, WorkDir), RunError> {
     let RowsRead {
         output,
+        excluded,
         rows,
         chunks,
         only_complete,
@@ -328,6 +358,7 @@ async fn publish_rows(
         rules: &parts.rules,
         only_complete,
         chunks,
+        excluded: &excluded,
         rows: &rows,
         statistics: statistics(&output, &parts.telemetry.snapshot(), elapsed),
         created_at: Timestamp::now().to_string(),
@@ -343,6 +374,7 @@ async fn publish_rows(
     let is_empty = manifest.strata.iter().all(|stratum| stratum.records == 0);
     notes.extend(rows.explain(&output.tallies, is_empty));
     notes.extend(kept_note(&parts.telemetry));
+    notes.extend(manifest.exclude.and_then(exclude_note));
     let (mut report, work_dir) = finish(parts, manifest, begun, output.replayed, notes).await?;
     let codes = publish::codes(&output).into_iter();
     report.invalid_codes = codes

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::config::settings::Settings;
 use crate::domain::dataset::loader_names;
 use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::selection::exclude::ExcludeRecord;
 use crate::pipeline::supervisor::RunOutput;
 use crate::telemetry::{Snapshot, Telemetry};
 
@@ -57,6 +58,17 @@ pub(super) fn notes(settings: &Settings, output: &RunOutput, only_complete: bool
         .map(|bucket| bucket.file.as_str());
     notes.extend(loader_names::warnings(&settings.name, splits, buckets));
     notes
+}
+
+/// What of `selection.exclude` the input does not have, if there is any.
+pub(super) fn exclude_note(record: ExcludeRecord) -> Option<String> {
+    let ExcludeRecord { listed, matched } = record;
+    (matched < listed).then(|| {
+        format!(
+            "selection.exclude: {} of {listed} ids and users are not in the input",
+            listed - matched
+        )
+    })
 }
 
 /// What an earlier start had uploaded, if anything was kept of it.

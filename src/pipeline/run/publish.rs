@@ -23,6 +23,7 @@ use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::record::validation::Code;
 use crate::domain::sampling::stratum_fill::InvalidRecord;
 use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::selection::exclude::{ExcludeRecord, Excluded};
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
 use crate::fault::{Faults, Site};
@@ -54,6 +55,8 @@ pub struct PublishParts<'a> {
     pub only_complete: bool,
     /// Chunks that the run began with.
     pub chunks: usize,
+    /// The ids that were left out.
+    pub excluded: &'a Excluded,
     /// Names malformed rows.
     pub rows: &'a RowsReport,
     /// How the run went.
@@ -220,6 +223,7 @@ fn manifest_of(
             .map(|rule| (rule.name().to_owned(), rule.version()))
             .collect(),
         privacy: privacy(output, &parts.settings.privacy),
+        exclude: excluded_record(output, parts.settings, parts.excluded),
         format: serde_name(&sink.format),
         sort_keys: serde_name(&sink.sort_keys),
         chunks: chunks(output, parts.chunks),
@@ -246,6 +250,22 @@ fn privacy(output: &RunOutput, policy: &Policy) -> Option<PrivacyRecord> {
         add_counts(&mut record.found, &result.privacy);
     }
     Some(record)
+}
+
+/// How much of `selection.exclude` was in the input, if it names anything.
+fn excluded_record(
+    output: &RunOutput,
+    settings: &Settings,
+    excluded: &Excluded,
+) -> Option<ExcludeRecord> {
+    let is_asked = !settings.exclude.is_empty();
+    is_asked.then(|| excluded.record(&seen_excluded(output)))
+}
+
+/// The numbers of the ids that were left out.
+fn seen_excluded(output: &RunOutput) -> BTreeSet<u32> {
+    let tallies = output.tallies.values();
+    tallies.flat_map(|tally| &tally.excluded).copied().collect()
 }
 
 /// The fields of all records that were written.
@@ -396,6 +416,7 @@ fn population(output: &RunOutput, only_complete: bool) -> Population {
     for (&reason, rows) in output.tallies.values().flat_map(|tally| &tally.filtered) {
         *filtered_by.entry(reason).or_default() += rows;
     }
+    let excluded = seen_excluded(output).len() as u64;
     // What a query leaves out itself cannot be counted.
     let counted = |fault| {
         let count = tally.of_fault(fault);
@@ -411,8 +432,8 @@ fn population(output: &RunOutput, only_complete: bool) -> Population {
         shared_rows: Some(output.grouped.shared_rows),
         kept_rows: Some(tally.kept_rows - lost_rows),
         superseded_turns: Some(tally.superseded_turns),
-        conversations: tally.conversations,
-        excluded: Some(0),
+        conversations: tally.conversations + excluded,
+        excluded: Some(excluded),
         damaged: Some(tally.of_fault(Fault::Damaged) + lost),
         cut_by_mode: counted(Fault::CutByMode),
         cut_by_window: counted(Fault::CutByWindow),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::exclude_key;
 use super::start::{self, Start, StartOptions};
 use super::status_file::{REPORT, STATUS};
 use crate::config;
@@ -267,7 +268,7 @@ impl WorkDir {
             }
             return;
         }
-        for file in ["run.json", STATUS, REPORT, "lock"] {
+        for file in ["run.json", exclude_key::FILE, STATUS, REPORT, "lock"] {
             let _ = storage::remove_file(&self.path.join(file));
         }
         let _ = storage::remove_dir(&self.path);

@@ -32,7 +32,7 @@ fn row<'a>(id: &'a [u8], i: i64, payload: &'a [u8]) -> SpooledRow<'a> {
     SpooledRow {
         id: id.into(),
         facts: facts(i),
-        payload,
+        payload: Cow::Borrowed(payload),
     }
 }
 

@@ -94,7 +94,7 @@ impl ChunkWriter {
         for row in rows {
             self.note(row)?;
         }
-        let mut payloads: Vec<_> = rows.iter().map(|row| IoSlice::new(row.payload)).collect();
+        let mut payloads: Vec<_> = rows.iter().map(|row| IoSlice::new(&row.payload)).collect();
         let mut payloads = &mut payloads[..];
         // Passes the empty ones at the beginning.
         IoSlice::advance_slices(&mut payloads, 0);

@@ -233,6 +233,7 @@ fn manifest(
         copilot_chat: None,
         format: framing.ending.to_owned(),
         privacy: None,
+        exclude: None,
         sort_keys: "auto".to_owned(),
         chunks: ChunksRecord {
             count: 1,

@@ -62,6 +62,9 @@ pub struct ReceivedRow {
 /// All rows of the input that can be read, by conversation.
 #[derive(Default)]
 pub struct Input {
+    /// The ids that are left out, and those of them that a row has.
+    exclude: BTreeSet<String>,
+    excluded: BTreeSet<String>,
     events: BTreeMap<String, Turns>,
     /// Numbers of turns, and lines.
     whole: BTreeMap<String, Vec<(usize, String)>>,
@@ -76,7 +79,16 @@ pub type Records = BTreeMap<String, (usize, String)>;
 
 /// Reads all rows, and counts those that their own content leaves out.
 pub fn receive(files: &[(String, Vec<u8>)], asked: &Asked, out: &mut Outcome) -> Input {
-    let mut input = Input::default();
+    let mut input = Input {
+        exclude: asked.exclude.clone(),
+        ..Input::default()
+    };
+    for (_, bytes) in files {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let rows = rows_of(bytes).into_iter();
+        let ids = rows.filter_map(|row| id_of_named_user(&row, asked));
+        input.exclude.extend(ids);
+    }
     for (name, bytes) in files {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         for (number, line) in (1..).zip(rows_of(bytes)) {
@@ -89,15 +101,41 @@ pub fn receive(files: &[(String, Vec<u8>)], asked: &Asked, out: &mut Outcome) ->
     input
 }
 
+/// The id of a row with a user that is to be left out: its own, or that of a turn in it.
+fn id_of_named_user(row: &[u8], asked: &Asked) -> Option<String> {
+    let names = |object: &Object| {
+        let name = as_text(object.get("userName"));
+        name.is_some_and(|name| asked.exclude_users.contains(&name))
+    };
+    match read(row, asked)? {
+        Row::Event { id, object, .. } => names(&object).then_some(id),
+        Row::Conversation { id, line, .. } => {
+            let object: Object = serde_json::from_str(&line).ok()?;
+            let turns: Vec<Object> = serde_json::from_str(object.get("turnsArray")?.get()).ok()?;
+            (names(&object) || turns.iter().any(names)).then_some(id)
+        }
+    }
+}
+
 impl Input {
+    /// Whether a row of this id is left out; notes that there is one.
+    fn leaves_out(&mut self, id: &str) -> bool {
+        let leaves_out = self.exclude.contains(id);
+        if leaves_out {
+            self.excluded.insert(id.to_owned());
+        }
+        leaves_out
+    }
+
     fn add(&mut self, line: &[u8], place: (String, usize), asked: &Asked, out: &mut Outcome) {
         let (start, end) = asked.window;
         match read(line, asked) {
             None => {
                 out.malformed.insert(place);
-                let id = readable_id(line, asked);
-                self.damaged
-                    .extend(id.filter(|id| !asked.ignore.contains(id)));
+                let id = readable_id(line, asked).filter(|id| !asked.ignore.contains(id));
+                if let Some(id) = id.filter(|id| !self.leaves_out(id)) {
+                    self.damaged.insert(id);
+                }
             }
             Some(Row::Event { at, .. }) if at < start || at >= end.saturating_add(asked.slack) => {
                 out.filter("window", 1);
@@ -106,6 +144,9 @@ impl Input {
                 if asked.ignore.contains(&id) =>
             {
                 out.filter("ignored_ids", 1);
+            }
+            Some(Row::Event { id, .. } | Row::Conversation { id, .. }) if self.leaves_out(&id) => {
+                out.filter("excluded", 1);
             }
             Some(Row::Event {
                 id,
@@ -135,7 +176,11 @@ pub fn group(input: Input, asked: &Asked, out: &mut Outcome) -> Records {
         events,
         whole,
         damaged,
+        excluded,
+        ..
     } = input;
+    out.count("excluded", excluded.len() as u64);
+    out.count("conversations", excluded.len() as u64);
     // All that is left of these are rows that cannot be read.
     let known = |id: &&String| !events.contains_key(*id) && !whole.contains_key(*id);
     let lost = damaged.iter().filter(known).count() as u64;

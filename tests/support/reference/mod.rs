@@ -23,6 +23,9 @@ pub struct Asked {
     /// (split, bucket) -> target, in the splits and buckets of the specification.
     pub targets: BTreeMap<(&'static str, &'static str), usize>,
     pub ignore: Vec<String>,
+    /// `selection.exclude`: ids, and users.
+    pub exclude: BTreeSet<String>,
+    pub exclude_users: BTreeSet<String>,
     /// Half open, in ticks.
     pub window: (i64, i64),
     /// Rows so far behind the window's end exist, in ticks.
@@ -53,6 +56,8 @@ impl Asked {
             seed: seed.to_owned(),
             targets: pairs.map(|pair| (pair, target)).collect(),
             ignore: vec!["unknown".to_owned()],
+            exclude: BTreeSet::new(),
+            exclude_users: BTreeSet::new(),
             window: (i64::MIN, i64::MAX),
             slack: 86_400 * 10_000_000,
             keep_cut: false,

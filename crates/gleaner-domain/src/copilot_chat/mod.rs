@@ -28,6 +28,7 @@ mod shared;
 mod split;
 mod texts;
 mod trajectory;
+pub mod users;
 mod verified;
 mod writer;
 mod wtf8;

@@ -78,6 +78,8 @@ pub enum FilterReason {
     IgnoredIds,
     /// Telemetry of other events.
     OtherEvents,
+    /// `selection.exclude` names its conversation or a user of it.
+    Excluded,
 }
 
 /// Rows left out, by reason.

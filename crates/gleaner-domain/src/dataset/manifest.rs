@@ -17,6 +17,7 @@ use crate::json::text;
 use crate::privacy::policy::PrivacyRecord;
 use crate::sampling::rank_ranges::ChunkChecksum;
 use crate::sampling::stratum_fill::InvalidRecord;
+use crate::selection::exclude::ExcludeRecord;
 use crate::selection::fitness::{Fitness, TokenLimit};
 use crate::selection::quality::QualityCode;
 use crate::selection::stratum::{ALL, Bucket, Selection, SelectionError, Split};
@@ -104,6 +105,9 @@ pub struct Manifest {
     /// What was done with secrets and personal data; absent: they were not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub privacy: Option<PrivacyRecord>,
+    /// How much of `selection.exclude` was in the input; absent: nothing was excluded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude: Option<ExcludeRecord>,
     /// `json` or `jsonl`
     pub format: String,
     /// `auto` or `always`

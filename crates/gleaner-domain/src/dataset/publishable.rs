@@ -78,6 +78,7 @@ fn rows(gathered: &Gathered<'_>, reasons: &mut Vec<String>) {
             FilterReason::Window => ("row is", "rows are", "outside the window"),
             FilterReason::IgnoredIds => ("row has", "rows have", "an id in source.ignore_ids"),
             FilterReason::OtherEvents => ("row is", "rows are", "of other events"),
+            FilterReason::Excluded => ("row is", "rows are", "named by selection.exclude"),
         };
         reasons.push(format!("{} {what}", number(count, one, many)));
     }

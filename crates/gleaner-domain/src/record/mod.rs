@@ -19,4 +19,6 @@ pub mod rule;
 pub mod timestamp;
 #[doc(hidden)]
 pub mod tokens;
+#[doc(hidden)]
+pub mod users;
 pub mod validation;

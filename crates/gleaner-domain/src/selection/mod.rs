@@ -1,6 +1,7 @@
 //! Which conversations belong where: split, bucket, stratum and rank.
 
 pub mod cut;
+pub mod exclude;
 pub mod fitness;
 #[doc(hidden)]
 pub mod kusto_hash;

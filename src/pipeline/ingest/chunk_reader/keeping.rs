@@ -28,7 +28,7 @@ impl ChunkReader {
                     // A row is at most `max_record`, which is below 4 GiB.
                     length: row.payload.len() as u32,
                     offset: offset + at as u64,
-                    checksum: xxh3_64(row.payload),
+                    checksum: xxh3_64(&row.payload),
                 };
                 self.keep_header(shape, &row, position);
             }

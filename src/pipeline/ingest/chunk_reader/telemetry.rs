@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use super::{ChunkReader, RowRules, is_within};
 use crate::domain::copilot_chat::membership::MembershipRules;
 use crate::domain::copilot_chat::row::{ReadRow, RowKey, TelemetryRow};
+use crate::domain::copilot_chat::users;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::grouping::telemetry_index::TelemetryIndex;
 use crate::domain::record::header::{Position, RowFlags};
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::pass::Pass;
 use crate::domain::selection::kusto_hash;
-use crate::source::{RowBlock, SourceError};
+use crate::source::{RowBlock, RowLocation, SourceError};
 use crate::spool::sealed::{RowFacts, SpooledRow};
 
 impl RowRules {
@@ -55,6 +56,14 @@ impl ChunkReader {
             }
         };
         let header = row.header;
+        if !header.event.is_shared() && self.exclude(&key) {
+            return Ok(());
+        }
+        let is_spooled = block.location == RowLocation::Spool;
+        let masked = match is_spooled && header.event.is_shared() {
+            true => users::masked(payload, &self.rules.excluded),
+            false => None,
+        };
         let event = header.event.name();
         let seen = &mut self.tally.telemetry;
         seen.add(event, &row.version, row.item_count, line);
@@ -76,7 +85,7 @@ impl ChunkReader {
         let row = SpooledRow {
             id: key,
             facts,
-            payload,
+            payload: masked.map_or(Cow::Borrowed(payload), Cow::Owned),
         };
         self.keep(block, at, RowShape::CopilotChat, row, spooled)
     }

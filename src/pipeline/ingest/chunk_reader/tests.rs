@@ -10,6 +10,7 @@ fn chunk_reader(folder: &std::path::Path) -> ChunkReader {
     let telemetry = Counters::new(&selection);
     let rules = RowRules {
         ignore_ids: Vec::new(),
+        excluded: Arc::default(),
         window: None..None,
         look: None..None,
         max_record: 1000,

@@ -136,7 +136,7 @@ fn headers_of_telemetry_and_ids_of_malformed_rows_come_back() {
                 line: 3,
                 telemetry,
             },
-            payload,
+            payload: Cow::Borrowed(payload),
         }
     };
     let writer = spool.create(chunk_pass(), RowShape::CopilotChat, RowEncoding::AsWritten);

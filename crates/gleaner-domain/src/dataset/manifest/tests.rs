@@ -121,6 +121,7 @@ fn manifest() -> Manifest {
         rules: BTreeMap::new(),
         format: "json".into(),
         privacy: None,
+        exclude: None,
         sort_keys: "auto".into(),
         chunks: ChunksRecord::default(),
         population: Population {
