@@ -10,6 +10,8 @@ use super::words::count;
 use crate::domain::conversion::tokens::Distribution;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::dataset::manifest::Manifest;
+use crate::domain::decontamination::BenchmarkRecord;
+use crate::domain::record::validation::CONTAMINATED;
 use crate::pipeline::RunReport;
 use crate::pipeline::ingest::rows_report::reason_name;
 
@@ -58,17 +60,7 @@ pub fn table(report: &RunReport, default_targets: bool) -> String {
     }
     // Writing to a string cannot fail.
     let _ = write!(out, "\n\n{}", counts(report));
-    for (code, records) in &report.invalid_codes {
-        let _ = write!(out, "\ninvalid: {} {code}", count(*records, "record"));
-    }
-    for (code, records) in manifest
-        .warnings
-        .iter()
-        .filter(|(_, records)| **records > 0)
-    {
-        let _ = write!(out, "\nwarning: {} {code}", count(*records, "record"));
-    }
-    let _ = write!(out, "\n{}", privacy(manifest));
+    left_out(report, &mut out);
     for note in &report.notes {
         let _ = write!(out, "\nnote: {note}");
     }
@@ -85,6 +77,41 @@ pub fn table(report: &RunReport, default_targets: bool) -> String {
         report.location
     );
     out
+}
+
+/// What was left out and warned about, and what was done with secrets, a line each.
+fn left_out(report: &RunReport, out: &mut String) {
+    let manifest = &report.manifest;
+    let codes = report.invalid_codes.iter();
+    for (code, records) in codes.filter(|(code, _)| *code != CONTAMINATED) {
+        let _ = write!(out, "\ninvalid: {} {code}", count(*records, "record"));
+    }
+    for (code, records) in manifest
+        .warnings
+        .iter()
+        .filter(|(_, records)| **records > 0)
+    {
+        let _ = write!(out, "\nwarning: {} {code}", count(*records, "record"));
+    }
+    let benchmarks = manifest.decontamination.iter();
+    for benchmark in benchmarks.flat_map(|all| &all.benchmarks) {
+        let _ = write!(out, "\nbenchmark: {}", repeated(benchmark));
+    }
+    let _ = write!(out, "\n{}", privacy(manifest));
+}
+
+/// How many records repeat a benchmark, and what of it none can repeat.
+fn repeated(benchmark: &BenchmarkRecord) -> String {
+    let left_out = count(benchmark.contaminated, "record");
+    let texts = count(benchmark.texts, "text");
+    let short = match benchmark.short_texts {
+        0 => String::new(),
+        short => format!(", {short} of them too short to be looked for"),
+    };
+    format!(
+        "{left_out} left out that repeat {} ({texts}{short})",
+        benchmark.name
+    )
 }
 
 /// What was done with secrets and personal data, in a line.
@@ -243,6 +270,7 @@ pub fn json(report: &RunReport) -> Value {
         "invalid_codes": report.invalid_codes,
         "warnings": manifest.warnings,
         "privacy": manifest.privacy,
+        "decontamination": manifest.decontamination,
         "shortfall": manifest.shortfall(),
         "elapsed_seconds": report.elapsed.as_secs_f64(),
         "resumed": report.resumed,

@@ -41,6 +41,9 @@ pub fn described(settings: &Settings) -> Value {
     if !rows.is_empty() {
         described["rows"] = Value::Object(rows);
     }
+    if let Some(decontamination) = &settings.decontamination {
+        described["decontaminate"] = json!(decontamination.record(|_| 0));
+    }
     if let Some(record) = settings.privacy.record() {
         described["privacy"] = json!({
             "secrets": record.secrets,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+pub(crate) mod benchmarks;
 mod fingerprint;
 mod layers;
 pub mod name;

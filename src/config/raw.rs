@@ -134,6 +134,7 @@ tables! {
         selection: Selection,
         sink: Sink,
         privacy: Privacy,
+        decontaminate: Decontaminate,
         workers: Workers,
         limits: Limits,
         output: Output,
@@ -245,6 +246,16 @@ tables! {
         users: Text,
         rules: Text,
         key_file: Text,
+    }
+    /// `[decontaminate]`
+    Decontaminate {
+        files: Vec<Benchmark>,
+    }
+    /// `[[decontaminate.files]]`
+    Benchmark {
+        path: Text,
+        field: Text,
+        name: Text,
     }
     /// `[workers]`
     Workers {

@@ -3,10 +3,12 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::benchmarks::Decontamination;
 use crate::domain::conversion::Preset;
 use crate::domain::privacy::policy::Policy;
 use crate::domain::record::rename::Renames;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub sink: Sink,
     /// `[privacy]`
     pub privacy: Policy,
+    /// `[decontaminate]`, if it names files.
+    pub decontamination: Option<Arc<Decontamination>>,
     /// Number of workers of each kind, and when one counts as stalled.
     pub workers: Workers,
     /// Limits of memory, disk and record size.

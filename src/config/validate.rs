@@ -13,6 +13,7 @@ use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::quality::{QualityCode, QualityCodes};
 
+mod decontamination;
 mod privacy;
 mod selection;
 mod sink;
@@ -60,7 +61,6 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let source = source(source_table, schema)?;
     let schema = schema_of(&source, schema);
     let fields = fields(written_fields, &source)?;
-    let chunks = config.chunks.unwrap_or_default();
     let selection_table = config.selection.unwrap_or_default();
     let cut = choice("selection.cut", selection_table.cut.clone(), &CUTS)?;
     let reject_quality = quality_codes(selection_table.reject_quality.clone())?;
@@ -84,21 +84,26 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         ignore_ids,
         strict_input,
         fields,
-        chunks: Chunks {
-            count: at_least_one("chunks.count", chunks.count)?,
-            max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,
-            allow_missing: allow_missing(chunks.allow_missing, &source)?,
-        },
+        chunks: chunks(config.chunks.unwrap_or_default(), &source)?,
         selection: selection.rejecting(reject_quality).fitting(fitness),
         cut,
         exclude,
         sink: sink(config.sink.unwrap_or_default())?,
+        decontamination: decontamination::read(config.decontaminate.unwrap_or_default())?,
         privacy: privacy::policy(config.privacy.unwrap_or_default())?,
         workers: workers(config.workers.unwrap_or_default())?,
         limits: limits(config.limits.unwrap_or_default())?,
         convert_for: presets(config.output.unwrap_or_default().r#for)?,
         chaos: chaos(config.chaos.unwrap_or_default())?,
         source,
+    })
+}
+
+fn chunks(chunks: raw::Chunks, source: &Source) -> Result<Chunks, ConfigError> {
+    Ok(Chunks {
+        count: at_least_one("chunks.count", chunks.count)?,
+        max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,
+        allow_missing: allow_missing(chunks.allow_missing, source)?,
     })
 }
 

@@ -65,10 +65,11 @@ pub fn check(
     for stratum in &manifest.strata {
         let key = (stratum.split.clone(), stratum.bucket.clone());
         let listed = counts.remove(&key).unwrap_or(0);
-        if listed != stratum.invalid {
+        let left_out = stratum.invalid + stratum.contaminated;
+        if listed != left_out {
             let what = format!(
-                "{} records of {}/{} are invalid, the reports list {listed}",
-                stratum.invalid, stratum.split, stratum.bucket
+                "{left_out} records of {}/{} are invalid or contaminated, the reports list {listed}",
+                stratum.split, stratum.bucket
             );
             report.find(MANIFEST, what);
         }

@@ -8,6 +8,7 @@ pub mod conversion;
 #[doc(hidden)]
 pub mod copilot_chat;
 pub mod dataset;
+pub mod decontamination;
 mod describe;
 #[doc(hidden)]
 pub mod grouping;

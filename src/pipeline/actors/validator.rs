@@ -12,7 +12,10 @@ use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
 use super::messages::{Entry, Validate, Validated};
 use super::telemetry_record::{RowTexts, TelemetryRecords};
+use crate::config::benchmarks::Decontamination;
 use crate::domain::dataset::manifest::Framing;
+use crate::domain::decontamination::RUN;
+use crate::domain::json::JsonError;
 use crate::domain::privacy::policy::{Guard, GuardedRecords};
 use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::RowShape;
@@ -21,6 +24,7 @@ use crate::domain::record::rule::Rule;
 use crate::domain::record::validation::{Code, Verdict, validate};
 use crate::domain::sampling::reservoir::Candidate;
 use crate::domain::selection::stratum::StratumId;
+use crate::domain::words::Words;
 use crate::fault::Site;
 use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::panic_retry::{Survived, retry_on_panic};
@@ -36,6 +40,8 @@ pub struct ValidateParts {
     pub run: Arc<RunContext>,
     /// Rules besides gleaner's own.
     pub rules: Arc<[Arc<dyn Rule>]>,
+    /// `[decontaminate]`, if there are benchmarks.
+    pub decontamination: Option<Arc<Decontamination>>,
     /// `[privacy]`, if it asks for anything.
     pub privacy: Option<Guard>,
     /// `limits.max_record`: a record of Copilot Chat telemetry is measured when it is put together.
@@ -105,6 +111,7 @@ fn validate_batch(
         text: Vec::new(),
         ends: Vec::new(),
         privacy: parts.privacy.as_ref().map(Guard::records),
+        words: Words::new(),
         telemetry: TelemetryRecords {
             selection: &parts.run.selection,
             rules: &parts.run.copilot_chat,
@@ -169,6 +176,8 @@ fn judge(
         None => (record(parts, rows, candidate, text)?, Vec::new()),
     };
     let bytes = (text.len() - start) as u64;
+    // Of the text as it was, not of what redaction leaves of it.
+    let repeated = repeated_benchmarks(parts, &mut rows.words, &text[start..])?;
     let privacy = rows.privacy.as_mut().map(|guard| guard.apply(text, start));
     let privacy = privacy.transpose()?.unwrap_or_default();
     // What was known of it is not known of what is left of it.
@@ -185,6 +194,7 @@ fn judge(
         let what = format!("{bytes} bytes, more than limits.max_record");
         verdict.errors.push((Code::TooLarge, what));
     }
+    verdict.errors.extend(repeated);
     for (rule, code) in privacy.rejected {
         let what = format!("found {}", times(privacy.found[rule]));
         verdict.errors.push((Code::Secret(code), what));
@@ -215,6 +225,24 @@ fn judge(
     Ok(verdict)
 }
 
+/// The benchmarks that a record repeats, as faults.
+fn repeated_benchmarks(
+    parts: &ValidateParts,
+    words: &mut Words,
+    record: &[u8],
+) -> Result<Vec<(Code, String)>, JsonError> {
+    let Some(decontamination) = &parts.decontamination else {
+        return Ok(Vec::new());
+    };
+    words.read_record(record)?;
+    let repeated = decontamination.benchmarks.repeated(words).into_iter();
+    let fault = |number| {
+        let what = format!("{RUN} words of {}", decontamination.name(number));
+        (Code::Contaminated(number), what)
+    };
+    Ok(repeated.map(fault).collect())
+}
+
 fn times(number: u64) -> String {
     match number {
         1 => "once".to_owned(),
@@ -231,6 +259,7 @@ struct Rows<'p> {
     ends: Vec<usize>,
     telemetry: TelemetryRecords<'p>,
     privacy: Option<GuardedRecords<'p>>,
+    words: Words,
 }
 
 /// Appends a candidate's record; says whether it is known that the rules find nothing in it.

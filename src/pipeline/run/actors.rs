@@ -153,6 +153,7 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
         validate: Arc::new(ValidateParts {
             run: Arc::clone(run),
             rules: Arc::clone(&parts.rules),
+            decontamination: settings.decontamination.clone(),
             privacy: Guard::new(settings.privacy.clone()),
             max_record: settings.limits.max_record,
             framing: framing(settings),

@@ -14,6 +14,7 @@ use crate::domain::dataset::manifest::{
 use crate::domain::dataset::publishable::{Gathered, why_nothing};
 use crate::domain::dataset::telemetry_seen::TelemetryRecord;
 use crate::domain::dataset::{card, manifest};
+use crate::domain::decontamination::DecontaminationRecord;
 use crate::domain::grouping::dedup::Fault;
 use crate::domain::json::canonical::sorted;
 use crate::domain::privacy::policy::{Policy, PrivacyRecord, add_counts};
@@ -224,6 +225,7 @@ fn manifest_of(
             .collect(),
         privacy: privacy(output, &parts.settings.privacy),
         exclude: excluded_record(output, parts.settings, parts.excluded),
+        decontamination: decontamination(output, parts.settings),
         format: serde_name(&sink.format),
         sort_keys: serde_name(&sink.sort_keys),
         chunks: chunks(output, parts.chunks),
@@ -268,6 +270,17 @@ fn seen_excluded(output: &RunOutput) -> BTreeSet<u32> {
     tallies.flat_map(|tally| &tally.excluded).copied().collect()
 }
 
+/// The benchmarks, and how many records repeat each.
+fn decontamination(output: &RunOutput, settings: &Settings) -> Option<DecontaminationRecord> {
+    let repeats = |number| {
+        let of_number = |(code, _): &(Code, String)| *code == Code::Contaminated(number);
+        let repeating = invalid(output).filter(|one| one.errors.iter().any(of_number));
+        repeating.count() as u64
+    };
+    let decontamination = settings.decontamination.as_ref()?;
+    Some(decontamination.record(repeats))
+}
+
 /// The fields of all records that were written.
 fn columns(output: &RunOutput) -> Columns {
     let mut columns = Columns::default();
@@ -281,7 +294,9 @@ fn strata(output: &RunOutput, selection: &Selection) -> Vec<StratumRecord> {
     let record = |result: &StratumResult| {
         let target = selection.wanted(result.stratum);
         let file = result.file.as_ref();
-        let invalid = result.invalid.len() as u64;
+        let contaminated = result.invalid.iter().filter(|one| one.is_contaminated());
+        let contaminated = contaminated.count() as u64;
+        let left_out = result.invalid.len() as u64;
         let lost = output.lost.get(&result.stratum).copied().unwrap_or(0);
         let population = result.population.saturating_add_signed(-lost);
         StratumRecord {
@@ -290,11 +305,11 @@ fn strata(output: &RunOutput, selection: &Selection) -> Vec<StratumRecord> {
             target,
             population,
             records: result.records,
-            invalid,
-            not_sampled: population.saturating_sub(result.records + invalid),
+            invalid: left_out - contaminated,
+            not_sampled: population.saturating_sub(result.records + left_out),
             shortfall: target.map_or(0, |target| target - result.records),
             near_duplicates: 0,
-            contaminated: 0,
+            contaminated,
             tokens: result.tokens,
             file: file.map(|file| file.path.clone()),
             bytes: file.map_or(0, |file| file.bytes),

@@ -139,7 +139,8 @@ impl FilesSource {
         self
     }
 
-    fn survey_now(&self) -> Result<Survey, SourceError> {
+    /// Finds the files, as a survey does.
+    pub(crate) fn survey_now(&self) -> Result<Survey, SourceError> {
         let Discovered { files, skipped } = discover(&self.paths)?;
         if !skipped.is_empty() {
             self.report_skipped(&skipped)?;

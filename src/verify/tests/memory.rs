@@ -234,6 +234,7 @@ fn manifest(
         format: framing.ending.to_owned(),
         privacy: None,
         exclude: None,
+        decontamination: None,
         sort_keys: "auto".to_owned(),
         chunks: ChunksRecord {
             count: 1,

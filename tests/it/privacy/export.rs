@@ -287,7 +287,7 @@ fn rules_of_ones_own_are_those_of_a_file_for_gitleaks() {
         scan.stdout
     );
     // Other rules are another run, also if only the file changed.
-    sandbox.write("own.toml", &rules.replace("{4}", "{4,5}"));
+    sandbox.write("own.toml", rules.replace("{4}", "{4,5}"));
     let refused = with("d", "redact");
     assert!(
         refused.expect(2).contains("privacy.rules_sha256"),

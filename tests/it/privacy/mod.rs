@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::check::conversation;
 use crate::support::{Run, Sandbox};
 
+mod decontaminate;
 mod export;
 
 fn run(sandbox: &Sandbox, arguments: &str) -> Run {

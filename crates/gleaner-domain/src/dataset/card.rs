@@ -145,8 +145,28 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
             }
         }
     }
+    card.push_str(&decontamination(manifest));
     card.push_str(&privacy(manifest));
     card.push_str("\n`sha256sum -c SHA256SUMS` and `gleaner verify PATH` check it.\n");
+}
+
+/// The benchmarks that no record repeats.
+fn decontamination(manifest: &Manifest) -> String {
+    let Some(decontamination) = &manifest.decontamination else {
+        return String::new();
+    };
+    let mut text = format!(
+        "\nRecords that repeat {} words of a benchmark were left out.\n\n\
+         | benchmark | texts | too short to be looked for | records left out |\n|---|---|---|---|\n",
+        decontamination.words
+    );
+    for one in &decontamination.benchmarks {
+        let name = one.name.replace('|', "\\|");
+        let (texts, short, left_out) = (one.texts, one.short_texts, one.contaminated);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| {name} | {texts} | {short} | {left_out} |");
+    }
+    text
 }
 
 /// What was done with the names of users, secrets and personal data.

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::conversion::tokens::Distribution;
 use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance};
 use crate::dataset::telemetry_seen::TelemetryRecord;
+use crate::decontamination::DecontaminationRecord;
 use crate::json::text;
 use crate::privacy::policy::PrivacyRecord;
 use crate::sampling::rank_ranges::ChunkChecksum;
@@ -108,6 +109,9 @@ pub struct Manifest {
     /// How much of `selection.exclude` was in the input; absent: nothing was excluded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclude: Option<ExcludeRecord>,
+    /// The benchmarks that no record repeats; absent: none was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decontamination: Option<DecontaminationRecord>,
     /// `json` or `jsonl`
     pub format: String,
     /// `auto` or `always`

@@ -8,7 +8,7 @@ use crate::words::{FACTOR, Words, mix};
 pub const BINS: usize = 128;
 
 /// The low byte of the smallest shingle hash of each bin. A shingle belongs to the bin that the top 7 bits of its hash
-/// name; a bin without shingles has the byte of the first one with any, in its own order ([`probe`]).
+/// name; a bin without shingles has the byte of the first one with any, in its own order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature(pub [u8; BINS]);
 
@@ -46,7 +46,7 @@ impl Signature {
 /// `n % 128`, then always `(n / 128 % 128) | 1` further.
 fn probe(bin: usize) -> impl Iterator<Item = usize> {
     let number = mix((bin as u64 + 1).wrapping_mul(FACTOR)) as usize;
-    let step = number / BINS % BINS | 1;
+    let step = (number / BINS % BINS) | 1;
     (0..BINS).map(move |turn| (number + turn * step) % BINS)
 }
 

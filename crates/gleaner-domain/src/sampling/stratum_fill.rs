@@ -21,6 +21,14 @@ pub struct InvalidRecord {
     pub errors: Vec<(Code, String)>,
 }
 
+impl InvalidRecord {
+    /// Whether nothing is wrong with it but that it repeats benchmarks: it is counted apart.
+    pub fn is_contaminated(&self) -> bool {
+        let is_only = |(code, _): &(Code, String)| matches!(code, Code::Contaminated(_));
+        self.errors.iter().all(is_only)
+    }
+}
+
 /// What has been decided for one stratum. Verdicts must be placed in rank order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StratumFill {

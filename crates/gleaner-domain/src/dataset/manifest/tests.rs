@@ -122,6 +122,7 @@ fn manifest() -> Manifest {
         format: "json".into(),
         privacy: None,
         exclude: None,
+        decontamination: None,
         sort_keys: "auto".into(),
         chunks: ChunksRecord::default(),
         population: Population {

@@ -105,11 +105,10 @@ fn decided(
 }
 
 /// The definition, one after the other: what is written, and what repeats which.
-fn plain(
-    conversations: &[Conversation],
-    targets: &[u64],
-    scope: Scope,
-) -> Vec<(Vec<i64>, Vec<(i64, i64)>)> {
+/// Of a stratum: the ids that were taken, and those left out with what they repeat.
+type Shown = (Vec<i64>, Vec<(i64, i64)>);
+
+fn plain(conversations: &[Conversation], targets: &[u64], scope: Scope) -> Vec<Shown> {
     let mut sorted = conversations.to_vec();
     sorted.sort_unstable();
     let mut out = vec![(Vec::new(), Vec::new()); targets.len()];
@@ -138,7 +137,7 @@ fn plain(
     out
 }
 
-fn shown(decided: Vec<DecidedStratum>) -> Vec<(Vec<i64>, Vec<(i64, i64)>)> {
+fn shown(decided: Vec<DecidedStratum>) -> Vec<Shown> {
     let rank = |id: &[u8]| i64::from_be_bytes(id.try_into().expect("eight bytes"));
     let shown = decided.into_iter().map(|stratum| {
         let near = stratum.near_duplicates.iter();
