@@ -12,7 +12,7 @@ use super::args::ReachArgs;
 use super::exit::{CliError, Exit};
 use super::table::TextTable;
 use super::words::count;
-use super::{export, place, print_either};
+use super::{export, place, print_either, report};
 use crate::config::name::is_folder_name;
 use crate::convert::{
     Conversion, ConversionReport, ConvertedFormat, SharedDataset, convert, converted_name,
@@ -232,6 +232,8 @@ impl Made {
             manifest.records_out,
             manifest.records_in - manifest.records_out
         ));
+        out.push('\n');
+        out.push_str(&report::privacy(manifest.privacy.as_ref()));
         let done = match self.report.was_there {
             true => "is there already",
             false => "published",

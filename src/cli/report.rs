@@ -11,6 +11,7 @@ use crate::domain::conversion::tokens::Distribution;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::dataset::manifest::Manifest;
 use crate::domain::decontamination::BenchmarkRecord;
+use crate::domain::privacy::policy::PrivacyRecord;
 use crate::domain::record::validation::CONTAMINATED;
 use crate::pipeline::RunReport;
 use crate::pipeline::ingest::rows_report::reason_name;
@@ -97,7 +98,7 @@ fn left_out(report: &RunReport, out: &mut String) {
     for benchmark in benchmarks.flat_map(|all| &all.benchmarks) {
         let _ = write!(out, "\nbenchmark: {}", repeated(benchmark));
     }
-    let _ = write!(out, "\n{}", privacy(manifest));
+    let _ = write!(out, "\n{}", privacy(manifest.privacy.as_ref()));
 }
 
 /// How many records repeat a benchmark, and what of it none can repeat.
@@ -115,8 +116,7 @@ fn repeated(benchmark: &BenchmarkRecord) -> String {
 }
 
 /// What was done with secrets and personal data, in a line.
-fn privacy(manifest: &Manifest) -> String {
-    let privacy = manifest.privacy.as_ref();
+pub(super) fn privacy(privacy: Option<&PrivacyRecord>) -> String {
     let users = match privacy.map_or("keep", |privacy| &privacy.users) {
         "keep" => String::new(),
         users => format!("users {users}, "),

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::shards::Format;
 use crate::domain::conversion::rule::Rule;
 use crate::domain::conversion::{ColumnKind, Preset};
-use crate::domain::dataset::card::opening;
+use crate::domain::dataset::card::{opening, trust};
 use crate::domain::dataset::converted::ConvertedManifest;
 use crate::domain::dataset::manifest::Manifest;
 
@@ -56,6 +56,9 @@ pub fn card(manifest: &ConvertedManifest, source: &Manifest) -> String {
             }
         }
     }
+    card.push_str("\n## What was looked for\n");
+    let decontamination = manifest.decontamination.as_ref();
+    card.push_str(&trust(manifest.privacy.as_ref(), decontamination));
     card.push_str("\n## How to load it\n\n```python\nfrom datasets import load_dataset\n\ndataset = load_dataset(\"PATH\")\n```\n\n`sha256sum -c SHA256SUMS` and `gleaner verify PATH` check it.\n");
     card
 }

@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::domain::conversion::shape::Shape;
@@ -204,7 +205,7 @@ fn run_id(conversion: &Conversion, manifest: &Manifest) -> String {
         dataset,
         shard_bytes,
     } = conversion;
-    let parts = [
+    let mut parts = vec![
         env!("CARGO_PKG_VERSION").to_owned(),
         manifest.dataset.clone(),
         manifest.content_sha256.clone(),
@@ -215,7 +216,14 @@ fn run_id(conversion: &Conversion, manifest: &Manifest) -> String {
         unfinished_name(options.unfinished).to_owned(),
         tools_sha256(options).unwrap_or_default(),
     ];
+    // What stands in the card and nowhere in the records.
+    parts.extend(manifest.privacy.iter().map(json_text));
+    parts.extend(manifest.decontamination.iter().map(json_text));
     hex(&Sha256::digest(parts.join("\n")))[..16].to_owned()
+}
+
+fn json_text(value: &impl Serialize) -> String {
+    serde_json::json!(value).to_string()
 }
 
 fn tools_sha256(options: &Options) -> Option<String> {
@@ -270,6 +278,8 @@ impl Context<'_> {
                 dataset: self.manifest.dataset.clone(),
                 content_sha256: self.manifest.content_sha256.clone(),
             },
+            privacy: self.manifest.privacy.clone(),
+            decontamination: self.manifest.decontamination.clone(),
             preset: self.conversion.preset.name().to_owned(),
             format: self.conversion.format.to_string(),
             unfinished: unfinished_name(self.conversion.options.unfinished).to_owned(),

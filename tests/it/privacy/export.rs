@@ -78,6 +78,16 @@ fn redaction_takes_out_what_scan_finds_and_nothing_else() {
     run(&sandbox, "scan out/d").expect(0);
     let card = std::fs::read_to_string(sandbox.path("out/d/README.md")).expect("a card");
     assert!(card.contains("| github-pat | 4 | 4 |"), "{card}");
+    // What it is converted to says the same.
+    let converted = run(&sandbox, "convert out/d --for openai");
+    let said = converted.expect(0);
+    assert!(said.is_empty(), "{said}");
+    let line =
+        "privacy: secrets redact, personal redact: email 4 in 4 records, github-pat 4 in 4 records";
+    assert!(converted.stdout.contains(line), "{}", converted.stdout);
+    let card = std::fs::read_to_string(sandbox.path("out/d-openai/README.md")).expect("a card");
+    assert!(card.contains("| github-pat | 4 | 4 |"), "{card}");
+    run(&sandbox, "verify out/d-openai").expect(0);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 use super::loader_names::split_name;
 use super::manifest::Manifest;
+use crate::decontamination::DecontaminationRecord;
 use crate::privacy::policy::PrivacyRecord;
 use crate::privacy::users::Users;
 use crate::record::columns::{Columns, Kinds};
@@ -145,16 +146,24 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
             }
         }
     }
-    card.push_str(&decontamination(manifest));
-    card.push_str(&privacy(manifest));
+    card.push_str(&trust(
+        manifest.privacy.as_ref(),
+        manifest.decontamination.as_ref(),
+    ));
     card.push_str("\n`sha256sum -c SHA256SUMS` and `gleaner verify PATH` check it.\n");
 }
 
+/// What was done so that the records may be trained on, and what was not.
+pub fn trust(
+    privacy: Option<&PrivacyRecord>,
+    decontamination: Option<&DecontaminationRecord>,
+) -> String {
+    let benchmarks = decontamination.map(self::decontamination);
+    benchmarks.unwrap_or_default() + &self::privacy(privacy)
+}
+
 /// The benchmarks that no record repeats.
-fn decontamination(manifest: &Manifest) -> String {
-    let Some(decontamination) = &manifest.decontamination else {
-        return String::new();
-    };
+fn decontamination(decontamination: &DecontaminationRecord) -> String {
     let mut text = format!(
         "\nRecords that repeat {} words of a benchmark were left out.\n\n\
          | benchmark | texts | too short to be looked for | records left out |\n|---|---|---|---|\n",
@@ -170,17 +179,13 @@ fn decontamination(manifest: &Manifest) -> String {
 }
 
 /// What was done with the names of users, secrets and personal data.
-fn privacy(manifest: &Manifest) -> String {
-    let users = match manifest.privacy.as_ref().and_then(PrivacyRecord::users) {
+fn privacy(privacy: Option<&PrivacyRecord>) -> String {
+    let users = match privacy.and_then(PrivacyRecord::users) {
         None | Some(Users::Keep) => "",
         Some(Users::Pseudonym) => "\nThe names of users are pseudonyms.\n",
         Some(Users::Drop) => "\nThe names of users were taken out.\n",
     };
-    let scan = manifest
-        .privacy
-        .as_ref()
-        .filter(|privacy| privacy.is_scan());
-    let Some(privacy) = scan else {
+    let Some(privacy) = privacy.filter(|privacy| privacy.is_scan()) else {
         return format!(
             "{users}\nNot scanned for secrets and personal data: `gleaner scan PATH` does that.\n"
         );

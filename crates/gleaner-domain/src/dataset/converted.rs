@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 use super::accounting::{Imbalance, balance};
 use super::manifest::{FileRecord, Tool, hex, seal_own_digest, sha256sums};
 use crate::conversion::rule::{Findings, Rule};
+use crate::decontamination::DecontaminationRecord;
+use crate::privacy::policy::PrivacyRecord;
 
 /// The version of this kind of `metadata.json`.
 pub const CONVERTED_VERSION: u32 = 1;
@@ -28,6 +30,12 @@ pub struct ConvertedManifest {
     pub run_id: String,
     /// The dataset that it was made of.
     pub derived_from: DerivedFrom,
+    /// What was done there with secrets and personal data; absent: they were not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privacy: Option<PrivacyRecord>,
+    /// The benchmarks that none of its records repeats; absent: none was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decontamination: Option<DecontaminationRecord>,
     /// The preset.
     pub preset: String,
     /// `json`, `jsonl` or `parquet`
