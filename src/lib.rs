@@ -79,6 +79,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod convert;
+pub mod difference;
 pub mod fault;
 pub mod pipeline;
 pub mod runtime;

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::check::CheckArgs;
 use super::convert::ConvertArgs;
+use super::diff::DiffArgs;
 use super::exit::CliError;
 use super::look::LookArgs;
 use super::scan::ScanArgs;
@@ -61,6 +62,12 @@ pub enum Command {
     ///
     /// Example: gleaner scan out/my_dataset
     Scan(ScanArgs),
+    /// Say what changed between two published datasets: settings, counts and records, without their text
+    ///
+    /// Exit code 1 if anything differs. Files with the same digest in both are not read; `gleaner verify` does that.
+    ///
+    /// Example: gleaner diff out/before out/after
+    Diff(DiffArgs),
     /// Show what a stopped or running run has done and what is left
     ///
     /// Example: gleaner status .gleaner/0123456789abcdef

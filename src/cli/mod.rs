@@ -18,6 +18,7 @@ mod cluster;
 #[path = "no_cluster.rs"]
 mod cluster;
 mod convert;
+mod diff;
 pub mod exit;
 mod export;
 mod export_for;
@@ -67,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Look(args) => look::run(args),
         Command::Scan(args) => scan::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Status(args) => status::run(args),
         Command::Key {
             command: args::KeyCommand::New(args),

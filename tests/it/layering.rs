@@ -20,7 +20,7 @@ const ROOMS: &[&[&str]] = &[
     &["telemetry"],
     &["verify", "testing"],
     &["convert"],
-    &["check", "scan"],
+    &["check", "difference", "scan"],
     &["pipeline"],
     &["serve"],
     &["cli"],

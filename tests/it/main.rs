@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod answerable;
 mod atomic;
 mod blob;
 mod bounded;
