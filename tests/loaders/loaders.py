@@ -45,6 +45,19 @@ def datasets(converted):
     return {row["conversationId"]: (json.dumps(row), None) for split in loaded for row in split}
 
 
+def transformers(converted, template):
+    """The tokens of a chat template as transformers renders it, of what datasets loads."""
+    import datasets
+
+    words = byte_tokenizer(template)
+    found = {}
+    for split in datasets.load_dataset(converted).values():
+        for row in split:
+            tokens = words.apply_chat_template(row["messages"], tools=row["tools"] or None, return_dict=False)
+            found[row["conversationId"]] = (words.decode(tokens), len(tokens))
+    return found
+
+
 def mistral(converted):
     """Those that pass every version from 5 on; version 3 is held against a word of its own."""
     from mistral_common.protocol.instruct import validator

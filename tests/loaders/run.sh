@@ -90,6 +90,8 @@ python3 tests/loaders/awkward.py "$work/awkward.jsonl"
 (cd "$work" && "$gleaner" export --input awkward.jsonl --out out --name awkward --targets all --progress none >/dev/null)
 template=tests/loaders/plain.jinja
 holds trl datasets $template
+environment transformers transformers==5.24.0 datasets==5.2.0 jinja2
+holds trl transformers $template
 holds trl trl $template
 holds trl swift
 holds trl axolotl $template
