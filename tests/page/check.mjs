@@ -22,7 +22,7 @@ const SIZES = { phone: { width: 360, height: 740 }, desktop: { width: 1280, heig
 const CSP = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:";
 const VIEW_LINE = /^<script id="view" type="application\/json">(.*)<\/script>$/gm;
 const LIVE_PARTS = ['dataset', 'state', 'phases', 'elapsed', 'eta', 'connection', 'figures', 'pipeline', 'queues', 'strata', 'chunk-map', 'events', 'recent', 'throughput'];
-const REPORT_PARTS = ['lengths', 'invalid', 'warnings', 'tree', 'provenance'];
+const REPORT_PARTS = ['lengths', 'invalid', 'warnings', 'trust', 'tree', 'provenance'];
 const NUMBERS = ['written', 'validated', 'candidates', 'population', 'target'];
 
 class Wrong extends Error {}
@@ -32,6 +32,19 @@ function must(holds, sentence) {
 }
 
 const count = (n) => Math.round(n).toLocaleString('en-US');
+
+/** Whether what was looked for and left out is on the page, with its numbers. */
+function sameTrust(shown, provenance) {
+  const { privacy, decontamination, exclude } = provenance ?? {};
+  const has = (name, ...parts) => parts.forEach((part) => must(shown[name]?.includes(part), `${name} is ${JSON.stringify(shown[name])}, without ${part}`));
+  const isScan = privacy && (privacy.secrets !== 'off' || privacy.personal !== 'off');
+  if (provenance === null) return has('privacy', 'nothing is published');
+  has('privacy', ...(isScan ? [`secrets: ${privacy.secrets}`, `personal data: ${privacy.personal}`] : ['not scanned']));
+  if (privacy) has('names of users', privacy.users ?? 'keep');
+  for (const [rule, { records, times }] of Object.entries(privacy?.found ?? {})) has(rule, count(times), count(records));
+  for (const one of decontamination?.benchmarks ?? []) has(`benchmark ${one.name}`, count(one.contaminated), count(one.texts), count(one.short_texts));
+  if (exclude) has('excluded', count(exclude.matched), count(exclude.listed));
+}
 
 /** The View inside a page: null if it is live. */
 function embedded(html) {
@@ -100,6 +113,7 @@ function shown() {
     recent: all('#recent li', (e) => text(e.querySelector('.text'))),
     figures: Object.fromEntries(all('[data-figure]', (e) => [e.dataset.figure, e.dataset.value])),
     tallies: all('[data-tally]', (e) => [e.dataset.tally, text(e)]),
+    trust: Object.fromEntries(all('[data-trust]', (e) => [e.dataset.trust, text(e)])),
     lengths: all('[data-lengths]', (e) => [e.dataset.lengths, [...e.querySelectorAll('svg[aria-label]')].length, [...e.querySelectorAll('tbody td:nth-child(2)')].reduce((all, n) => all + Number(n.textContent.replaceAll(',', '')), 0)]),
     tree: all('[data-tree]', (e) => e.dataset.tree),
     lines: all('[data-series] path.line', (e) => e.getAttribute('d')),
@@ -140,6 +154,7 @@ function agree(view, page, isReport) {
   must(page.wires > 6, 'the pipeline has no arrows');
   if (!isReport) return;
   same('invalid reasons and warnings', page.tallies, Object.entries(view.invalid).concat(Object.entries(view.warnings)).map(([name, n]) => [name, count(n)]));
+  sameTrust(page.trust, view.provenance);
   must(page.lengths.length === view.strata.length, `${page.lengths.length} strata have lengths, the view has ${view.strata.length}`);
   for (const s of view.strata) {
     const [, charts, records] = page.lengths.find(([name]) => name === s.name) ?? must(false, `no lengths of ${s.name}`);

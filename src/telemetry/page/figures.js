@@ -145,6 +145,32 @@ function drawTally(place, tally) {
     el('dd', { class: 'fill', 'aria-hidden': 'true' }, el('i', { class: 'written', style: `width:${percent(n / most)}` })), el('dd', { 'data-tally': name }, count(n))]));
 }
 
+// ---------------------------------------------------------------- what may be trained on
+
+/** What a published dataset says of secrets, users, benchmarks, near-duplicates and exclusions, a line each. */
+function trustLines({ privacy, decontamination, exclude, near_duplicates: similar, strata }) {
+  const scanned = [privacy?.secrets, privacy?.personal].some((action) => action && action !== 'off');
+  const lines = [['privacy', scanned ? `secrets: ${privacy.secrets}, personal data: ${privacy.personal}, rules of version ${privacy.rules_version}`
+    : 'not scanned for secrets and personal data']];
+  if (privacy) lines.push(['names of users', privacy.users ?? 'keep']);
+  for (const [rule, n] of Object.entries(privacy?.found ?? {})) lines.push([rule, `${plural(n.times, 'time')} in ${plural(n.records, 'record')}`]);
+  for (const one of decontamination?.benchmarks ?? []) {
+    lines.push([`benchmark ${one.name}`, `${plural(one.contaminated, 'record')} left out that repeat one of ${plural(one.texts, 'text')}, ${count(one.short_texts)} too short to be looked for`]);
+  }
+  if (exclude) lines.push(['excluded', `${count(exclude.matched)} of ${count(exclude.listed)} ids and users in the list are in the input`]);
+  if (similar) {
+    lines.push(['near-duplicates', `${plural(sum(strata.map((s) => s.near_duplicates)), 'record')} left out`]);
+    const { files, ...how } = similar;
+    for (const [name, value] of Object.entries(how)) lines.push([`near-duplicates: ${words(name)}`, pretty(value)]);
+  }
+  return lines;
+}
+
+function drawTrust({ provenance }) {
+  const lines = provenance === null ? [['privacy', 'nothing is published']] : trustLines(provenance);
+  $('trust').replaceChildren(...lines.flatMap(([name, text]) => [el('dt', {}, name), el('dd', { 'data-trust': name }, text)]));
+}
+
 // ---------------------------------------------------------------- chunk tree and provenance
 
 function drawTree(view) {

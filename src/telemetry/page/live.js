@@ -26,6 +26,7 @@ function report(raw) {
   drawLengths(view);
   drawTally($('invalid'), view.invalid);
   drawTally($('warnings'), view.warnings);
+  drawTrust(view);
   drawTree(view);
   drawProvenance(view);
 }
