@@ -10,6 +10,7 @@ use super::check::CheckArgs;
 use super::convert::ConvertArgs;
 use super::diff::DiffArgs;
 use super::exit::CliError;
+use super::explain::ExplainArgs;
 use super::look::LookArgs;
 use super::scan::ScanArgs;
 use super::synth::SynthArgs;
@@ -62,6 +63,13 @@ pub enum Command {
     ///
     /// Example: gleaner scan out/my_dataset
     Scan(ScanArgs),
+    /// Say where in a published dataset a conversation is, or why it is not
+    ///
+    /// With --input or --config the source is read again, as an export reads it. Exit code 0 if that could be
+    /// answered, whatever the answer.
+    ///
+    /// Example: gleaner explain 0f8fad5b-d9cb-469f-a165-70867728950e out/my_dataset --input logs
+    Explain(ExplainArgs),
     /// Say what changed between two published datasets: settings, counts and records, without their text
     ///
     /// Exit code 1 if anything differs. Files with the same digest in both are not read; `gleaner verify` does that.

@@ -20,6 +20,7 @@ mod cluster;
 mod convert;
 mod diff;
 pub mod exit;
+mod explain;
 mod export;
 mod export_for;
 mod key;
@@ -69,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Look(args) => look::run(args),
         Command::Scan(args) => scan::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Status(args) => status::run(args),
         Command::Key {
             command: args::KeyCommand::New(args),

@@ -57,7 +57,7 @@ const BATCH: usize = 4096;
 const NULLS: u64 = 256;
 
 /// Which rows are wanted. The same for a whole run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RowRules {
     /// Ids that stand for "no id".
     pub ignore_ids: Vec<Vec<u8>>,
@@ -80,12 +80,12 @@ pub struct RowRules {
 }
 
 impl RowRules {
-    fn is_ignored(&self, id: &[u8]) -> bool {
+    pub(super) fn is_ignored(&self, id: &[u8]) -> bool {
         self.ignore_ids.iter().any(|ignored| **ignored == *id)
     }
 
     /// Why a row is left out at once.
-    fn left_out(&self, row: &Row<'_>) -> Option<FilterReason> {
+    pub(super) fn left_out(&self, row: &Row<'_>) -> Option<FilterReason> {
         match row.kind {
             RowKind::Turn { at, .. } if !is_within(&self.look, at) => Some(FilterReason::Window),
             _ if self.is_ignored(&row.id) => Some(FilterReason::IgnoredIds),
@@ -94,7 +94,7 @@ impl RowRules {
     }
 
     /// What a turn is marked with: it counts as one of its conversation, also if it is outside.
-    fn flags_of_turn(&self, at: Ticks, agent: bool) -> RowFlags {
+    pub(super) fn flags_of_turn(&self, at: Ticks, agent: bool) -> RowFlags {
         RowFlags::default()
             .with(RowFlags::OTHER_MODE, !agent)
             .with(RowFlags::OUTSIDE_WINDOW, !is_within(&self.window, at))

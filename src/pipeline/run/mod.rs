@@ -25,8 +25,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::pipeline::error::RunError;
+use crate::pipeline::ingest::look::Look;
 use crate::pipeline::ingest::rows_report::RowsReport;
-use crate::pipeline::ingest::user_look::UserLook;
+use crate::pipeline::ingest::user_look;
 use crate::pipeline::lifecycle::actor_monitor::{ActorExit, ActorMonitor};
 use crate::pipeline::lifecycle::run_control::RunControl;
 use crate::pipeline::run::publish::PublishParts;
@@ -41,7 +42,7 @@ use crate::domain::describe_error;
 use crate::domain::json::canonical::sorted;
 use crate::domain::record::rule::Rule;
 use crate::domain::scheduling::remaining::Remaining;
-use crate::domain::selection::exclude::{Excluded, FoundUsers};
+use crate::domain::selection::exclude::Excluded;
 use crate::fault::Faults;
 use crate::runtime::CpuPool;
 use crate::sink::DatasetSink;
@@ -320,19 +321,13 @@ async fn excluded(
     run_control: &RunControl,
 ) -> Result<Excluded, RunError> {
     let list = &parts.settings.exclude;
-    let found = match list.names_users() {
-        true => {
-            let look = UserLook {
-                source: &*parts.source,
-                chunks: &survey.chunks,
-                rules: rules_of_look(parts),
-                pool: &parts.pool,
-                gate: run_control.gate(),
-            };
-            look.find(list).await?
-        }
-        false => FoundUsers::default(),
+    let look = Look {
+        source: &*parts.source,
+        rules: Arc::new(rules_of_look(parts)),
+        pool: &parts.pool,
+        gate: run_control.gate(),
     };
+    let found = user_look::find(&look, &survey.chunks, list).await?;
     Ok(list.resolve(&found))
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{Run, Sandbox};
 
 mod diff;
+mod explain;
 
 /// In every text of every conversation.
 const SAID: &str = "zyxwv-said";

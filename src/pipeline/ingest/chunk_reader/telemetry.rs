@@ -17,7 +17,7 @@ use crate::spool::sealed::{RowFacts, SpooledRow};
 
 impl RowRules {
     /// The row and its key, if it is one of a conversation that is wanted; else why it is left out.
-    fn wanted<'a>(
+    pub(in crate::pipeline::ingest) fn wanted<'a>(
         &self,
         row: ReadRow<'a>,
     ) -> Result<(TelemetryRow<'a>, Cow<'a, [u8]>), FilterReason> {

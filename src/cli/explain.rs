@@ -1,0 +1,114 @@
+//! `gleaner explain`.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::args::{ExportArgs, ReachArgs};
+use super::exit::{CliError, Exit};
+use super::{export, place, print_either, setup};
+use crate::check::manifest;
+use crate::config::{self, settings::Source};
+use crate::domain::dataset::manifest::{Manifest, WindowInstants};
+use crate::domain::record::timestamp::UtcInstant;
+use crate::domain::selection::stratum::Selection;
+use crate::pipeline::host::setup as parts;
+use crate::pipeline::ingest::trace::{Trace, trace};
+use crate::pipeline::{BuildError, RunError};
+use crate::runtime::CpuPool;
+use crate::verify::VerifyError;
+
+mod in_dataset;
+mod report;
+
+use in_dataset::seek;
+use report::Explanation;
+
+/// The arguments of `explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// A conversation's id
+    pub id: String,
+    /// The dataset's folder, or its address in a container
+    pub dataset: String,
+    /// Read these files again, as for an export; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub input: Vec<PathBuf>,
+    /// The file of ids and users that the export was given
+    #[arg(long, value_name = "FILE")]
+    pub exclude: Option<PathBuf>,
+    /// What the rows are, as for an export
+    #[arg(long, value_name = "NAME")]
+    pub schema: Option<String>,
+    /// How to reach it; a configuration also says which source to read again.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Says where a conversation is, or why it is not there.
+///
+/// # Errors
+/// If the dataset or the source cannot be read.
+pub fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
+    let dataset = place::open(&args.dataset, args.reach.config.as_deref(), &args.reach.set)?;
+    let manifest = manifest(&*dataset)?;
+    let selection = manifest.selection.selection(&manifest.seed);
+    let selection = selection.map_err(VerifyError::from)?;
+    let sought = seek(&*dataset, &manifest, &selection, &args.id)?;
+    let reads_source = !args.input.is_empty() || args.reach.config.is_some();
+    let traced = match reads_source {
+        true => Some(read_source(args, &manifest, &selection)?),
+        false => None,
+    };
+    let explained = Explanation {
+        id: &args.id,
+        manifest: &manifest,
+        selection: &selection,
+        sought,
+        traced,
+    };
+    print_either(args.json, || explained.json(), || explained.text())?;
+    Ok(Exit::Success)
+}
+
+/// Reads the source again, as it was when the dataset was made.
+fn read_source(
+    args: &ExplainArgs,
+    manifest: &Manifest,
+    selection: &Selection,
+) -> Result<Trace, CliError> {
+    let export = ExportArgs {
+        config: args.reach.config.clone(),
+        set: args.reach.set.clone(),
+        input: args.input.clone(),
+        exclude: args.exclude.clone(),
+        schema: args.schema.clone(),
+        ..ExportArgs::default()
+    };
+    let (mut settings, _) = setup::settings(&export)?;
+    if matches!(settings.source, Source::Files(_)) {
+        // A whole file each: lines count from its beginning.
+        settings.chunks.count = NonZeroU32::MIN;
+    }
+    let described = config::described(&settings);
+    let mut record = parts::new_record(&settings, &described, "", "")?;
+    (record.window_start, record.window_end) = instants(&manifest.window);
+    (record.look_start, record.look_end) = instants(&manifest.looked_at);
+    let source = parts::source(&settings, &record).map_err(BuildError::from)?;
+    let pool = Arc::new(CpuPool::of_machine().map_err(export::cannot_start)?);
+    let runtime = export::runtime().map_err(export::cannot_start)?;
+    let traced = runtime.block_on(trace(
+        &settings, &record, &*source, selection, &args.id, &pool,
+    ));
+    traced.map_err(|error: RunError| error.into())
+}
+
+fn instants(window: &WindowInstants) -> (Option<UtcInstant>, Option<UtcInstant>) {
+    let instant = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+    (instant(&window.start), instant(&window.end))
+}

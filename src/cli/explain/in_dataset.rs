@@ -1,0 +1,104 @@
+//! What a dataset says of a conversation.
+
+use std::cell::RefCell;
+use std::io::Read;
+
+use serde_json::Value;
+
+use crate::convert::ConvertError;
+use crate::convert::records::{BATCH_BYTES, Lines, Records};
+use crate::domain::conversion::id_of;
+use crate::domain::dataset::manifest::Manifest;
+use crate::domain::selection::rank::{Rank, Ranker};
+use crate::domain::selection::stratum::Selection;
+use crate::runtime::buffers::Buffers;
+use crate::sink::reader::DatasetReader;
+use crate::verify::VerifyError;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Sought {
+    /// The split that its id hashes to.
+    pub split: String,
+    /// Its rank under the dataset's seed.
+    pub rank: Rank,
+    /// Where it is, if it is there: place in the manifest's strata, and line.
+    pub found: Option<(usize, u64)>,
+    /// Its entry in a report of invalid records: bucket, and errors without text.
+    pub invalid: Option<(String, Vec<String>)>,
+    /// The rank of the last record of each stratum of its split, by place in the manifest's strata.
+    pub last: Vec<(usize, Option<Rank>)>,
+}
+
+/// Looks for a conversation in the split that its id hashes to.
+///
+/// # Errors
+/// If a file cannot be read, or is not what the manifest says.
+pub fn seek(
+    dataset: &dyn DatasetReader,
+    manifest: &Manifest,
+    selection: &Selection,
+    id: &str,
+) -> Result<Sought, ConvertError> {
+    let split = selection.split_of(id.as_bytes()).name.clone();
+    let rank = Ranker::new(&manifest.seed).rank(id.as_bytes());
+    let strata = (0..).zip(&manifest.strata);
+    let strata = strata.filter(|(_, stratum)| stratum.split == split);
+    let sought = Sought {
+        invalid: invalid(dataset, manifest, &split, id)?,
+        last: strata.map(|(place, _)| (place, None)).collect(),
+        split,
+        rank,
+        found: None,
+    };
+    let sought = RefCell::new(sought);
+    let buffers = Buffers::new(2 * BATCH_BYTES);
+    let split = sought.borrow().split.clone();
+    Records::new(manifest, &split, &buffers)?.read(dataset, |lines: Lines| {
+        let mut sought = sought.borrow_mut();
+        let mut ranker = Ranker::new(&manifest.seed);
+        for line in lines.iter() {
+            let (place, own) = (manifest.stratum_of_file(line.path), id_of(line.text));
+            let last = sought.last.iter_mut().find(|(one, _)| Some(*one) == place);
+            if let Some((_, last)) = last {
+                *last = Some(ranker.rank(own.as_bytes()));
+            }
+            if own == id {
+                sought.found = place.map(|place| (place, line.number));
+            }
+        }
+        true
+    })?;
+    Ok(sought.into_inner())
+}
+
+/// What the report of invalid records of a split says of an id.
+fn invalid(
+    dataset: &dyn DatasetReader,
+    manifest: &Manifest,
+    split: &str,
+    id: &str,
+) -> Result<Option<(String, Vec<String>)>, VerifyError> {
+    let prefix = format!("invalid_records_{split}_");
+    for file in &manifest.invalid_files {
+        if !file.path.starts_with(&prefix) {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        let read = dataset.open(&file.path);
+        let read = read.and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(|source| VerifyError::Io {
+            path: file.path.clone(),
+            source,
+        })?;
+        // What is wrong with a report, `verify` says.
+        let report: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let mut records = report["invalid_records"].as_array().into_iter().flatten();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        if let Some(record) = records.find(|record| record["conversationId"] == id) {
+            let errors = record["errors"].as_array().into_iter().flatten();
+            return Ok(Some((text(&record["bucket"]), errors.map(text).collect())));
+        }
+    }
+    Ok(None)
+}
