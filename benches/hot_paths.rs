@@ -4,12 +4,15 @@ use divan::Bencher;
 use divan::counter::BytesCount;
 use gleaner::domain::grouping::dedup::Index;
 use gleaner::domain::json::Scanner;
+use gleaner::domain::near_duplicates::Sketch;
+use gleaner::domain::near_duplicates::templates::Templates;
 use gleaner::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
 use gleaner::domain::record::row;
 use gleaner::domain::record::row::RowShape;
 use gleaner::domain::record::validation::validate;
 use gleaner::domain::selection::kusto_hash;
 use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
+use gleaner::domain::words::Words;
 use gleaner::source::synthetic;
 use gleaner::source::synthetic::settings::{Synthetic, TelemetryStyle};
 
@@ -84,6 +87,35 @@ fn validate_records(bencher: Bencher) {
             .filter(|row| validate(row, "train", &selection).is_ok())
             .count()
     });
+}
+
+/// Throughput is of the texts of 8 KB.
+#[divan::bench]
+fn sketch_texts(bencher: Bencher) {
+    let mut words = Words::new();
+    let mut text = String::new();
+    for row in rows() {
+        words.read_record(&row).expect("JSON");
+        text.push_str(std::str::from_utf8(words.normal()).expect("UTF-8"));
+        text.push('\n');
+    }
+    text.retain(|c| c.is_ascii());
+    let texts: Vec<&[u8]> = text.as_bytes().chunks_exact(8_192).collect();
+    let texts: Vec<&str> = texts
+        .into_iter()
+        .map(|text| std::str::from_utf8(text).expect("ASCII"))
+        .collect();
+    let none = Templates::default();
+    bencher
+        .counter(BytesCount::new(texts.len() * 8_192))
+        .bench_local(|| {
+            let sketches = texts.iter().map(|text| {
+                words.clear();
+                words.push(text);
+                Sketch::of(&words, &none)
+            });
+            sketches.filter(|sketch| sketch.signature.is_some()).count()
+        });
 }
 
 #[divan::bench]

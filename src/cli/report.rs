@@ -99,6 +99,7 @@ fn left_out(report: &RunReport, out: &mut String) {
         let _ = write!(out, "\nbenchmark: {}", repeated(benchmark));
     }
     let _ = write!(out, "\n{}", privacy(manifest.privacy.as_ref()));
+    out.push_str(&near_duplicates(manifest));
 }
 
 /// How many records repeat a benchmark, and what of it none can repeat.
@@ -144,6 +145,27 @@ pub(super) fn privacy(privacy: Option<&PrivacyRecord>) -> String {
     format!(
         "privacy: {users}secrets {}, personal {}: {found}",
         privacy.secrets, privacy.personal
+    )
+}
+
+/// How many conversations were left out as near-duplicates, in a line; nothing if they were not looked for.
+fn near_duplicates(manifest: &Manifest) -> String {
+    let Some(found) = &manifest.near_duplicates else {
+        return String::new();
+    };
+    let largest = found.clusters.keys().last().copied().unwrap_or(0);
+    let repeated = match found.clusters.values().sum() {
+        0 => String::new(),
+        records => format!(
+            ", of {}, at most {largest} of one",
+            count(records, "record")
+        ),
+    };
+    format!(
+        "\nnear-duplicates ({}, {}): {} left out{repeated}",
+        found.scope,
+        found.threshold,
+        count(found.left_out, "conversation")
     )
 }
 
@@ -271,6 +293,7 @@ pub fn json(report: &RunReport) -> Value {
         "warnings": manifest.warnings,
         "privacy": manifest.privacy,
         "decontamination": manifest.decontamination,
+        "near_duplicates": manifest.near_duplicates,
         "shortfall": manifest.shortfall(),
         "elapsed_seconds": report.elapsed.as_secs_f64(),
         "resumed": report.resumed,

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::settings::{ModeUnknown, Settings, SinkTarget, Source, Span, Window};
 use crate::domain::dataset::manifest::{SelectionRecord, hex};
 use crate::domain::json::canonical::sorted;
+use crate::domain::near_duplicates::NEAR_DUPLICATES_VERSION;
 use crate::domain::privacy::users::Users;
 
 /// The settings that the fingerprint covers, with sorted keys.
@@ -57,6 +58,13 @@ pub fn described(settings: &Settings) -> Value {
         if settings.privacy.users != Users::Keep {
             described["privacy"]["users"] = json!(record.users);
         }
+    }
+    if let Some(near_duplicates) = settings.near_duplicates {
+        described["near_duplicates"] = json!({
+            "scope": near_duplicates.scope.name(),
+            "threshold": near_duplicates.threshold.share(),
+            "version": NEAR_DUPLICATES_VERSION,
+        });
     }
     sorted(described)
 }

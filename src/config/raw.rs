@@ -135,6 +135,7 @@ tables! {
         sink: Sink,
         privacy: Privacy,
         decontaminate: Decontaminate,
+        near_duplicates: NearDuplicates,
         workers: Workers,
         limits: Limits,
         output: Output,
@@ -256,6 +257,11 @@ tables! {
         path: Text,
         field: Text,
         name: Text,
+    }
+    /// `[near_duplicates]`
+    NearDuplicates {
+        scope: Text,
+        threshold: Number<f64>,
     }
     /// `[workers]`
     Workers {

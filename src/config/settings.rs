@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::benchmarks::Decontamination;
 use crate::domain::conversion::Preset;
+use crate::domain::near_duplicates::NearDuplicates;
 use crate::domain::privacy::policy::Policy;
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::RowShape;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub privacy: Policy,
     /// `[decontaminate]`, if it names files.
     pub decontamination: Option<Arc<Decontamination>>,
+    /// `[near_duplicates]`, if its scope is not `off`.
+    pub near_duplicates: Option<NearDuplicates>,
     /// Number of workers of each kind, and when one counts as stalled.
     pub workers: Workers,
     /// Limits of memory, disk and record size.

@@ -8,6 +8,7 @@ use super::settings::{
 };
 use super::{ConfigError, DEFAULTS, Layers};
 use crate::domain::conversion::Preset;
+use crate::domain::near_duplicates::{NearDuplicates, Scope, Threshold};
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::fault_names::{Kind, Stage};
 use crate::domain::selection::cut::Cut;
@@ -91,6 +92,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         sink: sink(config.sink.unwrap_or_default())?,
         decontamination: decontamination::read(config.decontaminate.unwrap_or_default())?,
         privacy: privacy::policy(config.privacy.unwrap_or_default())?,
+        near_duplicates: near_duplicates(config.near_duplicates.unwrap_or_default())?,
         workers: workers(config.workers.unwrap_or_default())?,
         limits: limits(config.limits.unwrap_or_default())?,
         convert_for: presets(config.output.unwrap_or_default().r#for)?,
@@ -105,6 +107,18 @@ fn chunks(chunks: raw::Chunks, source: &Source) -> Result<Chunks, ConfigError> {
         max_attempts: at_least_one("chunks.max_attempts", chunks.max_attempts)?,
         allow_missing: allow_missing(chunks.allow_missing, source)?,
     })
+}
+
+fn near_duplicates(written: raw::NearDuplicates) -> Result<Option<NearDuplicates>, ConfigError> {
+    let scopes = Scope::ALL.map(|scope| (scope.name(), Some(scope)));
+    let choices = [[("off", None)].as_slice(), &scopes].concat();
+    let scope = choice("near_duplicates.scope", written.scope, &choices)?;
+    let share = written.threshold.map_or(0.0, |Number(share)| share);
+    let threshold = Threshold::new(share).ok_or_else(|| {
+        let reason = "it must be above 0 and at most 1, with six decimals at most";
+        bad("near_duplicates.threshold", share, reason)
+    })?;
+    Ok(scope.map(|scope| NearDuplicates { scope, threshold }))
 }
 
 fn workers(workers: raw::Workers) -> Result<Workers, ConfigError> {

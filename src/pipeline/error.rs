@@ -98,6 +98,9 @@ pub enum RunError {
         /// The chunk.
         chunk: Chunk,
     },
+    /// A record was valid when it was compared, and not when it was to be written, or the other way round.
+    #[error("a record came out differently when it was read again")]
+    DecidedOtherwise,
     /// The manifest that an earlier start of the run has published is none.
     #[error("the metadata.json of {dataset} cannot be read")]
     PublishedManifest {
@@ -159,6 +162,7 @@ impl RunError {
             Self::Manifest { .. }
             | Self::ActorDied { .. }
             | Self::SupervisorDied
+            | Self::DecidedOtherwise
             | Self::Job(JobError::Panicked) => DEFECT,
             Self::PartPanicked => {
                 "run the same command again: it resumes where it stopped; if neither is of your own, please report it"

@@ -20,6 +20,7 @@ use crate::sink::reader::DatasetReader;
 
 mod converted;
 mod listed;
+mod near_duplicates;
 mod reports;
 mod stratum;
 
@@ -217,6 +218,7 @@ pub fn verify(
     if !quick {
         let ids = check_records(dataset, &manifest, &selection, &mut report)?;
         reports::check(dataset, &manifest, &selection, &ids, &mut report)?;
+        near_duplicates::check(dataset, &manifest, &selection, &ids, &mut report)?;
         check_card(dataset, &manifest, &mut report)?;
     }
     Ok(report)

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::behaviour::draw;
 use crate::support::corpus;
+use crate::support::reference::near_duplicates::NearDuplicates;
 use crate::support::reference::rows::readable_id;
 use crate::support::reference::{Asked, Outcome, evaluate, hash, ticks};
 
@@ -75,10 +76,17 @@ impl World {
             asked.window.0 += 60 * 10_000_000;
             asked.slack *= 30;
         }
+        if let 9..=13 = number {
+            asked.near_duplicates = Some(NearDuplicates {
+                across_splits: number.is_multiple_of(2),
+                percent: 80,
+            });
+        }
         if let 3 | 8 = number {
             asked.targets.insert(("train", "short"), 0);
         }
         let rows = match delivery {
+            _ if asked.near_duplicates.is_some() => corpus::repeated(number, 110),
             _ if scarce => corpus::conversations(number, 130),
             Hash | Files => corpus::events(number, 40),
             _ => corpus::conversations(number, 60),
@@ -139,6 +147,22 @@ impl World {
             false => text,
         };
         let mut layers = Layers::default().text("simulation", &text).expect("TOML");
+        for line in self
+            .asked
+            .near_duplicates
+            .iter()
+            .flat_map(NearDuplicates::settings)
+        {
+            let (key, value) = line.split_once('=').expect("a value");
+            let value = if key.ends_with("scope") {
+                format!("'{value}'")
+            } else {
+                value.to_owned()
+            };
+            layers = layers
+                .text("near-duplicates", &format!("{key} = {value}"))
+                .expect("TOML");
+        }
         for ((split, bucket), target) in &self.asked.targets {
             let line = format!("selection.targets.{split}.{bucket} = {target}");
             layers = layers.text("targets", &line).expect("TOML");

@@ -252,6 +252,42 @@ pub fn conversations(seed: u64, conversations: usize) -> Vec<Vec<u8>> {
     rows
 }
 
+/// The row of a conversation in which every turn says these words.
+pub fn conversation(number: usize, turns: usize, words: &str) -> Vec<u8> {
+    let bucket = match turns {
+        3..=5 => "short",
+        6..=10 => "medium",
+        _ => "long",
+    };
+    const COUNTS: &str = r#""promptTokens":1,"completionTokens":1,"llmCallCount":1"#;
+    let turn = |index| {
+        format!(
+            r#"{{"turnIndex":{index},"userMessage":"{words} {index}","modelMessage":"ok",{COUNTS}}}"#
+        )
+    };
+    let all: Vec<_> = (1..=turns).map(turn).collect();
+    let row = format!(
+        r#"{{"conversationId":"c{number}","userName":"n","turnCount":{turns},"bucket":"{bucket}","turnsArray":[{}],{COUNTS}}}"#,
+        all.join(",")
+    );
+    row.into_bytes()
+}
+
+/// Rows of conversations of which many say the same or nearly so.
+pub fn repeated(seed: u64, conversations: usize) -> Vec<Vec<u8>> {
+    let rng = &mut rng(seed);
+    let row = |number| {
+        let (kind, turns) = (
+            rng.random_range(0..conversations / 4),
+            rng.random_range(3..13),
+        );
+        let words: Vec<String> = (0..60).map(|word| format!("w{kind}-{word}")).collect();
+        let last = rng.random_range(0..3);
+        conversation(number, turns, &format!("{} {last}", words.join(" ")))
+    };
+    (0..conversations).map(row).collect()
+}
+
 /// Rows in so many files, in another order for another seed.
 pub fn shuffled(rows: &[Vec<u8>], files: usize, seed: u64) -> Files {
     let mut rows = rows.to_vec();

@@ -9,11 +9,16 @@ use crate::domain::conversion::tokens::Distribution;
 use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::dataset::telemetry_seen::QualityTally;
 use crate::domain::grouping::dedup::GroupTally;
+use crate::domain::near_duplicates::decisions::{DecidedStratum, NearDuplicate};
+use crate::domain::near_duplicates::templates::Templates;
+use crate::domain::near_duplicates::{ShingleSet, Sketch};
 use crate::domain::privacy::policy::FoundCounts;
 use crate::domain::record::columns::Columns;
+use crate::domain::record::row::RowShape;
 use crate::domain::record::validation::{Code, Verdict};
 use crate::domain::sampling::rank_ranges::{RankRange, RankRanges};
 use crate::domain::sampling::reservoir::Candidate;
+use crate::domain::sampling::rounds::Round;
 use crate::domain::sampling::stratum_fill::InvalidRecord;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::Lease;
@@ -151,11 +156,88 @@ message!(FinishCensus => Option<RankRange>);
 pub struct SetRankRange(pub RankRange);
 message!(SetRankRange => ());
 
+/// Supervisor to sampler, where near-duplicates are left out: all candidates were offered; give them. `None`: it
+/// wants no more.
+#[derive(Debug)]
+pub struct TakeRound;
+message!(TakeRound => Option<Round>);
+
+/// Supervisor to sampler: the candidates that it gave are not enough for so many records; take more offers.
+#[derive(Debug)]
+pub struct Widen(pub u64);
+message!(Widen => ());
+
+/// Supervisor to the decider: these are the next candidates; decide as far as they go.
+#[derive(Debug)]
+pub struct Decide {
+    /// Of their rows.
+    pub shape: RowShape,
+    /// The candidates of strata, and whether they have no others.
+    pub rounds: Vec<(StratumId, Vec<Candidate>, bool)>,
+}
+message!(Decide => Result<DecisionOutcome, RunError>);
+
+/// How far the decider has come.
+#[derive(Debug)]
+pub enum DecisionOutcome {
+    /// All strata are full or at their end.
+    Decided(Box<Decided>),
+    /// These strata must give more candidates, for so many records.
+    NeedsMore(Vec<(StratumId, u64)>),
+}
+
+/// What is written, and what is left out because it repeats something that is.
+#[derive(Debug)]
+pub struct Decided {
+    /// All strata with a target.
+    pub strata: Vec<DecidedStratum>,
+    /// How many records have so many near-duplicates.
+    pub clusters: BTreeMap<u64, u64>,
+    /// Template shingles.
+    pub templates: u64,
+}
+
+/// Decider to validator: read these again, and hold them against the rules; what do they say?
+#[derive(Debug)]
+pub struct Examine {
+    /// In (rank, id) order, of all strata. The decider keeps them until it has the answer.
+    pub candidates: Arc<[(StratumId, Candidate)]>,
+    /// What is to be known of them.
+    pub purpose: Purpose,
+    /// For their payloads. The decider has it too: a batch that must be done again is paid for already.
+    pub _permit: Arc<BudgetPermit>,
+}
+message!(Examine => Result<Vec<Examined>, RunError>);
+
+/// What candidates are examined for.
+#[derive(Debug, Clone)]
+pub enum Purpose {
+    /// To count shingles.
+    Templates,
+    /// To compare them, without these shingles.
+    Decision(Arc<Templates>),
+}
+
+/// What is known of a candidate, without its text; none if it is not valid.
+#[derive(Debug)]
+pub struct Examined(pub Option<Knowledge>);
+
+/// As its [`Purpose`] asks.
+#[derive(Debug)]
+pub enum Knowledge {
+    /// Its shingles.
+    Shingles(ShingleSet),
+    /// Its sketch.
+    Sketch(Sketch),
+}
+
 /// Supervisor to sampler: all candidates were offered; validate and write.
 #[derive(Debug)]
 pub struct WriteStratum {
     /// How many of its batches may be out for validation at once.
     pub ahead: usize,
+    /// What is written, where that was decided before.
+    pub decided: Option<DecidedStratum>,
 }
 message!(WriteStratum => Result<StratumOutcome, RunError>);
 
@@ -179,6 +261,8 @@ pub struct StratumResult {
     pub records: u64,
     /// Records that failed, in rank order.
     pub invalid: Vec<InvalidRecord>,
+    /// Valid records that repeat one that is written, in rank order.
+    pub near_duplicates: Vec<NearDuplicate>,
     /// Warnings of the records written.
     pub warnings: BTreeMap<Code, u64>,
     /// What is not certain about the records written.

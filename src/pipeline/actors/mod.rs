@@ -1,5 +1,7 @@
 //! The actors, one trade a file, and the messages between them.
 
+mod candidate_records;
+pub(in crate::pipeline) mod decider;
 pub(in crate::pipeline) mod deduper;
 pub(in crate::pipeline) mod fetcher;
 pub(in crate::pipeline) mod messages;

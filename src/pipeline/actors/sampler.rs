@@ -3,7 +3,8 @@
 //! While chunks come in it keeps the best-ranked candidates. When all are offered it sends them,
 //! in rank order and in batches, to the validators, places the verdicts in rank order, and sends
 //! full blocks to the uploaders, all overlapping. When too many were invalid it says so, keeps its
-//! file as far as it is, and takes offers from behind the last candidate in another round.
+//! file as far as it is, and takes offers from behind the last candidate in another round. Where near-duplicates are
+//! left out it gives its candidates away, round by round, and writes what the decider has taken.
 //!
 //! What it has given to a validator or an uploader it keeps until there is an answer, and gives it
 //! to another if the first one dies. Should it die itself, dedup and all samplers start again.
@@ -16,10 +17,12 @@ use std::sync::Arc;
 
 use actix::{Actor, AtomicResponse, Context, Handler, MessageResult, WrapFuture};
 
-use super::messages::{FinishCensus, Offer, SetRankRange, StratumOutcome, WriteStratum};
+use super::messages::{
+    FinishCensus, Offer, SetRankRange, StratumOutcome, TakeRound, Widen, WriteStratum,
+};
 use super::stratum_file::StratumFile;
 use super::stratum_writer::{OpenFile, StratumWriter, WriteOutcome, WriteParts};
-use crate::domain::sampling::rounds::StratumRounds;
+use crate::domain::sampling::rounds::{Round, StratumRounds};
 use crate::domain::selection::stratum::StratumId;
 use crate::fault::Site;
 use crate::pipeline::error::RunError;
@@ -31,6 +34,8 @@ pub struct Sampler {
     parts: Arc<WriteParts>,
     heartbeat: Heartbeat,
     rounds: StratumRounds,
+    /// Whether it takes offers: not when it has given its candidates away, and no more are wanted.
+    takes_offers: bool,
     /// Absent when it is done.
     file: Option<OpenFile>,
 }
@@ -50,6 +55,7 @@ impl Sampler {
             parts,
             heartbeat,
             rounds: StratumRounds::new(candidates),
+            takes_offers: true,
             file: file.map(|file| OpenFile {
                 file,
                 receipts: Vec::new(),
@@ -66,8 +72,8 @@ impl Handler<Offer> for Sampler {
     type Result = ();
 
     fn handle(&mut self, Offer(candidates): Offer, _: &mut Context<Self>) {
-        if self.file.is_none() {
-            // Done in an earlier round.
+        if self.file.is_none() || !self.takes_offers {
+            // It needs no more since an earlier round.
             return;
         }
         let scope = self.parts.run.faults.enter_now(Site::Offer);
@@ -82,15 +88,41 @@ impl Handler<Offer> for Sampler {
     }
 }
 
+impl Handler<TakeRound> for Sampler {
+    type Result = MessageResult<TakeRound>;
+
+    fn handle(&mut self, TakeRound: TakeRound, _: &mut Context<Self>) -> Self::Result {
+        let takes_offers = std::mem::take(&mut self.takes_offers);
+        MessageResult(takes_offers.then(|| self.rounds.finish()))
+    }
+}
+
+impl Handler<Widen> for Sampler {
+    type Result = ();
+
+    fn handle(&mut self, Widen(wanted): Widen, _: &mut Context<Self>) {
+        self.rounds.widen(wanted);
+        self.takes_offers = true;
+    }
+}
+
 impl Handler<WriteStratum> for Sampler {
     type Result = AtomicResponse<Self, Result<StratumOutcome, RunError>>;
 
-    fn handle(
-        &mut self,
-        WriteStratum { ahead }: WriteStratum,
-        _: &mut Context<Self>,
-    ) -> Self::Result {
-        let round = self.rounds.finish();
+    fn handle(&mut self, write: WriteStratum, _: &mut Context<Self>) -> Self::Result {
+        let WriteStratum { ahead, decided } = write;
+        let (round, expected, near_duplicates) = match decided {
+            None => (self.rounds.finish(), None, Vec::new()),
+            Some(decided) => {
+                let expected = (decided.records, decided.candidates.len() as u64);
+                let round = Round {
+                    candidates: decided.candidates,
+                    population: self.rounds.population(),
+                    is_last: true,
+                };
+                (round, Some(expected), decided.near_duplicates)
+            }
+        };
         let work = self.file.take().map(|open| {
             let writer = StratumWriter {
                 stratum: self.stratum,
@@ -117,6 +149,11 @@ impl Handler<WriteStratum> for Sampler {
             move |result, sampler, _| match result? {
                 WriteOutcome::Whole(mut result) => {
                     result.population = round.population;
+                    let looked_at = result.records + result.invalid.len() as u64;
+                    if expected.is_some_and(|expected| expected != (result.records, looked_at)) {
+                        return Err(RunError::DecidedOtherwise);
+                    }
+                    result.near_duplicates = near_duplicates;
                     Ok(StratumOutcome::Committed(result))
                 }
                 WriteOutcome::Part(open) => {
@@ -133,7 +170,7 @@ impl Handler<FinishCensus> for Sampler {
     type Result = MessageResult<FinishCensus>;
 
     fn handle(&mut self, FinishCensus: FinishCensus, _: &mut Context<Self>) -> Self::Result {
-        let is_open = self.file.is_some();
+        let is_open = self.file.is_some() && self.takes_offers;
         MessageResult(is_open.then(|| self.rounds.finish_census()))
     }
 }
@@ -142,6 +179,8 @@ impl Handler<SetRankRange> for Sampler {
     type Result = ();
 
     fn handle(&mut self, SetRankRange(range): SetRankRange, _: &mut Context<Self>) {
-        self.rounds.set_range(range);
+        if self.takes_offers {
+            self.rounds.set_range(range);
+        }
     }
 }

@@ -238,6 +238,7 @@ impl StratumWriter {
             population: 0,
             records: finished.placement.records,
             invalid: finished.placement.invalid,
+            near_duplicates: Vec::new(),
             warnings: finished.placement.warnings,
             quality: finished.placement.quality,
             privacy: finished.placement.privacy,

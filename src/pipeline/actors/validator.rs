@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 
-use super::messages::{Entry, Validate, Validated};
-use super::telemetry_record::{RowTexts, TelemetryRecords};
+use super::candidate_records::CandidateRecords;
+use super::messages::{Entry, Examine, Examined, Knowledge, Purpose, Validate, Validated};
 use crate::config::benchmarks::Decontamination;
 use crate::domain::dataset::manifest::Framing;
 use crate::domain::decontamination::RUN;
-use crate::domain::json::JsonError;
+use crate::domain::near_duplicates::templates::Templates;
+use crate::domain::near_duplicates::{ShingleSet, Sketch};
 use crate::domain::privacy::policy::{Guard, GuardedRecords};
-use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::RowShape;
 use crate::domain::record::rule;
 use crate::domain::record::rule::Rule;
@@ -30,7 +30,7 @@ use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::panic_retry::{Survived, retry_on_panic};
 use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::runtime::buffers::Buffers;
-use crate::spool::payloads::{PayloadError, Reader};
+use crate::spool::payloads::PayloadError;
 use crate::telemetry::Event;
 use crate::telemetry::heartbeat::Heartbeat;
 
@@ -74,10 +74,12 @@ impl Actor for Validator {
     type Context = Context<Self>;
 }
 
-impl Handler<Validate> for Validator {
-    type Result = AtomicResponse<Self, Result<Validated, RunError>>;
-
-    fn handle(&mut self, batch: Validate, _: &mut Context<Self>) -> Self::Result {
+impl Validator {
+    /// Has something done with records on the CPU pool.
+    fn work<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&ValidateParts, RowShape) -> Result<T, RunError> + Send + 'static,
+    ) -> AtomicResponse<Self, Result<T, RunError>> {
         let parts = Arc::clone(&self.parts);
         let shape = self.shape;
         let busy = self.heartbeat.busy();
@@ -85,12 +87,27 @@ impl Handler<Validate> for Validator {
             let _busy = busy;
             let scope = parts.run.faults.enter(Site::Validator).await;
             let pool = Arc::clone(&parts.run.pool);
-            let job = move || validate_batch(&parts, shape, batch);
-            let validated = pool.run(job).await?;
+            let done = pool.run(move || job(&parts, shape)).await?;
             scope.leave();
-            validated
+            done
         };
         AtomicResponse::new(Box::pin(work.into_actor(self)))
+    }
+}
+
+impl Handler<Validate> for Validator {
+    type Result = AtomicResponse<Self, Result<Validated, RunError>>;
+
+    fn handle(&mut self, batch: Validate, _: &mut Context<Self>) -> Self::Result {
+        self.work(move |parts, shape| validate_batch(parts, shape, batch))
+    }
+}
+
+impl Handler<Examine> for Validator {
+    type Result = AtomicResponse<Self, Result<Vec<Examined>, RunError>>;
+
+    fn handle(&mut self, batch: Examine, _: &mut Context<Self>) -> Self::Result {
+        self.work(move |parts, shape| examine_batch(parts, shape, &batch))
     }
 }
 
@@ -104,46 +121,10 @@ fn validate_batch(
         .buffers
         .take(bytes as usize + 16 * batch.candidates.len());
     let mut entries = Vec::with_capacity(batch.candidates.len());
-    let split = &parts.run.selection.split(batch.stratum).name;
-    let mut rows = Rows {
-        reader: parts.run.payloads.reader(),
-        shape,
-        text: Vec::new(),
-        ends: Vec::new(),
-        privacy: parts.privacy.as_ref().map(Guard::records),
-        words: Words::new(),
-        telemetry: TelemetryRecords {
-            selection: &parts.run.selection,
-            rules: &parts.run.copilot_chat,
-            own: RowTexts::new(parts.buffers.take(0)),
-            shared: RowTexts::new(parts.buffers.take(0)),
-        },
-    };
+    let mut rows = Rows::new(parts, shape);
     for candidate in batch.candidates.iter() {
-        if parts.run.is_stopping() {
-            return Err(RunError::Interrupted);
-        }
         text.extend_from_slice(parts.framing.between.as_bytes());
-        let judge = |text: &mut Vec<u8>| {
-            parts.run.faults.enter_now(Site::Record).leave();
-            judge(parts, &mut rows, candidate, split, text)
-        };
-        let start = text.len();
-        let panicked = |text: &mut Vec<u8>, panic: Survived| {
-            text.truncate(start);
-            let stratum = parts.run.telemetry.stratum(batch.stratum);
-            parts.run.telemetry.events.publish(Event::RecordPanic {
-                stratum: stratum.map_or_else(String::new, |stratum| stratum.name.clone()),
-                time: panic.time,
-                injected: panic.injected,
-            });
-        };
-        let verdict = retry_on_panic(&mut *text, judge, panicked).transpose()?;
-        let verdict = verdict.unwrap_or_else(|| Verdict {
-            errors: vec![(Code::RecordPanic, "work on it panicked twice".to_owned())],
-            conversation_id: Some(String::from_utf8_lossy(&candidate.id).into_owned()),
-            ..Verdict::default()
-        });
+        let verdict = judge_safely(parts, &mut rows, candidate, batch.stratum, &mut text)?;
         entries.push(Entry {
             verdict,
             turns: candidate.turns,
@@ -158,6 +139,63 @@ fn validate_batch(
     })
 }
 
+/// What near-duplicates are decided by. Holds one record at a time.
+fn examine_batch(
+    parts: &ValidateParts,
+    shape: RowShape,
+    batch: &Examine,
+) -> Result<Vec<Examined>, RunError> {
+    let mut text = parts.buffers.take(0);
+    let mut rows = Rows::new(parts, shape);
+    rows.reads_words = true;
+    let mut examined = Vec::with_capacity(batch.candidates.len());
+    for (stratum, candidate) in batch.candidates.iter() {
+        text.clear();
+        let verdict = judge_safely(parts, &mut rows, candidate, *stratum, &mut text)?;
+        let words = &rows.words;
+        let known = verdict.is_valid().then(|| match &batch.purpose {
+            Purpose::Templates => Knowledge::Shingles(ShingleSet::of(words, &Templates::default())),
+            Purpose::Decision(templates) => Knowledge::Sketch(Sketch::of(words, templates)),
+        });
+        examined.push(Examined(known));
+    }
+    Ok(examined)
+}
+
+/// Appends a candidate's record and judges it, again if that panics; if it panics twice it is invalid.
+fn judge_safely(
+    parts: &ValidateParts,
+    rows: &mut Rows<'_>,
+    candidate: &Candidate,
+    stratum: StratumId,
+    text: &mut Vec<u8>,
+) -> Result<Verdict, RunError> {
+    if parts.run.is_stopping() {
+        return Err(RunError::Interrupted);
+    }
+    let split = &parts.run.selection.split(stratum).name;
+    let judge = |text: &mut Vec<u8>| {
+        parts.run.faults.enter_now(Site::Record).leave();
+        judge(parts, rows, candidate, split, text)
+    };
+    let start = text.len();
+    let panicked = |text: &mut Vec<u8>, panic: Survived| {
+        text.truncate(start);
+        let stratum = parts.run.telemetry.stratum(stratum);
+        parts.run.telemetry.events.publish(Event::RecordPanic {
+            stratum: stratum.map_or_else(String::new, |stratum| stratum.name.clone()),
+            time: panic.time,
+            injected: panic.injected,
+        });
+    };
+    let verdict = retry_on_panic(text, judge, panicked).transpose()?;
+    Ok(verdict.unwrap_or_else(|| Verdict {
+        errors: vec![(Code::RecordPanic, "work on it panicked twice".to_owned())],
+        conversation_id: Some(String::from_utf8_lossy(&candidate.id).into_owned()),
+        ..Verdict::default()
+    }))
+}
+
 /// Appends a candidate's record, takes out of it what must not leave, and holds it against the rules.
 fn judge(
     parts: &ValidateParts,
@@ -167,25 +205,21 @@ fn judge(
     text: &mut Vec<u8>,
 ) -> Result<Verdict, PayloadError> {
     let start = text.len();
-    let (is_prevalidated, quality) = match &candidate.telemetry {
-        Some(telemetry) => {
-            let (reader, id) = (&mut rows.reader, &candidate.id);
-            let record = rows.telemetry.append(telemetry, id, reader, text)?;
-            (record.prevalidated, record.quality)
-        }
-        None => (record(parts, rows, candidate, text)?, Vec::new()),
-    };
+    let known = rows.records.append(candidate, text)?;
     let bytes = (text.len() - start) as u64;
     // Of the text as it was, not of what redaction leaves of it.
-    let repeated = repeated_benchmarks(parts, &mut rows.words, &text[start..])?;
+    if rows.reads_words {
+        rows.words.read_record(&text[start..])?;
+    }
+    let repeated = repeated_benchmarks(parts, &rows.words);
     let privacy = rows.privacy.as_mut().map(|guard| guard.apply(text, start));
     let privacy = privacy.transpose()?.unwrap_or_default();
     // What was known of it is not known of what is left of it.
-    let mut verdict = match is_prevalidated && !privacy.is_changed {
+    let mut verdict = match known.is_prevalidated && !privacy.is_changed {
         true => Verdict::on_prevalidated(&text[start..]),
         false => validate(&text[start..], split, &parts.run.selection)?,
     };
-    verdict.quality = quality;
+    verdict.quality = known.quality;
     let is_nameless = |guard: &Guard| guard.users().may_be_absent();
     if parts.privacy.as_ref().is_some_and(is_nameless) {
         verdict.allow_no_user_name();
@@ -226,21 +260,16 @@ fn judge(
 }
 
 /// The benchmarks that a record repeats, as faults.
-fn repeated_benchmarks(
-    parts: &ValidateParts,
-    words: &mut Words,
-    record: &[u8],
-) -> Result<Vec<(Code, String)>, JsonError> {
+fn repeated_benchmarks(parts: &ValidateParts, words: &Words) -> Vec<(Code, String)> {
     let Some(decontamination) = &parts.decontamination else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
-    words.read_record(record)?;
     let repeated = decontamination.benchmarks.repeated(words).into_iter();
     let fault = |number| {
         let what = format!("{RUN} words of {}", decontamination.name(number));
         (Code::Contaminated(number), what)
     };
-    Ok(repeated.map(fault).collect())
+    repeated.map(fault).collect()
 }
 
 fn times(number: u64) -> String {
@@ -250,48 +279,25 @@ fn times(number: u64) -> String {
     }
 }
 
-/// The rows of candidates, read again one candidate after the other.
+/// What is used for one record after the other.
 struct Rows<'p> {
-    reader: Reader<'p>,
-    shape: RowShape,
-    /// Of one candidate's events.
-    text: Vec<u8>,
-    ends: Vec<usize>,
-    telemetry: TelemetryRecords<'p>,
+    records: CandidateRecords<'p>,
     privacy: Option<GuardedRecords<'p>>,
+    /// Of the record before anything was taken out of it, if it is compared with others.
     words: Words,
+    /// Whether it is.
+    reads_words: bool,
 }
 
-/// Appends a candidate's record; says whether it is known that the rules find nothing in it.
-fn record(
-    parts: &ValidateParts,
-    rows: &mut Rows<'_>,
-    candidate: &Candidate,
-    out: &mut Vec<u8>,
-) -> Result<bool, PayloadError> {
-    let assembler = Assembler::new(&parts.run.selection, parts.run.nested);
-    let reader = &mut rows.reader;
-    if rows.shape == RowShape::Conversations {
-        for row in &candidate.rows {
-            match candidate.prevalidated {
-                // These very bytes were judged when they were read: the checksum says so.
-                true => reader.read(row, out)?,
-                false => reader.read_record(row, &assembler, out)?,
-            }
+impl<'p> Rows<'p> {
+    fn new(parts: &'p ValidateParts, shape: RowShape) -> Self {
+        Self {
+            records: CandidateRecords::new(parts, shape),
+            privacy: parts.privacy.as_ref().map(Guard::records),
+            words: Words::new(),
+            reads_words: parts.decontamination.is_some(),
         }
-        return Ok(candidate.prevalidated);
     }
-    rows.text.clear();
-    rows.text.reserve(candidate.payload_bytes() as usize);
-    rows.ends.clear();
-    for row in &candidate.rows {
-        reader.read(row, &mut rows.text)?;
-        rows.ends.push(rows.text.len());
-    }
-    let mut start = 0;
-    let events = (rows.ends.iter()).map(|&end| &rows.text[std::mem::replace(&mut start, end)..end]);
-    let id = String::from_utf8_lossy(&candidate.id);
-    Ok(assembler.from_turns(&id, events, out)?)
 }
 
 fn count(parts: &ValidateParts, stratum: StratumId, records: usize) {

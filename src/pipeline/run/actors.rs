@@ -1,5 +1,6 @@
 //! Runs the actors of a run until its strata are written.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -9,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::RunParts;
 use crate::config::settings::{Format, Settings, SortKeys, Source};
 use crate::domain::dataset::manifest::{self, Framing};
+use crate::domain::near_duplicates::templates::CONVERSATIONS;
 use crate::domain::privacy::policy::Guard;
 use crate::domain::record::assembler::Nested;
 use crate::domain::record::timestamp::UtcInstant;
@@ -132,6 +134,7 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
         max_attempts: settings.chunks.max_attempts.get(),
         fetchers: workers.fetchers.get(),
         sink: Arc::clone(&parts.sink),
+        near_duplicates: settings.near_duplicates,
         samplers: sampler_plans(parts, &run.selection),
         write: Arc::new(WriteParts {
             run: Arc::clone(run),
@@ -216,11 +219,23 @@ fn sampler_plans(parts: &RunParts, selection: &Selection) -> Vec<SamplerPlan> {
         Some(SamplerPlan {
             stratum,
             name: format!("sampler of {}/{}", split.name, bucket.name),
-            candidates: selection.candidates_for(target),
+            candidates: candidates(&parts.settings, target),
             file,
         })
     };
     selection.strata().filter_map(plan).collect()
+}
+
+/// How many candidates of a stratum the first round holds. All of the best-ranked conversations, in which templates are
+/// looked for, may be of one stratum; without spares that is left to another round.
+fn candidates(settings: &Settings, target: NonZeroU64) -> u64 {
+    let selection = &settings.selection;
+    let candidates = selection.candidates_for(target);
+    let best = NonZeroU64::new(CONVERSATIONS as u64).filter(|_| selection.spare_percent() > 0.0);
+    match (settings.near_duplicates, best) {
+        (Some(_), Some(best)) => candidates.max(selection.candidates_for(best)),
+        _ => candidates,
+    }
 }
 
 /// How nested values of assembled records are written.

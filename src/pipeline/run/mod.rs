@@ -2,6 +2,7 @@
 
 mod actors;
 mod claiming;
+mod near_duplicates;
 mod notes;
 mod publish;
 

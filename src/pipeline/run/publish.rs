@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::settings::Settings;
 use crate::domain::dataset::accounting::Population;
+use crate::domain::dataset::left_out::invalid_report;
 use crate::domain::dataset::manifest::{
     ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
 };
@@ -33,6 +34,7 @@ use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::rows_report::{RowsReport, reason_name};
 use crate::pipeline::lifecycle::sink_calls::SinkCalls;
 use crate::pipeline::run::claiming::claim_of;
+use crate::pipeline::run::near_duplicates;
 use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::RunOutput;
 use crate::sink::block_cutter::BlockCutter;
@@ -84,7 +86,14 @@ pub async fn publish(
     for (path, report) in invalid_reports(output, &parts) {
         invalid_files.push(put(sink, &dataset, path, report).await?);
     }
+    let mut near_duplicates = near_duplicates::record(output, parts.settings);
+    if let Some(record) = &mut near_duplicates {
+        for (path, report) in near_duplicates::reports(output, parts.record, parts.settings) {
+            record.files.push(put(sink, &dataset, path, report).await?);
+        }
+    }
     let mut manifest = manifest_of(output, parts, invalid_files);
+    manifest.near_duplicates = near_duplicates;
     manifest.check()?;
     let card = card::card(&manifest, &columns(output)).into_bytes();
     manifest.card = Some(put(sink, &dataset, card::CARD.to_owned(), card).await?);
@@ -150,7 +159,7 @@ fn invalid_reports(output: &RunOutput, parts: &PublishParts<'_>) -> Vec<(String,
         .filter(|(_, records)| !records.is_empty())
         .map(|(split, records)| {
             let path = format!("invalid_records_{split}_{timestamp}.json");
-            (path, manifest::invalid_report(&records))
+            (path, invalid_report(&records))
         })
         .collect()
 }
@@ -226,6 +235,7 @@ fn manifest_of(
         privacy: privacy(output, &parts.settings.privacy),
         exclude: excluded_record(output, parts.settings, parts.excluded),
         decontamination: decontamination(output, parts.settings),
+        near_duplicates: None,
         format: serde_name(&sink.format),
         sort_keys: serde_name(&sink.sort_keys),
         chunks: chunks(output, parts.chunks),
@@ -298,6 +308,7 @@ fn strata(output: &RunOutput, selection: &Selection) -> Vec<StratumRecord> {
         let contaminated = contaminated.count() as u64;
         let left_out = result.invalid.len() as u64;
         let lost = output.lost.get(&result.stratum).copied().unwrap_or(0);
+        let near_duplicates = result.near_duplicates.len() as u64;
         let population = result.population.saturating_add_signed(-lost);
         StratumRecord {
             split: selection.split(result.stratum).name.clone(),
@@ -306,9 +317,9 @@ fn strata(output: &RunOutput, selection: &Selection) -> Vec<StratumRecord> {
             population,
             records: result.records,
             invalid: left_out - contaminated,
-            not_sampled: population.saturating_sub(result.records + left_out),
+            not_sampled: population.saturating_sub(result.records + left_out + near_duplicates),
             shortfall: target.map_or(0, |target| target - result.records),
-            near_duplicates: 0,
+            near_duplicates,
             contaminated,
             tokens: result.tokens,
             file: file.map(|file| file.path.clone()),

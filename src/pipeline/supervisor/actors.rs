@@ -12,6 +12,7 @@ use crate::domain::scheduling::retry::RETRY;
 use crate::domain::scheduling::roles::StallLimits;
 use crate::domain::scheduling::supervision::{RestartPolicy, StallDetector};
 use crate::domain::selection::stratum::StratumId;
+use crate::pipeline::actors::decider::Decider;
 use crate::pipeline::actors::deduper::Deduper;
 use crate::pipeline::actors::sampler::Sampler;
 use crate::pipeline::lifecycle::actor_monitor::{ActorId, Role};
@@ -44,12 +45,14 @@ pub(super) struct ActorSlot {
 
 /// All actors but the supervisor.
 pub(in crate::pipeline) struct Actors {
-    /// Counts how often dedup and the samplers were started.
+    /// Counts how often dedup, the decider and the samplers were started.
     pub generation: u64,
     pub dedup: Option<Addr<Deduper>>,
+    /// Where near-duplicates are left out.
+    pub decider: Option<Addr<Decider>>,
     /// In the order of strata.
     pub samplers: Vec<(StratumId, Addr<Sampler>)>,
-    /// Dedup and the samplers.
+    /// Dedup, the decider and the samplers.
     pub(super) domain: BTreeMap<ActorId, ActorSlot>,
     pub(super) fetchers: BTreeMap<ActorId, FetcherSlot>,
     /// Counts the passes: each begins with all fetchers.
@@ -69,6 +72,7 @@ impl Actors {
         Self {
             generation: 0,
             dedup: None,
+            decider: None,
             samplers: Vec::new(),
             domain: BTreeMap::new(),
             fetchers: BTreeMap::new(),

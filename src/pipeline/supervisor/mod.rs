@@ -6,6 +6,7 @@
 //! ends: the work directory can be resumed.
 
 mod actors;
+mod deciding;
 mod recovery;
 mod rounds;
 mod workers;
@@ -21,6 +22,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::error::RunError;
+use crate::domain::near_duplicates::NearDuplicates;
 use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::{Grant, Lease, LeaseTable};
@@ -92,6 +94,8 @@ pub struct SupervisorParts {
     pub samplers: Vec<SamplerPlan>,
     /// For the samplers.
     pub write: Arc<WriteParts>,
+    /// `[near_duplicates]`, if they are left out.
+    pub near_duplicates: Option<NearDuplicates>,
     /// How often dead actors may be started again, within which window.
     pub restarts: (usize, Duration),
     /// How long a worker may be busy without a sign of progress.
@@ -119,6 +123,9 @@ pub struct RunOutput {
     pub strata: Vec<StratumResult>,
     /// Chunks that an earlier start had sealed.
     pub replayed: u64,
+    /// What was decided on near-duplicates, where they are left out: template shingles, and how many records have
+    /// so many.
+    pub near_duplicates: Option<(u64, BTreeMap<u64, u64>)>,
     /// Top-up rounds.
     pub rounds: u32,
     /// Candidates that could not be used, by stratum, where a census had counted them.
@@ -163,6 +170,8 @@ pub struct Supervisor {
     pub(in crate::pipeline) writing: usize,
     /// Whether one of them has run out of candidates.
     pub(in crate::pipeline) needs_more: bool,
+    /// What was decided on near-duplicates, for the run's output.
+    pub(in crate::pipeline) decided: Option<(u64, BTreeMap<u64, u64>)>,
     /// Whether nothing may be begun any more.
     draining: bool,
     /// Taken when the run has ended.
@@ -209,6 +218,7 @@ impl Supervisor {
             round: 0,
             writing: 0,
             needs_more: false,
+            decided: None,
             draining: false,
             outcome: Some(outcome),
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use actix::Context;
 
+use crate::domain::near_duplicates::decisions::DecidedStratum;
 use crate::domain::record::row::RowShape;
 use crate::domain::sampling::batches::batches_ahead;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
@@ -225,8 +226,20 @@ impl Supervisor {
 
     /// The samplers that are not done write records of rows of this shape.
     fn write_open_strata(&mut self, shape: RowShape, context: &mut Context<Self>) {
-        self.parts.run.telemetry.enter(Phase::Writing);
         self.start_workers(shape);
+        match self.parts.near_duplicates {
+            None => self.write_each(BTreeMap::new(), context),
+            Some(_) => self.decide(shape, context),
+        }
+    }
+
+    /// The samplers that are not done write; what, may have been decided.
+    pub(super) fn write_each(
+        &mut self,
+        mut decided: BTreeMap<StratumId, DecidedStratum>,
+        context: &mut Context<Self>,
+    ) {
+        self.parts.run.telemetry.enter(Phase::Writing);
         let validators = self.parts.write.validators.slots();
         let mut open = self.actors.samplers.clone();
         open.retain(|(stratum, _)| !self.results.contains_key(stratum));
@@ -244,8 +257,10 @@ impl Supervisor {
         open.sort_by_key(|(stratum, _)| Reverse(turns(*stratum)));
         let most = open.first().map_or(0, |(stratum, _)| turns(*stratum));
         for (stratum, sampler) in open {
-            let ahead = batches_ahead(validators, turns(stratum), most);
-            let answer = sampler.send(WriteStratum { ahead });
+            let answer = sampler.send(WriteStratum {
+                ahead: batches_ahead(validators, turns(stratum), most),
+                decided: decided.remove(&stratum),
+            });
             // Each by itself: a stratum that is done stays done, also if another sampler dies.
             self.spawn_then(answer, context, |supervisor, result, context| {
                 match supervisor.answer(result, context) {
@@ -263,14 +278,19 @@ impl Supervisor {
         }
     }
 
+    /// Another round: what there was is not enough.
+    pub(super) fn begin_top_up(&mut self, context: &mut Context<Self>) {
+        self.round += 1;
+        tracing::info!(
+            round = self.round,
+            "spares ran out: more candidates are fetched"
+        );
+        self.begin_round(context);
+    }
+
     fn written(&mut self, context: &mut Context<Self>) {
         if self.needs_more {
-            self.round += 1;
-            tracing::info!(
-                round = self.round,
-                "spares ran out: more candidates are fetched"
-            );
-            return self.begin_round(context);
+            return self.begin_top_up(context);
         }
         let mut lost = UnusableCandidates::new();
         for (_, of_chunk) in self.round_tallies.values() {
@@ -297,6 +317,7 @@ impl Supervisor {
             grouped,
             strata: std::mem::take(&mut self.results).into_values().collect(),
             replayed: self.replayed,
+            near_duplicates: self.decided.take(),
             rounds: self.round,
             lost,
             splits: self.recovery.splits().clone(),

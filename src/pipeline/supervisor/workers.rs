@@ -2,7 +2,7 @@
 //!
 //! Fetchers, validators and uploaders are started again one for one. What a fetcher had goes back:
 //! its chunk to the lease table, at once; what a validator or an uploader had is still with the
-//! sampler that gave it. Dedup and the samplers are one failure domain: when one of them dies, all
+//! sampler that gave it. Dedup, the decider and the samplers are one failure domain: when one of them dies, all
 //! start again, with the fetchers, from what is sealed, as a resumed run does. Headers of plain
 //! files are not kept a second time for that: their pieces are scanned again, which keeps the bound
 //! on memory.
@@ -50,8 +50,10 @@ impl Supervisor {
         counters.rows.set(0);
         counters.bytes.set(0);
         for plan in &self.parts.samplers {
-            // A stratum that is done stays done: doing it again would give the same.
-            let is_done = self.results.contains_key(&plan.stratum);
+            // A stratum that is done stays done: doing it again would give the same. What others may not repeat
+            // is decided again with it.
+            let is_decided_alone = self.parts.near_duplicates.is_none();
+            let is_done = is_decided_alone && self.results.contains_key(&plan.stratum);
             let file = (!is_done).then(|| plan.file.clone());
             let write = Arc::clone(&self.parts.write);
             let heartbeat = Heartbeat::default();
@@ -68,6 +70,7 @@ impl Supervisor {
             self.actors.domain.insert(id, slot);
             self.actors.samplers.push((plan.stratum, sampler));
         }
+        self.start_decider();
         self.begin_round(context);
     }
 
@@ -76,6 +79,7 @@ impl Supervisor {
         let actors = &mut self.actors;
         actors.generation += 1;
         actors.dedup = None;
+        actors.decider = None;
         actors.samplers.clear();
         let gone = std::mem::take(&mut actors.domain);
         for id in gone.into_keys().chain(actors.fetchers.keys().copied()) {
@@ -294,7 +298,9 @@ impl Supervisor {
     /// Dedup or a sampler came back with an error. Some are worth starting again for.
     pub(in crate::pipeline) fn failed(&mut self, error: RunError, context: &mut Context<Self>) {
         match error {
-            RunError::Job(JobError::Panicked) => self.rebuild(error, context),
+            RunError::Job(JobError::Panicked) | RunError::DecidedOtherwise => {
+                self.rebuild(error, context)
+            }
             RunError::Payload(PayloadError::Changed {
                 ref path,
                 sealed: true,

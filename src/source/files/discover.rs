@@ -83,7 +83,10 @@ fn is_dataset_file(path: &Path) -> bool {
     ];
     let name = path.file_name().unwrap_or_default().as_bytes();
     NAMES.iter().any(|known| name == known.as_bytes())
-        || name.starts_with(b"invalid_records_") && name.ends_with(b".json")
+        || [&b"invalid_records_"[..], b"near_duplicates_"]
+            .iter()
+            .any(|report| name.starts_with(report))
+            && name.ends_with(b".json")
 }
 
 fn skip_reason(path: &Path) -> Option<SkipReason> {

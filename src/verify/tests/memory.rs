@@ -8,10 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::super::{Finding, SUMS, VerifyReport, verify};
 use crate::domain::dataset::accounting::Population;
+use crate::domain::dataset::left_out::invalid_report;
 use crate::domain::dataset::manifest;
 use crate::domain::dataset::manifest::{
     ChunksRecord, FileRecord, Framing, Manifest, SelectionRecord, StratumRecord, Tool,
-    WindowInstants, invalid_report,
+    WindowInstants,
 };
 use crate::domain::record::validation::Code;
 use crate::domain::sampling::stratum_fill::InvalidRecord;
@@ -233,6 +234,7 @@ fn manifest(
         copilot_chat: None,
         format: framing.ending.to_owned(),
         privacy: None,
+        near_duplicates: None,
         exclude: None,
         decontamination: None,
         sort_keys: "auto".to_owned(),

@@ -87,7 +87,12 @@ fn a_run_is_seen_live_and_its_report_shows_it_afterwards() {
     let folder = tempfile::tempdir().expect("a folder");
     // A browser starts in seconds: the run has work for several times as long.
     let mut more = vec!["--set", "source.synthetic.conversations=60000"];
-    more.extend(["--set", "privacy.secrets=report", "--set", "privacy.users=drop"]);
+    more.extend([
+        "--set",
+        "privacy.secrets=report",
+        "--set",
+        "privacy.users=drop",
+    ]);
     let mut served = served(folder.path(), &more);
     let url = format!("http://{}/", served.address);
     look(&["--url", &url, "--live"]);

@@ -32,7 +32,11 @@ fn check_says_of_awkward_conversations_what_loaders_have_of_them() {
     }
     let gleaner = env!("CARGO_BIN_EXE_gleaner");
     let template = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/loaders/plain.jinja");
-    for (preset, loader) in [("trl", "datasets"), ("trl", "transformers"), ("mistral", "mistral")] {
+    for (preset, loader) in [
+        ("trl", "datasets"),
+        ("trl", "transformers"),
+        ("mistral", "mistral"),
+    ] {
         let converted = format!("out/d-{preset}");
         let arguments = [gleaner, "out/d", preset, &converted, loader, template];
         let held = python(&sandbox, "check_holds.py", &arguments);

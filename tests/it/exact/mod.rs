@@ -4,6 +4,8 @@ mod card;
 mod fitness;
 mod loader;
 mod loaders;
+mod near_duplicate_recall;
+mod near_duplicates;
 mod real_data;
 mod reference_holds;
 mod reference_selftest;

@@ -5,6 +5,7 @@
 pub mod fitness;
 mod grouping;
 mod json;
+pub mod near_duplicates;
 pub mod records;
 pub mod rows;
 mod sampling;
@@ -38,6 +39,7 @@ pub struct Asked {
     pub valid_for_trl: bool,
     /// `selection.max_tokens`, where a token is a word between white space.
     pub max_words: Option<usize>,
+    pub near_duplicates: Option<near_duplicates::NearDuplicates>,
 }
 
 pub const SPLITS: [(&str, i64); 3] = [("train", 83), ("val", 92), ("test", 100)];
@@ -65,6 +67,7 @@ impl Asked {
             sort_keys: false,
             valid_for_trl: false,
             max_words: None,
+            near_duplicates: None,
         }
     }
 }
@@ -99,6 +102,8 @@ pub struct Stratum {
     pub records: Vec<Vec<u8>>,
     /// Ids with their codes.
     pub invalid: Vec<(String, Vec<&'static str>)>,
+    /// Ids with the ids that they repeat.
+    pub near_duplicates: Vec<(String, String)>,
 }
 
 pub fn hash(text: &[u8]) -> i64 {

@@ -1,17 +1,33 @@
-//! Sampling: of each stratum the valid records with the smallest ranks.
+//! Sampling: of each stratum the valid records with the smallest ranks, without near-duplicates where they are not
+//! wanted.
 
 use std::collections::BTreeMap;
 
 use super::grouping::Records;
+use super::near_duplicates::{Text, templates};
 use super::records::judge;
 use super::{Asked, Outcome, Stratum, bucket_of, hash, split_of};
 
-/// A conversation of a stratum: its rank, its id, its number of turns, its record.
-type Ranked = (i64, String, usize, String);
+/// A conversation of a stratum.
+struct Candidate {
+    rank: i64,
+    id: String,
+    stratum: (&'static str, &'static str),
+    record: String,
+}
+
+impl Candidate {
+    fn is_valid(&self, asked: &Asked) -> bool {
+        judge(&self.record, self.stratum.0, asked).0.is_empty()
+    }
+}
 
 /// Fills the strata, and counts what belongs to none.
 pub fn sample(records: Records, asked: &Asked, out: &mut Outcome) {
-    let mut strata: BTreeMap<(&str, &str), Vec<Ranked>> = BTreeMap::new();
+    let mut candidates = Vec::new();
+    for (&stratum, _) in asked.targets.iter().filter(|(_, target)| **target > 0) {
+        out.strata.insert(stratum, Stratum::default());
+    }
     for (id, (turns, record)) in records {
         out.count("conversations", 1);
         let Some((bucket, _)) = bucket_of(turns) else {
@@ -19,35 +35,67 @@ pub fn sample(records: Records, asked: &Asked, out: &mut Outcome) {
             continue;
         };
         let stratum = (split_of(&id), bucket);
-        if asked.targets.get(&stratum).copied().unwrap_or(0) == 0 {
+        let Some(place) = out.strata.get_mut(&stratum) else {
             out.count("no_target", 1);
             continue;
-        }
-        let rank = hash(format!("{}/{id}", asked.seed).as_bytes());
-        let candidates = strata.entry(stratum).or_default();
-        candidates.push((rank, id, turns, record));
-    }
-    for (&stratum, &target) in asked.targets.iter().filter(|(_, target)| **target > 0) {
-        let mut candidates = strata.remove(&stratum).unwrap_or_default();
-        candidates.sort();
-        let mut done = Stratum {
-            population: candidates.len(),
-            ..Stratum::default()
         };
-        for (_, id, _, record) in candidates {
-            if done.records.len() == target {
-                break;
-            }
-            let (errors, warnings) = judge(&record, stratum.0, asked);
-            if errors.is_empty() {
-                done.records.push(record.into_bytes());
-                for code in warnings {
-                    *out.warnings.entry(code).or_default() += 1;
-                }
-            } else {
-                done.invalid.push((id, errors));
-            }
+        place.population += 1;
+        candidates.push(Candidate {
+            rank: hash(format!("{}/{id}", asked.seed).as_bytes()),
+            id,
+            stratum,
+            record,
+        });
+    }
+    candidates.sort_by(|a, b| (a.rank, &a.id).cmp(&(b.rank, &b.id)));
+    fill(candidates, asked, out);
+}
+
+/// Goes through the candidates of all strata by rank.
+fn fill(candidates: Vec<Candidate>, asked: &Asked, out: &mut Outcome) {
+    let templates = match asked.near_duplicates {
+        None => Default::default(),
+        Some(_) => {
+            let valid = candidates.iter().filter(|one| one.is_valid(asked));
+            templates(valid.map(|one| one.record.as_str()))
         }
-        out.strata.insert(stratum, done);
+    };
+    let mut taken: Vec<(&str, String, Text)> = Vec::new();
+    let mut warned = BTreeMap::<&str, u64>::new();
+    for Candidate {
+        id,
+        stratum,
+        record,
+        ..
+    } in candidates
+    {
+        let done = out.strata.get_mut(&stratum).expect("with a target");
+        if done.records.len() == asked.targets[&stratum] {
+            continue;
+        }
+        let (errors, warnings) = judge(&record, stratum.0, asked);
+        if !errors.is_empty() {
+            done.invalid.push((id, errors));
+            continue;
+        }
+        if let Some(wanted) = asked.near_duplicates {
+            let text = Text::of(&record, &templates);
+            let repeated = taken.iter().find(|(split, _, other)| {
+                let is_compared = !wanted.across_splits || *split != stratum.0;
+                is_compared && text.repeats(other, wanted.percent)
+            });
+            if let Some((_, of, _)) = repeated {
+                done.near_duplicates.push((id, of.clone()));
+                continue;
+            }
+            taken.push((stratum.0, id, text));
+        }
+        done.records.push(record.into_bytes());
+        for code in warnings {
+            *warned.entry(code).or_default() += 1;
+        }
+    }
+    for (code, count) in warned {
+        *out.warnings.entry(code).or_default() += count;
     }
 }

@@ -12,12 +12,11 @@ use sha2::{Digest, Sha256};
 
 use crate::conversion::tokens::Distribution;
 use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance};
+use crate::dataset::left_out::NearDuplicatesRecord;
 use crate::dataset::telemetry_seen::TelemetryRecord;
 use crate::decontamination::DecontaminationRecord;
-use crate::json::text;
 use crate::privacy::policy::PrivacyRecord;
 use crate::sampling::rank_ranges::ChunkChecksum;
-use crate::sampling::stratum_fill::InvalidRecord;
 use crate::selection::exclude::ExcludeRecord;
 use crate::selection::fitness::{Fitness, TokenLimit};
 use crate::selection::quality::QualityCode;
@@ -112,6 +111,9 @@ pub struct Manifest {
     /// The benchmarks that no record repeats; absent: none was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decontamination: Option<DecontaminationRecord>,
+    /// How near-duplicates were decided; absent: they were not looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_duplicates: Option<NearDuplicatesRecord>,
     /// `json` or `jsonl`
     pub format: String,
     /// `auto` or `always`
@@ -367,7 +369,12 @@ impl Manifest {
     /// All files but `SHA256SUMS` and `metadata.json`.
     pub fn files(&self) -> Vec<FileRecord> {
         let strata = self.strata.iter().filter_map(StratumRecord::file_record);
-        let beside = self.invalid_files.iter().chain(&self.card);
+        let near_duplicates = self.near_duplicates.iter().flat_map(|found| &found.files);
+        let beside = self
+            .invalid_files
+            .iter()
+            .chain(near_duplicates)
+            .chain(&self.card);
         strata.chain(beside.cloned()).collect()
     }
 
@@ -442,41 +449,6 @@ pub fn sha256sums(files: &[FileRecord]) -> String {
         let _ = writeln!(text, "{}  {}", file.sha256, file.path);
         text
     })
-}
-
-/// The report of a split's invalid records, which are given in rank order. No message text.
-pub fn invalid_report(records: &[&InvalidRecord]) -> Vec<u8> {
-    let mut summary = BTreeMap::<&str, u64>::new();
-    for (code, _) in records.iter().flat_map(|record| &record.errors) {
-        *summary.entry(code.name()).or_default() += 1;
-    }
-    let mut out = format!(
-        "{{\"summary\": {{\"total_invalid\": {}, \"error_summary\": {{",
-        records.len()
-    )
-    .into_bytes();
-    for (index, (code, count)) in summary.iter().enumerate() {
-        let comma = if index > 0 { ", " } else { "" };
-        out.extend_from_slice(format!("{comma}\"{code}\": {count}").as_bytes());
-    }
-    out.extend_from_slice(b"}},\n\"invalid_records\": [");
-    for (index, record) in records.iter().enumerate() {
-        out.extend_from_slice(if index > 0 { b",\n" } else { b"\n" });
-        out.extend_from_slice(b"{\"conversationId\": ");
-        text::write_string(&record.conversation_id, &mut out);
-        out.extend_from_slice(b", \"bucket\": ");
-        text::write_string(&record.bucket, &mut out);
-        out.extend_from_slice(
-            format!(", \"turnCount\": {}, \"errors\": [", record.turns).as_bytes(),
-        );
-        for (index, (code, what)) in record.errors.iter().enumerate() {
-            out.extend_from_slice(if index > 0 { b", " } else { b"" });
-            text::write_string(&format!("{code}: {what}"), &mut out);
-        }
-        out.extend_from_slice(b"]}");
-    }
-    out.extend_from_slice(b"\n]}\n");
-    out
 }
 
 /// Lower-case hexadecimal.

@@ -42,6 +42,8 @@ pub struct DecidedStratum {
     pub stratum: StratumId,
     /// Those that are taken, and those between them that are not valid, in rank order.
     pub candidates: Vec<Candidate>,
+    /// How many of them are taken.
+    pub records: u64,
     /// Those between them that are near-duplicates, in rank order.
     pub near_duplicates: Vec<NearDuplicate>,
 }
@@ -50,6 +52,7 @@ pub struct DecidedStratum {
 struct Stratum {
     id: StratumId,
     split: usize,
+    target: u64,
     room: u64,
     /// Not handed out yet.
     ahead: VecDeque<Candidate>,
@@ -81,10 +84,11 @@ impl Decisions {
         threshold: Threshold,
         strata: impl IntoIterator<Item = (StratumId, usize, u64)>,
     ) -> Self {
-        let stratum = |(id, split, room)| Stratum {
+        let stratum = |(id, split, target)| Stratum {
             id,
             split,
-            room,
+            target,
+            room: target,
             ahead: VecDeque::new(),
             is_last: false,
             decided: Vec::new(),
@@ -105,7 +109,7 @@ impl Decisions {
     }
 
     /// The candidates that are not handed out yet, in their order, up to where a stratum might have another one.
-    pub fn ahead(&self) -> impl Iterator<Item = &Candidate> {
+    pub fn ahead(&self) -> impl Iterator<Item = (StratumId, &Candidate)> {
         let mut at = vec![0; self.strata.len()];
         std::iter::from_fn(move || {
             let ahead = |number: usize| self.strata[number].ahead.get(at[number]);
@@ -115,9 +119,9 @@ impl Decisions {
             }
             let least = (0..at.len()).filter(|&number| ahead(number).is_some());
             let least = least.min_by_key(|&number| ahead(number).map(Candidate::key))?;
-            let candidate = ahead(least);
+            let candidate = ahead(least)?;
             at[least] += 1;
-            candidate
+            Some((self.strata[least].id, candidate))
         })
     }
 
@@ -134,6 +138,11 @@ impl Decisions {
         let number = heads.min()?.1;
         let candidate = self.strata[number].ahead.pop_front()?;
         Some((number, candidate))
+    }
+
+    /// The stratum of a number.
+    pub fn stratum(&self, number: usize) -> StratumId {
+        self.strata[number].id
     }
 
     /// Whether a stratum has no room left: a candidate that was handed out for it is not looked at.
@@ -236,10 +245,12 @@ impl Decisions {
             .collect();
         let strata = self.strata.into_iter().zip(near_duplicates);
         let strata = strata.map(|(stratum, near_duplicates)| {
+            let records = stratum.target - stratum.room;
             let decided = stratum.decided.into_iter();
             let written = decided.filter(|(_, decision)| !matches!(decision, Decision::Repeats(_)));
             DecidedStratum {
                 stratum: stratum.id,
+                records,
                 candidates: written.map(|(candidate, _)| candidate).collect(),
                 near_duplicates,
             }

@@ -42,6 +42,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::AcrossSplits, Self::All];
+
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
@@ -85,6 +88,15 @@ impl Threshold {
     fn is_near(self, equal: u64, bins: u64) -> bool {
         equal * MILLION >= u64::from(self.0.saturating_sub(250_000)) * bins
     }
+}
+
+/// `[near_duplicates]` where they are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NearDuplicates {
+    /// What is compared.
+    pub scope: Scope,
+    /// How similar records are that repeat each other.
+    pub threshold: Threshold,
 }
 
 #[cfg(test)]

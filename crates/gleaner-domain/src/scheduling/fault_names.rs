@@ -44,7 +44,7 @@ named! {
         Fetch = "fetch",
         /// Who is new.
         Dedup = "dedup",
-        /// Reservoirs and files.
+        /// Reservoirs, near-duplicates and files.
         Sample = "sample",
         /// Rules.
         Validate = "validate",
@@ -74,6 +74,8 @@ named! {
         Dedup = "dedup",
         /// A sampler takes an offer.
         Offer = "sample.offer",
+        /// Near-duplicates are decided.
+        Decide = "sample.decide",
         /// A sampler writes its file.
         Sample = "sample",
         /// A validator, from a batch to its verdicts.
@@ -165,7 +167,7 @@ impl Site {
         match self {
             Self::Fetcher | Self::Fetch | Self::Block | Self::Row | Self::Report => Stage::Fetch,
             Self::Dedup => Stage::Dedup,
-            Self::Offer | Self::Sample => Stage::Sample,
+            Self::Offer | Self::Decide | Self::Sample => Stage::Sample,
             Self::Validator | Self::Record | Self::Payload => Stage::Validate,
             Self::Uploader | Self::Stage | Self::Commit | Self::Publish => Stage::Upload,
             Self::BeforeStage
@@ -200,7 +202,7 @@ impl Site {
             Self::Report => &[Duplicate, Reordered],
             Self::Dedup => &[PanicBefore, PanicAfter, Abort, Hang, Slow],
             Self::Offer => &[PanicBefore, PanicAfter],
-            Self::Sample => &[PanicBefore, PanicAfter, Abort, Hang, Slow],
+            Self::Decide | Self::Sample => &[PanicBefore, PanicAfter, Abort, Hang, Slow],
             Self::Validator => &[PanicBefore, PanicAfter, Abort, Hang, Slow],
             Self::Record => &[PanicBefore],
             Self::Payload => &[Io, Truncated, Corrupt],

@@ -16,6 +16,8 @@ pub enum Role {
     Deduper,
     /// The sampler of a stratum.
     Sampler(StratumId),
+    /// The one that decides what is a near-duplicate.
+    Decider,
     /// The n-th validator.
     Validator(usize),
     /// The n-th uploader.
@@ -29,7 +31,7 @@ pub enum AfterExit {
     Nothing,
     /// It alone is started again.
     Restart,
-    /// Dedup and all samplers are started again: they are one failure domain.
+    /// Dedup, the decider and all samplers are started again: they are one failure domain.
     Rebuild,
 }
 
@@ -41,6 +43,7 @@ impl Role {
             Self::Fetcher(_) => "fetcher",
             Self::Deduper => "dedup",
             Self::Sampler(_) => "sampler",
+            Self::Decider => "decider",
             Self::Validator(_) => "validator",
             Self::Uploader(_) => "uploader",
         }
@@ -54,7 +57,7 @@ impl Role {
             (Self::Fetcher(_), Cause::Stopped) if is_dismissed => AfterExit::Nothing,
             // It stops when its pass is over.
             (Self::Deduper, Cause::Stopped) => AfterExit::Nothing,
-            (Self::Deduper | Self::Sampler(_), _) => AfterExit::Rebuild,
+            (Self::Deduper | Self::Sampler(_) | Self::Decider, _) => AfterExit::Rebuild,
             (Self::Fetcher(_) | Self::Validator(_) | Self::Uploader(_), _) => AfterExit::Restart,
         }
     }
@@ -95,7 +98,7 @@ impl StallLimits {
             Role::Supervisor | Role::Validator(_) => self.stall_timeout,
             Role::Uploader(_) => of_sink,
             // They wait for validators and uploaders, which must have the time to be replaced.
-            Role::Deduper | Role::Sampler(_) => 3 * of_sink,
+            Role::Deduper | Role::Sampler(_) | Role::Decider => 3 * of_sink,
         }
     }
 

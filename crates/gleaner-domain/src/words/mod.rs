@@ -12,7 +12,7 @@
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::debug_lengths;
-use crate::json::{JsonError, MAX_DEPTH, Scanner, text};
+use crate::json::{JsonError, Kind, MAX_DEPTH, Scanner, text};
 use crate::record::fields::Field;
 
 /// `A` in a shingle's hash: 2^64 divided by the golden ratio, odd.
@@ -49,10 +49,14 @@ impl Words {
         self.clear();
         let mut scanner = Scanner::with_max_depth(record, MAX_DEPTH + 2);
         scanner.each_member(|key, scanner| {
-            if Field::named(key) != Some(Field::TurnsArray) {
+            let is_turns = Field::named(key) == Some(Field::TurnsArray);
+            if !is_turns || scanner.kind()? != Kind::Array {
                 return scanner.value().map(drop);
             }
             scanner.each_element(|scanner| {
+                if scanner.kind()? != Kind::Object {
+                    return scanner.value().map(drop);
+                }
                 let mut messages = [None; 2];
                 scanner.each_member(|key, scanner| {
                     let value = scanner.value()?;

@@ -50,6 +50,14 @@ fn a_record_has_the_messages_of_its_turns_and_no_other_text() {
         {"userMessage":"third","modelMessage":null},{"userMessage":7}],"userName":"U"}"#;
     words.read_record(record.as_bytes()).expect("JSON");
     assert_eq!(words.normal(), b"first line second a third");
+    words
+        .read_record(br#"{"turnsArray":[7,{"userMessage":"a"}]}"#)
+        .expect("JSON");
+    assert_eq!(words.normal(), b"a");
+    words
+        .read_record(br#"{"turnsArray":"text"}"#)
+        .expect("JSON");
+    assert_eq!(words.normal(), b"");
     assert!(words.read_record(b"{\"turnsArray\":[{]}").is_err());
     assert!(!format!("{words:?}").contains("first"));
 }

@@ -115,3 +115,34 @@ fn the_test_queries_take_about_a_hundred_records() {
         assert_eq!(text.contains("\"trajectory\""), trajectory);
     }
 }
+
+#[test]
+fn near_duplicates_are_left_out_of_candidates_alone() {
+    let more = [
+        "--set",
+        "near_duplicates.scope=all",
+        "--set",
+        "near_duplicates.threshold=0.2",
+        "--set",
+        "selection.spare_percent=0",
+        "--set",
+        "selection.targets.train={short=29,medium=68,long=44}",
+    ];
+    let plain = Sandbox::new();
+    let same = export_synthetic(&plain, &more);
+    let expected = metadata(&plain);
+    assert_ne!(expected["near_duplicates"]["left_out"], 0);
+    let sandbox = Sandbox::new();
+    let emulator = Emulator::start(&sandbox, "", 0, &[]);
+    let run = emulator.export(&sandbox, &more);
+    assert_eq!(run.code, same.code);
+    assert_eq!(digest(&run.json()), digest(&same.json()));
+    let found = metadata(&sandbox);
+    assert_eq!(found["strata"], expected["strata"]);
+    let clusters = &found["near_duplicates"]["clusters"];
+    assert_eq!(*clusters, expected["near_duplicates"]["clusters"]);
+    assert!(
+        found["statistics"]["top_up_rounds"].as_u64() >= Some(1),
+        "{found}"
+    );
+}

@@ -1,5 +1,7 @@
 use super::*;
+use crate::dataset::left_out::invalid_report;
 use crate::record::validation::Code;
+use crate::sampling::stratum_fill::InvalidRecord;
 use crate::selection::stratum::fixtures::selection;
 
 fn stratum(file: &str, sha256: &str) -> StratumRecord {
@@ -121,6 +123,7 @@ fn manifest() -> Manifest {
         rules: BTreeMap::new(),
         format: "json".into(),
         privacy: None,
+        near_duplicates: None,
         exclude: None,
         decontamination: None,
         sort_keys: "auto".into(),

@@ -175,7 +175,7 @@ fn what_is_ahead_comes_in_order_up_to_where_a_stratum_might_have_more() {
     let ahead = |decisions: &Decisions| -> Vec<i64> {
         decisions
             .ahead()
-            .map(|candidate| candidate.rank.0)
+            .map(|(_, candidate)| candidate.rank.0)
             .collect()
     };
     assert!(ahead(&decisions).is_empty());
