@@ -41,3 +41,57 @@ fn in_one_pass_and_two_the_next_in_rank_take_the_place_of_what_is_left_out() {
         assert_eq!(metadata["exclude"]["matched"], ids.len());
     }
 }
+
+#[test]
+fn telemetry_of_a_cluster_is_left_out_too_and_nothing_else_changes() {
+    let schema = ["--schema", "copilot_chat"];
+    let sandbox = Sandbox::new();
+    let emulator = Emulator::start(&sandbox, "", 0, &schema);
+    let targets = "selection.targets={train={short=6,medium=9,long=3},val={short=1,medium=1,long=1},test={short=1,medium=1,long=1}}";
+    let export = |name: &str, more: &[&str]| {
+        let work = format!("work-{name}");
+        let args = [
+            &schema[..],
+            &["--set", targets, "--name", name, "--work-dir", &work],
+            more,
+        ]
+        .concat();
+        emulator.export(&sandbox, &args).expect(0);
+    };
+    export("a", &[]);
+    let file = fs::read_to_string(sandbox.path("out/a/train/medium_6_to_10_turns.jsonl"));
+    let file = file.expect("a file");
+    let id = |line: &str| -> String {
+        let record: Value = serde_json::from_str(line).expect("JSON");
+        record["conversationId"].as_str().expect("an id").to_owned()
+    };
+    let ids: Vec<String> = file.lines().step_by(4).map(id).collect();
+    sandbox.write("list", ids.join("\n"));
+    for (name, passes) in [
+        ("b", "source.kusto.passes=2"),
+        ("c", "source.kusto.passes=1"),
+    ] {
+        export(name, &["--exclude", "list", "--set", passes]);
+        let other = format!("out/{name}");
+        let run = sandbox.run(&["diff", "out/a", &other, "--json"]);
+        run.expect(1);
+        let report = run.json();
+        let of_kind = |change: &str| -> Vec<String> {
+            let records = report["records"].as_array().expect("a list").iter();
+            let of_kind = records.filter(|record| record["change"] == change);
+            let id = |record: &Value| {
+                record["conversation_id"]
+                    .as_str()
+                    .expect("an id")
+                    .to_owned()
+            };
+            of_kind.map(id).collect()
+        };
+        assert_eq!(of_kind("only_in_a"), ids, "{passes}");
+        assert_eq!(of_kind("only_in_b").len(), ids.len());
+        assert_eq!(
+            report["records"].as_array().map(Vec::len),
+            Some(2 * ids.len())
+        );
+    }
+}

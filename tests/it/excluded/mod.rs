@@ -116,6 +116,9 @@ fn ids_and_users_are_left_out_of_turns_and_of_all_that_is_written() {
         json!({"listed": 4, "matched": 3})
     );
     assert_eq!(dataset.count("excluded"), 22);
+    let card = std::fs::read_to_string(dataset.folder.join("README.md")).expect("a card");
+    let line = "Conversations of 4 ids and users were to be left out; the input had 3 of these.";
+    assert!(card.contains(line), "{card}");
 }
 
 #[test]

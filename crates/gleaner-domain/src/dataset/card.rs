@@ -146,6 +146,13 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
             }
         }
     }
+    if let Some(exclude) = manifest.exclude {
+        let _ = writeln!(
+            card,
+            "\nConversations of {} ids and users were to be left out; the input had {} of these.",
+            exclude.listed, exclude.matched
+        );
+    }
     card.push_str(&trust(
         manifest.privacy.as_ref(),
         manifest.decontamination.as_ref(),
