@@ -28,7 +28,16 @@ fn in_one_pass_and_two_the_next_in_rank_take_the_place_of_what_is_left_out() {
         let sandbox = Sandbox::new();
         sandbox.write("list", &list);
         let emulator = Emulator::start(&sandbox, "", 0, &[]);
-        let run = emulator.export(&sandbox, &["--exclude", "list", "--set", passes]);
+        let args = ["--exclude", "list", "--set", passes];
+        let killed = emulator.export_killed(&sandbox, "upload.publish.before:1", &args);
+        assert_eq!(killed.code, None, "{}", killed.stderr);
+        // What is sealed fits the list: nothing is fetched again.
+        let port = emulator.port();
+        drop(emulator);
+        let faults =
+            "[[fault]]\nquery = \"payload\"\nchunk = \"8-3\"\ntimes = 0\nkind = \"forbidden\"\n";
+        let emulator = Emulator::start(&sandbox, faults, port, &[]);
+        let run = emulator.export(&sandbox, &args);
         run.expect(0);
         let found = run.json();
         assert_eq!(
