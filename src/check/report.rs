@@ -100,7 +100,7 @@ pub struct TokensReport {
     /// Those of them that the model wrote.
     pub model_lost: u64,
     /// Records that are too long and whose tokens of the model cannot be told apart.
-    pub not_told_apart: u64,
+    pub unmarked: u64,
 }
 
 /// A column with values of several kinds.
@@ -230,6 +230,6 @@ fn tokens(tally: StratumTally) -> Option<TokensReport> {
         lengths: tally.lengths.distribution()?,
         lost: tally.tokens_lost,
         model_lost: tally.model_tokens_lost,
-        not_told_apart: tally.not_told_apart,
+        unmarked: tally.unmarked,
     })
 }

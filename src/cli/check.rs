@@ -196,8 +196,8 @@ fn lengths(report: &CheckReport, all: &TokensReport) -> String {
     }
     row("all".to_owned(), all);
     let mut out = format!("\n\n{}\n", table.for_stdout());
-    if all.not_told_apart > 0 {
-        let records = count(all.not_told_apart, "record");
+    if all.unmarked > 0 {
+        let records = count(all.unmarked, "record");
         out.push_str(&format!(
             "\nof {records} the tokens of the model cannot be told apart: mark them in the template with generation"
         ));

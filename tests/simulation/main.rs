@@ -236,9 +236,12 @@ fn worlds_have_every_kind() {
         let strata = expected.strata.values();
         let near_duplicates: usize = strata.map(|one| one.near_duplicates.len()).sum();
         *counts.entry("near_duplicates").or_default() += near_duplicates as u64;
+        let invalid = expected.strata.values().flat_map(|one| &one.invalid);
+        let contaminated = invalid.filter(|(_, codes)| codes.contains(&"contaminated"));
+        *counts.entry("contaminated").or_default() += contaminated.count() as u64;
     }
     let kinds = "malformed mode window ignored_ids duplicate_turns duplicate_conversations damaged \
-        cut_by_mode cut_by_window incomplete out_of_range no_target near_duplicates";
+        cut_by_mode cut_by_window incomplete out_of_range no_target near_duplicates contaminated";
     for kind in kinds.split_whitespace() {
         assert!(
             counts.get(kind).is_some_and(|&n| n > 0),

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use gleaner::config;
 use gleaner::config::Layers;
 use gleaner::config::settings::Settings;
+use gleaner::domain::privacy::placeholder::Key;
+use gleaner::domain::privacy::users;
 use gleaner::domain::scheduling::chunk::HashChunk;
 use serde_json::value::RawValue;
 
@@ -13,6 +15,7 @@ use crate::behaviour::draw;
 use crate::support::corpus;
 use crate::support::reference::near_duplicates::NearDuplicates;
 use crate::support::reference::rows::readable_id;
+use crate::support::reference::trust::{self, Users};
 use crate::support::reference::{Asked, Outcome, evaluate, hash, ticks};
 
 /// How many populations there are.
@@ -81,6 +84,16 @@ impl World {
                 across_splits: number.is_multiple_of(2),
                 percent: 80,
             });
+        }
+        // Rows of events have no names in their turns.
+        asked.users = match number {
+            0 | 2 | 9 | 12 => Users::Drop,
+            8 | 10 | 13 => Users::Pseudonym,
+            _ => Users::Keep,
+        };
+        if let 9 | 11 | 12 = number {
+            let words: Vec<_> = (7..20).map(|word| format!("W3-{word}")).collect();
+            asked.benchmark = Some(words.join(" "));
         }
         if let 3 | 8 = number {
             asked.targets.insert(("train", "short"), 0);
@@ -167,7 +180,24 @@ impl World {
             let line = format!("selection.targets.{split}.{bucket} = {target}");
             layers = layers.text("targets", &line).expect("TOML");
         }
-        config::validate(&layers, &[]).expect("valid")
+        // Read when the settings are checked.
+        let file = tempfile::NamedTempFile::with_suffix(".jsonl").expect("a file");
+        if let Some(text) = &self.asked.benchmark {
+            let row = serde_json::json!({"text": text}).to_string();
+            std::fs::write(file.path(), row).expect("written");
+            let path = file.path().display();
+            let files =
+                format!("decontaminate.files = [{{path = '{path}', field = 'text', name = 'b'}}]");
+            layers = layers.text("benchmark", &files).expect("TOML");
+        }
+        let mut settings = config::validate(&layers, &[]).expect("valid");
+        settings.privacy.key = Key::new(trust::KEY);
+        settings.privacy.users = match self.asked.users {
+            Users::Keep => users::Users::Keep,
+            Users::Pseudonym => users::Users::Pseudonym,
+            Users::Drop => users::Users::Drop,
+        };
+        settings
     }
 }
 

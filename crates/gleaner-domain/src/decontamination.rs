@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_told_from_the_next_and_every_benchmark_is_named_once() {
+    fn a_text_ends_before_the_next_and_every_benchmark_is_named_once() {
         let (first, second) = (numbers(0..13), numbers(13..26));
         let all = benchmarks(&[&[&first, &second], &[], &[&second, &second]]);
         assert_eq!(

@@ -109,10 +109,10 @@ function drawActors(list, actors, live) {
     const pace = cell.querySelector('.rate');
     say(pace, quiet ?? (perSecond >= 0.05 ? rate(perSecond) : ''));
     pace.classList.toggle('quiet', quiet !== null);
-    const told = [`${a.name}: ${words(a.state)}`, a.doing, `${count(a.done)} done`, perSecond && rate(perSecond), `${plural(a.restarts, 'restart')}`, quiet].filter(Boolean).join(', ');
-    if (cell.title !== told) {
-      cell.title = told;
-      cell.setAttribute('aria-label', told);
+    const sentence = [`${a.name}: ${words(a.state)}`, a.doing, `${count(a.done)} done`, perSecond && rate(perSecond), `${plural(a.restarts, 'restart')}`, quiet].filter(Boolean).join(', ');
+    if (cell.title !== sentence) {
+      cell.title = sentence;
+      cell.setAttribute('aria-label', sentence);
     }
   });
 }
@@ -262,9 +262,9 @@ function drawChunks(view) {
     const known = cell.drawn;
     if (known && ['state', 'attempts', 'rows', 'bytes'].every((key) => known[key] === c[key])) continue;
     cell.drawn = c;
-    const told = chunkSentence(c);
-    cell.title = told;
-    cell.setAttribute('aria-label', told);
+    const sentence = chunkSentence(c);
+    cell.title = sentence;
+    cell.setAttribute('aria-label', sentence);
     cell.dataset.state = c.state;
     cell.replaceChildren(CHUNKS[c.state] ?? '?');
     if (c.attempts > 1) cell.append(el('sup', {}, count(c.attempts)));

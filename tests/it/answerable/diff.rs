@@ -85,7 +85,7 @@ fn what_is_excluded_and_who_takes_its_place_is_all_that_differs() {
 }
 
 #[test]
-fn other_bytes_and_other_strata_are_told_apart() {
+fn other_bytes_and_other_strata_are_named_apart() {
     let sandbox = Sandbox::new();
     write(&sandbox, "in.jsonl", usual);
     export(&sandbox, "in.jsonl", "a", &["--targets", "all"]);

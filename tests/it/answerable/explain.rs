@@ -18,32 +18,32 @@ fn id(number: u64) -> String {
     format!("c-{number}")
 }
 
-/// Conversations with every fate, by their numbers; the rows of the malformed ones come last.
+/// Conversations with every kind, by their numbers; the rows of the malformed ones come last.
 fn rows() -> Vec<String> {
     let mut rows = Vec::new();
     let mut last = Vec::new();
     for number in 0..60 {
-        let fate = number % 10;
-        let turns = match fate {
+        let kind = number % 10;
+        let turns = match kind {
             0 => 2,
             1 => 12,
             _ => 3 + number % 3,
         };
         for turn in 1..=turns {
-            let day = if fate == 2 && turn == turns || fate == 9 {
+            let day = if kind == 2 && turn == turns || kind == 9 {
                 2
             } else {
                 1
             };
             let row = json!({
                 "Timestamp": format!("2025-01-0{day}T01:00:00Z"), "conversationId": id(number), "userName": "ann",
-                "mode": if fate == 3 && turn == 2 { "ask" } else { "agent" },
-                "turnIndex": if fate == 4 { turn + 1 } else { turn },
-                "userMessage": if fate == 5 { "" } else { SAID }, "modelMessage": "m", "promptTokens": 1, "completionTokens": 1,
+                "mode": if kind == 3 && turn == 2 { "ask" } else { "agent" },
+                "turnIndex": if kind == 4 { turn + 1 } else { turn },
+                "userMessage": if kind == 5 { "" } else { SAID }, "modelMessage": "m", "promptTokens": 1, "completionTokens": 1,
             });
             rows.push(row.to_string());
         }
-        if fate == 6 {
+        if kind == 6 {
             last.push(format!(
                 "{{\"conversationId\":\"{}\",\"turnIndex\":\"{SAID}\"}}",
                 id(number)
@@ -94,7 +94,7 @@ fn explain(sandbox: &Sandbox, id: &str, more: &[&str]) -> Run {
 const SOURCE: [&str; 5] = ["--input", "in", "--exclude", "list", "--json"];
 
 #[test]
-fn every_conversation_has_the_fate_that_the_dataset_counts() {
+fn every_conversation_is_what_the_dataset_counts_it_as() {
     let sandbox = sandbox();
     let dataset = Dataset::read(&sandbox.path("out/d"));
     let mut fates = BTreeMap::<String, u64>::new();
@@ -128,7 +128,7 @@ fn every_conversation_has_the_fate_that_the_dataset_counts() {
         .map(|(key, count)| (key.to_owned(), count))
         .collect();
     assert_eq!(fates, expected);
-    assert_eq!(expected.len(), 11, "every fate is met: {expected:?}");
+    assert_eq!(expected.len(), 11, "every kind is met: {expected:?}");
 }
 
 #[test]

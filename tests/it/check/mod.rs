@@ -57,7 +57,7 @@ fn check_says_what_would_be_lost_and_exits_with_3() {
     );
     let dropped = json!([{"rule": "empty_reply", "kind": "dropped", "records": 1, "times": 1}]);
     assert_eq!(report["rules"], dropped);
-    let tokens = json!({"records": 2, "min": 10, "median": 10, "p95": 20, "max": 20, "total": 30, "lost": 0, "model_lost": 0, "not_told_apart": 0});
+    let tokens = json!({"records": 2, "min": 10, "median": 10, "p95": 20, "max": 20, "total": 30, "lost": 0, "model_lost": 0, "unmarked": 0});
     assert_eq!(report["tokens"], tokens);
     assert_eq!(report["mixed_columns"], json!([]));
     let worst = |report: &Value| {

@@ -154,7 +154,7 @@ fn bad_ids() -> Vec<Case> {
 }
 
 #[test]
-fn each_bad_row_has_its_reason_and_its_conversation_its_fate() {
+fn each_bad_row_has_its_reason_and_its_conversation_its_outcome() {
     let (mut rows, mut whole) = (Vec::new(), BTreeSet::new());
     let (mut reasons, mut damaged) = (BTreeMap::<&str, u64>::new(), 0);
     let cases = [bad_columns(), bad_texts(), bad_indices(), bad_ids()];

@@ -10,6 +10,7 @@ pub mod records;
 pub mod rows;
 mod sampling;
 pub mod telemetry;
+pub mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +40,10 @@ pub struct Asked {
     pub valid_for_trl: bool,
     /// `selection.max_tokens`, where a token is a word between white space.
     pub max_words: Option<usize>,
+    /// `privacy.users`
+    pub users: trust::Users,
+    /// The text of a benchmark.
+    pub benchmark: Option<String>,
     pub near_duplicates: Option<near_duplicates::NearDuplicates>,
 }
 
@@ -67,6 +72,8 @@ impl Asked {
             sort_keys: false,
             valid_for_trl: false,
             max_words: None,
+            users: trust::Users::Keep,
+            benchmark: None,
             near_duplicates: None,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::json::{Object, as_text, has_lone_surrogate, integer, is_missing, is_null, written};
 use super::rows::TURN;
+use super::trust::Users;
 use super::{Asked, bucket_of, fitness, split_of};
 
 pub fn turn_text(row: &Object, turn: i64, sorted: bool) -> String {
@@ -82,7 +83,10 @@ pub fn judge(record: &str, split: &str, asked: &Asked) -> (Vec<&'static str>, Ve
         is_missing(object.get("conversationId")),
         "missing_field:conversationId",
     );
-    fatal(is_missing(object.get("userName")), "missing_field:userName");
+    fatal(
+        asked.users != Users::Drop && is_missing(object.get("userName")),
+        "missing_field:userName",
+    );
     fatal(is_missing(object.get("bucket")), "missing_field:bucket");
     fatal(turns.is_none(), "missing_field:turnsArray");
     fatal(

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::grouping::Records;
 use super::near_duplicates::{Text, templates};
 use super::records::judge;
+use super::trust::{is_contaminated, written};
 use super::{Asked, Outcome, Stratum, bucket_of, hash, split_of};
 
 /// A conversation of a stratum.
@@ -18,7 +19,8 @@ struct Candidate {
 
 impl Candidate {
     fn is_valid(&self, asked: &Asked) -> bool {
-        judge(&self.record, self.stratum.0, asked).0.is_empty()
+        let written = written(self.record.clone(), asked);
+        judge(&written, self.stratum.0, asked).0.is_empty() && !is_contaminated(&self.record, asked)
     }
 }
 
@@ -73,7 +75,10 @@ fn fill(candidates: Vec<Candidate>, asked: &Asked, out: &mut Outcome) {
         if done.records.len() == asked.targets[&stratum] {
             continue;
         }
-        let (errors, warnings) = judge(&record, stratum.0, asked);
+        let leaves = written(record.clone(), asked);
+        let (mut errors, warnings) = judge(&leaves, stratum.0, asked);
+        // As they were, not as they leave.
+        errors.extend(is_contaminated(&record, asked).then_some("contaminated"));
         if !errors.is_empty() {
             done.invalid.push((id, errors));
             continue;
@@ -90,7 +95,7 @@ fn fill(candidates: Vec<Candidate>, asked: &Asked, out: &mut Outcome) {
             }
             taken.push((stratum.0, id, text));
         }
-        done.records.push(record.into_bytes());
+        done.records.push(leaves.into_bytes());
         for code in warnings {
             *warned.entry(code).or_default() += 1;
         }

@@ -32,7 +32,7 @@ pub struct StratumTally {
     /// Those of them that the model wrote, as far as they can be told apart.
     pub model_tokens_lost: u64,
     /// Records too long whose tokens of the model cannot be told apart.
-    pub not_told_apart: u64,
+    pub unmarked: u64,
     /// Records that the template refuses, by why.
     pub template_fails: BTreeMap<TemplateFails, u64>,
 }
@@ -57,7 +57,7 @@ impl StratumTally {
             self.tokens_lost += length.lost;
             match length.model_lost {
                 Some(lost) => self.model_tokens_lost += lost,
-                None => self.not_told_apart += 1,
+                None => self.unmarked += 1,
             }
         }
     }
@@ -76,7 +76,7 @@ impl StratumTally {
         self.lengths.merge(other.lengths);
         self.tokens_lost += other.tokens_lost;
         self.model_tokens_lost += other.model_tokens_lost;
-        self.not_told_apart += other.not_told_apart;
+        self.unmarked += other.unmarked;
         for (why, records) in other.template_fails {
             *self.template_fails.entry(why).or_default() += records;
         }
