@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::convert::ConvertError;
 use crate::convert::records::{BATCH_BYTES, Lines, Records};
 use crate::domain::conversion::id_of;
-use crate::domain::dataset::manifest::Manifest;
+use crate::domain::dataset::manifest::{FileRecord, Manifest};
 use crate::domain::selection::rank::{Rank, Ranker};
 use crate::domain::selection::stratum::Selection;
 use crate::runtime::buffers::Buffers;
@@ -26,6 +26,8 @@ pub struct Sought {
     pub found: Option<(usize, u64)>,
     /// Its entry in a report of invalid records: bucket, and errors without text.
     pub invalid: Option<(String, Vec<String>)>,
+    /// Its entry in a report of near-duplicates: bucket, and the id that it repeats.
+    pub near_duplicate: Option<(String, String)>,
     /// The rank of the last record of each stratum of its split, by place in the manifest's strata.
     pub last: Vec<(usize, Option<Rank>)>,
 }
@@ -46,6 +48,7 @@ pub fn seek(
     let strata = strata.filter(|(_, stratum)| stratum.split == split);
     let sought = Sought {
         invalid: invalid(dataset, manifest, &split, id)?,
+        near_duplicate: near_duplicate(dataset, manifest, id)?,
         last: strata.map(|(place, _)| (place, None)).collect(),
         split,
         rank,
@@ -80,10 +83,35 @@ fn invalid(
     id: &str,
 ) -> Result<Option<(String, Vec<String>)>, VerifyError> {
     let prefix = format!("invalid_records_{split}_");
-    for file in &manifest.invalid_files {
-        if !file.path.starts_with(&prefix) {
-            continue;
-        }
+    let files = manifest.invalid_files.iter();
+    let files = files.filter(|file| file.path.starts_with(&prefix));
+    let entry = entry(dataset, files, "invalid_records", id)?;
+    Ok(entry.map(|entry| {
+        let errors = entry["errors"].as_array().into_iter().flatten();
+        (text(&entry["bucket"]), errors.map(text).collect())
+    }))
+}
+
+/// What the reports of near-duplicates say of an id: its bucket, and the id that it repeats.
+fn near_duplicate(
+    dataset: &dyn DatasetReader,
+    manifest: &Manifest,
+    id: &str,
+) -> Result<Option<(String, String)>, VerifyError> {
+    let files = manifest.near_duplicates.iter();
+    let files = files.flat_map(|record| &record.files);
+    let entry = entry(dataset, files, "near_duplicates", id)?;
+    Ok(entry.map(|entry| (text(&entry["bucket"]), text(&entry["repeats"]))))
+}
+
+/// The entry of an id in the list of that name of some reports. What is wrong with a report, `verify` says.
+fn entry<'m>(
+    dataset: &dyn DatasetReader,
+    files: impl Iterator<Item = &'m FileRecord>,
+    list: &str,
+    id: &str,
+) -> Result<Option<Value>, VerifyError> {
+    for file in files {
         let mut bytes = Vec::new();
         let read = dataset.open(&file.path);
         let read = read.and_then(|mut file| file.read_to_end(&mut bytes));
@@ -91,14 +119,16 @@ fn invalid(
             path: file.path.clone(),
             source,
         })?;
-        // What is wrong with a report, `verify` says.
-        let report: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let mut records = report["invalid_records"].as_array().into_iter().flatten();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        if let Some(record) = records.find(|record| record["conversationId"] == id) {
-            let errors = record["errors"].as_array().into_iter().flatten();
-            return Ok(Some((text(&record["bucket"]), errors.map(text).collect())));
+        let mut report: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let entries = report[list].as_array_mut().map(std::mem::take);
+        let mut entries = entries.into_iter().flatten();
+        if let Some(found) = entries.find(|entry| entry["conversationId"] == id) {
+            return Ok(Some(found));
         }
     }
     Ok(None)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }

@@ -49,6 +49,12 @@ impl Explanation<'_> {
             let sentence = format!("it was refused in {}/{bucket}: {errors}", sought.split);
             return verdict("invalid", sentence);
         }
+        if let Some((bucket, repeats)) = &sought.near_duplicate {
+            let (split, repeats) = (&sought.split, one_line(repeats));
+            let sentence =
+                format!("it was left out of {split}/{bucket}, because it repeats {repeats}");
+            return verdict("near_duplicate", sentence);
+        }
         match &self.traced {
             Some(traced) => self.of_source(traced),
             None if sought.last.is_empty() => {
@@ -150,6 +156,9 @@ impl Explanation<'_> {
         });
         let invalid = sought.invalid.as_ref();
         let invalid = invalid.map(|(bucket, errors)| json!({"bucket": bucket, "errors": errors}));
+        let near_duplicate = sought.near_duplicate.as_ref();
+        let near_duplicate =
+            near_duplicate.map(|(bucket, repeats)| json!({"bucket": bucket, "repeats": repeats}));
         let of_split = sought.last.iter().map(|&(place, last)| {
             let stratum = &strata[place];
             json!({
@@ -167,6 +176,7 @@ impl Explanation<'_> {
             "rank": sought.rank.0,
             "found": found,
             "invalid": invalid,
+            "near_duplicate": near_duplicate,
             "strata": of_split.collect::<Vec<_>>(),
             "source": self.traced.as_ref().map(|traced| self.source_json(traced)),
         })

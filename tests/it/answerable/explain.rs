@@ -173,3 +173,22 @@ fn without_the_source_the_ranks_say_what_they_can() {
         .run(&["explain", "c-1", "out/none"])
         .says(1, &["is no dataset"]);
 }
+
+#[test]
+fn what_repeats_another_names_it() {
+    let sandbox = Sandbox::new();
+    super::write(&sandbox, "in.jsonl", super::usual);
+    let more = ["--targets", "all", "--set", "near_duplicates.scope=all"];
+    super::export(&sandbox, "in.jsonl", "d", &more);
+    super::export(&sandbox, "in.jsonl", "again", &more);
+    sandbox.run(&["diff", "out/d", "out/again"]).expect(0);
+    let dataset = Dataset::read(&sandbox.path("out/d"));
+    let file = dataset.metadata["near_duplicates"]["files"][0]["path"].as_str();
+    let report = std::fs::read(dataset.folder.join(file.expect("a report"))).expect("a file");
+    let report: Value = serde_json::from_slice(&report).expect("JSON");
+    let entry = &report["near_duplicates"][0];
+    let id = entry["conversationId"].as_str().expect("an id");
+    let found = explain(&sandbox, id, &["--json"]).json();
+    assert_eq!(found["verdict"], "near_duplicate");
+    assert_eq!(found["near_duplicate"]["repeats"], entry["repeats"]);
+}
