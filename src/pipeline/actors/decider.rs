@@ -6,7 +6,7 @@
 //! before: should the decider die, everything is decided again, from the start, to the same end.
 //!
 //! It cannot wait for itself: it alone has work out at that time, in one order, and what it has is paid for from the
-//! byte budget until it is examined, not until it is decided. ADR 0013 has the reasons.
+//! byte budget until it is examined, not until it is decided. ADR 0014 has the reasons.
 //!
 //! Memory: the candidates of the samplers, which they do not have any more, and about half a kilobyte for each record
 //! taken ([`Decisions::bytes`]); for a while 16 MiB to find templates. Texts are read again, one at a time.

@@ -26,6 +26,15 @@ fn holds(files: &corpus::Files, asked: &Asked, more: &[&str]) -> usize {
     run.expect(if short { 3 } else { 0 });
     assert_equals_reference(&sandbox.dataset(), &expected);
     sandbox.run(&["verify", "out/d"]).expect(0);
+    let mut near_duplicates = expected
+        .strata
+        .values()
+        .flat_map(|one| &one.near_duplicates);
+    if let Some((id, of)) = near_duplicates.next() {
+        let explained = sandbox.run(&["explain", id, "out/d", "--json"]).json();
+        assert_eq!(explained["verdict"], "near_duplicate");
+        assert_eq!(explained["near_duplicate"]["repeats"], *of);
+    }
     expected
         .strata
         .values()
