@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod copilot_rows;
 pub mod corpus;
 pub mod embedded;
+mod files;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
 pub mod leaks;
@@ -24,12 +25,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use files::{files_below, sha256, sums};
 use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use reference::near_duplicates::NearDuplicates;
 use reference::{Asked, BUCKETS, Outcome};
 pub use run::Run;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 /// A selection of these splits and buckets, whose files have the buckets' names, with ten records
 /// wanted of each stratum that has a target.
@@ -392,32 +393,6 @@ fn assert_is_consistent(dataset: &Dataset) {
     files.extend(["SHA256SUMS", "metadata.json"].map(|name| (name.to_owned(), String::new())));
     let there = files_below(&dataset.folder);
     assert_eq!(there, files.into_keys().collect(), "no other file is left");
-}
-
-/// The paths of all files below a folder, hidden ones too.
-fn files_below(folder: &Path) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy();
-        if path.is_dir() {
-            let below = files_below(&path);
-            found.extend(below.iter().map(|below| format!("{name}/{below}")));
-        } else {
-            found.insert(name.into_owned());
-        }
-    }
-    found
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sums(files: &BTreeMap<String, String>) -> String {
-    let line = |(path, sha256): (&String, &String)| format!("{sha256}  {path}\n");
-    files.iter().map(line).collect()
 }
 
 type Invalid = BTreeMap<String, Vec<String>>;
