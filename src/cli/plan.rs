@@ -210,6 +210,7 @@ fn first_rows(files: &FilesSource, settings: &Settings) -> FirstRows {
         nested: Nested::AsIs,
         schema: settings.schema,
         copilot_chat: Arc::new(CopilotChatRules::of_agents(settings.limits.max_record)),
+        quotes_values: !settings.privacy.is_scan(),
     };
     let limits = Limits {
         max_malformed_percent: settings.limits.max_malformed_percent,

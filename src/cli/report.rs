@@ -31,27 +31,7 @@ pub fn lengths(strata: &[(String, Distribution)]) -> String {
 /// The closing table of an export, and what to do next. `default_targets`: none were set.
 pub fn table(report: &RunReport, default_targets: bool) -> String {
     let manifest = &report.manifest;
-    let mut table = TextTable::new(&[
-        "stratum",
-        "target",
-        "written",
-        "short by",
-        "invalid",
-        "population",
-        "size",
-    ]);
-    for s in &manifest.strata {
-        table.row([
-            format!("{}/{}", s.split, s.bucket),
-            s.target.map_or_else(|| "all".to_owned(), |n| n.to_string()),
-            s.records.to_string(),
-            s.shortfall.to_string(),
-            s.invalid.to_string(),
-            s.population.to_string(),
-            ByteSize::b(s.bytes).display().si().to_string(),
-        ]);
-    }
-    let mut out = table.for_stdout();
+    let mut out = strata(manifest).for_stdout();
     let tokens = manifest.strata.iter();
     let tokens = tokens.filter_map(|s| Some((format!("{}/{}", s.split, s.bucket), s.tokens?)));
     let tokens: Vec<_> = tokens.collect();
@@ -80,6 +60,29 @@ pub fn table(report: &RunReport, default_targets: bool) -> String {
     out
 }
 
+/// A line for each stratum; what repeats something has a column only if it was looked for.
+fn strata(manifest: &Manifest) -> TextTable {
+    let repeats = manifest.near_duplicates.is_some() || manifest.decontamination.is_some();
+    let mut titles = vec!["stratum", "target", "written", "short by", "invalid"];
+    titles.extend(repeats.then_some("repeats"));
+    titles.extend(["population", "size"]);
+    let mut table = TextTable::new(&titles);
+    for s in &manifest.strata {
+        let mut row = vec![
+            format!("{}/{}", s.split, s.bucket),
+            s.target.map_or_else(|| "all".to_owned(), |n| n.to_string()),
+            s.records.to_string(),
+            s.shortfall.to_string(),
+            s.invalid.to_string(),
+        ];
+        row.extend(repeats.then(|| (s.near_duplicates + s.contaminated).to_string()));
+        row.push(s.population.to_string());
+        row.push(ByteSize::b(s.bytes).display().si().to_string());
+        table.row(row);
+    }
+    table
+}
+
 /// What was left out and warned about, and what was done with secrets, a line each.
 fn left_out(report: &RunReport, out: &mut String) {
     let manifest = &report.manifest;
@@ -105,7 +108,11 @@ fn left_out(report: &RunReport, out: &mut String) {
 /// How many records repeat a benchmark, and what of it none can repeat.
 fn repeated(benchmark: &BenchmarkRecord) -> String {
     let left_out = count(benchmark.contaminated, "record");
-    let texts = count(benchmark.texts, "text");
+    let texts = format!(
+        "{} in {}",
+        count(benchmark.texts, "text"),
+        count(benchmark.rows, "row")
+    );
     let short = match benchmark.short_texts {
         0 => String::new(),
         short => format!(", {short} of them too short to be looked for"),
@@ -138,7 +145,7 @@ pub(super) fn privacy(privacy: Option<&PrivacyRecord>) -> String {
         })
         .collect();
     let found = if found.is_empty() {
-        "nothing found".to_owned()
+        "nothing found in what was written".to_owned()
     } else {
         found.join(", ")
     };

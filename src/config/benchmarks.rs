@@ -81,6 +81,7 @@ impl Decontamination {
             name: file.name.clone(),
             field: file.field.clone(),
             sha256,
+            rows,
             texts: counts.texts,
             short_texts: counts.short,
             contaminated: 0,

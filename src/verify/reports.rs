@@ -1,6 +1,6 @@
 //! Checks the reports of invalid records: what they say of themselves, and against the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -120,6 +120,7 @@ fn faults(
         if entry.errors.is_empty() {
             find("has no errors");
         }
+        let mut codes = BTreeSet::new();
         for error in &entry.errors {
             let code = error.split_once(": ").map_or("", |(code, _)| code);
             let is_known = Code::ALL
@@ -130,7 +131,10 @@ fn faults(
             if !is_known && !manifest.rules.contains_key(code) {
                 find("has an error without a known code");
             }
-            *summary.entry(code.to_owned()).or_default() += 1;
+            codes.insert(code.to_owned());
+        }
+        for code in codes {
+            *summary.entry(code).or_default() += 1;
         }
         let id = &entry.conversation_id;
         if selection.split_of(id.as_bytes()).name != split {

@@ -40,7 +40,10 @@ pub struct BenchmarkRecord {
     pub field: String,
     /// SHA-256 of its file.
     pub sha256: String,
-    /// Texts that were read.
+    /// Rows of its file.
+    #[serde(default)]
+    pub rows: u64,
+    /// Texts that its rows have in the field: one, none or several each.
     pub texts: u64,
     /// Those with fewer than [`RUN`] words, which nothing can repeat.
     pub short_texts: u64,

@@ -49,9 +49,7 @@ pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
         users: choice(USERS, privacy.users, &names(Users::ALL, Users::name))?,
         ..Policy::default()
     };
-    if policy.is_off() {
-        return Ok(policy);
-    }
+    // A file that is named is read, also if it has no use now: it says what is wrong with it.
     let policy = Policy {
         own: own_rules("privacy.rules", Path::new(&text(privacy.rules)))?,
         ..policy
@@ -75,7 +73,7 @@ pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
         }
     };
     let key = key.trim();
-    if key.is_empty() && file.is_empty() {
+    if (policy.is_off() && file.is_empty()) || (key.is_empty() && file.is_empty()) {
         return match policy.users {
             Users::Pseudonym => Err(bad(USERS, Users::Pseudonym.name(), NO_KEY)),
             _ => Ok(policy),

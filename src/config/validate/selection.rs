@@ -101,7 +101,11 @@ pub(super) fn exclude(file: Option<Text>, source: &Source) -> Result<ExcludeList
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         refused(format!("line {line} is not UTF-8; save the file as UTF-8"))
     })?;
-    let list = ExcludeList::parse(&list);
+    let list = ExcludeList::parse(&list).map_err(|line| {
+        refused(format!(
+            "line {line} names no user: write `userName:NAME`, in these letters"
+        ))
+    })?;
     if list.names_users() && matches!(source, Source::Kusto(_)) {
         let reason = "it names users, whose conversations only the cluster could find, and nothing of the file is sent there; list the conversations' ids instead";
         return Err(refused(reason.to_owned()));

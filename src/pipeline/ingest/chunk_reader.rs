@@ -46,8 +46,8 @@ mod keeping;
 mod one_row;
 mod telemetry;
 
+pub(super) use one_row::Reading;
 use one_row::readable_id;
-pub(super) use one_row::{Reading, describe};
 pub(super) use telemetry::whole;
 
 /// Headers in a batch: large enough that messages cost nothing, small enough to be freed early.
@@ -77,6 +77,8 @@ pub struct RowRules {
     pub schema: Option<RowShape>,
     /// How Copilot Chat telemetry is read.
     pub copilot_chat: Arc<CopilotChatRules>,
+    /// Whether values of malformed rows may be shown: not if secrets or personal data are looked for.
+    pub quotes_values: bool,
 }
 
 impl RowRules {
@@ -299,7 +301,8 @@ impl ChunkReader {
             Ok(AnyRow::Row(row)) => self.row(block, place, row, spooled),
             Ok(AnyRow::Telemetry(row)) => self.telemetry_row(block, place, row, spooled),
             Err(MalformedRow { reason, id }) => {
-                let what = || describe(row_text, reason);
+                let rules = Arc::clone(&self.rules);
+                let what = || rules.describe(row_text, reason);
                 self.malformed(block.encoding, reason, line, id.as_deref(), what);
                 Ok(())
             }

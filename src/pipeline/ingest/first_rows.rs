@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use super::chunk_reader::{AnyRow, Reading, RowRules, describe};
+use super::chunk_reader::{AnyRow, Reading, RowRules};
 use super::rows_report::{RowsReport, Tallies};
 use crate::domain::copilot_chat::row::ReadRow;
 use crate::domain::dataset::accounting::MalformedReport;
@@ -76,6 +76,7 @@ pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows
         max_record: rules.max_record,
         schema: rules.schema,
         allow_sampled: limits.allow_sampled,
+        quotes_values: rules.quotes_values,
     };
     FirstRows {
         files,
@@ -151,7 +152,7 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
                 Ok(row) => count(row, text, line, tally),
                 Err(malformed) => {
                     let reason = malformed.reason;
-                    tally.malformed(reason, line, || describe(text, reason));
+                    tally.malformed(reason, line, || rules.describe(text, reason));
                 }
             }
         }

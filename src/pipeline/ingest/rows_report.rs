@@ -50,6 +50,8 @@ pub struct RowsReport {
     pub schema: Option<RowShape>,
     /// `source.allow_sampled`
     pub allow_sampled: bool,
+    /// Whether values of rows may be shown: not if secrets or personal data are looked for.
+    pub quotes_values: bool,
 }
 
 impl RowsReport {
@@ -189,7 +191,7 @@ impl RowsReport {
             modes.rows.retain(|mode, _| nearly(mode));
             modes.others = 0;
         }
-        let mut sentences = sentences_of_modes(&modes);
+        let mut sentences = sentences_of_modes(&modes, self.quotes_values);
         let without = tallies.values().filter_map(|t| t.no_user_message.as_ref());
         let count: u64 = without.map(|rows| rows.count).sum();
         let first = self.places(tallies).find_map(|(file, base, tally)| {
@@ -289,7 +291,7 @@ fn origins(tallies: &Tallies) -> impl Iterator<Item = (Origin, u64, &ChunkTally)
 }
 
 /// Most rows first.
-fn sentences_of_modes(modes: &ModesSeen) -> Vec<String> {
+fn sentences_of_modes(modes: &ModesSeen, quotes_values: bool) -> Vec<String> {
     let mut seen: Vec<_> = modes.rows.iter().collect();
     seen.sort_by_key(|&(mode, &rows)| (std::cmp::Reverse(rows), mode));
     let mut sentences: Vec<String> = seen
@@ -297,6 +299,9 @@ fn sentences_of_modes(modes: &ModesSeen) -> Vec<String> {
         .map(
             |(mode, &rows)| match Scanner::new(mode.as_bytes()).value() {
                 _ if mode.is_empty() => format!("{} no mode, wanted \"agent\"", rows_have(rows)),
+                Ok(_) if !quotes_values => {
+                    format!("{} another mode, wanted \"agent\"", rows_have(rows))
+                }
                 Ok(value) => {
                     let mode = row_fault::shown_value(&value);
                     format!("{} mode {mode}, wanted \"agent\"", rows_have(rows))

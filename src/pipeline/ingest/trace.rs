@@ -86,6 +86,7 @@ pub async fn trace(
         nested: Nested::AsIs,
         schema: settings.schema,
         copilot_chat: Arc::new(copilot_chat_rules(settings, record)),
+        quotes_values: false,
     };
     let look = |rules: &RowRules| Look {
         source,

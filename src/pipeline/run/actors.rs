@@ -182,6 +182,7 @@ fn row_rules(parts: &RunParts, run: &RunContext, excluded: Arc<Excluded>) -> Row
         nested: run.nested,
         schema: settings.schema,
         copilot_chat: Arc::clone(&run.copilot_chat),
+        quotes_values: !settings.privacy.is_scan(),
     }
 }
 
@@ -198,6 +199,7 @@ pub(super) fn rules_of_look(parts: &RunParts) -> RowRules {
         nested: nested(settings),
         schema: settings.schema,
         copilot_chat: Arc::new(copilot_chat_rules(settings, &parts.work_dir.record)),
+        quotes_values: false,
     }
 }
 

@@ -392,6 +392,7 @@ fn rows_report(parts: &RunParts, survey: &Survey) -> RowsReport {
         max_record: limits.max_record,
         schema: parts.settings.schema,
         allow_sampled: parts.settings.allow_sampled,
+        quotes_values: !parts.settings.privacy.is_scan(),
     }
 }
 

@@ -292,7 +292,7 @@ fn every_fault_of_a_report_is_found_without_its_digest() {
     change(&twice).expect(REPORT, "error_summary");
     change(&twice).expect(
         MANIFEST,
-        "1 records of train/short are invalid, the reports list 2",
+        "1 records of train/short are invalid or contaminated, the reports list 2",
     );
     change(&|r| r["invalid_records"][0]["bucket"] = "none".into()).expect(MANIFEST, "no stratum");
     change(&|r| r["invalid_records"][0]["errors"] = json!([])).expect(REPORT, "has no errors");

@@ -35,11 +35,13 @@ fn holds(files: &corpus::Files, asked: &Asked, more: &[&str]) -> usize {
         assert_eq!(explained["verdict"], "near_duplicate");
         assert_eq!(explained["near_duplicate"]["repeats"], *of);
     }
-    expected
-        .strata
-        .values()
+    let left_out = (expected.strata.values())
         .map(|stratum| stratum.near_duplicates.len())
-        .sum()
+        .sum();
+    let card = std::fs::read_to_string(sandbox.path("out/d/README.md")).expect("a card");
+    let said = format!("runs at least 0.8) were left out: {left_out}.");
+    assert!(card.contains(&said), "{said}: {card}");
+    left_out
 }
 
 /// A row of a conversation of three turns.

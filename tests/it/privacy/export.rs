@@ -256,6 +256,39 @@ fn names_of_users_are_left_out_and_need_not_be_there() {
 }
 
 #[test]
+fn nothing_of_rows_that_cannot_be_read_is_shown_where_secrets_are_looked_for() {
+    let (sandbox, mut lines) = twelve();
+    let (key, _) = planted();
+    lines.push(
+        json!({"conversationId": "t", "turnCount": key, "turnsArray": [], "bucket": "short"})
+            .to_string(),
+    );
+    lines.push(json!({"conversationId": "t", key.clone(): 1}).to_string());
+    std::fs::write(sandbox.path("in.jsonl"), lines.join("\n")).expect("writable");
+    let with = |name: &str, more: &str| {
+        let command = format!(
+            "{EXPORT} --name {name} --targets all --max-malformed 50 --work-dir w{name} {more}"
+        );
+        run(&sandbox, command.trim_end())
+    };
+    let shown = |name: &str| {
+        let read = |path: String| std::fs::read_to_string(sandbox.path(&path)).expect("a file");
+        read(format!("out/{name}/metadata.json")) + &read(format!("w{name}/report.html"))
+    };
+    let plain = with("p", "");
+    plain.expect(0);
+    assert!(
+        shown("p").contains(&key[..12]),
+        "the value is shown where nothing is looked for"
+    );
+    let redacted = with("r", "--set privacy.secrets=redact");
+    let said = redacted.expect(0).to_owned() + &redacted.stdout + &shown("r");
+    assert!(!said.contains(&key[..12]), "{said}");
+    let malformed = |run: &Run| run.json()["population"]["malformed"].clone();
+    assert_eq!(malformed(&redacted), malformed(&plain));
+}
+
+#[test]
 fn rules_of_ones_own_are_those_of_a_file_for_gitleaks() {
     let (sandbox, _) = twelve();
     let rules = "title = 'own'\n[[rules]]\nid = 'house-id'\ndescription = 'Ids of the house'\n\

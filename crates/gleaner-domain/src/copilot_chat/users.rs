@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_shared_row_is_kept_without_the_id_of_who_sent_it_first() {
-        let list = ExcludeList::parse("id-1\nuserName:ann");
+        let list = ExcludeList::parse("id-1\nuserName:ann").expect("right");
         let mut found = FoundUsers::default();
         found.add(b"id-2", "ann");
         let excluded = list.resolve(&found);

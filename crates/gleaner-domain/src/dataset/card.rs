@@ -153,6 +153,18 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
             exclude.listed, exclude.matched
         );
     }
+    if let Some(similar) = &manifest.near_duplicates {
+        let compared = match &*similar.scope {
+            "all" => "any other",
+            _ => "one of another split",
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            card,
+            "\nRecords that nearly repeat {compared} (Jaccard similarity of {}-word runs at least {}) were left out: {}.",
+            similar.shingle_words, similar.threshold, similar.left_out
+        );
+    }
     card.push_str(&trust(
         manifest.privacy.as_ref(),
         manifest.decontamination.as_ref(),

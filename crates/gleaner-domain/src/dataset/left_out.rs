@@ -1,7 +1,7 @@
 //! What a dataset says of conversations that it leaves out: those that are not valid, and those that are nearly the
 //! same as another one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,8 +64,11 @@ impl NearDuplicatesRecord {
 /// The report of a split's invalid records, which are given in rank order. No message text.
 pub fn invalid_report(records: &[&InvalidRecord]) -> Vec<u8> {
     let mut summary = BTreeMap::<&str, u64>::new();
-    for (code, _) in records.iter().flat_map(|record| &record.errors) {
-        *summary.entry(code.name()).or_default() += 1;
+    for record in records {
+        let codes: BTreeSet<_> = record.errors.iter().map(|(code, _)| code.name()).collect();
+        for code in codes {
+            *summary.entry(code).or_default() += 1;
+        }
     }
     let mut out = format!(
         "{{\"summary\": {{\"total_invalid\": {}, \"error_summary\": {{",

@@ -203,8 +203,14 @@ impl Finder {
                 kept += 1;
                 found[kept] = Found { rule, at };
             } else if class(rule) != class(last.rule) {
+                // A rule of a user's own may match a part of it: what is left would have no form any more.
+                let is_own = rule.min(last.rule) < self.own.len();
+                let whole = last.at.start..last.at.end.max(at.end);
                 if class(rule) == Class::Secret {
-                    *last = Found { rule, at };
+                    last.rule = rule;
+                    last.at = if is_own { whole } else { at };
+                } else if is_own {
+                    last.at = whole;
                 }
             } else {
                 if self.weight(rule, &at) < self.weight(last.rule, &last.at) {

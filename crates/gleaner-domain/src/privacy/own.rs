@@ -16,6 +16,9 @@ use super::checks::entropy;
 use super::finder::compile;
 use super::placeholder;
 use super::rule::{Check, Class, Rule, Start};
+use go_syntax::translated;
+
+mod go_syntax;
 
 /// The file, as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -182,7 +185,7 @@ fn own_rule(rule: &FileRule, everywhere: &[FileAllowlist]) -> Result<Rule, RuleF
     if rule.regex.is_empty() {
         return Err(fault(&place, "it has no regex"));
     }
-    let pattern = compile(&rule.regex)
+    let pattern = compile(&translated(&rule.regex))
         .map_err(|error| fault(&place, format!("its regex cannot be read: {error}")))?;
     let groups = pattern
         .group_info()
@@ -218,6 +221,9 @@ fn own_rule(rule: &FileRule, everywhere: &[FileAllowlist]) -> Result<Rule, RuleF
     })
 }
 
+/// The place of an allow list that stands in no rule.
+const EVERYWHERE: &str = "[allowlist] of the file";
+
 fn own_check(
     rule: &FileRule,
     pattern: Regex,
@@ -226,17 +232,18 @@ fn own_check(
     let of_this = |list: &&FileAllowlist| {
         list.target_rules.is_empty() || list.target_rules.contains(&rule.id)
     };
+    let place = place_of(rule);
     let everywhere = everywhere.iter().filter(of_this);
-    let lists = (rule.allowlist.iter())
-        .chain(&rule.allowlists)
-        .chain(everywhere);
+    let lists = (rule.allowlist.iter().chain(&rule.allowlists))
+        .map(|list| (list, &*place))
+        .chain(everywhere.map(|list| (list, EVERYWHERE)));
     Ok(OwnCheck {
         code: leaked(format!("secret:{}", rule.id)),
         pattern,
         group: rule.secret_group,
         entropy: rule.entropy,
         allowed: lists
-            .map(|list| allowlist(list, &place_of(rule)))
+            .map(|(list, place)| allowlist(list, place))
             .collect::<Result<_, _>>()?,
     })
 }
@@ -357,7 +364,7 @@ fn line<'t>(text: &'t [u8], whole: &Range<usize>) -> &'t [u8] {
 
 fn allowlist(list: &FileAllowlist, place: &str) -> Result<Allowlist, RuleFault> {
     let regex = |pattern: &String| {
-        compile(pattern).map_err(|error| {
+        compile(&translated(pattern)).map_err(|error| {
             fault(
                 place,
                 format!("a regex of its allow list cannot be read: {error}"),

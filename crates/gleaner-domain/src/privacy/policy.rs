@@ -65,7 +65,7 @@ impl Policy {
     }
 
     /// Whether secrets or personal data are looked for.
-    fn is_scan(&self) -> bool {
+    pub fn is_scan(&self) -> bool {
         self.secrets != Action::Off || self.personal != Action::Off
     }
 

@@ -23,18 +23,25 @@ pub struct ExcludeList {
 impl ExcludeList {
     /// Reads a list: an id, or `userName:NAME`, a line; white space around is no part of it. Blank lines and
     /// those that begin with `#` say nothing.
-    pub fn parse(text: &str) -> Self {
+    ///
+    /// # Errors
+    /// The number of a line, from 1 on, with `userName:` and no name, or with it in other letters.
+    pub fn parse(text: &str) -> Result<Self, u64> {
         let mut list = Self::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let lines = text.lines().map(str::trim);
-        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let prefix = line.get(..USER.len()).unwrap_or_default();
             match line.strip_prefix(USER).map(str::trim) {
-                Some("") => {}
+                Some("") => return Err(number),
                 Some(user) => drop(list.users.insert(user.to_owned())),
+                None if prefix.eq_ignore_ascii_case(USER) => return Err(number),
                 None => drop(list.ids.insert(line.to_owned())),
             }
         }
-        list
+        Ok(list)
     }
 
     /// Whether it names nothing.
@@ -190,21 +197,28 @@ pub struct ExcludeRecord {
 mod tests {
     use super::*;
 
-    const LIST: &str = "\u{feff}# retracted\r\n\n  b \r\na\nb\nuserName: Ann B\n  #c\nuserName:\n";
+    const LIST: &str = "\u{feff}# retracted\r\n\n  b \r\na\nb\nuserName: Ann B\n  #c\n";
 
     #[test]
     fn a_list_has_ids_and_users_and_nothing_else() {
-        let list = ExcludeList::parse(LIST);
+        let list = ExcludeList::parse(LIST).expect("right");
         assert_eq!((list.listed(), list.names_users()), (3, true));
         assert_eq!(list.user(b"Ann B"), Some("Ann B"));
         assert_eq!((list.user(b"Ann"), list.user(b"a")), (None, None));
-        assert!(ExcludeList::parse("# nothing\n\n").is_empty());
+        for wrong in ["a\n\nuserName:  ", "#\na\nusername:ann"] {
+            assert_eq!(ExcludeList::parse(wrong).expect_err("refused"), 3);
+        }
+        assert!(
+            ExcludeList::parse("# nothing\n\n")
+                .expect("right")
+                .is_empty()
+        );
         assert_eq!(format!("{list:?}"), "ExcludeList(2 ids, 1 users)");
     }
 
     #[test]
     fn a_digest_is_of_what_is_listed_and_of_the_key() {
-        let digest = |text, key| ExcludeList::parse(text).digest(key);
+        let digest = |text, key| ExcludeList::parse(text).expect("right").digest(key);
         assert_eq!(digest("b\na\n", b"k"), digest("#\na\na\n\nb", b"k"));
         for other in ["a", "ab", "a\nuserName:b", "a\nb\nc"] {
             assert_ne!(digest("a\nb", b"k"), digest(other, b"k"), "{other}");
@@ -214,7 +228,7 @@ mod tests {
 
     #[test]
     fn ids_of_the_list_and_of_its_users_are_left_out_and_what_was_there_is_counted() {
-        let list = ExcludeList::parse("a\nzz\nuserName:ann\nuserName:bob");
+        let list = ExcludeList::parse("a\nzz\nuserName:ann\nuserName:bob").expect("right");
         let mut found = FoundUsers::default();
         found.add(b"c", "ann");
         found.add(b"a", "ann");

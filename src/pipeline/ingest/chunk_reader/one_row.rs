@@ -118,8 +118,17 @@ fn is_record_too_large(rules: &RowRules, record: &mut Vec<u8>, row: &[u8], turns
     assembler.from_columns(row, record).is_err() || record.len() as u64 > rules.max_record
 }
 
-/// What is wrong with a malformed row. Should saying so panic, the reason must do.
-pub(in crate::pipeline::ingest) fn describe(row: &[u8], reason: MalformedReason) -> Option<String> {
-    let described = std::panic::catch_unwind(|| copilot_chat::row_fault::describe(row, reason));
-    described.unwrap_or_default()
+impl RowRules {
+    /// What is wrong with a malformed row, if that may be said. Should saying so panic, the reason must do.
+    pub(in crate::pipeline::ingest) fn describe(
+        &self,
+        row: &[u8],
+        reason: MalformedReason,
+    ) -> Option<String> {
+        if !self.quotes_values {
+            return None;
+        }
+        let described = std::panic::catch_unwind(|| copilot_chat::row_fault::describe(row, reason));
+        described.unwrap_or_default()
+    }
 }

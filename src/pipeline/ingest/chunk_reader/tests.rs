@@ -18,6 +18,7 @@ fn chunk_reader(folder: &std::path::Path) -> ChunkReader {
         nested: Nested::AsIs,
         schema: None,
         copilot_chat: Arc::new(CopilotChatRules::of_agents(1000)),
+        quotes_values: true,
     };
     let (file, start, end) = (0, 0, 1);
     let chunk_pass = ChunkPass {

@@ -15,6 +15,7 @@ fn report() -> RowsReport {
         max_record: 1000,
         schema: None,
         allow_sampled: false,
+        quotes_values: true,
     }
 }
 

@@ -159,3 +159,19 @@ fn what_is_not_right_is_named() {
     assert!(RulesFile::deserialize(json!({"rules": [{"id": "x", "required": []}]})).is_err());
     assert!(is_code("secret:acme-key") && !is_code("secret:a b") && !is_code("acme-key"));
 }
+
+#[test]
+fn what_is_left_of_an_address_by_a_rule_of_ones_own_is_taken_out_too() {
+    let (mail, phone) = (
+        example("{8z}@{8z}.co.uk", 1).text,
+        "+1 415 266 4821".to_owned(),
+    );
+    let host = mail.split_once('@').expect("a host").1.to_owned();
+    let file =
+        json!({"rules": [rule("house-host", &host.replace('.', r"\.")), rule("area", "415")]});
+    for text in [mail, phone] {
+        let found = found(file.clone(), &text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].1, text, "{found:?}");
+    }
+}
