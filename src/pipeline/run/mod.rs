@@ -137,11 +137,14 @@ pub(crate) async fn run_under(
     // Whatever an actor still waits for (a source that hangs, say) is dropped with it, also if the
     // run itself is dropped.
     let everybody = EndAll(watch);
+    // On the heap: a host's stack may have no room for what all phases together keep.
+    let publish = publish_all(parts, run_control, &everybody.0, &mut exits, &begun);
+    let publish = Box::pin(survive_parts(publish));
     let result = tokio::select! {
         biased;
         () = run_control.cancelled() => Err(RunError::Cancelled),
         () = interrupt => Err(RunError::Interrupted),
-        result = survive_parts(publish_all(parts, run_control, &everybody.0, &mut exits, &begun)) => result,
+        result = publish => result,
         result = status.keep() => result,
         result = sample(&telemetry) => result,
     };
@@ -258,10 +261,10 @@ async fn publish_all(
         None => parts.source.survey().await?,
     };
     pin_inputs(&mut parts.work_dir, &survey)?;
-    let read = read_rows(&parts, run_control, watch, exits, survey).await?;
+    let read = Box::pin(read_rows(&parts, run_control, watch, exits, survey)).await?;
     // A paused run begins nothing.
     run_control.gate().pass().await;
-    publish_rows(parts, read, begun).await
+    Box::pin(publish_rows(parts, read, begun)).await
 }
 
 /// What was read of the source, before anything is published.
