@@ -11,6 +11,16 @@ pub const FORMS: &[(&str, &str)] = &[
         "azure-account-key",
         "DefaultEndpointsProtocol=https;AccountName=logs;AccountKey=«{86b}==»;EndpointSuffix=core.windows.net",
     ),
+    ("azure-account-key", "export AZURE_STORAGE_KEY='«{86b}==»'"),
+    (
+        "azure-account-key",
+        "az storage blob list --account-key «{86b}==» -o tsv",
+    ),
+    ("azure-functions-key", "x-functions-key: «{54u}==»"),
+    (
+        "authorization-header",
+        "curl -H 'Authorization: token «{40x}»'",
+    ),
     ("azure-storage-key", "{76b}+ASt{6b}=="),
     ("azure-cosmos-key", "{76w}ACDb{6b}=="),
     ("azure-batch-key", "{76b}+ABa{6b}=="),

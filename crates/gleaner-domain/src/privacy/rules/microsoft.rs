@@ -10,8 +10,10 @@ const MESSAGING: &str = "https://learn.microsoft.com/azure/service-bus-messaging
 
 pub const RULES: &[Rule] = &[
     // 64 bytes in base64.
-    Rule::secret("azure-account-key", "AZURE_ACCOUNT_KEY", STORAGE, &["accountkey"],
-        r#"(?i:AccountKey)["']?\s{0,2}[=:]\s{0,2}["']?([A-Za-z0-9+/]{86}==)"#),
+    Rule::secret("azure-account-key", "AZURE_ACCOUNT_KEY", STORAGE, &["accountkey", "account-key", "account_key", "storage_key", "storagekey"],
+        r#"(?i:account[-_]?key|storage_?key)["']?(?:\s{0,2}[=:]\s{0,2}|\s)["']?([A-Za-z0-9+/]{86}==)"#),
+    Rule::secret("azure-functions-key", "AZURE_FUNCTION_KEY", "https://learn.microsoft.com/azure/azure-functions/function-keys-how-to", &["x-functions-key"],
+        r#"(?i:x-functions-key)["']?\s{0,2}[=:]\s{0,2}["']?([A-Za-z0-9+/_-]{40,88}={0,2})"#),
     Rule::secret("azure-storage-key", "AZURE_ACCOUNT_KEY", IDENTIFIABLE, &["+ASt"],
         r"[A-Za-z0-9+/]{76}\+ASt[A-Za-z0-9+/]{6}==").before(76),
     Rule::secret("azure-cosmos-key", "AZURE_COSMOS_KEY", IDENTIFIABLE, &["ACDb"],
