@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::reports::read_each;
 use super::stratum::{Ids, id_hash};
-use super::{VerifyError, VerifyReport, io_error, read_all};
+use super::{VerifyError, VerifyReport};
 use crate::domain::dataset::manifest;
 use crate::domain::dataset::manifest::{FileRecord, Manifest};
 use crate::domain::selection::rank::Ranker;
@@ -50,17 +51,9 @@ pub fn check(
         .near_duplicates
         .iter()
         .flat_map(|record| &record.files);
-    for file in files {
-        let length = dataset.length(&file.path).map_err(io_error(&file.path))?;
-        if length.is_none() {
-            continue;
-        }
-        let bytes = read_all(dataset, &file.path)?;
-        report.bytes += bytes.len() as u64;
-        for what in faults(file, &bytes, manifest, selection, written, &mut counts) {
-            report.find(&file.path, what);
-        }
-    }
+    read_each(dataset, files, report, |file, bytes| {
+        faults(file, bytes, manifest, selection, written, &mut counts)
+    })?;
     for stratum in &manifest.strata {
         let key = (stratum.split.clone(), stratum.bucket.clone());
         let listed = counts.remove(&key).unwrap_or(0);

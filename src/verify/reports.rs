@@ -51,17 +51,9 @@ pub fn check(
     report: &mut VerifyReport,
 ) -> Result<(), VerifyError> {
     let mut counts = Counts::new();
-    for file in &manifest.invalid_files {
-        let length = dataset.length(&file.path).map_err(io_error(&file.path))?;
-        if length.is_none() {
-            continue;
-        }
-        let bytes = read_all(dataset, &file.path)?;
-        report.bytes += bytes.len() as u64;
-        for what in faults(file, &bytes, manifest, selection, written, &mut counts) {
-            report.find(&file.path, what);
-        }
-    }
+    read_each(dataset, &manifest.invalid_files, report, |file, bytes| {
+        faults(file, bytes, manifest, selection, written, &mut counts)
+    })?;
     for stratum in &manifest.strata {
         let key = (stratum.split.clone(), stratum.bucket.clone());
         let listed = counts.remove(&key).unwrap_or(0);
@@ -78,6 +70,30 @@ pub fn check(
         let what =
             format!("the reports list {listed} records of {split}/{bucket}, which is no stratum");
         report.find(MANIFEST, what);
+    }
+    Ok(())
+}
+
+/// Reads reports, and notes what `faults` finds in each. One that is not there is noted elsewhere.
+///
+/// # Errors
+/// If one cannot be read.
+pub(super) fn read_each<'m>(
+    dataset: &dyn DatasetReader,
+    files: impl IntoIterator<Item = &'m FileRecord>,
+    report: &mut VerifyReport,
+    mut faults: impl FnMut(&FileRecord, &[u8]) -> Vec<String>,
+) -> Result<(), VerifyError> {
+    for file in files {
+        let length = dataset.length(&file.path).map_err(io_error(&file.path))?;
+        if length.is_none() {
+            continue;
+        }
+        let bytes = read_all(dataset, &file.path)?;
+        report.bytes += bytes.len() as u64;
+        for what in faults(file, &bytes) {
+            report.find(&file.path, what);
+        }
     }
     Ok(())
 }
