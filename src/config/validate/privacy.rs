@@ -44,15 +44,12 @@ pub fn own_rules(key: &'static str, file: &Path) -> Result<OwnRules, ConfigError
 pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
     let actions = names(Action::ALL, Action::name);
     let policy = Policy {
+        // A file that is named is read, also if it has no use now: it says what is wrong with it.
+        own: own_rules("privacy.rules", Path::new(&text(privacy.rules)))?,
         secrets: choice("privacy.secrets", privacy.secrets, &actions)?,
         personal: choice("privacy.personal", privacy.personal, &actions)?,
         users: choice(USERS, privacy.users, &names(Users::ALL, Users::name))?,
         ..Policy::default()
-    };
-    // A file that is named is read, also if it has no use now: it says what is wrong with it.
-    let policy = Policy {
-        own: own_rules("privacy.rules", Path::new(&text(privacy.rules)))?,
-        ..policy
     };
     let file = text(privacy.key_file);
     let (from, key) = match file.as_str() {
@@ -73,7 +70,7 @@ pub(super) fn policy(privacy: raw::Privacy) -> Result<Policy, ConfigError> {
         }
     };
     let key = key.trim();
-    if (policy.is_off() && file.is_empty()) || (key.is_empty() && file.is_empty()) {
+    if file.is_empty() && (policy.is_off() || key.is_empty()) {
         return match policy.users {
             Users::Pseudonym => Err(bad(USERS, Users::Pseudonym.name(), NO_KEY)),
             _ => Ok(policy),

@@ -52,13 +52,13 @@ impl Users {
     /// # Errors
     /// If the record is no JSON object.
     pub fn fault(self, record: &[u8]) -> Result<Option<&'static str>, JsonError> {
+        if self == Self::Keep {
+            return Ok(None);
+        }
         let mut is_kept = true;
         each_name(record, &mut |member| {
-            is_kept &= match self {
-                Self::Keep => true,
-                Self::Pseudonym => is_nobody(&member.value) || is_pseudonym(&member.value),
-                Self::Drop => false,
-            };
+            is_kept &= self == Self::Pseudonym
+                && (is_nobody(&member.value) || is_pseudonym(&member.value));
         })?;
         Ok((!is_kept).then_some(match self {
             Self::Drop => "has a userName, and privacy.users is drop",
