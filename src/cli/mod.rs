@@ -28,6 +28,7 @@ mod look;
 mod place;
 mod plan;
 mod plan_telemetry;
+mod plan_trust;
 mod progress;
 #[cfg(feature = "kusto")]
 mod queries;

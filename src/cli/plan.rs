@@ -11,10 +11,10 @@ use super::args::ExportArgs;
 use super::cluster::Cluster;
 use super::exit::{CliError, Exit};
 use super::export;
-use super::plan_telemetry;
 use super::table::TextTable;
 use super::terminal::one_line;
 use super::words::count;
+use super::{plan_telemetry, plan_trust};
 use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
@@ -92,6 +92,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         "seed": settings.selection.seed(),
         "records": settings.selection.total(),
         "strata": strata(&settings, looked.counted.as_ref()),
+        "trust": plan_trust::record(&settings),
         "memory": {"base_bytes": BASE_MEMORY, "bytes_per_row": MEMORY_PER_ROW},
         "workers": {
             "fetchers": settings.workers.fetchers,
@@ -337,7 +338,7 @@ fn text(settings: &Settings, plan: &Value, looked: &Looked) -> String {
          input    {input}{chunks}\n{skipped}{seen}\
          window   {}\n\
          output   {} into {}/{}\n\
-         disk     {}\n\
+         {}disk     {}\n\
          memory   at most {} and {MEMORY_PER_ROW} bytes for each row of input\n\
          work     {}: {}\n\
          next     the same with `export`",
@@ -349,6 +350,7 @@ fn text(settings: &Settings, plan: &Value, looked: &Looked) -> String {
         },
         word(&plan["location"]),
         word(&plan["dataset"]),
+        plan_trust::text(settings),
         spool_text(settings, plan, first_rows.is_some()),
         size(BASE_MEMORY),
         word(&plan["work_dir"]),

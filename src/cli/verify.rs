@@ -166,7 +166,8 @@ fn text(report: &VerifyReport) -> String {
         false => format!("{}, every rule and digest", count(report.records, "record")),
     };
     let verdict = match report.found {
-        0 => "all good".to_owned(),
+        0 if report.unchecked.is_empty() => "all good".to_owned(),
+        0 => "nothing wrong in what was checked".to_owned(),
         n => format!("{} found", count(n, "difference")),
     };
     for code in &report.unchecked {

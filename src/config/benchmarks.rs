@@ -37,11 +37,16 @@ pub enum BenchmarkError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The file, for its digest.
-    #[error("cannot be read: {0}")]
+    #[error("it cannot be read")]
     Io(#[from] io::Error),
     /// A row that is no JSON, or too large.
     #[error("row {0} is no JSON object of at most 64 MiB")]
     Row(u64),
+    /// Nothing can repeat it.
+    #[error(
+        "none of its {0} texts has {RUN} words, so that nothing could be found: name the field of longer texts, or leave it out"
+    )]
+    OnlyShort(u64),
     /// No row has a text in the field.
     #[error("none of its {rows} rows has a text in the field {field:?}")]
     NoText {
@@ -76,6 +81,9 @@ impl Decontamination {
         if counts.texts == 0 {
             let field = file.field.clone();
             return Err(BenchmarkError::NoText { rows, field });
+        }
+        if counts.texts == counts.short {
+            return Err(BenchmarkError::OnlyShort(counts.texts));
         }
         self.records.push(BenchmarkRecord {
             name: file.name.clone(),

@@ -141,6 +141,9 @@ fn collect(old: &Value, new: &Value, path: &str, lines: &mut Vec<String>) {
     if old == new {
         return;
     }
+    if let (Some(old), Some(new)) = (by_name(old), by_name(new)) {
+        return collect(&old, &new, path, lines);
+    }
     if let (Value::Object(old), Value::Object(new)) = (old, new) {
         let join = |key: &str| match path {
             "" => key.to_owned(),
@@ -157,5 +160,21 @@ fn collect(old: &Value, new: &Value, path: &str, lines: &mut Vec<String>) {
         }
         return;
     }
-    lines.push(format!("{path}: {old} -> {new}"));
+    let text = |value: &Value| match value {
+        Value::Null => "not set".to_owned(),
+        value => value.to_string(),
+    };
+    lines.push(format!("{path}: {} -> {}", text(old), text(new)));
+}
+
+/// A list of things with a name each as an object of them.
+fn by_name(list: &Value) -> Option<Value> {
+    let mut named = Map::new();
+    for element in list.as_array()? {
+        let name = element.get("name")?.as_str()?;
+        if named.insert(name.to_owned(), element.clone()).is_some() {
+            return None;
+        }
+    }
+    (!named.is_empty()).then_some(Value::Object(named))
 }

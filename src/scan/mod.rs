@@ -45,6 +45,8 @@ pub enum ScanError {
 /// What to look for, and what to say.
 pub struct Scan {
     finder: Finder,
+    /// SHA-256 of a user's own rules; empty without any.
+    own_sha256: String,
     most_listed: usize,
 }
 
@@ -53,6 +55,7 @@ pub struct Scan {
 struct Found {
     tally: Tally,
     listed: Vec<FindingReport>,
+    unlisted: u64,
     not_json: u64,
     not_read: u64,
 }
@@ -68,6 +71,7 @@ impl Scan {
     pub fn new(secrets: bool, personal: bool, own: &OwnRules, lists_all: bool) -> Self {
         Self {
             finder: Finder::new(secrets, personal, own),
+            own_sha256: own.sha256.clone(),
             most_listed: if lists_all { usize::MAX } else { MOST_LISTED },
         }
     }
@@ -98,7 +102,7 @@ impl Scan {
             Ok(())
         };
         each_batch_of_all(dataset, manifest, pool, work, visit).await?;
-        Ok(report::of(lock(dataset).location(), all))
+        Ok(report::of(lock(dataset).location(), &self.own_sha256, all))
     }
 
     /// Looks at every row of files, folders and globs; rows of more than `max_record` bytes are counted alone.
@@ -124,7 +128,7 @@ impl Scan {
             Ok(())
         };
         in_order(read, pool, work, visit).await?;
-        Ok(report::of(location, all))
+        Ok(report::of(location, &self.own_sha256, all))
     }
 
     fn look_at_block(&self, block: &Block) -> Found {
@@ -167,7 +171,11 @@ impl Scan {
             documents.each_in_text(text, |hit| findings.add(hit));
         }
         found.tally.add(&findings);
-        if findings.0.is_empty() || found.listed.len() >= self.most_listed {
+        if found.listed.len() >= self.most_listed {
+            found.unlisted += findings.0.len() as u64;
+            return;
+        }
+        if findings.0.is_empty() {
             return;
         }
         let id = id_of(text);
@@ -188,6 +196,8 @@ impl Scan {
     fn append(&self, all: &mut Found, more: Found) {
         all.tally.merge(&more.tally);
         all.listed.extend(more.listed);
+        let over = all.listed.len().saturating_sub(self.most_listed);
+        all.unlisted += more.unlisted + over as u64;
         all.listed.truncate(self.most_listed);
         all.not_json += more.not_json;
         all.not_read += more.not_read;

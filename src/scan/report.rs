@@ -13,6 +13,9 @@ pub struct ScanReport {
     pub location: String,
     /// The version of gleaner's rules.
     pub rules_version: u32,
+    /// SHA-256 of the file of a user's own rules.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules_sha256: Option<String>,
     /// Records, or rows of files, that were looked at.
     pub records: u64,
     /// Those of them in which anything was found.
@@ -29,6 +32,8 @@ pub struct ScanReport {
     pub rules: Vec<RuleReport>,
     /// Where, in the order of the input: the first hundred, or all.
     pub findings: Vec<FindingReport>,
+    /// Findings that are not listed.
+    pub findings_left_out: u64,
 }
 
 /// What a rule found.
@@ -80,7 +85,7 @@ impl ScanReport {
     }
 }
 
-pub(super) fn of(location: String, found: Found) -> ScanReport {
+pub(super) fn of(location: String, own_sha256: &str, found: Found) -> ScanReport {
     let tally = found.tally;
     let place = |(place, times): (&String, &u64)| PlaceReport {
         place: place.clone(),
@@ -96,6 +101,7 @@ pub(super) fn of(location: String, found: Found) -> ScanReport {
     ScanReport {
         location,
         rules_version: RULES_VERSION,
+        rules_sha256: (!own_sha256.is_empty()).then(|| own_sha256.to_owned()),
         records: tally.records,
         with_findings: tally.with_findings,
         secrets: tally.times(Class::Secret),
@@ -104,5 +110,6 @@ pub(super) fn of(location: String, found: Found) -> ScanReport {
         not_read: found.not_read,
         rules: rules.collect(),
         findings: found.listed,
+        findings_left_out: found.unlisted,
     }
 }

@@ -34,8 +34,12 @@ pub fn own_rules(key: &'static str, file: &Path) -> Result<OwnRules, ConfigError
     }
     let wrong = |reason: String| bad(key, file.display(), reason);
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-    let rules: RulesFile = toml::from_str(&text)
-        .map_err(|error| wrong(format!("it is no file of rules for gitleaks: {error}")))?;
+    let rules: RulesFile = toml::from_str(&text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+        let (line, what) = (line.unwrap_or_default(), error.message());
+        wrong(format!("it is no file of rules for gitleaks: {line}{what}"))
+    })?;
     let sha256 = hex(&Sha256::digest(&text));
     OwnRules::new(rules, sha256).map_err(|fault| wrong(fault.to_string()))
 }

@@ -106,6 +106,9 @@ pub(super) fn exclude(file: Option<Text>, source: &Source) -> Result<ExcludeList
             "line {line} names no user: write `userName:NAME`, in these letters"
         ))
     })?;
+    if list.is_empty() {
+        tracing::warn!("selection.exclude: {file:?} lists no id and no user: nothing is left out");
+    }
     if list.names_users() && matches!(source, Source::Kusto(_)) {
         let reason = "it names users, whose conversations only the cluster could find, and nothing of the file is sent there; list the conversations' ids instead";
         return Err(refused(reason.to_owned()));

@@ -272,3 +272,39 @@ fn telemetry_is_shown_by_version_and_day() {
     let text = sandbox.run(&["plan", "--input", "in"]);
     assert!(text.stdout.contains("3 (75%)"), "{}", text.stdout);
 }
+
+#[test]
+fn what_is_taken_out_and_changed_is_shown() {
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jsonl", turns(3));
+    let words = "a benchmark of thirteen words and more than those to be found in it";
+    sandbox.write("b.jsonl", json!({"q": words}).to_string());
+    sandbox.write("list", "c1\n# none\nuserName:ann\n");
+    let (plain, _) = plan(&sandbox, &[]);
+    assert!(
+        !plain.contains("privacy") && !plain.contains("without"),
+        "{plain}"
+    );
+    let more = [
+        "--set",
+        "privacy.secrets=redact",
+        "--set",
+        "near_duplicates.scope=across_splits",
+        "--set",
+        "decontaminate.files=[{path='b.jsonl',field='q'}]",
+        "--exclude",
+        "list",
+        "--for",
+        "trl",
+    ];
+    let (text, _) = plan(&sandbox, &more);
+    for line in [
+        "privacy  secrets redact, personal data off, users keep",
+        "repeats  near-duplicates of 0.8 and more are left out (across_splits)",
+        "without  what repeats the benchmark \"b\" (1 text)",
+        "without  2 lines of selection.exclude",
+        "then     a copy for trl",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}

@@ -126,7 +126,9 @@ fn a_benchmark_belongs_to_the_run_and_is_read_before_anything_else() {
         &format!("{EXPORT} {FILES} --name d --targets all --work-dir work"),
     );
     assert!(
-        refused.expect(2).contains("decontaminate.benchmarks"),
+        refused
+            .expect(2)
+            .contains("decontaminate.benchmarks.one.sha256: \""),
         "{}",
         refused.stderr
     );
@@ -142,6 +144,8 @@ fn a_benchmark_belongs_to_the_run_and_is_read_before_anything_else() {
         .says(2, &["none of its 1 rows has a text in the field \"nope\""]);
     with("[{path='one.jsonl',field='q'},{path='one.jsonl',field='q'}]")
         .says(2, &["two benchmarks are called \"one\""]);
+    sandbox.write("short.jsonl", "{\"q\":\"a b c\"}\n");
+    with("[{path='short.jsonl',field='q'}]").says(2, &["none of its 1 texts has 13 words"]);
     sandbox.write("bad.jsonl", "{\"q\":\"a\"}\nSECRET\n");
     let bad = with("[{path='bad.jsonl',field='q'}]");
     assert!(

@@ -65,6 +65,7 @@ fn scan_says_which_secrets_a_dataset_has_where_and_never_their_text() {
         ]),
     ];
     assert_eq!(found(&report), expected);
+    assert_eq!(report["findings_left_out"], 0);
     // The same of the file, by its lines.
     let file = run(&sandbox, "scan in.jsonl --json");
     file.expect(3);
@@ -107,4 +108,24 @@ fn scan_of_what_is_clean_exits_with_0_and_looks_at_rows_that_are_no_json() {
         (&json!(1), &json!(1), &json!(2))
     );
     run(&sandbox, "scan nothing.jsonl").expect(2);
+}
+
+#[test]
+fn a_report_says_how_many_findings_it_does_not_list_and_whose_rules_it_used() {
+    let sandbox = Sandbox::new();
+    let (_, mail) = planted();
+    sandbox.write("in.jsonl", format!("{{\"a\":\"{mail}\"}}\n").repeat(103));
+    sandbox.write(
+        "rules.toml",
+        "[[rules]]\nid = \"own\"\nregex = \"own-[0-9]{6}\"\n",
+    );
+    let report = run(&sandbox, "scan in.jsonl --rules rules.toml --json");
+    report.expect(3);
+    let report = report.json();
+    assert_eq!(report["findings"].as_array().map(Vec::len), Some(100));
+    assert_eq!(report["findings_left_out"], 3);
+    assert_eq!(report["rules_sha256"].as_str().map(str::len), Some(64));
+    let all = run(&sandbox, "scan in.jsonl --each --json").json();
+    assert_eq!(all["findings"].as_array().map(Vec::len), Some(103));
+    assert_eq!(all["rules_sha256"], Value::Null);
 }

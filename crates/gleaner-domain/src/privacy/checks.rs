@@ -168,7 +168,7 @@ pub fn is_secret_value(value: &[u8]) -> bool {
 }
 
 /// Whether a value is a variable, a path, a call or something to be replaced.
-fn is_stand_in(value: &[u8]) -> bool {
+pub fn is_stand_in(value: &[u8]) -> bool {
     let lower = value.to_ascii_lowercase();
     let contains = |word: &str| memchr::memmem::find(&lower, word.as_bytes()).is_some();
     let is_scheme = contains("://") || lower.starts_with(b"./") || lower.starts_with(b"../");
@@ -185,25 +185,30 @@ fn is_stand_in(value: &[u8]) -> bool {
         || PLACEHOLDERS.iter().any(|word| contains(word))
 }
 
-/// A name as programs write it: words of letters, with digits only behind a word.
+/// A name as programs write it: words of letters, with digits only behind a word; a word alone is one if it is long
+/// and has capital letters in it.
 fn is_identifier(value: &[u8]) -> bool {
     let mut words = value.split(|byte| b"_-.:/".contains(byte));
+    let rises = |letters: &[u8]| {
+        let pairs = letters.windows(2);
+        let rises =
+            pairs.filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+        rises.count()
+    };
     let is_word = |word: &[u8]| {
         let letters = word
             .iter()
             .take_while(|byte| byte.is_ascii_alphabetic())
             .count();
         let (letters, digits) = word.split_at(letters);
-        let rises = letters
-            .windows(2)
-            .filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
-        let is_named = rises.count() * 4 <= letters.len();
+        let is_named = rises(letters) * 4 <= letters.len();
         digits.len() <= 2
             && digits.iter().all(u8::is_ascii_digit)
             && is_named
             && entropy(letters) < 3.9
     };
-    let is_name = value.iter().any(|byte| b"_-.:/".contains(byte));
+    let is_name =
+        value.iter().any(|byte| b"_-.:/".contains(byte)) || (value.len() >= 14 && rises(value) > 0);
     is_name && words.all(is_word)
 }
 

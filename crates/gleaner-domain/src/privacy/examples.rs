@@ -182,13 +182,23 @@ pub const FORMS: &[(&str, &str)] = &[
         "authorization-header",
         "curl -H 'Authorization: Bearer «{40w}»'",
     ),
+    (
+        "curl-password",
+        "curl -s -u svc_deploy:«{10w}» https://host.co.uk/x",
+    ),
     ("named-secret", "DB_PASSWORD=«{6l}{4n}{6w}»"),
     ("named-token", "token = '«{8l}{4n}{16w}»'"),
     ("email", "{2z}{6a}.{4a}@{6z}.co.uk"),
+    ("email", "{2z}{6a}.{4a}%40{6z}.co.uk"),
     ("home-path", "/home/«{4z}{3a}»/src/main.rs"),
+    ("home-path", "/var/home/«{4z}{3a}»/src/main.rs"),
+    ("home-path", "c:/users/«{4z}{3a}»/x"),
+    ("home-path-of-two-names", "C:\\Users\\«J{4z} D{5z}»\\x.txt"),
     ("ipv4", "81.{1o}7.1{1o}4.20"),
     ("ipv6", "2a0{1o}:{1o}{3x}:{1o}{3x}::{1o}{2x}f"),
     ("phone", "+49 30 {7o}"),
+    ("phone", "0049 30 {7o}"),
+    ("phone", "tel:«+1-206-7{1o}5-{4o}»"),
     ("phone", "({1p}{2o}) {1p}{2o}-{4o}"),
 ];
 

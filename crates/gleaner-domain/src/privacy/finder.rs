@@ -12,6 +12,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 
 use super::checks::is_boundary_before;
+use super::names::names_no_secret;
 use super::own::OwnRules;
 use super::rule::{Check, Class, Rule, Start};
 use super::{personal, rules};
@@ -177,7 +178,9 @@ impl Finder {
             }
             _ => true,
         };
-        let is_found = is_whole && rule.check.holds(matched);
+        let is_named_otherwise =
+            rule.is_generic && names_no_secret(name_of(text, start, found.start));
+        let is_found = is_whole && !is_named_otherwise && rule.check.holds(matched);
         is_found.then_some(Found {
             rule: at,
             at: found,
@@ -248,9 +251,23 @@ pub fn compile(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// Whether a path may begin here: with nothing before it but a drive, as in `/c/Users`.
+/// The whole name in which a keyword stands, before a value.
+fn name_of(text: &[u8], keyword: usize, value: usize) -> &[u8] {
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let before = text[..keyword]
+        .iter()
+        .rev()
+        .take(40)
+        .take_while(is_part)
+        .count();
+    let behind = text[keyword..value].iter().take_while(is_part).count();
+    &text[keyword - before..keyword + behind]
+}
+
+/// Whether a path may begin here: with nothing before it but a drive, as in `/c/Users`, or `/var`.
 fn is_root(text: &[u8], at: usize) -> bool {
     match text[..at] {
+        [.., b'/', b'v', b'a', b'r'] => is_boundary_before(text, at - 4),
         [.., b'/' | b'\\', drive] | [drive] => {
             drive.is_ascii_alphabetic() || !drive.is_ascii_alphanumeric()
         }

@@ -193,8 +193,9 @@ fn own_rule(rule: &FileRule, everywhere: &[FileAllowlist]) -> Result<Rule, RuleF
         - 1;
     if rule.secret_group > groups {
         let what = format!(
-            "secretGroup is {}, and its regex has {groups} groups",
-            rule.secret_group
+            "secretGroup is {}, and its regex has {groups} {}",
+            rule.secret_group,
+            if groups == 1 { "group" } else { "groups" }
         );
         return Err(fault(&place, what));
     }

@@ -5,6 +5,10 @@ use std::ops::Range;
 use super::checks::{iban_length, is_boundary_before, is_iban, is_luhn};
 use super::rule::Rule;
 
+mod phone;
+
+use phone::phone;
+
 /// The rules of numbers, which have no keyword: every digit is looked at.
 pub const NUMBERS: &[Rule] = &[
     Rule::personal(
@@ -150,7 +154,22 @@ fn ipv4(text: &[u8], start: usize) -> Option<usize> {
     }
     let ends = !matches!(text.get(at..).unwrap_or_default(), [byte, ..] if byte.is_ascii_alphanumeric() || *byte == b'_')
         && !matches!(text.get(at..).unwrap_or_default(), [b'.' | b'-', byte, ..] if byte.is_ascii_digit());
-    (ends && is_public(octets)).then_some(at)
+    (ends && is_public(octets) && !is_version(&text[..start])).then_some(at)
+}
+
+/// Whether what follows is a version: the word for it stands before, or the sign of a requirement.
+fn is_version(before: &[u8]) -> bool {
+    const SIGNS: &[u8] = b" \t\"'\\:=v(";
+    let signs = before
+        .iter()
+        .rev()
+        .take(8)
+        .take_while(|byte| SIGNS.contains(byte))
+        .count();
+    let (word, signs) = before.split_at(before.len() - signs);
+    let start = word.len().saturating_sub("version".len());
+    let is_word = word[start..].eq_ignore_ascii_case(b"version");
+    is_word || signs.ends_with(b"==")
 }
 
 /// Whether an address is one of a machine in the world: neither private, nor for documents, nor a service that
@@ -167,12 +186,12 @@ fn is_public(octets: [u8; 4]) -> bool {
             (192, 0, 0 | 2) | (198, 18 | 19, _) | (198, 51, 100) | (203, 0, 113)
         );
     // Four numbers below 20 are a version.
-    let is_version = octets.iter().all(|octet| *octet < 20);
+    let is_low = octets.iter().all(|octet| *octet < 20);
     let is_resolver = matches!(
         (a, b, c, d),
         (8, 8, 8, 8) | (8, 8, 4, 4) | (1, 1, 1, 1) | (1, 0, 0, 1) | (9, 9, 9, 9)
     );
-    !is_special && !is_version && !is_resolver
+    !is_special && !is_low && !is_resolver
 }
 
 /// Global addresses: their first group has four digits, of which the first is 2 or 3.
@@ -291,97 +310,6 @@ fn card(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     (is_card && is_varied).then_some(start..end)
 }
 
-/// `+` with a country code, or ten digits as they are written in North America.
-fn phone(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
-    let start = run.start;
-    let before = &text[..start];
-    if let [rest @ .., b'+'] = before {
-        let is_begin =
-            is_boundary_before(text, start - 1) && !matches!(rest, [.., b'+' | b')' | b']' | b'}']);
-        let length = 48.min(text.len() - start);
-        let (digits, end) = international(&text[start..start + length]);
-        let end = start + end;
-        let least = if end - start == digits { 10 } else { 9 };
-        let signs: Vec<u8> = text[start..end]
-            .iter()
-            .copied()
-            .filter(u8::is_ascii_digit)
-            .collect();
-        let is_fiction = matches!(
-            &signs[..],
-            [b'1', _, _, _, b'5', b'5', b'5', b'0', b'1', ..]
-        );
-        let is_phone = is_begin
-            && !is_fiction
-            && text[start] != b'0'
-            && (least..=15).contains(&digits)
-            && !goes_on(text, end);
-        return is_phone.then_some(start - 1..end);
-    }
-    north_american(text, run)
-}
-
-/// `(212) 555-1234`, `212-555-1234`, `212.555.1234`.
-fn north_american(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
-    let start = run.start;
-    let before = &text[..start];
-    let opened = before.ends_with(b"(");
-    if before
-        .last()
-        .is_some_and(|byte| byte.is_ascii_alphanumeric() || b".-/_=#".contains(byte))
-    {
-        return None;
-    }
-    let area = run.len() == 3;
-    let mut at = run.end;
-    if !area {
-        return None;
-    }
-    if opened {
-        at += usize::from(text.get(at) == Some(&b')'));
-        if at == run.end {
-            return None;
-        }
-    }
-    let sign = *text.get(at)?;
-    at += match sign {
-        b'-' | b'.' => 1,
-        b' ' if opened => 1,
-        b'0'..=b'9' if opened => 0,
-        _ => return None,
-    };
-    let exchange = text.get(at..at + 3)?;
-    let second = *text.get(at + 3)?;
-    let line = text.get(at + 4..at + 8)?;
-    let end = at + 8;
-    let is_written = exchange.iter().chain(line).all(u8::is_ascii_digit)
-        && (second == b'-' || (second == sign && sign == b'.'));
-    let is_given = text[start] >= b'2' && exchange[0] >= b'2';
-    // Numbers for films and books.
-    let is_fiction = exchange == b"555" && line.starts_with(b"01");
-    let is_phone = is_written && is_given && !is_fiction && !goes_on(text, end);
-    is_phone.then_some(start - usize::from(opened)..end)
-}
-
-/// The digits behind `+`, with blanks, dots, dashes and one pair of parentheses between them.
-fn international(text: &[u8]) -> (usize, usize) {
-    let (mut digits, mut end, mut gap) = (0, 0, 0);
-    for (at, &byte) in text.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => {
-                digits += 1;
-                (end, gap) = (at + 1, 0);
-            }
-            b' ' | b'-' | b'.' | b'(' | b')' if gap < 2 => gap += 1,
-            _ => break,
-        }
-        if digits == 15 {
-            break;
-        }
-    }
-    (digits, end)
-}
-
 /// What may stand before the `@`.
 pub fn is_local_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte)
@@ -402,7 +330,10 @@ pub fn is_email(address: &[u8]) -> bool {
         "html", "yml", "yaml", "lock", "dll", "exe", "map", "so",
     ];
     let address = String::from_utf8_lossy(address).to_ascii_lowercase();
-    let Some((local, domain)) = address.rsplit_once('@') else {
+    let Some((local, domain)) = address
+        .rsplit_once('@')
+        .or_else(|| address.rsplit_once("%40"))
+    else {
         return false;
     };
     let mut labels = domain.rsplit('.');

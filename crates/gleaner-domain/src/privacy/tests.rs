@@ -181,6 +181,21 @@ const LIKE_OTHERS: &[&str] = &[
     "gpt-4o-mini-2024-07-18",
     "1234567890123456",
     "4000000000000000",
+    "version 22.1.30.4",
+    "\"version\": \"122.0.40.25\"",
+    "requests==22.31.40.5",
+    "0000 0049 3020 9018 2047",
+    "secretName: my-tls-cert2-prod7",
+    "secret_id = \"8fK2pLq0Zr7XwT3m\"",
+    "sessionToken: SessionTokenProviderFactory2",
+    "next_page_token: CAUQAA8fK2pLq0Zr7XwT3mVv",
+    "nextToken = '8fK2pLq0Zr7XwT3mVvQq12'",
+    "curl -u user:password https://x.org",
+    "curl -u \"$USER:$TOKEN\" https://x.org",
+    "docker run -u 1000:1000 image",
+    "GET /users/alice/repos",
+    "npm%40types/node",
+    "see /Users/shared/Some Folder/x",
 ];
 
 fn lookalikes() -> Vec<String> {
