@@ -25,6 +25,7 @@ use gleaner::fault::FaultPlan;
 use xxhash_rust::xxh3::xxh3_64;
 
 use run::{Seen, simulate};
+use support::reference::Outcome;
 use world::{WORLDS, World};
 
 /// Seeds of a usual run.
@@ -222,6 +223,10 @@ fn a_wrong_result_is_noticed() {
     assert!(seen.virtual_time < Duration::from_secs(600) && seen.starts == 1);
 }
 
+fn strata_records(expected: &Outcome) -> impl Iterator<Item = &Vec<u8>> {
+    expected.strata.values().flat_map(|one| &one.records)
+}
+
 /// Between them the worlds have rows and conversations of every kind that a source of turns or of
 /// conversations can have.
 #[test]
@@ -236,12 +241,19 @@ fn worlds_have_every_kind() {
         let strata = expected.strata.values();
         let near_duplicates: usize = strata.map(|one| one.near_duplicates.len()).sum();
         *counts.entry("near_duplicates").or_default() += near_duplicates as u64;
+        let records = strata_records(expected);
+        let redacted = records.filter(|record| {
+            let text = String::from_utf8_lossy(record);
+            text.contains("<AWS_KEY_")
+        });
+        *counts.entry("redacted").or_default() += redacted.count() as u64;
         let invalid = expected.strata.values().flat_map(|one| &one.invalid);
         let contaminated = invalid.filter(|(_, codes)| codes.contains(&"contaminated"));
         *counts.entry("contaminated").or_default() += contaminated.count() as u64;
     }
     let kinds = "malformed mode window ignored_ids duplicate_turns duplicate_conversations damaged \
-        cut_by_mode cut_by_window incomplete out_of_range no_target near_duplicates contaminated";
+        cut_by_mode cut_by_window incomplete out_of_range no_target near_duplicates contaminated excluded \
+        redacted";
     for kind in kinds.split_whitespace() {
         assert!(
             counts.get(kind).is_some_and(|&n| n > 0),

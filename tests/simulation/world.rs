@@ -7,8 +7,10 @@ use gleaner::config;
 use gleaner::config::Layers;
 use gleaner::config::settings::Settings;
 use gleaner::domain::privacy::placeholder::Key;
+use gleaner::domain::privacy::policy::Action;
 use gleaner::domain::privacy::users;
 use gleaner::domain::scheduling::chunk::HashChunk;
+use gleaner::domain::selection::exclude::ExcludeList;
 use serde_json::value::RawValue;
 
 use crate::behaviour::draw;
@@ -95,6 +97,7 @@ impl World {
             let words: Vec<_> = (7..20).map(|word| format!("W3-{word}")).collect();
             asked.benchmark = Some(words.join(" "));
         }
+        asked.redacts = matches!(number, 2 | 5 | 7 | 10 | 11 | 14);
         if let 3 | 8 = number {
             asked.targets.insert(("train", "short"), 0);
         }
@@ -104,7 +107,11 @@ impl World {
             Hash | Files => corpus::events(number, 40),
             _ => corpus::conversations(number, 60),
         };
-        let rows = rows.into_iter().map(|text| row(text, &asked));
+        let rows = rows.into_iter().map(|text| match asked.redacts {
+            true => with_secret(text),
+            false => text,
+        });
+        let rows = rows.map(|text| row(text, &asked));
         let rows = rows.map(|row| match scarce {
             true if hash(&row.key) % 10 != 0 => nameless(row),
             _ => row,
@@ -113,6 +120,12 @@ impl World {
             Census => good_once(rows, &asked),
             _ => rows.collect(),
         };
+        if let 1 | 5 | 6 | 9 | 12 | 14 = number {
+            let ids = rows.iter().filter(|row| hash(&row.key) % 7 == 1);
+            let ids = ids.filter_map(|row| String::from_utf8(row.key.clone()).ok());
+            // A row without an id is its own.
+            asked.exclude = ids.filter(|id| !id.contains(['{', '\n'])).collect();
+        }
         let texts: Vec<_> = rows.iter().map(|row| row.text.clone()).collect();
         let files = corpus::in_files(&texts, 5, "f");
         let expected = Arc::new(evaluate(&files, &asked));
@@ -192,6 +205,11 @@ impl World {
         }
         let mut settings = config::validate(&layers, &[]).expect("valid");
         settings.privacy.key = Key::new(trust::KEY);
+        if self.asked.redacts {
+            settings.privacy.secrets = Action::Redact;
+        }
+        let listed: Vec<&str> = self.asked.exclude.iter().map(String::as_str).collect();
+        settings.exclude = ExcludeList::parse(&listed.join("\n")).expect("ids");
         settings.privacy.users = match self.asked.users {
             Users::Keep => users::Users::Keep,
             Users::Pseudonym => users::Users::Pseudonym,
@@ -199,6 +217,16 @@ impl World {
         };
         settings
     }
+}
+
+/// A row with a secret in front of what its user wrote.
+fn with_secret(text: Vec<u8>) -> Vec<u8> {
+    let Ok(text) = String::from_utf8(text.clone()) else {
+        return text;
+    };
+    let message = "\"userMessage\":\"";
+    let planted = format!("{message}{} ", trust::planted_secret());
+    text.replace(message, &planted).into_bytes()
 }
 
 fn row(text: Vec<u8>, asked: &Asked) -> SimRow {

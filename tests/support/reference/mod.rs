@@ -42,6 +42,8 @@ pub struct Asked {
     pub max_words: Option<usize>,
     /// `privacy.users`
     pub users: trust::Users,
+    /// `privacy.secrets = "redact"`
+    pub redacts: bool,
     /// The text of a benchmark.
     pub benchmark: Option<String>,
     pub near_duplicates: Option<near_duplicates::NearDuplicates>,
@@ -73,6 +75,7 @@ impl Asked {
             valid_for_trl: false,
             max_words: None,
             users: trust::Users::Keep,
+            redacts: false,
             benchmark: None,
             near_duplicates: None,
         }
