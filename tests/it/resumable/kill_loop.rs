@@ -1,5 +1,6 @@
 //! The real binary, killed again and again at any point, until it gets through: the dataset is the
-//! one of a run that nobody disturbed. Local files, Kusto and a container in turn.
+//! one of a run that nobody disturbed. Local files, Kusto and a container in turn, with names, secrets
+//! and near-duplicates seen to.
 //!
 //! `GLEANER_KILLS=1000` makes a thousand starts, each with a kill in its plan; the first start of a
 //! run must meet it, later ones may get through. The seed of the points is `GLEANER_KILL_SEED`.
@@ -9,6 +10,7 @@ use std::process::Command;
 
 use crate::support::blob::{SIGNATURE, ask, emulator};
 use crate::support::kusto::Emulator;
+use crate::support::reference::trust;
 use crate::support::{Run, Sandbox, corpus, kill_at};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -30,6 +32,9 @@ const POINTS: [(&str, u32); 9] = [
 const TARGETS: &str = "--set selection.targets.train={short=60,medium=60,long=30} \
     --set selection.targets.val={short=6,medium=6,long=3} --set selection.targets.test={short=6,medium=6,long=3}";
 
+const TRUST: &str = "--set privacy.secrets=redact --set privacy.personal=redact --set privacy.users=pseudonym \
+    --set privacy.key_file=key --set near_duplicates.scope=all";
+
 #[derive(Debug, Clone, Copy)]
 enum RowLocation {
     Local,
@@ -44,10 +49,11 @@ impl RowLocation {
             "export --name d --work-dir work --progress none --json --chunks 6"
                 .split(' ')
                 .chain(TARGETS.split_whitespace())
+                .chain(TRUST.split_whitespace())
                 .map(str::to_owned)
                 .collect();
         let more = match self {
-            Self::Local => "--input in --out out --max-malformed 100".to_owned(),
+            Self::Local => "--input in --out out --max-malformed 100 --exclude list".to_owned(),
             Self::Kusto => format!(
                 "--out out --schema turns --set source.kind=kusto --set source.kusto.cluster={cluster} --window-start 2025-01-01T00:00:00Z --window-end 2025-06-01T00:00:00Z"
             ),
@@ -101,7 +107,16 @@ fn number(variable: &str, or: u64) -> u64 {
 /// A folder with something to read.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write_compressed_input(&corpus::in_files(&corpus::events(8, 600), 4, "a"));
+    let rows = corpus::events(8, 600).into_iter().map(|row| {
+        let (message, secret) = ("\"userMessage\":\"", trust::planted_secret());
+        let row = String::from_utf8_lossy(&row).replace(message, &format!("{message}{secret} "));
+        row.into_bytes()
+    });
+    let rows: Vec<_> = rows.collect();
+    sandbox.write_compressed_input(&corpus::in_files(&rows, 4, "a"));
+    sandbox.write("key", trust::KEY);
+    let ids: Vec<_> = (0..600).step_by(9).map(|n| format!("id-{n}")).collect();
+    sandbox.write("list", ids.join("\n"));
     sandbox
 }
 
