@@ -10,6 +10,7 @@ use gleaner::domain::record::header::{Header, HeaderBatch, Position, RowFlags};
 use gleaner::domain::record::row;
 use gleaner::domain::record::row::RowShape;
 use gleaner::domain::record::validation::validate;
+use gleaner::domain::selection::group::GroupMark;
 use gleaner::domain::selection::kusto_hash;
 use gleaner::domain::selection::stratum::{Bucket, Selection, Split};
 use gleaner::domain::words::Words;
@@ -135,6 +136,7 @@ fn index_a_million_headers(bencher: Bencher) {
             turn: (number % 9) as i64 + 1,
             at: 0,
             flags: RowFlags::default(),
+            group: GroupMark::ABSENT,
             position,
         };
         batch.push(id.as_bytes(), header);

@@ -10,6 +10,7 @@ use gleaner::domain::grouping::batch::Batch;
 use gleaner::domain::record::header::RowFlags;
 use gleaner::domain::record::row::RowShape;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
+use gleaner::domain::selection::group::GroupMark;
 use gleaner::source::RowEncoding;
 use gleaner::spool::sealed::{RowFacts, SealedChunk, Spool, SpooledRow};
 use gleaner::spool::tally::ChunkTally;
@@ -35,6 +36,7 @@ fn seal(folder: &Path) -> Spool {
             turn,
             at: 7,
             flags: RowFlags::default().with(RowFlags::PREVALIDATED, turn == 2),
+            group: GroupMark::ABSENT,
             line: turn as u64,
             telemetry: None,
         };

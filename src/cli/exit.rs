@@ -150,6 +150,7 @@ fn exit_of_source(error: &SourceError) -> Exit {
         | SourceError::DeadLink { .. }
         | SourceError::MixedShapes { .. }
         | SourceError::OtherSchema { .. }
+        | SourceError::NoGroups { .. }
         | SourceError::Sampled { .. }
         | SourceError::SkippedInput { .. }
         | SourceError::Cluster { .. } => Exit::Usage,

@@ -13,9 +13,10 @@ use crate::check::manifest;
 use crate::config::{self, settings::Source};
 use crate::domain::dataset::manifest::{Manifest, WindowInstants};
 use crate::domain::record::timestamp::UtcInstant;
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::stratum::Selection;
 use crate::pipeline::host::setup as parts;
-use crate::pipeline::ingest::trace::{Trace, trace};
+use crate::pipeline::ingest::trace::{Outcome, Trace, trace};
 use crate::pipeline::{BuildError, RunError};
 use crate::runtime::CpuPool;
 use crate::verify::VerifyError;
@@ -59,12 +60,13 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
     let manifest = manifest(&*dataset)?;
     let selection = manifest.selection.selection(&manifest.seed);
     let selection = selection.map_err(VerifyError::from)?;
-    let sought = seek(&*dataset, &manifest, &selection, &args.id)?;
     let reads_source = !args.input.is_empty() || args.reach.config.is_some();
     let traced = match reads_source {
         true => Some(read_source(args, &manifest, &selection)?),
         false => None,
     };
+    let split = split(&selection, &args.id, traced.as_ref());
+    let sought = seek(&*dataset, &manifest, split.as_deref(), &args.id)?;
     let explained = Explanation {
         id: &args.id,
         manifest: &manifest,
@@ -74,6 +76,17 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
     };
     print_either(args.json, || explained.json(), || explained.text())?;
     Ok(Exit::Success)
+}
+
+/// The split of a conversation, as far as it is known without the dataset: where groups decide, only the source has its.
+fn split(selection: &Selection, id: &str, traced: Option<&Trace>) -> Option<String> {
+    let group = match (selection.split_by(), traced.map(|traced| traced.outcome)) {
+        (None, _) => GroupMark::ABSENT,
+        (Some(_), Some(Outcome::Whole(_, group))) => group,
+        (Some(_), _) => return None,
+    };
+    let split = selection.split_of_group(id.as_bytes(), group);
+    Some(split.name.clone())
 }
 
 /// Reads the source again, as it was when the dataset was made.

@@ -27,6 +27,7 @@ mod key;
 mod look;
 mod place;
 mod plan;
+mod plan_groups;
 mod plan_telemetry;
 mod plan_trust;
 mod progress;

@@ -14,26 +14,30 @@ use super::export;
 use super::table::TextTable;
 use super::terminal::one_line;
 use super::words::count;
-use super::{plan_telemetry, plan_trust};
+use super::{plan_groups, plan_telemetry, plan_trust};
 use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
 use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::dataset::accounting::Malformed;
+use crate::domain::dataset::groups::Spread;
 use crate::domain::describe_error;
 use crate::domain::record::assembler::Nested;
 use crate::domain::record::row::RowShape;
+use crate::domain::record::timestamp::UtcInstant;
 use crate::pipeline::BuildError;
 use crate::pipeline::RunError;
 use crate::pipeline::host::setup as parts;
 use crate::pipeline::ingest::chunk_reader::RowRules;
 use crate::pipeline::ingest::first_rows::{self, FirstRows, Limits};
+use crate::pipeline::ingest::group_look;
 use crate::pipeline::ingest::rows_report::reason_name;
 use crate::pipeline::ingest::telemetry_look::{self, TelemetryLook};
 use crate::pipeline::state::exclude_key::{self, Missing};
 use crate::pipeline::state::start;
 use crate::pipeline::state::start::{Start, StartOptions};
 use crate::pipeline::state::work_dir::{self, RunRecord};
+use crate::runtime::CpuPool;
 use crate::source::files::FilesSource;
 use crate::source::kusto::estimate::KustoPlan;
 use crate::source::{ConversationSource, SourceError, Survey};
@@ -59,6 +63,8 @@ struct Looked {
     telemetry: Option<TelemetryLook>,
     /// Of a cluster alone.
     counted: Option<KustoPlan>,
+    /// If groups decide the split, and the input can be read.
+    groups: Option<Spread>,
 }
 
 /// Plans an export.
@@ -101,11 +107,18 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
         },
     });
     add_input(&mut plan, &looked);
+    let split_by = settings.selection.split_by();
+    let groups = split_by.zip(looked.groups.as_ref());
+    if let Some((field, spread)) = groups {
+        plan["groups"] = plan_groups::record(field, spread);
+    }
     if args.json {
         print_json(&plan)?;
     } else {
         let of_telemetry = looked.telemetry.as_ref().map(plan_telemetry::text);
         print(&of_telemetry.unwrap_or_default())?;
+        let of_groups = groups.map(|(field, spread)| plan_groups::text(field, spread));
+        print(&of_groups.unwrap_or_default())?;
         print(&text(&settings, &plan, &looked))?;
     }
     let is_start_refused = matches!(start, Start::OtherWindow | Start::OtherSettings);
@@ -143,14 +156,47 @@ fn look(settings: &Settings, fresh: &RunRecord) -> Result<Looked, CliError> {
         _ => None,
     };
     let counted = cluster.map(|cluster| runtime.block_on(cluster.plan()));
+    let counted = counted.transpose().map_err(RunError::from)?;
+    let is_read = is_whole && !first_rows.as_ref().is_some_and(is_refused);
+    let groups = match (settings.selection.split_by(), &counted) {
+        (None, _) => None,
+        (Some(_), Some(counted)) => Some(counted.spread.clone()),
+        (Some(_), None) if is_read => {
+            let rules = row_rules(settings, Some(fresh));
+            let pool = Arc::new(CpuPool::of_machine().map_err(export::cannot_start)?);
+            let spread = group_look::spread(&*source, &survey, rules, &pool);
+            Some(runtime.block_on(spread).map_err(RunError::from)?)
+        }
+        (Some(_), None) => None,
+    };
     Ok(Looked {
         source: source.describe(),
         survey,
         is_whole,
         first_rows,
         telemetry,
-        counted: counted.transpose().map_err(RunError::from)?,
+        counted,
+        groups,
     })
+}
+
+/// How rows are read; `record` says in which window, if it matters.
+fn row_rules(settings: &Settings, record: Option<&RunRecord>) -> RowRules {
+    let ticks = |at: Option<UtcInstant>| at.map(UtcInstant::ticks);
+    let look = record.map(|record| ticks(record.look_start)..ticks(record.look_end));
+    let ignored = settings.ignore_ids.iter();
+    RowRules {
+        ignore_ids: ignored.map(|id| id.clone().into_bytes()).collect(),
+        excluded: Arc::default(),
+        window: None..None,
+        look: look.unwrap_or(None..None),
+        max_record: settings.limits.max_record,
+        selection: Arc::new(settings.selection.clone()),
+        nested: Nested::AsIs,
+        schema: settings.schema,
+        copilot_chat: Arc::new(CopilotChatRules::of_agents(settings.limits.max_record)),
+        quotes_values: !settings.privacy.is_scan(),
+    }
 }
 
 fn work(start: Start) -> &'static str {
@@ -201,18 +247,7 @@ fn without_chunks(files: &FilesSource, error: SourceError) -> Result<Survey, Run
 
 /// Looks at the first rows of each file.
 fn first_rows(files: &FilesSource, settings: &Settings) -> FirstRows {
-    let rules = RowRules {
-        ignore_ids: Vec::new(),
-        excluded: Arc::default(),
-        window: None..None,
-        look: None..None,
-        max_record: settings.limits.max_record,
-        selection: Arc::new(settings.selection.clone()),
-        nested: Nested::AsIs,
-        schema: settings.schema,
-        copilot_chat: Arc::new(CopilotChatRules::of_agents(settings.limits.max_record)),
-        quotes_values: !settings.privacy.is_scan(),
-    };
+    let rules = row_rules(settings, None);
     let limits = Limits {
         max_malformed_percent: settings.limits.max_malformed_percent,
         allow_sampled: settings.allow_sampled,

@@ -102,7 +102,22 @@ fn left_out(report: &RunReport, out: &mut String) {
         let _ = write!(out, "\nbenchmark: {}", repeated(benchmark));
     }
     let _ = write!(out, "\n{}", privacy(manifest.privacy.as_ref()));
+    out.push_str(&groups(manifest));
     out.push_str(&near_duplicates(manifest));
+}
+
+/// How many groups each split has, in a line; nothing if the id splits.
+fn groups(manifest: &Manifest) -> String {
+    let (Some(field), Some(groups)) = (&manifest.selection.split_by, &manifest.groups) else {
+        return String::new();
+    };
+    let splits = manifest.selection.splits.iter();
+    let counts = splits.map(|split| {
+        let groups = groups.get(&split.name).copied().unwrap_or(0);
+        format!("{} {}", split.name, count(groups, "group"))
+    });
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    format!("\nsplit by {field}: {counts}, none in two splits")
 }
 
 /// How many records repeat a benchmark, and what of it none can repeat.
@@ -288,7 +303,7 @@ fn filtered_as(reason: FilterReason) -> &'static str {
 /// The result of an export for a machine.
 pub fn json(report: &RunReport) -> Value {
     let manifest = &report.manifest;
-    json!({
+    let mut json = json!({
         "dataset": manifest.dataset,
         "location": report.location,
         "run_id": manifest.run_id,
@@ -307,5 +322,10 @@ pub fn json(report: &RunReport) -> Value {
         "already_published": report.already_published,
         "chunks_replayed": report.chunks_replayed,
         "notes": report.notes,
-    })
+    });
+    if let Some(groups) = &manifest.groups {
+        json["split_by"] = json!(manifest.selection.split_by);
+        json["groups"] = json!(groups);
+    }
+    json
 }

@@ -194,6 +194,7 @@ tables! {
     Selection {
         seed: Text,
         spare_percent: Number<f64>,
+        split_by: Text,
         cut: Text,
         reject_quality: Vec<Text>,
         valid_for: Vec<Text>,

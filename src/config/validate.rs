@@ -59,13 +59,15 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let allow_sampled = source_table.allow_sampled.is_some_and(|Flag(is)| is);
     let strict_input = source_table.strict_input.is_some_and(|Flag(is)| is);
     let written_fields = source_table.fields.clone().unwrap_or_default();
-    let source = source(source_table, schema)?;
+    let mut source = source(source_table, schema)?;
     let schema = schema_of(&source, schema);
     let fields = fields(written_fields, &source)?;
     let selection_table = config.selection.unwrap_or_default();
     let cut = choice("selection.cut", selection_table.cut.clone(), &CUTS)?;
     let reject_quality = quality_codes(selection_table.reject_quality.clone())?;
     let fitness = selection::fitness(&selection_table)?;
+    let privacy = privacy::policy(config.privacy.unwrap_or_default())?;
+    let split_by = selection::split_by(&selection_table, schema, &mut source, privacy.users)?;
     let exclude = selection::exclude(selection_table.exclude.clone(), &source)?;
     let selection = selection(
         selection_table,
@@ -76,6 +78,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
             .unwrap_or_default(),
         splits,
     )?;
+    let selection = selection.splitting_by(split_by);
     Ok(Settings {
         name: text(config.name),
         window: window(config.window.unwrap_or_default(), &source)?,
@@ -91,7 +94,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
         exclude,
         sink: sink(config.sink.unwrap_or_default())?,
         decontamination: decontamination::read(config.decontaminate.unwrap_or_default())?,
-        privacy: privacy::policy(config.privacy.unwrap_or_default())?,
+        privacy,
         near_duplicates: near_duplicates(config.near_duplicates.unwrap_or_default())?,
         workers: workers(config.workers.unwrap_or_default())?,
         limits: limits(config.limits.unwrap_or_default())?,

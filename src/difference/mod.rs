@@ -42,7 +42,7 @@ const OF_THE_RUN: [&str; 10] = [
 ];
 
 /// The keys of a manifest that count.
-const COUNTS: [&str; 4] = ["malformed", "population", "strata", "warnings"];
+const COUNTS: [&str; 5] = ["groups", "malformed", "population", "strata", "warnings"];
 
 /// A dataset, and what its manifest says.
 pub struct Side<'d> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::domain::dataset::accounting::{Imbalance, MalformedReport};
+use crate::domain::dataset::groups::GroupInTwoSplits;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::supervision::Cause;
 use crate::runtime::JobError;
@@ -92,6 +93,9 @@ pub enum RunError {
     /// The counts do not add up.
     #[error(transparent)]
     Imbalance(#[from] Imbalance),
+    /// Conversations of one group are in two splits.
+    #[error(transparent)]
+    GroupInTwoSplits(#[from] GroupInTwoSplits),
     /// Asked again for a chunk that was read before, the source gave other rows.
     #[error("chunk {chunk} has other rows in another round")]
     ChunkChanged {
@@ -156,7 +160,7 @@ impl RunError {
             Self::PublishedManifest { .. } => {
                 "somebody has changed it: see `gleaner verify`, or choose another name with --name"
             }
-            Self::Imbalance(_) => {
+            Self::Imbalance(_) | Self::GroupInTwoSplits(_) => {
                 "nothing was published; this is a defect in gleaner, please report it"
             }
             Self::Manifest { .. }

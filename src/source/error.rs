@@ -125,6 +125,18 @@ pub enum SourceError {
         /// The first row of each other schema, as `file:line`.
         rows: Vec<(RowShape, String)>,
     },
+    /// No row names a group, and groups decide the split.
+    #[error("selection.split_by is {field:?}, but {}", no_groups(*assembled, first, fields))]
+    NoGroups {
+        /// `selection.split_by`
+        field: String,
+        /// The schema of rows whose records never have that field.
+        assembled: Option<RowShape>,
+        /// The first row, as `file:line`.
+        first: String,
+        /// The names of its fields.
+        fields: Vec<String>,
+    },
     /// Telemetry that is only a sample of what was sent.
     #[error(
         "the telemetry is sampled: {rows} rows stand for others that are missing (ItemCount above 1); the first is {first}"
@@ -194,6 +206,20 @@ pub enum SourceError {
     Stopped,
 }
 
+/// Why no row names a group.
+fn no_groups(assembled: Option<RowShape>, first: &str, fields: &[String]) -> String {
+    match assembled {
+        Some(shape) => format!(
+            "{first} is {}: the records of such rows have no other field than userName that could say who belongs together",
+            shape.description()
+        ),
+        None => format!(
+            "no row has a text there; the fields of {first} are {}",
+            fields.join(", ")
+        ),
+    }
+}
+
 /// The first row of each schema, in a sentence.
 fn sentence(rows: &[(RowShape, String)]) -> String {
     let first = |(shape, place): &(RowShape, String)| format!("{place} is {}", shape.description());
@@ -240,6 +266,9 @@ impl SourceError {
             }
             Self::OtherSchema { .. } => {
                 "say the schema that the rows have (--schema), or leave it to their fields (--schema auto)"
+            }
+            Self::NoGroups { .. } => {
+                "name the field of a conversation that says who belongs together, such as userName; rows of turns and telemetry can be split by userName or by conversationId, which is the default"
             }
             Self::Sampled { .. } => {
                 "sampled conversations lack rows that nobody can bring back; to take what is there all the same, set source.allow_sampled=true"

@@ -260,6 +260,7 @@ mod tests {
     use crate::domain::record::row::RowShape;
     use crate::domain::scheduling::chunk::{Chunk, Piece};
     use crate::domain::scheduling::pass::{ChunkPass, Pass};
+    use crate::domain::selection::group::GroupMark;
     use crate::domain::selection::stratum::fixtures::selection;
     use crate::spool::sealed::{RowFacts, Spool, SpooledRow};
     use crate::spool::tally::ChunkTally;
@@ -315,6 +316,7 @@ mod tests {
             turn: 1,
             at: 0,
             flags: RowFlags::default(),
+            group: GroupMark::ABSENT,
             line: 1,
             telemetry: None,
         };

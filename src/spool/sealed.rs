@@ -6,7 +6,8 @@
 //!
 //! A header is: the lengths of the id and of the payload (u32 each), turn and time (i64 each), the
 //! payload's offset, its XXH3-64 and its line (u64 each), a byte of flags ([`RowFlags`]), the id, and of
-//! Copilot Chat telemetry what its header has besides (`telemetry.rs`). The line stays on disk: it is asked for only when a row must be named.
+//! Copilot Chat telemetry what its header has besides (`telemetry.rs`), and, if groups decide the split, the byte of
+//! its group ([`GroupMark`]). The line stays on disk: it is asked for only when a row must be named.
 //! Headers of malformed rows come last and have no payload.
 
 use std::borrow::Cow;
@@ -32,6 +33,7 @@ use crate::domain::record::header::RowFlags;
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
+use crate::domain::selection::group::GroupMark;
 use crate::fault::{Faults, Kind, Site};
 use crate::runtime::files::refuse_link;
 use crate::runtime::storage::{self, DiskFile};
@@ -69,6 +71,8 @@ pub struct RowFacts {
     pub at: i64,
     /// As in [`Header`](crate::domain::record::header::Header).
     pub flags: RowFlags,
+    /// As in [`Header`](crate::domain::record::header::Header).
+    pub group: GroupMark,
     /// Line of the row in the chunk, from 1.
     pub line: u64,
     /// Of Copilot Chat telemetry: `turn` and `at` mean nothing then.
@@ -98,6 +102,9 @@ struct Footer {
     encoding: RowEncoding,
     headers: u64,
     rows_bytes: u64,
+    /// Whether each header ends with the byte of its group.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    grouped: bool,
     tally: ChunkTally,
 }
 
@@ -109,6 +116,8 @@ pub struct Spool {
     used: Arc<AtomicU64>,
     /// The epoch of the lease under which it is written.
     epoch: u64,
+    /// Whether groups decide the split.
+    grouped: bool,
     states: Arc<Mutex<BTreeMap<ChunkPass, Arc<Mutex<PassState>>>>>,
     faults: Faults,
 }
@@ -140,6 +149,7 @@ impl Spool {
             limit,
             used: Arc::new(AtomicU64::new(0)),
             epoch: 0,
+            grouped: false,
             states: Arc::default(),
             faults: Faults::default(),
         })
@@ -149,6 +159,12 @@ impl Spool {
     #[must_use]
     pub fn with_faults(self, faults: Faults) -> Self {
         Self { faults, ..self }
+    }
+
+    /// The same folder, where headers have their group.
+    #[must_use]
+    pub fn with_groups(self, grouped: bool) -> Self {
+        Self { grouped, ..self }
     }
 
     /// The same folder, for what is written under a lease.
@@ -213,6 +229,7 @@ impl Spool {
                 encoding,
                 headers: 0,
                 rows_bytes: 0,
+                grouped: self.grouped,
                 tally: ChunkTally::default(),
             },
         })

@@ -8,9 +8,12 @@ use crate::domain::dataset::accounting::{
     EXAMPLES_PER_REASON, FilterReason, FilteredBy, ModesSeen,
 };
 use crate::domain::dataset::telemetry_seen::TelemetrySeen;
+use crate::domain::json::Scanner;
+use crate::domain::record::fields::key_text;
 use crate::domain::record::row::{MalformedReason, Oddities, RowShape};
 use crate::domain::record::row_fault;
 use crate::domain::sampling::rank_ranges::ChunkChecksum;
+use crate::domain::selection::group::GroupMark;
 
 /// The counts of one chunk's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -47,6 +50,9 @@ pub struct ChunkTally {
     /// The numbers of the ids of `selection.exclude` that rows name.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub excluded: BTreeSet<u32>,
+    /// What rows say of groups, if these decide the split.
+    #[serde(default, skip_serializing_if = "GroupsSeen::is_empty")]
+    pub groups: GroupsSeen,
     /// The counts of the source, if it gives any.
     #[serde(default)]
     pub chunk_checksum: Option<ChunkChecksum>,
@@ -82,6 +88,51 @@ pub struct FirstOfMany {
     pub line: u64,
     /// What is wrong.
     pub what: String,
+}
+
+/// Rows that name a group, and rows that do not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GroupsSeen {
+    /// Rows that name one.
+    pub named: u64,
+    /// The first row that does not: its line, and the names of its fields.
+    pub first_unnamed: Option<(u64, Vec<String>)>,
+}
+
+impl GroupsSeen {
+    /// Whether there was no row.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Notes a row.
+    pub fn note(&mut self, group: GroupMark, row: &[u8], line: u64) {
+        match group.residue() {
+            Some(_) => self.named += 1,
+            None if self.first_unnamed.is_none() => {
+                self.first_unnamed = Some((line, fields_of(row)));
+            }
+            None => {}
+        }
+    }
+}
+
+/// Fields of a row that are named, and the characters of a name.
+const MOST_FIELDS: usize = 20;
+const LONGEST_FIELD: usize = 60;
+
+/// The names of a row's first fields.
+fn fields_of(row: &[u8]) -> Vec<String> {
+    let mut fields = Vec::new();
+    // What was read as a row is an object.
+    let _ = Scanner::new(row).each_member(|key, scanner| {
+        if fields.len() < MOST_FIELDS {
+            let name = String::from_utf8_lossy(&key_text(key)).into_owned();
+            fields.push(name.chars().take(LONGEST_FIELD).collect());
+        }
+        scanner.value().map(drop)
+    });
+    fields
 }
 
 /// A mode whose JSON text is longer than this, in bytes, is cut.

@@ -1,7 +1,7 @@
 //! Checks a published dataset again, without its source: digests, counts, every rule, the order of
-//! ranks, and that no conversation is there twice.
+//! ranks, that no conversation is there twice, and no group in two splits.
 //!
-//! Stratum files are streamed; memory is one record, and a hash for each id. The reports of invalid
+//! Stratum files are streamed; memory is one record, and a hash for each id and group. The reports of invalid
 //! records are read whole.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,13 +19,17 @@ use crate::sink::MANIFEST;
 use crate::sink::reader::DatasetReader;
 
 mod converted;
+mod groups;
 mod listed;
 mod near_duplicates;
 mod reports;
 mod stratum;
 
+use groups::Groups;
 use stratum::{Ids, StratumCheck};
 
+#[cfg(feature = "cli")]
+pub(crate) use reports::split_of;
 pub(crate) use stratum::LONGEST;
 
 /// The digests of all files but itself and the manifest.
@@ -113,7 +117,8 @@ pub struct VerifyReport {
     pub findings: Vec<Finding>,
     /// Number of findings, those not listed included.
     pub found: u64,
-    /// Codes that could not be looked for: lengths, without their tokenizer.
+    /// Codes that could not be looked for: lengths, without their tokenizer; splits, where names of groups were
+    /// replaced (that no group is in two splits was checked if each has its own pseudonym).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unchecked: Vec<&'static str>,
 }
@@ -416,6 +421,7 @@ fn check_records(
     report: &mut VerifyReport,
 ) -> Result<Ids, VerifyError> {
     let mut ids = Ids::new();
+    let mut groups = Groups::new(manifest, selection);
     let Some(framing) = Framing::of(&manifest.format) else {
         report.find(
             MANIFEST,
@@ -434,7 +440,9 @@ fn check_records(
         let mut hashed = Hashed::new(dataset.open(path).map_err(io_error(path))?);
         let mut check = StratumCheck::new(record, index as u32, framing, selection, manifest);
         let mut reader = BufReader::with_capacity(1 << 18, &mut hashed);
-        check.read(&mut reader, &mut ids).map_err(io_error(path))?;
+        check
+            .read(&mut reader, (&mut ids, &mut groups))
+            .map_err(io_error(path))?;
         report.records += check.records;
         report.bytes += check.bytes;
         if let Some(file) = report.files.iter_mut().find(|file| file.path == *path) {
@@ -457,6 +465,7 @@ fn check_records(
             report.find(path, "has another SHA-256 than metadata.json says");
         }
     }
+    groups.finish(manifest, report);
     let codes: BTreeSet<&String> = manifest.warnings.keys().chain(warnings.keys()).collect();
     for code in codes {
         let count = |of: &BTreeMap<String, u64>| of.get(code).copied().unwrap_or(0);

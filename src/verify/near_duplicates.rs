@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::reports::read_each;
+use super::reports::{read_each, split_of};
 use super::stratum::{Ids, id_hash};
 use super::{VerifyError, VerifyReport};
 use crate::domain::dataset::manifest;
@@ -107,7 +107,13 @@ fn faults(
         if ranker.rank(repeated.as_bytes()) > ranker.rank(id.as_bytes()) {
             find("it has a better rank than the record that it repeats");
         }
-        let split = selection.split_of(id.as_bytes()).name.clone();
+        let split = match (
+            selection.split_by(),
+            split_of(&file.path, "near_duplicates_"),
+        ) {
+            (Some(_), Some(split)) => split.to_owned(),
+            _ => selection.split_of(id.as_bytes()).name.clone(),
+        };
         let key = (ranker.rank(id.as_bytes()), entry.conversation_id);
         if last.as_ref().is_some_and(|last| *last >= key) {
             find("is not in the order of ranks");

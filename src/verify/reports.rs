@@ -117,7 +117,7 @@ fn faults(
     if manifest::hex(&Sha256::digest(bytes)) != file.sha256 {
         faults.push("has another SHA-256 than metadata.json says".to_owned());
     }
-    let Some(split) = split_of(&file.path) else {
+    let Some(split) = split_of(&file.path, "invalid_records_") else {
         faults.push("its name is not that of a report".to_owned());
         return faults;
     };
@@ -149,11 +149,13 @@ fn faults(
             }
             codes.insert(code.to_owned());
         }
-        for code in codes {
-            *summary.entry(code).or_default() += 1;
+        for code in &codes {
+            *summary.entry(code.clone()).or_default() += 1;
         }
         let id = &entry.conversation_id;
-        if selection.split_of(id.as_bytes()).name != split {
+        // Where groups decide, the report does not say which; without one the id decides.
+        let is_by_id = selection.split_by().is_none() || codes.contains(Code::MissingGroup.name());
+        if is_by_id && selection.split_of(id.as_bytes()).name != split {
             find("its id belongs to another split");
         }
         if written.contains_key(&id_hash(id)) {
@@ -172,9 +174,9 @@ fn faults(
     faults
 }
 
-/// The split in `invalid_records_<split>_<date>_<time>.json`; a split's name may have `_` in it.
-fn split_of(path: &str) -> Option<&str> {
-    let name = path.strip_prefix("invalid_records_")?;
+/// The split in `<kind><split>_<date>_<time>.json`; a split's name may have `_` in it.
+pub(crate) fn split_of<'p>(path: &'p str, kind: &str) -> Option<&'p str> {
+    let name = path.strip_prefix(kind)?;
     let mut parts = name.strip_suffix(".json")?.rsplitn(3, '_');
     parts.nth(2)
 }

@@ -5,10 +5,11 @@ use std::io::{self, BufRead, Read};
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::groups::Groups;
 use crate::domain::dataset::manifest::{Framing, JSON, Manifest, StratumRecord};
 use crate::domain::privacy::policy::PrivacyRecord;
 use crate::domain::privacy::users::Users;
-use crate::domain::record::validation::{Code, validate};
+use crate::domain::record::validation::{Code, validate_of_group};
 use crate::domain::selection::rank::{Rank, Ranker};
 use crate::domain::selection::stratum::Selection;
 
@@ -72,7 +73,11 @@ impl<'a> StratumCheck<'a> {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn read(&mut self, reader: &mut dyn BufRead, ids: &mut Ids) -> io::Result<()> {
+    pub fn read(
+        &mut self,
+        reader: &mut dyn BufRead,
+        (ids, groups): (&mut Ids, &mut Groups),
+    ) -> io::Result<()> {
         let array = self.framing == JSON;
         let mut line = Vec::new();
         let mut number = 0u64;
@@ -93,7 +98,7 @@ impl<'a> StratumCheck<'a> {
                 break;
             };
             if !array {
-                self.record(text, number, ids);
+                self.record(text, number, ids, groups);
                 continue;
             }
             match text {
@@ -110,7 +115,7 @@ impl<'a> StratumCheck<'a> {
                 text => {
                     let record = text.strip_suffix(b",");
                     promised = record.is_some();
-                    self.record(record.unwrap_or(text), number, ids);
+                    self.record(record.unwrap_or(text), number, ids, groups);
                 }
             }
         }
@@ -124,7 +129,7 @@ impl<'a> StratumCheck<'a> {
         self.findings.push(format!("line {line}: {what}"));
     }
 
-    fn record(&mut self, text: &[u8], line: u64, ids: &mut Ids) {
+    fn record(&mut self, text: &[u8], line: u64, ids: &mut Ids, groups: &mut Groups) {
         self.records += 1;
         if simdutf8::basic::from_utf8(text).is_err() {
             return self.find(line, "is not UTF-8");
@@ -132,9 +137,17 @@ impl<'a> StratumCheck<'a> {
         if !(text.starts_with(b"{") && text.ends_with(b"}")) {
             return self.find(line, "is not a JSON object alone");
         }
-        let Ok(mut verdict) = validate(text, &self.record.split, self.selection) else {
+        let split = &self.record.split;
+        let judged = groups.shown(text).and_then(|shown| {
+            let verdict = validate_of_group(text, split, self.selection, shown.as_read())?;
+            Ok((shown, verdict))
+        });
+        let Ok((shown, mut verdict)) = judged else {
             return self.find(line, "is not a JSON object");
         };
+        if let Some(fault) = groups.note(shown, split) {
+            self.find(line, &fault);
+        }
         if self.users.may_be_absent() {
             verdict.allow_no_user_name();
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use gleaner::domain::scheduling::chunk::HashChunk;
+use gleaner::domain::selection::group::GroupMark;
 use gleaner::domain::selection::rank::Ranker;
 use gleaner::domain::selection::stratum::{Membership, Selection, StratumId};
 
@@ -152,13 +153,13 @@ impl SourceBehaviour {
 /// first round fetches.
 fn stale(seed: u64, world: &World, selection: &Selection) -> Option<Stale> {
     let mut ranker = Ranker::new(selection.seed());
-    let stratum_of = |key: &[u8], turns| match selection.membership(key, turns) {
+    let stratum_of = |key: &[u8], group, turns| match selection.membership(key, group, turns) {
         Membership::Stratum(stratum) => Some(stratum),
         _ => None,
     };
     let mut best = std::collections::BTreeMap::<StratumId, _>::new();
     for row in &*world.rows {
-        if let Some(stratum) = stratum_of(&row.key, row.turns) {
+        if let Some(stratum) = stratum_of(&row.key, row.group, row.turns) {
             let ranked = (ranker.rank(&row.key), row);
             let best = best.entry(stratum).or_insert(ranked);
             if ranked.0 < best.0 {
@@ -169,7 +170,7 @@ fn stale(seed: u64, world: &World, selection: &Selection) -> Option<Stale> {
     let chosen = draw(seed, "stratum", 0, best.len() as u64 - 1) as usize;
     let (&stratum, &(rank, row)) = best.iter().nth(chosen)?;
     let (key, turns) = (row.key.clone(), row.turns);
-    let other_turns = match stratum_of(&key, turns - 1) == Some(stratum) {
+    let other_turns = match stratum_of(&key, row.group, turns - 1) == Some(stratum) {
         true => turns - 1,
         false => turns + 1,
     };
@@ -181,7 +182,10 @@ fn stale(seed: u64, world: &World, selection: &Selection) -> Option<Stale> {
         _ => {
             let key = (0..100_000)
                 .map(|n| format!("gone-{n}").into_bytes())
-                .find(|key| stratum_of(key, turns) == Some(stratum) && ranker.rank(key) < rank)?;
+                .find(|key| {
+                    stratum_of(key, GroupMark::ABSENT, turns) == Some(stratum)
+                        && ranker.rank(key) < rank
+                })?;
             (key, Change::Gone(turns))
         }
     };

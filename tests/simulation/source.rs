@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use gleaner::domain::record::timestamp;
 use gleaner::domain::sampling::rank_ranges::RankRanges;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk, Piece};
+use gleaner::domain::selection::group::GroupMark;
 use gleaner::domain::selection::rank::Ranker;
 use gleaner::domain::selection::stratum::Selection;
 use gleaner::fault::{Injector, Kind, Site};
@@ -99,8 +100,9 @@ impl SimSource {
         let mut ranker = Ranker::new(self.selection.seed());
         let mut is_wanted = |row: &SimRow| {
             let rank = ranker.rank(&row.key);
-            let holds =
-                |ranks: &Arc<RankRanges>| ranks.wants(&self.selection, &row.key, row.turns, rank);
+            let holds = |ranks: &Arc<RankRanges>| {
+                ranks.wants(&self.selection, (&row.key, row.group), row.turns, rank)
+            };
             order.ranks.as_ref().is_none_or(holds)
         };
         let rows = self.world.rows.iter();
@@ -131,8 +133,9 @@ impl SimSource {
         }
         let id = serde_json::to_string(&String::from_utf8_lossy(&row.key)).expect("text");
         let last = LAST[last];
+        let group = row.group.residue().map(i64::from).unwrap_or(-1);
         Some(format!(
-            r#"{{"conversationId":{id},"turnCount":{turns},"lastTimestamp":"{last}"}}"#
+            r#"{{"conversationId":{id},"turnCount":{turns},"lastTimestamp":"{last}","groupResidue":{group}}}"#
         ))
     }
 
@@ -256,6 +259,7 @@ impl SimSource {
             Pass::Round(_) => self.memory.lock().changed += 1,
             Pass::Census if matches!(self.change(&stale.key), Some(Change::Gone(_))) => {
                 let gone = SimRow {
+                    group: GroupMark::ABSENT,
                     key: stale.key.clone(),
                     turns: 0,
                     text: Vec::new(),

@@ -11,6 +11,7 @@ use gleaner::domain::privacy::policy::Action;
 use gleaner::domain::privacy::users;
 use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::domain::selection::exclude::ExcludeList;
+use gleaner::domain::selection::group::GroupMark;
 use serde_json::value::RawValue;
 
 use crate::behaviour::draw;
@@ -39,6 +40,8 @@ pub enum Delivery {
 pub struct SimRow {
     pub key: Vec<u8>,
     pub turns: u64,
+    /// If groups decide the split.
+    pub group: GroupMark,
     pub text: Vec<u8>,
 }
 
@@ -87,17 +90,7 @@ impl World {
                 percent: 80,
             });
         }
-        // Rows of events have no names in their turns.
-        asked.users = match number {
-            0 | 2 | 9 | 12 => Users::Drop,
-            8 | 10 | 13 => Users::Pseudonym,
-            _ => Users::Keep,
-        };
-        if let 9 | 11 | 12 = number {
-            let words: Vec<_> = (7..20).map(|word| format!("W3-{word}")).collect();
-            asked.benchmark = Some(words.join(" "));
-        }
-        asked.redacts = matches!(number, 2 | 5 | 7 | 10 | 11 | 14);
+        trusted(number, &mut asked);
         if let 3 | 8 = number {
             asked.targets.insert(("train", "short"), 0);
         }
@@ -112,6 +105,7 @@ impl World {
             false => text,
         });
         let rows = rows.map(|text| row(text, &asked));
+        let rows = rows.map(|row| of_some_user(row, &asked));
         let rows = rows.map(|row| match scarce {
             true if hash(&row.key) % 10 != 0 => nameless(row),
             _ => row,
@@ -154,6 +148,14 @@ impl World {
         Arc::clone(outcome)
     }
 
+    /// The line of `selection.split_by`, if the id does not split.
+    fn split_by(&self) -> String {
+        let field = self.asked.split_by.iter();
+        field
+            .map(|field| format!("split_by = '{field}'\n"))
+            .collect()
+    }
+
     /// The settings of a run in this world; the seed decides how many work, and with how much.
     pub fn settings(&self, seed: u64) -> Settings {
         let of = |from, to, salt: u32| draw(seed, &salt.to_string(), from, to);
@@ -172,6 +174,7 @@ impl World {
             true => text + "cut = 'keep'\n",
             false => text,
         };
+        let text = text + &self.split_by();
         let mut layers = Layers::default().text("simulation", &text).expect("TOML");
         for line in self
             .asked
@@ -229,6 +232,21 @@ fn with_secret(text: Vec<u8>) -> Vec<u8> {
     text.replace(message, &planted).into_bytes()
 }
 
+/// What is done about users, benchmarks and groups.
+fn trusted(number: u64, asked: &mut Asked) {
+    // Rows of events have no names in their turns.
+    asked.users = match number {
+        0 | 2 | 9 | 12 => Users::Drop,
+        8 | 10 | 13 => Users::Pseudonym,
+        _ => Users::Keep,
+    };
+    if let 9 | 11 | 12 = number {
+        let words: Vec<_> = (7..20).map(|word| format!("W3-{word}")).collect();
+        asked.benchmark = Some(words.join(" "));
+    }
+    asked.redacts = matches!(number, 2 | 5 | 7 | 10 | 11 | 14);
+}
+
 fn row(text: Vec<u8>, asked: &Asked) -> SimRow {
     // Raw, because messages may have half a character in them.
     let members: BTreeMap<String, Box<RawValue>> =
@@ -242,8 +260,31 @@ fn row(text: Vec<u8>, asked: &Asked) -> SimRow {
         key: (id.or_else(|| readable_id(&text, asked)))
             .map_or_else(|| text.clone(), String::into_bytes),
         turns: turns.map_or(0, |turns| turns.len() as u64),
+        group: GroupMark::ABSENT,
         text,
     }
+}
+
+/// A row whose user is one of nine, by its conversation, where users decide the splits.
+fn of_some_user(mut row: SimRow, asked: &Asked) -> SimRow {
+    if asked.split_by.is_none() {
+        return row;
+    }
+    let user = format!("user {}", hash(&row.key).rem_euclid(9));
+    for name in [r#""userName":"ann""#, r#""userName":"n""#] {
+        let Some(at) = row
+            .text
+            .windows(name.len())
+            .position(|part| part == name.as_bytes())
+        else {
+            continue;
+        };
+        let named = format!("\"userName\":\"{user}\"");
+        row.text.splice(at..at + name.len(), named.into_bytes());
+        row.group = GroupMark::of_hash(hash(user.as_bytes()));
+        break;
+    }
+    row
 }
 
 /// A row whose user has no name: it is read, and its conversation is not valid.
@@ -252,6 +293,7 @@ fn nameless(mut row: SimRow) -> SimRow {
     let Some(at) = row.text.windows(name.len()).position(|part| part == name) else {
         return row;
     };
+    row.group = GroupMark::ABSENT;
     let start = at + name.len();
     let length = row.text[start..].iter().position(|&b| b == b',');
     let length = length.expect("another member follows");

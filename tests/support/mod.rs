@@ -134,6 +134,9 @@ impl Sandbox {
             .map(str::to_owned)
             .collect();
         args.extend(["--seed".to_owned(), asked.seed.clone()]);
+        if let Some(field) = &asked.split_by {
+            args.extend(["--set".to_owned(), format!("selection.split_by={field}")]);
+        }
         for ((split, bucket), target) in &asked.targets {
             args.push("--set".to_owned());
             args.push(format!("selection.targets.{split}.{bucket}={target}"));

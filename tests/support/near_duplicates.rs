@@ -12,15 +12,20 @@ use super::reference::{self, Outcome};
 #[track_caller]
 pub fn assert_same(dataset: &Dataset, expected: &Outcome) {
     let record = &dataset.metadata["near_duplicates"];
+    let by_id = dataset.metadata["selection"]["split_by"].is_null();
     let mut found = BTreeMap::<(String, String), Vec<(String, String)>>::new();
     for file in record["files"].as_array().into_iter().flatten() {
         let path = file["path"].as_str().expect("a path");
+        let split = path.split('_').nth(2).expect("a split");
         let report = fs::read(dataset.folder.join(path)).expect("a report");
         let report: Value = serde_json::from_slice(&report).expect("JSON");
         for one in report["near_duplicates"].as_array().expect("a list") {
             let text = |key: &str| one[key].as_str().expect("text").to_owned();
-            let split = reference::split_of(&text("conversationId")).to_owned();
-            assert_eq!(text("repeatsSplit"), reference::split_of(&text("repeats")));
+            if by_id {
+                assert_eq!(split, reference::split_of(&text("conversationId")));
+                assert_eq!(text("repeatsSplit"), reference::split_of(&text("repeats")));
+            }
+            let split = split.to_owned();
             let of_stratum = found.entry((split, text("bucket"))).or_default();
             of_stratum.push((text("conversationId"), text("repeats")));
         }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use gleaner::domain::record::timestamp;
 use gleaner::domain::record::timestamp::Ticks;
-use gleaner::source::kusto::query::{CERTIFICATE, COUNTS, Template};
+use gleaner::source::kusto::query::{CERTIFICATE, COUNTS, GROUP_COUNTS, Template};
 use gleaner::source::kusto::query_file::SHIPPED;
 
 use crate::telemetry::Header;
@@ -14,11 +14,17 @@ use crate::telemetry::Header;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Query {
     /// Ids, turn counts, last timestamps.
-    Census,
+    Census {
+        /// And what users' names leave divided by 100.
+        by_user: bool,
+    },
     /// Their count and checksum.
     ChunkChecksum,
-    /// Their counts by residue and turns.
-    Plan,
+    /// Their counts by residue, of ids or of users' names, and turns.
+    Plan {
+        /// Of users' names.
+        by_user: bool,
+    },
     /// Whole conversations.
     Payload {
         /// With the tool calls.
@@ -37,20 +43,26 @@ pub enum Query {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Summary {
     /// Its rows.
-    Census,
+    Census {
+        /// And what users' names leave divided by 100.
+        by_user: bool,
+    },
     /// Their count and checksum.
     ChunkChecksum,
-    /// Their counts by residue and turns.
-    Plan,
+    /// Their counts by residue, of ids or of users' names, and turns.
+    Plan {
+        /// Of users' names.
+        by_user: bool,
+    },
 }
 
 impl Query {
     /// As fault files name it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Census | Self::AppEvents(Summary::Census) => "census",
+            Self::Census { .. } | Self::AppEvents(Summary::Census { .. }) => "census",
             Self::ChunkChecksum | Self::AppEvents(Summary::ChunkChecksum) => "chunk_checksum",
-            Self::Plan | Self::AppEvents(Summary::Plan) => "plan",
+            Self::Plan { .. } | Self::AppEvents(Summary::Plan { .. }) => "plan",
             Self::Payload { .. } | Self::Rows { .. } => "payload",
         }
     }
@@ -233,12 +245,34 @@ fn kind(body: &str) -> Option<Query> {
     };
     let shipped = |name: &str| text(&format!("queries/turns/{name}"));
     let of_telemetry = |name: &str| text(&format!("queries/{name}"));
-    let census = shipped("sft_census_hash_chunked.kql")?;
-    let events = of_telemetry("sft_census_hash_chunked.kql")?;
+    let censuses = [
+        ("sft_census_hash_chunked.kql", COUNTS, false),
+        ("sft_census_by_user.kql", GROUP_COUNTS, true),
+    ];
+    for (name, counts, by_user) in censuses {
+        let (census, events) = (shipped(name)?, of_telemetry(name)?);
+        let bodies = [
+            (census.clone(), Query::Census { by_user }),
+            (format!("{census}\n{CERTIFICATE}"), Query::ChunkChecksum),
+            (format!("{census}\n{counts}"), Query::Plan { by_user }),
+            (
+                events.clone(),
+                Query::AppEvents(Summary::Census { by_user }),
+            ),
+            (
+                format!("{events}\n{CERTIFICATE}"),
+                Query::AppEvents(Summary::ChunkChecksum),
+            ),
+            (
+                format!("{events}\n{counts}"),
+                Query::AppEvents(Summary::Plan { by_user }),
+            ),
+        ];
+        if let Some((_, query)) = bodies.into_iter().find(|(known, _)| known == body) {
+            return Some(query);
+        }
+    }
     let bodies = [
-        (census.clone(), Query::Census),
-        (format!("{census}\n{CERTIFICATE}"), Query::ChunkChecksum),
-        (format!("{census}\n{COUNTS}"), Query::Plan),
         (
             shipped("sft_candidates_hash_chunked.kql")?,
             Query::Payload { trajectory: true },
@@ -246,15 +280,6 @@ fn kind(body: &str) -> Option<Query> {
         (
             shipped("sft_test_100_lite.kql")?,
             Query::Payload { trajectory: false },
-        ),
-        (events.clone(), Query::AppEvents(Summary::Census)),
-        (
-            format!("{events}\n{CERTIFICATE}"),
-            Query::AppEvents(Summary::ChunkChecksum),
-        ),
-        (
-            format!("{events}\n{COUNTS}"),
-            Query::AppEvents(Summary::Plan),
         ),
         (
             of_telemetry("sft_candidates_hash_chunked.kql")?,
@@ -309,11 +334,8 @@ fn clause(text: &str) -> Result<Clause, String> {
         Ok::<_, String>(long(low)?..=long(high)?)
     };
     let mut clause = everything();
-    let inner = text
-        .strip_prefix("(residue")
-        .and_then(|t| t.strip_suffix(')'));
-    let inner = inner.map_or(text.to_owned(), |inner| format!("residue{inner}"));
-    for part in inner.split(" and ") {
+    let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
+    for part in inner.unwrap_or(text).split(" and ") {
         if let Some(residues) = part.strip_prefix("residue between ") {
             clause.residues = range(residues)?;
         } else if let Some(turns) = part.strip_prefix("turns between ") {

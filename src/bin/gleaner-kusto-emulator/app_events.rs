@@ -52,6 +52,8 @@ struct AppRow {
     call: String,
     position: i64,
     mode: String,
+    /// When a name of a user was sent, and what it leaves divided by 100.
+    user: Option<(Ticks, i64)>,
     bytes: u64,
 }
 
@@ -71,6 +73,7 @@ struct Group {
     other: u64,
     rows: u64,
     bytes: u64,
+    user: Option<(Ticks, i64)>,
 }
 
 impl AppEvents {
@@ -135,15 +138,20 @@ impl AppEvents {
     }
 
     /// The rows of the census.
-    pub fn census_rows(&self, asked: &Asked) -> Vec<String> {
+    pub fn census_rows(&self, asked: &Asked, by_user: bool) -> Vec<String> {
         let row = |(id, groups): (&str, Vec<Group>)| {
-            let details: Vec<Value> = groups.iter().map(Group::detail).collect();
+            let detail = |group: &Group| group.detail(by_user);
+            let details: Vec<Value> = groups.iter().map(detail).collect();
             let ended = groups.iter().map(|group| group.ended).max();
             let sum = |of: fn(&Group) -> u64| groups.iter().map(of).sum::<u64>();
             let last = UtcInstant::from_ticks(ended.unwrap_or_default());
             let last = last.map_or_else(String::new, |last| last.to_string());
             let (rows, bytes) = (sum(|group| group.rows), sum(|group| group.bytes));
-            json!([id, turns(&groups), last, rows, bytes, details]).to_string()
+            let mut row = json!([id, turns(&groups), last, rows, bytes, details]);
+            if by_user && let Some(cells) = row.as_array_mut() {
+                cells.push(json!(user(&groups)));
+            }
+            row.to_string()
         };
         self.census(asked).into_iter().map(row).collect()
     }
@@ -159,10 +167,13 @@ impl AppEvents {
     }
 
     /// The numbers of conversations of the census by residue and turns.
-    pub fn counts(&self, asked: &Asked) -> Vec<String> {
+    pub fn counts(&self, asked: &Asked, by_user: bool) -> Vec<String> {
         let mut counts = BTreeMap::<(i64, u64), u64>::new();
         for (id, groups) in self.census(asked) {
-            let residue = kusto_hash::hash(id.as_bytes()).rem_euclid(100);
+            let residue = match user(&groups) {
+                user @ 0.. if by_user => user,
+                _ => kusto_hash::hash(id.as_bytes()).rem_euclid(100),
+            };
             *counts.entry((residue, turns(&groups))).or_default() += 1;
         }
         let row = |((residue, turns), count)| json!([residue, turns, count]).to_string();
@@ -196,6 +207,12 @@ impl AppEvents {
     }
 }
 
+/// The greatest of what the users of some groups leave; -1 if none has one.
+fn user(groups: &[Group]) -> i64 {
+    let users = groups.iter().filter_map(|group| group.user);
+    users.map(|(_, residue)| residue).max().unwrap_or(-1)
+}
+
 fn turns(groups: &[Group]) -> u64 {
     let is_turn = |group: &&Group| !group.request.is_empty() && group.last > 0;
     groups.iter().filter(is_turn).count() as u64
@@ -213,6 +230,7 @@ fn add<K: Ord>(entry: std::collections::btree_map::Entry<'_, K, Group>, group: G
             sum.other += group.other;
             sum.rows += group.rows;
             sum.bytes += group.bytes;
+            sum.user = sum.user.into_iter().chain(group.user).min();
         })
         .or_insert(group);
 }
@@ -233,14 +251,19 @@ impl Group {
             other: u64::from(!matches!(row.mode.as_str(), "" | "agent")),
             rows: 1,
             bytes: row.bytes,
+            user: row.user,
         }
     }
 
-    fn detail(&self) -> Value {
-        json!({
+    fn detail(&self, by_user: bool) -> Value {
+        let mut detail = json!({
             "id": self.request, "begun": self.begun + UNIX_EPOCH,
             "first": self.first, "last": self.last, "agent": self.agent, "other": self.other,
-        })
+        });
+        if by_user {
+            detail["group"] = json!(self.user.map_or(-1, |(_, residue)| residue));
+        }
+        detail
     }
 }
 
@@ -362,8 +385,15 @@ impl AppRow {
             true => columns.named(name),
             false => String::new(),
         };
+        let at = timestamp::parse(row["TimeGenerated"].as_str()?.as_bytes())?;
+        let user = match columns.named("common.userName") {
+            name if name.is_empty() => columns.named("common_userName"),
+            name => name,
+        };
+        let residue = kusto_hash::hash(user.as_bytes()).rem_euclid(100);
         Some(Self {
-            at: timestamp::parse(row["TimeGenerated"].as_str()?.as_bytes())?,
+            at,
+            user: (!user.trim().is_empty()).then_some((at, residue)),
             columns: format!(
                 "{},{},{properties},{measurements},{}",
                 row["TimeGenerated"], row["Name"], row["ItemCount"]

@@ -46,21 +46,31 @@ pub struct Writer<'a> {
     pub send: &'a mut dyn FnMut(Vec<u8>) -> bool,
 }
 
+/// Of a census; the last column if it says what users' names leave.
+const CENSUS: [(&str, &str); 4] = [
+    ("conversationId", "string"),
+    ("turnCount", "long"),
+    ("lastTimestamp", "datetime"),
+    ("groupResidue", "long"),
+];
+
+/// The same of `AppEvents`.
+const APP_CENSUS: [(&str, &str); 7] = [
+    ("conversationId", "string"),
+    ("turnCount", "long"),
+    ("lastTimestamp", "datetime"),
+    ("rowCount", "long"),
+    ("byteCount", "long"),
+    ("requests", "dynamic"),
+    ("groupResidue", "long"),
+];
+
 fn columns(query: Query) -> &'static [(&'static str, &'static str)] {
     match query {
-        Query::Census => &[
-            ("conversationId", "string"),
-            ("turnCount", "long"),
-            ("lastTimestamp", "datetime"),
-        ],
-        Query::AppEvents(Summary::Census) => &[
-            ("conversationId", "string"),
-            ("turnCount", "long"),
-            ("lastTimestamp", "datetime"),
-            ("rowCount", "long"),
-            ("byteCount", "long"),
-            ("requests", "dynamic"),
-        ],
+        Query::Census { by_user: false } => &CENSUS[..3],
+        Query::Census { by_user: true } => &CENSUS,
+        Query::AppEvents(Summary::Census { by_user: false }) => &APP_CENSUS[..6],
+        Query::AppEvents(Summary::Census { by_user: true }) => &APP_CENSUS,
         Query::Rows { lite: true } => &[
             ("conversationId", "string"),
             ("TimeGenerated", "datetime"),
@@ -81,7 +91,7 @@ fn columns(query: Query) -> &'static [(&'static str, &'static str)] {
         Query::ChunkChecksum | Query::AppEvents(Summary::ChunkChecksum) => {
             &[("conversations", "long"), ("checksum", "long")]
         }
-        Query::Plan | Query::AppEvents(Summary::Plan) => &[
+        Query::Plan { .. } | Query::AppEvents(Summary::Plan { .. }) => &[
             ("residue", "long"),
             ("turnCount", "long"),
             ("conversations", "long"),
@@ -123,13 +133,15 @@ fn rows<'a>(
 ) -> Box<dyn Iterator<Item = String> + 'a> {
     let events = &tables.app_events;
     match asked.query {
-        Query::AppEvents(Summary::Census) => {
-            return Box::new(events.census_rows(asked).into_iter());
+        Query::AppEvents(Summary::Census { by_user }) => {
+            return Box::new(events.census_rows(asked, by_user).into_iter());
         }
         Query::AppEvents(Summary::ChunkChecksum) => {
             return Box::new(std::iter::once(events.checksum(asked)));
         }
-        Query::AppEvents(Summary::Plan) => return Box::new(events.counts(asked).into_iter()),
+        Query::AppEvents(Summary::Plan { by_user }) => {
+            return Box::new(events.counts(asked, by_user).into_iter());
+        }
         Query::Rows { lite } => return events.rows(asked, lite),
         _ => {}
     }
@@ -150,12 +162,13 @@ fn rows<'a>(
                 .map(touch)
                 .map(move |header| telemetry.payload(&header, asked, trajectory)),
         ),
-        Query::Census => Box::new(
-            found
-                .enumerate()
-                .map(touch)
-                .map(|header| json!([header.id, header.turns, header.last]).to_string()),
-        ),
+        Query::Census { by_user } => Box::new(found.enumerate().map(touch).map(move |header| {
+            match by_user {
+                false => json!([header.id, header.turns, header.last]),
+                true => json!([header.id, header.turns, header.last, header.user]),
+            }
+            .to_string()
+        })),
         Query::ChunkChecksum => {
             let (mut count, mut sum) = (0u64, 0i64);
             for header in found {
@@ -164,20 +177,23 @@ fn rows<'a>(
             }
             Box::new(std::iter::once(json!([count, sum]).to_string()))
         }
-        Query::Plan => {
-            let mut counts = std::collections::BTreeMap::<(i64, i64), u64>::new();
-            for header in found {
-                let residue = header.hash.rem_euclid(100);
-                *counts.entry((residue, header.turns)).or_default() += 1;
-            }
-            Box::new(
-                counts
-                    .into_iter()
-                    .map(|((residue, turns), count)| json!([residue, turns, count]).to_string()),
-            )
-        }
+        Query::Plan { by_user } => Box::new(counts(found, by_user).into_iter()),
         Query::AppEvents(_) | Query::Rows { .. } => Box::new(std::iter::empty()),
     }
+}
+
+/// Numbers of conversations by residue, of ids or of users' names, and turns.
+fn counts<'a>(found: impl Iterator<Item = Cow<'a, Header>>, by_user: bool) -> Vec<String> {
+    let mut counts = std::collections::BTreeMap::<(i64, i64), u64>::new();
+    for header in found {
+        let residue = match by_user && header.user >= 0 {
+            true => header.user,
+            false => header.hash.rem_euclid(100),
+        };
+        *counts.entry((residue, header.turns)).or_default() += 1;
+    }
+    let row = |((residue, turns), count)| json!([residue, turns, count]).to_string();
+    counts.into_iter().map(row).collect()
 }
 
 fn one_api(kind: Kind) -> Option<Value> {

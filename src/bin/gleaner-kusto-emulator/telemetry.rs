@@ -28,6 +28,8 @@ pub struct Header {
     pub turns: i64,
     /// Its last timestamp, as it stands.
     pub last: String,
+    /// What its user's name leaves divided by 100; -1 without one.
+    pub user: i64,
 }
 
 /// A conversation with a row of agent mode, and when its rows were written.
@@ -255,9 +257,17 @@ fn header(number: u64, turns: &[Row]) -> Option<Header> {
         number,
         hash: kusto_hash::hash(id.as_bytes()),
         last: string(last, "Timestamp")?,
+        user: turns.iter().find_map(user).unwrap_or(-1),
         turns: turns.len() as i64,
         id,
     })
+}
+
+/// What the name of a turn's user leaves divided by 100, if it is not blank.
+fn user(turn: &Row) -> Option<i64> {
+    let name = string(&turn.fields, "userName")?;
+    let hash = kusto_hash::hash(name.as_bytes());
+    (!name.trim().is_empty()).then(|| hash.rem_euclid(100))
 }
 
 fn members(row: &[u8]) -> Option<Fields> {

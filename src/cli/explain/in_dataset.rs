@@ -10,16 +10,15 @@ use crate::convert::records::{BATCH_BYTES, Lines, Records};
 use crate::domain::conversion::id_of;
 use crate::domain::dataset::manifest::{FileRecord, Manifest};
 use crate::domain::selection::rank::{Rank, Ranker};
-use crate::domain::selection::stratum::Selection;
 use crate::runtime::buffers::Buffers;
 use crate::sink::reader::DatasetReader;
-use crate::verify::VerifyError;
+use crate::verify::{VerifyError, split_of};
 
 /// What was found.
 #[derive(Debug)]
 pub struct Sought {
-    /// The split that its id hashes to.
-    pub split: String,
+    /// Its split; `None` if only the source could say: groups decide, and the dataset does not name it.
+    pub split: Option<String>,
     /// Its rank under the dataset's seed.
     pub rank: Rank,
     /// Where it is, if it is there: place in the manifest's strata, and line.
@@ -28,51 +27,73 @@ pub struct Sought {
     pub invalid: Option<(String, Vec<String>)>,
     /// Its entry in a report of near-duplicates: bucket, and the id that it repeats.
     pub near_duplicate: Option<(String, String)>,
-    /// The rank of the last record of each stratum of its split, by place in the manifest's strata.
+    /// The rank of the last record of each stratum of its split, or of all splits if it is not known, by place in the
+    /// manifest's strata.
     pub last: Vec<(usize, Option<Rank>)>,
 }
 
-/// Looks for a conversation in the split that its id hashes to.
+/// Looks for a conversation in its split, or in all of them if it is not known.
 ///
 /// # Errors
 /// If a file cannot be read, or is not what the manifest says.
 pub fn seek(
     dataset: &dyn DatasetReader,
     manifest: &Manifest,
-    selection: &Selection,
+    split: Option<&str>,
     id: &str,
 ) -> Result<Sought, ConvertError> {
-    let split = selection.split_of(id.as_bytes()).name.clone();
+    let splits = manifest.selection.splits.iter();
+    let splits = splits.map(|split| split.name.as_str());
+    let splits: Vec<&str> = splits
+        .filter(|name| split.is_none_or(|split| split == *name))
+        .collect();
     let rank = Ranker::new(&manifest.seed).rank(id.as_bytes());
     let strata = (0..).zip(&manifest.strata);
-    let strata = strata.filter(|(_, stratum)| stratum.split == split);
-    let sought = Sought {
-        invalid: invalid(dataset, manifest, &split, id)?,
-        near_duplicate: near_duplicate(dataset, manifest, id)?,
+    let strata = strata.filter(|(_, stratum)| splits.contains(&stratum.split.as_str()));
+    let mut sought = Sought {
+        invalid: None,
+        near_duplicate: None,
         last: strata.map(|(place, _)| (place, None)).collect(),
-        split,
+        split: split.map(str::to_owned),
         rank,
         found: None,
     };
+    for name in &splits {
+        let invalid = invalid(dataset, manifest, name, id)?;
+        let near_duplicate = near_duplicate(dataset, manifest, name, id)?;
+        if invalid.is_some() || near_duplicate.is_some() {
+            sought.split.get_or_insert_with(|| (*name).to_owned());
+            (sought.invalid, sought.near_duplicate) = (invalid, near_duplicate);
+        }
+    }
     let sought = RefCell::new(sought);
     let buffers = Buffers::new(2 * BATCH_BYTES);
-    let split = sought.borrow().split.clone();
-    Records::new(manifest, &split, &buffers)?.read(dataset, |lines: Lines| {
-        let mut sought = sought.borrow_mut();
-        let mut ranker = Ranker::new(&manifest.seed);
-        for line in lines.iter() {
-            let (place, own) = (manifest.stratum_of_file(line.path), id_of(line.text));
-            let last = sought.last.iter_mut().find(|(one, _)| Some(*one) == place);
-            if let Some((_, last)) = last {
-                *last = Some(ranker.rank(own.as_bytes()));
+    for name in &splits {
+        Records::new(manifest, name, &buffers)?.read(dataset, |lines: Lines| {
+            let mut sought = sought.borrow_mut();
+            let mut ranker = Ranker::new(&manifest.seed);
+            for line in lines.iter() {
+                let (place, own) = (manifest.stratum_of_file(line.path), id_of(line.text));
+                let last = sought.last.iter_mut().find(|(one, _)| Some(*one) == place);
+                if let Some((_, last)) = last {
+                    *last = Some(ranker.rank(own.as_bytes()));
+                }
+                if own == id {
+                    sought.found = place.map(|place| (place, line.number));
+                    sought.split.get_or_insert_with(|| (*name).to_owned());
+                }
             }
-            if own == id {
-                sought.found = place.map(|place| (place, line.number));
-            }
-        }
-        true
-    })?;
-    Ok(sought.into_inner())
+            true
+        })?;
+    }
+    let mut sought = sought.into_inner();
+    if let Some(split) = &sought.split {
+        let strata = &manifest.strata;
+        sought
+            .last
+            .retain(|&(place, _)| strata[place].split == *split);
+    }
+    Ok(sought)
 }
 
 /// What the report of invalid records of a split says of an id.
@@ -82,9 +103,8 @@ fn invalid(
     split: &str,
     id: &str,
 ) -> Result<Option<(String, Vec<String>)>, VerifyError> {
-    let prefix = format!("invalid_records_{split}_");
     let files = manifest.invalid_files.iter();
-    let files = files.filter(|file| file.path.starts_with(&prefix));
+    let files = files.filter(|file| split_of(&file.path, "invalid_records_") == Some(split));
     let entry = entry(dataset, files, "invalid_records", id)?;
     Ok(entry.map(|entry| {
         let errors = entry["errors"].as_array().into_iter().flatten();
@@ -92,14 +112,16 @@ fn invalid(
     }))
 }
 
-/// What the reports of near-duplicates say of an id: its bucket, and the id that it repeats.
+/// What the report of near-duplicates of a split says of an id: its bucket, and the id that it repeats.
 fn near_duplicate(
     dataset: &dyn DatasetReader,
     manifest: &Manifest,
+    split: &str,
     id: &str,
 ) -> Result<Option<(String, String)>, VerifyError> {
     let files = manifest.near_duplicates.iter();
     let files = files.flat_map(|record| &record.files);
+    let files = files.filter(|file| split_of(&file.path, "near_duplicates_") == Some(split));
     let entry = entry(dataset, files, "near_duplicates", id)?;
     Ok(entry.map(|entry| (text(&entry["bucket"]), text(&entry["repeats"]))))
 }

@@ -27,6 +27,12 @@ struct Verdict {
 }
 
 impl Explanation<'_> {
+    /// The name of its split, or what stands for one that is not known.
+    fn split(&self) -> &str {
+        let split = self.sought.split.as_deref();
+        split.unwrap_or("every split")
+    }
+
     /// Whether a stratum has all it wanted before this rank came.
     fn is_behind(&self, stratum: &StratumRecord, last: Option<Rank>) -> bool {
         stratum.shortfall == 0
@@ -46,11 +52,12 @@ impl Explanation<'_> {
         if let Some((bucket, errors)) = &sought.invalid {
             let errors = errors.iter().map(|error| one_line(error));
             let errors = errors.collect::<Vec<_>>().join("; ");
-            let sentence = format!("it was refused in {}/{bucket}: {errors}", sought.split);
+            let split = self.split();
+            let sentence = format!("it was refused in {split}/{bucket}: {errors}");
             return verdict("invalid", sentence);
         }
         if let Some((bucket, repeats)) = &sought.near_duplicate {
-            let (split, repeats) = (&sought.split, one_line(repeats));
+            let (split, repeats) = (self.split(), one_line(repeats));
             let sentence =
                 format!("it was left out of {split}/{bucket}, because it repeats {repeats}");
             return verdict("near_duplicate", sentence);
@@ -58,7 +65,7 @@ impl Explanation<'_> {
         match &self.traced {
             Some(traced) => self.of_source(traced),
             None if sought.last.is_empty() => {
-                let sentence = format!("its split, {}, has no targets", sought.split);
+                let sentence = format!("its split, {}, has no targets", self.split());
                 verdict("no_target", sentence)
             }
             None => {
@@ -69,7 +76,7 @@ impl Explanation<'_> {
                 match all_behind {
                     true => verdict(
                         "behind",
-                        format!("its rank is behind the last one taken in every bucket of {}, or the source does not have it", sought.split),
+                        format!("its rank is behind the last one taken in every bucket of {}, or the source does not have it", self.split()),
                     ),
                     false => verdict(
                         "unknown",
@@ -109,14 +116,14 @@ impl Explanation<'_> {
                 };
                 verdict(name, format!("{what}{places}"))
             }
-            Outcome::Whole(turns) => self.of_whole(turns),
+            Outcome::Whole(turns, _) => self.of_whole(turns),
         }
     }
 
     fn of_whole(&self, turns: u64) -> Verdict {
         let verdict = |name, sentence: String| Verdict { name, sentence };
         let turns_text = count(turns, "turn");
-        let split = &self.sought.split;
+        let split = self.split();
         let Some(bucket) = self.selection.bucket_of(turns) else {
             return verdict(
                 "out_of_range",
@@ -187,7 +194,7 @@ impl Explanation<'_> {
         let malformed = malformed
             .map(|(reason, line, file)| json!({"reason": reason, "line": line, "file": file}));
         let turns = match traced.outcome {
-            Outcome::Whole(turns) => Some(turns),
+            Outcome::Whole(turns, _) => Some(turns),
             _ => None,
         };
         let bucket = turns.and_then(|turns| self.selection.bucket_of(turns));
@@ -205,7 +212,13 @@ impl Explanation<'_> {
     pub fn text(&self) -> String {
         let sought = &self.sought;
         let mut out = format!("{}: {}\n", one_line(self.id), self.verdict().sentence);
-        out += &format!("split {}, rank {}\n", sought.split, sought.rank.0);
+        out += &match (&sought.split, self.selection.split_by()) {
+            (None, Some(field)) => format!(
+                "split not known: its {field} decides, which only the source has (--input or --config reads it), rank {}\n",
+                sought.rank.0
+            ),
+            _ => format!("split {}, rank {}\n", self.split(), sought.rank.0),
+        };
         for &(place, last) in &sought.last {
             let stratum = &self.manifest.strata[place];
             let last = match last {
@@ -274,6 +287,6 @@ fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Filtered => "filtered",
         Outcome::Excluded => "excluded",
         Outcome::Faulty(fault) => fault_words(fault).0,
-        Outcome::Whole(_) => "whole",
+        Outcome::Whole(..) => "whole",
     }
 }

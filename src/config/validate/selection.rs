@@ -11,10 +11,16 @@ use crate::config::settings::Source;
 use crate::config::targets::{Target, Targets};
 use crate::domain::conversion::Preset;
 use crate::domain::describe_error;
+use crate::domain::privacy::users::Users;
+use crate::domain::record::row::RowShape;
 use crate::domain::selection::exclude::ExcludeList;
 use crate::domain::selection::fitness::{Fitness, TokenLimit};
+use crate::domain::selection::group::GroupField;
 use crate::domain::selection::stratum::{ALL, Bucket, Selection, Split};
 use crate::tokenizer;
+
+/// What splits unless something else is named.
+const DEFAULT_SPLIT_BY: &str = "conversationId";
 
 /// The selection that a table means. `defaults` and `written` are the targets of the built-in
 /// defaults and of the user; `only` names the only splits that are wanted, if it is not empty.
@@ -82,6 +88,44 @@ pub(super) fn fitness(selection: &raw::Selection) -> Result<Fitness, ConfigError
         }
     };
     Ok(Fitness::new(presets, limit))
+}
+
+/// `selection.split_by`; `None`: the id.
+pub(super) fn split_by(
+    selection: &raw::Selection,
+    schema: Option<RowShape>,
+    source: &mut Source,
+    users: Users,
+) -> Result<Option<GroupField>, ConfigError> {
+    const KEY: &str = "selection.split_by";
+    let field = text(selection.split_by.clone());
+    if field == DEFAULT_SPLIT_BY {
+        return Ok(None);
+    }
+    let group = GroupField::new(&field).map_err(|reason| bad(KEY, &field, reason))?;
+    if group.is_user() && users == Users::Drop {
+        let reason = "privacy.users is drop: without names nobody can check that a user is in one split only; keep pseudonyms (privacy.users=pseudonym, see `gleaner key new`), or split by another field";
+        return Err(bad(KEY, &field, reason));
+    }
+    if let Source::Kusto(kusto) = source
+        && let Some(census) = kusto.census.by_user()
+    {
+        if !group.is_user() {
+            let reason = "the shipped queries ask for no field of a conversation but userName that could say who belongs together; name that, or queries of your own whose rows have the field, with a census that has groupResidue (docs/kusto.md)";
+            return Err(bad(KEY, &field, reason));
+        }
+        kusto.census = census;
+    }
+    match schema {
+        Some(shape @ (RowShape::Turns | RowShape::CopilotChat)) if !group.is_user() => {
+            let reason = format!(
+                "records that are put together from rows of {} have no other field than userName that could say who belongs together: name that, or conversationId",
+                shape.name()
+            );
+            Err(bad(KEY, &field, reason))
+        }
+        _ => Ok(Some(group)),
+    }
 }
 
 /// `selection.exclude`

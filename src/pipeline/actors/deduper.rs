@@ -25,6 +25,7 @@ use crate::domain::record::assembler::Assembler;
 use crate::domain::record::header::Position;
 use crate::domain::record::row::RowShape;
 use crate::domain::sampling::reservoir::{Candidate, TelemetryRows};
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::{Membership, Selection, StratumId};
 use crate::fault::Site;
@@ -242,8 +243,8 @@ impl<'s> Sorting<'s> {
     }
 
     /// Puts a whole conversation where it belongs.
-    fn put(&mut self, id: &[u8], turns: u64, rows: Found<'_>) {
-        let stratum = match self.selection.membership(id, turns) {
+    fn put(&mut self, (id, group): (&[u8], GroupMark), turns: u64, rows: Found<'_>) {
+        let stratum = match self.selection.membership(id, group, turns) {
             Membership::OutOfRange => return self.out_of_range += 1,
             Membership::NoTarget => return self.no_target += 1,
             Membership::Stratum(stratum) => stratum,
@@ -299,7 +300,8 @@ fn decide_telemetry(
             bytes: conversation.bytes,
         };
         let rows = Found::Telemetry(rows);
-        sorting.put(conversation.id, conversation.turns, rows);
+        let of = (conversation.id, conversation.group);
+        sorting.put(of, conversation.turns, rows);
     });
     sorting.done(tally)
 }
@@ -323,7 +325,8 @@ fn decide_range(
     let mut sorting = Sorting::new(selection);
     let mut emit = |conversation: Conversation<'_>| {
         let rows = Found::Rows(conversation.rows, conversation.prevalidated);
-        sorting.put(conversation.id, conversation.turns, rows);
+        let of = (conversation.id, conversation.group);
+        sorting.put(of, conversation.turns, rows);
     };
     let mut reader = parts.run.payloads.reader();
     let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {

@@ -269,6 +269,8 @@ pub struct StratumResult {
     pub quality: QualityTally,
     /// Secrets and personal data that were found in them.
     pub privacy: FoundCounts,
+    /// Hashes of the groups of the records written, each once, if groups decide their split.
+    pub groups: Vec<i64>,
     /// The fields of the records written.
     pub columns: Columns,
     /// How long they are, if that is measured.

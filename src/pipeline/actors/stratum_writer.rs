@@ -242,6 +242,7 @@ impl StratumWriter {
             warnings: finished.placement.warnings,
             quality: finished.placement.quality,
             privacy: finished.placement.privacy,
+            groups: distinct(finished.placement.groups),
             columns: finished.columns,
             tokens: finished.placement.lengths.distribution(),
             file,
@@ -270,6 +271,13 @@ impl StratumWriter {
         let turn = self.parts.uploaders.turn().await;
         Ok(turn.ask(move || Commit(commit.clone())).await?)
     }
+}
+
+/// Each once.
+fn distinct(mut groups: Vec<i64>) -> Vec<i64> {
+    groups.sort_unstable();
+    groups.dedup();
+    groups
 }
 
 async fn pay(byte_budget: ByteBudget, batch: Vec<Candidate>, heartbeat: Heartbeat) -> Paid {

@@ -21,7 +21,7 @@ use crate::domain::privacy::policy::{Guard, GuardedRecords};
 use crate::domain::record::row::RowShape;
 use crate::domain::record::rule;
 use crate::domain::record::rule::Rule;
-use crate::domain::record::validation::{Code, Verdict, validate};
+use crate::domain::record::validation::{Code, Verdict, validate_of_group};
 use crate::domain::sampling::reservoir::Candidate;
 use crate::domain::selection::stratum::StratumId;
 use crate::domain::words::Words;
@@ -212,12 +212,17 @@ fn judge(
         rows.words.read_record(&text[start..])?;
     }
     let repeated = repeated_benchmarks(parts, &rows.words);
+    let selection = &parts.run.selection;
+    // As it was read: of what names it, only a pseudonym or nothing may be left.
+    let split_by = selection.split_by();
+    let group = split_by.map(|field| field.of_record(&text[start..]));
+    let group = group.transpose()?;
     let privacy = rows.privacy.as_mut().map(|guard| guard.apply(text, start));
     let privacy = privacy.transpose()?.unwrap_or_default();
     // What was known of it is not known of what is left of it.
     let mut verdict = match known.is_prevalidated && !privacy.is_changed {
         true => Verdict::on_prevalidated(&text[start..]),
-        false => validate(&text[start..], split, &parts.run.selection)?,
+        false => validate_of_group(&text[start..], split, selection, group)?,
     };
     verdict.quality = known.quality;
     let is_nameless = |guard: &Guard| guard.users().may_be_absent();

@@ -78,9 +78,10 @@ impl Expectation {
                     let turns = u64::try_from(header.turn).unwrap_or(0);
                     let in_chunk = kusto_hash::modulo(header.id_hash, of.count) == of.index;
                     if in_chunk
-                        && let Membership::Stratum(stratum) = selection.membership(id, turns)
+                        && let Membership::Stratum(stratum) =
+                            selection.membership(id, header.group, turns)
                         && let rank = ranker.rank(id)
-                        && ranks.wants(selection, id, turns, rank)
+                        && ranks.wants(selection, (id, header.group), turns, rank)
                     {
                         expected.push(Expected {
                             id_hash: header.id_hash,

@@ -42,10 +42,12 @@ use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow
 use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Event, Telemetry};
 
+mod groups;
 mod keeping;
 mod one_row;
 mod telemetry;
 
+use keeping::malformed_row;
 pub(super) use one_row::Reading;
 use one_row::readable_id;
 pub(super) use telemetry::whole;
@@ -331,7 +333,7 @@ impl ChunkReader {
                 let flags = RowFlags::default().with(RowFlags::PREVALIDATED, prevalidated);
                 (RowShape::Conversations, i64::from(turns), 0, flags)
             }
-            RowKind::Census { turns, last } => {
+            RowKind::Census { turns, last, .. } => {
                 let flags = RowFlags::default();
                 (RowShape::Conversations, i64::from(turns), last, flags)
             }
@@ -363,10 +365,14 @@ impl ChunkReader {
         if is_round && block.location == RowLocation::Spool {
             self.kept.push((kusto_hash::hash(&row.id), turn));
         }
+        let group = self.rules.group_of(&row, row_text);
+        self.rules
+            .note_group(&mut self.tally, group, row_text, line);
         let facts = RowFacts {
             turn,
             at: time,
             flags,
+            group,
             line,
             telemetry: None,
         };
@@ -477,21 +483,6 @@ impl ChunkReader {
                 Ok((self.tally, Headers::InMemory(self.batches)))
             }
         }
-    }
-}
-
-/// The header of a malformed row, as it is spooled.
-fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
-    SpooledRow {
-        id: Cow::Borrowed(id),
-        facts: RowFacts {
-            turn: 0,
-            at: 0,
-            flags: RowFlags::MALFORMED,
-            line: 0,
-            telemetry: None,
-        },
-        payload: Cow::Borrowed(&[]),
     }
 }
 

@@ -77,6 +77,7 @@ pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows
         schema: rules.schema,
         allow_sampled: limits.allow_sampled,
         quotes_values: rules.quotes_values,
+        split_by: rules.selection.split_by().cloned(),
     };
     FirstRows {
         files,
@@ -149,7 +150,7 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
                 expects_telemetry: tally.first_telemetry.is_some(),
             };
             match reading.row(&mut record, block, text, false, parsed) {
-                Ok(row) => count(row, text, line, tally),
+                Ok(row) => count(row, rules, text, line, tally),
                 Err(malformed) => {
                     let reason = malformed.reason;
                     tally.malformed(reason, line, || rules.describe(text, reason));
@@ -166,8 +167,16 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
     }
 }
 
-fn count(row: AnyRow<'_>, text: &[u8], line: u64, tally: &mut ChunkTally) {
+fn count(row: AnyRow<'_>, rules: &RowRules, text: &[u8], line: u64, tally: &mut ChunkTally) {
     tally.rows_read += 1;
+    match &row {
+        AnyRow::Row(row) => rules.note_group(tally, rules.group_of(row, text), text, line),
+        AnyRow::Telemetry(ReadRow::Used(row)) if !row.header.event.is_shared() => {
+            let group = rules.group_of_telemetry(&row.header, text);
+            rules.note_group(tally, group, text, line);
+        }
+        AnyRow::Telemetry(_) => {}
+    }
     match row {
         AnyRow::Telemetry(row) => {
             tally.shape(RowShape::CopilotChat, line);

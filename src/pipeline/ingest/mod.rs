@@ -4,6 +4,8 @@ pub(in crate::pipeline) mod census;
 pub(crate) mod chunk_reader;
 #[cfg(feature = "cli")]
 pub(crate) mod first_rows;
+#[cfg(feature = "cli")]
+pub(crate) mod group_look;
 pub(crate) mod look;
 pub(crate) mod rows_report;
 #[cfg(feature = "cli")]

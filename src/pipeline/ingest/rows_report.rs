@@ -13,6 +13,7 @@ use crate::domain::record::header::Position;
 use crate::domain::record::row::{MalformedReason, RowShape};
 use crate::domain::record::row_fault;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::selection::group::GroupField;
 use crate::pipeline::error::RunError;
 use crate::source::{InputFingerprint, SourceError};
 use crate::spool::payloads::{Payloads, Store};
@@ -52,6 +53,8 @@ pub struct RowsReport {
     pub allow_sampled: bool,
     /// Whether values of rows may be shown: not if secrets or personal data are looked for.
     pub quotes_values: bool,
+    /// `selection.split_by`; `None`: the id.
+    pub split_by: Option<GroupField>,
 }
 
 impl RowsReport {
@@ -84,7 +87,8 @@ impl RowsReport {
             return Err(SourceError::MixedShapes { rows }.into());
         }
         self.judge_sampled(tallies)?;
-        self.judge_all(tallies, &[])
+        self.judge_all(tallies, &[])?;
+        self.judge_groups(tallies)
     }
 
     /// Telemetry that is sampled ends a run, unless it is allowed.
@@ -100,6 +104,34 @@ impl RowsReport {
         });
         let first = first.unwrap_or_default();
         Err(SourceError::Sampled { rows, first }.into())
+    }
+
+    /// Rows of which none names a group end a run whose groups decide.
+    fn judge_groups(&self, tallies: &Tallies) -> Result<(), RunError> {
+        let Some(field) = &self.split_by else {
+            return Ok(());
+        };
+        let named = |tally: &ChunkTally| tally.groups.named;
+        if tallies.values().map(named).sum::<u64>() > 0 {
+            return Ok(());
+        }
+        let mut places = self.places(tallies);
+        let first = places.find_map(|(file, base, tally)| {
+            let (line, fields) = tally.groups.first_unnamed.as_ref()?;
+            Some((format!("{file}:{}", base + line), fields.clone()))
+        });
+        let Some((first, fields)) = first else {
+            return Ok(());
+        };
+        let shape = self.shape(tallies);
+        let shape = shape.filter(|shape| *shape != RowShape::Conversations && !field.is_user());
+        Err(SourceError::NoGroups {
+            field: field.name().to_owned(),
+            assembled: shape,
+            first,
+            fields,
+        }
+        .into())
     }
 
     /// Too many malformed rows end a run, those counted whose conversation is too large.

@@ -22,6 +22,7 @@ use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::exclude::FoundUsers;
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::stratum::Selection;
 use crate::pipeline::error::RunError;
@@ -56,8 +57,8 @@ pub enum Outcome {
     Excluded,
     /// It has a fault.
     Faulty(Fault),
-    /// It is whole, and has so many turns.
-    Whole(u64),
+    /// It is whole, and has so many turns, and the group that its record says.
+    Whole(u64, GroupMark),
 }
 
 /// Reads the rows of one conversation again. `record` says when, `selection` which buckets there are.
@@ -157,6 +158,7 @@ impl Watch for OfOne {
                     turn,
                     at,
                     flags,
+                    group: rules.group_of(&row, text),
                     position: self.keep(text),
                 };
                 self.observe(shape, |batch, id| batch.push(id, header, None));
@@ -165,16 +167,19 @@ impl Watch for OfOne {
             Ok(AnyRow::Telemetry(row)) => match rules.wanted(row) {
                 Ok((row, key)) if !row.header.event.is_shared() && *key == *self.id => {
                     self.trace.rows += 1;
+                    let mut telemetry = row.header;
+                    telemetry.group = rules.group_of_telemetry(&telemetry, text);
                     let header = Header {
                         id_length: 0,
                         id_hash: self.hash,
                         turn: 0,
                         at: 0,
                         flags: RowFlags::default(),
+                        group: telemetry.group,
                         position: self.keep(text),
                     };
                     let shape = RowShape::CopilotChat;
-                    self.observe(shape, |batch, id| batch.push(id, header, Some(row.header)));
+                    self.observe(shape, |batch, id| batch.push(id, header, Some(telemetry)));
                 }
                 _ => {}
             },
@@ -253,7 +258,7 @@ impl OfOne {
                 let all = 0..index.conversations();
                 index
                     .close(all, &closing, &mut read, &mut |whole| {
-                        turns = Some(whole.turns)
+                        turns = Some((whole.turns, whole.group))
                     })
                     .map_err(|error| SourceError::Custom {
                         reason: error.to_string(),
@@ -263,7 +268,9 @@ impl OfOne {
             ClosedIndex::Telemetry(index) => {
                 let all = 0..index.conversations();
                 let membership = &rules.copilot_chat.membership;
-                index.close(all, membership, &mut |whole| turns = Some(whole.turns))
+                index.close(all, membership, &mut |whole| {
+                    turns = Some((whole.turns, whole.group))
+                })
             }
         };
         for (&reason, rows) in &tally.filtered {
@@ -271,7 +278,7 @@ impl OfOne {
         }
         trace.outcome = match (turns, fault(&tally)) {
             _ if self.is_excluded => Outcome::Excluded,
-            (Some(turns), _) => Outcome::Whole(turns),
+            (Some((turns, group)), _) => Outcome::Whole(turns, group),
             (None, Some(fault)) => Outcome::Faulty(fault),
             (None, None) if trace.rows > 0 => Outcome::Filtered,
             (None, None) => Outcome::Absent,

@@ -2,6 +2,7 @@
 
 mod actors;
 mod claiming;
+mod groups;
 mod near_duplicates;
 mod notes;
 mod publish;
@@ -289,6 +290,7 @@ async fn read_rows(
     let rows = rows_report(parts, &survey);
     let excluded = Arc::new(excluded(parts, &survey, run_control).await?);
     let spool = Spool::open(parts.work_dir.chunks(), parts.settings.limits.spool)?
+        .with_groups(parts.settings.selection.split_by().is_some())
         .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
     if run_control.is_stopping() {
@@ -396,6 +398,7 @@ fn rows_report(parts: &RunParts, survey: &Survey) -> RowsReport {
         schema: parts.settings.schema,
         allow_sampled: parts.settings.allow_sampled,
         quotes_values: !parts.settings.privacy.is_scan(),
+        split_by: parts.settings.selection.split_by().cloned(),
     }
 }
 

@@ -80,17 +80,20 @@ pub(super) fn kept_note(telemetry: &Telemetry) -> Option<String> {
 }
 
 /// What missing chunks mean for the sample: chunk and split come of one hash, so a chunk that is
-/// missing is missed by some splits only.
+/// missing is missed by some splits only. Where groups decide, all may miss it.
 pub(super) fn missing_note(settings: &Settings, output: &RunOutput) -> String {
     let selection = &settings.selection;
+    // A group's conversations are in chunks of all kinds.
+    let is_by_id = selection.split_by().is_none();
     let touched = |residue: u32| {
-        output.missing.iter().any(|chunk| match chunk {
-            Chunk::Hash(chunk) => {
-                let common = gcd(chunk.count, 100);
-                chunk.index % common == residue % common
-            }
-            Chunk::Piece(_) => true,
-        })
+        !is_by_id
+            || output.missing.iter().any(|chunk| match chunk {
+                Chunk::Hash(chunk) => {
+                    let common = gcd(chunk.count, 100);
+                    chunk.index % common == residue % common
+                }
+                Chunk::Piece(_) => true,
+            })
     };
     let mut splits: Vec<&str> = selection
         .strata()

@@ -34,6 +34,7 @@ use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::rows_report::{RowsReport, reason_name};
 use crate::pipeline::lifecycle::sink_calls::SinkCalls;
 use crate::pipeline::run::claiming::claim_of;
+use crate::pipeline::run::groups;
 use crate::pipeline::run::near_duplicates;
 use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::RunOutput;
@@ -92,8 +93,10 @@ pub async fn publish(
             record.files.push(put(sink, &dataset, path, report).await?);
         }
     }
+    let group_counts = groups::counts(output, &parts.settings.selection)?;
     let mut manifest = manifest_of(output, parts, invalid_files);
     manifest.near_duplicates = near_duplicates;
+    manifest.groups = group_counts;
     manifest.check()?;
     let card = card::card(&manifest, &columns(output)).into_bytes();
     manifest.card = Some(put(sink, &dataset, card::CARD.to_owned(), card).await?);
@@ -236,6 +239,7 @@ fn manifest_of(
         exclude: excluded_record(output, parts.settings, parts.excluded),
         decontamination: decontamination(output, parts.settings),
         near_duplicates: None,
+        groups: None,
         format: serde_name(&sink.format),
         sort_keys: serde_name(&sink.sort_keys),
         chunks: chunks(output, parts.chunks),

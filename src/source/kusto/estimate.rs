@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
+use crate::domain::dataset::groups::Spread;
 use crate::domain::selection::stratum::StratumId;
 
 /// The population, and the cost of fetching it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KustoPlan {
     /// Complete conversations in the window.
     pub conversations: u64,
@@ -15,6 +14,8 @@ pub struct KustoPlan {
     pub out_of_range: u64,
     /// Conversations of the strata that have a target.
     pub population: BTreeMap<StratumId, u64>,
+    /// All of them by split.
+    pub spread: Spread,
     /// Bytes of a conversation on the wire, from a sample; `None` if there is none to look at.
     pub bytes_each: Option<u64>,
     /// Conversations that two passes fetch: the candidates.

@@ -162,6 +162,12 @@ impl KustoSource {
             reason,
         })?;
         let (payload, census) = (template(&settings.query)?, template(&settings.census)?);
+        if population.selection.split_by().is_some() {
+            census.tells_groups().map_err(|error| SourceError::Query {
+                path: settings.census.path.clone(),
+                source: error,
+            })?;
+        }
         if settings.passes == 2 && !payload.selects() {
             return Err(SourceError::Query {
                 path: settings.query.path.clone(),

@@ -1,16 +1,20 @@
 //! Estimates the result and cost of an export from cheap counts and a few conversations.
 
+use std::collections::BTreeMap;
+
 use super::client::Receiver;
 use super::counts::Numbers;
 use super::error::{Failure, Purpose};
 use super::estimate::KustoPlan;
 use super::frames::{Column, TableSink};
-use super::query::COUNTS;
+use super::query::{COUNTS, GROUP_COUNTS};
 use super::telemetry::TelemetryFetch;
 use super::{KustoSource, SourceError};
+use crate::domain::dataset::groups::Spread;
 use crate::domain::json::Value;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::scheduling::chunk::HashChunk;
+use crate::domain::selection::stratum::{Selection, StratumId};
 
 /// Conversations whose size is looked at.
 const SAMPLE: u64 = 100;
@@ -33,17 +37,24 @@ impl KustoSource {
             index: 0,
             depth: 0,
         };
-        let csl = self.census.with(&self.values(whole, None), COUNTS);
+        let counts = match self.selection.split_by() {
+            None => COUNTS,
+            Some(_) => GROUP_COUNTS,
+        };
+        let csl = self.census.with(&self.values(whole, None), counts);
         let numbers = Numbers::new(&["residue", "turnCount", "conversations"]);
         let numbers = self
             .client
             .query(purpose, &csl, self.max_record, numbers)
             .await?;
         let selection = &*self.selection;
+        let rows = numbers.receiver.rows.iter();
+        let spread = rows.map(|row| (i64::try_from(row[0]).unwrap_or(0), row[2]));
         let mut plan = KustoPlan {
             conversations: 0,
             out_of_range: 0,
             population: selection.strata().map(|stratum| (stratum, 0)).collect(),
+            spread: Spread::of_residues(selection, spread),
             bytes_each: None,
             candidates: 0,
             one_pass_bytes: None,
@@ -67,14 +78,7 @@ impl KustoSource {
                 }
             }
         }
-        plan.candidates = plan
-            .population
-            .iter()
-            .filter_map(|(&stratum, &population)| {
-                let candidates = selection.candidates_for(selection.target(stratum)?);
-                Some(candidates.min(population))
-            })
-            .sum();
+        plan.candidates = candidates(selection, &plan.population);
         plan.bytes_each = self.size_of_some(plan.conversations).await?;
         if let Some(bytes) = plan.bytes_each {
             plan.one_pass_bytes = Some(plan.conversations * bytes);
@@ -109,6 +113,15 @@ impl KustoSource {
         let Sizes { rows, bytes } = sizes.receiver;
         Ok(bytes.checked_div(rows))
     }
+}
+
+/// The candidates of all strata.
+fn candidates(selection: &Selection, population: &BTreeMap<StratumId, u64>) -> u64 {
+    let candidates = population.iter().filter_map(|(&stratum, &population)| {
+        let candidates = selection.candidates_for(selection.target(stratum)?);
+        Some(candidates.min(population))
+    });
+    candidates.sum()
 }
 
 /// Counts bytes.

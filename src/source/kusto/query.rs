@@ -12,7 +12,7 @@
 //! | `_ignored_ids` | dynamic array of ids that stand for "no id" |
 //! | `_seed` | of the ranks: `hash_xxhash64(strcat(_seed, "/", conversationId))` |
 //! | `_bucket(turns)` | the bucket's name, or `""` |
-//! | `_selected(residue, turns, rank)` | whether a conversation is wanted; `residue` is `hash_xxhash64(conversationId) % 100` |
+//! | `_selected(residue, turns, rank)` | whether a conversation is wanted; `residue` is `hash_xxhash64(conversationId) % 100` (with `selection.split_by` it is not looked at: gleaner leaves out rows of other splits itself) |
 //! | `_agent_modes` | dynamic array of the modes that count as an agent's |
 //! | `_conversation_ids` | dynamic array of the ids of the conversations that are wanted, of Copilot Chat telemetry |
 //! | `_shared_ids` | dynamic array of the ids of messages and options that are wanted |
@@ -40,7 +40,11 @@ pub const CERTIFICATE: &str = "| summarize conversations = count(), checksum = s
 /// Makes of a census the counts of a plan.
 pub const COUNTS: &str = "| summarize conversations = count() by residue = hash_xxhash64(conversationId) % 100, turnCount";
 
+/// The same for a census that says what the name of a conversation's group leaves divided by 100, or a number below 0.
+pub const GROUP_COUNTS: &str = "| summarize conversations = count() by residue = iff(groupResidue >= 0, groupResidue, hash_xxhash64(conversationId) % 100), turnCount";
+
 /// Names that a query must use, and what goes wrong if it does not.
+const GROUPS: &str = "groupResidue";
 const CHUNK: (&str, &str) = ("_chunk", "every chunk would have all conversations");
 const CHUNKS: (&str, &str) = ("_chunks", "every chunk would have all conversations");
 const START: (&str, &str) = ("_window_start", "the window would not be kept");
@@ -174,6 +178,20 @@ impl Template {
                 why: "conversations that the window or the mode cuts would be left out in spite of selection.cut = \"keep\"",
             }),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether a census says of each conversation which group it is of.
+    ///
+    /// # Errors
+    /// If it does not use the column for that.
+    pub fn tells_groups(&self) -> Result<(), QueryError> {
+        match uses(&without_comments(&self.body), GROUPS) {
+            true => Ok(()),
+            false => Err(QueryError::Unused {
+                name: GROUPS,
+                why: "selection.split_by needs to know the group of each conversation before its payload; let the census project groupResidue = hash_xxhash64(VALUE) % 100, or -1 where there is no text, as queries/sft_census_by_user.kql does; the rows must have the field too",
+            }),
         }
     }
 

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::dataset::manifest::hex;
 
 /// The shipped queries by their paths: those of `AppEvents`, then those of a table of one row a turn.
-pub const SHIPPED: [(&str, &str); 8] = [
+pub const SHIPPED: [(&str, &str); 10] = [
     (
         "queries/sft_candidates_hash_chunked.kql",
         include_str!("../../../queries/sft_candidates_hash_chunked.kql"),
@@ -17,6 +17,10 @@ pub const SHIPPED: [(&str, &str); 8] = [
     (
         "queries/sft_census_hash_chunked.kql",
         include_str!("../../../queries/sft_census_hash_chunked.kql"),
+    ),
+    (
+        "queries/sft_census_by_user.kql",
+        include_str!("../../../queries/sft_census_by_user.kql"),
     ),
     (
         "queries/sft_test_100_with_trajectory.kql",
@@ -33,6 +37,10 @@ pub const SHIPPED: [(&str, &str); 8] = [
     (
         "queries/turns/sft_census_hash_chunked.kql",
         include_str!("../../../queries/turns/sft_census_hash_chunked.kql"),
+    ),
+    (
+        "queries/turns/sft_census_by_user.kql",
+        include_str!("../../../queries/turns/sft_census_by_user.kql"),
     ),
     (
         "queries/turns/sft_test_100_with_trajectory.kql",
@@ -80,6 +88,19 @@ impl QueryFile {
         let path = Path::new("queries/turns").join(name);
         let is_shipped = SHIPPED.iter().any(|(known, _)| Path::new(known) == path);
         is_shipped.then(|| Self::read(&path).ok()).flatten()
+    }
+
+    /// The shipped census that also says what the name of a conversation's user hashes to, if this is a shipped census as it
+    /// is shipped.
+    pub fn by_user(&self) -> Option<Self> {
+        let is_shipped = |path: &Path| {
+            let mut shipped = SHIPPED.iter();
+            shipped.any(|(known, text)| Path::new(known) == path && *text == self.text)
+        };
+        let is_census =
+            self.path.ends_with("sft_census_hash_chunked.kql") && is_shipped(&self.path);
+        let path = self.path.with_file_name("sft_census_by_user.kql");
+        is_census.then(|| Self::read(&path).ok()).flatten()
     }
 
     /// SHA-256 of its text, as the fingerprint and the manifest name it.

@@ -20,10 +20,13 @@ use crate::domain::record::timestamp;
 use crate::domain::record::validation::Turns;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::HashChunk;
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
 use crate::source::{ParsedRow, ReceivedRow, Reject, RowBlock};
+
+mod groups;
 
 /// The types of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,7 +167,7 @@ impl RowWriter {
     }
 
     /// Counts a row; gives the hash of its id.
-    fn count(&mut self, id: &[u8], turns: Option<i64>) -> i64 {
+    fn count(&mut self, id: &[u8], turns: Option<i64>, group: GroupMark) -> i64 {
         let hash = kusto_hash::hash(id);
         self.chunk_checksum.count(hash);
         let in_chunk = kusto_hash::modulo(hash, self.asked.chunk.count) == self.asked.chunk.index;
@@ -172,7 +175,7 @@ impl RowWriter {
             (None, _) | (_, None) => true,
             (Some(ranks), Some(turns)) => {
                 let turns = u64::try_from(turns).unwrap_or(0);
-                ranks.wants(&self.selection, id, turns, self.ranker.rank(id))
+                ranks.wants(&self.selection, (id, group), turns, self.ranker.rank(id))
             }
         };
         if !in_chunk || !wanted {
@@ -182,9 +185,9 @@ impl RowWriter {
     }
 
     /// Counts a row, and notes it for the comparison with a census.
-    fn deliver(&mut self, id: &[u8], cells: &[Value<'_>]) {
+    fn deliver(&mut self, id: &[u8], cells: &[Value<'_>], group: GroupMark) {
         let turns = self.turns(cells);
-        let id_hash = self.count(id, turns);
+        let id_hash = self.count(id, turns, group);
         self.block.received.push(ReceivedRow {
             id_hash,
             turns,
@@ -348,8 +351,17 @@ impl TableSink for RowWriter {
             }
         }
         let id = decoded(&cells[self.places.id]);
-        self.deliver(&id, cells);
+        let start = self.block.bytes.len();
         let length = self.write(cells);
+        let group = match self.asked.census {
+            true => GroupMark::ABSENT,
+            false => self.group_of_row(start),
+        };
+        if self.is_of_other_split(&id, cells, group) {
+            self.block.bytes.truncate(start);
+            return Ok(());
+        }
+        self.deliver(&id, cells, group);
         self.know(&cells[self.places.id], id, length);
         self.line += 1;
         Ok(())
@@ -363,7 +375,11 @@ impl TableSink for RowWriter {
             )));
         };
         let id = decoded(id);
-        self.deliver(&id, cells);
+        let group = self.group_of_cells(cells);
+        if self.is_of_other_split(&id, cells, group) {
+            return Ok(());
+        }
+        self.deliver(&id, cells, group);
         self.block.rejects.push(Reject {
             line: self.line,
             reason,

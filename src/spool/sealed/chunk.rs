@@ -12,6 +12,7 @@ use crate::domain::grouping::batch::Batch;
 use crate::domain::record::header::{Header, Position, RowFlags};
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::source::RowEncoding;
 
@@ -54,7 +55,7 @@ impl SealedChunk {
         let mut replay = self.replay(0)?;
         let mut id = Vec::new();
         let mut line_at = |offset| loop {
-            let (bytes, _) = replay.read_bytes(&mut id)?;
+            let (bytes, ..) = replay.read_bytes(&mut id)?;
             if number(&bytes[24..32]) == offset {
                 return Ok(number(&bytes[40..48]));
             }
@@ -101,6 +102,7 @@ impl SealedChunk {
             reader: BufReader::with_capacity(1 << 18, file.take(self.headers_bytes)),
             left: self.footer.headers,
             shape: self.footer.shape,
+            grouped: self.footer.grouped,
             seal: self.seal.clone(),
             store,
         })
@@ -113,6 +115,7 @@ pub struct Replay {
     reader: BufReader<io::Take<File>>,
     left: u64,
     shape: RowShape,
+    grouped: bool,
     pub(super) seal: PathBuf,
     store: u32,
 }
@@ -138,26 +141,36 @@ impl Replay {
         Ok(Some(batch))
     }
 
-    /// The next header's bytes, its id, and what telemetry has besides.
+    /// The next header's bytes, its id, what telemetry has besides, and its group.
     fn read_bytes(
         &mut self,
         id: &mut Vec<u8>,
-    ) -> io::Result<([u8; HEADER], Option<TelemetryHeader>)> {
+    ) -> io::Result<([u8; HEADER], Option<TelemetryHeader>, GroupMark)> {
         let mut bytes = [0; HEADER];
         self.reader.read_exact(&mut bytes)?;
         id.resize(number(&bytes[..4]) as usize, 0);
         self.reader.read_exact(id)?;
         let is_malformed = RowFlags::from_byte(bytes[48]).has(RowFlags::MALFORMED);
-        if self.shape != RowShape::CopilotChat || is_malformed {
-            return Ok((bytes, None));
+        let mut telemetry = None;
+        if self.shape == RowShape::CopilotChat && !is_malformed {
+            let mut besides = [0; telemetry::LENGTH];
+            self.reader.read_exact(&mut besides)?;
+            telemetry = Some(telemetry::from_bytes(&besides)?);
         }
-        let mut besides = [0; telemetry::LENGTH];
-        self.reader.read_exact(&mut besides)?;
-        Ok((bytes, Some(telemetry::from_bytes(&besides)?)))
+        let mut group = GroupMark::ABSENT;
+        if self.grouped {
+            let mut byte = [0];
+            self.reader.read_exact(&mut byte)?;
+            group = GroupMark::from_byte(byte[0]);
+        }
+        if let Some(telemetry) = &mut telemetry {
+            telemetry.group = group;
+        }
+        Ok((bytes, telemetry, group))
     }
 
     fn read_header(&mut self, id: &mut Vec<u8>) -> io::Result<(Header, Option<TelemetryHeader>)> {
-        let (bytes, telemetry) = self.read_bytes(id)?;
+        let (bytes, telemetry, group) = self.read_bytes(id)?;
         let field = |from: usize, to: usize| number(&bytes[from..to]);
         let header = Header {
             id_length: id.len() as u32,
@@ -165,6 +178,7 @@ impl Replay {
             turn: field(8, 16) as i64,
             at: field(16, 24) as i64,
             flags: RowFlags::from_byte(bytes[48]),
+            group,
             position: Position {
                 store: self.store,
                 length: field(4, 8) as u32,

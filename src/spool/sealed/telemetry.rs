@@ -6,6 +6,7 @@ use std::io;
 use super::number;
 use crate::domain::copilot_chat::event::EventKind;
 use crate::domain::copilot_chat::header::{Mode, TelemetryHeader};
+use crate::domain::selection::group::GroupMark;
 
 /// Bytes of it.
 pub const LENGTH: usize = 38;
@@ -42,6 +43,8 @@ pub fn from_bytes(bytes: &[u8; LENGTH]) -> io::Result<TelemetryHeader> {
         position: number(&bytes[32..36]) as u32,
         event: event.ok_or_else(unknown)?,
         mode: mode.ok_or_else(unknown)?,
+        // Stands behind it, if there is one.
+        group: GroupMark::ABSENT,
     })
 }
 
@@ -61,6 +64,7 @@ mod tests {
                     position: 7,
                     event,
                     mode,
+                    group: GroupMark::ABSENT,
                 };
                 let bytes = to_bytes(&header);
                 assert_eq!(from_bytes(&bytes).expect("known"), header);

@@ -23,6 +23,7 @@ fn facts(i: i64) -> RowFacts {
         turn: i,
         at: -i,
         flags: RowFlags::default().with(RowFlags::PREVALIDATED, i % 3 == 0),
+        group: GroupMark::ABSENT,
         line: 2 * i as u64 + 1,
         telemetry: None,
     }

@@ -146,6 +146,10 @@ impl ChunkWriter {
                 self.headers
                     .put(besides.as_ref().map_or(&[], |bytes| bytes))
             })
+            .and_then(|()| match self.footer.grouped {
+                true => self.headers.put(&[facts.group.byte()]),
+                false => Ok(()),
+            })
             .map_err(self.io("write", "sealed"))
     }
 

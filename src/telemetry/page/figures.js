@@ -147,13 +147,14 @@ function drawTally(place, tally) {
 
 // ---------------------------------------------------------------- what may be trained on
 
-/** What a published dataset says of secrets, users, benchmarks, near-duplicates and exclusions, a line each. */
-function trustLines({ privacy, decontamination, exclude, near_duplicates: similar, strata }) {
+/** What a published dataset says of secrets, users, groups, benchmarks, near-duplicates and exclusions, a line each. */
+function trustLines({ privacy, groups, selection, decontamination, exclude, near_duplicates: similar, strata }) {
   const scanned = [privacy?.secrets, privacy?.personal].some((action) => action && action !== 'off');
   const lines = [['privacy', scanned ? `secrets: ${privacy.secrets}, personal data: ${privacy.personal}, rules of version ${privacy.rules_version}`
     : 'not scanned for secrets and personal data']];
   if (privacy) lines.push(['names of users', privacy.users ?? 'keep']);
   for (const [rule, n] of Object.entries(privacy?.found ?? {})) lines.push([rule, `${plural(n.times, 'time')} in ${plural(n.records, 'record')}`]);
+  if (groups) lines.push([`split by ${selection.split_by}`, Object.entries(groups).map(([split, n]) => `${split}: ${plural(n, 'group')}`).join(', ')]);
   for (const one of decontamination?.benchmarks ?? []) {
     lines.push([`benchmark ${one.name}`, `${plural(one.contaminated, 'record')} left out that repeat one of ${plural(one.texts, 'text')}, ${count(one.short_texts)} too short to be looked for`]);
   }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::domain::record::row::trim;
 use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
@@ -126,11 +127,21 @@ impl MemorySource {
         })
     }
 
+    /// What decides the split of a row's conversation, if it is not the id.
+    fn group(&self, row: &Row) -> GroupMark {
+        let selection = self.selection.as_ref();
+        match selection.and_then(|selection| selection.split_by()) {
+            Some(field) => field.of_record(&row.text).unwrap_or_default().mark(),
+            None => GroupMark::ABSENT,
+        }
+    }
+
     fn wants(&self, order: &FetchOrder, row: &Row) -> bool {
         match (&order.ranks, &self.selection) {
             (Some(ranks), Some(selection)) => {
                 let rank = Ranker::new(selection.seed()).rank(&row.key);
-                ranks.wants(selection, &row.key, row.turns.unwrap_or(0), rank)
+                let of = (row.key.as_slice(), self.group(row));
+                ranks.wants(selection, of, row.turns.unwrap_or(0), rank)
             }
             _ => true,
         }
@@ -166,7 +177,11 @@ impl MemorySource {
         if pass == Pass::Census {
             block.encoding = RowEncoding::Census;
             let id = String::from_utf8_lossy(&row.key);
-            let header = json!({"conversationId": id, "turnCount": turns, "lastTimestamp": LAST});
+            let mut header =
+                json!({"conversationId": id, "turnCount": turns, "lastTimestamp": LAST});
+            if let Some(residue) = self.group(row).residue() {
+                header["groupResidue"] = json!(residue);
+            }
             block.bytes.extend_from_slice(header.to_string().as_bytes());
         } else {
             block.bytes.extend_from_slice(&row.text);

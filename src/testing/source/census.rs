@@ -7,6 +7,7 @@ use super::super::clause::{Clause, Verdict};
 use super::chunks::{Asked, Chunks, Fetching};
 use super::rows::{ChunkContents, Header, difference};
 use crate::domain::sampling::rank_ranges::{RankRange, RankRanges};
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::{Rank, Ranker};
 use crate::domain::selection::stratum::{Membership, Selection, StratumId};
@@ -64,7 +65,7 @@ fn ranges(census: &Chunks, selection: &Selection) -> Vec<RankRanges> {
     let mut ranker = Ranker::new(selection.seed());
     let mut ranks = BTreeMap::<StratumId, Vec<Rank>>::new();
     for (id, turns) in census.values().flat_map(conversations) {
-        if let Membership::Stratum(stratum) = selection.membership(id, turns) {
+        if let Membership::Stratum(stratum) = selection.membership(id, GroupMark::ABSENT, turns) {
             ranks.entry(stratum).or_default().push(ranker.rank(id));
         }
     }
@@ -112,7 +113,7 @@ async fn by_rank(
     for (chunk, found) in &found {
         let (mut expected, mut rows) = (BTreeMap::new(), BTreeMap::new());
         for (id, turns) in conversations(&census[chunk]) {
-            if ranks.wants(selection, id, turns, ranker.rank(id)) {
+            if ranks.wants(selection, (id, GroupMark::ABSENT), turns, ranker.rank(id)) {
                 let header = census[chunk].headers[id].first();
                 expected.insert(kusto_hash::hash(id), header);
                 let payload = all[chunk].headers.get(id).into_iter().flatten();

@@ -61,7 +61,7 @@ impl Reading {
                 let (turns, last) = match row.kind {
                     RowKind::Turn { .. } => (None, None),
                     RowKind::Conversation { turns, .. } => (Some(i64::from(turns)), None),
-                    RowKind::Census { turns, last } => (Some(i64::from(turns)), Some(last)),
+                    RowKind::Census { turns, last, .. } => (Some(i64::from(turns)), Some(last)),
                 };
                 let header = Header {
                     turns,

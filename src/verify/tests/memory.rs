@@ -235,6 +235,7 @@ fn manifest(
         format: framing.ending.to_owned(),
         privacy: None,
         near_duplicates: None,
+        groups: None,
         exclude: None,
         decontamination: None,
         sort_keys: "auto".to_owned(),

@@ -6,6 +6,7 @@ use super::*;
 use crate::domain::dataset::manifest::{JSON, JSONL};
 use crate::domain::selection::stratum::fixtures::selection;
 
+mod groups;
 mod memory;
 
 use memory::{Memory, REPORT, SHORT, TARGET};

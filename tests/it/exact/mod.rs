@@ -2,6 +2,7 @@
 
 mod card;
 mod fitness;
+mod groups;
 mod loader;
 mod loaders;
 mod near_duplicate_recall;

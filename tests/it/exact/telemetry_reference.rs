@@ -12,15 +12,22 @@ use crate::support::reference::telemetry::evaluate;
 use crate::support::{Sandbox, assert_equals_reference, corpus, shared, telemetry_truth};
 
 fn holds(files: &corpus::Files, unknown_is_agent: bool) -> BTreeMap<&'static str, u64> {
-    let asked = Asked::new("s", 2000);
+    holds_as(files, unknown_is_agent, &Asked::new("s", 2000))
+}
+
+fn holds_as(
+    files: &corpus::Files,
+    unknown_is_agent: bool,
+    asked: &Asked,
+) -> BTreeMap<&'static str, u64> {
     let sandbox = Sandbox::new();
     sandbox.write_input(files);
     let mut more = vec!["--set", "source.allow_sampled=true"];
     if unknown_is_agent {
         more.extend(["--set", "source.mode_unknown=agent"]);
     }
-    let run = sandbox.export(&asked, &more);
-    let expected = evaluate(files, &asked, unknown_is_agent);
+    let run = sandbox.export(asked, &more);
+    let expected = evaluate(files, asked, unknown_is_agent);
     let short = |(stratum, filled): (&_, &crate::support::reference::Stratum)| {
         filled.records.len() < asked.targets[stratum]
     };
@@ -46,6 +53,17 @@ fn synthetic(seed: u64, era: Option<Era>, conversations: u64) -> Vec<Vec<u8>> {
     (0..conversations)
         .flat_map(|number| rows(settings, style, number))
         .collect()
+}
+
+#[test]
+fn split_by_the_user_of_the_first_turn_that_names_one() {
+    let mut asked = Asked::new("s", 2000);
+    asked.split_by = Some("userName".to_owned());
+    for seed in 40..42 {
+        let rows = synthetic(seed, None, 20);
+        let counts = holds_as(&corpus::shuffled(&rows, 3, seed), false, &asked);
+        assert!(counts["conversations"] > 0, "{counts:?}");
+    }
 }
 
 #[test]

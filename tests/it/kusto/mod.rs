@@ -6,6 +6,8 @@ mod cut;
 #[cfg(feature = "kusto-emulator")]
 mod engine;
 mod export;
+#[cfg(feature = "kusto-emulator")]
+mod groups;
 mod recorded;
 mod tools;
 mod wire;

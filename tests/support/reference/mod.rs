@@ -4,6 +4,7 @@
 
 pub mod fitness;
 mod grouping;
+mod groups;
 mod json;
 pub mod near_duplicates;
 pub mod records;
@@ -36,6 +37,8 @@ pub struct Asked {
     pub keep_cut: bool,
     pub max_record: usize,
     pub sort_keys: bool,
+    /// `selection.split_by`; `None`: the id.
+    pub split_by: Option<String>,
     /// `selection.valid_for = ["trl"]`
     pub valid_for_trl: bool,
     /// `selection.max_tokens`, where a token is a word between white space.
@@ -72,6 +75,7 @@ impl Asked {
             keep_cut: false,
             max_record: 64_000_000,
             sort_keys: false,
+            split_by: None,
             valid_for_trl: false,
             max_words: None,
             users: trust::Users::Keep,

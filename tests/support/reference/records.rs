@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::json::{Object, as_text, has_lone_surrogate, integer, is_missing, is_null, written};
 use super::rows::TURN;
 use super::trust::Users;
-use super::{Asked, bucket_of, fitness, split_of};
+use super::{Asked, bucket_of, fitness, groups};
 
 pub fn turn_text(row: &Object, turn: i64, sorted: bool) -> String {
     let or_null = |name: &str| {
@@ -68,6 +68,16 @@ pub fn assembled(id: &str, turns: &BTreeMap<i64, Object>, sorted: bool) -> Strin
 
 /// Fatal codes and warnings of a record.
 pub fn judge(record: &str, split: &str, asked: &Asked) -> (Vec<&'static str>, Vec<&'static str>) {
+    judge_as_read(record, record, split, asked)
+}
+
+/// The same of a record that leaves otherwise than it was read: its group is that of what was read.
+pub fn judge_as_read(
+    record: &str,
+    as_read: &str,
+    split: &str,
+    asked: &Asked,
+) -> (Vec<&'static str>, Vec<&'static str>) {
     let object: Object = serde_json::from_str(record).expect("checked");
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
     let id = as_text(object.get("conversationId"));
@@ -89,8 +99,9 @@ pub fn judge(record: &str, split: &str, asked: &Asked) -> (Vec<&'static str>, Ve
     );
     fatal(is_missing(object.get("bucket")), "missing_field:bucket");
     fatal(turns.is_none(), "missing_field:turnsArray");
+    fatal(groups::is_missing(as_read, asked), "missing_group");
     fatal(
-        id.is_some_and(|id| split_of(&id) != split),
+        id.is_some_and(|id| groups::split_of_record(&id, as_read, asked) != split),
         "split_mismatch",
     );
     let turns = turns.unwrap_or_default();

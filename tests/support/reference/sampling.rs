@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::grouping::Records;
+use super::groups::split_of_record;
 use super::near_duplicates::{Text, templates};
-use super::records::judge;
+use super::records::judge_as_read;
 use super::trust::{is_contaminated, written};
-use super::{Asked, Outcome, Stratum, bucket_of, hash, split_of};
+use super::{Asked, Outcome, Stratum, bucket_of, hash};
 
 /// A conversation of a stratum.
 struct Candidate {
@@ -20,7 +21,8 @@ struct Candidate {
 impl Candidate {
     fn is_valid(&self, asked: &Asked) -> bool {
         let written = written(self.record.clone(), asked);
-        judge(&written, self.stratum.0, asked).0.is_empty() && !is_contaminated(&self.record, asked)
+        let (errors, _) = judge_as_read(&written, &self.record, self.stratum.0, asked);
+        errors.is_empty() && !is_contaminated(&self.record, asked)
     }
 }
 
@@ -36,7 +38,7 @@ pub fn sample(records: Records, asked: &Asked, out: &mut Outcome) {
             out.count("out_of_range", 1);
             continue;
         };
-        let stratum = (split_of(&id), bucket);
+        let stratum = (split_of_record(&id, &record, asked), bucket);
         let Some(place) = out.strata.get_mut(&stratum) else {
             out.count("no_target", 1);
             continue;
@@ -76,7 +78,7 @@ fn fill(candidates: Vec<Candidate>, asked: &Asked, out: &mut Outcome) {
             continue;
         }
         let leaves = written(record.clone(), asked);
-        let (mut errors, warnings) = judge(&leaves, stratum.0, asked);
+        let (mut errors, warnings) = judge_as_read(&leaves, &record, stratum.0, asked);
         // As they were, not as they leave.
         errors.extend(is_contaminated(&record, asked).then_some("contaminated"));
         if !errors.is_empty() {

@@ -171,6 +171,7 @@ impl Draft<'_> {
             turns: self.turns as u32,
             prevalidated: !lone
                 && self.selection.fitness().is_empty()
+                && self.selection.split_by().is_none()
                 && is_prevalidated(&head, &turns)
                 && !self.rejects(&head, &turns),
             quality: quality(&head, &turns),

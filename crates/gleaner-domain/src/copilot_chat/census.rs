@@ -8,19 +8,24 @@ use super::row::id_hash;
 use crate::json::{JsonError, Kind, Scanner, Value, number, text};
 use crate::record::fields::key_text;
 use crate::record::timestamp::Ticks;
+use crate::selection::group::GroupMark;
 
 /// 1970-01-01 in ticks since the year 1, from which Kusto counts.
 const UNIX_EPOCH: i64 = 621_355_968_000_000_000;
 
-/// How many turns a conversation has whose requests a census lists; `None` if it is not whole.
+/// How many turns a conversation has whose requests a census lists, and its group; `None` if it is not whole.
 ///
 /// `requests` is a JSON array. Each element (an object, or a text that holds one) has `id`, empty where
 /// the rows do not name it; `begun`, in ticks since the year 1; `first` and `last`, the least and the
-/// greatest position of its rows, or none in range; `agent` and `other`, how many rows name each mode.
+/// greatest position of its rows, or none in range; `agent` and `other`, how many rows name each mode; where groups
+/// decide the split, `group`: what the first name of its rows leaves divided by 100, or a number below 0.
 ///
 /// # Errors
 /// If it is anything else.
-pub fn turns(requests: &[u8], rules: &MembershipRules) -> Result<Option<u32>, JsonError> {
+pub fn turns(
+    requests: &[u8],
+    rules: &MembershipRules,
+) -> Result<Option<(u32, GroupMark)>, JsonError> {
     let mut headers = Vec::new();
     let mut scanner = Scanner::new(requests);
     scanner.each_element(|scanner| {
@@ -35,8 +40,9 @@ pub fn turns(requests: &[u8], rules: &MembershipRules) -> Result<Option<u32>, Js
         }
     })?;
     scanner.end()?;
-    Ok(match decide(&headers, rules).outcome {
-        Outcome::Complete { turns } => Some(turns),
+    let decided = decide(&headers, rules);
+    Ok(match decided.outcome {
+        Outcome::Complete { turns } => Some((turns, decided.group(&headers))),
         Outcome::Faulty(_) | Outcome::Filtered(_) => None,
     })
 }
@@ -50,6 +56,7 @@ struct Request {
     last: i64,
     agent: i64,
     other: i64,
+    group: GroupMark,
 }
 
 /// Adds headers that say of a request what its rows say.
@@ -68,6 +75,7 @@ fn add(object: &[u8], headers: &mut Vec<TelemetryHeader>) -> Result<(), JsonErro
             b"last" => request.last = integer(&value),
             b"agent" => request.agent = integer(&value),
             b"other" => request.other = integer(&value),
+            b"group" => request.group = GroupMark::of_residue(integer(&value)),
             _ => {}
         }
         Ok(())
@@ -98,6 +106,7 @@ fn add(object: &[u8], headers: &mut Vec<TelemetryHeader>) -> Result<(), JsonErro
             position,
             event: EventKind::UserText,
             mode,
+            group: request.group,
         });
     }
     Ok(())
@@ -126,7 +135,30 @@ mod tests {
         let texts = format!("[{}]", texts.join(", "));
         let of_texts = turns(texts.as_bytes(), &MembershipRules::ALL).expect("a list");
         assert_eq!(found, of_texts);
-        found
+        let (turns, group) = found?;
+        assert_eq!(group, GroupMark::ABSENT, "nothing asks for it");
+        Some(turns)
+    }
+
+    #[test]
+    fn the_first_turn_that_names_a_group_decides() {
+        let with = |place: i64, group: i64| {
+            let id = ["a", "b", "c", "d"][place as usize - 1];
+            let request = request(id, 10 * place, place, place, 1, 0);
+            request.replace('}', &format!(",\"group\":{group}}}"))
+        };
+        let replaced = request("x", 5, 1, 1, 1, 0).replace('}', ",\"group\":7}");
+        for (requests, group) in [
+            (vec![with(1, -1), with(2, 51), with(3, 52)], Some(51)),
+            (vec![with(3, 52), with(2, 51), with(1, 0)], Some(0)),
+            (vec![with(1, -1)], None),
+            (vec![replaced, with(1, -1), with(2, 8)], Some(8)),
+        ] {
+            let list = format!("[{}]", requests.join(","));
+            let found = turns(list.as_bytes(), &MembershipRules::ALL).expect("a list");
+            let (_, found) = found.expect("whole");
+            assert_eq!(found.residue(), group, "{list}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::event::EventKind;
 use crate::record::timestamp::Ticks;
+use crate::selection::group::GroupMark;
 
 /// The mode that a row names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,4 +35,6 @@ pub struct TelemetryHeader {
     pub event: EventKind,
     /// The mode.
     pub mode: Mode,
+    /// What it says of its conversation's group, if that decides the split.
+    pub group: GroupMark,
 }

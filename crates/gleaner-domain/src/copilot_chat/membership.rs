@@ -11,6 +11,7 @@ use std::ops::Range;
 use super::header::{Mode, TelemetryHeader};
 use crate::dataset::accounting::FilterReason;
 use crate::record::timestamp::Ticks;
+use crate::selection::group::GroupMark;
 
 /// What decides which rows exist and which turns are inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,18 @@ pub struct Membership {
     pub turns: Vec<i64>,
     /// For each of `rows`, which turn it is of, from 0 on; `None`: it does not say.
     pub turn_of_rows: Vec<Option<u32>>,
+}
+
+impl Membership {
+    /// The group of a conversation as its record has it: that of the first turn that says one, in which the first row in
+    /// the order of time, event and content.
+    pub fn group(&self, headers: &[TelemetryHeader]) -> GroupMark {
+        let rows = self.rows.iter().zip(&self.turn_of_rows);
+        let rows = rows.filter_map(|(&row, turn)| Some((*turn.as_ref()?, &headers[row as usize])));
+        let said = rows.filter(|(_, header)| header.group != GroupMark::ABSENT);
+        let first = said.min_by_key(|(turn, row)| (*turn, row.at, row.event, row.content));
+        first.map_or(GroupMark::ABSENT, |(_, header)| header.group)
+    }
 }
 
 /// A request, from all its rows.

@@ -15,6 +15,7 @@ use super::members::{Members, scan, usable_id};
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::record::fields::key_text;
 use crate::record::row::{MalformedReason, MalformedRow};
+use crate::selection::group::GroupMark;
 use crate::selection::kusto_hash;
 
 /// What reading needs to know.
@@ -200,6 +201,7 @@ pub(super) fn judge<'p>(
         position,
         event,
         mode: mode(event, members, rules),
+        group: GroupMark::ABSENT,
     };
     Ok(ReadRow::Used(TelemetryRow {
         key,

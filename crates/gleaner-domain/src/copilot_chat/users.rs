@@ -4,9 +4,13 @@ use std::ops::Range;
 
 use super::bag::{self, Prop};
 use super::envelope::{Envelope, object_text};
+use super::fragment::Fragment;
+use super::row::ReadRules;
+use super::wtf8;
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::record::fields::key_text;
 use crate::selection::exclude::Excluded;
+use crate::selection::group::{Group, GroupField};
 
 /// Visits the user's name in the properties of a row.
 ///
@@ -28,6 +32,24 @@ pub fn of_row(row: &[u8], mut visit: impl FnMut(&[u8])) -> Result<(), JsonError>
         })?;
     }
     Ok(())
+}
+
+/// The group that a row which could be read names: a record has its user's name from its rows, and nothing else that
+/// could name one.
+pub fn group_of_row(row: &[u8], rules: &ReadRules, field: &GroupField) -> Group {
+    if !field.is_user() {
+        return Group::Absent;
+    }
+    let name = Fragment::load(row, rules).ok().flatten();
+    let name = name.and_then(|row| row.id(Prop::UserName));
+    let Some(name) = name.filter(|name| !wtf8::trim(name).is_empty()) else {
+        return Group::Absent;
+    };
+    // The record has this name, also if it names nobody.
+    match Group::of_text(&String::from_utf8_lossy(&name)) {
+        Group::Absent => Group::NoText,
+        group => group,
+    }
 }
 
 /// Properties whose names end so have an id or a user.

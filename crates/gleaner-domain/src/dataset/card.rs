@@ -111,7 +111,8 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
     // Writing to a string cannot fail.
     let _ = write!(
         card,
-        "\n# Conversations for supervised fine-tuning\n\nWhole conversations of agent mode, deduplicated, split by a hash of their id, and sampled with the seed\n{} by gleaner {}.\n\n| split | bucket | of | invalid | records | bytes |\n|---|---|---|---|---|---|\n",
+        "\n# Conversations for supervised fine-tuning\n\nWhole conversations of agent mode, deduplicated, split by a hash of their {}, and sampled with the seed\n{} by gleaner {}.\n\n| split | bucket | of | invalid | records | bytes |\n|---|---|---|---|---|---|\n",
+        manifest.selection.split_by.as_deref().unwrap_or("id"),
         quoted(&manifest.seed),
         manifest.tool.version,
     );
@@ -146,6 +147,17 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
             }
         }
     }
+    card.push_str(&groups(manifest));
+    left_out(manifest, card);
+    card.push_str(&trust(
+        manifest.privacy.as_ref(),
+        manifest.decontamination.as_ref(),
+    ));
+    card.push_str("\n`sha256sum -c SHA256SUMS` and `gleaner verify PATH` check it.\n");
+}
+
+/// What was asked to be left out, and what repeats other records.
+fn left_out(manifest: &Manifest, card: &mut String) {
     if let Some(exclude) = manifest.exclude {
         let _ = writeln!(
             card,
@@ -165,11 +177,20 @@ fn body(manifest: &Manifest, columns: Option<&[(String, Kinds)]>, card: &mut Str
             similar.shingle_words, similar.threshold, similar.left_out
         );
     }
-    card.push_str(&trust(
-        manifest.privacy.as_ref(),
-        manifest.decontamination.as_ref(),
-    ));
-    card.push_str("\n`sha256sum -c SHA256SUMS` and `gleaner verify PATH` check it.\n");
+}
+
+/// What decides the splits, if it is not the id.
+fn groups(manifest: &Manifest) -> String {
+    let (Some(field), Some(groups)) = (&manifest.selection.split_by, &manifest.groups) else {
+        return String::new();
+    };
+    let splits = manifest.selection.splits.iter();
+    let counts = splits.map(|split| {
+        let groups = groups.get(&split.name).copied().unwrap_or(0);
+        format!("{} of {groups}", split.name)
+    });
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    format!("\nRecords of one {field} are in one split: {counts}.\n")
 }
 
 /// What was done so that the records may be trained on, and what was not.

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::conversion::tokens::Distribution;
 use crate::dataset::accounting::{Imbalance, MalformedReport, Population, balance};
+use crate::dataset::groups::GroupCounts;
 use crate::dataset::left_out::NearDuplicatesRecord;
 use crate::dataset::telemetry_seen::TelemetryRecord;
 use crate::decontamination::DecontaminationRecord;
@@ -19,6 +20,7 @@ use crate::privacy::policy::PrivacyRecord;
 use crate::sampling::rank_ranges::ChunkChecksum;
 use crate::selection::exclude::ExcludeRecord;
 use crate::selection::fitness::{Fitness, TokenLimit};
+use crate::selection::group::GroupField;
 use crate::selection::quality::QualityCode;
 use crate::selection::stratum::{ALL, Bucket, Selection, SelectionError, Split};
 
@@ -114,6 +116,9 @@ pub struct Manifest {
     /// How near-duplicates were decided; absent: they were not looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near_duplicates: Option<NearDuplicatesRecord>,
+    /// How many groups of `selection.split_by` the records of each split are of; absent: the id splits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupCounts>,
     /// `json` or `jsonl`
     pub format: String,
     /// `auto` or `always`
@@ -246,6 +251,9 @@ pub struct SelectionRecord {
     pub buckets: Vec<Bucket>,
     /// Targets above 0, by split and bucket; null: all that is valid.
     pub targets: BTreeMap<String, BTreeMap<String, Option<u64>>>,
+    /// The field whose text chooses the split; absent: `conversationId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_by: Option<String>,
     /// Codes of quality that make a record invalid, if there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reject_quality: Vec<String>,
@@ -276,6 +284,7 @@ impl From<&Selection> for SelectionRecord {
             splits: selection.splits().to_vec(),
             buckets: selection.buckets().to_vec(),
             targets,
+            split_by: selection.split_by().map(|field| field.name().to_owned()),
             reject_quality: selection
                 .reject_quality()
                 .iter()
@@ -323,6 +332,15 @@ impl SelectionRecord {
             tokenizer: None,
         });
         let fitness = Fitness::new(presets.collect(), limit);
+        let split_by = self.split_by.as_deref();
+        let field = |name| {
+            GroupField::new(name).map_err(|reason| SelectionError::SplitBy {
+                name: String::from(name),
+                reason,
+            })
+        };
+        let split_by = split_by.map(field).transpose()?;
+        let selection = selection.splitting_by(split_by);
         Ok(selection.rejecting(codes.collect()).fitting(fitness))
     }
 }

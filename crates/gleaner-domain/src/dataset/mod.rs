@@ -4,6 +4,7 @@ pub mod accounting;
 #[doc(hidden)]
 pub mod card;
 pub mod converted;
+pub mod groups;
 pub mod left_out;
 #[doc(hidden)]
 pub mod loader_names;

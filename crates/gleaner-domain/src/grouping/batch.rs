@@ -173,6 +173,7 @@ mod tests {
     use crate::copilot_chat::header::Mode;
     use crate::copilot_chat::membership::MembershipRules;
     use crate::grouping::dedup::Fault;
+    use crate::selection::group::GroupMark;
 
     #[test]
     fn malformed_rows_damage_conversations_of_telemetry_whatever_comes_first() {
@@ -184,6 +185,7 @@ mod tests {
             position: 1,
             event: EventKind::UserText,
             mode: Mode::Agent,
+            group: GroupMark::ABSENT,
         };
         let position = Position {
             store: 0,

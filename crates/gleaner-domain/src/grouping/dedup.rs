@@ -1,7 +1,7 @@
 //! One conversation per id: grouping and deduplication on headers alone.
 //!
-//! The index holds headers, never text: 32 bytes a row (48 for turn rows), and what it takes to find
-//! conversations. Rows come in any order; the outcome does not depend on it. Only ties look at payloads, through a reader that is passed in.
+//! The index holds headers, never text: 32 bytes a row (48 for turn rows), one more if a group decides the split, and
+//! what it takes to find conversations. Rows come in any order; the outcome does not depend on it. Only ties look at payloads, through a reader that is passed in.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -14,6 +14,7 @@ use crate::record::assembler::Assembler;
 use crate::record::header::{Header, HeaderBatch, Position, RowFlags};
 use crate::record::row::RowShape;
 use crate::record::timestamp::Ticks;
+use crate::selection::group::GroupMark;
 use crate::selection::kusto_hash;
 use crate::selection::stratum::Selection;
 
@@ -71,6 +72,8 @@ pub struct Index {
     conversations: Conversations,
     rows: SegmentedVec<StoredRow>,
     turns: SegmentedVec<StoredTurn>,
+    /// Of every row, from the first one on that names a group.
+    groups: SegmentedVec<GroupMark>,
     /// Conversation rows that lost against one with more turns.
     shorter_duplicates: u64,
 }
@@ -86,6 +89,8 @@ pub struct Conversation<'a> {
     pub rows: &'a [Position],
     /// Whether its one row was found prevalidated when it was read.
     pub prevalidated: bool,
+    /// Its group: its one row's, or that of the first turn that says one.
+    pub group: GroupMark,
 }
 
 /// Reads a payload again: fills the cleared buffer.
@@ -181,6 +186,12 @@ impl Index {
             detail,
             next,
         });
+        if header.group != GroupMark::ABSENT || !self.groups.is_empty() {
+            while self.groups.len() < row as usize {
+                self.groups.push(GroupMark::ABSENT);
+            }
+            self.groups.push(header.group);
+        }
         if shape == RowShape::Turns {
             self.turns.push(StoredTurn {
                 turn: header.turn,
@@ -196,6 +207,13 @@ impl Index {
 
     fn position(&self, row: u32) -> Position {
         self.rows[row as usize].position
+    }
+
+    fn group(&self, row: u32) -> GroupMark {
+        match row as usize {
+            row if row < self.groups.len() => self.groups[row],
+            _ => GroupMark::ABSENT,
+        }
     }
 
     /// Decides the conversations of a range, once all rows are in: who wins, who is whole.
@@ -248,6 +266,7 @@ impl Index {
                         turns,
                         rows: &positions,
                         prevalidated,
+                        group: GroupMark::first(rows.iter().map(|&row| self.group(row))),
                     });
                 }
                 Err(fault) => tally.fault(fault),

@@ -18,6 +18,7 @@ use crate::copilot_chat::membership::{
 };
 use crate::dataset::accounting::FilterReason;
 use crate::record::header::Position;
+use crate::selection::group::GroupMark;
 use crate::selection::kusto_hash;
 
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +64,8 @@ pub struct TelemetryConversation<'a> {
     pub turns: u64,
     /// Bytes of its rows, without shared ones.
     pub bytes: u64,
+    /// Its group: that of the first turn that says one.
+    pub group: GroupMark,
 }
 
 impl TelemetryIndex {
@@ -184,6 +187,7 @@ impl TelemetryIndex {
                     id: self.conversations.id(number),
                     turns: u64::from(turns),
                     bytes: bytes.sum(),
+                    group: membership.group(&headers),
                 });
             }
         }

@@ -65,6 +65,11 @@ pub(super) fn are_all(text: &[u8], place: &Range<usize>) -> bool {
     true
 }
 
+/// Whether a text has a placeholder.
+pub fn is_in(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'<', text).any(|start| length(&text[start..]).is_some())
+}
+
 /// The length of the placeholder that a text begins with.
 fn length(text: &[u8]) -> Option<usize> {
     let end = memchr::memchr(b'>', &text[..text.len().min(LONGEST)])?;

@@ -112,6 +112,7 @@ impl<'s> Assembler<'s> {
             && completion.is_some_and(|tokens| tokens >= 0)
             && bucket.is_some_and(|bucket| !text::is_blank(bucket.name.as_bytes()))
             && self.selection.fitness().is_empty()
+            && self.selection.split_by().is_none()
             && !text::is_blank(id.as_bytes())
     }
 

@@ -3,6 +3,7 @@
 use super::row::RowShape;
 use super::timestamp::Ticks;
 use crate::debug_lengths;
+use crate::selection::group::GroupMark;
 use crate::selection::kusto_hash;
 
 /// Where a payload lies, and how to tell that it is still the same.
@@ -67,6 +68,8 @@ pub struct Header {
     pub at: Ticks,
     /// What else is known of it.
     pub flags: RowFlags,
+    /// What it says of its conversation's group.
+    pub group: GroupMark,
     /// Where the row is.
     pub position: Position,
 }
@@ -110,6 +113,7 @@ impl HeaderBatch {
             turn: 0,
             at: 0,
             flags: RowFlags::MALFORMED,
+            group: GroupMark::ABSENT,
             position: Position {
                 store: 0,
                 length: 0,

@@ -14,6 +14,7 @@ use super::timestamp::{self, Ticks};
 use super::validation::RecordFields;
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::json::{number, text};
+use crate::selection::group::GroupMark;
 use crate::selection::stratum::Selection;
 
 /// Why a row cannot be read as telemetry. The names are stable: `metadata.json` uses them.
@@ -173,20 +174,27 @@ pub enum RowKind {
         turns: u32,
         /// `lastTimestamp`.
         last: Ticks,
+        /// `groupResidue`, if the census has one: `hash % 100` of what names its group.
+        group: GroupMark,
     },
 }
 
-/// Reads a row of a census: `conversationId`, `turnCount`, `lastTimestamp`.
+/// Reads a row of a census: `conversationId`, `turnCount`, `lastTimestamp`, and `groupResidue` where groups decide.
 ///
 /// # Errors
 /// With the reason why it cannot be read.
 pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedRow<'_>> {
     let (mut id, mut turns, mut last) = (None, None, None);
+    let mut group = GroupMark::ABSENT;
     let scanned = each_member(text, |key, scanner| {
         let value = scanner.value()?;
         match key.text {
             b"\"conversationId\"" => id = decoded_id(&value),
             b"\"turnCount\"" => turns = number::integer(value.text),
+            b"\"groupResidue\"" => {
+                let residue = number::integer(value.text);
+                group = residue.map_or(GroupMark::ABSENT, GroupMark::of_residue);
+            }
             b"\"lastTimestamp\"" => last = value.string_body().and_then(timestamp::parse),
             _ => {}
         }
@@ -203,6 +211,7 @@ pub fn read_census(text: &[u8]) -> Result<Row<'_>, MalformedRow<'_>> {
                 kind: RowKind::Census {
                     turns: turns.clamp(0, i64::from(i32::MAX)) as u32,
                     last,
+                    group,
                 },
                 oddities: Oddities::default(),
             });

@@ -9,6 +9,7 @@ use super::fields::{Field, Seen};
 use super::quality::{self, QualityMarks};
 use crate::json::{JsonError, Kind, MAX_DEPTH, Scanner, Value};
 use crate::json::{number, text};
+use crate::selection::group::Group;
 use crate::selection::quality::QualityCode;
 use crate::selection::stratum::Selection;
 
@@ -37,6 +38,8 @@ pub struct Verdict {
     pub turns: Option<u64>,
     /// The text of its `bucket`, if it is a string (decoded).
     pub bucket: Option<String>,
+    /// The hash of its group's name, if it has one and [`Selection::split_by`] asks for it.
+    pub group: Option<i64>,
     /// Its fields.
     #[doc(hidden)]
     pub fields: FieldKinds,
@@ -69,6 +72,22 @@ impl Verdict {
 /// # Errors
 /// If it is not a JSON object at all; every other fault is in the verdict.
 pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Verdict, JsonError> {
+    let split_by = selection.split_by();
+    let group = split_by.map(|field| field.of_record(record)).transpose()?;
+    validate_of_group(record, split, selection, group)
+}
+
+/// The same for a record of a known group: what names it may no longer stand in the record. Without a group, and with
+/// [`Selection::split_by`], the split is not looked at.
+///
+/// # Errors
+/// If it is not a JSON object at all; every other fault is in the verdict.
+pub fn validate_of_group(
+    record: &[u8],
+    split: &str,
+    selection: &Selection,
+    group: Option<Group>,
+) -> Result<Verdict, JsonError> {
     // An assembled record nests a row's values two levels deeper.
     let mut scanner = Scanner::with_max_depth(record, MAX_DEPTH + 2);
     let mut fields = RecordFields::default();
@@ -83,7 +102,7 @@ pub fn validate(record: &[u8], split: &str, selection: &Selection) -> Result<Ver
     })?;
     scanner.end()?;
     let lone = scanner.saw_surrogates() && text::has_lone_surrogate(record);
-    let mut verdict = fields.judge(lone, split, selection);
+    let mut verdict = fields.judge(lone, split, selection, group);
     verdict.fields = kinds;
     if !selection.fitness().is_empty() {
         let (faults, tokens) = selection.fitness().faults(record);
@@ -145,6 +164,39 @@ impl<'a> RecordFields<'a> {
         Ok(())
     }
 
+    /// What is wrong with its group or its split.
+    fn split_faults(
+        &self,
+        split: &str,
+        selection: &Selection,
+        group: Option<Group>,
+    ) -> Vec<(Code, String)> {
+        let mut faults = Vec::new();
+        let (who, group) = match (selection.split_by(), group) {
+            (None, _) => ("the id", Group::Absent),
+            (Some(_), None) => return faults,
+            (Some(field), Some(group)) => {
+                let what = match group {
+                    Group::Named(_) => None,
+                    Group::Absent => Some("absent, null or blank"),
+                    Group::NoText => Some("no text"),
+                };
+                faults.extend(
+                    what.map(|what| (Code::MissingGroup, format!("{} is {what}", field.name()))),
+                );
+                // Without a group it is the id's.
+                (group.hash().map_or("the id", |_| field.name()), group)
+            }
+        };
+        if let Some(id) = string(&self.id) {
+            let owner = &selection.split_of_group(id.as_bytes(), group.mark()).name;
+            if owner != split {
+                faults.push((Code::SplitMismatch, format!("{who} belongs to {owner}")));
+            }
+        }
+        faults
+    }
+
     /// The codes of quality that are rejected.
     fn rejected(&self, selection: &Selection) -> Vec<(QualityCode, String)> {
         let mut marks = self.quality;
@@ -161,6 +213,7 @@ impl<'a> RecordFields<'a> {
             return false;
         };
         selection.fitness().is_empty()
+            && selection.split_by().is_none()
             && turns.first_is_one
             && turns.out_of_sequence.is_none()
             && turns.empty_user_message.is_none()
@@ -179,11 +232,18 @@ impl<'a> RecordFields<'a> {
             && real(self.completion_tokens).is_some_and(|n| n >= 0.0)
     }
 
-    fn judge(self, lone_surrogate: bool, split: &str, selection: &Selection) -> Verdict {
+    fn judge(
+        self,
+        lone_surrogate: bool,
+        split: &str,
+        selection: &Selection,
+        group: Option<Group>,
+    ) -> Verdict {
         let mut verdict = Verdict {
             conversation_id: string(&self.id),
             bucket: string(&self.bucket),
             turns: self.turns.as_ref().map(|turns| turns.count),
+            group: group.and_then(Group::hash),
             ..Verdict::default()
         };
         let mut fault = |code, what: String| verdict.errors.push((code, what));
@@ -199,11 +259,8 @@ impl<'a> RecordFields<'a> {
         if self.turns.is_none() {
             fault(Code::MissingTurnsArray, "absent or not an array".to_owned());
         }
-        if let Some(id) = &verdict.conversation_id {
-            let owner = &selection.split_of(id.as_bytes()).name;
-            if owner != split {
-                fault(Code::SplitMismatch, format!("the id belongs to {owner}"));
-            }
+        for (code, what) in self.split_faults(split, selection, group) {
+            fault(code, what);
         }
         if let Some(turns) = &self.turns {
             self.judge_turns(turns, selection, &mut fault);

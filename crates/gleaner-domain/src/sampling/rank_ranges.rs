@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::selection::group::GroupMark;
 use crate::selection::kusto_hash;
 use crate::selection::rank::Rank;
 use crate::selection::stratum::{Membership, Selection, StratumId};
@@ -42,9 +43,23 @@ impl RankRanges {
         self.ranks.get(&stratum).copied()
     }
 
+    /// Whether a conversation is wanted if its group is that of some split.
+    pub fn may_want(&self, selection: &Selection, turns: u64, rank: Rank) -> bool {
+        self.iter().any(|(stratum, range)| {
+            let [first, last] = selection.bucket(stratum).turns;
+            (first..=last).contains(&turns) && range.holds(rank)
+        })
+    }
+
     /// Whether a conversation is wanted.
-    pub fn wants(&self, selection: &Selection, id: &[u8], turns: u64, rank: Rank) -> bool {
-        match selection.membership(id, turns) {
+    pub fn wants(
+        &self,
+        selection: &Selection,
+        (id, group): (&[u8], GroupMark),
+        turns: u64,
+        rank: Rank,
+    ) -> bool {
+        match selection.membership(id, group, turns) {
             Membership::Stratum(stratum) => self.of(stratum).is_some_and(|range| range.holds(rank)),
             Membership::NoTarget | Membership::OutOfRange => false,
         }
@@ -112,9 +127,12 @@ mod tests {
         let turns = selection.bucket(stratum).turns[0];
         let wanted = RankRanges::from_iter([(stratum, RankRange::default())]);
         for id in ["a", "b", "World", "Hello", "x1", "x2", "x3", "x4"] {
-            let is = selection.membership(id.as_bytes(), turns) == Membership::Stratum(stratum);
-            assert_eq!(wanted.wants(&selection, id.as_bytes(), turns, Rank(0)), is);
-            assert!(!wanted.wants(&selection, id.as_bytes(), 1_000, Rank(0)));
+            for group in [GroupMark::ABSENT, GroupMark::of_residue(99)] {
+                let of = (id.as_bytes(), group);
+                let is = selection.membership(of.0, of.1, turns) == Membership::Stratum(stratum);
+                assert_eq!(wanted.wants(&selection, of, turns, Rank(0)), is);
+                assert!(!wanted.wants(&selection, of, 1_000, Rank(0)));
+            }
         }
     }
 

@@ -43,6 +43,8 @@ pub struct StratumFill {
     pub quality: QualityTally,
     /// Secrets and personal data that were found in the records taken.
     pub privacy: FoundCounts,
+    /// Hashes of the groups of the records taken, if groups decide their split.
+    pub groups: Vec<i64>,
     /// Lengths of the records taken, if they were measured.
     pub lengths: Lengths,
 }
@@ -57,6 +59,7 @@ impl StratumFill {
             warnings: BTreeMap::new(),
             quality: QualityTally::default(),
             privacy: FoundCounts::new(),
+            groups: Vec::new(),
             lengths: Lengths::default(),
         }
     }
@@ -86,6 +89,7 @@ impl StratumFill {
             return false;
         }
         self.records += 1;
+        self.groups.extend(verdict.group);
         self.quality.add(&verdict.quality);
         verdict
             .tokens

@@ -3,6 +3,7 @@
 pub mod cut;
 pub mod exclude;
 pub mod fitness;
+pub mod group;
 #[doc(hidden)]
 pub mod kusto_hash;
 #[doc(hidden)]

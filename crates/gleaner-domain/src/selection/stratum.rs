@@ -1,6 +1,7 @@
 //! Splits, buckets, strata and their targets: who may be sampled, and how many.
 //!
-//! A **split** is chosen by the id alone (`hash(id) % 100` against cumulative percentages), a
+//! A **split** is chosen by the id alone (`hash(id) % 100` against cumulative percentages), or by the text of another
+//! field ([`super::group`]); a
 //! **bucket** by the number of turns, a **stratum** is a split and a bucket together. Strata are
 //! numbered split by split, bucket by bucket, in the order of the configuration.
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::fitness::Fitness;
+use super::group::{GroupField, GroupMark};
 use super::kusto_hash;
 use super::quality::QualityCodes;
 
@@ -108,6 +110,14 @@ pub enum SelectionError {
     /// More strata than a run can hold.
     #[error("selection: {0} strata are too many, at most 1,000 are possible")]
     TooMany(usize),
+    /// No record can be split by a field.
+    #[error("selection.split_by: \"{name}\": {reason}")]
+    SplitBy {
+        /// The field.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// Spares out of range.
     #[error("selection.spare_percent: {0} is not between 0 and 1000")]
     Spares(f64),
@@ -126,6 +136,7 @@ pub struct Selection {
     split_of_residue: [u16; 100],
     reject_quality: QualityCodes,
     fitness: Fitness,
+    split_by: Option<GroupField>,
 }
 
 /// The target of a stratum that takes all its valid records.
@@ -181,6 +192,7 @@ impl Selection {
             split_of_residue,
             reject_quality: QualityCodes::default(),
             fitness: Fitness::default(),
+            split_by: None,
         })
     }
 
@@ -197,6 +209,17 @@ impl Selection {
     #[must_use]
     pub fn fitting(self, fitness: Fitness) -> Self {
         Self { fitness, ..self }
+    }
+
+    /// The same, where the text of a field chooses the split instead of the id.
+    #[must_use]
+    pub fn splitting_by(self, split_by: Option<GroupField>) -> Self {
+        Self { split_by, ..self }
+    }
+
+    /// `selection.split_by`; `None`: the id.
+    pub fn split_by(&self) -> Option<&GroupField> {
+        self.split_by.as_ref()
     }
 
     /// `selection.valid_for` and `selection.max_tokens`
@@ -274,12 +297,18 @@ impl Selection {
         &self.buckets[usize::from(stratum.0) % self.buckets.len()]
     }
 
-    /// The split that an id hashes to: `hash(id) % 100` against the cumulative percentages.
+    /// The split that an id hashes to: `hash(id) % 100` against the cumulative percentages. With
+    /// [`Self::split_by`] that of a conversation without a group.
     pub fn split_of(&self, id: &[u8]) -> &Split {
-        &self.splits[self.split_index(id)]
+        self.split_of_group(id, GroupMark::ABSENT)
     }
 
-    /// The values of `hash(id) % 100` of a stratum's split; `None` if it has no share.
+    /// The split of a conversation: its group's, or without one its id's.
+    pub fn split_of_group(&self, id: &[u8], group: GroupMark) -> &Split {
+        &self.splits[self.split_index(id, group)]
+    }
+
+    /// The values of `hash % 100`, of ids or of groups, of a stratum's split; `None` if it has no share.
     pub fn residues(&self, stratum: StratumId) -> Option<RangeInclusive<u32>> {
         let split = usize::from(stratum.0) / self.buckets.len();
         let before: u32 = self.splits[..split].iter().map(|s| s.percent).sum();
@@ -292,12 +321,12 @@ impl Selection {
         self.bucket_index(turns).map(|index| &self.buckets[index])
     }
 
-    /// Where a complete conversation with this id and number of turns belongs.
-    pub fn membership(&self, id: &[u8], turns: u64) -> Membership {
+    /// Where a complete conversation with this id, group and number of turns belongs.
+    pub fn membership(&self, id: &[u8], group: GroupMark, turns: u64) -> Membership {
         let Some(bucket) = self.bucket_index(turns) else {
             return Membership::OutOfRange;
         };
-        let index = self.split_index(id) * self.buckets.len() + bucket;
+        let index = self.split_index(id, group) * self.buckets.len() + bucket;
         if self.targets[index] == 0 {
             Membership::NoTarget
         } else {
@@ -312,8 +341,10 @@ impl Selection {
         target.get().saturating_add(spares).saturating_add(16)
     }
 
-    fn split_index(&self, id: &[u8]) -> usize {
-        usize::from(self.split_of_residue[kusto_hash::modulo(kusto_hash::hash(id), 100) as usize])
+    fn split_index(&self, id: &[u8], group: GroupMark) -> usize {
+        let of_id = || kusto_hash::modulo(kusto_hash::hash(id), 100);
+        let residue = group.residue().unwrap_or_else(of_id);
+        usize::from(self.split_of_residue[residue as usize])
     }
 
     fn bucket_index(&self, turns: u64) -> Option<usize> {

@@ -1,14 +1,17 @@
 //! Keeping a row that is wanted: its header, and the row itself if it does not stay where it is.
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{BATCH, ChunkReader};
 use crate::domain::grouping::batch::Batch;
-use crate::domain::record::header::{Header, Position};
+use crate::domain::record::header::{Header, Position, RowFlags};
 use crate::domain::record::row::RowShape;
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::source::{RowBlock, RowLocation, SourceError};
-use crate::spool::sealed::SpooledRow;
+use crate::spool::sealed::{RowFacts, SpooledRow};
 
 impl ChunkReader {
     /// Keeps a row of this shape, which begins at the byte `at` of its block. One that is to be
@@ -55,10 +58,27 @@ impl ChunkReader {
             turn: row.facts.turn,
             at: row.facts.at,
             flags: row.facts.flags,
+            group: row.facts.group,
             position,
         };
         if let Some(batch) = self.batches.last_mut() {
             batch.push(&row.id, header, row.facts.telemetry);
         }
+    }
+}
+
+/// The header of a malformed row, as it is spooled.
+pub(super) fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
+    SpooledRow {
+        id: Cow::Borrowed(id),
+        facts: RowFacts {
+            turn: 0,
+            at: 0,
+            flags: RowFlags::MALFORMED,
+            group: GroupMark::ABSENT,
+            line: 0,
+            telemetry: None,
+        },
+        payload: Cow::Borrowed(&[]),
     }
 }

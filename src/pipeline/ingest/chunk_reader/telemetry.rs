@@ -55,7 +55,8 @@ impl ChunkReader {
                 return Ok(());
             }
         };
-        let header = row.header;
+        let mut header = row.header;
+        header.group = self.rules.group_of_telemetry(&header, payload);
         if !header.event.is_shared() && self.exclude(&key) {
             return Ok(());
         }
@@ -64,6 +65,10 @@ impl ChunkReader {
             true => users::masked(payload, &self.rules.excluded),
             false => None,
         };
+        if !header.event.is_shared() {
+            self.rules
+                .note_group(&mut self.tally, header.group, payload, line);
+        }
         let event = header.event.name();
         let seen = &mut self.tally.telemetry;
         seen.add(event, &row.version, row.item_count, line);
@@ -79,6 +84,7 @@ impl ChunkReader {
             turn: 0,
             at: 0,
             flags: RowFlags::default(),
+            group: header.group,
             line,
             telemetry: Some(header),
         };

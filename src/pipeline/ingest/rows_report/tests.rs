@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::scheduling::chunk::Piece;
+use crate::domain::selection::group::GroupMark;
 use crate::spool::tally::FirstOfMany;
 
 fn report() -> RowsReport {
@@ -16,6 +17,7 @@ fn report() -> RowsReport {
         schema: None,
         allow_sampled: false,
         quotes_values: true,
+        split_by: None,
     }
 }
 
@@ -151,4 +153,31 @@ fn sampled_telemetry_is_refused_unless_it_is_allowed() {
     let mut allowing = report();
     allowing.allow_sampled = true;
     allowing.judge(&tallies).expect("allowed");
+}
+
+#[test]
+fn rows_of_which_none_names_a_group_end_a_run_that_is_split_by_it() {
+    let mut report = report();
+    report.split_by = GroupField::new("repo").ok();
+    let mut tally = ChunkTally::default();
+    tally.shape(RowShape::Conversations, 4);
+    for line in [4, 5] {
+        let row = br#"{"conversationId":"c","meta":{"repo":"r"}}"#;
+        tally.groups.note(GroupMark::ABSENT, row, line);
+    }
+    let tallies = Tallies::from([(piece(0, 0), tally.clone())]);
+    let error = report.judge(&tallies).expect_err("no group").to_string();
+    let said = "\"repo\", but no row has a text there; the fields of a:4 are conversationId, meta";
+    assert!(error.ends_with(said), "{error}");
+    let mut turns = ChunkTally {
+        groups: tally.groups.clone(),
+        ..ChunkTally::default()
+    };
+    turns.shape(RowShape::Turns, 4);
+    let of_turns = Tallies::from([(piece(0, 0), turns)]);
+    let error = report.judge(&of_turns).expect_err("no group").to_string();
+    assert!(error.contains("no other field than userName"), "{error}");
+    tally.groups.note(GroupMark::of_residue(7), b"{}", 6);
+    let tallies = Tallies::from([(piece(0, 0), tally)]);
+    report.judge(&tallies).expect("one row names one");
 }

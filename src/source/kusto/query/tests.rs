@@ -3,6 +3,7 @@ use super::*;
 use crate::domain::sampling::rank_ranges::RankRange;
 use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::HashChunk;
+use crate::domain::selection::group::GroupField;
 use crate::domain::selection::rank::Rank;
 use crate::domain::selection::stratum::Selection;
 use crate::domain::selection::stratum::fixtures::selection;
@@ -233,6 +234,20 @@ fn ranks_are_asked_for_stratum_by_stratum() {
         assert_eq!(selected(&selection, Some(&wanted)), expected);
     }
     assert_eq!(selected(&selection, Some(&RankRanges::default())), "false");
+}
+
+#[test]
+fn where_groups_decide_ranks_are_asked_for_alone_and_each_condition_once() {
+    let selection = selection(1).splitting_by(GroupField::new("userName").ok());
+    let range = RankRange {
+        above: None,
+        up_to: Some(Rank(7)),
+    };
+    let all = selection.strata().map(|stratum| (stratum, range));
+    let wanted = RankRanges::from_iter(all);
+    let expected = [(3, 5), (6, 10), (11, 20)]
+        .map(|(first, last)| format!("(turns between ({first} .. {last}) and rank <= 7)"));
+    assert_eq!(selected(&selection, Some(&wanted)), expected.join(" or "));
 }
 
 proptest! {

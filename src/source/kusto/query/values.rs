@@ -157,19 +157,26 @@ pub(super) fn selected(selection: &Selection, wanted: Option<&RankRanges>) -> St
         let Some(residues) = selection.residues(stratum) else {
             continue;
         };
-        let mut clause = format!(
-            "(residue between ({} .. {}) and turns between ({first} .. {})",
-            residues.start(),
-            residues.end(),
-            bounded(last)
-        );
+        // The residue is the id's: where groups decide, it says nothing.
+        let mut clause = match selection.split_by() {
+            None => format!(
+                "(residue between ({} .. {}) and ",
+                residues.start(),
+                residues.end()
+            ),
+            Some(_) => "(".to_owned(),
+        };
+        let _ = write!(clause, "turns between ({first} .. {})", bounded(last));
         if let Some(above) = range.above {
             let _ = write!(clause, " and rank > {}", long(above.0));
         }
         if let Some(up_to) = range.up_to {
             let _ = write!(clause, " and rank <= {}", long(up_to.0));
         }
-        clauses.push(clause + ")");
+        clause.push(')');
+        if !clauses.contains(&clause) {
+            clauses.push(clause);
+        }
     }
     match clauses.is_empty() {
         true => "false".to_owned(),

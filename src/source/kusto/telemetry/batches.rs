@@ -63,9 +63,11 @@ impl SharedSizes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::selection::group::GroupMark;
 
     fn lengths(sizes: &[(u64, u64)]) -> Vec<usize> {
         let wanted = sizes.iter().map(|&(rows, bytes)| CountedConversation {
+            group: GroupMark::ABSENT,
             id: "c".into(),
             turns: 3,
             rows,

@@ -10,6 +10,7 @@ use crate::domain::json::{Kind, Value, number};
 use crate::domain::record::row::MalformedReason;
 use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::HashChunk;
+use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::source::RowBlock;
 use crate::source::kusto::error::Failure;
@@ -28,6 +29,8 @@ pub struct CountedConversation {
     pub rows: u64,
     /// How many bytes these are, about.
     pub bytes: u64,
+    /// Its group, if that decides the split.
+    pub group: GroupMark,
 }
 
 /// The columns, in the order of [`Places`].
@@ -125,7 +128,7 @@ impl TableSink for CensusWriter {
             ))
         })?;
         // An id with half a character is none that rows can be read by.
-        let (Some(turns), Ok(name)) = (turns, std::str::from_utf8(&name)) else {
+        let (Some((turns, group)), Ok(name)) = (turns, std::str::from_utf8(&name)) else {
             return Ok(());
         };
         let count = |cell: Value<'_>| {
@@ -137,6 +140,9 @@ impl TableSink for CensusWriter {
         out.extend_from_slice(id.text);
         out.extend_from_slice(format!(r#","turnCount":{turns},"lastTimestamp":"#).as_bytes());
         out.extend_from_slice(last.text);
+        if let Some(residue) = group.residue() {
+            out.extend_from_slice(format!(r#","groupResidue":{residue}"#).as_bytes());
+        }
         out.extend_from_slice(b"}\n");
         self.lines += 1;
         self.counted.push(CountedConversation {
@@ -144,6 +150,7 @@ impl TableSink for CensusWriter {
             turns: u64::from(turns),
             rows: count(rows),
             bytes: count(bytes),
+            group,
         });
         Ok(())
     }

@@ -140,7 +140,7 @@ impl<'a> TelemetryFetch<'a> {
         let mut ranker = Ranker::new(selection.seed());
         let mut is_wanted = |one: &CountedConversation| {
             let id = one.id.as_bytes();
-            ranks.wants(selection, id, one.turns, ranker.rank(id))
+            ranks.wants(selection, (id, one.group), one.turns, ranker.rank(id))
         };
         counted.into_iter().filter(|one| is_wanted(one)).collect()
     }

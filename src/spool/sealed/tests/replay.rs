@@ -3,6 +3,7 @@
 use super::*;
 use crate::domain::copilot_chat::event::EventKind;
 use crate::domain::copilot_chat::header::Mode;
+use crate::domain::selection::group::GroupMark;
 
 #[test]
 fn what_was_sealed_is_replayed() {
@@ -125,6 +126,7 @@ fn headers_of_telemetry_and_ids_of_malformed_rows_come_back() {
         position,
         event: EventKind::ModelText,
         mode: Mode::Other,
+        group: GroupMark::ABSENT,
     };
     let row = |id: &'static [u8], telemetry: Option<TelemetryHeader>, payload: &'static [u8]| {
         SpooledRow {
@@ -133,6 +135,7 @@ fn headers_of_telemetry_and_ids_of_malformed_rows_come_back() {
                 turn: 0,
                 at: 0,
                 flags: RowFlags::default().with(RowFlags::MALFORMED, telemetry.is_none()),
+                group: GroupMark::ABSENT,
                 line: 3,
                 telemetry,
             },
@@ -164,4 +167,46 @@ fn headers_of_telemetry_and_ids_of_malformed_rows_come_back() {
     assert_eq!(batch.headers[0].position.store, 5);
     assert_eq!(sealed.lines_of(&[3]).expect("there"), [3]);
     assert!(replay.next_batch().expect("readable").is_none());
+}
+
+#[test]
+fn groups_are_kept_where_they_decide_and_cost_nothing_where_they_do_not() {
+    let mut lengths = Vec::new();
+    for grouped in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+        let spool = spool.with_groups(grouped);
+        let marks = [
+            GroupMark::of_residue(51),
+            GroupMark::NO_TEXT,
+            GroupMark::ABSENT,
+        ];
+        let row = |group| SpooledRow {
+            id: Cow::Borrowed(b"a"),
+            facts: RowFacts { group, ..facts(1) },
+            payload: Cow::Borrowed(b"row"),
+        };
+        let writer = spool.create(chunk_pass(), RowShape::Turns, RowEncoding::AsWritten);
+        let mut writer = writer.expect("files");
+        writer.append(&marks.map(row)).expect("room");
+        writer.seal(ChunkTally::default()).expect("room");
+        let sealed = spool.sealed(chunk_pass()).expect("readable");
+        let sealed = sealed.expect("whole");
+        let batch = sealed
+            .replay(0)
+            .expect("there")
+            .next_batch()
+            .expect("readable");
+        let Some(Batch::Rows(batch)) = batch else {
+            panic!("they are turns");
+        };
+        let found: Vec<_> = batch.headers.iter().map(|header| header.group).collect();
+        match grouped {
+            true => assert_eq!(found, marks),
+            false => assert_eq!(found, [GroupMark::ABSENT; 3]),
+        }
+        assert_eq!(sealed.lines_of(&[0, 3, 6]).expect("readable"), [3; 3]);
+        lengths.push(sealed.headers_bytes);
+    }
+    assert_eq!(lengths, [3 * (HEADER as u64 + 1), 3 * (HEADER as u64 + 2)]);
 }

@@ -6,6 +6,7 @@ use super::super::event::EventKind;
 use super::super::header::{Mode, TelemetryHeader};
 use super::super::membership::{self, Membership, MembershipFault, MembershipRules, Outcome};
 use crate::dataset::accounting::FilterReason;
+use crate::selection::group::GroupMark;
 
 /// A row of a request: its text row, at its start.
 fn request(id: i64, at: i64, position: u32) -> TelemetryHeader {
@@ -17,6 +18,7 @@ fn request(id: i64, at: i64, position: u32) -> TelemetryHeader {
         position,
         event: EventKind::UserText,
         mode: Mode::Agent,
+        group: GroupMark::ABSENT,
     }
 }
 
@@ -210,6 +212,7 @@ fn headers() -> impl Strategy<Value = Vec<TelemetryHeader>> {
                 | u64::from(kind),
             event: EventKind::UserText,
             mode: if kind == 7 { Mode::Other } else { Mode::Agent },
+            group: GroupMark::ABSENT,
         };
         rows.into_iter().map(header).collect()
     })

@@ -124,6 +124,7 @@ fn manifest() -> Manifest {
         format: "json".into(),
         privacy: None,
         near_duplicates: None,
+        groups: None,
         exclude: None,
         decontamination: None,
         sort_keys: "auto".into(),

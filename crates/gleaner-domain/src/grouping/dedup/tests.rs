@@ -12,6 +12,10 @@ use crate::selection::stratum::fixtures::selection;
 use crate::selection::stratum::{Bucket, Split};
 use proptest::prelude::*;
 
+mod groups;
+
+use groups::user_of;
+
 /// What came out: rows by id, the tally, and the rows that had lost before.
 type Outcome = (BTreeMap<String, Vec<String>>, GroupTally, u64);
 
@@ -60,6 +64,7 @@ impl Given {
                 turn,
                 at: at_ticks,
                 flags: *flags,
+                group: user_of(text),
                 position: Position {
                     store: 0,
                     length: text.len() as u32,

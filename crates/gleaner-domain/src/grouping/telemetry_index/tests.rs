@@ -28,6 +28,7 @@ fn row(id: &str, event: EventKind, request: i64, position: u32, at: i64) -> Row 
                 EventKind::UserText => Mode::Agent,
                 _ => Mode::Unknown,
             },
+            group: GroupMark::ABSENT,
         },
     }
 }

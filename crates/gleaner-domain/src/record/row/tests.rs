@@ -233,8 +233,16 @@ fn a_census_row_is_read() {
         let kind = RowKind::Census {
             turns: expected,
             last: timestamp::TICKS_PER_SECOND,
+            group: GroupMark::ABSENT,
         };
         assert_eq!(read(&row(id, turns, last)), Ok((b"a".to_vec(), kind)));
+    }
+    for (residue, expected) in [("51", Some(51)), ("100", None), ("null", None)] {
+        let row = row(id, "3", last).replace('}', &format!(",\"groupResidue\":{residue}}}"));
+        match read(&row) {
+            Ok((_, RowKind::Census { group, .. })) => assert_eq!(group.residue(), expected),
+            other => panic!("{other:?}"),
+        }
     }
     for (text, reason) in [
         (row("\"\"", "3", last), MalformedReason::ConversationId),

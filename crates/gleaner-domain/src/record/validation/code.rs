@@ -16,6 +16,8 @@ pub enum Code {
     MissingBucket,
     /// `missing_field:turnsArray`
     MissingTurnsArray,
+    /// `missing_group`: nothing that `selection.split_by` could go by
+    MissingGroup,
     /// `split_mismatch`
     SplitMismatch,
     /// `first_turn`
@@ -60,11 +62,12 @@ pub const CONTAMINATED: &str = "contaminated";
 
 impl Code {
     /// Every code of gleaner's own rules, in the order of reports.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::MissingConversationId,
         Self::MissingUserName,
         Self::MissingBucket,
         Self::MissingTurnsArray,
+        Self::MissingGroup,
         Self::SplitMismatch,
         Self::FirstTurn,
         Self::TurnSequence,
@@ -105,6 +108,7 @@ impl Code {
             Self::MissingUserName => "missing_field:userName",
             Self::MissingBucket => "missing_field:bucket",
             Self::MissingTurnsArray => "missing_field:turnsArray",
+            Self::MissingGroup => "missing_group",
             Self::SplitMismatch => "split_mismatch",
             Self::FirstTurn => "first_turn",
             Self::TurnSequence => "turn_sequence",

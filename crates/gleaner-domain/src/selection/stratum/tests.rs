@@ -136,12 +136,19 @@ fn a_stratum_holds_a_split_and_a_bucket() {
                 Some(_) => Membership::Stratum(stratum),
                 None => Membership::NoTarget,
             };
-            assert_eq!(s.membership(id.as_bytes(), turns), expected, "{id}");
+            assert_eq!(
+                s.membership(id.as_bytes(), GroupMark::ABSENT, turns),
+                expected,
+                "{id}"
+            );
             assert_eq!(s.split(stratum), split);
             assert_eq!(s.bucket(stratum), &s.buckets()[bucket]);
             seen[index] += 1;
         }
-        assert_eq!(s.membership(id.as_bytes(), 11), Membership::OutOfRange);
+        assert_eq!(
+            s.membership(id.as_bytes(), GroupMark::ABSENT, 11),
+            Membership::OutOfRange
+        );
     }
     assert!(seen[0] > 30 && seen[4] > 90, "{seen:?}");
 }
@@ -233,4 +240,20 @@ fn there_may_be_a_thousand_strata_and_no_more() {
     };
     assert_eq!(build(1000).map(|s| s.stratum_count()), Ok(1000));
     assert_eq!(build(1001).err(), Some(SelectionError::TooMany(1001)));
+}
+
+#[test]
+fn a_group_decides_the_split_and_without_one_the_id_does() {
+    let s = selection(1);
+    let of = |group: GroupMark| s.split_of_group(b"World", group).name.clone();
+    for (residue, split) in [(0, "train"), (82, "train"), (83, "val"), (92, "test")] {
+        let group = GroupMark::of_residue(residue);
+        assert_eq!(of(group), split, "{residue}");
+        let Membership::Stratum(stratum) = s.membership(b"World", group, 4) else {
+            panic!("every stratum has a target");
+        };
+        assert_eq!(s.split(stratum).name, split);
+    }
+    assert_eq!(of(GroupMark::ABSENT), s.split_of(b"World").name);
+    assert_eq!(of(GroupMark::NO_TEXT), s.split_of(b"World").name);
 }
