@@ -153,6 +153,10 @@ impl BlockReader for FaultyReader {
         Ok(more)
     }
 
+    fn memory(&self) -> u64 {
+        self.inner.memory()
+    }
+
     fn stop_with(&mut self, stop: Arc<AtomicBool>) {
         self.inner.stop_with(stop);
     }

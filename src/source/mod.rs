@@ -189,7 +189,14 @@ pub trait RowSink: Send {
 /// A blocking producer of blocks.
 pub trait BlockReader: Send {
     /// Fills the cleared `block`; `false` when there are no more rows (the block is then empty).
+    /// A block may also be empty before that: where the next one needs more [`Self::memory`].
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError>;
+
+    /// Bytes of memory for the next block: the block itself, and buffers and windows of decoders. Is
+    /// asked before each block, which is read once so much is free of `limits.in_flight`.
+    fn memory(&self) -> u64 {
+        BLOCK_BYTES as u64
+    }
 
     /// Is called once before the first block. A reader that may work long on one block looks at this
     /// now and then, and ends with [`SourceError::Stopped`] once it is set.

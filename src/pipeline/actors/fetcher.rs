@@ -27,9 +27,7 @@ use crate::pipeline::lifecycle::actor_monitor::ActorId;
 use crate::pipeline::lifecycle::byte_budget::BudgetPermit;
 use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::runtime::JobError;
-use crate::source::{
-    BLOCK_BYTES, BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError,
-};
+use crate::source::{BlockReader, ConversationSource, FetchOrder, RowBlock, RowSink, SourceError};
 use crate::spool::SpoolError;
 use crate::spool::sealed::{SealedChunk, Spool};
 use crate::telemetry::Telemetry;
@@ -399,11 +397,19 @@ impl RowSink for Rows {
         mut reader: Box<dyn BlockReader>,
     ) -> BoxFuture<'_, Result<(), SourceError>> {
         async move {
-            let _permit = self.pay(BLOCK_BYTES as u64).await;
+            let mut paid = 0;
+            let mut permit = None;
             reader.stop_with(Arc::clone(&self.parts.run.stop));
             let mut block = RowBlock::default();
             loop {
                 self.pass().await;
+                let memory = reader.memory();
+                if memory > paid {
+                    // Never some while waiting for more: others may do the same.
+                    drop(permit.take());
+                    permit = Some(self.pay(memory).await);
+                    paid = memory;
+                }
                 let stop = Arc::clone(&self.parts.run.stop);
                 let more;
                 (reader, block, more) = self
@@ -417,6 +423,9 @@ impl RowSink for Rows {
                                 return Ok((reader, block, false));
                             }
                             chunk_reader.absorb(&block)?;
+                            if reader.memory() > paid {
+                                break;
+                            }
                         }
                         Ok((reader, block, true))
                     })

@@ -10,13 +10,12 @@
 //! that is no JSON) is damage and ends the run: the number of lost rows is unknown. An element
 //! that is JSON but no row, that is not UTF-8 or nested too deep, is a malformed row as on a line.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, SourceError};
 use super::extent::{Extent, extent, is_space, one_line};
-use super::reading::{BOM, Input};
+use super::reading::{BOM, Input, TextStream};
 use super::{LargeRow, MOST_REJECTS, RowLimits, readable_id, take_large};
 use crate::domain::json::{NotAValue, Skip};
 use crate::domain::record::row::MalformedReason;
@@ -54,7 +53,7 @@ pub struct ArrayReader<R> {
     finished: bool,
 }
 
-impl<R: Read> ArrayReader<R> {
+impl<R: TextStream> ArrayReader<R> {
     /// Reads an array from its beginning.
     pub fn new(input: Input<R>, limits: RowLimits) -> Self {
         Self {
@@ -207,12 +206,16 @@ impl<R: Read> ArrayReader<R> {
     }
 }
 
-impl<R: Read + Send> BlockReader for ArrayReader<R> {
+impl<R: TextStream> BlockReader for ArrayReader<R> {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
         if !self.finished {
             self.read(block)?;
         }
         Ok(self.input.has_filled(block))
+    }
+
+    fn memory(&self) -> u64 {
+        BLOCK_BYTES as u64 + self.input.memory()
     }
 
     fn stop_with(&mut self, stop: Arc<AtomicBool>) {

@@ -3,15 +3,17 @@
 //! Members and frames may follow each other. What the decoders refuse reaches the reader as a
 //! [`SourceError`] within the system's error; see [`cannot_read`](super::reading::cannot_read).
 
-use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::PathBuf;
 
-use bytesize::ByteSize;
 use flate2::bufread::GzDecoder;
 
 use super::super::SourceError;
 use super::FileKind;
-use super::reading::cannot_read;
+use super::reading::{TextStream, cannot_read, read_some};
+use frames::Frames;
+
+mod frames;
 
 /// The window that a zstd frame may ask for in any case: what `--long` and `--ultra -22` ask for.
 pub const LEAST_WINDOW: u64 = 128 << 20;
@@ -25,39 +27,38 @@ const BUFFER: usize = 256 * 1024;
 /// If it cannot be read, or is empty: even no lines make some bytes.
 pub fn open(
     path: PathBuf,
-    file: impl Read + Send + 'static,
+    mut file: impl Read + Send + 'static,
     kind: FileKind,
     max_window: u64,
-) -> Result<Box<dyn Read + Send>, SourceError> {
-    let mut input = BufReader::with_capacity(BUFFER, file);
-    let is_empty = input.fill_buf().map(<[u8]>::is_empty);
-    if is_empty.map_err(|error| cannot_read(&path, error))? {
+) -> Result<Box<dyn TextStream>, SourceError> {
+    let mut start = vec![0; BUFFER];
+    let read = read_some(&mut file, &mut start);
+    start.truncate(read.map_err(|error| cannot_read(&path, error))?);
+    if start.is_empty() {
         return Err(SourceError::Damaged {
             path,
             reason: "the file is empty".to_owned(),
         });
     }
     Ok(match kind {
-        FileKind::Gzip => Box::new(Decoded {
-            path,
-            input: Members {
-                decoder: Some(GzDecoder::new(input)),
-            },
-        }),
-        _ => Box::new(Decoded {
-            input: Frames {
-                path: path.clone(),
-                next: Some((Vec::new(), input)),
-                decoder: None,
-                window_log: max_window.max(LEAST_WINDOW).ilog2().min(MAX_WINDOW_LOG),
-            },
-            path,
-        }),
+        FileKind::Gzip => {
+            let whole = Cursor::new(start).chain(file);
+            let input = BufReader::with_capacity(BUFFER, whole);
+            Box::new(Decoded {
+                path,
+                input: Members {
+                    decoder: Some(GzDecoder::new(input)),
+                },
+            })
+        }
+        _ => {
+            let window = max_window.max(LEAST_WINDOW);
+            let frames = Frames::new(path.clone(), start, file, window);
+            let input = frames.map_err(|error| cannot_read(&path, error))?;
+            Box::new(Decoded { path, input })
+        }
     })
 }
-
-/// The largest window that zstd knows on 64 bits: 2 GB.
-const MAX_WINDOW_LOG: u32 = 31;
 
 /// Names the file in what a decoder refuses.
 struct Decoded<R> {
@@ -65,9 +66,9 @@ struct Decoded<R> {
     path: PathBuf,
 }
 
-impl<R: Read> Read for Decoded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.input.read(buffer).map_err(|error| {
+impl<R: TextStream> TextStream for Decoded<R> {
+    fn append(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
+        self.input.append(bytes, wanted).map_err(|error| {
             let is_ours = error
                 .get_ref()
                 .is_some_and(|inner| inner.is::<SourceError>());
@@ -83,6 +84,10 @@ impl<R: Read> Read for Decoded<R> {
                 reason: error.to_string(),
             })
         })
+    }
+
+    fn memory(&self) -> u64 {
+        self.input.memory()
     }
 }
 
@@ -131,104 +136,6 @@ fn only_zeros(rest: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// The longest head of a zstd frame: RFC 8878, section 3.1.1.1.
-const FRAME_HEAD: usize = 18;
-
-type WithHead<R> = Chain<Cursor<Vec<u8>>, R>;
-
-/// zstd frames one after the other, each of whose windows is looked at before it is decoded.
-struct Frames<R: BufRead> {
-    path: PathBuf,
-    /// What is behind the frames that were decoded: some bytes that were looked at, and the rest.
-    next: Option<(Vec<u8>, R)>,
-    decoder: Option<zstd::stream::read::Decoder<'static, WithHead<R>>>,
-    window_log: u32,
-}
-
-impl<R: BufRead> Frames<R> {
-    /// Begins with the next frame; `false` if there is none.
-    fn begin(&mut self) -> io::Result<bool> {
-        let Some((mut head, mut input)) = self.next.take() else {
-            return Ok(false);
-        };
-        let wanted = FRAME_HEAD.saturating_sub(head.len()) as u64;
-        (&mut input).take(wanted).read_to_end(&mut head)?;
-        if head.is_empty() {
-            return Ok(false);
-        }
-        let window = window(&head);
-        if window > 1 << self.window_log {
-            return Err(io::Error::other(self.too_wide(window)));
-        }
-        let whole = Cursor::new(head).chain(input);
-        let mut decoder = zstd::stream::read::Decoder::with_buffer(whole)?.single_frame();
-        decoder.window_log_max(self.window_log)?;
-        self.decoder = Some(decoder);
-        Ok(true)
-    }
-
-    fn too_wide(&self, window: u64) -> SourceError {
-        let size = |bytes| ByteSize::b(bytes).display().iec().to_string();
-        SourceError::Unsupported {
-            path: self.path.clone(),
-            what: format!(
-                "a zstd frame with a window of {}; up to {} are read",
-                size(window),
-                size(1 << self.window_log)
-            ),
-            hint: format!(
-                "recompress it (zstd -dc --long=31 FILE | zstd -o NEW.zst), or set limits.in_flight to {} or more if there is so much memory for each fetcher",
-                size(window)
-            ),
-        }
-    }
-}
-
-impl<R: BufRead> Read for Frames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            let Some(decoder) = &mut self.decoder else {
-                match self.begin()? {
-                    true => continue,
-                    false => return Ok(0),
-                }
-            };
-            let n = decoder.read(buffer)?;
-            if n > 0 {
-                return Ok(n);
-            }
-            self.next = self.decoder.take().map(|decoder| {
-                let (head, input) = decoder.finish().into_inner();
-                let used = head.position() as usize;
-                // A frame may be shorter than the longest head.
-                (head.into_inner().split_off(used), input)
-            });
-        }
-    }
-}
-
-/// The window that a frame asks for, in bytes; 0 of what is no frame with content.
-fn window(head: &[u8]) -> u64 {
-    let [0x28, 0xb5, 0x2f, 0xfd, descriptor, rest @ ..] = head else {
-        return 0;
-    };
-    if descriptor & 0x20 == 0 {
-        let window = rest.first().map_or(0, |window| *window);
-        let base = 1u64 << (10 + (window >> 3));
-        return base + base / 8 * u64::from(window & 7);
-    }
-    // A single segment: the window is the content, whose size lies behind the dictionary's id.
-    let dictionary = [0, 1, 2, 4][usize::from(descriptor & 3)];
-    let size = [1, 2, 4, 8][usize::from(descriptor >> 6)];
-    let bytes = rest.get(dictionary..dictionary + size).unwrap_or_default();
-    let bytes = bytes.iter().rev();
-    let content = bytes.fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-    content + if size == 2 { 256 } else { 0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,7 +155,8 @@ mod tests {
         let mut out = Vec::new();
         let file = File::open(&path)?;
         let mut input = open(path, file, kind, 0).map_err(io::Error::other)?;
-        input.read_to_end(&mut out).map(|_| out)
+        while !input.append(&mut out, 100)? {}
+        Ok(out)
     }
 
     #[test]
@@ -286,10 +194,9 @@ mod tests {
         let read = |max_window| {
             let mut out = Vec::new();
             let file = File::open(&path).expect("there");
-            open(path.clone(), file, FileKind::Zstd, max_window)
-                .expect("there")
-                .read_to_end(&mut out)
-                .map(|_| out)
+            let mut input = open(path.clone(), file, FileKind::Zstd, max_window).expect("there");
+            while !input.append(&mut out, 100)? {}
+            Ok::<_, io::Error>(out)
         };
         // Behind a frame that is fine, and one that is only skipped.
         let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"xyz"].concat();
@@ -308,6 +215,35 @@ mod tests {
         assert_eq!(read(1 << 28).expect("allowed"), b"a\nb\n");
         std::fs::write(&path, long(b"a\n", 27)).expect("writable");
         assert_eq!(read(0).expect("always allowed"), b"a\n");
+    }
+
+    #[test]
+    fn what_a_frame_needs_is_asked_for_before_it_is_decoded() {
+        let frames = [
+            long(b"a\n", 20),
+            long(b"b\n", 24),
+            long(b"c\n", 20),
+            long(b"d\n", 24),
+        ];
+        let file = io::Cursor::new(frames.concat());
+        let mut input = open("x.zst".into(), file, FileKind::Zstd, 0).expect("good");
+        let first = input.memory();
+        assert!((1 << 20..2 << 20).contains(&first), "{first}");
+        let mut out = Vec::new();
+        assert!(!input.append(&mut out, 100).expect("good"));
+        assert_eq!((&out[..], input.memory() - first), (&b"a\n"[..], 15 << 20));
+        assert!(input.append(&mut out, 100).expect("good"));
+        assert_eq!(
+            (&out[..], input.memory() - first),
+            (&b"a\nb\nc\nd\n"[..], 15 << 20)
+        );
+    }
+
+    #[test]
+    fn frames_without_content_are_passed() {
+        let empty = [&[0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0][..], &long(b"", 20)].concat();
+        let frames = [empty.repeat(100_000), long(b"a\n", 20)].concat();
+        assert_eq!(read("x", FileKind::Zstd, &frames).expect("good"), b"a\n");
     }
 
     #[test]

@@ -8,14 +8,13 @@
 //! A document that says that it is not the whole answer (`error`, though the request succeeded) is an
 //! error, as is one that is cut off or has a row with more or fewer cells than its table has columns.
 
-use std::io::Read;
 use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, MutexGuard};
 
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowEncoding, SourceError};
 use super::extent::{Extent, extent, is_space, push_one_line};
-use super::reading::{BOM, Input};
+use super::reading::{BOM, Input, TextStream};
 use super::{LargeRow, MOST_REJECTS, RowLimits, readable_id, take_large};
 use crate::domain::json::{JsonError, Kind, NotAValue, Scanner, Skip};
 use crate::domain::record::row::MalformedReason;
@@ -83,7 +82,7 @@ pub struct DocumentReader<R> {
     row: u64,
 }
 
-impl<R: Read> DocumentReader<R> {
+impl<R: TextStream> DocumentReader<R> {
     /// Reads a document from its beginning.
     pub fn new(input: Input<R>, limits: RowLimits) -> Self {
         Self {
@@ -452,13 +451,17 @@ fn error_text(error: &[u8]) -> String {
     redacted(text)
 }
 
-impl<R: Read + Send> BlockReader for DocumentReader<R> {
+impl<R: TextStream> BlockReader for DocumentReader<R> {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
         if self.held.capacity() > 4 * BLOCK_BYTES && self.held.len() <= 2 * BLOCK_BYTES {
             self.held.shrink_to(2 * BLOCK_BYTES);
         }
         self.read(block)?;
         Ok(self.input.has_filled(block))
+    }
+
+    fn memory(&self) -> u64 {
+        BLOCK_BYTES as u64 + self.input.memory()
     }
 
     fn stop_with(&mut self, stop: Arc<AtomicBool>) {

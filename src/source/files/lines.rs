@@ -5,7 +5,7 @@
 //! a reject, so its number is the one after the block's last line.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,7 +13,8 @@ use std::sync::atomic::AtomicBool;
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowLocation, SourceError};
-use super::reading::{BOM, Input, read_some};
+use super::ahead::AtWork;
+use super::reading::{BOM, Input, TextStream, read_some};
 use super::{LargeRow, readable_id, take_large};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
@@ -38,6 +39,10 @@ pub struct LineReader<R> {
     finished: bool,
     /// The names of fields: lines that are too long are searched for an id.
     fields: Arc<Renames>,
+    /// Of a reader that reads ahead.
+    at_work: Option<AtWork>,
+    /// A buffer for what is read ahead.
+    spare: Vec<u8>,
 }
 
 /// The lines of a byte range of a plain file: those that begin in it.
@@ -75,11 +80,13 @@ pub fn plain(
         at_start: piece.start == 0,
         finished: offset >= piece.end,
         fields: Arc::default(),
+        at_work: None,
+        spare: Vec::new(),
     })
 }
 
 /// The lines of a stream that cannot be read again by position.
-pub fn spooled<R: Read + Send>(input: Input<R>, max_record: u64, large: LargeRow) -> LineReader<R> {
+pub fn spooled<R: TextStream>(input: Input<R>, max_record: u64, large: LargeRow) -> LineReader<R> {
     LineReader {
         input,
         max_record,
@@ -92,6 +99,8 @@ pub fn spooled<R: Read + Send>(input: Input<R>, max_record: u64, large: LargeRow
         at_start: true,
         finished: false,
         fields: Arc::default(),
+        at_work: None,
+        spare: Vec::new(),
     }
 }
 
@@ -112,38 +121,73 @@ fn next_line(file: &mut File, from: u64) -> io::Result<u64> {
     }
 }
 
-impl<R: Read> LineReader<R> {
+impl<R: TextStream + 'static> LineReader<R> {
     /// Looks for the ids of lines that are too long under the names of the input.
     pub fn with_fields(self, fields: Arc<Renames>) -> Self {
         Self { fields, ..self }
     }
 
+    /// Reads ahead on another thread, as long as there are idle processors.
+    pub fn ahead(self, at_work: AtWork) -> Self {
+        let at_work = Some(at_work);
+        Self { at_work, ..self }
+    }
+
     /// Passes the rest of a line that is too large, keeping what follows it.
     fn skip_line(&mut self, rest: &mut Vec<u8>) -> Result<(), SourceError> {
-        let mut buffer = vec![0; 64 * 1024];
-        rest.clear();
         loop {
-            let n = self.input.read_some(&mut buffer)?;
-            if n == 0 {
-                self.finished = true;
-                return Ok(());
-            }
-            if let Some(found) = memchr(b'\n', &buffer[..n]) {
+            rest.clear();
+            let at_end = self.input.fill(rest, 64 * 1024)?;
+            if let Some(found) = memchr(b'\n', rest) {
                 self.offset += found as u64 + 1;
-                rest.extend_from_slice(&buffer[found + 1..n]);
+                rest.drain(..=found);
                 return Ok(());
             }
-            self.offset += n as u64;
+            if at_end {
+                self.finished = true;
+                rest.clear();
+                return Ok(());
+            }
+            self.offset += rest.len() as u64;
         }
     }
 
+    /// Fills a block's bytes for the first time, or takes what was read ahead.
+    fn first(&mut self, bytes: &mut Vec<u8>) -> Result<bool, SourceError> {
+        if let Some((filled, at_end)) = self.input.filled_ahead()? {
+            self.spare = std::mem::replace(bytes, filled);
+            return Ok(at_end);
+        }
+        let wanted = begin(bytes, &mut self.carry);
+        self.input.fill(bytes, wanted)
+    }
+
+    /// Has the next block's bytes read while this one is looked at, if that is worth it. What was
+    /// read so far must have needed `memory`: more is paid first.
+    fn go_ahead(&mut self, memory: u64) -> Result<(), SourceError> {
+        let is_worth = |at_work: &AtWork| at_work.leaves_processors_idle();
+        if self.finished
+            || !self.at_work.as_ref().is_some_and(is_worth)
+            || self.input.memory() > memory
+        {
+            return Ok(());
+        }
+        let mut bytes = std::mem::take(&mut self.spare);
+        if bytes.capacity() > 4 * BLOCK_BYTES {
+            bytes = Vec::new();
+        }
+        bytes.clear();
+        let wanted = begin(&mut bytes, &mut self.carry);
+        if let Some(bytes) = self.input.fill_ahead(bytes, wanted)? {
+            self.carry = bytes;
+        }
+        Ok(())
+    }
+
     fn read(&mut self, block: &mut RowBlock) -> Result<(), SourceError> {
+        let memory = self.input.memory();
+        let mut at_end = self.first(&mut block.bytes)?;
         let bytes = &mut block.bytes;
-        bytes.reserve(BLOCK_BYTES);
-        bytes.append(&mut self.carry);
-        let mut at_end = self
-            .input
-            .fill(bytes, BLOCK_BYTES.saturating_sub(bytes.len()).max(1))?;
         if std::mem::take(&mut self.at_start) && bytes.starts_with(BOM) {
             bytes.drain(..BOM.len());
             self.offset += BOM.len() as u64;
@@ -157,6 +201,11 @@ impl<R: Read> LineReader<R> {
             }
             if let Some(newline) = memrchr(b'\n', bytes) {
                 break newline + 1;
+            }
+            if self.input.memory() > memory {
+                // What reading on needs is paid first.
+                self.carry = std::mem::take(bytes);
+                return Ok(());
             }
             // One line is longer than the block so far.
             guard.get_or_insert_with(|| take_large(&large));
@@ -205,6 +254,13 @@ impl<R: Read> LineReader<R> {
     }
 }
 
+/// Puts what was left over into a buffer that is empty: how much more it should get.
+fn begin(bytes: &mut Vec<u8>, carry: &mut Vec<u8>) -> usize {
+    bytes.reserve(BLOCK_BYTES);
+    bytes.append(carry);
+    BLOCK_BYTES.saturating_sub(bytes.len()).max(1)
+}
+
 /// The length of the lines that begin in the first `own` bytes.
 fn own_bytes(bytes: &[u8], own: u64) -> usize {
     let Ok(own) = usize::try_from(own) else {
@@ -217,7 +273,7 @@ fn own_bytes(bytes: &[u8], own: u64) -> usize {
     }
 }
 
-impl<R: Read + Send> BlockReader for LineReader<R> {
+impl<R: TextStream + 'static> BlockReader for LineReader<R> {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
         if self.carry.capacity() > 4 * BLOCK_BYTES && self.carry.is_empty() {
             self.carry = Vec::new();
@@ -225,9 +281,16 @@ impl<R: Read + Send> BlockReader for LineReader<R> {
         if self.finished {
             return Ok(false);
         }
+        let memory = self.input.memory();
         self.read(block)?;
         block.input_bytes = self.input.newly_consumed();
+        self.go_ahead(memory)?;
         Ok(true)
+    }
+
+    fn memory(&self) -> u64 {
+        let blocks = 1 + u64::from(self.at_work.is_some());
+        blocks * BLOCK_BYTES as u64 + self.input.memory()
     }
 
     fn stop_with(&mut self, stop: Arc<AtomicBool>) {
@@ -327,7 +390,7 @@ mod tests {
             [1, long.len(), 1, 1]
         );
         let mut reader = spooled(
-            Input::new(&content[..], PathBuf::new()),
+            Input::new(io::Cursor::new(content), PathBuf::new()),
             1000,
             LargeRow::default(),
         );
@@ -338,6 +401,70 @@ mod tests {
             .collect();
         assert_eq!(numbered, [(1, &b"a"[..]), (3, b"b"), (4, b"c")]);
         assert_eq!(rejects, [2]);
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_read_once_and_in_order() {
+        let lengths = [9, 70, 3 * BLOCK_BYTES, 70, 2 * BLOCK_BYTES, 5];
+        let line =
+            |(i, &length): (usize, &usize)| [&vec![b'a' + i as u8; length][..], b"\n"].concat();
+        let content: Vec<u8> = lengths.iter().enumerate().flat_map(line).collect();
+        let input = || Input::new(io::Cursor::new(content.repeat(2)), PathBuf::new());
+        let most = 1000;
+        let mut one = spooled(input(), most, LargeRow::default());
+        let expected = lines_of(&mut one);
+        assert_eq!((expected.0.len(), &expected.1[..]), (8, &[3, 5, 9, 11][..]));
+        let readers = super::super::ahead::Readers::default();
+        let mut other = spooled(input(), most, LargeRow::default()).ahead(readers.enter());
+        assert_eq!(lines_of(&mut other), expected);
+        // Some was: on a machine with one processor nothing is.
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(other.spare.capacity() > 0, processors > 1);
+    }
+
+    /// A text whose second half needs more memory.
+    struct Hungry {
+        parts: Vec<&'static [u8]>,
+        memory: u64,
+    }
+
+    impl TextStream for Hungry {
+        fn append(&mut self, bytes: &mut Vec<u8>, _: usize) -> io::Result<bool> {
+            if self.parts.len() == 1 && self.memory == 0 {
+                self.memory = 1 << 30;
+                return Ok(false);
+            }
+            bytes.extend_from_slice(self.parts.remove(0));
+            Ok(self.parts.is_empty())
+        }
+
+        fn memory(&self) -> u64 {
+            self.memory
+        }
+    }
+
+    #[test]
+    fn more_memory_is_paid_before_it_is_taken() {
+        for parts in [vec![&b"a\nb"[..], b"c\nd"], vec![b"a", b"c\nd"]] {
+            let whole = parts.concat();
+            let input = Input::new(Hungry { parts, memory: 0 }, PathBuf::new());
+            let readers = super::super::ahead::Readers::default();
+            let at_work = readers.enter();
+            let mut reader = spooled(input, 100, LargeRow::default()).ahead(at_work);
+            let before = reader.memory();
+            let (mut block, mut read) = (RowBlock::default(), Vec::new());
+            let mut grown_at = None;
+            while reader.read_block(&mut block).expect("readable") {
+                read.append(&mut block.bytes);
+                if reader.memory() > before {
+                    grown_at.get_or_insert(read.len());
+                }
+                block.clear();
+            }
+            assert_eq!(read, whole);
+            // Before the second part was read.
+            assert!(grown_at.is_some_and(|at| at <= 2), "{grown_at:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
-use std::io::Read;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -27,6 +26,7 @@ use crate::domain::record::rename::Renames;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
 use crate::runtime::blocking;
 
+mod ahead;
 mod array;
 mod compressed;
 mod discover;
@@ -41,10 +41,11 @@ mod parquet;
 mod reading;
 mod renamed;
 
+use ahead::Readers;
 use array::ArrayReader;
 pub use discover::{Discovered, FileKind, SkipReason, discover, kind_of};
 use document::DocumentReader;
-use reading::{Input, Layout};
+use reading::{Input, Layout, TextStream};
 
 /// A piece of a plain file is at least this long: less is not worth a lease.
 const SMALLEST_PIECE: u64 = 1 << 20;
@@ -62,7 +63,7 @@ const SKIPPED_DESCRIBED: usize = 100;
 const SKIPPED_NAMED: usize = 5;
 
 /// A file's text, decoded.
-type Text = Input<Box<dyn Read + Send>>;
+type Text = Input<Box<dyn TextStream>>;
 
 /// A source of files.
 #[derive(Debug, Clone)]
@@ -77,6 +78,7 @@ pub struct FilesSource {
     inputs: Arc<OnceLock<Vec<InputFingerprint>>>,
     skipped: Arc<OnceLock<BTreeMap<PathBuf, SkipReason>>>,
     large: LargeRow,
+    readers: Readers,
 }
 
 /// Held by a reader while it holds a row that is larger than a block, so that several readers
@@ -117,11 +119,11 @@ impl FilesSource {
             inputs: Arc::default(),
             skipped: Arc::default(),
             large: LargeRow::default(),
+            readers: Readers::default(),
         }
     }
 
     /// Lets a zstd frame ask for a window of up to so many bytes; 128 MiB are allowed in any case.
-    /// Every fetch may take as much memory.
     pub fn max_window(mut self, bytes: u64) -> Self {
         self.max_window = bytes;
         self
@@ -169,6 +171,7 @@ impl FilesSource {
             bytes: Some(bytes),
             spooled_bytes,
             input_fingerprints: inputs.clone(),
+            max_concurrency: zstd_files_at_once(inputs),
             ..Survey::of(chunks, false)
         })
     }
@@ -302,6 +305,10 @@ impl FilesSource {
             return Ok(Box::new(lines.with_fields(fields)));
         }
         let text = self.text(&path, kind)?;
+        if layout == Layout::Lines {
+            let lines = lines::spooled(text, self.max_record, large).with_fields(fields);
+            return Ok(Box::new(lines.ahead(self.readers.enter())));
+        }
         Ok(self.rows(text, layout, large))
     }
 
@@ -337,6 +344,16 @@ impl FilesSource {
             Err(changed("its length or time is another"))
         }
     }
+}
+
+/// Of input that is all zstd, files that are read at once: each of them keeps two processors busy, one
+/// that decodes and one that reads the rows, and the windows of more would only drive each other out of
+/// the caches. gzip takes longer to decode than its rows take to read.
+fn zstd_files_at_once(inputs: &[InputFingerprint]) -> Option<usize> {
+    let is_zstd = |input: &InputFingerprint| discover::kind_of(&input.path) == Some(FileKind::Zstd);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let all = !inputs.is_empty() && inputs.iter().all(is_zstd);
+    all.then(|| processors.div_ceil(2))
 }
 
 fn unknown(piece: Piece) -> SourceError {

@@ -7,14 +7,53 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::super::{RowBlock, SourceError};
+use super::ahead::Ahead;
 use super::{FileKind, compressed, document};
 
 /// The byte order mark that an editor may put before UTF-8.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// A text that is read from its beginning to its end.
+pub trait TextStream: Send {
+    /// Appends about `wanted` bytes (at least 1), or fewer where there is a reason; `true` at the end
+    /// of the text.
+    ///
+    /// # Errors
+    /// If they cannot be read or decoded.
+    fn append(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool>;
+
+    /// Bytes of memory that it needs to go on, besides what it appends to.
+    fn memory(&self) -> u64 {
+        0
+    }
+}
+
+impl<R: Read + Send> TextStream for R {
+    fn append(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
+        // Read through `take` into the spare capacity: nothing is zeroed first.
+        let limit = wanted as u64;
+        let read = self.take(limit).read_to_end(bytes)?;
+        Ok((read as u64) < limit)
+    }
+}
+
+impl TextStream for Box<dyn TextStream> {
+    fn append(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<bool> {
+        (**self).append(bytes, wanted)
+    }
+
+    fn memory(&self) -> u64 {
+        (**self).memory()
+    }
+}
+
 /// A file that is read from its beginning to its end, perhaps decoded.
 pub struct Input<R> {
-    input: R,
+    /// Absent while a thread reads ahead in it, and after that has failed.
+    input: Option<R>,
+    ahead: Option<Ahead<R>>,
+    /// What `input` needed when it was here last.
+    memory: u64,
     path: PathBuf,
     /// Set when the bytes are no longer wanted: a small file may decompress to terabytes.
     stop: Arc<AtomicBool>,
@@ -26,17 +65,25 @@ pub struct Input<R> {
     left: u64,
 }
 
-impl<R: Read> Input<R> {
+impl<R: TextStream> Input<R> {
     /// The bytes of a file.
     pub fn new(input: R, path: PathBuf) -> Self {
         Self {
-            input,
+            memory: input.memory(),
+            input: Some(input),
+            ahead: None,
             path,
             stop: Arc::default(),
             consumed: None,
             counted: 0,
             left: u64::MAX,
         }
+    }
+
+    /// Bytes of memory that reading on needs, besides what is read into. It grows before a part that
+    /// needs more: reading then gives fewer bytes than are wanted.
+    pub fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// Has reading end with [`SourceError::Stopped`] soon after so many bytes have come out.
@@ -81,30 +128,19 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Appends up to `wanted` bytes; `true` at the end of the input, where they may be fewer.
+    /// Appends about `wanted` bytes; `true` at the end of the input. Before it they may be fewer.
     ///
     /// # Errors
     /// If they cannot be read or decoded.
     pub fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> Result<bool, SourceError> {
         self.check_stop()?;
-        // Read through `take` into the spare capacity: nothing is zeroed first.
-        let limit = wanted as u64;
-        let read = (&mut self.input).take(limit).read_to_end(bytes);
-        let read = read.map_err(|error| cannot_read(&self.path, error))?;
+        let before = bytes.len();
+        let input = self.input.as_mut().ok_or(SourceError::Stopped)?;
+        let at_end = input.append(bytes, wanted);
+        self.memory = input.memory();
+        let read = bytes.len() - before;
         self.left = self.left.saturating_sub(read as u64);
-        Ok((read as u64) < limit)
-    }
-
-    /// Reads into a buffer; 0 at the end.
-    ///
-    /// # Errors
-    /// If it cannot be read or decoded.
-    pub fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, SourceError> {
-        self.check_stop()?;
-        let read = read_some(&mut self.input, buffer);
-        let read = read.map_err(|error| cannot_read(&self.path, error))?;
-        self.left = self.left.saturating_sub(read as u64);
-        Ok(read)
+        at_end.map_err(|error| cannot_read(&self.path, error))
     }
 
     /// The file says that it is not the whole answer to a query.
@@ -121,6 +157,57 @@ impl<R: Read> Input<R> {
             path: self.path.clone(),
             reason,
         }
+    }
+}
+
+impl<R: TextStream + 'static> Input<R> {
+    /// Has about `wanted` bytes appended on another thread, which [`Self::filled_ahead`] then gives:
+    /// nothing else is asked of this before. Gives the buffer back if there is no thread.
+    ///
+    /// # Errors
+    /// If nothing is wanted any more.
+    pub fn fill_ahead(
+        &mut self,
+        bytes: Vec<u8>,
+        wanted: usize,
+    ) -> Result<Option<Vec<u8>>, SourceError> {
+        self.check_stop()?;
+        if self.ahead.is_none() {
+            self.ahead = Ahead::start().ok();
+        }
+        match (&self.ahead, self.input.take()) {
+            (Some(ahead), Some(input)) => {
+                ahead.order(input, bytes, wanted);
+                Ok(None)
+            }
+            (_, input) => {
+                self.input = input;
+                Ok(Some(bytes))
+            }
+        }
+    }
+
+    /// What was read ahead, and whether that was the end; `None` if nothing was asked for.
+    ///
+    /// # Errors
+    /// As of [`Self::fill`].
+    ///
+    /// # Panics
+    /// If reading has panicked.
+    pub fn filled_ahead(&mut self) -> Result<Option<(Vec<u8>, bool)>, SourceError> {
+        if self.input.is_some() {
+            return Ok(None);
+        }
+        self.check_stop()?;
+        let ahead = self.ahead.take().ok_or(SourceError::Stopped)?;
+        let (ahead, filled) = ahead.take();
+        self.ahead = Some(ahead);
+        self.memory = filled.input.memory();
+        self.input = Some(filled.input);
+        let at_end = filled
+            .at_end
+            .map_err(|error| cannot_read(&self.path, error))?;
+        Ok(Some((filled.bytes, at_end)))
     }
 }
 
@@ -156,7 +243,7 @@ pub fn open(path: &Path, kind: FileKind, max_window: u64) -> Result<Opened, Sour
         file,
         bytes: Arc::clone(&consumed),
     };
-    let text: Box<dyn Read + Send> = match kind {
+    let text: Box<dyn TextStream> = match kind {
         FileKind::Gzip | FileKind::Zstd => {
             compressed::open(path.to_owned(), counted, kind, max_window)?
         }
@@ -166,7 +253,7 @@ pub fn open(path: &Path, kind: FileKind, max_window: u64) -> Result<Opened, Sour
 }
 
 /// A text, and how many bytes of its file were read so far.
-pub type Opened = (Box<dyn Read + Send>, Arc<AtomicU64>);
+pub type Opened = (Box<dyn TextStream>, Arc<AtomicU64>);
 
 /// A file that counts what is read of it.
 struct Counted {

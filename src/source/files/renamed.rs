@@ -3,10 +3,11 @@
 //! written in the order of a record, as one from columns is.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use memchr::memchr;
 
-use super::super::{BlockReader, RowBlock, RowEncoding, RowLocation, SourceError};
+use super::super::{BLOCK_BYTES, BlockReader, RowBlock, RowEncoding, RowLocation, SourceError};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row;
 
@@ -59,6 +60,14 @@ impl BlockReader for RenamedReader {
         block.location = RowLocation::Spool;
         block.encoding = RowEncoding::Assembled;
         Ok(more)
+    }
+
+    fn memory(&self) -> u64 {
+        BLOCK_BYTES as u64 + self.inner.memory()
+    }
+
+    fn stop_with(&mut self, stop: Arc<AtomicBool>) {
+        self.inner.stop_with(stop);
     }
 }
 

@@ -28,8 +28,12 @@ mod table_sink;
 
 pub use table_sink::{Column, TableSink};
 
-/// The largest value of a frame besides its rows: errors, and lists of columns unless `max_row` is less.
-const SMALL_VALUE: usize = 16 << 20;
+/// The largest value of a frame besides its rows and columns: errors. It is parsed in memory that is
+/// many times as large.
+const SMALL_VALUE: usize = 1 << 20;
+
+/// The largest list of columns unless `max_row` is less: a table of a cluster has 10,000 at most.
+const MOST_COLUMNS: usize = 4 << 20;
 
 /// The largest error that comes instead of an answer, and the longest key.
 const SMALLEST_VALUE: usize = 64 << 10;
@@ -105,7 +109,7 @@ impl FrameReader {
             frame: Frame::default(),
             table: Table::default(),
             max_row,
-            max_columns: max_row.clamp(SMALLEST_VALUE, SMALL_VALUE),
+            max_columns: max_row.clamp(SMALLEST_VALUE, MOST_COLUMNS),
             spans: Vec::new(),
         }
     }

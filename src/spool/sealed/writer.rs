@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::super::SpoolError;
 use super::super::tally::ChunkTally;
 use super::{Footer, HEADER, MAGIC, SealedChunk, Spool, SpooledRow, lock, telemetry};
+use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::pass::ChunkPass;
 use crate::fault::{Kind, Site};
 use crate::runtime::storage::{self, DiskFile};
@@ -74,6 +75,13 @@ impl Drop for TempFiles {
             let _ = storage::remove_file(&self.path(ending));
         }
     }
+}
+
+/// Whether a chunk must survive a power cut once it is sealed. Of a file it need not: it is read again
+/// sooner than it is synced, and what a power cut leaves of it is held against its checksums before it
+/// is used. Rows of a cluster cost a query.
+fn must_survive(chunk: Chunk) -> bool {
+    matches!(chunk, Chunk::Hash(_))
 }
 
 /// The rows of one attempt at a chunk. Dropped without [`Self::seal`], it leaves nothing.
@@ -172,7 +180,12 @@ impl ChunkWriter {
         let headers_bytes = self.headers.written;
         let result = self.write_footer(headers_bytes);
         result.map_err(self.io("write", "sealed"))?;
-        self.rows.sync_data().map_err(self.io("sync", "rows"))?;
+        let is_durable = must_survive(chunk_pass.chunk);
+        if is_durable {
+            let headers = self.headers.inner.get_ref();
+            headers.sync_data().map_err(self.io("sync", "sealed"))?;
+            self.rows.sync_data().map_err(self.io("sync", "rows"))?;
+        }
         let spool = self.aside.spool.clone();
         let rows = spool.path(chunk_pass, "rows");
         let seal = spool.path(chunk_pass, "sealed");
@@ -193,7 +206,9 @@ impl ChunkWriter {
             return Err(self.io("rename", "sealed")(error));
         }
         rename("sealed", &seal)?;
-        storage::sync_folder(&spool.folder).map_err(SpoolError::io("sync", &spool.folder))?;
+        if is_durable {
+            storage::sync_folder(&spool.folder).map_err(SpoolError::io("sync", &spool.folder))?;
+        }
         // Its room is the sealed part's from here on.
         let bytes = std::mem::take(&mut self.aside.bytes);
         let before = std::mem::replace(&mut state.sealed_bytes, bytes);
@@ -219,7 +234,6 @@ impl ChunkWriter {
         let sum = self.headers.checksum.digest();
         self.headers.put(&sum.to_le_bytes())?;
         self.headers.put(MAGIC)?;
-        self.headers.inner.flush()?;
-        self.headers.inner.get_ref().sync_data()
+        self.headers.inner.flush()
     }
 }

@@ -1,5 +1,6 @@
-//! Peak memory of the real binary over ten shapes of input: at most 64 MB, 96 bytes for each row, and three
-//! times what the largest record has above 1 MB. A run that keeps its rows is above that (of the one huge record:
+//! Peak memory of the real binary over twelve shapes of input: at most 64 MB, 96 bytes for each row and what
+//! its id has above 64, three times what the largest record has above 1 MB, and what the largest window of a
+//! zstd file has above 8 MB. A run that keeps its rows is above that (of the one huge record:
 //! two more copies).
 
 use std::fs::{self, File};
@@ -73,12 +74,12 @@ fn peak(process: &Child) -> Option<u64> {
 }
 
 /// Exports everything that there is of `in`, and gives the peak.
-fn export(sandbox: &Sandbox) -> u64 {
+fn export(sandbox: &Sandbox, fetchers: &str) -> u64 {
     let mut args: Vec<&str> =
-        "export --input in --out out --name d --work-dir work --progress none --fetchers 2"
+        "export --input in --out out --name d --work-dir work --progress none"
             .split(' ')
             .collect();
-    args.extend(["--set", "workers.uploaders=2"]);
+    args.extend(["--fetchers", fetchers, "--set", "workers.uploaders=2"]);
     let targets = ["train", "val", "test"].map(|split| {
         format!("selection.targets.{split}={{short=100000,medium=100000,long=100000}}")
     });
@@ -111,8 +112,20 @@ fn export(sandbox: &Sandbox) -> u64 {
 
 #[track_caller]
 fn assert_bounded(sandbox: &Sandbox, rows: u64, largest_record: u64) {
-    let limit = BASE + OF_A_ROW * rows + 3 * largest_record.saturating_sub(LARGE);
-    let found = export(sandbox);
+    assert_bounded_with(sandbox, "2", rows, largest_record, 0);
+}
+
+/// `more` is what ids and windows may need.
+#[track_caller]
+fn assert_bounded_with(
+    sandbox: &Sandbox,
+    fetchers: &str,
+    rows: u64,
+    largest_record: u64,
+    more: u64,
+) {
+    let limit = BASE + OF_A_ROW * rows + 3 * largest_record.saturating_sub(LARGE) + more;
+    let found = export(sandbox, fetchers);
     assert!(found > 1 << 20, "{found} is no peak of a run");
     assert!(
         found <= limit,
@@ -186,6 +199,34 @@ fn of_a_zstd_file() {
 fn of_a_gzip_file() {
     let encoder = |file| GzEncoder::new(file, flate2::Compression::fast());
     of_compressed("a.jsonl.gz", encoder, GzEncoder::finish);
+}
+
+/// Four fetchers at four files, one of whose windows alone is larger than `limits.in_flight`.
+#[test]
+fn of_zstd_files_with_large_windows() {
+    let sandbox = Sandbox::new();
+    let window_log = 25;
+    let mut all = 0;
+    for name in ["a", "b", "c", "d"] {
+        let file = create(&sandbox, &format!("{name}.jsonl.zst"));
+        let mut out = zstd::Encoder::new(file, 1).expect("memory");
+        out.window_log(window_log).expect("known");
+        all += lines(&mut out, rows(1250, 4, 8000));
+        out.finish().expect("room");
+    }
+    // With a plain file the source does not limit itself.
+    all += lines(create(&sandbox, "e.jsonl"), rows(1, 3, 10));
+    assert_bounded_with(&sandbox, "4", all, 40_000, (1 << window_log) - 8_000_000);
+}
+
+#[test]
+fn of_ids_of_a_megabyte() {
+    let sandbox = Sandbox::new();
+    let long = "i".repeat(1 << 20);
+    let rows = (0..60)
+        .map(|n| row(n / 3, n % 3 + 1, 10, "").replacen(r#":"c"#, &format!(r#":"{long}"#), 1));
+    let rows = lines(create(&sandbox, "a.jsonl"), rows);
+    assert_bounded_with(&sandbox, "2", rows, 1 << 20, rows << 20);
 }
 
 /// One row group of 90 MB: whole columns of it must never be in memory.

@@ -106,6 +106,26 @@ fn whatever_the_compression() {
         digest(&vec![gz(&plain[0]), plain[1].clone()], &asked(), &[]),
         first
     );
+    // Members and frames that end within lines, and one that needs a larger window.
+    let parts = |pack: &dyn Fn(&[u8]) -> Vec<u8>, (name, bytes): &(String, Vec<u8>), to: &str| {
+        (
+            format!("{name}.{to}"),
+            bytes.chunks(70_001).flat_map(pack).collect(),
+        )
+    };
+    let many = vec![
+        parts(&|part| gzip(part), &plain[0], "gz"),
+        parts(
+            &|part| zstd::encode_all(part, 1).expect("memory"),
+            &plain[1],
+            "zst",
+        ),
+    ];
+    assert_eq!(digest(&many, &asked(), &[]), first);
+    assert_eq!(
+        digest(&many, &asked(), &["--set", "limits.in_flight=1MB"]),
+        first
+    );
 }
 
 /// One column for each field of these plain events; the trajectory as JSON text.

@@ -19,7 +19,9 @@ mod members;
 mod nested;
 mod tie_key;
 
-use members::{Members, count_elements, turn_members, turn_row_members, user_name};
+use members::{
+    Members, all_turn_row_members, count_elements, turn_members, turn_row_members, user_name,
+};
 use nested::{write_plain, write_sorted};
 
 pub use tie_key::TurnTieKey;
@@ -88,7 +90,7 @@ impl<'s> Assembler<'s> {
             envelope.absorb(turn);
         }
         self.write_head(id, &envelope, out);
-        self.write_turns(&turns, out);
+        self.write_turns(&turns, out)?;
         write_tail(&envelope, out);
         Ok(self.is_prevalidated(id, &turns, &envelope))
     }
@@ -134,7 +136,7 @@ impl<'s> Assembler<'s> {
             let turn = turn_row_members(&row)?;
             envelope.absorb(&turn);
             scratch.clear();
-            self.write_turn(&turn, &mut scratch);
+            self.write_turn(&turn, &mut scratch)?;
             length += scratch.len() as u64 + 1;
         }
         scratch.clear();
@@ -237,7 +239,7 @@ impl<'s> Assembler<'s> {
             let index = turn.integer(Field::TurnIndex);
             (index.is_none(), index)
         });
-        self.write_turns(&turns, out);
+        self.write_turns(&turns, out)?;
         for field in TOKEN_FIELDS {
             out.extend_from_slice(key(field));
             self.write_or_null(members.get(field), out);
@@ -247,18 +249,19 @@ impl<'s> Assembler<'s> {
         Ok(())
     }
 
-    fn write_turns(&self, turns: &[Members<'_>], out: &mut Vec<u8>) {
+    fn write_turns(&self, turns: &[Members<'_>], out: &mut Vec<u8>) -> Result<(), JsonError> {
         out.push(b'[');
         for (index, turn) in turns.iter().enumerate() {
             if index > 0 {
                 out.push(b',');
             }
-            self.write_turn(turn, out);
+            self.write_turn(turn, out)?;
         }
         out.push(b']');
+        Ok(())
     }
 
-    fn write_turn(&self, turn: &Members<'_>, out: &mut Vec<u8>) {
+    fn write_turn(&self, turn: &Members<'_>, out: &mut Vec<u8>) -> Result<(), JsonError> {
         out.extend_from_slice(key(Field::TurnIndex));
         let index = turn.get(Field::TurnIndex);
         match turn.integer(Field::TurnIndex) {
@@ -280,8 +283,13 @@ impl<'s> Assembler<'s> {
             out.extend_from_slice(key(Field::Trajectory));
             self.write_value(trajectory, out);
         }
-        self.write_unknown(turn, out, |value| value.kind != Kind::Null);
+        let is_wanted = |value: &Value<'_>| value.kind != Kind::Null;
+        match turn.wide.map(all_turn_row_members) {
+            None => self.write_unknown(turn, out, is_wanted),
+            Some(again) => self.write_unknown(&again?, out, is_wanted),
+        }
         out.push(b'}');
+        Ok(())
     }
 
     fn write_unknown(

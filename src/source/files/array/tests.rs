@@ -1,6 +1,6 @@
 //! Arrays in every layout, whole and broken, at once and in pieces.
 
-use std::io;
+use std::io::{self, Read};
 
 use proptest::prelude::*;
 

@@ -13,7 +13,13 @@ pub(super) struct Members<'a> {
     pub(super) unknown: Vec<(Cow<'a, [u8]>, Value<'a>)>,
     /// Whether a string up to here may have half a surrogate pair.
     pub(super) surrogates: bool,
+    /// The object, if its unknown members are too many to be held with those of other turns: they
+    /// are read again when they are written.
+    pub(super) wide: Option<&'a [u8]>,
 }
+
+/// Unknown members that a turn may have for them to be held.
+const HELD: usize = 1024;
 
 impl<'a> Members<'a> {
     /// Reads an object that was checked before. `is_known` says which fields have a place of
@@ -33,8 +39,15 @@ impl<'a> Members<'a> {
             }
             Ok(())
         })?;
-        // Stable, so that of equal names the last one ends up last and is kept.
-        members.unknown.sort_by(|a, b| a.0.cmp(&b.0));
+        // Of equal names the last one ends up last and is kept. A value's place is where it stands, and
+        // a sort that needs none to be stable needs no memory.
+        let place = |value: &Value<'_>| value.text.as_ptr().addr();
+        let by_name = |(name, value): &(Cow<'_, [u8]>, Value<'_>),
+                       other: &(Cow<'_, [u8]>, Value<'_>)| {
+            name.cmp(&other.0)
+                .then_with(|| place(value).cmp(&place(&other.1)))
+        };
+        members.unknown.sort_unstable_by(by_name);
         members.unknown.reverse();
         members
             .unknown
@@ -56,7 +69,19 @@ impl<'a> Members<'a> {
     }
 }
 
+/// The members of the row of a turn, one of many that are held at once: its unknown ones are left in
+/// the row if they are many.
 pub(super) fn turn_row_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
+    let mut members = all_turn_row_members(row)?;
+    if members.unknown.len() > HELD {
+        members.unknown = Vec::new();
+        members.wide = Some(row);
+    }
+    Ok(members)
+}
+
+/// The members of the row of a turn.
+pub(super) fn all_turn_row_members(row: &[u8]) -> Result<Members<'_>, JsonError> {
     Members::read(
         &mut Scanner::of_checked(row),
         |field| field.is_of_turn() || field == Field::UserName,

@@ -110,6 +110,25 @@ fn of_an_unknown_field_given_twice_the_last_one_counts() {
 }
 
 #[test]
+fn a_turn_of_many_unknown_fields_is_written_as_one_of_few() {
+    let names = (0..5000).rev().map(|i| format!(r#","x{i:04}":1"#));
+    let again = (0..5000).step_by(2).map(|i| format!(r#","x{i:04}":2"#));
+    let row = format!(
+        r#"{{"turnIndex":1{}}}"#,
+        names.chain(again).collect::<String>()
+    );
+    let expected: String = (0..5000)
+        .map(|i| format!(r#","x{i:04}":{}"#, 2 - i % 2))
+        .collect();
+    let record = assembled(Nested::AsIs, &[&row, r#"{"turnIndex":2,"x":1}"#]);
+    assert!(record.contains(&format!(
+        r#""llmCallCount":null{expected}}},{{"turnIndex":2"#
+    )));
+    let turn = members::turn_row_members(row.as_bytes()).expect("good");
+    assert!(turn.unknown.is_empty(), "they are not held");
+}
+
+#[test]
 fn column_rows_are_written_in_order() {
     let selection = selection(1);
     let row = r#"{"extra":null,"turnsArray":[{"turnIndex":2},{"userMessage":"u","turnIndex":1}],"conversationId":"c","bucket":"short"}"#;

@@ -40,7 +40,7 @@ impl TurnTieKey {
         messages.push(0x1f);
         messages.extend(decoded(Field::ModelMessage));
         let mut written = Vec::new();
-        Assembler::new(selection, Nested::Sorted).write_turn(&members, &mut written);
+        Assembler::new(selection, Nested::Sorted).write_turn(&members, &mut written)?;
         written.push(0x1f);
         match members.get(Field::UserName) {
             Some(value) if value.kind == Kind::String => {
@@ -51,7 +51,7 @@ impl TurnTieKey {
         }
         let mut as_written = Vec::new();
         let as_is = Assembler::new(selection, Nested::AsIs);
-        as_is.write_turn(&members, &mut as_written);
+        as_is.write_turn(&members, &mut as_written)?;
         as_written.push(0x1f);
         as_is.write_or_null(members.get(Field::UserName), &mut as_written);
         Ok(Self {
