@@ -7,6 +7,8 @@ use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::domain::selection::group::GroupMark;
 use gleaner::domain::selection::rank::Ranker;
 use gleaner::domain::selection::stratum::{Membership, Selection, StratumId};
+use gleaner::pipeline::RunError;
+use gleaner::source::SourceError;
 
 use crate::support::reference::hash;
 use crate::world::{Delivery, World};
@@ -192,4 +194,13 @@ fn stale(seed: u64, world: &World, selection: &Selection) -> Option<Stale> {
     // Taken again a census tells the truth, or only in the next start of the run.
     let until = if draw(seed, "until", 1, 4) == 1 { 5 } else { 2 };
     Some(Stale { key, change, until })
+}
+
+/// Why a run ends without a record; nothing if no row of what is there names a group.
+pub fn ends_empty(error: &RunError) -> Option<&[String]> {
+    match error {
+        RunError::NothingToPublish { reasons } => Some(reasons),
+        RunError::Source(SourceError::NoGroups { .. }) => Some(&[]),
+        _ => None,
+    }
 }

@@ -245,6 +245,9 @@ fn trusted(number: u64, asked: &mut Asked) {
         asked.benchmark = Some(words.join(" "));
     }
     asked.redacts = matches!(number, 2 | 5 | 7 | 10 | 11 | 14);
+    if let 1 | 4..=6 | 8 | 10 | 13 | 14 = number {
+        asked.split_by = Some("userName".to_owned());
+    }
 }
 
 fn row(text: Vec<u8>, asked: &Asked) -> SimRow {

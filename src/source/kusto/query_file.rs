@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::dataset::manifest::hex;
 
-/// The shipped queries by their paths: those of `AppEvents`, then those of a table of one row a turn.
+/// The shipped queries by their paths: those of `AppEvents`, those of a table of one row a turn, and the
+/// censuses of both for `selection.split_by`.
 pub const SHIPPED: [(&str, &str); 10] = [
     (
         "queries/sft_candidates_hash_chunked.kql",
@@ -17,10 +18,6 @@ pub const SHIPPED: [(&str, &str); 10] = [
     (
         "queries/sft_census_hash_chunked.kql",
         include_str!("../../../queries/sft_census_hash_chunked.kql"),
-    ),
-    (
-        "queries/sft_census_by_user.kql",
-        include_str!("../../../queries/sft_census_by_user.kql"),
     ),
     (
         "queries/sft_test_100_with_trajectory.kql",
@@ -39,16 +36,20 @@ pub const SHIPPED: [(&str, &str); 10] = [
         include_str!("../../../queries/turns/sft_census_hash_chunked.kql"),
     ),
     (
-        "queries/turns/sft_census_by_user.kql",
-        include_str!("../../../queries/turns/sft_census_by_user.kql"),
-    ),
-    (
         "queries/turns/sft_test_100_with_trajectory.kql",
         include_str!("../../../queries/turns/sft_test_100_with_trajectory.kql"),
     ),
     (
         "queries/turns/sft_test_100_lite.kql",
         include_str!("../../../queries/turns/sft_test_100_lite.kql"),
+    ),
+    (
+        "queries/sft_census_by_user.kql",
+        include_str!("../../../queries/sft_census_by_user.kql"),
+    ),
+    (
+        "queries/turns/sft_census_by_user.kql",
+        include_str!("../../../queries/turns/sft_census_by_user.kql"),
     ),
 ];
 

@@ -197,15 +197,34 @@ fn the_queries_really_run_and_split_as_the_files_do() {
     let files = endpoint.agrees_with_files(&sandbox, "copilot_chat", "t", "rows.jsonl", &more);
     files.expect(0);
     drop(endpoint);
-    let input = format!("{shared}/data/sgd/*.jsonl.zst");
-    let endpoint = Endpoint::start(&sandbox, &shared, &input, &AGENT_TURNS);
+    let path = sandbox.write("turns.jsonl", lines(&turns(60), "\n"));
+    assert!(path.exists());
+    let endpoint = Endpoint::start(&sandbox, &shared, "turns.jsonl", &AGENT_TURNS);
     let window = [
         "--window-start",
         "2025-01-01T00:00:00Z",
         "--window-end",
-        "2025-05-01T00:00:00Z",
+        "2025-01-02T00:00:00Z",
     ];
-    let more = [&window[..], &BY_USER, &FEW].concat();
-    let files = endpoint.agrees_with_files(&sandbox, "turns", "d", &input, &more);
-    files.expect(0);
+    let few = ["--set", "selection.targets.train={short=9,medium=9,long=1}"];
+    let more = [&window[..], &BY_USER, &few].concat();
+    let files = endpoint.agrees_with_files(&sandbox, "turns", "d", "turns.jsonl", &more);
+    files.expect(3);
+}
+
+/// Rows of conversations of 3 to 9 turns, each of one of seven users; the first turn of some names nobody.
+fn turns(count: u64) -> Vec<Value> {
+    let row = |number: u64, turn: u64| {
+        let user = match (number % 5, turn) {
+            (4, 1) => "\u{2003}".to_owned(),
+            _ => format!("user {}", number % 7),
+        };
+        json!({
+            "Timestamp": format!("2025-01-01T{:02}:{turn:02}:00Z", number % 24), "conversationId": format!("c-{number}"),
+            "userName": user, "mode": "agent", "turnIndex": turn, "userMessage": "u", "modelMessage": "m",
+            "promptTokens": 1, "completionTokens": 1, "llmCallCount": 1, "trajectory": [],
+        })
+    };
+    let of_one = |number| (1..=3 + number % 7).map(move |turn| row(number, turn));
+    (0..count).flat_map(of_one).collect()
 }

@@ -10,7 +10,9 @@ use gleaner::domain::scheduling::chunk::HashChunk;
 use gleaner::domain::selection::cut::Cut;
 use gleaner::domain::selection::rank::Rank;
 use gleaner::domain::selection::stratum::Selection;
-use gleaner::source::kusto::query::{Asked as AskedIds, CERTIFICATE, COUNTS, Template, Values};
+use gleaner::source::kusto::query::{
+    Asked as AskedIds, CERTIFICATE, COUNTS, GROUP_COUNTS, Template, Values,
+};
 use gleaner::source::kusto::query_file::SHIPPED;
 use gleaner::source::synthetic::settings::Synthetic;
 use serde_json::Value;
@@ -131,6 +133,7 @@ fn nor_with_the_suffixes() {
     for (census, suffix) in [SHIPPED[1].1, TURNS[1].1]
         .into_iter()
         .flat_map(|census| [(census, CERTIFICATE), (census, COUNTS)])
+        .chain([8, 9].map(|place| (SHIPPED[place].1, GROUP_COUNTS)))
     {
         let census = Template::new(census).expect("shipped");
         let values = Values {
