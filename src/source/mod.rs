@@ -236,18 +236,37 @@ pub struct RowBlock {
 
 debug_lengths!(RowBlock { location, encoding, is_utf8, first_line, rejects, received } lengths { bytes, parsed });
 
-/// The header of a good conversation row.
+/// The header of a good row.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ParsedRow {
     /// The bytes of its line, without the newline.
     pub length: u32,
-    /// Its id, decoded, and not empty.
+    /// Its id, decoded, and not empty (of a row that is unread it means nothing).
     pub id: Box<[u8]>,
-    /// Turns of its array, each of them an object without a field twice.
-    pub turns: u32,
+    /// What it is.
+    pub kind: ParsedKind,
 }
 
-debug_lengths!(ParsedRow { length, turns } lengths { id });
+debug_lengths!(ParsedRow { length, kind } lengths { id });
+
+/// What a row is, as its source has found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParsedKind {
+    /// A conversation.
+    Conversation {
+        /// Turns of its array, each of them an object without a field twice.
+        turns: u32,
+    },
+    /// A turn of the mode `agent` that has a `userMessage`, perhaps null.
+    Turn {
+        /// Its `turnIndex`.
+        turn: i64,
+        /// Its `Timestamp`.
+        at: Ticks,
+    },
+    /// Not known, or not plainly good: its line is read.
+    Unread,
+}
 
 /// A conversation that was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -189,7 +189,8 @@ impl Reader<'_> {
         Ok(&self.last.insert(last).1)
     }
 
-    /// Appends the record of a conversation row: complete, or put together.
+    /// Appends the record of a conversation row: complete, or put together. Says whether it became known
+    /// by that that the rules find nothing in it.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -198,16 +199,16 @@ impl Reader<'_> {
         position: &Position,
         assembler: &Assembler<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<(), PayloadError> {
+    ) -> Result<bool, PayloadError> {
         if self.payloads.encoding(position.store) != RowEncoding::Assembled {
             let start = out.len();
             self.read(position, out)?;
-            return Ok(assembler.fill(out, start)?);
+            assembler.fill(out, start)?;
+            return Ok(false);
         }
         let mut row = Vec::new();
         self.read(position, &mut row)?;
-        assembler.from_columns(&row, out)?;
-        Ok(())
+        Ok(assembler.from_columns(&row, out)?)
     }
 
     /// Appends a payload to a buffer, after holding it against its checksum.
@@ -354,7 +355,7 @@ mod tests {
             let read = payloads
                 .reader()
                 .read_record(position, &assembler, &mut out);
-            read.map(|()| out)
+            read.map(|_| out)
         };
         for position in [&input, &as_written] {
             let filled =

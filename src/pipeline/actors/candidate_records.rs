@@ -77,14 +77,15 @@ impl<'p> CandidateRecords<'p> {
         let assembler = Assembler::new(&self.parts.run.selection, self.parts.run.nested);
         let reader = &mut self.reader;
         if self.shape == RowShape::Conversations {
+            let mut is_prevalidated = candidate.prevalidated;
             for row in &candidate.rows {
                 match candidate.prevalidated {
                     // These very bytes were judged when they were read: the checksum says so.
                     true => reader.read(row, out)?,
-                    false => reader.read_record(row, &assembler, out)?,
+                    false => is_prevalidated = reader.read_record(row, &assembler, out)?,
                 }
             }
-            return Ok(candidate.prevalidated);
+            return Ok(is_prevalidated);
         }
         self.text.clear();
         self.text.reserve(candidate.payload_bytes() as usize);

@@ -333,7 +333,7 @@ fn decide_range(
         match index.shape() {
             Some(RowShape::Conversations) | None => {
                 let assembler = Assembler::new(selection, nested);
-                reader.read_record(position, &assembler, out)
+                reader.read_record(position, &assembler, out).map(drop)
             }
             Some(RowShape::Turns | RowShape::CopilotChat) => reader.read(position, out),
         }

@@ -79,11 +79,23 @@ pub struct FilesSource {
     skipped: Arc<OnceLock<BTreeMap<PathBuf, SkipReason>>>,
     large: LargeRow,
     readers: Readers,
+    footers: parquet::Footers,
 }
 
 /// Held by a reader while it holds a row that is larger than a block, so that several readers
 /// never hold large rows at once.
 pub(crate) type LargeRow = Arc<Mutex<()>>;
+
+/// The pieces of a file.
+#[derive(Debug)]
+struct Cuts {
+    /// From and to, in the file's unit.
+    ranges: Vec<(u64, u64)>,
+    /// Whether its rows are spooled.
+    is_spooled: bool,
+    /// Whether they are so large that no other piece should be read meanwhile.
+    has_large_rows: bool,
+}
 
 /// What a reader does with large rows.
 struct RowLimits {
@@ -120,6 +132,7 @@ impl FilesSource {
             skipped: Arc::default(),
             large: LargeRow::default(),
             readers: Readers::default(),
+            footers: parquet::Footers::default(),
         }
     }
 
@@ -158,12 +171,20 @@ impl FilesSource {
         let piece = (bytes.div_ceil(u64::from(self.pieces.get()))).max(SMALLEST_PIECE);
         let mut chunks = Vec::new();
         let mut spooled_bytes = 0;
+        let mut max_concurrency = None;
         for (file, input) in (0..).zip(inputs) {
-            let (cuts, is_spooled) = self.cuts(input, piece)?;
+            let Cuts {
+                ranges,
+                is_spooled,
+                has_large_rows,
+            } = self.cuts(input, piece)?;
+            if has_large_rows {
+                max_concurrency = Some(1);
+            }
             // Renamed rows are no longer at their place in the file.
             let is_spooled = is_spooled || !self.fields.is_empty();
             spooled_bytes += if is_spooled { input.bytes } else { 0 };
-            for (start, end) in cuts {
+            for (start, end) in ranges {
                 chunks.push(Chunk::Piece(Piece { file, start, end }));
             }
         }
@@ -171,7 +192,7 @@ impl FilesSource {
             bytes: Some(bytes),
             spooled_bytes,
             input_fingerprints: inputs.clone(),
-            max_concurrency: zstd_files_at_once(inputs),
+            max_concurrency: max_concurrency.or_else(|| zstd_files_at_once(inputs)),
             ..Survey::of(chunks, false)
         })
     }
@@ -194,26 +215,32 @@ impl FilesSource {
         Ok(())
     }
 
-    /// The pieces of a file, from and to in its unit, and whether its rows are spooled.
-    fn cuts(
-        &self,
-        input: &InputFingerprint,
-        piece: u64,
-    ) -> Result<(Vec<(u64, u64)>, bool), SourceError> {
+    fn cuts(&self, input: &InputFingerprint, piece: u64) -> Result<Cuts, SourceError> {
+        let whole = |end| Cuts {
+            ranges: vec![(0, end)],
+            is_spooled: true,
+            has_large_rows: false,
+        };
         Ok(match discover::kind_of(&input.path) {
             Some(FileKind::Plain)
                 if self.layout(&input.path, FileKind::Plain)? != Layout::Lines =>
             {
-                (vec![(0, input.bytes)], true)
+                whole(input.bytes)
             }
             Some(FileKind::Plain) => {
                 let pieces = input.bytes.div_ceil(piece).max(1);
                 let at =
                     |i: u64| (u128::from(input.bytes) * u128::from(i) / u128::from(pieces)) as u64;
-                ((0..pieces).map(|i| (at(i), at(i + 1))).collect(), false)
+                Cuts {
+                    ranges: (0..pieces).map(|i| (at(i), at(i + 1))).collect(),
+                    is_spooled: false,
+                    has_large_rows: false,
+                }
             }
-            Some(FileKind::Parquet) => (parquet::cuts(&input.path, input.bytes, piece)?, true),
-            _ => (vec![(0, 1)], true),
+            Some(FileKind::Parquet) => {
+                parquet::cuts(&self.footers, &input.path, input.bytes, piece)?
+            }
+            _ => whole(1),
         })
     }
 
@@ -260,8 +287,8 @@ impl FilesSource {
         let (path, large) = (&input.path, LargeRow::clone(&self.large));
         let kind = discover::kind_of(path).ok_or_else(|| unknown(Piece { file, start, end }))?;
         if kind == FileKind::Parquet {
-            let groups = parquet::cuts(path, input.bytes, u64::MAX)?;
-            let end = groups.first().map_or(0, |(_, end)| *end);
+            let groups = parquet::cuts(&self.footers, path, input.bytes, u64::MAX)?;
+            let end = groups.ranges.first().map_or(0, |(_, end)| *end);
             return self.open(Piece { file, start, end });
         }
         let layout = reading::layout(path, kind, self.max_window, most)?;
@@ -293,7 +320,7 @@ impl FilesSource {
         let kind = discover::kind_of(&path).ok_or_else(|| unknown(piece))?;
         let fields = Arc::clone(&self.fields);
         if kind == FileKind::Parquet {
-            return parquet::reader(path, piece, self.max_record, fields);
+            return parquet::reader(&self.footers, path, piece, self.max_record, fields);
         }
         // A file that is not lines is one piece, from the beginning.
         let layout = match piece.start {

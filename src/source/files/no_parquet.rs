@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::{BlockReader, SourceError};
+use super::Cuts;
 use crate::domain::record::rename::Renames;
 use crate::domain::scheduling::chunk::Piece;
 
@@ -15,11 +16,20 @@ fn refused(path: &Path) -> SourceError {
     }
 }
 
-pub fn cuts(path: &Path, _bytes: u64, _piece: u64) -> Result<Vec<(u64, u64)>, SourceError> {
+#[derive(Debug, Clone, Default)]
+pub struct Footers;
+
+pub(super) fn cuts(
+    _: &Footers,
+    path: &Path,
+    _bytes: u64,
+    _piece: u64,
+) -> Result<Cuts, SourceError> {
     Err(refused(path))
 }
 
 pub fn reader(
+    _: &Footers,
     path: PathBuf,
     _piece: Piece,
     _max_record: u64,

@@ -9,33 +9,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parquet::errors::ParquetError;
-use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::record::reader::{ReaderIter, TreeBuilder};
-use parquet::record::{Field, Row};
+use parquet::file::metadata::ParquetMetaData;
 use tracing::warn;
 
-use super::super::{BLOCK_BYTES, BlockReader, Reject, RowBlock, RowEncoding, SourceError};
-use super::MOST_REJECTS;
+use super::super::{
+    BLOCK_BYTES, BlockReader, ParsedKind, ParsedRow, Reject, RowBlock, RowEncoding, SourceError,
+};
+use super::{Cuts, MOST_REJECTS};
 use crate::domain::record::rename::Renames;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::scheduling::chunk::Piece;
 
+mod columns;
+mod footer;
+mod heads;
 mod shape;
 mod values;
 
-use shape::Shape;
-use values::{Int96Values, ValueWriter};
+use columns::Column;
+pub use footer::Footers;
+use heads::{Head, Heads};
+use shape::{Leaf, Member, Shape};
+use values::{NO_TEXT, ValueWriter};
 
-/// Rows whose columns are decoded together: few, because a row may be large.
-const BATCH: usize = 32;
-
-fn open(path: &Path) -> Result<SerializedFileReader<File>, SourceError> {
-    let file = File::open(path).map_err(|error| SourceError::Io {
-        path: path.to_owned(),
-        source: error,
-    })?;
-    SerializedFileReader::new(file).map_err(|error| damaged(path, &error))
-}
+/// Columns whose text is JSON.
+const JSON_COLUMNS: [&str; 2] = ["turnsArray", "trajectory"];
 
 /// The error of a damaged file. The decoder's message may quote the data; only its kind is shown.
 fn damaged(path: &Path, error: &ParquetError) -> SourceError {
@@ -52,7 +50,7 @@ fn damaged(path: &Path, error: &ParquetError) -> SourceError {
             return unsupported(path, "encryption".to_owned());
         }
         ParquetError::EOF(_) => "it ends too early",
-        ParquetError::General(what) if what.contains("as String") => {
+        ParquetError::General(what) if what.contains(NO_TEXT) => {
             "a text column holds bytes that are no UTF-8"
         }
         ParquetError::General(what) if what.contains("magic") || what.contains("footer") => {
@@ -75,13 +73,25 @@ fn unsupported(path: &Path, what: String) -> SourceError {
 }
 
 /// Cuts a file into ranges of row groups of about `piece` bytes.
-pub fn cuts(path: &Path, bytes: u64, piece: u64) -> Result<Vec<(u64, u64)>, SourceError> {
-    let reader = open(path)?;
-    let groups = reader.metadata().num_row_groups() as u64;
+///
+/// # Errors
+/// If it cannot be opened or is no Parquet file.
+pub(super) fn cuts(
+    footers: &Footers,
+    path: &Path,
+    bytes: u64,
+    piece: u64,
+) -> Result<Cuts, SourceError> {
+    let (_, footer) = footers.open(path)?;
+    let groups = footer.num_row_groups() as u64;
     let pieces = bytes.div_ceil(piece).clamp(1, groups.max(1));
-    Ok((0..pieces)
-        .map(|i| (groups * i / pieces, groups * (i + 1) / pieces))
-        .collect())
+    Ok(Cuts {
+        ranges: (0..pieces)
+            .map(|i| (groups * i / pieces, groups * (i + 1) / pieces))
+            .collect(),
+        is_spooled: true,
+        has_large_rows: footer::has_large_rows(&footer),
+    })
 }
 
 /// A reader of some row groups of a file, which finds by the meaning of the names of columns which of
@@ -90,97 +100,120 @@ pub fn cuts(path: &Path, bytes: u64, piece: u64) -> Result<Vec<(u64, u64)>, Sour
 /// # Errors
 /// If it cannot be opened or is no Parquet file.
 pub fn reader(
+    footers: &Footers,
     path: PathBuf,
     piece: Piece,
     max_record: u64,
     fields: Arc<Renames>,
 ) -> Result<Box<dyn BlockReader>, SourceError> {
-    let reader = ParquetReader::open(path, piece, max_record)?;
-    Ok(Box::new(reader.with_fields(fields)))
+    let reader = ParquetReader::open(footers, path, piece, max_record, &fields)?;
+    Ok(Box::new(reader))
 }
 
 /// Reads a range of row groups.
 struct ParquetReader {
     path: PathBuf,
-    file: SerializedFileReader<File>,
+    file: Arc<File>,
+    footer: Arc<ParquetMetaData>,
     next_group: u64,
     end: u64,
-    rows: Option<ReaderIter>,
-    shape: Shape,
+    /// Rows of the current row group that are not read yet.
+    rows: u64,
+    members: Vec<Member>,
+    /// The column of the conversation's id, if there is one that is text.
+    id: Option<usize>,
+    heads: Heads,
     writer: ValueWriter,
     /// Whether a column with bytes that are no text was named.
     named: bool,
     max_record: u64,
-    fields: Arc<Renames>,
     line: u64,
 }
 
 impl ParquetReader {
-    fn open(path: PathBuf, piece: Piece, max_record: u64) -> Result<Self, SourceError> {
-        let file = open(&path)?;
-        let shape = shape::of_rows(file.metadata().file_metadata().schema())
+    fn open(
+        footers: &Footers,
+        path: PathBuf,
+        piece: Piece,
+        max_record: u64,
+        fields: &Renames,
+    ) -> Result<Self, SourceError> {
+        let (file, footer) = footers.open(&path)?;
+        let mut members = shape::of_rows(footer.file_metadata().schema())
             .map_err(|column| unsupported(&path, format!("the column {column}")))?;
+        for member in &mut members {
+            let is_json = JSON_COLUMNS.contains(&fields.name_of(&member.name));
+            if let Shape::Leaf(_, leaf @ Leaf::Text) = member.shape.present()
+                && is_json
+            {
+                *leaf = Leaf::Json;
+            }
+        }
+        let mut ids = members
+            .iter_mut()
+            .filter(|member| fields.name_of(&member.name) == "conversationId");
+        let id = match (ids.next().map(|member| member.shape.present()), ids.next()) {
+            (Some(Shape::Leaf(column, Leaf::Text | Leaf::Json)), None) => Some(*column),
+            _ => None,
+        };
         Ok(Self {
-            shape,
-            writer: ValueWriter::default(),
-            named: false,
             path,
-            file,
+            file: Arc::new(file),
+            footer,
             next_group: piece.start,
             end: piece.end,
-            rows: None,
+            rows: 0,
+            heads: match fields.is_empty() {
+                true => Heads::of(&mut members),
+                // Its lines are written anew, and then read.
+                false => Heads::Unknown,
+            },
+            members,
+            id,
+            writer: ValueWriter::default(),
+            named: false,
             max_record,
-            fields: Arc::default(),
             line: 1,
         })
     }
 
-    fn with_fields(self, fields: Arc<Renames>) -> Self {
-        Self { fields, ..self }
-    }
-
-    fn next_row(&mut self) -> Result<Option<Row>, SourceError> {
-        loop {
-            if let Some(row) = self.rows.as_mut().and_then(Iterator::next) {
-                return row.map(Some).map_err(|error| damaged(&self.path, &error));
-            }
+    /// Goes on to the next row; `false` behind the last.
+    fn next_row(&mut self) -> Result<bool, SourceError> {
+        while self.rows == 0 {
             if self.next_group == self.end {
-                return Ok(None);
+                return Ok(false);
             }
-            let group = self
-                .file
-                .get_row_group(self.next_group as usize)
+            self.open_group()
                 .map_err(|error| damaged(&self.path, &error))?;
-            let schema = self.file.metadata().file_metadata().schema_descr_ptr();
-            let rows = TreeBuilder::new()
-                .with_batch_size(BATCH)
-                .as_iter(schema, &*group);
-            self.rows = Some(rows.map_err(|error| damaged(&self.path, &error))?);
-            let columns = 0..group.num_columns();
-            let is_int96 = |&column: &usize| {
-                let column = group.metadata().column(column);
-                column.column_type() == parquet::basic::Type::INT96
-            };
-            let int96 = columns.map(|column| match is_int96(&column) {
-                true => group.get_column_reader(column).map(Int96Values::of),
-                false => Ok(None),
-            });
-            let int96: Result<Vec<_>, _> = int96.collect();
-            self.writer.int96 = int96.map_err(|error| damaged(&self.path, &error))?;
             self.next_group += 1;
         }
+        self.rows -= 1;
+        let next = self.writer.next_row();
+        next.map_err(|error| damaged(&self.path, &error))?;
+        Ok(true)
     }
 
-    /// Writes a row as a JSON object; what it cannot be written for. A row that is too large is
+    fn open_group(&mut self) -> Result<(), ParquetError> {
+        // Its columns are let go before others are decoded.
+        self.writer.columns.clear();
+        let group = self.footer.row_group(self.next_group as usize);
+        for number in 0..group.num_columns() {
+            let column = Column::open(&self.file, group, number)?;
+            self.writer.columns.push(column);
+        }
+        self.rows = u64::try_from(group.num_rows()).unwrap_or(0);
+        Ok(())
+    }
+
+    /// Writes a row as a JSON object, and says what it is; what it cannot be written for. A row that is too large is
     /// that, whatever else is wrong with it.
     fn write_row(
         &mut self,
-        row: &Row,
         out: &mut Vec<u8>,
-    ) -> Result<Option<MalformedReason>, SourceError> {
+    ) -> Result<Result<ParsedKind, MalformedReason>, SourceError> {
         let start = out.len();
-        let malformed = self.writer.row(row, &self.shape, &self.fields, out);
-        let malformed = malformed.map_err(|error| damaged(&self.path, &error))?;
+        let head = self.write_members(out);
+        let head = head.map_err(|error| damaged(&self.path, &error))?;
         if let Some(column) = self.writer.no_text.take()
             && !std::mem::replace(&mut self.named, true)
         {
@@ -189,21 +222,40 @@ impl ParquetReader {
                 "{path}: the column {column:?} holds bytes that are no UTF-8; such rows are malformed (invalid_utf8)"
             );
         }
-        Ok(match (out.len() - start) as u64 > self.max_record {
-            true => Some(MalformedReason::TooLarge),
-            false => malformed,
+        if (out.len() - start) as u64 > self.max_record {
+            return Ok(Err(MalformedReason::TooLarge));
+        }
+        Ok(match (self.writer.malformed, self.writer.is_deep) {
+            (Some(reason), _) => Err(reason),
+            (None, true) => Ok(ParsedKind::Unread),
+            (None, false) => Ok(head.kind()),
         })
     }
-}
 
-/// The id of a row that cannot be written.
-fn id_of(row: &Row, fields: &Renames) -> Option<Box<[u8]>> {
-    let mut ids = row
-        .get_column_iter()
-        .filter(|(name, _)| fields.name_of(name) == "conversationId");
-    match (ids.next(), ids.next()) {
-        (Some((_, Field::Str(id))), None) if !id.is_empty() => Some(id.as_bytes().into()),
-        _ => None,
+    fn write_members(&mut self, out: &mut Vec<u8>) -> Result<Head, ParquetError> {
+        let mut head = Head {
+            turn: self.heads.turn(&self.writer.columns),
+            ..Head::default()
+        };
+        let mut before = b'{';
+        for (place, member) in self.members.iter().enumerate() {
+            out.push(before);
+            before = b',';
+            out.extend_from_slice(&member.key);
+            let start = out.len();
+            match self.heads.turns() == Some(place) {
+                true => head.turns = self.writer.turns(&member.shape, out)?,
+                false => self.writer.value(&member.shape, out)?,
+            }
+            if self.heads.at() == Some(place) {
+                head.take_time(&out[start..]);
+            }
+        }
+        if self.members.is_empty() {
+            out.push(before);
+        }
+        out.push(b'}');
+        Ok(head)
     }
 }
 
@@ -211,18 +263,38 @@ impl BlockReader for ParquetReader {
     fn read_block(&mut self, block: &mut RowBlock) -> Result<bool, SourceError> {
         block.encoding = RowEncoding::Assembled;
         block.first_line = self.line;
+        block.is_utf8 = true;
         while block.bytes.len() < BLOCK_BYTES && block.rejects.len() < MOST_REJECTS {
-            let Some(row) = self.next_row()? else {
+            if !self.next_row()? {
                 return Ok(block.first_line < self.line);
-            };
+            }
             let line = self.line;
             self.line += 1;
             let start = block.bytes.len();
-            if let Some(reason) = self.write_row(&row, &mut block.bytes)? {
-                block.bytes.truncate(start);
-                let id = id_of(&row, &self.fields);
-                block.rejects.push(Reject { line, reason, id });
-                continue;
+            let id = self
+                .id
+                .and_then(|column| self.writer.columns[column].text());
+            let id: Option<Box<[u8]>> = id.filter(|id| !id.is_empty()).map(Into::into);
+            let kind = match self.write_row(&mut block.bytes)? {
+                Ok(kind) => kind,
+                Err(reason) => {
+                    block.bytes.truncate(start);
+                    block.rejects.push(Reject { line, reason, id });
+                    continue;
+                }
+            };
+            if self.heads != Heads::Unknown {
+                let kind = if id.is_some() {
+                    kind
+                } else {
+                    ParsedKind::Unread
+                };
+                block.parsed.push(ParsedRow {
+                    // At most `max_record`, which is below 4 GiB.
+                    length: (block.bytes.len() - start) as u32,
+                    id: id.unwrap_or_default(),
+                    kind,
+                });
             }
             block.bytes.push(b'\n');
         }

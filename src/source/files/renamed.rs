@@ -75,7 +75,7 @@ impl BlockReader for RenamedReader {
 mod tests {
     use super::*;
     use crate::domain::record::row::MalformedReason;
-    use crate::source::{ParsedRow, Reject};
+    use crate::source::{ParsedKind, ParsedRow, Reject};
 
     struct Once(Option<RowBlock>);
 
@@ -130,7 +130,7 @@ mod tests {
         let parsed = |row: &str| ParsedRow {
             length: row.len() as u32,
             id: Box::default(),
-            turns: 0,
+            kind: ParsedKind::Unread,
         };
         let block = renamed(RowBlock {
             bytes: rows.join("\n").into_bytes(),

@@ -7,8 +7,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use memchr::memchr2;
-
 use super::error::Failure;
 use super::frames::{Column, TableSink, damaged};
 use super::passing::LineWriter;
@@ -24,7 +22,7 @@ use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::domain::selection::stratum::Selection;
-use crate::source::{ParsedRow, ReceivedRow, Reject, RowBlock};
+use crate::source::{ParsedKind, ParsedRow, ReceivedRow, Reject, RowBlock};
 
 mod groups;
 
@@ -210,8 +208,10 @@ impl RowWriter {
                 self.block.parsed.push(ParsedRow {
                     length,
                     id: id.into(),
-                    // A row of 4 GiB has fewer turns.
-                    turns: turns.count as u32,
+                    kind: ParsedKind::Conversation {
+                        // A row of 4 GiB has fewer turns.
+                        turns: turns.count as u32,
+                    },
                 });
             }
             _ => self.all_known = false,
@@ -233,10 +233,10 @@ impl RowWriter {
             out.extend_from_slice(&column.key);
             match (column.kind, cell.kind) {
                 (Type::Dynamic, Kind::String) => match embedded(cell, &mut self.scratch) {
-                    Some(json) => on_one_line(json, out),
+                    Some(json) => text::write_on_one_line(json, out),
                     None => out.extend_from_slice(cell.text),
                 },
-                (Type::Dynamic, _) if self.has_controls => on_one_line(cell.text, out),
+                (Type::Dynamic, _) if self.has_controls => text::write_on_one_line(cell.text, out),
                 (Type::Bool, Kind::Number) => out.extend_from_slice(match cell.text {
                     b"0" => b"false",
                     _ => b"true",
@@ -462,15 +462,4 @@ pub(super) fn embedded<'b>(cell: &Value<'_>, scratch: &'b mut Vec<u8>) -> Option
     let value = scanner.value().ok()?;
     let is_container = matches!(value.kind, Kind::Object | Kind::Array);
     (!lone && is_container && scanner.end().is_ok()).then_some(value.text)
-}
-
-/// White space of JSON may be a newline, which would end the row. In a string there is none.
-pub(super) fn on_one_line(json: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(json);
-    let mut at = start;
-    while let Some(found) = memchr2(b'\n', b'\r', &out[at..]) {
-        out[at + found] = b' ';
-        at += found + 1;
-    }
 }

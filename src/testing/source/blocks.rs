@@ -7,7 +7,7 @@ use super::super::clause::{Clause, Verdict};
 use super::fetching::{Fetched, lines};
 use super::rows::Reading;
 use crate::domain::record::row::{RowKind, trim};
-use crate::source::{Pass, RowBlock, RowEncoding, RowLocation, Survey};
+use crate::source::{ParsedKind, Pass, RowBlock, RowEncoding, RowLocation, Survey};
 
 const NEWLINE: Clause = Clause("every line ends with a newline, but for the last of a fetch");
 const NUMBERED: Clause = Clause("lines are numbered from 1, one block behind the other");
@@ -84,14 +84,22 @@ fn parsed(number: usize, block: &RowBlock, reading: &Reading) -> Verdict {
         format!("block {number} has {count} lines and has parsed {parsed}")
     })?;
     for (line, parsed) in lines(block).zip(&block.parsed) {
-        let same = reading.read(block.encoding, trim(line)).is_some_and(|row| {
-            matches!(row.kind, RowKind::Conversation { turns, .. } if turns == parsed.turns)
-                && *row.id == *parsed.id
-                && line.strip_suffix(b"\n").unwrap_or(line).len() == parsed.length as usize
-        });
-        let turns = parsed.turns;
-        KNOWN.check(same, || {
-            format!("a line of block {number} is read otherwise than it is known ({turns} turns), or cannot be read")
+        let length = line.strip_suffix(b"\n").unwrap_or(line).len();
+        let is_unread = parsed.kind == ParsedKind::Unread;
+        let is_same = is_unread
+            || reading.read(block.encoding, trim(line)).is_some_and(|row| {
+                let kind = match row.kind {
+                    RowKind::Conversation { turns, .. } => ParsedKind::Conversation { turns },
+                    RowKind::Turn { turn, at, agent } if agent && !row.oddities.no_user_message => {
+                        ParsedKind::Turn { turn, at }
+                    }
+                    _ => ParsedKind::Unread,
+                };
+                kind == parsed.kind && *row.id == *parsed.id
+            });
+        let kind = parsed.kind;
+        KNOWN.check(is_same && length == parsed.length as usize, || {
+            format!("a line of block {number} is read otherwise than it is known ({kind:?}), or cannot be read")
         })?;
     }
     Ok(())

@@ -56,7 +56,7 @@ fn lines(out: impl Write, rows: impl Iterator<Item = String>) -> u64 {
     count
 }
 
-fn create(sandbox: &Sandbox, name: &str) -> File {
+pub(super) fn create(sandbox: &Sandbox, name: &str) -> File {
     let path = sandbox.path("in").join(name);
     fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
     File::create(path).expect("writable")
@@ -115,9 +115,9 @@ fn assert_bounded(sandbox: &Sandbox, rows: u64, largest_record: u64) {
     assert_bounded_with(sandbox, "2", rows, largest_record, 0);
 }
 
-/// `more` is what ids and windows may need.
+/// `more` is what ids, windows and pages may need.
 #[track_caller]
-fn assert_bounded_with(
+pub(super) fn assert_bounded_with(
     sandbox: &Sandbox,
     fetchers: &str,
     rows: u64,

@@ -3,3 +3,4 @@
 mod backpressure;
 mod memory;
 mod overlap;
+mod parquet;

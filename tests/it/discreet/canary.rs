@@ -142,12 +142,12 @@ fn what_holds_bytes_of_conversations_shows_their_length_alone() {
     use gleaner::domain::record::header::HeaderBatch;
     use gleaner::domain::record::row::RowShape;
     use gleaner::sink::Block;
-    use gleaner::source::{ParsedRow, RowBlock};
+    use gleaner::source::{ParsedKind, ParsedRow, RowBlock};
 
     let parsed = ParsedRow {
         length: 1,
         id: CANARY.as_bytes().into(),
-        turns: 3,
+        kind: ParsedKind::Conversation { turns: 3 },
     };
     let mut batch = HeaderBatch::new(RowShape::Turns);
     batch.ids.extend_from_slice(CANARY.as_bytes());

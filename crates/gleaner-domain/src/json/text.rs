@@ -214,11 +214,63 @@ pub fn write_body(body: &[u8], out: &mut Vec<u8>) {
 
 /// Appends a decoded text as a JSON string with the fewest escapes.
 pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
     out.push(b'"');
-    for c in text.chars() {
-        write_char(c, out);
+    let mut rest = text.as_bytes();
+    while let Some((chunk, behind)) = rest.split_first_chunk::<CHUNK>() {
+        let bytes = u8x16::new(*chunk);
+        let last_control = u8x16::splat(0x1f);
+        let escaped = bytes.simd_eq(u8x16::splat(b'"'))
+            | bytes.simd_eq(u8x16::splat(b'\\'))
+            | bytes.min(last_control).simd_eq(bytes);
+        let escaped = escaped.to_bitmask();
+        if escaped == 0 {
+            out.extend_from_slice(chunk);
+            rest = behind;
+            continue;
+        }
+        let plain = escaped.trailing_zeros() as usize;
+        out.extend_from_slice(&chunk[..plain]);
+        write_char(char::from(chunk[plain]), out);
+        rest = &rest[plain + 1..];
+    }
+    for &byte in rest {
+        match byte {
+            // What is escaped is ASCII, and no part of another character.
+            b'"' | b'\\' | ..=0x1f => write_char(char::from(byte), out),
+            _ => out.push(byte),
+        }
     }
     out.push(b'"');
+}
+
+/// Appends JSON on one line: between its values newlines become spaces, and in a string there is none.
+pub fn write_on_one_line(json: &[u8], out: &mut Vec<u8>) {
+    let mut at = out.len();
+    out.extend_from_slice(json);
+    while let Some(found) = memchr::memchr2(b'\n', b'\r', &out[at..]) {
+        out[at + found] = b' ';
+        at += found + 1;
+    }
+}
+
+/// Appends an integer.
+pub fn write_integer(value: i64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut left = value.unsigned_abs();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 fn push_char(c: char, out: &mut Vec<u8>) {

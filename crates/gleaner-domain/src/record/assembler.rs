@@ -98,18 +98,10 @@ impl<'s> Assembler<'s> {
     /// What [`validate`](super::validation::validate) would find, found from the parts: they are in
     /// hand, and reading the record again to find nothing would double the work.
     fn is_prevalidated(&self, id: &str, turns: &[Members<'_>], envelope: &Envelope) -> bool {
-        let is_text = |turn: &Members<'_>, field| {
-            let body = turn.get(field).and_then(Value::string_body);
-            body.is_some_and(|body| !text::is_blank(body))
-        };
         let [prompt, completion, _] = envelope.tokens;
         let bucket = self.selection.bucket_of(envelope.turns);
-        (1..).zip(turns).all(|(place, turn)| {
-            turn.integer(Field::TurnIndex) == Some(place)
-                && is_text(turn, Field::UserMessage)
-                && is_text(turn, Field::ModelMessage)
-                && !turn.surrogates
-        }) && envelope.user_name.is_some()
+        are_flawless(turns)
+            && envelope.user_name.is_some()
             && prompt.is_some_and(|tokens| tokens > 0)
             && completion.is_some_and(|tokens| tokens >= 0)
             && bucket.is_some_and(|bucket| !text::is_blank(bucket.name.as_bytes()))
@@ -209,11 +201,37 @@ impl<'s> Assembler<'s> {
         Ok(())
     }
 
-    /// Appends the record of a conversation row that was put together from columns.
+    /// As [`Self::is_prevalidated`], of a conversation row that was put together from columns.
+    fn is_prevalidated_row(&self, row: &Members<'_>, turns: &[Members<'_>]) -> bool {
+        let bucket = self.selection.bucket_of(turns.len() as u64);
+        let bucket = bucket.filter(|bucket| !text::is_blank(bucket.name.as_bytes()));
+        let has_bucket = bucket.is_some_and(|bucket| match row.get(Field::Bucket) {
+            Some(declared) => declared.string_body() == Some(bucket.name.as_bytes()),
+            None => true,
+        });
+        let has_count = match row.get(Field::TurnCount) {
+            Some(_) => row.integer(Field::TurnCount) == Some(turns.len() as i64),
+            None => true,
+        };
+        let tokens = |field| row.get(field).and_then(|value| number::real(value.text));
+        are_flawless(turns)
+            && has_bucket
+            && has_count
+            && is_text(row, Field::ConversationId)
+            && is_text(row, Field::UserName)
+            && tokens(Field::PromptTokens).is_some_and(|tokens| tokens > 0.0)
+            && tokens(Field::CompletionTokens).is_some_and(|tokens| tokens >= 0.0)
+            && !row.surrogates
+            && self.selection.fitness().is_empty()
+            && self.selection.reject_quality().is_empty()
+    }
+
+    /// Appends the record of a conversation row that was put together from columns. Says whether it is
+    /// prevalidated, as [`Self::from_turns`] does.
     ///
     /// # Errors
     /// If the row is not one whose header could be read.
-    pub fn from_columns(&self, row: &[u8], out: &mut Vec<u8>) -> Result<(), JsonError> {
+    pub fn from_columns(&self, row: &[u8], out: &mut Vec<u8>) -> Result<bool, JsonError> {
         let mut scanner = Scanner::of_checked(row);
         let members = Members::read(&mut scanner, Field::is_of_conversation, |_| false)?;
         let array = members
@@ -246,7 +264,7 @@ impl<'s> Assembler<'s> {
         }
         self.write_unknown(&members, out, |_| true);
         out.push(b'}');
-        Ok(())
+        Ok(self.is_prevalidated_row(&members, &turns))
     }
 
     fn write_turns(&self, turns: &[Members<'_>], out: &mut Vec<u8>) -> Result<(), JsonError> {
@@ -322,6 +340,22 @@ impl<'s> Assembler<'s> {
             _ => write_plain(value, out),
         }
     }
+}
+
+/// Whether the rules find nothing in these turns, not even a warning.
+fn are_flawless(turns: &[Members<'_>]) -> bool {
+    (1..).zip(turns).all(|(place, turn)| {
+        turn.integer(Field::TurnIndex) == Some(place)
+            && is_text(turn, Field::UserMessage)
+            && is_text(turn, Field::ModelMessage)
+            && !turn.surrogates
+    })
+}
+
+/// Whether a field is text that is not blank.
+fn is_text(members: &Members<'_>, field: Field) -> bool {
+    let body = members.get(field).and_then(Value::string_body);
+    body.is_some_and(|body| !text::is_blank(body))
 }
 
 /// What a record says of all its turns together.

@@ -327,10 +327,10 @@ struct TelemetryKeys {
 impl TelemetryKeys {
     fn note(&mut self, key: &[u8]) {
         match key {
-            b"\"Name\"" => self.name = true,
-            b"\"Properties\"" => self.properties = true,
-            b"\"name\"" => self.classic_name = true,
-            b"\"customDimensions\"" => self.classic_properties = true,
+            b"Name" => self.name = true,
+            b"Properties" => self.properties = true,
+            b"name" => self.classic_name = true,
+            b"customDimensions" => self.classic_properties = true,
             _ => {}
         }
     }
@@ -340,11 +340,18 @@ impl TelemetryKeys {
     }
 }
 
+/// Whether a row with members of these names (decoded) may be telemetry.
+pub fn names_of_telemetry<'n>(names: impl Iterator<Item = &'n [u8]>) -> bool {
+    let mut keys = TelemetryKeys::default();
+    names.for_each(|name| keys.note(name));
+    keys.are_there()
+}
+
 impl<'a> RowFields<'a> {
     /// Takes the member whose key was just read.
     fn take(&mut self, key: &Value<'a>, scanner: &mut Scanner<'a>) -> Result<(), JsonError> {
         let Some(field) = Field::named(key) else {
-            self.telemetry.note(key.text);
+            self.telemetry.note(key.string_body().unwrap_or_default());
             return self.record.take_other(key, scanner);
         };
         let again = !self.seen.note(field);

@@ -8,7 +8,7 @@ use crate::domain::record::assembler::Assembler;
 use crate::domain::record::row::{
     self, MalformedReason, MalformedRow, Oddities, Row, RowByFields, RowKind, RowShape,
 };
-use crate::source::{ParsedRow, RowBlock, RowEncoding};
+use crate::source::{ParsedKind, ParsedRow, RowBlock, RowEncoding};
 
 /// How the rows of a block are read.
 pub(in crate::pipeline::ingest) struct Reading<'r> {
@@ -32,7 +32,8 @@ impl Reading<'_> {
     ) -> Result<AnyRow<'a>, MalformedRow<'a>> {
         let rules = self.rules;
         let unread = |reason, row: &'a [u8]| {
-            let id = match parsed {
+            let known = parsed.filter(|parsed| parsed.kind != ParsedKind::Unread);
+            let id = match known {
                 Some(parsed) => Some(Cow::Borrowed(&*parsed.id)),
                 None => readable_id(row),
             };
@@ -46,15 +47,9 @@ impl Reading<'_> {
         if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
             return unread(MalformedReason::InvalidUtf8, row);
         }
-        let found = match parsed {
-            Some(parsed) => Row {
-                id: Cow::Borrowed(&parsed.id),
-                kind: RowKind::Conversation {
-                    turns: parsed.turns,
-                    prevalidated: false,
-                },
-                oddities: Oddities::default(),
-            },
+        let known = parsed.and_then(|parsed| self.known(parsed));
+        let found = match known {
+            Some(known) => known,
             None if block.encoding == RowEncoding::Census => row::read_census(row)?,
             None => match self.by_fields(row)? {
                 AnyRow::Row(row) => row,
@@ -73,6 +68,27 @@ impl Reading<'_> {
             }
             _ => Ok(AnyRow::Row(found)),
         }
+    }
+
+    /// A row that its source has read.
+    fn known<'a>(&self, parsed: &'a ParsedRow) -> Option<Row<'a>> {
+        let kind = match parsed.kind {
+            ParsedKind::Conversation { turns } => RowKind::Conversation {
+                turns,
+                prevalidated: false,
+            },
+            ParsedKind::Turn { turn, at } => RowKind::Turn {
+                turn,
+                at,
+                agent: true,
+            },
+            ParsedKind::Unread => return None,
+        };
+        Some(Row {
+            id: Cow::Borrowed(&parsed.id),
+            kind,
+            oddities: Oddities::default(),
+        })
     }
 
     /// A row of the schema that its fields show.

@@ -1,151 +1,276 @@
-//! What the values of a Parquet file mean, by its schema.
+//! What the columns of a Parquet file mean, by its schema: the tree of values that a row has, and at which levels a
+//! value is null or a list goes on.
 //!
-//! The record reader of the `parquet` crate gives values without their logical types, and what is a
-//! list of two levels (`repeated group array`, as parquet-avro writes it; `NAME_tuple` of
-//! parquet-thrift; a repeated primitive) nested once more. A shape is read beside the value and says
-//! what it is.
+//! Lists of two levels (`repeated group array`, as parquet-avro writes them; `NAME_tuple` of parquet-thrift; a repeated
+//! primitive) are read by the rules for backward compatibility of the format.
+
+use std::ops::Range;
 
 use parquet::basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::schema::types::Type;
 
-/// The shape of a value.
+use crate::domain::json::text;
+
+/// A value of a row. Its columns are those of the leaves in it; their levels say what it is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// One value.
-    Leaf(Leaf),
+    /// One value, in the column of this number.
+    Leaf(usize, Leaf),
     /// An object, its members in their order.
-    Group(Vec<(String, Shape)>),
-    /// An array.
-    List(Box<Shape>),
-    /// An array that comes as the only element of another one.
-    NestedList(Box<Shape>),
-    /// An object of one member, which comes without it.
-    Bare(String, Box<Shape>),
-    /// An object whose keys are data.
-    Map(Box<Shape>, Box<Shape>),
+    Group(Vec<Member>),
+    /// Null where the definition level is below that of `present`.
+    Optional(Present, Box<Shape>),
+    /// An array. It has elements where the definition level is that of `present`.
+    List(Present, i16, Box<Shape>),
+    /// An object whose keys are data: its levels as of a list, the keys, the values.
+    Map(Present, i16, Box<Shape>, Box<Shape>),
 }
 
-/// The logical type of a single value, where its own type does not say it.
+impl Shape {
+    /// What it is where it is there.
+    pub fn present(&mut self) -> &mut Self {
+        match self {
+            Self::Optional(_, shape) => shape.present(),
+            shape => shape,
+        }
+    }
+}
+
+/// A member of an object.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// `"name":`
+    pub key: Vec<u8>,
+    /// Its value.
+    pub shape: Shape,
+}
+
+/// When a value is there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Present {
+    /// The definition level from which on it is.
+    pub definition: i16,
+    /// The columns in it: all of them have one level for a value that is not there. There is at least one.
+    pub columns: Range<usize>,
+}
+
+/// What a single value is written as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leaf {
-    /// As its own type says.
-    Plain,
+    /// An integer as it is.
+    Integer,
     /// Nanoseconds since 1970 for each of its units.
     Timestamp(i64),
-    /// A timestamp of 96 bits, in the column of this number.
-    Int96(usize),
+    /// A timestamp of 96 bits.
+    Int96,
     /// 16 bytes.
     Uuid,
+    /// Text.
+    Text,
     /// Text that is JSON.
     Json,
     /// Bytes that may be text, in the column of this name.
     Bytes(String),
+    /// As the `parquet` crate converts it.
+    Other,
 }
 
-/// The shape of the rows of a file; the name of a column that cannot be read, with its type.
+/// The members of the rows of a file; the name of a column that cannot be read, with its type.
 ///
 /// # Errors
 /// If there is one.
-pub fn of_rows(root: &Type) -> Result<Shape, String> {
-    let mut leaves = 0;
-    let mut members = Vec::new();
-    for field in root.get_fields() {
-        members.push((field.name().to_owned(), of(field, "", &mut leaves)?));
-    }
-    Ok(Shape::Group(members))
+pub fn of_rows(root: &Type) -> Result<Vec<Member>, String> {
+    let mut walk = Walk::default();
+    walk.members(root)
 }
 
-fn of(field: &Type, path: &str, leaves: &mut usize) -> Result<Shape, String> {
-    let info = field.get_basic_info();
-    let path = match path {
-        "" => field.name().to_owned(),
-        path => format!("{path}.{}", field.name()),
-    };
-    let is_repeated = info.has_repetition() && info.repetition() == Repetition::REPEATED;
-    let shape = if field.is_primitive() {
-        let leaf = leaf(field, &path, *leaves)?;
-        *leaves += 1;
-        Shape::Leaf(leaf)
-    } else {
-        match (info.converted_type(), field.get_fields()) {
-            (ConvertedType::LIST, [repeated]) => return list(field, repeated, &path, leaves),
-            (ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE, [pair]) if pair.is_group() => {
-                let path = format!("{path}.{}", pair.name());
-                return match pair.get_fields() {
-                    [key] => Ok(Shape::List(Box::new(of(key, &path, leaves)?))),
-                    [key, value] => {
-                        let key = of(key, &path, leaves)?;
-                        let value = of(value, &path, leaves)?;
-                        Ok(Shape::Map(Box::new(key), Box::new(value)))
-                    }
-                    _ => Err(format!(
-                        "`{path}`, a map of {} fields",
-                        pair.get_fields().len()
-                    )),
-                };
+/// Where in the schema a type is.
+#[derive(Debug, Default)]
+struct Walk {
+    /// The names of what it is in, for messages.
+    path: Vec<String>,
+    definition: i16,
+    repetition: i16,
+    /// Leaves so far.
+    columns: usize,
+}
+
+impl Walk {
+    fn members(&mut self, group: &Type) -> Result<Vec<Member>, String> {
+        let mut members = Vec::new();
+        for field in group.get_fields() {
+            let name = field.name().to_owned();
+            let mut key = Vec::new();
+            text::write_string(&name, &mut key);
+            key.push(b':');
+            let shape = self.field(field)?;
+            members.push(Member { name, key, shape });
+        }
+        Ok(members)
+    }
+
+    /// A field, with its repetition.
+    fn field(&mut self, field: &Type) -> Result<Shape, String> {
+        let info = field.get_basic_info();
+        let repetition = match info.has_repetition() {
+            true => info.repetition(),
+            false => Repetition::REQUIRED,
+        };
+        match repetition {
+            Repetition::REQUIRED => self.value(field),
+            Repetition::OPTIONAL => {
+                let (present, shape) = self.below(field, false, Self::value)?;
+                Ok(Shape::Optional(present, Box::new(shape)))
+            }
+            // Outside of a list or map it is a list of what it is.
+            Repetition::REPEATED => self.list_of(field, Self::value),
+        }
+    }
+
+    /// What is below `field`, one level deeper.
+    fn below<T>(
+        &mut self,
+        field: &Type,
+        is_repeated: bool,
+        read: impl FnOnce(&mut Self, &Type) -> Result<T, String>,
+    ) -> Result<(Present, T), String> {
+        let first = self.columns;
+        self.definition += 1;
+        self.repetition += i16::from(is_repeated);
+        let definition = self.definition;
+        let found = read(self, field)?;
+        self.definition -= 1;
+        self.repetition -= i16::from(is_repeated);
+        let columns = first..self.columns;
+        if columns.is_empty() {
+            return Err(format!("{}, a group without columns", self.name_of(field)));
+        }
+        let present = Present {
+            definition,
+            columns,
+        };
+        Ok((present, found))
+    }
+
+    /// A list whose elements are what `element` reads of `repeated`.
+    fn list_of(
+        &mut self,
+        repeated: &Type,
+        element: impl FnOnce(&mut Self, &Type) -> Result<Shape, String>,
+    ) -> Result<Shape, String> {
+        let (present, element) = self.below(repeated, true, element)?;
+        Ok(Shape::List(present, self.repetition + 1, Box::new(element)))
+    }
+
+    /// A field that is there.
+    fn value(&mut self, field: &Type) -> Result<Shape, String> {
+        if field.is_primitive() {
+            let leaf = leaf(field, || self.name_of(field))?;
+            self.columns += 1;
+            return Ok(Shape::Leaf(self.columns - 1, leaf));
+        }
+        let other_form = || format!("{}, a list or map of another form", self.name_of(field));
+        let converted = field.get_basic_info().converted_type();
+        let inner = match (converted, field.get_fields()) {
+            (ConvertedType::LIST, [only]) if is_repeated(only) => Some(only),
+            (ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE, [only])
+                if only.is_group() && is_repeated(only) =>
+            {
+                Some(only)
             }
             (ConvertedType::LIST | ConvertedType::MAP | ConvertedType::MAP_KEY_VALUE, _) => {
-                return Err(format!("`{path}`, a list or map of another form"));
+                return Err(other_form());
             }
-            (_, fields) => {
-                let mut members = Vec::new();
-                for field in fields {
-                    members.push((field.name().to_owned(), of(field, &path, leaves)?));
-                }
-                Shape::Group(members)
-            }
-        }
-    };
-    Ok(match is_repeated {
-        true => Shape::List(Box::new(shape)),
-        false => shape,
-    })
-}
-
-/// `field` is annotated as a list and has `repeated` within.
-fn list(field: &Type, repeated: &Type, path: &str, leaves: &mut usize) -> Result<Shape, String> {
-    let info = repeated.get_basic_info();
-    if !info.has_repetition() || info.repetition() != Repetition::REPEATED {
-        return Err(format!("`{path}`, a list of another form"));
-    }
-    let is_list = repeated.is_group()
-        && match info.logical_type_ref() {
-            Some(logical) => *logical == LogicalType::List,
-            None => info.converted_type() == ConvertedType::LIST,
-        };
-    let only = match repeated.is_group() {
-        true => match repeated.get_fields() {
-            [only] => Some(only),
             _ => None,
-        },
-        false => None,
-    };
-    let is_named =
-        repeated.name() == "array" || repeated.name() == format!("{}_tuple", field.name());
-    match only {
-        Some(only) if !is_list && only.get_basic_info().repetition() == Repetition::REPEATED => {
-            let element = of(only, &format!("{path}.{}", repeated.name()), leaves)?;
-            let name = only.name().to_owned();
-            Ok(Shape::List(Box::new(match is_named {
-                true => Shape::Bare(name, Box::new(element)),
-                false => element,
-            })))
+        };
+        self.path.push(field.name().to_owned());
+        let shape = match inner {
+            Some(repeated) if converted == ConvertedType::LIST => self.list(field, repeated),
+            Some(pair) => self.map(pair),
+            None => self.members(field).map(Shape::Group),
+        };
+        self.path.pop();
+        shape
+    }
+
+    /// `field` is annotated as a list and has `repeated` within.
+    fn list(&mut self, field: &Type, repeated: &Type) -> Result<Shape, String> {
+        let info = repeated.get_basic_info();
+        let is_list = repeated.is_group()
+            && match info.logical_type_ref() {
+                Some(logical) => *logical == LogicalType::List,
+                None => info.converted_type() == ConvertedType::LIST,
+            };
+        let only = match repeated.is_group() {
+            true => match repeated.get_fields() {
+                [only] => Some(only),
+                _ => None,
+            },
+            false => None,
+        };
+        let name = repeated.name();
+        let is_element = match only {
+            Some(only) if !is_list && is_repeated(only) => {
+                name == "array" || name == format!("{}_tuple", field.name())
+            }
+            Some(_) => !is_list && (name == "array" || name.ends_with("_tuple")),
+            None => true,
+        };
+        match only {
+            Some(only) if !is_element => self.list_of(repeated, |walk, repeated| {
+                walk.path.push(repeated.name().to_owned());
+                let element = walk.field(only);
+                walk.path.pop();
+                element
+            }),
+            _ => self.list_of(repeated, Self::value),
         }
-        Some(only)
-            if is_list || !(repeated.name() == "array" || repeated.name().ends_with("_tuple")) =>
-        {
-            let element = of(only, &format!("{path}.{}", repeated.name()), leaves)?;
-            Ok(Shape::List(Box::new(element)))
-        }
-        _ => Ok(Shape::NestedList(Box::new(of(repeated, path, leaves)?))),
+    }
+
+    fn map(&mut self, pair: &Type) -> Result<Shape, String> {
+        let (present, (key, value)) = self.below(pair, true, |walk, pair| {
+            walk.path.push(pair.name().to_owned());
+            let both = match pair.get_fields() {
+                [key] => walk.field(key).map(|key| (key, None)),
+                [key, value] => walk
+                    .field(key)
+                    .and_then(|key| Ok((key, Some(walk.field(value)?)))),
+                fields => Err(format!(
+                    "`{}`, a map of {} fields",
+                    walk.path.join("."),
+                    fields.len()
+                )),
+            };
+            walk.path.pop();
+            both
+        })?;
+        let (level, key) = (self.repetition + 1, Box::new(key));
+        Ok(match value {
+            Some(value) => Shape::Map(present, level, key, Box::new(value)),
+            None => Shape::List(present, level, key),
+        })
+    }
+
+    /// A field's name, for a message.
+    fn name_of(&self, field: &Type) -> String {
+        let mut path = self.path.clone();
+        path.push(field.name().to_owned());
+        format!("`{}`", path.join("."))
     }
 }
 
-fn leaf(field: &Type, path: &str, number: usize) -> Result<Leaf, String> {
+fn is_repeated(field: &Type) -> bool {
+    let info = field.get_basic_info();
+    info.has_repetition() && info.repetition() == Repetition::REPEATED
+}
+
+fn leaf(field: &Type, name: impl Fn() -> String) -> Result<Leaf, String> {
     let info = field.get_basic_info();
     let (converted, logical) = (info.converted_type(), info.logical_type_ref());
     Ok(match (field.get_physical_type(), logical) {
-        (Physical::INT96, _) => Leaf::Int96(number),
+        (Physical::INT96, _) => Leaf::Int96,
         (Physical::INT64, Some(LogicalType::Timestamp(timestamp))) => {
             Leaf::Timestamp(match timestamp.unit {
                 TimeUnit::MILLIS => 1_000_000,
@@ -153,13 +278,37 @@ fn leaf(field: &Type, path: &str, number: usize) -> Result<Leaf, String> {
                 TimeUnit::NANOS => 1,
             })
         }
+        (Physical::INT64, _) if converted == ConvertedType::TIMESTAMP_MILLIS => {
+            Leaf::Timestamp(1_000_000)
+        }
+        (Physical::INT64, _) if converted == ConvertedType::TIMESTAMP_MICROS => {
+            Leaf::Timestamp(1000)
+        }
+        (Physical::INT32 | Physical::INT64, _)
+            if matches!(
+                converted,
+                ConvertedType::NONE | ConvertedType::INT_32 | ConvertedType::INT_64
+            ) =>
+        {
+            Leaf::Integer
+        }
         (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Uuid)) => Leaf::Uuid,
         (Physical::FIXED_LEN_BYTE_ARRAY, _) if converted == ConvertedType::INTERVAL => {
-            return Err(format!("`{path}`, an INTERVAL"));
+            return Err(format!("{}, an INTERVAL", name()));
         }
+        (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Float16)) => Leaf::Other,
         (Physical::BYTE_ARRAY, Some(LogicalType::Json)) => Leaf::Json,
         (Physical::BYTE_ARRAY, _) if converted == ConvertedType::JSON => Leaf::Json,
-        (Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY, _) => Leaf::Bytes(path.to_owned()),
-        _ => Leaf::Plain,
+        (Physical::BYTE_ARRAY, _)
+            if matches!(converted, ConvertedType::UTF8 | ConvertedType::ENUM) =>
+        {
+            Leaf::Text
+        }
+        (Physical::BYTE_ARRAY | Physical::FIXED_LEN_BYTE_ARRAY, _)
+            if converted != ConvertedType::DECIMAL =>
+        {
+            Leaf::Bytes(name().trim_matches('`').to_owned())
+        }
+        _ => Leaf::Other,
     })
 }

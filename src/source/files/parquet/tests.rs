@@ -8,6 +8,8 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
+mod writers;
+
 fn write(path: &Path, trajectories: &[Option<&str>]) {
     let schema = "message m {
         required binary conversationId (UTF8);
@@ -62,7 +64,14 @@ fn read(path: &Path, start: u64, end: u64) -> (Vec<String>, Vec<Reject>) {
         start,
         end,
     };
-    let mut reader = ParquetReader::open(path.to_owned(), piece, 1000).expect("good");
+    let mut reader = ParquetReader::open(
+        &Footers::default(),
+        path.to_owned(),
+        piece,
+        1000,
+        &Renames::default(),
+    )
+    .expect("good");
     let mut block = RowBlock::default();
     let (mut lines, mut rejects) = (Vec::new(), Vec::new());
     while reader.read_block(&mut block).expect("good") {
@@ -102,7 +111,12 @@ fn rows_become_json_lines() {
             reject(4, MalformedReason::TooLarge)
         ]
     );
-    assert_eq!(cuts(&path, 100, 50).expect("good"), [(0, 1), (1, 2)]);
+    assert_eq!(
+        cuts(&Footers::default(), &path, 100, 50)
+            .expect("good")
+            .ranges,
+        [(0, 1), (1, 2)]
+    );
     assert_eq!(read(&path, 1, 2).0, [line("null")]);
 }
 
@@ -114,7 +128,9 @@ fn damage_is_an_error_that_names_the_file() {
     let good = std::fs::read(&path).expect("a file");
     for bad in [&good[..good.len() / 2], b"", b"PAR1"] {
         std::fs::write(&path, bad).expect("writable");
-        let error = cuts(&path, 1, 1).expect_err("damaged").to_string();
+        let error = cuts(&Footers::default(), &path, 1, 1)
+            .expect_err("damaged")
+            .to_string();
         assert!(error.contains("a.parquet is damaged"), "{error}");
     }
 }
@@ -396,7 +412,14 @@ fn a_uuid_is_text_and_other_bytes_are_named() {
         "message m { required group g { required fixed_len_byte_array(12) i (INTERVAL); } }";
     write_values(&path, interval, 1, vec![fixed(b"0123456789ab")]);
     let (file, start, end) = (0, 0, 1);
-    let error = ParquetReader::open(path, Piece { file, start, end }, 1000).err();
+    let error = ParquetReader::open(
+        &Footers::default(),
+        path,
+        Piece { file, start, end },
+        1000,
+        &Renames::default(),
+    )
+    .err();
     let error = error.expect("refused").to_string();
     assert!(error.contains("column `g.i`, an INTERVAL"), "{error}");
 }
@@ -429,18 +452,16 @@ fn what_a_column_is_called_says_whether_it_holds_json() {
     write(&path, &[Some("[1]"), Some("[2]")]);
     let pairs = [("userMessage", "trajectory"), ("modelMessage", "x")];
     let owned = pairs.map(|(name, path)| (name.to_owned(), path.to_owned()));
-    let fields = Arc::new(Renames::new(owned).expect("good"));
+    let fields = Renames::new(owned).expect("good");
     let piece = Piece {
         file: 0,
         start: 0,
         end: 2,
     };
-    let reader = ParquetReader::open(path, piece, 1000).expect("good");
+    let mut reader =
+        ParquetReader::open(&Footers::default(), path, piece, 1000, &fields).expect("good");
     let mut block = RowBlock::default();
-    reader
-        .with_fields(fields)
-        .read_block(&mut block)
-        .expect("good");
+    reader.read_block(&mut block).expect("good");
     let text = String::from_utf8_lossy(&block.bytes);
     assert!(text.contains(r#""trajectory":"[1]""#), "{text}");
 }

@@ -7,12 +7,13 @@ use crate::domain::copilot_chat::event::EventKind;
 use crate::domain::copilot_chat::named::NamedIds;
 use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::debug_lengths;
+use crate::domain::json::text;
 use crate::domain::json::{JsonError, Scanner, Value};
 use crate::domain::record::row::MalformedReason;
 use crate::source::kusto::error::Failure;
 use crate::source::kusto::frames::{Column, TableSink, damaged};
 use crate::source::kusto::passing::LineWriter;
-use crate::source::kusto::rows::{Type, decoded, on_one_line, place, places};
+use crate::source::kusto::rows::{Type, decoded, place, places};
 use crate::source::{Reject, RowBlock};
 
 /// The columns that a row must have.
@@ -138,7 +139,7 @@ impl PayloadWriter {
         ] {
             out.extend_from_slice(key);
             match self.has_controls {
-                true => on_one_line(cell.text, out),
+                true => text::write_on_one_line(cell.text, out),
                 false => out.extend_from_slice(cell.text),
             }
         }

@@ -11,6 +11,7 @@ use crate::domain::record::row;
 use crate::domain::record::row::{MalformedReason, RowKind};
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::stratum::fixtures::selection;
+use crate::source::ParsedKind;
 use crate::source::kusto::passing::LineWriter;
 
 /// The block that an answer with these rows of a payload makes.
@@ -64,7 +65,7 @@ fn what_is_known_of_a_row_is_what_reading_it_tells() {
         assert_eq!(row.id.as_ref(), parsed.id.as_ref());
         assert_eq!(line.len(), parsed.length as usize + 1);
         assert!(
-            matches!(row.kind, RowKind::Conversation { turns, .. } if turns == parsed.turns),
+            matches!(row.kind, RowKind::Conversation { turns, .. } if parsed.kind == ParsedKind::Conversation { turns }),
             "{row:?} / {parsed:?}"
         );
         assert!(
@@ -95,9 +96,9 @@ fn a_rejected_row_leaves_nothing_behind_for_a_row_that_was_held() {
     let parsed: Vec<_> = block
         .parsed
         .iter()
-        .map(|parsed| (&*parsed.id, parsed.turns))
+        .map(|parsed| (&*parsed.id, parsed.kind))
         .collect();
-    assert_eq!(parsed, [(&b"b"[..], 2)]);
+    assert_eq!(parsed, [(&b"b"[..], ParsedKind::Conversation { turns: 2 })]);
 }
 
 #[test]

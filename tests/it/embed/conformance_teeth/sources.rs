@@ -3,7 +3,7 @@
 use gleaner::domain::sampling::rank_ranges::ChunkChecksum;
 use gleaner::domain::scheduling::chunk::Chunk;
 use gleaner::source::files::FilesSource;
-use gleaner::source::{InputFingerprint, ParsedRow, RowEncoding, RowLocation, Survey};
+use gleaner::source::{InputFingerprint, ParsedKind, ParsedRow, RowEncoding, RowLocation, Survey};
 use gleaner::testing::source_conformance;
 use serde_json::{Value, json};
 
@@ -168,15 +168,16 @@ async fn knowledge_of_lines_that_is_wrong() {
     let known = "what is known of the lines is what they say";
     let faults: [(&str, &str, OnBlock); 3] = [
         ("too little is known", known, |block, _, _| {
-            let (length, id, turns) = (1, Box::default(), 1);
-            block.parsed.push(ParsedRow { length, id, turns });
+            let (length, id) = (1, Box::default());
+            let kind = ParsedKind::Conversation { turns: 1 };
+            block.parsed.push(ParsedRow { length, id, kind });
         }),
         ("something else is known", known, |block, _, _| {
             let lines = block.bytes.iter().filter(|&&b| b == b'\n').count();
             let parsed = ParsedRow {
                 length: 1,
                 id: b"c1"[..].into(),
-                turns: 1,
+                kind: ParsedKind::Conversation { turns: 1 },
             };
             block.parsed = vec![parsed; lines];
         }),
@@ -190,7 +191,9 @@ async fn knowledge_of_lines_that_is_wrong() {
                     .expect("an id")
                     .as_bytes()
                     .into(),
-                turns: row["turnsArray"].as_array().expect("turns").len() as u32,
+                kind: ParsedKind::Conversation {
+                    turns: row["turnsArray"].as_array().expect("turns").len() as u32,
+                },
             };
             block.parsed = lines.map(know).collect();
         }),

@@ -42,6 +42,68 @@ proptest! {
     }
 }
 
+#[test]
+fn a_row_of_columns_is_flawless_only_if_the_rules_find_nothing() {
+    let selection = selection(1);
+    let assembler = Assembler::new(&selection, Nested::AsIs);
+    let turn = |n: usize, more: &str| {
+        format!(r#"{{"turnIndex":{n},"userMessage":"u","modelMessage":"m"{more}}}"#)
+    };
+    let turns = |n: usize| (1..=n).map(|n| turn(n, "")).collect::<Vec<_>>().join(",");
+    let good = |turns: &str| {
+        format!(
+            r#"{{"conversationId":"c","userName":"n","turnCount":3,"bucket":"short","turnsArray":[{turns}],"promptTokens":1,"completionTokens":0}}"#
+        )
+    };
+    let flawless = good(&turns(3));
+    let changed = |from: &str, to: &str| {
+        assert!(flawless.contains(from), "{from}");
+        flawless.replacen(from, to, 1)
+    };
+    let cases = [
+        (flawless.clone(), true),
+        (changed(r#""turnCount":3,"bucket":"short","#, ""), true),
+        (changed(r#""turnCount":3"#, r#""turnCount":4"#), false),
+        (changed(r#""turnCount":3"#, r#""turnCount":null"#), false),
+        (changed(r#""bucket":"short""#, r#""bucket":"long""#), false),
+        (changed(r#""userName":"n""#, r#""userName":" ""#), false),
+        (
+            changed(r#""conversationId":"c""#, r#""conversationId":" ""#),
+            false,
+        ),
+        (changed(r#""promptTokens":1"#, r#""promptTokens":0"#), false),
+        (
+            changed(r#""completionTokens":0"#, r#""completionTokens":null"#),
+            false,
+        ),
+        (
+            changed(r#""userMessage":"u""#, r#""userMessage":"\n""#),
+            false,
+        ),
+        (
+            changed(r#""modelMessage":"m""#, r#""modelMessage":null"#),
+            false,
+        ),
+        (changed(r#""turnIndex":2"#, r#""turnIndex":4"#), false),
+        (
+            changed(r#""modelMessage":"m""#, r#""modelMessage":"\ude42""#),
+            false,
+        ),
+        (changed("}]", r#","x":"\ude42"}]"#), false),
+        (good(&turns(2)), false),
+        (good(""), false),
+    ];
+    for (row, expected) in cases {
+        let mut record = Vec::new();
+        let found = assembler.from_columns(row.as_bytes(), &mut record);
+        assert_eq!(found, Ok(expected), "{row}");
+        let split = selection.split_of(b"c").name.clone();
+        let verdict = validate(&record, &split, &selection).expect("an object");
+        let is_flawless = verdict.is_valid() && verdict.warnings.is_empty();
+        assert_eq!(is_flawless, expected, "{row}");
+    }
+}
+
 fn assembled(nested: Nested, rows: &[&str]) -> String {
     let selection = selection(1);
     let rows = rows.iter().map(|row| row.as_bytes());
