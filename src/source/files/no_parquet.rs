@@ -17,7 +17,7 @@ fn refused(path: &Path) -> SourceError {
 }
 
 #[derive(Debug, Clone, Default)]
-pub struct Footers;
+pub struct Footers {}
 
 pub(super) fn cuts(
     _: &Footers,
