@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Runs all tests, those that `cargo test` leaves out too. Needs the Rust toolchain, a C compiler, Node, Python and
 # Chromium; the lock files decide the versions of what the tests need besides, which comes into target/test-tools, once.
-# With --install it installs a missing Chromium too, which needs root and apt-get, and cargo-public-api (into target/).
+# With --install it installs a missing Chromium too, which needs root and apt-get, and cargo-public-api (into target/);
+# with --install-only it does that and runs nothing.
 # GLEANER_SHARED names the folder with the real data (data/sgd, kusto); without it those tests say so.
 set -euo pipefail
 cd "$(dirname "$0")"
 install=no
-if [ "${1:-}" = --install ]; then
-    install=yes
-    shift
-fi
+only=no
+case "${1:-}" in
+--install) install=yes && shift ;;
+--install-only) install=yes && only=yes ;;
+esac
 tools="${CARGO_TARGET_DIR:-$PWD/target}/test-tools"
 if ! cmp -s tests/tools/requirements.txt "$tools/requirements.txt"; then
     mkdir -p "$tools"
@@ -39,6 +41,7 @@ if [ -z "${CHROMIUM:-}" ]; then
     fi
     [ -n "$CHROMIUM" ] || { echo "install chromium (./test.sh --install does), or name a browser with CHROMIUM" >&2; exit 1; }
 fi
+[ $only = no ] || exit 0
 export CHROMIUM
 export GLEANER_TEST_PYTHON="$tools/python/bin/python" GLEANER_TEST_NODE="$tools/node"
 

@@ -10,26 +10,26 @@ use gleaner::domain::grouping::batch::Batch;
 use gleaner::domain::record::header::RowFlags;
 use gleaner::domain::record::row::RowShape;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk};
+use gleaner::domain::scheduling::pass::{ChunkPass, Pass};
 use gleaner::domain::selection::group::GroupMark;
 use gleaner::source::RowEncoding;
 use gleaner::spool::sealed::{RowFacts, SealedChunk, Spool, SpooledRow};
 use gleaner::spool::tally::ChunkTally;
-use gleaner::spool::{Part, Portion};
 use libfuzzer_sys::fuzz_target;
 
-const PART: Part = Part {
+const CHUNK_PASS: ChunkPass = ChunkPass {
     chunk: Chunk::Hash(HashChunk {
         count: 2,
         index: 1,
         depth: 0,
     }),
-    portion: Portion::Whole,
+    pass: Pass::All,
 };
 
 fn seal(folder: &Path) -> Spool {
     let spool = Spool::open(folder.to_owned(), u64::MAX).expect("a folder");
     let mut writer = spool
-        .create(PART, RowShape::Turns, RowEncoding::AsWritten)
+        .create(CHUNK_PASS, RowShape::Turns, RowEncoding::AsWritten)
         .expect("a chunk");
     for turn in 1..4 {
         let facts = RowFacts {
@@ -41,9 +41,9 @@ fn seal(folder: &Path) -> Spool {
             telemetry: None,
         };
         let row = SpooledRow {
-            id: b"an id".into(),
+            id: b"an id"[..].into(),
             facts,
-            payload: b"{\"row\":1}",
+            payload: b"{\"row\":1}"[..].into(),
         };
         writer.append(&[row]).expect("written");
     }
@@ -76,10 +76,10 @@ fuzz_target!(|input: (bool, u16, u16, &[u8])| {
     let (rows, cut, at, bytes) = input;
     let folder = tempfile::tempdir().expect("a folder");
     let spool = seal(folder.path());
-    let sealed = content(&spool.sealed(PART).expect("readable").expect("sealed"));
+    let sealed = content(&spool.sealed(CHUNK_PASS).expect("readable").expect("sealed"));
     let path = folder
         .path()
-        .join(format!("{PART}.{}", if rows { "rows" } else { "sealed" }));
+        .join(format!("{CHUNK_PASS}.{}", if rows { "rows" } else { "sealed" }));
     let good = fs::read(&path).expect("a file");
     let mut bad = good.clone();
     bad.truncate(usize::from(cut));
@@ -88,8 +88,8 @@ fuzz_target!(|input: (bool, u16, u16, &[u8])| {
     bad.splice(at..end, bytes.iter().copied());
     fs::write(&path, &bad).expect("writable");
     // By names alone, without trust: it must not fall over.
-    spool.parts().expect("readable");
-    match spool.sealed(PART).expect("readable") {
+    spool.sealed_passes().expect("readable");
+    match spool.sealed(CHUNK_PASS).expect("readable") {
         Some(chunk) => {
             assert_eq!(bad, good, "damage was not noticed");
             assert_eq!(content(&chunk), sealed);

@@ -115,10 +115,12 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&plan)?;
     } else {
-        let of_telemetry = looked.telemetry.as_ref().map(plan_telemetry::text);
-        print(&of_telemetry.unwrap_or_default())?;
-        let of_groups = groups.map(|(field, spread)| plan_groups::text(field, spread));
-        print(&of_groups.unwrap_or_default())?;
+        if let Some(telemetry) = &looked.telemetry {
+            print(&plan_telemetry::text(telemetry))?;
+        }
+        if let Some((field, spread)) = groups {
+            print(&plan_groups::text(field, spread))?;
+        }
         print(&text(&settings, &plan, &looked))?;
     }
     let is_start_refused = matches!(start, Start::OtherWindow | Start::OtherSettings);

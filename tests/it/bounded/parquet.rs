@@ -104,8 +104,9 @@ fn of_rows_of_megabytes() {
         ..PLAIN
     };
     shape.write(&sandbox);
-    // A row is a page, and one file is read at a time.
-    assert_bounded_with(&sandbox, "2", 15, 5_001_000, 4 * 5_001_000);
+    // A row is a page, and one file is read at a time. What each thread has freed of such sizes the system's allocator
+    // keeps for it, more or less of it as they take turns.
+    assert_bounded_with(&sandbox, "2", 15, 5_001_000, 10 * 5_001_000);
 }
 
 #[test]

@@ -224,6 +224,7 @@ impl<'s> Assembler<'s> {
             && !row.surrogates
             && self.selection.fitness().is_empty()
             && self.selection.reject_quality().is_empty()
+            && self.selection.split_by().is_none()
     }
 
     /// Appends the record of a conversation row that was put together from columns. Says whether it is
