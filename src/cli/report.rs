@@ -108,14 +108,10 @@ fn left_out(report: &RunReport, out: &mut String) {
 
 /// How many groups each split has, in a line; nothing if the id splits.
 fn groups(manifest: &Manifest) -> String {
-    let (Some(field), Some(groups)) = (&manifest.selection.split_by, &manifest.groups) else {
+    let Some((field, groups)) = manifest.groups_by_split() else {
         return String::new();
     };
-    let splits = manifest.selection.splits.iter();
-    let counts = splits.map(|split| {
-        let groups = groups.get(&split.name).copied().unwrap_or(0);
-        format!("{} {}", split.name, count(groups, "group"))
-    });
+    let counts = groups.map(|(split, groups)| format!("{split} {}", count(groups, "group")));
     let counts = counts.collect::<Vec<_>>().join(", ");
     format!("\nsplit by {field}: {counts}, none in two splits")
 }

@@ -27,8 +27,8 @@ pub struct Groups {
     /// The number of the split that each was first seen in, by hash.
     splits: BTreeMap<i64, u16>,
     names: Vec<String>,
-    /// Records whose group could not be told.
-    untold: u64,
+    /// Records whose group is hidden by a placeholder.
+    hidden: u64,
 }
 
 /// What a record shows of its group.
@@ -94,7 +94,7 @@ impl Groups {
         let group = match shown {
             Shown::AsRead(None) => return None,
             Shown::Redacted => {
-                self.untold += 1;
+                self.hidden += 1;
                 return None;
             }
             Shown::AsRead(Some(group)) => group,
@@ -121,11 +121,11 @@ impl Groups {
     /// All records were seen: compares with what the manifest counted by the same field, and says what could not be
     /// checked.
     pub fn finish(self, manifest: &Manifest, report: &mut VerifyReport) {
-        if self.are_pseudonyms || self.untold > 0 {
+        if self.are_pseudonyms || self.hidden > 0 {
             report.unchecked.push(Code::SplitMismatch.name());
         }
         let field = self.field.as_ref().map(GroupField::name);
-        if field != manifest.selection.split_by.as_deref() || self.untold > 0 {
+        if field != manifest.selection.split_by.as_deref() || self.hidden > 0 {
             return;
         }
         let counted = field.map(|_| {

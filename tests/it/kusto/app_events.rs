@@ -24,7 +24,7 @@ fn conversations(count: u64) -> Vec<Value> {
     (0..count).flat_map(of_one).collect()
 }
 
-const WINDOW: [&str; 4] = [
+pub(super) const WINDOW: [&str; 4] = [
     "--window-start",
     "2026-03-01T00:00:00Z",
     "--window-end",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::app_events::WINDOW;
 use super::engine::{AGENT_TURNS, APP_EVENTS, Endpoint, engine_shared};
 use crate::support::copilot_rows::{lines, request};
 use crate::support::kusto::{Emulator, export_synthetic};
@@ -126,13 +127,6 @@ fn telemetry(count: u64) -> Vec<Value> {
     };
     (0..count).flat_map(of_one).collect()
 }
-
-const WINDOW: [&str; 4] = [
-    "--window-start",
-    "2026-03-01T00:00:00Z",
-    "--window-end",
-    "2026-03-01T05:00:00Z",
-];
 
 fn export(sandbox: &Sandbox, name: &str, more: &[&str]) -> Run {
     let mut args = vec!["export", "--name", name, "--out", "out"];

@@ -170,8 +170,7 @@ impl Draft<'_> {
         Ok(Assembled {
             turns: self.turns as u32,
             prevalidated: !lone
-                && self.selection.fitness().is_empty()
-                && self.selection.split_by().is_none()
+                && self.selection.has_common_rules_only()
                 && is_prevalidated(&head, &turns)
                 && !self.rejects(&head, &turns),
             quality: quality(&head, &turns),

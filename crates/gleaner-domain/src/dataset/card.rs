@@ -181,14 +181,10 @@ fn left_out(manifest: &Manifest, card: &mut String) {
 
 /// What decides the splits, if it is not the id.
 fn groups(manifest: &Manifest) -> String {
-    let (Some(field), Some(groups)) = (&manifest.selection.split_by, &manifest.groups) else {
+    let Some((field, groups)) = manifest.groups_by_split() else {
         return String::new();
     };
-    let splits = manifest.selection.splits.iter();
-    let counts = splits.map(|split| {
-        let groups = groups.get(&split.name).copied().unwrap_or(0);
-        format!("{} of {groups}", split.name)
-    });
+    let counts = groups.map(|(split, groups)| format!("{split} of {groups}"));
     let counts = counts.collect::<Vec<_>>().join(", ");
     format!("\nRecords of one {field} are in one split: {counts}.\n")
 }

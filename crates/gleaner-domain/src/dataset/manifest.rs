@@ -368,6 +368,17 @@ impl StratumRecord {
 }
 
 impl Manifest {
+    /// The field that decides the splits, and how many groups each has; `None` if the id decides.
+    pub fn groups_by_split(&self) -> Option<(&str, impl Iterator<Item = (&str, u64)>)> {
+        let (field, groups) = (self.selection.split_by.as_deref()?, self.groups.as_ref()?);
+        let splits = self.selection.splits.iter();
+        let counted = splits.map(|split| {
+            let groups = groups.get(&split.name).copied().unwrap_or(0);
+            (split.name.as_str(), groups)
+        });
+        Some((field, counted))
+    }
+
     /// Checks every sum: rows, conversations, and each stratum.
     ///
     /// # Errors

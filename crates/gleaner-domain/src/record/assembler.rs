@@ -105,8 +105,7 @@ impl<'s> Assembler<'s> {
             && prompt.is_some_and(|tokens| tokens > 0)
             && completion.is_some_and(|tokens| tokens >= 0)
             && bucket.is_some_and(|bucket| !text::is_blank(bucket.name.as_bytes()))
-            && self.selection.fitness().is_empty()
-            && self.selection.split_by().is_none()
+            && self.selection.has_common_rules_only()
             && !text::is_blank(id.as_bytes())
     }
 
@@ -222,9 +221,8 @@ impl<'s> Assembler<'s> {
             && tokens(Field::PromptTokens).is_some_and(|tokens| tokens > 0.0)
             && tokens(Field::CompletionTokens).is_some_and(|tokens| tokens >= 0.0)
             && !row.surrogates
-            && self.selection.fitness().is_empty()
+            && self.selection.has_common_rules_only()
             && self.selection.reject_quality().is_empty()
-            && self.selection.split_by().is_none()
     }
 
     /// Appends the record of a conversation row that was put together from columns. Says whether it is

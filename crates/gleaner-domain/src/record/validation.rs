@@ -212,8 +212,7 @@ impl<'a> RecordFields<'a> {
         let Some(turns) = &self.turns else {
             return false;
         };
-        selection.fitness().is_empty()
-            && selection.split_by().is_none()
+        selection.has_common_rules_only()
             && turns.first_is_one
             && turns.out_of_sequence.is_none()
             && turns.empty_user_message.is_none()

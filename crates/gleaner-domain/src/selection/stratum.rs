@@ -222,6 +222,12 @@ impl Selection {
         self.split_by.as_ref()
     }
 
+    /// Whether a record needs nothing but what every record needs: no preset's rules, no lengths, no group. Only then
+    /// can it be known from its parts that the rules will find nothing in it.
+    pub fn has_common_rules_only(&self) -> bool {
+        self.fitness.is_empty() && self.split_by.is_none()
+    }
+
     /// `selection.valid_for` and `selection.max_tokens`
     pub fn fitness(&self) -> &Fitness {
         &self.fitness

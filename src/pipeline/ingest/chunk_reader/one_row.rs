@@ -47,7 +47,7 @@ impl Reading<'_> {
         if !utf8 && simdutf8::basic::from_utf8(row).is_err() {
             return unread(MalformedReason::InvalidUtf8, row);
         }
-        let known = parsed.and_then(|parsed| self.known(parsed));
+        let known = parsed.and_then(known_row);
         let found = match known {
             Some(known) => known,
             None if block.encoding == RowEncoding::Census => row::read_census(row)?,
@@ -70,27 +70,6 @@ impl Reading<'_> {
         }
     }
 
-    /// A row that its source has read.
-    fn known<'a>(&self, parsed: &'a ParsedRow) -> Option<Row<'a>> {
-        let kind = match parsed.kind {
-            ParsedKind::Conversation { turns } => RowKind::Conversation {
-                turns,
-                prevalidated: false,
-            },
-            ParsedKind::Turn { turn, at } => RowKind::Turn {
-                turn,
-                at,
-                agent: true,
-            },
-            ParsedKind::Unread => return None,
-        };
-        Some(Row {
-            id: Cow::Borrowed(&parsed.id),
-            kind,
-            oddities: Oddities::default(),
-        })
-    }
-
     /// A row of the schema that its fields show.
     fn by_fields<'a>(&self, row: &'a [u8]) -> Result<AnyRow<'a>, MalformedRow<'a>> {
         let rules = self.rules;
@@ -111,6 +90,27 @@ impl Reading<'_> {
             }),
         }
     }
+}
+
+/// A row that its source has read.
+fn known_row(parsed: &ParsedRow) -> Option<Row<'_>> {
+    let kind = match parsed.kind {
+        ParsedKind::Conversation { turns } => RowKind::Conversation {
+            turns,
+            prevalidated: false,
+        },
+        ParsedKind::Turn { turn, at } => RowKind::Turn {
+            turn,
+            at,
+            agent: true,
+        },
+        ParsedKind::Unread => return None,
+    };
+    Some(Row {
+        id: Cow::Borrowed(&parsed.id),
+        kind,
+        oddities: Oddities::default(),
+    })
 }
 
 /// The id of the conversation of a row that is malformed, of whatever schema.

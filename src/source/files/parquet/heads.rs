@@ -1,6 +1,6 @@
 //! What the columns say of a row without reading its line again: which conversation, which turn, when.
 //!
-//! Only what a row says that is plainly good is told; any other is left to be read as a line, so that it is malformed,
+//! Only a row that is plainly good gets a header here; any other is left to be read as a line, so that it is malformed,
 //! or odd, for the same reasons as from any other file.
 
 use super::columns::{Column, Single};
