@@ -7,11 +7,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use toml::{Table, Value};
 
 use super::check::CheckArgs;
+use super::config_source::ConfigSource;
 use super::convert::ConvertArgs;
 use super::diff::DiffArgs;
 use super::exit::CliError;
 use super::explain::ExplainArgs;
 use super::look::LookArgs;
+use super::place::ReachArgs;
 use super::scan::ScanArgs;
 use super::synth::SynthArgs;
 use crate::config::{Layers, insert, insert_sink};
@@ -146,7 +148,7 @@ pub struct KeyArgs {
 pub struct ExportArgs {
     /// Configuration file (TOML); everything in it is optional
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub config: Option<ConfigSource>,
     /// Read files: a file, a folder or a glob (.jsonl, .ndjson, .json, each also with
     /// .gz or .zst, and .parquet); repeatable
     #[arg(long, value_name = "PATH")]
@@ -281,24 +283,13 @@ pub struct VerifyArgs {
     pub tokenizer: Option<PathBuf>,
     /// Check against the selection of this configuration instead of the dataset's own
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub config: Option<ConfigSource>,
     /// Set a key of that configuration; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-/// How commands reach a dataset that lies in a container.
-#[derive(Debug, Clone, Args)]
-pub struct ReachArgs {
-    /// Configuration file that says how to reach the dataset
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Set a key of that configuration; repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
 }
 
 /// The arguments of `status`.
@@ -354,7 +345,7 @@ pub struct QueriesCheckArgs {
     /// The configuration of the run: its selection.cut decides whether a query must see what the
     /// window cuts
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub config: Option<ConfigSource>,
     /// Set a key of that configuration; repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -380,8 +371,8 @@ impl ExportArgs {
         if let Some(path) = &self.chaos {
             layers = layers.file(path)?;
         }
-        if let Some(path) = &self.config {
-            layers = layers.file(path)?;
+        if let Some(config) = &self.config {
+            layers = config.onto(layers)?;
         }
         if self.test {
             layers = layers.preset(test_preset(self.lite));
@@ -466,7 +457,7 @@ mod tests {
         std::fs::write(&path, file.unwrap_or_default()).expect("writable");
         let cluster = "source.kusto.cluster=https://c.kusto.windows.net".to_owned();
         let args = ExportArgs {
-            config: Some(path),
+            config: Some(ConfigSource::File(path)),
             test: true,
             lite,
             set: (set.iter().map(|pair| (*pair).to_owned()))

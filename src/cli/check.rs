@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use clap::Args;
 
-use super::args::ReachArgs;
+use super::convert;
 use super::convert::MappingArgs;
 use super::exit::{CliError, Exit};
+use super::host::{Host, cannot_start};
+use super::outcome::{Outcome, Shown};
+use super::place::ReachArgs;
 use super::table::TextTable;
 use super::words::count;
-use super::{convert, export, place, print_either};
 use crate::check::{Check, CheckReport, TokensReport, check, manifest};
 use crate::domain::conversion::Preset;
 use crate::domain::conversion::check::Kind;
@@ -59,8 +61,8 @@ pub struct CheckArgs {
 ///
 /// # Errors
 /// If it cannot be read, or the tokenizer or the template cannot be used.
-pub fn run(args: &CheckArgs) -> Result<Exit, CliError> {
-    let dataset = place::open(&args.dataset, args.reach.config.as_deref(), &args.reach.set)?;
+pub fn run(args: &CheckArgs, host: &Host) -> Result<Outcome, CliError> {
+    let dataset = args.reach.open(&args.dataset, host)?;
     let tokenizer = args.tokenizer.as_deref().map(tokenizer::load).transpose()?;
     if args.max_length.is_some() && tokenizer.is_none() {
         return Err(CliError::usage(
@@ -89,16 +91,17 @@ pub fn run(args: &CheckArgs) -> Result<Exit, CliError> {
         max_length: args.max_length,
         each_record: args.each,
     };
-    let pool = CpuPool::of_machine().map_err(export::cannot_start)?;
-    let runtime = export::runtime().map_err(export::cannot_start)?;
+    let pool = CpuPool::of_machine().map_err(cannot_start)?;
+    let runtime = host.runtime()?;
     let (dataset, manifest) = (Arc::new(Mutex::new(dataset)), Arc::new(manifest));
-    let report = runtime.block_on(check(&dataset, &manifest, &Arc::new(wanted), &pool))?;
-    print_either(args.json, || serde_json::json!(report), || text(&report))?;
-    Ok(if report.is_loss() {
-        Exit::Shortfall
-    } else {
-        Exit::Success
-    })
+    let report = runtime.block_on(check(&dataset, &manifest, &Arc::new(wanted), &pool))??;
+    let exit = match report.is_loss() {
+        true => Exit::Shortfall,
+        false => Exit::Success,
+    };
+    let value = || serde_json::json!(report);
+    let shown = Shown::either(args.json, value, || text(&report));
+    Ok(Outcome::new(shown, exit))
 }
 
 fn text(report: &CheckReport) -> String {

@@ -8,11 +8,13 @@ use bytesize::ByteSize;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::args::ReachArgs;
 use super::exit::{CliError, Exit};
+use super::host::{Host, cannot_start};
+use super::outcome::{Outcome, Shown};
+use super::place::ReachArgs;
 use super::table::TextTable;
 use super::words::count;
-use super::{export, place, print_either, report};
+use super::{place, report};
 use crate::config::name::is_folder_name;
 use crate::convert::{
     Conversion, ConversionReport, ConvertedFormat, SharedDataset, convert, converted_name,
@@ -86,6 +88,7 @@ pub enum UnfinishedArg {
 }
 
 /// What was made, and where.
+#[derive(Debug)]
 pub struct Made {
     report: ConversionReport,
     location: String,
@@ -95,10 +98,10 @@ pub struct Made {
 ///
 /// # Errors
 /// If it cannot be read, or the new one cannot be written.
-pub fn run(args: &ConvertArgs) -> Result<Exit, CliError> {
-    let (config, set) = (args.reach.config.as_deref(), &args.reach.set);
-    let runtime = export::runtime().map_err(export::cannot_start)?;
-    let source = Arc::new(Mutex::new(place::open(&args.dataset, config, set)?));
+pub fn run(args: &ConvertArgs, host: &Host) -> Result<Outcome, CliError> {
+    let (config, set) = (args.reach.config.as_ref(), &args.reach.set);
+    let runtime = host.runtime()?;
+    let source = Arc::new(Mutex::new(place::open(&args.dataset, config, set, host)?));
     let (sink, name) = {
         let _inside = runtime.enter();
         place::of_dataset(&target(args)?, config, set)?
@@ -110,9 +113,9 @@ pub fn run(args: &ConvertArgs) -> Result<Exit, CliError> {
         shard_bytes: args.max_file.as_u64(),
         ..Conversion::new(args.preset, name)
     };
-    let made = runtime.block_on(make(&conversion, &source, &*sink))?;
-    print_either(args.json, || made.json(), || made.text())?;
-    Ok(made.exit())
+    let made = runtime.block_on(make(&conversion, &source, &*sink))??;
+    let shown = Shown::either(args.json, || made.json(), || made.text());
+    Ok(Outcome::new(shown, made.exit()))
 }
 
 /// Makes one; on all threads of the machine.
@@ -124,7 +127,7 @@ pub async fn make(
     source: &SharedDataset,
     sink: &dyn DatasetSink,
 ) -> Result<Made, CliError> {
-    let pool = CpuPool::of_machine().map_err(export::cannot_start)?;
+    let pool = CpuPool::of_machine().map_err(cannot_start)?;
     let report = convert(conversion, source, sink, &pool).await?;
     Ok(Made {
         location: format!("{}/{}", sink.location(), report.manifest.dataset),

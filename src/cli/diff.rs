@@ -2,12 +2,13 @@
 
 use clap::Args;
 
-use super::args::ReachArgs;
 use super::exit::{CliError, Exit};
+use super::host::Host;
+use super::outcome::{Outcome, Shown};
+use super::place::ReachArgs;
 use super::table::TextTable;
 use super::terminal::one_line;
 use super::words::count;
-use super::{place, print, print_json};
 use crate::check::manifest;
 use crate::difference::{Change, DiffReport, Side, compare};
 
@@ -33,8 +34,8 @@ pub struct DiffArgs {
 ///
 /// # Errors
 /// If one of them cannot be read.
-pub fn run(args: &DiffArgs) -> Result<Exit, CliError> {
-    let open = |dataset: &str| place::open(dataset, args.reach.config.as_deref(), &args.reach.set);
+pub fn run(args: &DiffArgs, host: &Host) -> Result<Outcome, CliError> {
+    let open = |dataset: &str| args.reach.open(dataset, host);
     let (a, b) = (open(&args.a)?, open(&args.b)?);
     let manifests = (manifest(&*a)?, manifest(&*b)?);
     let side = |dataset, manifest| Side { dataset, manifest };
@@ -43,15 +44,13 @@ pub fn run(args: &DiffArgs) -> Result<Exit, CliError> {
         &side(&*b, &manifests.1),
         args.each,
     )?;
-    if args.json {
-        print_json(&serde_json::json!(report))?;
-    } else {
-        print(&text(&report))?;
-    }
-    Ok(match report.same {
+    let exit = match report.same {
         true => Exit::Success,
         false => Exit::Failure,
-    })
+    };
+    let value = || serde_json::json!(report);
+    let shown = Shown::either(args.json, value, || text(&report));
+    Ok(Outcome::new(shown, exit))
 }
 
 const KINDS: [(Change, &str); 4] = [

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use super::terminal::one_line;
+use super::terminal::{clean, one_line};
 use crate::config::ConfigError;
 use crate::convert::ConvertError;
 use crate::domain::describe_error;
@@ -39,6 +39,23 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// What an error is about, for a program that has to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// The arguments or the configuration.
+    Config,
+    /// What is read: files, a cluster, its rows.
+    Input,
+    /// Where the dataset goes.
+    Output,
+    /// The folder with which a stopped run goes on.
+    WorkDir,
+    /// A published dataset that is read.
+    Dataset,
+    /// The run itself: it was stopped, the system refused something, or gleaner has a defect.
+    Run,
+}
+
 /// An error for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CliError {
@@ -50,6 +67,8 @@ pub struct CliError {
     pub hint: String,
     /// The exit code.
     pub exit: Exit,
+    /// What it is about.
+    pub about: About,
 }
 
 impl CliError {
@@ -60,6 +79,7 @@ impl CliError {
             details: Vec::new(),
             hint: hint.into(),
             exit: Exit::Usage,
+            about: About::Config,
         }
     }
 
@@ -67,8 +87,15 @@ impl CliError {
     pub fn failure(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             exit: Exit::Failure,
+            about: About::Run,
             ..Self::usage(message, hint)
         }
+    }
+
+    /// The same, about something else.
+    #[must_use]
+    fn about(self, about: About) -> Self {
+        Self { about, ..self }
     }
 
     /// The same with more lines.
@@ -81,15 +108,23 @@ impl CliError {
     }
 }
 
-impl fmt::Display for CliError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl CliError {
+    /// All of it as it may be shown: the message, more of it and the hint, a line each.
+    pub fn text(&self) -> String {
         // A secret that was typed in the wrong place is in the message.
         let line = |text: &str| one_line(&crate::azure::redact_sas(text));
-        write!(f, "error: {}", line(&self.message))?;
+        let mut out = line(&self.message);
         for detail in &self.details {
-            write!(f, "\n  {}", line(detail))?;
+            out.push_str(&format!("\n  {}", line(detail)));
         }
-        write!(f, "\n  hint: {}", line(&self.hint))
+        out.push_str(&format!("\n  hint: {}", line(&self.hint)));
+        clean(&out)
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.text())
     }
 }
 
@@ -110,7 +145,7 @@ impl From<ConfigError> for CliError {
 impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         let hint = error.hint().into_owned();
-        let exit = exit_of(&error);
+        let (exit, about) = (exit_of(&error), about(&error));
         let (message, details) = match error {
             RunError::Interrupted | RunError::Cancelled => {
                 ("interrupted; nothing was published".to_owned(), Vec::new())
@@ -126,7 +161,21 @@ impl From<RunError> for CliError {
             details,
             hint,
             exit,
+            about,
         }
+    }
+}
+
+fn about(error: &RunError) -> About {
+    match error {
+        RunError::Source(_)
+        | RunError::Chunk { .. }
+        | RunError::TooManyMalformed { .. }
+        | RunError::NothingToPublish { .. }
+        | RunError::ChunkChanged { .. } => About::Input,
+        RunError::Sink(_) | RunError::PublishedManifest { .. } => About::Output,
+        RunError::WorkDir(_) | RunError::Spool(_) => About::WorkDir,
+        _ => About::Run,
     }
 }
 
@@ -179,6 +228,7 @@ impl From<SinkError> for CliError {
     fn from(error: SinkError) -> Self {
         Self {
             exit: exit_of_sink(&error),
+            about: About::Output,
             ..Self::failure(describe_error(&error), error.hint())
         }
     }
@@ -201,7 +251,7 @@ impl From<BuildError> for CliError {
 impl From<WorkDirError> for CliError {
     fn from(error: WorkDirError) -> Self {
         let hint = error.hint();
-        match error {
+        let refused = match error {
             WorkDirError::OtherSettings { path, diff } => {
                 let path = path.display();
                 let what =
@@ -210,7 +260,8 @@ impl From<WorkDirError> for CliError {
             }
             error @ WorkDirError::Io(_) => Self::failure(describe_error(&error), hint),
             error => Self::usage(error.to_string(), hint),
-        }
+        };
+        refused.about(About::WorkDir)
     }
 }
 
@@ -224,13 +275,14 @@ impl From<ConvertError> for CliError {
             | ConvertError::Columns { .. }
             | ConvertError::SplitNames { .. }) => Self::usage(error.to_string(), hint),
             ConvertError::Changed { location, findings } => {
-                Self::failure(format!("{location} is not as it was published"), hint).with_details(
-                    findings
-                        .iter()
-                        .map(|found| format!("{}: {}", found.path, found.what)),
-                )
+                let found = findings
+                    .iter()
+                    .map(|found| format!("{}: {}", found.path, found.what));
+                Self::failure(format!("{location} is not as it was published"), hint)
+                    .with_details(found)
+                    .about(About::Dataset)
             }
-            error => Self::failure(describe_error(&error), hint),
+            error => Self::failure(describe_error(&error), hint).about(About::Dataset),
         }
     }
 }
@@ -244,12 +296,13 @@ impl From<TokenizerError> for CliError {
 impl From<VerifyError> for CliError {
     fn from(error: VerifyError) -> Self {
         let message = describe_error(&error);
-        match error {
+        let refused = match error {
             VerifyError::Io { .. } if message.contains(NO_CONTAINER) => {
                 Self::usage(message, "correct the address, or have the container made")
             }
             error @ VerifyError::Converted { .. } => Self::usage(message, error.hint()),
             error => Self::failure(message, error.hint()),
-        }
+        };
+        refused.about(About::Dataset)
     }
 }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::args::{ExportArgs, ReachArgs};
+use super::args::ExportArgs;
 use super::exit::{CliError, Exit};
-use super::{export, place, print_either, setup};
+use super::host::{Host, cannot_start};
+use super::outcome::{self, Shown};
+use super::place::ReachArgs;
+use super::setup;
 use crate::check::manifest;
 use crate::config::{self, settings::Source};
 use crate::domain::dataset::manifest::{Manifest, WindowInstants};
@@ -55,14 +58,14 @@ pub struct ExplainArgs {
 ///
 /// # Errors
 /// If the dataset or the source cannot be read.
-pub fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
-    let dataset = place::open(&args.dataset, args.reach.config.as_deref(), &args.reach.set)?;
+pub fn run(args: &ExplainArgs, host: &Host) -> Result<outcome::Outcome, CliError> {
+    let dataset = args.reach.open(&args.dataset, host)?;
     let manifest = manifest(&*dataset)?;
     let selection = manifest.selection.selection(&manifest.seed);
     let selection = selection.map_err(VerifyError::from)?;
     let reads_source = !args.input.is_empty() || args.reach.config.is_some();
     let traced = match reads_source {
-        true => Some(read_source(args, &manifest, &selection)?),
+        true => Some(read_source(args, &manifest, &selection, host)?),
         false => None,
     };
     let split = split(&selection, &args.id, traced.as_ref());
@@ -74,8 +77,8 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, CliError> {
         sought,
         traced,
     };
-    print_either(args.json, || explained.json(), || explained.text())?;
-    Ok(Exit::Success)
+    let shown = Shown::either(args.json, || explained.json(), || explained.text());
+    Ok(outcome::Outcome::new(shown, Exit::Success))
 }
 
 /// The split of a conversation, as far as it is known without the dataset: where groups decide, only the source has its.
@@ -94,6 +97,7 @@ fn read_source(
     args: &ExplainArgs,
     manifest: &Manifest,
     selection: &Selection,
+    host: &Host,
 ) -> Result<Trace, CliError> {
     let export = ExportArgs {
         config: args.reach.config.clone(),
@@ -113,12 +117,12 @@ fn read_source(
     (record.window_start, record.window_end) = instants(&manifest.window);
     (record.look_start, record.look_end) = instants(&manifest.looked_at);
     let source = parts::source(&settings, &record).map_err(BuildError::from)?;
-    let pool = Arc::new(CpuPool::of_machine().map_err(export::cannot_start)?);
-    let runtime = export::runtime().map_err(export::cannot_start)?;
+    let pool = Arc::new(CpuPool::of_machine().map_err(cannot_start)?);
+    let runtime = host.runtime()?;
     let traced = runtime.block_on(trace(
         &settings, &record, &*source, selection, &args.id, &pool,
     ));
-    traced.map_err(|error: RunError| error.into())
+    traced?.map_err(|error: RunError| error.into())
 }
 
 fn instants(window: &WindowInstants) -> (Option<UtcInstant>, Option<UtcInstant>) {

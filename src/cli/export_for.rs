@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
-
 use super::convert::{self, Made};
-use super::exit::{CliError, Exit};
-use super::{export, verify};
+use super::exit::CliError;
+use super::host::{Host, Interrupted};
+use super::verify;
 use crate::config::settings::{Settings, SinkTarget};
 use crate::convert::{Conversion, SharedDataset, converted_name};
 use crate::domain::conversion::Preset;
@@ -19,11 +18,11 @@ use crate::sink::reader::{DatasetReader, LocalDataset};
 pub fn run(
     settings: &Settings,
     report: &RunReport,
-    interrupt: &Notify,
+    host: &Host,
 ) -> (Vec<Made>, Result<(), CliError>) {
     let mut made = Vec::new();
     for preset in &settings.convert_for {
-        match one(settings, *preset, report, interrupt) {
+        match one(settings, *preset, report, host) {
             Ok(one) => made.push(one),
             Err(error) => return (made, Err(after_publishing(error, *preset, report))),
         }
@@ -51,26 +50,21 @@ fn one(
     settings: &Settings,
     preset: Preset,
     report: &RunReport,
-    interrupt: &Notify,
+    host: &Host,
 ) -> Result<Made, CliError> {
     let dataset = &report.manifest.dataset;
-    let runtime = export::runtime().map_err(export::cannot_start)?;
+    let runtime = host.runtime()?;
     let source: SharedDataset = Arc::new(Mutex::new(reader(settings, dataset)?));
     let sink = {
         let _inside = runtime.enter();
         setup::sink(&settings.sink.target)?
     };
     let conversion = Conversion::new(preset, converted_name(dataset, preset));
-    runtime.block_on(async {
-        tokio::select! {
-            biased;
-            () = interrupt.notified() => Err(CliError {
-                exit: Exit::Interrupted,
-                ..CliError::failure("interrupted", "nothing of it was published")
-            }),
-            made = convert::make(&conversion, &source, &*sink) => made,
-        }
-    })
+    let made = runtime.block_on(convert::make(&conversion, &source, &*sink));
+    made.map_err(|interrupted: Interrupted| CliError {
+        hint: "nothing of it was published".to_owned(),
+        ..interrupted.into()
+    })?
 }
 
 fn reader(settings: &Settings, dataset: &str) -> Result<Box<dyn DatasetReader>, CliError> {

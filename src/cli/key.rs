@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::args::KeyArgs;
 use super::exit::{CliError, Exit};
-use super::print;
+use super::outcome::{Outcome, Shown};
 use crate::domain::dataset::manifest::hex;
 use crate::domain::privacy::placeholder::{Key, SHORTEST_KEY};
 use crate::runtime::files;
@@ -13,7 +13,7 @@ use crate::runtime::files;
 ///
 /// # Errors
 /// If the file is there already or cannot be written, or the system has no chance to give.
-pub fn new(args: &KeyArgs) -> Result<Exit, CliError> {
+pub fn new(args: &KeyArgs) -> Result<Outcome, CliError> {
     let path = args.file.display();
     let mut bytes = [0; SHORTEST_KEY];
     let chance = getrandom::fill(&mut bytes);
@@ -37,8 +37,8 @@ pub fn new(args: &KeyArgs) -> Result<Exit, CliError> {
     let id = Key::new(text.as_bytes())
         .map(|key| key.id())
         .unwrap_or_default();
-    print(&format!(
+    let shown = Shown::Text(format!(
         "written: {path}, the key {id}\nnext: --set privacy.key_file={path}"
-    ))?;
-    Ok(Exit::Success)
+    ));
+    Ok(Outcome::new(shown, Exit::Success))
 }

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::ReachArgs;
 use super::exit::{CliError, Exit};
+use super::host::Host;
+use super::is_dumb;
+use super::outcome::{Outcome, Shown};
+use super::place::ReachArgs;
 use super::table::stdout_width;
 use super::words::count;
-use super::{is_dumb, place, print, write_out};
 use crate::check::manifest;
 use crate::convert::ConvertError;
 use crate::convert::records::{BATCH_BYTES, Line, Lines, Records};
@@ -50,8 +52,8 @@ pub struct LookArgs {
 ///
 /// # Errors
 /// If the dataset cannot be read, or does not have what is asked for.
-pub fn run(args: &LookArgs) -> Result<Exit, CliError> {
-    let dataset = place::open(&args.dataset, args.reach.config.as_deref(), &args.reach.set)?;
+pub fn run(args: &LookArgs, host: &Host) -> Result<Outcome, CliError> {
+    let dataset = args.reach.open(&args.dataset, host)?;
     let manifest = manifest(&*dataset)?;
     let sections = match &args.id {
         Some(id) => vec![find(&*dataset, &manifest, id)?],
@@ -61,7 +63,7 @@ pub fn run(args: &LookArgs) -> Result<Exit, CliError> {
             sample(&*dataset, &manifest, args.stratum.as_deref(), most)?
         }
     };
-    match &args.html {
+    let shown = match &args.html {
         Some(file) => {
             let title = manifest.dataset.clone();
             let page = Page { title, sections }.html();
@@ -71,7 +73,7 @@ pub fn run(args: &LookArgs) -> Result<Exit, CliError> {
                     "name a file in a folder that is there and can be written",
                 )
             })?;
-            print(&format!("written: {}", file.display()))?;
+            Shown::Text(format!("written: {}", file.display()))
         }
         None => {
             let width = stdout_width();
@@ -84,11 +86,10 @@ pub fn run(args: &LookArgs) -> Result<Exit, CliError> {
                     terminal.write(view, &section.stratum, &mut out);
                 }
             }
-            // It has colours of its own and no other control characters.
-            write_out(&crate::secrets::redact(out.trim_end()))?;
+            Shown::Styled(out.trim_end().to_owned())
         }
-    }
-    Ok(Exit::Success)
+    };
+    Ok(Outcome::new(shown, Exit::Success))
 }
 
 /// The conversation with an id, wherever it is.

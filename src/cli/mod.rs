@@ -17,14 +17,18 @@ mod cluster;
 #[cfg(not(feature = "kusto"))]
 #[path = "no_cluster.rs"]
 mod cluster;
+pub mod config_source;
 mod convert;
 mod diff;
 pub mod exit;
 mod explain;
-mod export;
+pub mod export;
 mod export_for;
+pub mod host;
+mod interruptible;
 mod key;
 mod look;
+pub mod outcome;
 mod place;
 mod plan;
 mod plan_groups;
@@ -52,6 +56,8 @@ mod words;
 
 use args::{Cli, Command};
 use exit::{CliError, Exit};
+use host::Host;
+use outcome::{Outcome, Shown};
 
 use crate::domain::json::canonical::sorted;
 
@@ -63,22 +69,37 @@ pub fn main() -> ExitCode {
         Err(wrong) => return not_parsed(&wrong),
     };
     start_logging();
-    let result = match &cli.command {
-        Command::Export(args) => export::run(args),
-        Command::Plan(args) => plan::run(args),
-        Command::Verify(args) => verify::run(args),
-        Command::Convert(args) => convert::run(args),
-        Command::Check(args) => check::run(args),
-        Command::Look(args) => look::run(args),
-        Command::Scan(args) => scan::run(args),
-        Command::Diff(args) => diff::run(args),
-        Command::Explain(args) => explain::run(args),
+    let host = Host::default();
+    let result = signals::watch_for(&cli.command, &host)
+        .and_then(|()| run(&cli.command, &host))
+        .and_then(show);
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Runs a command. It prints no result; progress and logs go to standard error.
+///
+/// # Errors
+/// Says what happened and what to do.
+pub fn run(command: &Command, host: &Host) -> Result<Outcome, CliError> {
+    match command {
+        Command::Export(args) => export::run(args, host),
+        Command::Plan(args) => plan::run(args, host),
+        Command::Verify(args) => verify::run(args, host),
+        Command::Convert(args) => convert::run(args, host),
+        Command::Check(args) => check::run(args, host),
+        Command::Look(args) => look::run(args, host),
+        Command::Scan(args) => scan::run(args, host),
+        Command::Diff(args) => diff::run(args, host),
+        Command::Explain(args) => explain::run(args, host),
         Command::Status(args) => status::run(args),
         Command::Key {
             command: args::KeyCommand::New(args),
         } => key::new(args),
         Command::Synth(args) => synth::run(args),
-        Command::Unlock(args) => unlock::run(args),
+        Command::Unlock(args) => unlock::run(args, host),
         #[cfg(feature = "kusto")]
         Command::Queries {
             command: args::QueriesCommand::Check(args),
@@ -87,13 +108,10 @@ pub fn main() -> ExitCode {
             let mut command = Cli::command();
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut command, "gleaner", &mut script);
-            print(String::from_utf8_lossy(&script).trim_end()).map(|()| Exit::Success)
+            let script = String::from_utf8_lossy(&script).trim_end().to_owned();
+            Ok(Outcome::new(Shown::Text(script), Exit::Success))
         }
         Command::Man { dir } => write_manual(dir),
-    };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => failed(&error),
     }
 }
 
@@ -115,9 +133,9 @@ fn not_parsed(wrong: &clap::Error) -> ExitCode {
 }
 
 /// Writes `gleaner.1` and a page for every command.
-fn write_manual(dir: &Path) -> Result<Exit, CliError> {
+fn write_manual(dir: &Path) -> Result<Outcome, CliError> {
     match clap_mangen::generate_to(Cli::command(), dir) {
-        Ok(()) => Ok(Exit::Success),
+        Ok(()) => Ok(Outcome::new(Shown::Nothing, Exit::Success)),
         Err(error) => Err(CliError::usage(
             format!("cannot write manual pages to {}: {error}", dir.display()),
             "name a folder that is there and can be written",
@@ -140,24 +158,23 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Prints a result.
+/// Prints a result to standard output.
 ///
 /// # Errors
-/// If it cannot be written. A reader that has gone away on its own is no error.
-fn print(text: &str) -> Result<(), CliError> {
-    write_out(&terminal::clean(text))
-}
-
-/// Prints a result as JSON, if that is asked for, or as text.
-fn print_either(
-    json: bool,
-    value: impl FnOnce() -> serde_json::Value,
-    text: impl FnOnce() -> String,
-) -> Result<(), CliError> {
-    match json {
-        true => print_json(&value()),
-        false => print(&text()),
-    }
+/// If it cannot be written, and why the command has failed all the same. A reader that has gone away on its own is no
+/// error.
+fn show(outcome: Outcome) -> Result<Exit, CliError> {
+    let printed = match &outcome.shown {
+        Shown::Json(value) => write_out(&json_text(value)),
+        Shown::Text(text) => write_out(&terminal::clean(text)),
+        Shown::Styled(text) => write_out(&crate::secrets::redact(text)),
+        Shown::Nothing => Ok(()),
+    };
+    printed.map_err(|error| CliError {
+        hint: outcome.unseen.unwrap_or_else(|| error.hint.clone()),
+        ..error
+    })?;
+    outcome.end
 }
 
 fn write_out(text: &str) -> Result<(), CliError> {
@@ -176,8 +193,7 @@ fn written(result: std::io::Result<()>) -> Result<(), CliError> {
     }
 }
 
-/// Prints a result for machines.
-fn print_json(value: &serde_json::Value) -> Result<(), CliError> {
-    let value = sorted(value.clone());
-    write_out(&terminal::clean_json(&value.to_string()))
+/// A result as a line of JSON, without secrets.
+pub fn json_text(value: &serde_json::Value) -> String {
+    terminal::clean_json(&sorted(value.clone()).to_string())
 }

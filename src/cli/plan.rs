@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use super::args::ExportArgs;
 use super::cluster::Cluster;
 use super::exit::{CliError, Exit};
-use super::export;
+use super::host::{Host, cannot_start};
+use super::outcome::{Outcome, Shown};
+use super::setup;
 use super::table::TextTable;
 use super::terminal::one_line;
 use super::words::count;
 use super::{plan_groups, plan_telemetry, plan_trust};
-use super::{print, print_json, setup};
 use crate::config;
 use crate::config::settings::{Settings, Source};
 use crate::domain::copilot_chat::rules::CopilotChatRules;
@@ -71,7 +72,7 @@ struct Looked {
 ///
 /// # Errors
 /// If the settings are wrong or the input cannot be looked at.
-pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
+pub fn run(args: &ExportArgs, host: &Host) -> Result<Outcome, CliError> {
     let (settings, _) = setup::settings(args)?;
     let sink = parts::sink(&settings.sink.target).map_err(BuildError::from)?;
     let work_dir = args.work_dir.as_deref();
@@ -79,7 +80,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     let described = described.map_err(BuildError::from)?;
     let fingerprint = config::fingerprint(&described);
     let fresh = parts::new_record(&settings, &described, &fingerprint, &sink.location())?;
-    let looked = look(&settings, &fresh)?;
+    let looked = look(&settings, &fresh, host)?;
     let path = (args.work_dir.clone()).unwrap_or_else(|| parts::default_work_dir(&fingerprint));
     let found = work_dir::read_record(&path)?;
     let options = StartOptions {
@@ -112,27 +113,25 @@ pub fn run(args: &ExportArgs) -> Result<Exit, CliError> {
     if let Some((field, spread)) = groups {
         plan["groups"] = plan_groups::record(field, spread);
     }
-    if args.json {
-        print_json(&plan)?;
-    } else {
-        if let Some(telemetry) = &looked.telemetry {
-            print(&plan_telemetry::text(telemetry))?;
-        }
-        if let Some((field, spread)) = groups {
-            print(&plan_groups::text(field, spread))?;
-        }
-        print(&text(&settings, &plan, &looked))?;
-    }
+    let texts = || {
+        let telemetry = looked.telemetry.as_ref().map(plan_telemetry::text);
+        let groups = groups.map(|(field, spread)| plan_groups::text(field, spread));
+        let texts = telemetry.into_iter().chain(groups);
+        let texts = texts.chain([text(&settings, &plan, &looked)]);
+        texts.collect::<Vec<_>>().join("\n")
+    };
+    let shown = Shown::either(args.json, || plan.clone(), texts);
     let is_start_refused = matches!(start, Start::OtherWindow | Start::OtherSettings);
     let is_refused = is_start_refused || looked.first_rows.as_ref().is_some_and(is_refused);
-    Ok(match is_refused {
+    let exit = match is_refused {
         true => Exit::Usage,
         false => Exit::Success,
-    })
+    };
+    Ok(Outcome::new(shown, exit))
 }
 
 /// Looks at the input, as far as that costs little.
-fn look(settings: &Settings, fresh: &RunRecord) -> Result<Looked, CliError> {
+fn look(settings: &Settings, fresh: &RunRecord, host: &Host) -> Result<Looked, CliError> {
     let cluster = Cluster::of(settings, fresh).map_err(BuildError::from)?;
     let files = match &settings.source {
         Source::Files(paths) => Some(Arc::new(parts::files_source(paths, settings))),
@@ -143,8 +142,8 @@ fn look(settings: &Settings, fresh: &RunRecord) -> Result<Looked, CliError> {
         (None, Some(files)) => Arc::clone(files) as Arc<dyn ConversationSource>,
         (None, None) => parts::source(settings, fresh).map_err(BuildError::from)?,
     };
-    let runtime = export::runtime().map_err(export::cannot_start)?;
-    let survey = runtime.block_on(source.survey());
+    let runtime = host.runtime()?;
+    let survey = runtime.block_on(source.survey())?;
     let (survey, is_whole) = match (survey, &files) {
         (Err(error), Some(files)) => (without_chunks(files, error)?, false),
         (survey, _) => (survey.map_err(RunError::from)?, true),
@@ -158,16 +157,16 @@ fn look(settings: &Settings, fresh: &RunRecord) -> Result<Looked, CliError> {
         _ => None,
     };
     let counted = cluster.map(|cluster| runtime.block_on(cluster.plan()));
-    let counted = counted.transpose().map_err(RunError::from)?;
+    let counted = counted.transpose()?.transpose().map_err(RunError::from)?;
     let is_read = is_whole && !first_rows.as_ref().is_some_and(is_refused);
     let groups = match (settings.selection.split_by(), &counted) {
         (None, _) => None,
         (Some(_), Some(counted)) => Some(counted.spread.clone()),
         (Some(_), None) if is_read => {
             let rules = row_rules(settings, Some(fresh));
-            let pool = Arc::new(CpuPool::of_machine().map_err(export::cannot_start)?);
+            let pool = Arc::new(CpuPool::of_machine().map_err(cannot_start)?);
             let spread = group_look::spread(&*source, &survey, rules, &pool);
-            Some(runtime.block_on(spread).map_err(RunError::from)?)
+            Some(runtime.block_on(spread)?.map_err(RunError::from)?)
         }
         (Some(_), None) => None,
     };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::QueriesCheckArgs;
 use super::exit::{CliError, Exit};
-use super::print_either;
+use super::outcome::{Outcome, Shown};
 use crate::config::{self, Layers};
 use crate::domain::selection::cut::Cut;
 use crate::source::kusto::query::{Template, missing_columns};
@@ -54,7 +54,7 @@ struct Diagnostic {
 ///
 /// # Errors
 /// If a file cannot be read, or the language service fails.
-pub fn check(args: &QueriesCheckArgs) -> Result<Exit, CliError> {
+pub fn check(args: &QueriesCheckArgs) -> Result<Outcome, CliError> {
     let files = files(args)?;
     let schema = schema(args)?;
     let (analyses, note) = match language_service() {
@@ -68,15 +68,16 @@ pub fn check(args: &QueriesCheckArgs) -> Result<Exit, CliError> {
         findings.push(look_at(file, analysis, cut));
     }
     let good = findings.iter().all(|finding| finding.errors.is_empty());
-    print_either(
+    let shown = Shown::either(
         args.json,
         || json!({"good": good, "language_service": note.is_none(), "files": findings}),
         || text(&findings, note.as_deref()),
-    )?;
-    Ok(match good {
+    );
+    let exit = match good {
         true => Exit::Success,
         false => Exit::Failure,
-    })
+    };
+    Ok(Outcome::new(shown, exit))
 }
 
 /// What the run does with conversations that are cut.
@@ -84,7 +85,7 @@ fn cut(args: &QueriesCheckArgs) -> Result<Cut, CliError> {
     let layers = args
         .config
         .iter()
-        .try_fold(Layers::default(), |layers, path| layers.file(path))?
+        .try_fold(Layers::default(), |layers, config| config.onto(layers))?
         .env(std::env::vars())?
         .set(&args.set)?;
     Ok(config::cut(&layers)?)

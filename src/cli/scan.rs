@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use clap::{Args, ValueEnum};
 
-use super::args::ReachArgs;
 use super::exit::{CliError, Exit};
+use super::host::{Host, cannot_start};
+use super::outcome::{Outcome, Shown};
+use super::place::ReachArgs;
 use super::table::TextTable;
 use super::terminal::one_line;
 use super::words::count;
-use super::{export, place, print, print_json};
 use crate::check::manifest;
 use crate::config;
 use crate::runtime::CpuPool;
@@ -60,17 +61,17 @@ pub enum Only {
 ///
 /// # Errors
 /// If the input cannot be read.
-pub fn run(args: &ScanArgs) -> Result<Exit, CliError> {
+pub fn run(args: &ScanArgs, host: &Host) -> Result<Outcome, CliError> {
     let (secrets, personal) = (
         args.only != Some(Only::Personal),
         args.only != Some(Only::Secrets),
     );
     let own = config::own_rules("--rules", args.rules.as_deref().unwrap_or(Path::new("")))?;
     let scan = Arc::new(Scan::new(secrets, personal, &own, args.each));
-    let pool = CpuPool::of_machine().map_err(export::cannot_start)?;
-    let runtime = export::runtime().map_err(export::cannot_start)?;
+    let pool = CpuPool::of_machine().map_err(cannot_start)?;
+    let runtime = host.runtime()?;
     let report = if is_dataset(&args.target) {
-        let dataset = place::open(&args.target, args.reach.config.as_deref(), &args.reach.set)?;
+        let dataset = args.reach.open(&args.target, host)?;
         let manifest = manifest(&*dataset)?;
         let dataset = Arc::new(Mutex::new(dataset));
         runtime.block_on(scan.dataset(&dataset, &manifest, &pool))
@@ -78,17 +79,14 @@ pub fn run(args: &ScanArgs) -> Result<Exit, CliError> {
         let paths = vec![PathBuf::from(&args.target)];
         runtime.block_on(scan.files(paths, MAX_RECORD, &pool))
     };
-    let report = report?;
-    if args.json {
-        print_json(&serde_json::json!(report))?;
-    } else {
-        print(&text(&report, args.each))?;
-    }
-    Ok(if report.is_clean() {
-        Exit::Success
-    } else {
-        Exit::Shortfall
-    })
+    let report = report??;
+    let exit = match report.is_clean() {
+        true => Exit::Success,
+        false => Exit::Shortfall,
+    };
+    let value = || serde_json::json!(report);
+    let shown = Shown::either(args.json, value, || text(&report, args.each));
+    Ok(Outcome::new(shown, exit))
 }
 
 /// Whether a target is a dataset in a container, or a folder with a manifest.

@@ -6,13 +6,13 @@
 //! (a disk that does not answer, say).
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
 
-use super::exit::Exit;
+use super::args::Command;
+use super::exit::{CliError, Exit};
+use super::host::{Host, Interrupt, cannot_start};
 
 /// How long what is begun may take to its end. A chunk of a cluster can take half an hour, a large
 /// compressed file minutes.
@@ -21,12 +21,23 @@ pub const GRACE: Duration = Duration::from_secs(2);
 /// How long all of it may take, from the signal to the end of the process.
 const LIMIT: Duration = Duration::from_millis(4500);
 
+/// Watches for signals if the command is one that ends in order.
+///
+/// # Errors
+/// If the system refuses.
+pub fn watch_for(command: &Command, host: &Host) -> Result<(), CliError> {
+    match command {
+        Command::Export(_) => watch(host.interrupt().clone()).map_err(cannot_start),
+        _ => Ok(()),
+    }
+}
+
 /// Watches for Ctrl-C, SIGTERM and SIGHUP. On a thread of its own: the second signal and the limit are
 /// for a run that cannot even stop.
 ///
 /// # Errors
 /// If the system refuses.
-pub fn watch(interrupt: Arc<Notify>) -> io::Result<()> {
+fn watch(interrupt: Interrupt) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -45,7 +56,7 @@ pub fn watch(interrupt: Arc<Notify>) -> io::Result<()> {
     let watch = async move {
         signals.next().await;
         eprintln!("stopping; press Ctrl-C again to stop at once");
-        interrupt.notify_one();
+        interrupt.ask();
         if tokio::time::timeout(LIMIT, signals.next()).await.is_err() {
             eprintln!(
                 "error: interrupted before all parts of the run had ended\n  hint: run the same command again: it resumes where it stopped"

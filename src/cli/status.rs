@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::args::StatusArgs;
 use super::exit::{CliError, Exit};
+use super::outcome::{Outcome, Shown};
 use super::progress::incidents;
 use super::words::count;
-use super::{print, print_json};
 use crate::pipeline::state::status_file;
 use crate::pipeline::state::work_dir;
 use crate::pipeline::state::work_dir::{RunRecord, RunState};
@@ -20,7 +20,7 @@ use crate::telemetry::events::current_kind;
 ///
 /// # Errors
 /// If there is none, or it cannot be read.
-pub fn run(args: &StatusArgs) -> Result<Exit, CliError> {
+pub fn run(args: &StatusArgs) -> Result<Outcome, CliError> {
     let paths = match &args.work_dir {
         Some(path) => vec![path.clone()],
         None => below(Path::new(".gleaner")),
@@ -36,15 +36,12 @@ pub fn run(args: &StatusArgs) -> Result<Exit, CliError> {
             ));
         }
     }
-    if args.json {
-        print_json(&json!({ "runs": runs }))?;
-    } else if runs.is_empty() {
-        print("no runs below .gleaner")?;
-    } else {
-        let texts: Vec<String> = runs.iter().map(text).collect();
-        print(&texts.join("\n\n"))?;
-    }
-    Ok(Exit::Success)
+    let texts = || match runs.is_empty() {
+        true => "no runs below .gleaner".to_owned(),
+        false => runs.iter().map(text).collect::<Vec<_>>().join("\n\n"),
+    };
+    let shown = Shown::either(args.json, || json!({ "runs": runs }), texts);
+    Ok(Outcome::new(shown, Exit::Success))
 }
 
 fn below(folder: &Path) -> Vec<PathBuf> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::exit::{CliError, Exit};
-use super::print_either;
+use super::outcome::{Outcome, Shown};
 use super::words::count;
 use crate::domain::copilot_chat::sender::Era;
 use crate::domain::record::row::RowShape;
@@ -107,7 +107,7 @@ pub enum RowFault {
 ///
 /// # Errors
 /// If the folder is not empty or cannot be written.
-pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
+pub fn run(args: &SynthArgs) -> Result<Outcome, CliError> {
     // Synthetic telemetry goes into a folder; an address may hold a signature and is not echoed.
     if args.out.to_string_lossy().contains("://") {
         return Err(CliError::usage(
@@ -146,8 +146,8 @@ pub fn run(args: &SynthArgs) -> Result<Exit, CliError> {
             args.out.display()
         )
     };
-    print_either(args.json, || serde_json::json!(written), text)?;
-    Ok(Exit::Success)
+    let shown = Shown::either(args.json, || serde_json::json!(written), text);
+    Ok(Outcome::new(shown, Exit::Success))
 }
 
 /// The schema that the arguments name. Warns of old names.

@@ -5,21 +5,22 @@
 
 use super::args::UnlockArgs;
 use super::exit::{CliError, Exit};
-use super::print_either;
-use super::{export, place};
+use super::host::Host;
+use super::outcome::{Outcome, Shown};
+use super::place;
 use serde_json::json;
 
 /// Shows the claim of a dataset, and takes it away if that is confirmed.
 ///
 /// # Errors
 /// If there is none, if it is another run's, if it cannot be removed, and without `--yes`.
-pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
-    let runtime = export::runtime().map_err(export::cannot_start)?;
+pub fn run(args: &UnlockArgs, host: &Host) -> Result<Outcome, CliError> {
+    let runtime = host.runtime()?;
     let (sink, dataset) = {
         let _inside = runtime.enter();
-        place::of_dataset(&args.dataset, args.reach.config.as_deref(), &args.reach.set)?
+        place::of_dataset(&args.dataset, args.reach.config.as_ref(), &args.reach.set)?
     };
-    let claim = runtime.block_on(sink.read_claim(&dataset));
+    let claim = runtime.block_on(sink.read_claim(&dataset))?;
     let Some(claim) = claim? else {
         return Err(CliError::usage(
             format!("no run claims {}", args.dataset),
@@ -42,12 +43,12 @@ pub fn run(args: &UnlockArgs) -> Result<Exit, CliError> {
             "if that run is gone for good, run the command again with --yes: the claim is removed, and with it what the run has written there without publishing it",
         ));
     }
-    runtime.block_on(sink.revoke(&dataset, &args.run))?;
+    runtime.block_on(sink.revoke(&dataset, &args.run))??;
     let (run_id, dataset) = (&claim.run_id, &args.dataset);
-    print_either(
+    let shown = Shown::either(
         args.json,
         || json!({"dataset": dataset, "run_id": run_id, "since": claim.since, "removed": true}),
         || format!("removed the claim of run {run_id} on {dataset}"),
-    )?;
-    Ok(Exit::Success)
+    );
+    Ok(Outcome::new(shown, Exit::Success))
 }

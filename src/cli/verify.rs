@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use bytesize::ByteSize;
-
-use super::args::VerifyArgs;
 use toml::{Table, Value};
 
+use super::args::VerifyArgs;
+use super::config_source::ConfigSource;
 use super::exit::{CliError, Exit};
+use super::host::Host;
+use super::outcome::{Outcome, Shown};
+use super::place;
 use super::table::TextTable;
 use super::words::count;
-use super::{place, print_either};
 #[cfg(not(feature = "azure"))]
 use crate::config;
 use crate::config::settings::SinkTarget;
@@ -30,9 +32,9 @@ use crate::verify::{self, VerifyReport};
 ///
 /// # Errors
 /// If it cannot be checked at all.
-pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
+pub fn run(args: &VerifyArgs, host: &Host) -> Result<Outcome, CliError> {
     let given = selection(args)?;
-    let dataset = place::open(&args.dataset, args.config.as_deref(), &args.set)?;
+    let dataset = place::open(&args.dataset, args.config.as_ref(), &args.set, host)?;
     let selection = match &args.tokenizer {
         Some(file) => Some(measured(file, given, &*dataset)?),
         None => given,
@@ -43,12 +45,12 @@ pub fn run(args: &VerifyArgs) -> Result<Exit, CliError> {
         value["good"] = serde_json::json!(report.is_good());
         value
     };
-    print_either(args.json, value, || text(&report))?;
-    Ok(if report.is_good() {
-        Exit::Success
-    } else {
-        Exit::Failure
-    })
+    let exit = match report.is_good() {
+        true => Exit::Success,
+        false => Exit::Failure,
+    };
+    let shown = Shown::either(args.json, value, || text(&report));
+    Ok(Outcome::new(shown, exit))
 }
 
 #[cfg(feature = "azure")]
@@ -66,13 +68,13 @@ pub(super) fn reader(_blob: &AzureBlob, name: &str) -> Result<Box<dyn DatasetRea
 
 /// What is set, with or without the environment. A dataset needs no source.
 fn layers(
-    config: Option<&Path>,
+    config: Option<&ConfigSource>,
     set: &[String],
     with_environment: bool,
 ) -> Result<Layers, CliError> {
     let mut layers = Layers::default();
-    if let Some(path) = config {
-        layers = layers.file(path)?;
+    if let Some(config) = config {
+        layers = config.onto(layers)?;
     }
     if with_environment {
         layers = layers.env(std::env::vars())?;
@@ -90,7 +92,7 @@ fn layers(
 /// A selection to hold the records against, if one is given: how to reach a dataset says nothing
 /// about what should be in it.
 fn selection(args: &VerifyArgs) -> Result<Option<Selection>, CliError> {
-    let layers = layers(args.config.as_deref(), &args.set, false)?;
+    let layers = layers(args.config.as_ref(), &args.set, false)?;
     if layers.merged()?.selection.is_none() {
         return Ok(None);
     }
@@ -127,7 +129,7 @@ fn measured(
 
 /// A dataset in a container: the address says which, the configuration how to log in.
 pub(super) fn in_container(
-    config: Option<&Path>,
+    config: Option<&ConfigSource>,
     set: &[String],
     address: BlobAddress,
 ) -> Result<(AzureBlob, String), CliError> {
