@@ -11,7 +11,7 @@ test:
 # Format, lint, document
 check:
     cargo fmt --all --check
-    cargo clippy --all-targets --features fault-injection,kusto-emulator,tokenizer -- -D warnings
+    cargo clippy --all-targets -p gleaner -p gleaner-domain -p gleaner-py --features gleaner/fault-injection,gleaner/kusto-emulator,gleaner/tokenizer -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
 # Check licences, bans, sources and advisories (needs `cargo install cargo-deny`, and a network for the advisories)
@@ -35,6 +35,18 @@ compare-telemetry folder:
 # Build the release into dist/: program, man pages, completions, SBOM, SHA256SUMS
 dist:
     ./dist.sh
+
+# Build the Python package into dist/: one wheel for every Python from 3.10 (needs nothing but Rust, a C compiler and Python)
+wheel:
+    python/wheel.sh
+
+# Test the Python package against the program
+wheel-test *arguments:
+    python/tests/run.sh {{arguments}}
+
+# Execute the notebook, from raw rows to a trained step, with the wheel in dist/ (installs about 6 GB under target/)
+notebook:
+    python/examples/run.sh
 
 # List the public interface, to be reviewed when it changes
 public-api:

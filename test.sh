@@ -76,4 +76,5 @@ if [ $# = 0 ]; then
     cp Cargo.lock tests/host/Cargo.lock
     GLEANER_TEST_PROGRAM="$target/debug/gleaner" CARGO_TARGET_DIR="$target" \
         cargo test --manifest-path tests/host/Cargo.toml
+    python/tests/run.sh
 fi

@@ -20,6 +20,7 @@ mod cluster;
 pub mod config_source;
 mod convert;
 mod diff;
+pub mod embedded;
 pub mod exit;
 mod explain;
 pub mod export;
