@@ -60,7 +60,7 @@ use client::KustoClient;
 use counts::Numbers;
 use error::{Attempt, Failure, KustoError, Purpose};
 use passing::Passing;
-use query::{Asked, CERTIFICATE, QueryKind, Template, Values};
+use query::{Asked, CERTIFICATE, QueryKind, Reading, Template, Values};
 use query_file::QueryFile;
 use rows::{FetchRequest, RowWriter};
 use telemetry::{TelemetryFetch, TelemetryReading};
@@ -204,6 +204,7 @@ impl KustoSource {
     }
 
     fn values<'a>(&'a self, chunk: HashChunk, wanted: Option<&'a RankRanges>) -> Values<'a> {
+        let reading = Reading::Rows;
         Values {
             start: self.start,
             end: self.end,
@@ -213,6 +214,7 @@ impl KustoSource {
             ignored: &self.ignored,
             selection: &self.selection,
             wanted,
+            reading,
             asked: Asked::default(),
         }
     }

@@ -13,6 +13,7 @@
 //! | `_seed` | of the ranks: `hash_xxhash64(strcat(_seed, "/", conversationId))` |
 //! | `_bucket(turns)` | the bucket's name, or `""` |
 //! | `_selected(residue, turns, rank)` | whether a conversation is wanted; `residue` is `hash_xxhash64(conversationId) % 100` (with `selection.split_by` it is not looked at: gleaner leaves out rows of other splits itself) |
+//! | `_ranked(residue, rank)` | whether a conversation may be wanted, by its id alone; a query that uses it early reads less |
 //! | `_agent_modes` | dynamic array of the modes that count as an agent's |
 //! | `_conversation_ids` | dynamic array of the ids of the conversations that are wanted, of Copilot Chat telemetry |
 //! | `_shared_ids` | dynamic array of the ids of messages and options that are wanted |
@@ -24,7 +25,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::selection::cut::Cut;
-pub use values::{Asked, Values, literal};
+pub use values::{Asked, Reading, Values, literal};
 
 mod values;
 
@@ -42,6 +43,33 @@ pub const COUNTS: &str = "| summarize conversations = count() by residue = hash_
 
 /// The same for a census that says what the name of a conversation's group leaves divided by 100, or a number below 0.
 pub const GROUP_COUNTS: &str = "| summarize conversations = count() by residue = iff(groupResidue >= 0, groupResidue, hash_xxhash64(conversationId) % 100), turnCount";
+
+/// What chooses the split of a conversation in a census: its id, or its group if the census says which that is.
+fn residue(by_group: bool) -> &'static str {
+    match by_group {
+        false => "hash_xxhash64(conversationId) % 100",
+        true => "iff(groupResidue >= 0, groupResidue, hash_xxhash64(conversationId) % 100)",
+    }
+}
+
+/// Leaves of a census the conversations that are wanted.
+pub fn selected(by_group: bool) -> String {
+    let residue = residue(by_group);
+    format!(
+        r#"| where _selected({residue}, turnCount, hash_xxhash64(strcat(_seed, "/", conversationId)))"#
+    )
+}
+
+/// Makes of a census a chunk checksum for each residue and bucket, of all conversations and of those that are wanted.
+/// `turns` are those of one of them.
+pub fn counted(by_group: bool) -> String {
+    let residue = residue(by_group);
+    format!(
+        r#"| extend residue = {residue}, bucket = _bucket(turnCount), part = hash_xxhash64(conversationId) % 1000000007
+| extend isWanted = _selected(residue, turnCount, hash_xxhash64(strcat(_seed, "/", conversationId)))
+| summarize conversations = count(), checksum = sum(part), delivered = countif(isWanted), deliveredChecksum = sumif(part, isWanted), turns = min(turnCount) by residue, bucket"#
+    )
+}
 
 /// Names that a query must use, and what goes wrong if it does not.
 const GROUPS: &str = "groupResidue";

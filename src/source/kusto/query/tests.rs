@@ -1,4 +1,4 @@
-use super::values::{FIRST, LAST, instant, selected};
+use super::values::{FIRST, LAST, instant};
 use super::*;
 use crate::domain::sampling::rank_ranges::RankRange;
 use crate::domain::sampling::rank_ranges::RankRanges;
@@ -29,6 +29,7 @@ fn values<'a>(
         ignored,
         selection,
         wanted,
+        reading: Reading::Rows,
         asked: Asked::default(),
     }
 }
@@ -231,9 +232,11 @@ fn ranks_are_asked_for_stratum_by_stratum() {
             residues.start(),
             residues.end()
         );
-        assert_eq!(selected(&selection, Some(&wanted)), expected);
+        assert_eq!(values(&selection, &[], Some(&wanted)).selected(), expected);
     }
-    assert_eq!(selected(&selection, Some(&RankRanges::default())), "false");
+    let nothing = RankRanges::default();
+    let values = values(&selection, &[], Some(&nothing));
+    assert_eq!([values.selected(), values.ranked()], ["false", "false"]);
 }
 
 #[test]
@@ -247,7 +250,48 @@ fn where_groups_decide_ranks_are_asked_for_alone_and_each_condition_once() {
     let wanted = RankRanges::from_iter(all);
     let expected = [(3, 5), (6, 10), (11, 20)]
         .map(|(first, last)| format!("(turns between ({first} .. {last}) and rank <= 7)"));
-    assert_eq!(selected(&selection, Some(&wanted)), expected.join(" or "));
+    let mut values = values(&selection, &[], Some(&wanted));
+    assert_eq!(values.selected(), expected.join(" or "));
+    assert_eq!(values.ranked(), "(rank <= 7)");
+    // A census says which group a conversation is of.
+    values.reading = Reading::Census;
+    let expected = "(residue between (0 .. 82) and turns between (3 .. 5) and rank <= 7) or ";
+    assert!(
+        values.selected().starts_with(expected),
+        "{}",
+        values.selected()
+    );
+    assert_eq!(values.ranked(), "(rank <= 7)", "the id says nothing of it");
+}
+
+#[test]
+fn the_id_alone_says_what_cannot_be_wanted() {
+    let selection = selection(1);
+    let range = |above: Option<i64>, up_to: Option<i64>| RankRange {
+        above: above.map(Rank),
+        up_to: up_to.map(Rank),
+    };
+    let strata: Vec<_> = selection.strata().collect();
+    // Three buckets of the first split, one of the second, none of the third.
+    let of_train = [
+        range(Some(2), Some(5)),
+        range(None, Some(-1)),
+        range(Some(1), Some(9)),
+    ];
+    let wanted: RankRanges = strata
+        .iter()
+        .copied()
+        .zip(of_train)
+        .chain([(strata[3], range(Some(4), None))])
+        .collect();
+    let mut values = values(&selection, &[], Some(&wanted));
+    let expected =
+        "(residue between (0 .. 82) and rank <= 9) or (residue between (83 .. 91) and rank > 4)";
+    assert_eq!(values.ranked(), expected);
+    values.reading = Reading::Counts;
+    assert_eq!(values.ranked(), "true", "all are counted");
+    values.wanted = None;
+    assert_eq!([values.ranked(), values.selected()], ["true", "turns > 0"]);
 }
 
 proptest! {
@@ -265,7 +309,7 @@ proptest! {
         values.asked.conversations = &ignored;
         values.asked.shared = &ignored;
         let prelude = values.prelude();
-        prop_assert_eq!(prelude.lines().count(), 14);
+        prop_assert_eq!(prelude.lines().count(), 15);
         prop_assert!(prelude.lines().all(|line| line.starts_with("let _") && line.ends_with(';')));
     }
 }

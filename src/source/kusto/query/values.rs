@@ -1,10 +1,12 @@
 //! The values of a request as KQL.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use crate::domain::copilot_chat::rules::AGENT_MODES;
 use crate::domain::record::timestamp::UtcInstant;
-use crate::domain::sampling::rank_ranges::RankRanges;
+use crate::domain::sampling::rank_ranges::{RankRange, RankRanges};
 use crate::domain::scheduling::chunk::HashChunk;
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::stratum::Selection;
@@ -34,8 +36,21 @@ pub struct Values<'a> {
     pub selection: &'a Selection,
     /// The ranks of the conversations wanted; `None`: all.
     pub wanted: Option<&'a RankRanges>,
+    /// What is read of them.
+    pub reading: Reading,
     /// Which rows of Copilot Chat telemetry.
     pub asked: Asked<'a>,
+}
+
+/// What a query is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Whole conversations, or all of a census: it is not known which group each is of.
+    Rows,
+    /// The census of the conversations that are wanted.
+    Census,
+    /// Counts of all conversations, and of those that are wanted.
+    Counts,
 }
 
 /// Rows of Copilot Chat telemetry that are asked for.
@@ -98,6 +113,7 @@ impl Values<'_> {
              let _seed = {};\n\
              let _bucket = (turns:long) {{ {} }};\n\
              let _selected = (residue:long, turns:long, rank:long) {{ {} }};\n\
+             let _ranked = (residue:long, rank:long) {{ {} }};\n\
              let _agent_modes = {};\n\
              let _conversation_ids = {};\n\
              let _shared_ids = {};\n\
@@ -108,12 +124,67 @@ impl Values<'_> {
             list(self.ignored),
             literal(self.selection.seed()),
             buckets(self.selection),
-            selected(self.selection, self.wanted),
+            self.selected(),
+            self.ranked(),
             list(AGENT_MODES),
             list(conversations),
             list(shared),
             list(&self.asked.terms()),
         )
+    }
+}
+
+impl Values<'_> {
+    /// Whether the residues of a split are known: where groups decide, whole conversations are asked for by the id's.
+    fn knows_residues(&self) -> bool {
+        self.selection.split_by().is_none() || self.reading != Reading::Rows
+    }
+
+    /// The body of `_selected`.
+    pub(super) fn selected(&self) -> String {
+        let Some(ranges) = self.wanted else {
+            return "turns > 0".to_owned();
+        };
+        any_of(ranges.iter().filter_map(|(stratum, range)| {
+            let [first, last] = self.selection.bucket(stratum).turns;
+            let residues = self.selection.residues(stratum)?;
+            let mut parts = Vec::new();
+            parts.extend(self.knows_residues().then(|| between_residues(&residues)));
+            parts.push(format!("turns between ({first} .. {})", bounded(last)));
+            parts.extend(bounds(range));
+            Some(format!("({})", parts.join(" and ")))
+        }))
+    }
+
+    /// The body of `_ranked`: of each split the widest range, or of all together, where groups decide the split. Who
+    /// counts sees all.
+    pub(super) fn ranked(&self) -> String {
+        let Some(ranges) = self.wanted.filter(|_| self.reading != Reading::Counts) else {
+            return "true".to_owned();
+        };
+        let by_id = self.selection.split_by().is_none();
+        let mut widest = BTreeMap::<Option<[u32; 2]>, RankRange>::new();
+        for (stratum, range) in ranges.iter() {
+            let Some(residues) = self.selection.residues(stratum) else {
+                continue;
+            };
+            let residues = by_id.then(|| [*residues.start(), *residues.end()]);
+            let known = widest.entry(residues).or_insert(range);
+            known.above = known.above.min(range.above);
+            // No end is the widest.
+            known.up_to = known
+                .up_to
+                .zip(range.up_to)
+                .map(|(one, other)| one.max(other));
+        }
+        any_of(widest.into_iter().map(|(residues, range)| {
+            let residues = residues.map(|[first, last]| between_residues(&(first..=last)));
+            let parts: Vec<String> = residues.into_iter().chain(bounds(range)).collect();
+            match parts.is_empty() {
+                true => "true".to_owned(),
+                false => format!("({})", parts.join(" and ")),
+            }
+        }))
     }
 }
 
@@ -147,33 +218,25 @@ fn bounded(turns: u64) -> i64 {
     i64::try_from(turns).unwrap_or(i64::MAX)
 }
 
-pub(super) fn selected(selection: &Selection, wanted: Option<&RankRanges>) -> String {
-    let Some(ranges) = wanted else {
-        return "turns > 0".to_owned();
-    };
+fn between_residues(residues: &RangeInclusive<u32>) -> String {
+    format!(
+        "residue between ({} .. {})",
+        residues.start(),
+        residues.end()
+    )
+}
+
+/// The conditions of a range of ranks.
+fn bounds(range: RankRange) -> impl Iterator<Item = String> {
+    let above = range.above.map(|rank| format!("rank > {}", long(rank.0)));
+    let up_to = range.up_to.map(|rank| format!("rank <= {}", long(rank.0)));
+    above.into_iter().chain(up_to)
+}
+
+/// The clauses, each once.
+fn any_of(all: impl Iterator<Item = String>) -> String {
     let mut clauses = Vec::new();
-    for (stratum, range) in ranges.iter() {
-        let [first, last] = selection.bucket(stratum).turns;
-        let Some(residues) = selection.residues(stratum) else {
-            continue;
-        };
-        // The residue is the id's: where groups decide, it says nothing.
-        let mut clause = match selection.split_by() {
-            None => format!(
-                "(residue between ({} .. {}) and ",
-                residues.start(),
-                residues.end()
-            ),
-            Some(_) => "(".to_owned(),
-        };
-        let _ = write!(clause, "turns between ({first} .. {})", bounded(last));
-        if let Some(above) = range.above {
-            let _ = write!(clause, " and rank > {}", long(above.0));
-        }
-        if let Some(up_to) = range.up_to {
-            let _ = write!(clause, " and rank <= {}", long(up_to.0));
-        }
-        clause.push(')');
+    for clause in all {
         if !clauses.contains(&clause) {
             clauses.push(clause);
         }
