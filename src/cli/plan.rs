@@ -330,6 +330,8 @@ fn fetching(counted: &KustoPlan) -> Value {
         "conversations": counted.conversations,
         "out_of_range": counted.out_of_range,
         "candidates": counted.candidates,
+        "census": counted.census(),
+        "census_rows": counted.census_rows,
         "bytes_each": counted.bytes_each,
         "one_pass_bytes": counted.one_pass_bytes,
         "two_pass_bytes": counted.two_pass_bytes,
@@ -417,8 +419,12 @@ fn strata_table(settings: &Settings, counted: Option<&KustoPlan>) -> TextTable {
 
 fn fetching_text(counted: &KustoPlan) -> String {
     let or_unknown = |bytes: Option<u64>| bytes.map_or("unknown".to_owned(), size);
+    let census = match counted.census() {
+        "full" => String::new(),
+        _ => format!(" (a census of about {} conversations)", counted.census_rows),
+    };
     format!(
-        "{} complete conversations of about {}; one pass would fetch {}, two fetch {}",
+        "{} complete conversations of about {}; one pass would fetch {}, two fetch {}{census}",
         counted.conversations,
         or_unknown(counted.bytes_each),
         or_unknown(counted.one_pass_bytes),

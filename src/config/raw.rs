@@ -163,6 +163,7 @@ tables! {
         credential: Text,
         trusted_hosts: Vec<Text>,
         passes: Number<u32>,
+        census_mode: Text,
         server_timeout: Text,
         client_timeout: Text,
     }

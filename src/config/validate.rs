@@ -68,7 +68,7 @@ pub fn validate(layers: &Layers, splits: &[String]) -> Result<Settings, ConfigEr
     let fitness = selection::fitness(&selection_table)?;
     let privacy = privacy::policy(config.privacy.unwrap_or_default())?;
     let split_by = selection::split_by(&selection_table, schema, &mut source, privacy.users)?;
-    let exclude = selection::exclude(selection_table.exclude.clone(), &source)?;
+    let exclude = selection::exclude(selection_table.exclude.clone(), &mut source)?;
     let selection = selection(
         selection_table,
         default_targets.unwrap_or_default(),

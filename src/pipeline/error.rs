@@ -102,6 +102,9 @@ pub enum RunError {
         /// The chunk.
         chunk: Chunk,
     },
+    /// A wider census counts other conversations than the one before.
+    #[error("a wider census counts other conversations than the census before it")]
+    CensusChanged,
     /// A record was valid when it was compared, and not when it was to be written, or the other way round.
     #[error("a record came out differently when it was read again")]
     DecidedOtherwise,
@@ -156,7 +159,7 @@ impl RunError {
             Self::NothingToPublish { .. } => {
                 "nothing was published; change the selection or the input, and run the command again"
             }
-            Self::ChunkChanged { .. } => INPUT_CHANGED,
+            Self::ChunkChanged { .. } | Self::CensusChanged => INPUT_CHANGED,
             Self::PublishedManifest { .. } => {
                 "somebody has changed it: see `gleaner verify`, or choose another name with --name"
             }

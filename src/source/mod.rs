@@ -23,6 +23,7 @@ use crate::domain::debug_lengths;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
+pub use crate::domain::sampling::thresholds::{PopulationSample, UndeliveredCount};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 pub use crate::domain::scheduling::pass::Pass;
 pub use crate::domain::scheduling::retry::Action;
@@ -69,7 +70,8 @@ pub trait ConversationSource: Send + Sync + 'static {
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>>;
 
     /// Delivers the rows of a chunk that are ordered. An error voids the attempt: nothing of it is
-    /// kept. A source that has counted what it delivered says so.
+    /// kept. A source that has counted what it delivered says so; of a census of some ranks, all conversations of
+    /// the chunk.
     ///
     /// Any chunk of the survey may be asked for, and of a hash chunk its halves
     /// ([`HashChunk::split`](crate::domain::scheduling::chunk::HashChunk::split)), again after a failure or a
@@ -107,7 +109,7 @@ pub struct FetchOrder {
     /// Which rows: whole ones, or a census ([`RowEncoding::Census`]). A source whose survey promises no
     /// census is only ever asked for [`Pass::All`].
     pub pass: Pass,
-    /// In a round: which conversations, and no others. `None`: all.
+    /// In a round and in a census of some ranks: which conversations, and no others. `None`: all.
     pub ranks: Option<Arc<RankRanges>>,
 }
 
@@ -135,6 +137,10 @@ pub struct Survey {
     /// Whether the source can deliver a census first, and then the conversations of some ranks
     /// alone ([`Pass`]).
     pub census: bool,
+    /// Of a source that can deliver a census of some ranks and count the other conversations ([`Pass::CensusUpTo`]): a
+    /// part of the population. With it the run asks for such censuses alone, as far as it wants candidates; without
+    /// it for a census of all conversations.
+    pub sample: Option<PopulationSample>,
     /// Whether it leaves out incomplete conversations itself, so that they cannot be counted.
     pub only_complete: bool,
     /// Fetches that may run at once; `None`: as many as there are fetchers.
@@ -156,6 +162,7 @@ impl Survey {
             chunks,
             self_contained,
             census: false,
+            sample: None,
             only_complete: false,
             max_concurrency: None,
             operation_timeout: None,
@@ -229,12 +236,15 @@ pub struct RowBlock {
     /// What the source has found out about each line while it made them, in their order; empty:
     /// nothing, and each line is read.
     pub parsed: Vec<ParsedRow>,
+    /// In a census of some ranks ([`Pass::CensusUpTo`]): how many conversations of the chunk are not delivered. All that
+    /// are delivered and all that are counted here, in all blocks of a fetch, are those of the chunk.
+    pub undelivered: Vec<UndeliveredCount>,
     /// From a source that can deliver a census: every conversation of the block, in any order, the
     /// rejected ones included. They are held against the census.
     pub received: Vec<ReceivedRow>,
 }
 
-debug_lengths!(RowBlock { location, encoding, is_utf8, first_line, rejects, received } lengths { bytes, parsed });
+debug_lengths!(RowBlock { location, encoding, is_utf8, first_line, rejects, received, undelivered } lengths { bytes, parsed });
 
 /// The header of a good row.
 #[derive(Clone, PartialEq, Eq)]
@@ -289,6 +299,7 @@ impl RowBlock {
         self.rejects.clear();
         self.parsed.clear();
         self.received.clear();
+        self.undelivered.clear();
         self.location = RowLocation::Spool;
         self.encoding = RowEncoding::AsWritten;
         self.is_utf8 = false;

@@ -19,7 +19,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -32,7 +31,7 @@ use crate::domain::describe_error;
 use crate::domain::record::header::RowFlags;
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
-use crate::domain::scheduling::pass::{ChunkPass, Pass};
+use crate::domain::scheduling::pass::ChunkPass;
 use crate::domain::selection::group::GroupMark;
 use crate::fault::{Faults, Kind, Site};
 use crate::runtime::files::refuse_link;
@@ -40,6 +39,7 @@ use crate::runtime::storage::{self, DiskFile};
 use crate::source::RowEncoding;
 
 mod chunk;
+mod pins;
 mod telemetry;
 mod writer;
 
@@ -328,39 +328,6 @@ impl Spool {
         }
         parts.sort();
         Ok(parts)
-    }
-
-    /// Remembers what a round fetches, which the next start of the run must not decide anew. The
-    /// first decision counts: what is remembered already is given back. If what was remembered is
-    /// damaged or gone, so is what it said about the parts of the round: they are fetched again.
-    ///
-    /// # Errors
-    /// If it cannot be written or read.
-    pub fn pin<T: Serialize + DeserializeOwned>(
-        &self,
-        round: u32,
-        decision: T,
-    ) -> Result<T, SpoolError> {
-        let path = self.folder.join(format!("round{round}.json"));
-        match stored::load(&path) {
-            Ok(Some(pinned)) => return Ok(pinned),
-            Ok(None) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                tracing::warn!(
-                    round,
-                    error = describe_error(&error),
-                    "what the round fetches is no longer known; it is fetched again"
-                );
-            }
-            Err(error) => return Err(SpoolError::io("read", path)(error)),
-        }
-        for chunk_pass in self.sealed_passes()? {
-            if chunk_pass.pass == Pass::Round(round) {
-                self.invalidate(&self.path(chunk_pass, "rows"));
-            }
-        }
-        stored::save(&path, &decision).map_err(SpoolError::io("write", &path))?;
-        Ok(decision)
     }
 
     /// Remembers that the dataset goes without these chunks, before a file is committed without them:

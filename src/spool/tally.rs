@@ -13,6 +13,7 @@ use crate::domain::record::fields::key_text;
 use crate::domain::record::row::{MalformedReason, Oddities, RowShape};
 use crate::domain::record::row_fault;
 use crate::domain::sampling::rank_ranges::ChunkChecksum;
+use crate::domain::sampling::thresholds::Undelivered;
 use crate::domain::selection::group::GroupMark;
 
 /// The counts of one chunk's rows.
@@ -53,6 +54,9 @@ pub struct ChunkTally {
     /// What rows say of groups, if these decide the split.
     #[serde(default, skip_serializing_if = "GroupsSeen::is_empty")]
     pub groups: GroupsSeen,
+    /// Of a census of some ranks: the conversations that it has only counted. They are among the rows read.
+    #[serde(default, skip_serializing_if = "Undelivered::is_empty")]
+    pub undelivered: Undelivered,
     /// The counts of the source, if it gives any.
     #[serde(default)]
     pub chunk_checksum: Option<ChunkChecksum>,

@@ -61,7 +61,8 @@ pub async fn source_conformance(make: impl Fn() -> Box<dyn ConversationSource>) 
 /// | | the same census whenever it is fetched, also of the halves |
 /// | [`Pass::Round`](crate::source::Pass) | exactly the conversations of the ranks that are asked for, and their rows as in `Pass::All` |
 /// | | `delivered` has each of them once, the rejected ones too, as the census tells them |
-/// | both | the chunk checksum counts the conversations and sums their hashes |
+/// | [`Pass::CensusUpTo`](crate::source::Pass) | if the survey has a sample: exactly the conversations of the ranks that are asked for, and counts of the others |
+/// | all | the chunk checksum counts the conversations and sums their hashes |
 ///
 /// `selection` is the one that the source was made with, as it decides which ranks there are.
 ///

@@ -12,6 +12,7 @@ mod behaviour;
 mod run;
 mod sink;
 mod source;
+mod thresholds;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +104,8 @@ impl Totals {
         for (what, happened) in [
             ("split", happened("splits")),
             ("census refetch", happened("census_refetches")),
-            ("top-up round", seen.top_up_rounds > 0),
+            ("top-up round", seen.rounds_and_wider_censuses.0 > 0),
+            ("wider census", seen.rounds_and_wider_censuses.1 > 0),
             ("lease loss", happened("lease_losses")),
             ("rebuild", happened("rebuilds")),
             ("throttle", happened("throttles")),

@@ -57,7 +57,7 @@ pub struct Seen {
     pub starts: u64,
     pub virtual_time: Duration,
     pub hits: u64,
-    pub top_up_rounds: u64,
+    pub rounds_and_wider_censuses: (u64, u64),
     /// Chunks that were allowed to be missing, and were.
     pub missing: (u64, u64),
     /// Without the chunks that were missing there was nothing to publish.
@@ -423,8 +423,8 @@ fn finish(setting: &Setting<'_>, report: &RunReport, seen: &mut Seen) {
             "this start has fetched all itself"
         );
     }
-    let rounds = &report.manifest.statistics["top_up_rounds"];
-    seen.top_up_rounds = rounds.as_u64().expect("a count");
+    let count = |name: &str| report.manifest.statistics[name].as_u64().expect("a count");
+    seen.rounds_and_wider_censuses = (count("top_up_rounds"), count("wider_censuses"));
 }
 
 /// The oracle's outcome without the chunks that are missing, which must be allowed to be.

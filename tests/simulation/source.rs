@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use gleaner::domain::record::timestamp;
 use gleaner::domain::sampling::rank_ranges::RankRanges;
 use gleaner::domain::scheduling::chunk::{Chunk, HashChunk, Piece};
+use gleaner::domain::scheduling::pass::ChunkPass;
 use gleaner::domain::selection::group::GroupMark;
 use gleaner::domain::selection::rank::Ranker;
 use gleaner::domain::selection::stratum::Selection;
@@ -96,7 +97,7 @@ impl SimSource {
     }
 
     /// The rows that are asked for, with what is known of them.
-    fn rows(&self, order: &FetchOrder, chunk: HashChunk) -> Vec<&SimRow> {
+    pub fn rows(&self, order: &FetchOrder, chunk: HashChunk) -> Vec<&SimRow> {
         let mut ranker = Ranker::new(self.selection.seed());
         let mut is_wanted = |row: &SimRow| {
             let rank = ranker.rank(&row.key);
@@ -151,7 +152,7 @@ impl SimSource {
     /// Why the source does not deliver, if it does not.
     fn refusal(&self, order: &FetchOrder, chunk: HashChunk, rows: &[&SimRow]) -> Option<Failure> {
         let is_payload = matches!(order.pass, Pass::Round(_));
-        let is_census = order.pass == Pass::Census;
+        let is_census = order.pass.is_census();
         let memory = &mut *self.memory.lock();
         let mut counts = || *memory.failed.entry(named(order)).or_default() += 1;
         if let Some((permanently_failing, payloads_only)) = self.behaviour.permanently_failing
@@ -222,7 +223,7 @@ impl SimSource {
             };
             line += rows.len() as u64;
             for row in *rows {
-                if order.pass == Pass::Census {
+                if order.pass.is_census() {
                     block.encoding = RowEncoding::Census;
                     let Some(header) = self.header(row) else {
                         continue;
@@ -240,6 +241,9 @@ impl SimSource {
         }
         if let Some(failure) = refusal {
             return Err(refused(failure));
+        }
+        if matches!(order.pass, Pass::CensusUpTo(_)) {
+            sink.write(self.undelivered(order, chunk)).await?;
         }
         self.deliver_change(order, chunk, sink).await
     }
@@ -280,9 +284,7 @@ impl SimSource {
     /// Whether a chunk shall come slowly; where the source has asked for patience it needs it now.
     async fn be_slow(&self, order: &FetchOrder, chunk: HashChunk, blocks: usize) -> bool {
         let is_slow = self.behaviour.slow.is_some_and(|slow| {
-            (slow == chunk || slow.is_ancestor_of(&chunk))
-                && order.pass != Pass::Census
-                && blocks > 1
+            (slow == chunk || slow.is_ancestor_of(&chunk)) && !order.pass.is_census() && blocks > 1
         });
         let is_slow = is_slow && {
             let slow = &mut self.memory.lock().slow;
@@ -330,7 +332,7 @@ impl SimSource {
         let Chunk::Hash(chunk) = order.chunk else {
             return;
         };
-        if let Pass::All | Pass::Census = order.pass {
+        if !matches!(order.pass, Pass::Round(_)) {
             let is_sealed = sealed(&self.sealed, chunk, order.pass);
             // A census that is taken again was sealed before.
             let is_census_refetch = self.behaviour.stale.is_some() && memory.changed >= 2;
@@ -373,12 +375,9 @@ impl SimSource {
 
 /// Whether a chunk, or a part of it, is sealed.
 fn sealed(folder: &Path, chunk: HashChunk, pass: Pass) -> bool {
-    let ending = match pass {
-        Pass::Census => "-census.sealed",
-        _ => ".sealed",
-    };
     let is_there = |chunk: HashChunk| {
-        let name = format!("{}{ending}", Chunk::Hash(chunk));
+        let chunk = Chunk::Hash(chunk);
+        let name = format!("{}.sealed", ChunkPass { chunk, pass });
         folder.join(name).exists()
     };
     let halves = chunk.split().into_iter().flatten();
@@ -459,7 +458,8 @@ impl ConversationSource for SimSource {
             delivery => {
                 let chunks = HashChunk::cover(self.chunks).map(Chunk::Hash);
                 let mut survey = Survey::of(chunks.collect(), true);
-                survey.census = delivery == Delivery::Census;
+                survey.census = delivery != Delivery::Hash;
+                survey.sample = (delivery == Delivery::Thresholds).then(|| self.sample());
                 survey
             }
         };
@@ -470,7 +470,7 @@ impl ConversationSource for SimSource {
 
     fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
         async move {
-            let what = (order.chunk, order.pass == Pass::Census);
+            let what = (order.chunk, order.pass.is_census());
             let is_new = self.memory.lock().active.insert(what);
             assert!(is_new, "{} is fetched twice at once", order.chunk);
             let _active = Active {

@@ -31,6 +31,8 @@ pub enum Delivery {
     Hash,
     /// In hash chunks, a census first.
     Census,
+    /// In hash chunks, a census of some ranks first; the other conversations are counted.
+    Thresholds,
     /// In files, which are their own store.
     Files,
 }
@@ -69,7 +71,7 @@ impl World {
     /// In every second four hardly any conversation is valid, so that spares run out.
     fn make(number: u64) -> Self {
         use Delivery::*;
-        let delivery = [Hash, Census, Files, Census][number as usize % 4];
+        let delivery = [Hash, Census, Files, Thresholds][number as usize % 4];
         let scarce = number / 4 % 2 == 1;
         let target = if scarce { 3 } else { 1 + number as usize % 4 };
         let mut asked = Asked::new(&format!("world {number}"), target);
@@ -111,7 +113,7 @@ impl World {
             _ => row,
         });
         let rows: Vec<SimRow> = match delivery {
-            Census => good_once(rows, &asked),
+            Census | Thresholds => good_once(rows, &asked),
             _ => rows.collect(),
         };
         if let 1 | 5 | 6 | 9 | 12 | 14 = number {

@@ -1,7 +1,11 @@
 //! The emulator, as a process of its own.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use super::{Run, Sandbox, words};
 
@@ -33,12 +37,33 @@ impl Emulator {
             true => TELEMETRY_CONVERSATIONS,
             false => CONVERSATIONS,
         };
+        let file = file.display().to_string();
+        let (conversations, port) = (conversations.to_string(), port.to_string());
+        let args = [
+            "--conversations",
+            &conversations,
+            "--seed",
+            "7",
+            "--port",
+            &port,
+        ];
+        Self::of(&[&args[..], &["--faults", &file], more].concat())
+    }
+
+    /// Starts one with so many conversations of turns, which are made as they are asked for.
+    pub fn plain(conversations: u64) -> Self {
+        Self::of(&[
+            "--plain",
+            "--conversations",
+            &conversations.to_string(),
+            "--port",
+            "0",
+        ])
+    }
+
+    fn of(args: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_gleaner-kusto-emulator"))
-            .args(["--conversations", &conversations.to_string(), "--seed", "7"])
-            .args(["--port", &port.to_string()])
-            .arg("--faults")
-            .arg(file)
-            .args(more)
+            .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .expect("the emulator starts");
@@ -123,4 +148,47 @@ pub fn export_synthetic(sandbox: &Sandbox, more: &[&str]) -> Run {
     args.extend(["--set", "source.kind=synthetic"]);
     args.extend(more);
     sandbox.run(&args)
+}
+
+/// Passes requests on to an emulator, and counts the bytes that come back.
+pub struct Meter {
+    pub address: String,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Meter {
+    pub fn before(emulator: &Emulator) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let (port, bytes) = (emulator.port(), Arc::new(AtomicU64::new(0)));
+        let counted = Arc::clone(&bytes);
+        // It ends with the process.
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let counted = Arc::clone(&counted);
+                let server = TcpStream::connect(("127.0.0.1", port)).expect("the emulator listens");
+                let (asking, asked) = (client.try_clone(), server.try_clone());
+                let (asking, asked) = (asking.expect("a socket"), asked.expect("a socket"));
+                thread::spawn(move || pass_on(asking, asked, &AtomicU64::new(0)));
+                thread::spawn(move || pass_on(server, client, &counted));
+            }
+        });
+        Self { address, bytes }
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+fn pass_on(mut from: TcpStream, mut to: TcpStream, counted: &AtomicU64) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        counted.fetch_add(read as u64, Ordering::Relaxed);
+        if to.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    // The other side may be gone.
+    let _ = to.shutdown(Shutdown::Write);
 }

@@ -14,7 +14,7 @@ use gleaner::source::kusto::client::{KustoClient, Receiver, Stop};
 use gleaner::source::kusto::error::{Attempt, Failure, Purpose};
 use gleaner::source::kusto::frames::{Column, TableSink};
 use gleaner::source::kusto::query_file::QueryFile;
-use gleaner::source::kusto::settings::Kusto;
+use gleaner::source::kusto::settings::{CensusMode, Kusto};
 
 /// What the requests are for.
 pub const PURPOSE: Purpose = Purpose {
@@ -196,6 +196,7 @@ pub fn settings(cluster: String) -> Kusto {
         credential: Credential::None,
         trusted_hosts: Vec::new(),
         passes: 2,
+        census_mode: CensusMode::Full,
         server_timeout: Duration::from_secs(60),
         client_timeout: Duration::from_secs(60),
     }

@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 
 use gleaner::domain::record::timestamp;
 use gleaner::domain::record::timestamp::Ticks;
-use gleaner::source::kusto::query::{CERTIFICATE, COUNTS, GROUP_COUNTS, Template};
+use gleaner::source::kusto::query::{
+    CERTIFICATE, COUNTS, GROUP_COUNTS, Template, counted, selected,
+};
 use gleaner::source::kusto::query_file::SHIPPED;
 
 use crate::telemetry::Header;
@@ -20,6 +22,12 @@ pub enum Query {
     },
     /// Their count and checksum.
     ChunkChecksum,
+    /// Counts and checksums of all of them and of those that are selected, by residue, of ids or of users' names, and
+    /// bucket.
+    Counts {
+        /// Of users' names.
+        by_user: bool,
+    },
     /// Their counts by residue, of ids or of users' names, and turns.
     Plan {
         /// Of users' names.
@@ -62,6 +70,7 @@ impl Query {
         match self {
             Self::Census { .. } | Self::AppEvents(Summary::Census { .. }) => "census",
             Self::ChunkChecksum | Self::AppEvents(Summary::ChunkChecksum) => "chunk_checksum",
+            Self::Counts { .. } => "counts",
             Self::Plan { .. } | Self::AppEvents(Summary::Plan { .. }) => "plan",
             Self::Payload { .. } | Self::Rows { .. } => "payload",
         }
@@ -116,6 +125,8 @@ pub struct Asked {
     /// `_shared_ids`
     pub shared: BTreeSet<String>,
     selected: Vec<Clause>,
+    /// The turns of the buckets of `_bucket`.
+    buckets: Vec<RangeInclusive<i64>>,
 }
 
 /// The values at the head of a query.
@@ -178,9 +189,14 @@ impl Asked {
             ),
             _ => (BTreeSet::new(), BTreeSet::new()),
         };
-        let selected = match query {
-            Query::Payload { .. } => clauses(values.get("_selected")?)?,
+        let selected = match (query, values.get("_selected")) {
+            (Query::Payload { .. } | Query::Counts { .. }, function) => clauses(function?)?,
+            (Query::Census { .. }, Ok(function)) => clauses(function)?,
             _ => vec![everything()],
+        };
+        let buckets = match query {
+            Query::Counts { .. } => buckets(values.get("_bucket")?)?,
+            _ => Vec::new(),
         };
         Ok(Self {
             query,
@@ -200,6 +216,7 @@ impl Asked {
             conversations,
             shared,
             selected,
+            buckets,
         })
     }
 
@@ -226,9 +243,37 @@ impl Asked {
         }
     }
 
+    /// What decides the split of a conversation: its user's residue, if the query tells it, or its id's.
+    pub fn residue(&self, header: &Header) -> i64 {
+        let by_user = match self.query {
+            Query::Census { by_user } | Query::Counts { by_user } | Query::Plan { by_user } => {
+                by_user
+            }
+            _ => false,
+        };
+        match by_user && header.user >= 0 {
+            true => header.user,
+            false => header.hash.rem_euclid(100),
+        }
+    }
+
+    /// The number of the bucket of a conversation, -1 if it is in none.
+    pub fn bucket(&self, header: &Header) -> i64 {
+        let place = self
+            .buckets
+            .iter()
+            .position(|turns| turns.contains(&header.turns));
+        place.map_or(-1, |place| place as i64)
+    }
+
+    /// Whether the query finds only what `_selected` says.
+    pub fn finds(&self, header: &Header, rank: i64) -> bool {
+        matches!(self.query, Query::Counts { .. }) || self.selects(header, rank)
+    }
+
     /// Whether `_selected` says so.
     pub fn selects(&self, header: &Header, rank: i64) -> bool {
-        let residue = header.hash.rem_euclid(100);
+        let residue = self.residue(header);
         self.selected.iter().any(|clause| {
             clause.residues.contains(&residue)
                 && clause.turns.contains(&header.turns)
@@ -251,20 +296,22 @@ fn kind(body: &str) -> Option<Query> {
     ];
     for (name, counts, by_user) in censuses {
         let (census, events) = (shipped(name)?, of_telemetry(name)?);
+        let with = |body: &str, suffix: &str| format!("{body}\n{suffix}");
+        let of_ids = Query::Census { by_user };
+        let of_events = Summary::Census { by_user };
         let bodies = [
-            (census.clone(), Query::Census { by_user }),
-            (format!("{census}\n{CERTIFICATE}"), Query::ChunkChecksum),
-            (format!("{census}\n{counts}"), Query::Plan { by_user }),
+            (census.clone(), of_ids),
+            (with(&census, &selected(by_user)), of_ids),
+            (with(&census, &counted(by_user)), Query::Counts { by_user }),
+            (with(&census, CERTIFICATE), Query::ChunkChecksum),
+            (with(&census, counts), Query::Plan { by_user }),
+            (events.clone(), Query::AppEvents(of_events)),
             (
-                events.clone(),
-                Query::AppEvents(Summary::Census { by_user }),
-            ),
-            (
-                format!("{events}\n{CERTIFICATE}"),
+                with(&events, CERTIFICATE),
                 Query::AppEvents(Summary::ChunkChecksum),
             ),
             (
-                format!("{events}\n{counts}"),
+                with(&events, counts),
                 Query::AppEvents(Summary::Plan { by_user }),
             ),
         ];
@@ -320,6 +367,17 @@ fn clauses(function: &str) -> Result<Vec<Clause>, String> {
         return Ok(Vec::new());
     }
     body.split(" or ").map(clause).collect()
+}
+
+/// The ranges of turns in the body of `_bucket`, as gleaner writes it.
+fn buckets(function: &str) -> Result<Vec<RangeInclusive<i64>>, String> {
+    let ranges = function.split("turns between (").skip(1);
+    let range = |text: &str| {
+        let (low, high) = text.split_once(')')?.0.split_once(" .. ")?;
+        Some(low.parse().ok()?..=high.parse().ok()?)
+    };
+    let ranges = ranges.map(|text| range(text).ok_or_else(|| format!("_bucket has {text}")));
+    ranges.collect()
 }
 
 fn clause(text: &str) -> Result<Clause, String> {

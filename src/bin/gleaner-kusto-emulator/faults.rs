@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! [[fault]]
-//! query = "payload"        # census, chunk_checksum, payload, plan, any
+//! query = "payload"        # census, counts, chunk_checksum, payload, plan, any
 //! chunk = "40-7"           # only of this chunk; absent: of any
 //! nth = 1                  # from the first such request on ...
 //! times = 2                # ... two of them; 0: all
@@ -83,6 +83,8 @@ pub enum Kind {
     RowForeign,
     /// A conversation has another last timestamp than it had
     Changed,
+    /// Counts are ten times as high as they should be
+    Tenfold,
     /// A row has a cell too few
     WrongArity,
     /// A row has a text where a number should be

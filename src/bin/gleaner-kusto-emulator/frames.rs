@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use gleaner::domain::selection::rank::Ranker;
 use serde_json::{Value, json};
 
 use crate::answer::{Asked, Query, Summary};
@@ -91,6 +92,15 @@ fn columns(query: Query) -> &'static [(&'static str, &'static str)] {
         Query::ChunkChecksum | Query::AppEvents(Summary::ChunkChecksum) => {
             &[("conversations", "long"), ("checksum", "long")]
         }
+        Query::Counts { .. } => &[
+            ("residue", "long"),
+            ("bucket", "string"),
+            ("conversations", "long"),
+            ("checksum", "long"),
+            ("delivered", "long"),
+            ("deliveredChecksum", "long"),
+            ("turns", "long"),
+        ],
         Query::Plan { .. } | Query::AppEvents(Summary::Plan { .. }) => &[
             ("residue", "long"),
             ("turnCount", "long"),
@@ -177,23 +187,65 @@ fn rows<'a>(
             }
             Box::new(std::iter::once(json!([count, sum]).to_string()))
         }
-        Query::Plan { by_user } => Box::new(counts(found, by_user).into_iter()),
+        Query::Counts { .. } => Box::new(checksums(found, asked).into_iter()),
+        Query::Plan { .. } => Box::new(counts(found, asked).into_iter()),
         Query::AppEvents(_) | Query::Rows { .. } => Box::new(std::iter::empty()),
     }
 }
 
 /// Numbers of conversations by residue, of ids or of users' names, and turns.
-fn counts<'a>(found: impl Iterator<Item = Cow<'a, Header>>, by_user: bool) -> Vec<String> {
+fn counts<'a>(found: impl Iterator<Item = Cow<'a, Header>>, asked: &Asked) -> Vec<String> {
     let mut counts = std::collections::BTreeMap::<(i64, i64), u64>::new();
     for header in found {
-        let residue = match by_user && header.user >= 0 {
-            true => header.user,
-            false => header.hash.rem_euclid(100),
-        };
-        *counts.entry((residue, header.turns)).or_default() += 1;
+        let class = (asked.residue(&header), header.turns);
+        *counts.entry(class).or_default() += 1;
     }
     let row = |((residue, turns), count)| json!([residue, turns, count]).to_string();
     counts.into_iter().map(row).collect()
+}
+
+/// Counts and checksums of conversations, and of those that are selected, by residue and bucket.
+fn checksums<'a>(found: impl Iterator<Item = Cow<'a, Header>>, asked: &Asked) -> Vec<String> {
+    #[derive(Default)]
+    struct Class {
+        all: (u64, i64),
+        selected: (u64, i64),
+        turns: Option<i64>,
+    }
+    let mut classes = std::collections::BTreeMap::<(i64, i64), Class>::new();
+    let mut ranker = Ranker::new(&asked.seed);
+    for header in found {
+        let class = (asked.residue(&header), asked.bucket(&header));
+        let class = classes.entry(class).or_default();
+        let part = header.hash.rem_euclid(1_000_000_007);
+        class.all = (class.all.0 + 1, class.all.1 + part);
+        if asked.selects(&header, ranker.rank(header.id.as_bytes()).0) {
+            class.selected = (class.selected.0 + 1, class.selected.1 + part);
+        }
+        class.turns = Some(
+            class
+                .turns
+                .map_or(header.turns, |turns| turns.min(header.turns)),
+        );
+    }
+    let row = |((residue, bucket), class): ((i64, i64), Class)| {
+        let Class {
+            all,
+            selected,
+            turns,
+        } = class;
+        json!([
+            residue,
+            format!("bucket {bucket}"),
+            all.0,
+            all.1,
+            selected.0,
+            selected.1,
+            turns
+        ])
+        .to_string()
+    };
+    classes.into_iter().map(row).collect()
 }
 
 fn one_api(kind: Kind) -> Option<Value> {
@@ -368,6 +420,16 @@ impl Writer<'_> {
                 let row = format!("[\"{foreign}\"{}", &first[end..]);
                 Box::new(std::iter::once(row).chain(rows))
             }
+            Some(Kind::Tenfold) => Box::new(rows.map(|row| {
+                let mut cells: Vec<Value> = serde_json::from_str(&row).unwrap_or_default();
+                // Of counts by residue and bucket: of all, and of those that are selected.
+                for place in [2, 4] {
+                    if let Some(count) = cells.get_mut(place) {
+                        *count = json!(count.as_u64().unwrap_or(0) * 10);
+                    }
+                }
+                json!(cells).to_string()
+            })),
             Some(Kind::WrongArity) => {
                 let mut rows = rows.peekable();
                 let first = rows.next();

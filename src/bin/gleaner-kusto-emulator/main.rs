@@ -15,6 +15,7 @@ mod answer;
 mod app_events;
 mod faults;
 mod frames;
+mod plain;
 mod server;
 mod telemetry;
 
@@ -25,6 +26,9 @@ struct Arguments {
     /// Number of conversations, the faulty ones included
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     conversations: u64,
+    /// Make conversations of turns as they are asked for, all of them complete: there may be many millions
+    #[arg(long)]
+    plain: bool,
     /// Seed of the generator
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -50,7 +54,7 @@ struct Arguments {
     /// Requests that fail, and how: a TOML file of rules such as
     ///
     /// [[fault]]
-    /// query = "payload"   # census, chunk_checksum, payload, plan, any
+    /// query = "payload"   # census, counts, chunk_checksum, payload, plan, any
     /// chunk = "40-7"      # absent: of any chunk
     /// nth = 1             # from the first such request on ...
     /// times = 2           # ... two of them; 0: all
@@ -87,7 +91,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let (conversations, seed) = (arguments.conversations, arguments.seed);
     let is_of_turns = arguments.schema == Schema::Turns;
     let tables = frames::Tables {
-        turns: telemetry::Telemetry::new(if is_of_turns { conversations } else { 0 }, seed),
+        turns: match (is_of_turns, arguments.plain) {
+            (true, true) => telemetry::Telemetry::plain(conversations, seed),
+            (true, false) => telemetry::Telemetry::new(conversations, seed),
+            (false, _) => telemetry::Telemetry::new(0, seed),
+        },
         app_events: match (is_of_turns, arguments.input.is_empty()) {
             (true, _) => app_events::AppEvents::default(),
             (false, true) => app_events::AppEvents::synthetic(conversations, seed),

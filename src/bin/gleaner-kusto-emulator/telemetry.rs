@@ -14,6 +14,7 @@ use gleaner::source::synthetic::conversation_rows;
 use gleaner::source::synthetic::settings::Synthetic;
 
 use crate::answer::{Asked, Share};
+use crate::plain::Plain;
 
 /// A conversation as the census has it.
 #[derive(Debug, Clone)]
@@ -52,20 +53,26 @@ struct Known {
 pub struct Telemetry {
     settings: Synthetic,
     known: Vec<Known>,
+    /// Those that are made as they are asked for.
+    plain: Option<Plain>,
 }
 
 /// A row's fields as they stand.
-type Fields = BTreeMap<String, Vec<u8>>;
+pub type Fields = BTreeMap<String, Vec<u8>>;
 
 /// A row, and what decides about it.
 #[derive(Debug, Clone)]
-struct Row {
-    at: Ticks,
-    turn: i64,
-    is_agent: bool,
+pub struct Row {
+    /// When it was written.
+    pub at: Ticks,
+    /// Its `turnIndex`.
+    pub turn: i64,
+    /// Whether it is of agent mode.
+    pub is_agent: bool,
     /// Whether the reply is more than white space.
-    has_reply: bool,
-    fields: Fields,
+    pub has_reply: bool,
+    /// Its fields.
+    pub fields: Fields,
 }
 
 impl Telemetry {
@@ -95,7 +102,21 @@ impl Telemetry {
                 })
             })
             .collect();
-        Self { settings, known }
+        let plain = None;
+        Self {
+            settings,
+            known,
+            plain,
+        }
+    }
+
+    /// Conversations that are made as they are asked for.
+    pub fn plain(conversations: u64, seed: u64) -> Self {
+        let plain = Some(Plain::new(conversations, seed));
+        Self {
+            plain,
+            ..Self::new(0, seed)
+        }
     }
 
     /// The conversations that a query finds.
@@ -115,16 +136,21 @@ impl Telemetry {
                 }
             }
         };
+        let plain = self.plain.iter().flat_map(|plain| plain.find(asked));
         let found = self.known.iter().filter(in_chunk).filter_map(in_window);
+        let found = found.chain(plain.map(Cow::Owned));
         found.filter(move |header| {
             !asked.ignored.contains(&header.id)
-                && asked.selects(header, ranker.rank(header.id.as_bytes()).0)
+                && asked.finds(header, ranker.rank(header.id.as_bytes()).0)
         })
     }
 
     /// The turns of a conversation, if a query finds it.
     fn turns(&self, number: u64, asked: &Asked) -> Option<Vec<Row>> {
-        let mut rows = rows(self.settings, number)?;
+        let mut rows = match &self.plain {
+            Some(plain) => plain.rows(number)?,
+            None => rows(self.settings, number)?,
+        };
         rows.extend(asked.arrived.and_then(|at| another(&rows, at)));
         chosen(rows, asked)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::Path;
 
+use super::source::see_excluded;
 use super::values::{bad, text, texts};
 use crate::config::ConfigError;
 use crate::config::raw::{self, Number, Text};
@@ -129,7 +130,7 @@ pub(super) fn split_by(
 }
 
 /// `selection.exclude`
-pub(super) fn exclude(file: Option<Text>, source: &Source) -> Result<ExcludeList, ConfigError> {
+pub(super) fn exclude(file: Option<Text>, source: &mut Source) -> Result<ExcludeList, ConfigError> {
     let file = text(file);
     if file.is_empty() {
         return Ok(ExcludeList::default());
@@ -156,6 +157,9 @@ pub(super) fn exclude(file: Option<Text>, source: &Source) -> Result<ExcludeList
     if list.names_users() && matches!(source, Source::Kusto(_)) {
         let reason = "it names users, whose conversations only the cluster could find, and nothing of the file is sent there; list the conversations' ids instead";
         return Err(refused(reason.to_owned()));
+    }
+    if !list.is_empty() {
+        see_excluded(source)?;
     }
     Ok(list)
 }

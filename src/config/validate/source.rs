@@ -15,7 +15,7 @@ use crate::source::synthetic::settings::Synthetic;
 
 mod kusto;
 
-pub(super) use kusto::schema_of;
+pub(super) use kusto::{schema_of, see_excluded};
 
 const SCHEMAS: [(&str, RowShape); 2] = [
     ("turns", RowShape::Turns),

@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::messages::{Assignment, ChunkFetched, Fetched, LeaseReply, RequestLease, RoundPlan};
+use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, overlapping};
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::fault::{Faults, Kind, Site};
@@ -226,11 +227,8 @@ impl Fetching<'_> {
         let chunk = self.assignment.lease.chunk;
         if let Chunk::Hash(of) = chunk {
             for &chunk in overlapping(&round.censuses, of) {
-                let chunk_pass = ChunkPass {
-                    chunk,
-                    pass: Pass::Census,
-                };
-                self.fetch(chunk_pass, None).await?;
+                let pass = self.census_pass();
+                self.fetch(ChunkPass { chunk, pass }, None).await?;
             }
         }
         self.read_expectation(round)
@@ -238,17 +236,34 @@ impl Fetching<'_> {
             .ok_or_else(|| SpoolError::CensusGone { chunk }.into())
     }
 
+    /// The pass of the census that the round follows.
+    fn census_pass(&self) -> Pass {
+        let census = self.assignment.census.as_ref();
+        census.map_or(Pass::Census, |census| census.pass)
+    }
+
     async fn read_expectation(
         &self,
         round: &Arc<RoundPlan>,
     ) -> Result<Option<Expectation>, SourceError> {
         let (parts, round) = (Arc::clone(self.parts), Arc::clone(round));
-        let chunk = self.assignment.lease.chunk;
+        let (chunk, pass) = (self.assignment.lease.chunk, self.census_pass());
         let read = self.blocking(move || {
             let RoundPlan { ranks, censuses } = &*round;
-            Expectation::read(&parts.spool, censuses, chunk, ranks, &parts.rules)
+            let census = (pass, censuses.as_slice());
+            Expectation::read(&parts.spool, census, chunk, ranks, &parts.rules)
         });
         Ok(read.await??)
+    }
+
+    /// The ranks that a pass delivers; `None`: all.
+    fn ranks_of(&self, pass: Pass) -> Option<Arc<RankRanges>> {
+        let Assignment { round, census, .. } = self.assignment;
+        match pass {
+            Pass::All | Pass::Census => None,
+            Pass::CensusUpTo(_) => census.as_ref().and_then(|census| census.ranks.clone()),
+            Pass::Round(_) => round.as_ref().map(|round| Arc::clone(&round.ranks)),
+        }
     }
 
     async fn fetch(
@@ -272,10 +287,7 @@ impl Fetching<'_> {
             chunk: chunk_pass.chunk,
             attempt: self.assignment.lease.attempt,
             pass: chunk_pass.pass,
-            ranks: match (chunk_pass.pass, &self.assignment.round) {
-                (Pass::Round(_), Some(round)) => Some(Arc::clone(&round.ranks)),
-                _ => None,
-            },
+            ranks: self.ranks_of(chunk_pass.pass),
         };
         let chunk_checksum = parts.source.fetch(order, &mut rows).await?;
         let mut chunk_reader = rows.chunk_reader.take().ok_or(SourceError::Stopped)?;

@@ -18,8 +18,9 @@ use crate::domain::record::row::RowShape;
 use crate::domain::record::validation::{Code, Verdict};
 use crate::domain::sampling::rank_ranges::{RankRange, RankRanges};
 use crate::domain::sampling::reservoir::Candidate;
-use crate::domain::sampling::rounds::Round;
+use crate::domain::sampling::rounds::{CensusOutcome, CensusReach, Round};
 use crate::domain::sampling::stratum_fill::InvalidRecord;
+use crate::domain::sampling::thresholds::Undelivered;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::lease::Lease;
 use crate::domain::scheduling::pass::Pass;
@@ -65,8 +66,19 @@ pub struct Assignment {
     pub pass: Pass,
     /// In a round: what it fetches.
     pub round: Option<Arc<RoundPlan>>,
+    /// The census that is fetched, or that the round follows, if the source delivers one.
+    pub census: Option<CensusPlan>,
     /// Whether the chunk's census is fetched again first.
     pub census_refetch: bool,
+}
+
+/// A census.
+#[derive(Debug, Clone)]
+pub struct CensusPlan {
+    /// Its pass: [`Pass::Census`] or [`Pass::CensusUpTo`].
+    pub pass: Pass,
+    /// The ranks up to which it delivers conversations; `None`: all.
+    pub ranks: Option<Arc<RankRanges>>,
 }
 
 /// What a round fetches.
@@ -133,6 +145,20 @@ impl Grouped {
         self.no_target += other.no_target;
     }
 
+    /// Conversations that a census has only counted.
+    pub fn of_undelivered(undelivered: &Undelivered) -> Self {
+        Self {
+            tally: GroupTally {
+                conversations: undelivered.conversations(),
+                kept_rows: undelivered.conversations(),
+                ..GroupTally::default()
+            },
+            shared_rows: 0,
+            out_of_range: undelivered.out_of_range,
+            no_target: undelivered.no_target,
+        }
+    }
+
     /// Adds what became of rows, but not the conversations that they make up: a census has counted
     /// those.
     pub fn add_rows(&mut self, other: &Self) {
@@ -146,10 +172,10 @@ impl Grouped {
 pub struct Offer(pub Vec<Candidate>);
 message!(Offer => ());
 
-/// Supervisor to sampler: the census is whole; which ranks are to be fetched? `None`: it is done.
+/// Supervisor to sampler: the census is whole, and went so far; which ranks are to be fetched? `None`: it is done.
 #[derive(Debug)]
-pub struct FinishCensus;
-message!(FinishCensus => Option<RankRange>);
+pub struct FinishCensus(pub CensusReach);
+message!(FinishCensus => Option<CensusOutcome>);
 
 /// Supervisor to sampler: these ranks are fetched; take what is offered now.
 #[derive(Debug)]

@@ -169,9 +169,14 @@ impl Handler<WriteStratum> for Sampler {
 impl Handler<FinishCensus> for Sampler {
     type Result = MessageResult<FinishCensus>;
 
-    fn handle(&mut self, FinishCensus: FinishCensus, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, FinishCensus(reach): FinishCensus, _: &mut Context<Self>) -> Self::Result {
         let is_open = self.file.is_some() && self.takes_offers;
-        MessageResult(is_open.then(|| self.rounds.finish_census()))
+        let outcome = is_open.then(|| self.rounds.finish_census(reach));
+        if let Some(counters) = self.parts.run.telemetry.stratum(self.stratum) {
+            // Offers have told of what was delivered alone.
+            counters.population.set(self.rounds.population());
+        }
+        MessageResult(outcome)
     }
 }
 

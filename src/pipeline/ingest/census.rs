@@ -47,14 +47,14 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// Reads the censuses that have a part of the chunk. `None` if one of them is not there
-    /// (any more).
+    /// Reads the censuses, of a pass, that have a part of the chunk. `None` if one of them is not
+    /// there (any more).
     ///
     /// # Errors
     /// If a census cannot be read.
     pub fn read(
         spool: &Spool,
-        censuses: &[Chunk],
+        (pass, censuses): (Pass, &[Chunk]),
         chunk: Chunk,
         ranks: &RankRanges,
         rules: &RowRules,
@@ -66,11 +66,8 @@ impl Expectation {
         let mut ranker = Ranker::new(selection.seed());
         let mut expected = Vec::new();
         for &census in overlapping(censuses, of) {
-            let chunk_pass = ChunkPass {
-                chunk: census,
-                pass: Pass::Census,
-            };
-            let Some(sealed) = spool.sealed(chunk_pass)? else {
+            let chunk = census;
+            let Some(sealed) = spool.sealed(ChunkPass { chunk, pass })? else {
                 return Ok(None);
             };
             for_each_header(&sealed, |batch| {

@@ -258,6 +258,10 @@ impl ChunkReader {
             line = line.max(reject.line + 1);
         }
         self.tally.lines = self.tally.lines.max(line.saturating_sub(1));
+        for &counted in &block.undelivered {
+            self.tally.rows_read += counted.conversations;
+            self.tally.undelivered.add(&self.rules.selection, counted);
+        }
         if matches!(self.chunk_pass.pass, Pass::Round(_)) && !block.received.is_empty() {
             // What is left out is not expected either.
             let received = block.received.iter().copied();

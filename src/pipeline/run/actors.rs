@@ -15,11 +15,13 @@ use crate::domain::privacy::policy::Guard;
 use crate::domain::record::assembler::Nested;
 use crate::domain::record::timestamp::UtcInstant;
 use crate::domain::sampling::batches::BATCH_BYTES;
+use crate::domain::sampling::thresholds::PopulationSample;
+use crate::domain::scheduling::pass::Pass;
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::exclude::Excluded;
 use crate::domain::selection::stratum::Selection;
 use crate::pipeline::actors::fetcher::FetchParts;
-use crate::pipeline::actors::messages::{ActorDied, Drain};
+use crate::pipeline::actors::messages::{ActorDied, CensusPlan, Drain};
 use crate::pipeline::actors::stratum_file::StratumFile;
 use crate::pipeline::actors::stratum_writer::WriteParts;
 use crate::pipeline::actors::validator::ValidateParts;
@@ -38,6 +40,7 @@ use crate::runtime::buffers::Buffers;
 use crate::sink::block_cutter::BlockCutter;
 use crate::source::Survey;
 use crate::spool::sealed::Spool;
+use crate::spool::{SpoolError, disk};
 use crate::telemetry::heartbeat::Heartbeat;
 
 /// What the actors of a run are made from.
@@ -62,7 +65,7 @@ pub(super) async fn run_actors(
     let (run_control, monitor) = (inputs.run_control, inputs.monitor);
     let jitter_seed = inputs.parts.work_dir.record.started.as_nanosecond() as u64;
     let run = Arc::new(context(&inputs));
-    let supervisor_parts = supervisor_parts(inputs, &run);
+    let supervisor_parts = supervisor_parts(inputs, &run)?;
     let _stop = StopWork(run);
     let (outcome, mut ended) = oneshot::channel();
     let heartbeat = Heartbeat::default();
@@ -119,15 +122,19 @@ fn context(inputs: &ActorInputs<'_>) -> RunContext {
     }
 }
 
-fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> SupervisorParts {
+fn supervisor_parts(
+    inputs: ActorInputs<'_>,
+    run: &Arc<RunContext>,
+) -> Result<SupervisorParts, RunError> {
     let (parts, survey) = (inputs.parts, inputs.survey);
     let settings = &parts.settings;
     let workers = &settings.workers;
-    SupervisorParts {
+    let samplers = sampler_plans(parts, &run.selection);
+    Ok(SupervisorParts {
         run: Arc::clone(run),
         chunks: survey.chunks,
         self_contained: survey.self_contained,
-        census: survey.census,
+        census: census(inputs.spool, survey.census, survey.sample, &samplers)?,
         max_concurrency: survey.max_concurrency,
         operation_timeout: survey.operation_timeout,
         allow_missing: settings.chunks.allow_missing as usize,
@@ -135,7 +142,7 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
         fetchers: workers.fetchers.get(),
         sink: Arc::clone(&parts.sink),
         near_duplicates: settings.near_duplicates,
-        samplers: sampler_plans(parts, &run.selection),
+        samplers,
         write: Arc::new(WriteParts {
             run: Arc::clone(run),
             dataset: parts.work_dir.record.dataset.clone(),
@@ -164,7 +171,33 @@ fn supervisor_parts(inputs: ActorInputs<'_>, run: &Arc<RunContext>) -> Superviso
         }),
         rows: inputs.rows,
         watch: inputs.monitor.clone(),
+    })
+}
+
+/// The census to begin with, if the source delivers one: an earlier start's, or, if the survey has given a `sample`,
+/// one that goes as far as candidates are wanted.
+fn census(
+    spool: &Spool,
+    is_delivered: bool,
+    sample: Option<PopulationSample>,
+    samplers: &[SamplerPlan],
+) -> Result<Option<CensusPlan>, RunError> {
+    if !is_delivered {
+        return Ok(None);
     }
+    let begun = disk::retry(|| spool.begun_census(), SpoolError::is_transient)?;
+    let first = match &sample {
+        Some(_) => Pass::CensusUpTo(0),
+        None => Pass::Census,
+    };
+    let pass = begun.unwrap_or(first);
+    if pass == Pass::Census {
+        return Ok(Some(CensusPlan { pass, ranks: None }));
+    }
+    let sample = sample.unwrap_or_default();
+    let range = |plan: &SamplerPlan| (plan.stratum, sample.range(plan.stratum, plan.candidates));
+    let ranks = Some(Arc::new(samplers.iter().map(range).collect()));
+    Ok(Some(CensusPlan { pass, ranks }))
 }
 
 /// Which rows are wanted.

@@ -18,11 +18,15 @@ pub(super) fn statistics(
     elapsed: Duration,
 ) -> BTreeMap<String, Value> {
     let bytes: u64 = output.tallies.values().map(|tally| tally.bytes).sum();
+    let tallies = output.tallies.values();
+    let counted_only: u64 = tallies.map(|tally| tally.undelivered.conversations()).sum();
     BTreeMap::from([
         ("elapsed_seconds".to_owned(), json!(elapsed.as_secs_f64())),
         ("bytes_read".to_owned(), json!(bytes)),
         ("chunks_replayed".to_owned(), json!(output.replayed)),
         ("top_up_rounds".to_owned(), json!(output.rounds)),
+        ("counted_only".to_owned(), json!(counted_only)),
+        ("wider_censuses".to_owned(), json!(output.wider_censuses)),
         ("attempts_failed".to_owned(), json!(now.chunks_failed)),
         ("throttled".to_owned(), json!(now.events["throttles"])),
         ("events".to_owned(), json!(now.events)),

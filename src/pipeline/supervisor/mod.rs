@@ -6,6 +6,7 @@
 //! ends: the work directory can be resumed.
 
 mod actors;
+mod census;
 mod deciding;
 mod recovery;
 mod rounds;
@@ -35,8 +36,8 @@ use crate::domain::selection::stratum::StratumId;
 use crate::fault::Site;
 use crate::pipeline::actors::fetcher::FetchParts;
 use crate::pipeline::actors::messages::{
-    ActorDied, AddHeaders, ChunkFetched, Drain, Fetched, Grouped, LeaseReply, RequestLease,
-    RoundPlan, StratumResult,
+    ActorDied, AddHeaders, CensusPlan, ChunkFetched, Drain, Fetched, Grouped, LeaseReply,
+    RequestLease, RoundPlan, StratumResult,
 };
 use crate::pipeline::actors::stratum_file::StratumFile;
 use crate::pipeline::actors::stratum_writer::WriteParts;
@@ -72,8 +73,8 @@ pub struct SupervisorParts {
     pub chunks: Vec<Chunk>,
     /// Whether a chunk can be decided by itself.
     pub self_contained: bool,
-    /// Whether the source delivers a census first.
-    pub census: bool,
+    /// The census to begin with, if the source delivers one.
+    pub census: Option<CensusPlan>,
     /// How many fetches the source bears at once.
     pub max_concurrency: Option<usize>,
     /// How long a fetch may take without a sign of progress.
@@ -128,6 +129,8 @@ pub struct RunOutput {
     pub near_duplicates: Option<(u64, BTreeMap<u64, u64>)>,
     /// Top-up rounds.
     pub rounds: u32,
+    /// How many wider censuses followed the first.
+    pub wider_censuses: u32,
     /// Candidates that could not be used, by stratum, where a census had counted them.
     pub lost: UnusableCandidates,
     /// Chunks that were split, and into what.
@@ -147,6 +150,12 @@ pub struct Supervisor {
     pub(in crate::pipeline) pass: Pass,
     /// In a round: which conversations.
     pub(in crate::pipeline) plan: Option<Arc<RoundPlan>>,
+    /// The census that rounds follow, if the source delivers one.
+    pub(in crate::pipeline) census: Option<CensusPlan>,
+    /// Whether what is read is counted: it is read for the first time.
+    pub(in crate::pipeline) is_counting: bool,
+    /// What the census before this one has counted, if it was not wide enough.
+    pub(in crate::pipeline) counted_before: Option<ChunkChecksum>,
     pub(in crate::pipeline) recovery: Recovery,
     pub(in crate::pipeline) stall_limits: StallLimits,
     pub(in crate::pipeline) actors: Actors,
@@ -196,6 +205,9 @@ impl Supervisor {
             ),
             pass: Pass::All,
             plan: None,
+            census: parts.census.clone(),
+            is_counting: true,
+            counted_before: None,
             recovery: Recovery::new(parts.allow_missing),
             stall_limits: StallLimits::new(
                 parts.stall_timeout,
@@ -319,13 +331,14 @@ impl Supervisor {
         if let Pass::Round(round) = self.pass {
             let tally = (fetched.tally, fetched.lost);
             self.round_tallies.insert((round, lease.chunk), tally);
-        } else if self.round == 0 {
+        } else if self.is_counting {
             if !fetched.replayed {
                 self.own.insert(lease.chunk);
             }
             let from_before = fetched.replayed && !self.own.contains(&lease.chunk);
             self.replayed += u64::from(from_before);
             counters.chunks_replayed.set(self.replayed);
+            self.count(Grouped::of_undelivered(&fetched.tally.undelivered));
             self.tallies.insert(lease.chunk, fetched.tally);
         } else if self.tallies.get(&lease.chunk) != Some(&fetched.tally) {
             let chunk = lease.chunk;
@@ -350,16 +363,6 @@ impl Supervisor {
             chunk: lease.chunk.to_string(),
             epoch: lease.epoch,
         });
-    }
-
-    /// Counts in the first round, before payloads are fetched, and of each round by itself what is
-    /// fetched for it; else only is chosen again.
-    pub(in crate::pipeline) fn count(&mut self, grouped: Grouped) {
-        match self.pass {
-            Pass::Round(round) => self.round_grouped.entry(round).or_default().add(grouped),
-            Pass::All | Pass::Census if self.round == 0 => self.grouped.add(grouped),
-            Pass::All | Pass::Census => {}
-        }
     }
 
     /// Does something, and goes on when it is done; not if the run has ended meanwhile, or dedup

@@ -23,6 +23,7 @@ impl Supervisor {
             lease,
             pass: self.pass,
             round: self.plan.clone(),
+            census: self.census.clone(),
             census_refetch: self.recovery.take_census_refetch(lease.chunk),
         }
     }
@@ -126,11 +127,13 @@ impl Supervisor {
     /// Goes on without a chunk, if so many may be missing.
     fn go_without(&mut self, lease: &Lease) -> bool {
         let censuses = self.plan.as_ref().map(|plan| &plan.censuses[..]);
-        // Files hold records of it already when dedup had to start again.
-        let has_files = !self.results.is_empty();
+        // Files hold records of it already when dedup had to start again, or a wider census is taken for a later round.
+        let has_files = !self.results.is_empty() || self.round > 0;
         let gone = (self.recovery).go_without(lease.chunk, self.pass, censuses, has_files);
         gone.is_some_and(|gone| {
             self.show_missing(&gone);
+            // A wider census is without it too.
+            self.counted_before = None;
             self.leases.abandon(lease)
         })
     }

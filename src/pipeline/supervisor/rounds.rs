@@ -22,7 +22,7 @@ use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::scheduling::retry::RETRY;
 use crate::domain::selection::stratum::StratumId;
 use crate::pipeline::actors::messages::{
-    Close, FinishCensus, RoundPlan, SetRankRange, StratumOutcome, WriteStratum,
+    CensusPlan, Close, RoundPlan, SetRankRange, StratumOutcome, WriteStratum,
 };
 use crate::pipeline::error::RunError;
 use crate::pipeline::ingest::census::UnusableCandidates;
@@ -34,15 +34,14 @@ use crate::telemetry::Phase;
 impl Supervisor {
     /// Starts a round: with the census, where there is one.
     pub(in crate::pipeline) fn begin_round(&mut self, context: &mut Context<Self>) {
-        let pass = match self.parts.census {
-            true => Pass::Census,
-            false => Pass::All,
-        };
-        self.begin_pass(pass, None, context);
+        match self.census.clone() {
+            Some(census) => self.begin_census(census, context),
+            None => self.begin_pass(Pass::All, None, context),
+        }
     }
 
     /// Starts a pass over all chunks. Those that an earlier start has split stay split.
-    fn begin_pass(
+    pub(super) fn begin_pass(
         &mut self,
         pass: Pass,
         plan: Option<Arc<RoundPlan>>,
@@ -92,7 +91,7 @@ impl Supervisor {
         counters.chunks_total.set(self.leases.total());
         counters.chunks_done.set(0);
         counters.enter(match self.pass {
-            Pass::Census => Phase::Census,
+            Pass::Census | Pass::CensusUpTo(_) => Phase::Census,
             Pass::All | Pass::Round(_) => Phase::Reading,
         });
         self.start_dedup();
@@ -126,7 +125,7 @@ impl Supervisor {
             };
             supervisor.count(grouped);
             match supervisor.pass {
-                Pass::Census => supervisor.choose_ranks(context),
+                Pass::Census | Pass::CensusUpTo(_) => supervisor.choose_ranks(context),
                 // A census is another than it was: everything that was counted is counted again,
                 // from what is sealed.
                 Pass::Round(_) if supervisor.recovery.must_recount() => {
@@ -137,49 +136,7 @@ impl Supervisor {
         });
     }
 
-    /// The census is whole: asks the samplers which ranks they want.
-    fn choose_ranks(&mut self, context: &mut Context<Self>) {
-        let asked = self.actors.samplers.iter().map(|(stratum, sampler)| {
-            let (stratum, answer) = (*stratum, sampler.send(FinishCensus));
-            async move { (stratum, answer.await) }
-        });
-        let all = futures_util::future::join_all(asked);
-        self.spawn_then(all, context, |supervisor, answers, context| {
-            let mut ranges = Vec::new();
-            for (stratum, answer) in answers {
-                match supervisor.answer(answer.map(Ok), context) {
-                    Some(Some(range)) => ranges.push((stratum, range)),
-                    Some(None) => {}
-                    None => return,
-                }
-            }
-            supervisor.pin_ranks(ranges.into_iter().collect(), context);
-        });
-    }
-
-    /// The ranges of a round are decided once: chunks that are sealed must fit those to come. What
-    /// they are does not change the sample, only how much is fetched for it.
-    fn pin_ranks(&mut self, ranks: RankRanges, context: &mut Context<Self>) {
-        let (spool, pool) = (
-            self.parts.fetch.spool.clone(),
-            Arc::clone(&self.parts.run.pool),
-        );
-        let round = self.round;
-        let pinning = async move {
-            let pin = move || {
-                let pin = || spool.pin(round, ranks.clone());
-                disk::retry(pin, SpoolError::is_transient)
-            };
-            pool.blocking(pin).await
-        };
-        self.spawn_then(pinning, context, |supervisor, pinned, context| {
-            if let Some(ranks) = supervisor.unwrap_io(pinned) {
-                supervisor.fetch_ranks(ranks, context);
-            }
-        });
-    }
-
-    fn fetch_ranks(&mut self, ranks: RankRanges, context: &mut Context<Self>) {
+    pub(super) fn fetch_ranks(&mut self, ranks: RankRanges, context: &mut Context<Self>) {
         for (stratum, sampler) in &self.actors.samplers {
             if let Some(range) = ranks.of(*stratum) {
                 sampler.do_send(SetRankRange(range));
@@ -281,6 +238,7 @@ impl Supervisor {
     /// Another round: what there was is not enough.
     pub(super) fn begin_top_up(&mut self, context: &mut Context<Self>) {
         self.round += 1;
+        self.is_counting = false;
         tracing::info!(
             round = self.round,
             "spares ran out: more candidates are fetched"
@@ -319,6 +277,13 @@ impl Supervisor {
             replayed: self.replayed,
             near_duplicates: self.decided.take(),
             rounds: self.round,
+            wider_censuses: match self.census {
+                Some(CensusPlan {
+                    pass: Pass::CensusUpTo(number),
+                    ..
+                }) => number,
+                _ => 0,
+            },
             lost,
             splits: self.recovery.splits().clone(),
             missing: self.recovery.missing().clone(),

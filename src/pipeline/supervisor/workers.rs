@@ -41,6 +41,7 @@ impl Supervisor {
         self.dismiss();
         self.recovery.recounting();
         self.round = 0;
+        (self.is_counting, self.counted_before) = (true, None);
         self.tallies.clear();
         self.round_tallies.clear();
         self.grouped = Default::default();

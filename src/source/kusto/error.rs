@@ -149,6 +149,18 @@ pub enum Failure {
         "all {0} rows belong elsewhere by gleaner's hash (xxHash64 of the id): does the query filter by hash(conversationId) % _chunks == _chunk?"
     )]
     OtherHash(u64),
+    /// The cluster counts other conversations of a chunk than its census has.
+    #[error(
+        "chunk {chunk} has {found} conversations in its census, and {counted} or others by split and number of turns where the cluster counts them"
+    )]
+    Miscounted {
+        /// The chunk.
+        chunk: Chunk,
+        /// Conversations of the census.
+        found: u64,
+        /// Conversations that are counted.
+        counted: u64,
+    },
     /// The query's columns are not those that gleaner needs.
     #[error("the query's result does not fit: {0}")]
     Columns(String),
@@ -186,6 +198,7 @@ impl Failure {
             Self::ClientTimeout(_)
             | Self::NotAsCertified { .. }
             | Self::Foreign { .. }
+            | Self::Miscounted { .. }
             | Self::OtherHash(_) => {}
         }
         self
@@ -211,6 +224,7 @@ impl Failure {
             | Self::Audience(_)
             | Self::Permanent(_)
             | Self::OtherHash(_)
+            | Self::Miscounted { .. }
             | Self::Columns(_) => Action::Fail,
         }
     }
@@ -239,6 +253,9 @@ impl Failure {
             }
             Self::NotAsCertified { .. } | Self::Foreign { .. } => {
                 "let the window end earlier (window.ingestion_lag) so that late rows have arrived, or run the same command again"
+            }
+            Self::Miscounted { .. } => {
+                "let the window end earlier (window.ingestion_lag) so that late rows have arrived, or take a census of all conversations: source.kusto.census_mode = \"full\""
             }
             Self::Connection(_) => {
                 "check source.kusto.cluster and the network; then run the same command again: it resumes where it stopped"

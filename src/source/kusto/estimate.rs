@@ -20,8 +20,20 @@ pub struct KustoPlan {
     pub bytes_each: Option<u64>,
     /// Conversations that two passes fetch: the candidates.
     pub candidates: u64,
+    /// Conversations that the census delivers, about; fewer than all if it goes as far as candidates are wanted.
+    pub census_rows: u64,
     /// Bytes that one pass would move.
     pub one_pass_bytes: Option<u64>,
     /// Bytes that two would.
     pub two_pass_bytes: Option<u64>,
+}
+
+impl KustoPlan {
+    /// Which census is taken: `full`, or `thresholds`.
+    pub fn census(&self) -> &'static str {
+        match self.census_rows < self.conversations {
+            true => "thresholds",
+            false => "full",
+        }
+    }
 }

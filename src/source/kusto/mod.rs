@@ -23,12 +23,13 @@ use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::scheduling::retry::Backoff;
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::stratum::Selection;
-use crate::source::kusto::settings::Kusto;
+use crate::source::kusto::settings::{CensusMode, Kusto};
 
 mod address;
 #[doc(hidden)]
 pub mod auth;
 mod cells;
+mod census;
 #[doc(hidden)]
 pub mod client;
 #[doc(hidden)]
@@ -67,6 +68,9 @@ use telemetry::{TelemetryFetch, TelemetryReading};
 
 /// Queries that an Azure Monitor proxy runs at once for a user, less one for a person.
 const PROXY_QUERIES: usize = 4;
+
+/// Conversations up to which `census_mode = "auto"` takes a census of all.
+const CENSUS_OF_ALL: u64 = 1_000_000;
 
 /// Tries of the first login.
 const LOGINS: u32 = 4;
@@ -277,11 +281,16 @@ impl KustoSource {
         expected: Option<ChunkChecksum>,
         sink: &mut dyn RowSink,
     ) -> Result<ChunkChecksum, SourceError> {
-        let template = match asked.census {
-            true => &self.census,
-            false => &self.payload,
+        let mut values = self.values(asked.chunk, asked.wanted.as_deref());
+        let csl = match (asked.census, values.wanted) {
+            (false, _) => self.payload.with(&values, ""),
+            (true, None) => self.census.with(&values, ""),
+            (true, Some(_)) => {
+                values.reading = Reading::Census;
+                let by_group = self.selection.split_by().is_some();
+                self.census.with(&values, &query::selected(by_group))
+            }
         };
-        let csl = template.with(&self.values(asked.chunk, asked.wanted.as_deref()), "");
         let encoding = match asked.census {
             true => RowEncoding::Census,
             false => RowEncoding::Assembled,
@@ -319,17 +328,24 @@ impl KustoSource {
             return Ok(Some(fetch.run(order, sink).await?));
         }
         let query = match order.pass {
-            Pass::Census => "census",
+            Pass::Census | Pass::CensusUpTo(_) => "census",
             Pass::All | Pass::Round(_) => "payload",
         };
-        let expected = match order.pass {
-            Pass::Round(_) => None,
-            Pass::All | Pass::Census => Some(self.chunk_checksum(chunk, attempt).await?),
+        let counted = match (order.pass, &order.ranks) {
+            (Pass::CensusUpTo(_), Some(ranks)) => {
+                Some(self.counted(chunk, Some(ranks), Some(attempt)).await?)
+            }
+            _ => None,
+        };
+        let expected = match (order.pass, &counted) {
+            (_, Some(counted)) => Some(counted.delivered()),
+            (Pass::Round(_), None) => None,
+            (_, None) => Some(self.chunk_checksum(chunk, attempt).await?),
         };
         let asked = FetchRequest {
             chunk,
             wanted: order.ranks,
-            census: order.pass == Pass::Census,
+            census: order.pass.is_census(),
         };
         let purpose = Purpose {
             query,
@@ -337,7 +353,11 @@ impl KustoSource {
         };
         let delivered = self.rows(asked, purpose, expected, sink).await?;
         tracing::info!(chunk = %order.chunk, query, conversations = delivered.conversations, checksum = delivered.checksum, "fetched");
-        Ok(Some(delivered))
+        let Some(counted) = counted else {
+            return Ok(Some(delivered));
+        };
+        sink.write(counted.undelivered()).await?;
+        Ok(Some(counted.all()))
     }
 }
 
@@ -357,6 +377,12 @@ impl ConversationSource for KustoSource {
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
         async move {
             self.log_in().await?;
+            let sample = match self.settings.census_mode {
+                CensusMode::Full => None,
+                _ if self.telemetry.is_some() || self.settings.passes != 2 => None,
+                CensusMode::Auto => self.sampled(CENSUS_OF_ALL).await?,
+                CensusMode::Thresholds => self.sampled(0).await?,
+            };
             Ok(Survey {
                 spooled_bytes: 0,
                 chunks: HashChunk::cover(self.chunks.get())
@@ -364,6 +390,7 @@ impl ConversationSource for KustoSource {
                     .collect(),
                 self_contained: true,
                 census: self.settings.passes == 2,
+                sample,
                 only_complete: true,
                 max_concurrency: self.client.is_proxied().then_some(PROXY_QUERIES),
                 operation_timeout: Some(2 * self.client.client_timeout() + Duration::from_secs(60)),

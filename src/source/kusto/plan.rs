@@ -8,13 +8,15 @@ use super::error::{Failure, Purpose};
 use super::estimate::KustoPlan;
 use super::frames::{Column, TableSink};
 use super::query::{COUNTS, GROUP_COUNTS};
+use super::settings::CensusMode;
 use super::telemetry::TelemetryFetch;
-use super::{KustoSource, SourceError};
+use super::{CENSUS_OF_ALL, KustoSource, SourceError};
 use crate::domain::dataset::groups::Spread;
 use crate::domain::json::Value;
 use crate::domain::record::row::MalformedReason;
+use crate::domain::sampling::thresholds;
 use crate::domain::scheduling::chunk::HashChunk;
-use crate::domain::selection::stratum::{Selection, StratumId};
+use crate::domain::selection::stratum::{Membership, Selection, StratumId};
 
 /// Conversations whose size is looked at.
 const SAMPLE: u64 = 100;
@@ -57,34 +59,56 @@ impl KustoSource {
             spread: Spread::of_residues(selection, spread),
             bytes_each: None,
             candidates: 0,
+            census_rows: 0,
             one_pass_bytes: None,
             two_pass_bytes: None,
         };
         for row in &numbers.receiver.rows {
-            let (residue, turns, count) = (row[0], row[1], row[2]);
+            let (turns, count) = (row[1], row[2]);
+            let residue = u32::try_from(row[0]).unwrap_or(0);
             plan.conversations += count;
-            if selection.bucket_of(turns).is_none() {
-                plan.out_of_range += count;
-            }
-            for (&stratum, population) in &mut plan.population {
-                let [first, last] = selection.bucket(stratum).turns;
-                let residues = selection.residues(stratum);
-                if (first..=last).contains(&turns)
-                    && residues.is_some_and(|residues| {
-                        u32::try_from(residue).is_ok_and(|residue| residues.contains(&residue))
-                    })
-                {
-                    *population += count;
+            match selection.membership_of_residue(residue, turns) {
+                Membership::OutOfRange => plan.out_of_range += count,
+                Membership::NoTarget => {}
+                Membership::Stratum(stratum) => {
+                    *plan.population.entry(stratum).or_default() += count
                 }
             }
         }
         plan.candidates = candidates(selection, &plan.population);
+        plan.census_rows = self.census_rows(&plan);
         plan.bytes_each = self.size_of_some(plan.conversations).await?;
         if let Some(bytes) = plan.bytes_each {
             plan.one_pass_bytes = Some(plan.conversations * bytes);
-            plan.two_pass_bytes = Some(plan.conversations * CENSUS_ROW + plan.candidates * bytes);
+            plan.two_pass_bytes = Some(plan.census_rows * CENSUS_ROW + plan.candidates * bytes);
         }
         Ok(plan)
+    }
+
+    /// How many conversations the census delivers.
+    fn census_rows(&self, plan: &KustoPlan) -> u64 {
+        let is_full = match self.settings.census_mode {
+            CensusMode::Full => true,
+            CensusMode::Auto => plan.conversations < CENSUS_OF_ALL,
+            CensusMode::Thresholds => false,
+        };
+        if is_full {
+            return plan.conversations;
+        }
+        let rows = plan
+            .population
+            .iter()
+            .filter_map(|(&stratum, &population)| {
+                let candidates = self
+                    .selection
+                    .candidates_for(self.selection.target(stratum)?);
+                Some(thresholds::expected_rows(
+                    candidates,
+                    population,
+                    self.chunks.get(),
+                ))
+            });
+        rows.sum()
     }
 
     /// The average size of about [`SAMPLE`] conversations: a small hash chunk is a fair sample.

@@ -95,6 +95,8 @@ struct Places {
     turns: Option<usize>,
     turn_count: Option<usize>,
     last: Option<usize>,
+    /// In a census, if groups decide the split.
+    group: Option<usize>,
 }
 
 /// The rows that are requested.
@@ -135,6 +137,7 @@ const ID: &str = "conversationId";
 const TURNS: &str = "turnsArray";
 const TURN_COUNT: &str = "turnCount";
 const LAST: &str = "lastTimestamp";
+pub(super) const GROUP: &str = "groupResidue";
 
 impl RowWriter {
     /// A writer of the rows that are asked for.
@@ -317,6 +320,7 @@ impl TableSink for RowWriter {
             turns: place(TURNS).filter(|_| !self.asked.census),
             turn_count: place(TURN_COUNT),
             last: place(LAST),
+            group: place(GROUP).filter(|_| self.asked.census),
         };
         Ok(())
     }
@@ -354,7 +358,7 @@ impl TableSink for RowWriter {
         let start = self.block.bytes.len();
         let length = self.write(cells);
         let group = match self.asked.census {
-            true => GroupMark::ABSENT,
+            true => self.group_of_census(cells),
             false => self.group_of_row(start),
         };
         if self.is_of_other_split(&id, cells, group) {

@@ -6,6 +6,17 @@ use super::host_rule::HostRule;
 use super::query_file::QueryFile;
 use crate::azure::Credential;
 
+/// How much of a census comes to gleaner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CensusMode {
+    /// [`CensusMode::Thresholds`] where there are more than a million conversations.
+    Auto,
+    /// Every conversation.
+    Full,
+    /// The conversations up to the ranks that are wanted; the cluster counts the others.
+    Thresholds,
+}
+
 /// `[source.kusto]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kusto {
@@ -23,6 +34,8 @@ pub struct Kusto {
     pub trusted_hosts: Vec<HostRule>,
     /// 1: payloads at once; 2: a census first.
     pub passes: u32,
+    /// How much of a census comes to gleaner. It does not change the dataset.
+    pub census_mode: CensusMode,
     /// The timeout that the server gets.
     pub server_timeout: Duration,
     /// Time limit of a request on the client's side: at least 30 s above the server's.

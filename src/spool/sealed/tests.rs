@@ -5,6 +5,7 @@ use super::*;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::grouping::batch::Batch;
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::scheduling::pass::Pass;
 
 fn chunk_pass() -> ChunkPass {
     let chunk = Chunk::Hash(HashChunk {
@@ -211,7 +212,7 @@ fn of_a_round_the_first_decision_counts() {
     for chunk_pass in rounds {
         seal_one(&spool, chunk_pass, 5);
     }
-    let pinned = |n| spool.pin(0, decision(n)).expect("writable");
+    let pinned = |n| spool.pin(Pass::Round(0), decision(n)).expect("writable");
     // An older decision about this round is unknown: parts sealed under it do not count.
     assert_eq!(pinned(7), decision(7));
     assert_eq!(spool.sealed_passes().expect("readable"), [rounds[1]]);
@@ -225,7 +226,33 @@ fn of_a_round_the_first_decision_counts() {
     // What cannot be read may be whole.
     fs::remove_file(&path).expect("a file");
     fs::create_dir(&path).expect("writable");
-    assert!(is_io(spool.pin(0, decision(1)), "read"));
+    assert!(is_io(spool.pin(Pass::Round(0), decision(1)), "read"));
+}
+
+#[test]
+fn a_run_goes_on_with_the_census_that_it_began_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path().to_owned(), 1 << 30).expect("a folder");
+    let begun = || spool.begun_census().expect("readable");
+    assert_eq!(begun(), None);
+    for number in [0, 1] {
+        let pass = Pass::CensusUpTo(number);
+        let decision = BTreeMap::from([("decision".to_owned(), number)]);
+        spool.pin(pass, decision).expect("writable");
+        assert!(folder.path().join(format!("census{number}.json")).exists());
+        assert_eq!(begun(), Some(pass), "the widest");
+    }
+    // Earlier releases have pinned no census, but taken one.
+    let pass = Pass::Census;
+    seal_one(
+        &spool,
+        ChunkPass {
+            pass,
+            ..chunk_pass()
+        },
+        1,
+    );
+    assert_eq!(begun(), Some(pass));
 }
 
 #[test]

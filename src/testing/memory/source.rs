@@ -13,10 +13,10 @@ use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
-use crate::domain::selection::stratum::Selection;
+use crate::domain::selection::stratum::{Membership, Selection};
 use crate::source::{
-    ConversationSource, FetchFuture, FetchOrder, Pass, ReceivedRow, RowBlock, RowEncoding, RowSink,
-    SourceError, Survey,
+    ConversationSource, FetchFuture, FetchOrder, Pass, PopulationSample, ReceivedRow, RowBlock,
+    RowEncoding, RowSink, SourceError, Survey, UndeliveredCount,
 };
 
 /// The last change of every conversation of a census.
@@ -34,6 +34,8 @@ pub struct MemorySource {
     block_rows: NonZeroUsize,
     /// The selection, for a source that delivers a census first.
     selection: Option<Arc<Selection>>,
+    /// Whether it counts the conversations that a census does not deliver.
+    counts: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +81,7 @@ impl MemorySource {
             chunks: NonZeroU32::MIN,
             block_rows: BLOCK_ROWS,
             selection: None,
+            counts: false,
         }
     }
 
@@ -103,6 +106,39 @@ impl MemorySource {
         Self { selection, ..self }
     }
 
+    /// With a census: delivers one of some ranks, and counts the other conversations.
+    #[must_use]
+    pub fn with_counts(self) -> Self {
+        let counts = true;
+        Self { counts, ..self }
+    }
+
+    /// All conversations by stratum, if it counts them.
+    fn sample(&self) -> Option<PopulationSample> {
+        let selection = self.selection.as_ref().filter(|_| self.counts)?;
+        let mut sample = PopulationSample {
+            share: 1.0,
+            ..PopulationSample::default()
+        };
+        for row in &*self.rows {
+            let turns = row.turns.unwrap_or(0);
+            let membership = selection.membership(&row.key, self.group(row), turns);
+            if let Membership::Stratum(stratum) = membership {
+                *sample.strata.entry(stratum).or_default() += 1;
+            }
+        }
+        Some(sample)
+    }
+
+    fn count(&self, row: &Row) -> UndeliveredCount {
+        let of_id = || kusto_hash::modulo(kusto_hash::hash(&row.key), 100);
+        UndeliveredCount {
+            residue: self.group(row).residue().unwrap_or_else(of_id),
+            turns: row.turns.unwrap_or(0),
+            conversations: 1,
+        }
+    }
+
     fn survey_now(&self) -> Result<Survey, SourceError> {
         if self.selection.is_some() {
             let mut ids: Vec<&[u8]> = self.rows.iter().map(|row| row.key.as_slice()).collect();
@@ -122,6 +158,7 @@ impl MemorySource {
         let bytes = self.rows.iter().map(|row| row.text.len() as u64 + 1).sum();
         Ok(Survey {
             census: self.selection.is_some(),
+            sample: self.sample(),
             bytes: Some(bytes),
             ..Survey::of(chunks.collect(), true)
         })
@@ -154,7 +191,8 @@ impl MemorySource {
     ) -> Result<Option<ChunkChecksum>, SourceError> {
         let chunk = order.hash_chunk()?;
         let of_chunk = self.rows.iter().filter(|row| chunk.holds(&row.key));
-        let rows: Vec<&Row> = of_chunk.filter(|row| self.wants(&order, row)).collect();
+        let (rows, others): (Vec<&Row>, Vec<&Row>) =
+            of_chunk.partition(|row| self.wants(&order, row));
         let mut chunk_checksum = ChunkChecksum::default();
         let mut line = 1;
         for rows in rows.chunks(self.block_rows.get()) {
@@ -169,12 +207,21 @@ impl MemorySource {
             }
             sink.write(block).await?;
         }
+        if let Pass::CensusUpTo(_) = order.pass {
+            (others.iter()).for_each(|row| chunk_checksum.count(kusto_hash::hash(&row.key)));
+            let block = RowBlock {
+                encoding: RowEncoding::Census,
+                undelivered: others.into_iter().map(|row| self.count(row)).collect(),
+                ..RowBlock::default()
+            };
+            sink.write(block).await?;
+        }
         Ok(self.selection.is_some().then_some(chunk_checksum))
     }
 
     fn write(&self, row: &Row, pass: Pass, block: &mut RowBlock) {
         let turns = row.turns;
-        if pass == Pass::Census {
+        if pass.is_census() {
             block.encoding = RowEncoding::Census;
             let id = String::from_utf8_lossy(&row.key);
             let mut header =

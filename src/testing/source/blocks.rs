@@ -32,7 +32,7 @@ pub(super) fn hold(survey: &Survey, pass: Pass, fetched: &Fetched, reading: &Rea
             || format!("block {number} says so and has bytes that are none"),
         )?;
         let is_fit = Some(block.encoding) == encoding
-            && (block.encoding == RowEncoding::Census) == (pass == Pass::Census);
+            && (block.encoding == RowEncoding::Census) == pass.is_census();
         FORM.check(is_fit, || {
             let encoding = block.encoding;
             format!(

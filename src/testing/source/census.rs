@@ -1,12 +1,14 @@
 //! Sources that deliver a census first, and then the conversations of some ranks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::clause::{Clause, Verdict};
-use super::chunks::{Asked, Chunks, Fetching};
+use super::chunks::{self, Asked, Chunks, Fetching};
+use super::fetching;
 use super::rows::{ChunkContents, Header, difference};
-use crate::domain::sampling::rank_ranges::{RankRange, RankRanges};
+use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRange, RankRanges};
+use crate::domain::sampling::thresholds::{Undelivered, UndeliveredCount};
 use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::{Rank, Ranker};
@@ -15,6 +17,8 @@ use crate::source::Pass;
 
 const CENSUS: Clause = Clause("a census has every conversation once, as its row says");
 const RANKS: Clause = Clause("a fetch by rank has exactly the conversations of those ranks");
+const SOME: Clause =
+    Clause("a census of some ranks has exactly their conversations, and counts the others");
 const DELIVERED: Clause = Clause("delivered has every conversation once, as the census tells it");
 
 pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selection) -> Verdict {
@@ -56,6 +60,61 @@ pub(super) async fn hold(fetching: Fetching<'_>, all: &Chunks, selection: &Selec
     }
     for ranks in ranges(&census, selection) {
         by_rank(fetching, all, &census, selection, ranks).await?;
+    }
+    match fetching.survey.sample {
+        Some(_) => of_some(fetching, &census, selection).await,
+        None => Ok(()),
+    }
+}
+
+/// A census of some ranks, of a source whose survey promises that.
+async fn of_some(fetching: Fetching<'_>, census: &Chunks, selection: &Selection) -> Verdict {
+    for ranks in ranges(census, selection) {
+        let asked = Asked {
+            pass: Pass::CensusUpTo(0),
+            ranks: Some(Arc::new(ranks.clone())),
+        };
+        let mut ranker = Ranker::new(selection.seed());
+        for (&chunk, contents) in census {
+            let what = format!("the census of {chunk}, of {ranks:?}");
+            let fetched = fetching::fetch(fetching.source, chunks::order(chunk, 1, &asked)).await;
+            let fetched = SOME.succeeds(&what, fetched)?;
+            let (mut expected, mut counted) = (BTreeSet::new(), Undelivered::default());
+            let mut checksum = ChunkChecksum::default();
+            for (id, turns) in conversations(contents) {
+                let hash = kusto_hash::hash(id);
+                checksum.count(hash);
+                match ranks.wants(selection, (id, GroupMark::ABSENT), turns, ranker.rank(id)) {
+                    true => drop(expected.insert(id)),
+                    false => counted.add(
+                        selection,
+                        UndeliveredCount {
+                            residue: kusto_hash::modulo(hash, 100),
+                            turns,
+                            conversations: 1,
+                        },
+                    ),
+                }
+            }
+            let mut reported = Undelivered::default();
+            let undelivered = fetched.blocks.iter().flat_map(|block| &block.undelivered);
+            undelivered.for_each(|&count| reported.add(selection, count));
+            let delivered = fetching.reading.contents_of(&fetched).headers;
+            let delivered: BTreeSet<_> = delivered.keys().map(Vec::as_slice).collect();
+            SOME.check(delivered == expected, || {
+                let (found, wanted) = (delivered.len(), expected.len());
+                format!("{what} has {found} conversations, it should have {wanted}, or others")
+            })?;
+            SOME.check(reported == counted, || {
+                format!(
+                    "{what} counts {reported:?} that it does not deliver, there are {counted:?}"
+                )
+            })?;
+            let is_right = fetched.chunk_checksum.is_none_or(|found| found == checksum);
+            SOME.check(is_right, || {
+                format!("the chunk checksum of {what} is not that of all conversations")
+            })?;
+        }
     }
     Ok(())
 }

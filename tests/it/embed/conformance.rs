@@ -251,6 +251,8 @@ async fn rows_in_memory_are_a_source() {
         .in_blocks(small);
     let source = source.with_census(Arc::clone(&selection));
     census_conformance(|| Box::new(source.clone()), &selection).await;
+    let source = source.with_counts();
+    census_conformance(|| Box::new(source.clone()), &selection).await;
 }
 
 #[tokio::test]
@@ -288,7 +290,7 @@ mod cluster {
     use crate::support::Sandbox;
     use crate::support::kusto::Emulator;
     use gleaner::source::kusto::query_file::QueryFile;
-    use gleaner::source::kusto::settings::Kusto;
+    use gleaner::source::kusto::settings::{CensusMode, Kusto};
     use gleaner::source::kusto::{KustoSource, Population};
 
     fn source(cluster: &str, passes: u32, max_record: u64) -> KustoSource {
@@ -298,6 +300,10 @@ mod cluster {
             census: query("queries/turns/sft_census_hash_chunked.kql"),
             database: "CopilotChatEval".to_owned(),
             passes,
+            census_mode: match passes {
+                2 => CensusMode::Thresholds,
+                _ => CensusMode::Full,
+            },
             ..crate::support::wire::settings(cluster.to_owned())
         };
         let at = |text: &str| Some(text.parse().expect("an instant"));

@@ -9,3 +9,4 @@ pub mod reservoir;
 pub mod rounds;
 #[doc(hidden)]
 pub mod stratum_fill;
+pub mod thresholds;

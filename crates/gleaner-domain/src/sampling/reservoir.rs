@@ -143,6 +143,11 @@ impl Reservoir {
         self.kept.len() < self.capacity
     }
 
+    /// The most candidates that it keeps.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// How many were offered: the stratum's population.
     pub fn offered(&self) -> u64 {
         self.offered

@@ -6,6 +6,8 @@
 
 use super::rank_ranges::RankRange;
 use super::reservoir::{Candidate, Reservoir, ResumePoint};
+use super::thresholds::Shortage;
+use crate::selection::rank::Rank;
 
 /// The candidates of a stratum, round by round.
 #[derive(Debug)]
@@ -19,6 +21,24 @@ pub struct StratumRounds {
     range: Option<RankRange>,
     /// How many were looked at.
     seen: u64,
+}
+
+/// How far a census went in a stratum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CensusReach {
+    /// The last rank of which it has delivered conversations; `None`: all ranks.
+    pub up_to: Option<Rank>,
+    /// Conversations that it has only counted.
+    pub undelivered: u64,
+}
+
+/// What a round needs after a census.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CensusOutcome {
+    /// The payloads of these ranks.
+    Range(RankRange),
+    /// A census of more ranks: this one has too few behind those that were looked at.
+    Short(Shortage),
 }
 
 /// What a round looks at.
@@ -63,20 +83,28 @@ impl StratumRounds {
         self.reservoir.held()
     }
 
-    /// All conversations of a census were offered: the ranks that the round needs the payloads of.
-    pub fn finish_census(&mut self) -> RankRange {
-        let census = std::mem::take(&mut self.reservoir);
-        self.population.get_or_insert(census.offered());
+    /// All that a census has delivered was offered: the ranks that the round needs the payloads of. Should they not be
+    /// known yet, or others need a wider census, everything is offered again.
+    pub fn finish_census(&mut self, reach: CensusReach) -> CensusOutcome {
+        let next = self.next_reservoir(self.reservoir.capacity());
+        let census = std::mem::replace(&mut self.reservoir, next);
+        let found = census.offered();
+        self.population.get_or_insert(found + reach.undelivered);
         let has_all = census.has_room();
+        if has_all && reach.up_to.is_some() {
+            let looked_at = found - census.held() as u64;
+            let needed = looked_at.saturating_add(census.capacity() as u64);
+            return CensusOutcome::Short(Shortage { found, needed });
+        }
         let last = census.into_ranked().last().map(|last| last.rank);
         let above = match self.resume_point {
             Some(ResumePoint::Rank(rank)) => Some(rank),
             _ => None,
         };
-        RankRange {
+        CensusOutcome::Range(RankRange {
             above,
             up_to: last.filter(|_| !has_all),
-        }
+        })
     }
 
     /// These ranks are fetched for the round, whatever it needed: nothing of them is turned away.
@@ -131,7 +159,6 @@ fn capacity(candidates: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selection::rank::Rank;
 
     fn offer(rounds: &mut StratumRounds, ranks: impl IntoIterator<Item = i64>) {
         for rank in ranks {
@@ -148,6 +175,14 @@ mod tests {
 
     fn ranks(round: &Round) -> Vec<i64> {
         round.candidates.iter().map(|one| one.rank.0).collect()
+    }
+
+    /// The range that a round needs after a census of all ranks.
+    fn needed(rounds: &mut StratumRounds) -> RankRange {
+        match rounds.finish_census(CensusReach::default()) {
+            CensusOutcome::Range(range) => range,
+            CensusOutcome::Short(shortage) => panic!("{shortage:?}"),
+        }
     }
 
     fn range(above: Option<i64>, up_to: Option<i64>) -> RankRange {
@@ -193,7 +228,7 @@ mod tests {
     fn of_a_census_with_more_than_enough_the_best_ranks_are_needed() {
         let mut rounds = StratumRounds::new(3);
         offer(&mut rounds, 0..10);
-        assert_eq!(rounds.finish_census(), range(None, Some(2)));
+        assert_eq!(needed(&mut rounds), range(None, Some(2)));
         assert_eq!(rounds.population(), 10);
         // More than was needed, and one of them is not there.
         rounds.set_range(range(None, Some(4)));
@@ -203,7 +238,7 @@ mod tests {
         assert_eq!((round.population, round.is_last), (10, false));
         rounds.widen(0);
         offer(&mut rounds, 0..10);
-        let rest = rounds.finish_census();
+        let rest = needed(&mut rounds);
         assert_eq!(rest, range(Some(4), None), "a census has all of them");
         rounds.set_range(rest);
         offer(&mut rounds, 5..8);
@@ -216,14 +251,14 @@ mod tests {
     fn a_round_whose_candidates_are_all_gone_is_not_repeated() {
         let mut rounds = StratumRounds::new(1);
         offer(&mut rounds, 0..30);
-        let first = rounds.finish_census();
+        let first = needed(&mut rounds);
         assert_eq!(first, range(None, Some(0)));
         rounds.set_range(first);
         let round = rounds.finish();
         assert!(round.candidates.is_empty() && !round.is_last);
         rounds.widen(1);
         offer(&mut rounds, 0..30);
-        assert_eq!(rounds.finish_census(), range(Some(0), Some(18)));
+        assert_eq!(needed(&mut rounds), range(Some(0), Some(18)));
     }
 
     #[test]
@@ -231,10 +266,46 @@ mod tests {
         let mut rounds = StratumRounds::new(3);
         offer(&mut rounds, 0..3);
         // A full reservoir cannot say that nothing was turned away.
-        assert_eq!(rounds.finish_census(), range(None, Some(2)));
+        assert_eq!(needed(&mut rounds), range(None, Some(2)));
         let mut rounds = StratumRounds::new(4);
         offer(&mut rounds, 0..3);
-        assert_eq!(rounds.finish_census(), range(None, None));
+        assert_eq!(needed(&mut rounds), range(None, None));
+    }
+
+    #[test]
+    fn a_census_of_some_ranks_is_enough_or_a_wider_one_is_asked_for() {
+        let up_to = |rank, undelivered| CensusReach {
+            up_to: Some(Rank(rank)),
+            undelivered,
+        };
+        let mut rounds = StratumRounds::new(3);
+        offer(&mut rounds, 0..2);
+        let (found, needed) = (2, 3);
+        let short = CensusOutcome::Short(Shortage { found, needed });
+        assert_eq!(rounds.finish_census(up_to(1, 28)), short);
+        assert_eq!(rounds.population(), 30);
+        // A wider census offers all of them again.
+        offer(&mut rounds, 0..6);
+        let first = rounds.finish_census(up_to(5, 24));
+        assert_eq!(first, CensusOutcome::Range(range(None, Some(2))));
+        // Others needed a third census, before anything was fetched.
+        offer(&mut rounds, 0..6);
+        assert_eq!(rounds.finish_census(up_to(5, 24)), first);
+        rounds.set_range(range(None, Some(2)));
+        offer(&mut rounds, 0..3);
+        let round = rounds.finish();
+        assert_eq!((ranks(&round), round.population), (vec![0, 1, 2], 30));
+        assert!(!round.is_last);
+        rounds.widen(0);
+        offer(&mut rounds, 0..6);
+        let (found, needed) = (6, 3 + 16);
+        let short = CensusOutcome::Short(Shortage { found, needed });
+        assert_eq!(rounds.finish_census(up_to(5, 24)), short);
+        // What has all ranks is never short.
+        offer(&mut rounds, 0..8);
+        let rest = CensusOutcome::Range(range(Some(2), None));
+        assert_eq!(rounds.finish_census(CensusReach::default()), rest);
+        assert_eq!(rounds.population(), 30);
     }
 
     #[test]

@@ -17,8 +17,18 @@ pub enum Pass {
     All,
     /// Of every conversation its id, number of turns and time alone.
     Census,
+    /// The same of the conversations up to some ranks; the others are counted. From 0; each further one goes up to
+    /// wider ranks.
+    CensusUpTo(u32),
     /// The whole conversations that a round wants, from round 0.
     Round(u32),
+}
+
+impl Pass {
+    /// Whether it asks for a census, of all conversations or of some.
+    pub fn is_census(self) -> bool {
+        matches!(self, Self::Census | Self::CensusUpTo(_))
+    }
 }
 
 /// The rows of a chunk in a pass: they are sealed by themselves.
@@ -32,11 +42,12 @@ pub struct ChunkPass {
 }
 
 impl fmt::Display for ChunkPass {
-    /// Stable, and fit for a file name: `h40-7`, `h40-7-census`, `h40-7-round0`.
+    /// Stable, and fit for a file name: `h40-7`, `h40-7-census`, `h40-7-census0`, `h40-7-round0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pass {
             Pass::All => write!(f, "{}", self.chunk),
             Pass::Census => write!(f, "{}-census", self.chunk),
+            Pass::CensusUpTo(number) => write!(f, "{}-census{number}", self.chunk),
             Pass::Round(round) => write!(f, "{}-round{round}", self.chunk),
         }
     }
@@ -63,6 +74,8 @@ mod tests {
         for (chunk, pass, name) in [
             (HASH, Pass::All, "h40-7"),
             (HASH, Pass::Census, "h40-7-census"),
+            (HASH, Pass::CensusUpTo(0), "h40-7-census0"),
+            (HASH, Pass::CensusUpTo(1), "h40-7-census1"),
             (HASH, Pass::Round(0), "h40-7-round0"),
             (HASH, Pass::Round(12), "h40-7-round12"),
             (piece, Pass::All, "f1-0-9"),
@@ -76,6 +89,7 @@ mod tests {
         for (pass, portion) in [
             (Pass::All, r#""whole""#),
             (Pass::Census, r#""census""#),
+            (Pass::CensusUpTo(1), r#"{"census_up_to":1}"#),
             (Pass::Round(3), r#"{"round":3}"#),
         ] {
             let chunk = serde_json::to_string(&HASH).expect("JSON");

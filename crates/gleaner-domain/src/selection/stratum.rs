@@ -329,10 +329,19 @@ impl Selection {
 
     /// Where a complete conversation with this id, group and number of turns belongs.
     pub fn membership(&self, id: &[u8], group: GroupMark, turns: u64) -> Membership {
+        self.membership_in(turns, || self.split_index(id, group))
+    }
+
+    /// Where complete conversations belong whose id, or whose group, leaves this divided by 100.
+    pub fn membership_of_residue(&self, residue: u32, turns: u64) -> Membership {
+        self.membership_in(turns, || self.index_of_residue(residue))
+    }
+
+    fn membership_in(&self, turns: u64, split: impl FnOnce() -> usize) -> Membership {
         let Some(bucket) = self.bucket_index(turns) else {
             return Membership::OutOfRange;
         };
-        let index = self.split_index(id, group) * self.buckets.len() + bucket;
+        let index = split() * self.buckets.len() + bucket;
         if self.targets[index] == 0 {
             Membership::NoTarget
         } else {
@@ -349,8 +358,11 @@ impl Selection {
 
     fn split_index(&self, id: &[u8], group: GroupMark) -> usize {
         let of_id = || kusto_hash::modulo(kusto_hash::hash(id), 100);
-        let residue = group.residue().unwrap_or_else(of_id);
-        usize::from(self.split_of_residue[residue as usize])
+        self.index_of_residue(group.residue().unwrap_or_else(of_id))
+    }
+
+    fn index_of_residue(&self, residue: u32) -> usize {
+        usize::from(self.split_of_residue[residue as usize % 100])
     }
 
     fn bucket_index(&self, turns: u64) -> Option<usize> {

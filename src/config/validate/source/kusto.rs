@@ -11,7 +11,7 @@ use crate::config::settings::Source;
 use crate::domain::record::row::RowShape;
 use crate::source::kusto::host_rule::HostRule;
 use crate::source::kusto::query_file::QueryFile;
-use crate::source::kusto::settings::Kusto;
+use crate::source::kusto::settings::{CensusMode, Kusto};
 
 /// The client timeout exceeds the server timeout by at least this much.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -47,6 +47,7 @@ pub(super) fn kusto(kusto: raw::Kusto, schema: Option<RowShape>) -> Result<Kusto
         file("source.kusto.census", kusto.census)?,
     );
     let (query, census) = of_schema(query, census, schema)?;
+    let census_mode = census_mode(kusto.census_mode, passes, is_telemetry(&query))?;
     let credentials = [
         ("developer_tools", Credential::DeveloperTools),
         ("managed_identity", Credential::ManagedIdentity),
@@ -71,9 +72,50 @@ pub(super) fn kusto(kusto: raw::Kusto, schema: Option<RowShape>) -> Result<Kusto
         credential: choice("source.kusto.credential", kusto.credential, &credentials)?,
         trusted_hosts: trusted_hosts(kusto.trusted_hosts)?,
         passes,
+        census_mode,
         server_timeout,
         client_timeout,
     })
+}
+
+/// How much of a census comes here. One of telemetry says of each request what decides about it, for which every
+/// property bag is read whatever is asked: it is always full.
+fn census_mode(
+    mode: Option<Text>,
+    passes: u32,
+    is_telemetry: bool,
+) -> Result<CensusMode, ConfigError> {
+    let key = "source.kusto.census_mode";
+    let modes = [
+        ("auto", CensusMode::Auto),
+        ("full", CensusMode::Full),
+        ("thresholds", CensusMode::Thresholds),
+    ];
+    let mode = choice(key, mode, &modes)?;
+    let reason = match (passes, is_telemetry) {
+        (1, _) => "one pass has no census; set source.kusto.passes = 2, or census_mode = \"auto\"",
+        (_, true) => {
+            "gleaner itself decides which conversations of AppEvents are whole, so their census cannot be counted by the cluster; set it to \"auto\", or ask a table of one row a turn with --schema turns"
+        }
+        (_, false) => return Ok(mode),
+    };
+    match mode {
+        CensusMode::Thresholds => Err(bad(key, "thresholds", reason)),
+        CensusMode::Auto | CensusMode::Full => Ok(CensusMode::Full),
+    }
+}
+
+/// A list of exclusions needs to see every conversation that it names: the census is full.
+pub(in crate::config) fn see_excluded(source: &mut Source) -> Result<(), ConfigError> {
+    let Source::Kusto(kusto) = source else {
+        return Ok(());
+    };
+    if kusto.census_mode == CensusMode::Thresholds {
+        let reason = "selection.exclude counts the conversations that it names, which a census of some ranks need not have; set it to \"auto\"";
+        return Err(bad("source.kusto.census_mode", "thresholds", reason));
+    }
+    kusto.census_mode = CensusMode::Full;
+    Ok(())
 }
 
 fn trusted_hosts(hosts: Option<Vec<Text>>) -> Result<Vec<HostRule>, ConfigError> {

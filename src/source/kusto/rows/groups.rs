@@ -2,7 +2,7 @@
 //! conversations of other splits.
 
 use super::RowWriter;
-use crate::domain::json::Value;
+use crate::domain::json::{Value, number};
 use crate::domain::selection::group::{Group, GroupField, GroupMark};
 
 impl RowWriter {
@@ -18,8 +18,17 @@ impl RowWriter {
         };
         let (turns, rank) = (u64::try_from(turns).unwrap_or(0), self.ranker.rank(id));
         self.selection.split_by().is_some()
+            && !self.asked.census
             && ranks.may_want(&self.selection, turns, rank)
             && !ranks.wants(&self.selection, (id, group), turns, rank)
+    }
+
+    /// The group that a row of a census says, if groups decide.
+    pub(super) fn group_of_census(&self, cells: &[Value<'_>]) -> GroupMark {
+        let place = self.places.group;
+        let cell = place.filter(|_| self.selection.split_by().is_some());
+        let residue = cell.and_then(|place| number::integer(cells.get(place)?.text));
+        residue.map_or(GroupMark::ABSENT, GroupMark::of_residue)
     }
 
     /// The group of a row that was not written, as far as a cell names it.

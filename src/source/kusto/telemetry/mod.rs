@@ -20,7 +20,6 @@ use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::debug_lengths;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
-use crate::domain::scheduling::pass::Pass;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Ranker;
 use crate::source::{
@@ -113,7 +112,7 @@ impl<'a> TelemetryFetch<'a> {
         order: FetchOrder,
         sink: &mut dyn RowSink,
     ) -> Result<ChunkChecksum, SourceError> {
-        if order.pass == Pass::Census {
+        if order.pass.is_census() {
             return self.census(sink).await;
         }
         let counted = match self.reading.counted(self.chunk) {

@@ -33,7 +33,7 @@ const fn on_block(block: OnBlock) -> Fault {
 
 /// The kit names the clause that each fault breaks.
 async fn refuses(faults: &[(&str, &str, Fault)]) {
-    let source = memory().with_census(Arc::new(selection()));
+    let source = memory().with_census(Arc::new(selection())).with_counts();
     census_conformance(|| Box::new(Broken::new(source.clone(), NONE)), &selection()).await;
     for &(what, clause, mut fault) in faults {
         // It is not what is looked at here.
@@ -105,6 +105,35 @@ async fn rounds_that_break_the_contract() {
         ("one is not told", received, untold),
         ("one is told with other turns", received, other_turns),
         ("one is told with another time", received, other_time),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn censuses_of_some_ranks_that_break_the_contract() {
+    let clause = "a census of some ranks has exactly their conversations, and counts the others";
+    let all_ranks = Fault {
+        order: |order, _| {
+            if matches!(order.pass, Pass::CensusUpTo(_)) {
+                order.ranks = None;
+            }
+        },
+        ..NONE
+    };
+    let uncounted = on_block(|block, order, _| {
+        if matches!(order.pass, Pass::CensusUpTo(_)) {
+            block.undelivered.pop();
+        }
+    });
+    let elsewhere = on_block(|block, order, _| {
+        if matches!(order.pass, Pass::CensusUpTo(_)) {
+            (block.undelivered.iter_mut()).for_each(|count| count.turns = 99);
+        }
+    });
+    refuses(&[
+        ("all ranks", clause, all_ranks),
+        ("one is not counted", clause, uncounted),
+        ("they are counted elsewhere", clause, elsewhere),
     ])
     .await;
 }

@@ -5,6 +5,7 @@
 mod failures;
 mod passes;
 mod plan;
+mod thresholds;
 mod windows;
 
 use serde_json::Value;
