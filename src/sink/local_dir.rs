@@ -1,8 +1,9 @@
 //! A folder of datasets on a local disk.
 //!
-//! Blocks are written into `<file>.part`; a commit syncs it and renames it; the manifest is synced
-//! aside and linked into place, which fails if there is one. The claim is `.claim.json` in the
-//! dataset's folder, put there the same way. What a crash leaves: a claimed folder with `.part`
+//! Blocks are written into `<file>.part`; a commit syncs it and renames it. Before the manifest the
+//! folders in which names have changed are synced, each once; the manifest is synced aside and linked
+//! into place, which fails if there is one. The claim is `.claim.json` in the dataset's folder, put
+//! there the same way. What a crash leaves: a claimed folder with `.part`
 //! files and perhaps whole files, perhaps the manifest. Only the run that claimed it goes on with
 //! it: it writes every file anew, and giving the claim back removes what is left of the rest.
 //!
@@ -10,7 +11,7 @@
 //! that is asked for twice, or after a block that came late, cannot replace a whole file by one
 //! with holes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub struct LocalDir {
     /// The files that are being written, by final path. As many are open as the pipeline writes at
     /// once; a commit closes its file.
     parts: Arc<Mutex<BTreeMap<PathBuf, Arc<Part>>>>,
+    /// The folders in which files got their names since the last manifest: a power cut may undo it.
+    renamed_in: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// The claims that commits are checked against.
     granted: Arc<Granted>,
     /// Work on files.
@@ -66,6 +69,7 @@ impl LocalDir {
         Self {
             root: Arc::new(root),
             parts: Arc::default(),
+            renamed_in: Arc::default(),
             granted: Arc::default(),
             jobs: Jobs::default(),
         }
@@ -199,10 +203,38 @@ impl LocalDir {
         state.over = true;
         let result = part
             .finish(commit.bytes)
-            .and_then(|()| storage::rename(&part_path(&target), &target))
-            .and_then(|()| target.parent().map_or(Ok(()), sync_folder));
+            .and_then(|()| storage::rename(&part_path(&target), &target));
         lock(&self.parts).remove(&target);
         result
+    }
+
+    fn note_renamed(&self, path: &Path) {
+        lock(&self.renamed_in).extend(path.parent().map(Path::to_owned));
+    }
+
+    /// Makes the names of a dataset's files durable. A folder that cannot be synced is tried again by
+    /// the next call.
+    fn sync_names(&self, dataset: &Path) -> io::Result<()> {
+        let mut folders: Vec<PathBuf> = lock(&self.renamed_in).iter().cloned().collect();
+        folders.retain(|folder| folder.starts_with(dataset));
+        for folder in folders {
+            sync_folder(&folder)?;
+            lock(&self.renamed_in).remove(&folder);
+        }
+        Ok(())
+    }
+
+    fn publish_now(&self, dataset: &str, manifest: &[u8]) -> Result<(), SinkError> {
+        let folder = self.root.join(dataset);
+        let path = folder.join(MANIFEST);
+        self.check_claim(dataset)?;
+        let published = self
+            .sync_names(&folder)
+            .and_then(|()| put_new(&path, "publish", manifest));
+        published.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => SinkError::Exists(folder.display().to_string()),
+            _ => failed("publish", &path, error),
+        })
     }
 
     fn rename_now(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -211,13 +243,15 @@ impl LocalDir {
             renamed => renamed?,
         }
         // Both names lie in the dataset, perhaps in two folders of it.
-        let folders = [to.parent(), from.parent()];
-        folders.into_iter().flatten().try_for_each(sync_folder)
+        self.note_renamed(from);
+        self.note_renamed(to);
+        Ok(())
     }
 
     fn release_now(&self, dataset: &str) -> io::Result<()> {
         let folder = self.root.join(dataset);
         lock(&self.parts).retain(|target, _| !target.starts_with(&folder));
+        lock(&self.renamed_in).retain(|renamed| !renamed.starts_with(&folder));
         remove_parts(&folder)?;
         // Last: while it is there, a crash is followed by another release.
         remove_if_there(&folder.join(CLAIM))?;
@@ -279,6 +313,8 @@ impl DatasetSink for LocalDir {
                 let path = sink.path(&file.dataset, &file.path);
                 sink.check_claim(&file.dataset)?;
                 let committed = sink.commit_now(&file);
+                // Also where an earlier start has renamed it, perhaps without syncing.
+                sink.note_renamed(&path);
                 let committed = committed.map_err(|error| failed("commit", &path, error));
                 sink.or_lost(&file.dataset, committed)
             })
@@ -288,25 +324,9 @@ impl DatasetSink for LocalDir {
     }
 
     fn publish<'a>(&'a self, dataset: &'a str, manifest: Vec<u8>) -> SinkFuture<'a, ()> {
-        let (sink, dataset, path) = (
-            self.clone(),
-            dataset.to_owned(),
-            self.path(dataset, MANIFEST),
-        );
-        async move {
-            let folder = self.root.join(&dataset).display().to_string();
-            tracked(&self.jobs, move || {
-                sink.check_claim(&dataset)?;
-                match put_new(&path, "publish", &manifest) {
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                        Err(SinkError::Exists(folder))
-                    }
-                    result => result.map_err(|error| failed("publish", &path, error)),
-                }
-            })
-            .await?
-        }
-        .boxed()
+        let (sink, dataset) = (self.clone(), dataset.to_owned());
+        async move { tracked(&self.jobs, move || sink.publish_now(&dataset, &manifest)).await? }
+            .boxed()
     }
 
     fn renames(&self) -> bool {

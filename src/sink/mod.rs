@@ -159,9 +159,10 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// If it cannot be kept.
     fn stage(&self, block: Block) -> SinkFuture<'_, BlockReceipt>;
 
-    /// Makes a file of its blocks, durable and under its name: of these and no others, whatever was
-    /// staged for the name before. Nothing is there before, and never a part. Doing it again is
-    /// harmless, also at the same moment, and also by a later start.
+    /// Makes a file of its blocks, whole and under its name: of these and no others, whatever was
+    /// staged for the name before. Nothing is there before, and never a part. It is durable when
+    /// [`Self::publish`] puts the manifest there, at the latest. Doing it again is harmless, also at the
+    /// same moment, and also by a later start.
     ///
     /// # Errors
     /// If the receipts are not the whole file ([`FileCommit::is_whole`]) or not of blocks that were
@@ -169,7 +170,8 @@ pub trait DatasetSink: Send + Sync + 'static {
     /// ([`SinkError::Conflict`]), or replace it wholly.
     fn commit(&self, file: FileCommit) -> SinkFuture<'_, ()>;
 
-    /// Writes `metadata.json`: from here on the dataset is there. Never overwrites.
+    /// Writes `metadata.json`: from here on the dataset is there, durable with all its committed files.
+    /// Never overwrites.
     ///
     /// # Errors
     /// [`SinkError::Exists`] if there is another manifest. For the same bytes once more that, or
@@ -182,8 +184,8 @@ pub trait DatasetSink: Send + Sync + 'static {
         false
     }
 
-    /// Gives a committed file of a dataset that is not published another name, durably; a file of that
-    /// name is replaced. Doing it again is harmless.
+    /// Gives a committed file of a dataset that is not published another name; a file of that name
+    /// is replaced. Durable as a commit is. Doing it again is harmless.
     ///
     /// # Errors
     /// If there is no such file, or if the sink cannot do it.
