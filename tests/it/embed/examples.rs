@@ -9,14 +9,17 @@ use std::sync::OnceLock;
 fn example(name: &str) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
-        // They are built already, unless this test is run by itself. Other features than this test's
-        // own would replace the binary that other tests run meanwhile.
+        // They are built already, unless this test is run by itself. With other features than this
+        // test's own all would be compiled once more.
         let mut features = Vec::new();
         if cfg!(feature = "fault-injection") {
             features.push("fault-injection");
         }
         if cfg!(feature = "kusto-emulator") {
             features.push("kusto-emulator");
+        }
+        if cfg!(feature = "tokenizer") {
+            features.push("tokenizer");
         }
         let build = Command::new(env!("CARGO"))
             .args(["build", "--locked", "--examples", "--quiet"])
