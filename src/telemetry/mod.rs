@@ -340,17 +340,21 @@ impl Counters {
     }
 
     /// Sets the findings of the rules in a stratum so far.
-    pub fn set_findings<'a>(
+    pub fn set_findings(
         &self,
         stratum: StratumId,
-        invalid: impl Iterator<Item = Code>,
-        warnings: impl Iterator<Item = (&'a Code, &'a u64)>,
+        invalid: &BTreeMap<Code, u64>,
+        warnings: &BTreeMap<Code, u64>,
     ) {
         let mut findings = Findings::default();
-        for code in invalid {
-            *findings.invalid.entry(code.name()).or_default() += 1;
+        for (of, counts) in [
+            (&mut findings.invalid, invalid),
+            (&mut findings.warnings, warnings),
+        ] {
+            for (code, n) in counts {
+                *of.entry(code.name()).or_default() += n;
+            }
         }
-        findings.warnings = warnings.map(|(code, n)| (code.name(), *n)).collect();
         let mut all = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(stratum, findings);
     }

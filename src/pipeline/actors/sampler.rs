@@ -101,7 +101,11 @@ impl Handler<Widen> for Sampler {
     type Result = ();
 
     fn handle(&mut self, Widen(wanted): Widen, _: &mut Context<Self>) {
-        self.rounds.widen(wanted);
+        let target = self
+            .file
+            .as_ref()
+            .map_or(0, |open| open.file.placement.target());
+        self.rounds.widen(wanted, target.saturating_sub(wanted));
         self.takes_offers = true;
     }
 }
@@ -157,7 +161,8 @@ impl Handler<WriteStratum> for Sampler {
                     Ok(StratumOutcome::Committed(result))
                 }
                 WriteOutcome::Part(open) => {
-                    sampler.rounds.widen(open.file.placement.wanted());
+                    let placement = &open.file.placement;
+                    sampler.rounds.widen(placement.wanted(), placement.records);
                     sampler.file = Some(*open);
                     Ok(StratumOutcome::NeedsMore)
                 }

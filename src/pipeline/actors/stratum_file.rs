@@ -15,7 +15,6 @@ use crate::telemetry::distributions::{Distributions, TOKENS_OF};
 #[derive(Clone)]
 pub struct StratumFile {
     cutter: BlockCutter,
-    bucket: String,
     framing: Framing,
     /// What has been decided.
     pub placement: StratumFill,
@@ -37,10 +36,9 @@ pub struct FinishedFile {
 
 impl StratumFile {
     /// An empty file.
-    pub fn new(cutter: BlockCutter, bucket: String, framing: Framing, target: u64) -> Self {
+    pub fn new(cutter: BlockCutter, framing: Framing, target: u64) -> Self {
         Self {
             cutter,
-            bucket,
             framing,
             placement: StratumFill::new(target),
             distributions: Distributions::default(),
@@ -58,10 +56,7 @@ impl StratumFile {
         for mut entry in batch.entries {
             let fields = std::mem::take(&mut entry.verdict.fields);
             let first = self.placement.records == 0;
-            if self
-                .placement
-                .place(entry.verdict, &self.bucket, entry.turns)
-            {
+            if self.placement.place(entry.verdict, entry.turns) {
                 if first {
                     self.cutter
                         .append(self.framing.before.as_bytes(), &mut full);

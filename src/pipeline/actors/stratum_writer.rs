@@ -18,6 +18,7 @@ use super::validator::Validator;
 use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::sampling::batches::Batches;
 use crate::domain::sampling::reservoir::Candidate;
+use crate::domain::sampling::stratum_fill::StratumFill;
 use crate::domain::selection::stratum::StratumId;
 use crate::pipeline::error::RunError;
 use crate::pipeline::lifecycle::byte_budget::{BudgetPermit, ByteBudget};
@@ -188,11 +189,13 @@ impl StratumWriter {
         if let Some(counters) = self.parts.run.telemetry.stratum(self.stratum) {
             counters.taken.set(file.placement.records);
             counters.set_distributions(&file.distributions);
-            let invalid = &file.placement.invalid;
-            let first = invalid.iter().filter_map(|record| record.errors.first());
-            let warnings = file.placement.warnings.iter();
+            let StratumFill {
+                first_faults,
+                warnings,
+                ..
+            } = &file.placement;
             let telemetry = &self.parts.run.telemetry;
-            telemetry.set_findings(self.stratum, first.map(|(code, _)| *code), warnings);
+            telemetry.set_findings(self.stratum, first_faults, warnings);
         }
         self.stage(blocks, staging).await?;
         Ok(file)

@@ -250,7 +250,7 @@ fn sampler_plans(parts: &RunParts, selection: &Selection) -> Vec<SamplerPlan> {
             block_bytes,
             buffers.clone(),
         );
-        let file = StratumFile::new(cutter, bucket.name.clone(), framing, target.get());
+        let file = StratumFile::new(cutter, framing, target.get());
         Some(SamplerPlan {
             stratum,
             name: format!("sampler of {}/{}", split.name, bucket.name),

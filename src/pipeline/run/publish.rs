@@ -142,14 +142,17 @@ async fn publish_manifest(
 fn invalid_reports(output: &RunOutput, parts: &PublishParts<'_>) -> Vec<(String, Vec<u8>)> {
     let selection = &parts.settings.selection;
     let timestamp = parts.record.started.strftime("%Y%m%d_%H%M%S").to_string();
-    let of_split = |split: &str| -> Vec<&InvalidRecord> {
+    let of_split = |split: &str| -> Vec<(&str, &InvalidRecord)> {
         let strata = output.strata.iter();
         let mut records: Vec<_> = strata
             .filter(|result| selection.split(result.stratum).name == split)
-            .flat_map(|result| &result.invalid)
+            .flat_map(|result| {
+                let bucket = &*selection.bucket(result.stratum).name;
+                result.invalid.iter().map(move |record| (bucket, record))
+            })
             .collect();
         let mut ranker = Ranker::new(selection.seed());
-        records.sort_by_cached_key(|record| {
+        records.sort_by_cached_key(|(_, record)| {
             let id = record.conversation_id.as_bytes();
             (ranker.rank(id), id)
         });
@@ -287,7 +290,7 @@ fn seen_excluded(output: &RunOutput) -> BTreeSet<u32> {
 /// The benchmarks, and how many records repeat each.
 fn decontamination(output: &RunOutput, settings: &Settings) -> Option<DecontaminationRecord> {
     let repeats = |number| {
-        let of_number = |(code, _): &(Code, String)| *code == Code::Contaminated(number);
+        let of_number = |(code, _): &(Code, Box<str>)| *code == Code::Contaminated(number);
         let repeating = invalid(output).filter(|one| one.errors.iter().any(of_number));
         repeating.count() as u64
     };

@@ -77,12 +77,12 @@ fn record(id: &str, bucket: &str, turns: u64) -> Value {
 
 /// The report of one invalid record.
 fn report_of(conversation_id: String, bucket: &str) -> Vec<u8> {
-    invalid_report(&[&InvalidRecord {
-        conversation_id,
-        bucket: bucket.to_owned(),
+    let record = InvalidRecord {
+        conversation_id: conversation_id.into(),
         turns: 3,
-        errors: vec![(Code::FirstTurn, "what, at turn 1".to_owned())],
-    }])
+        errors: Box::new([(Code::FirstTurn, "what, at turn 1".into())]),
+    };
+    invalid_report(&[(bucket, &record)])
 }
 
 fn framed(framing: Framing, records: &[String]) -> Vec<u8> {

@@ -1,6 +1,6 @@
-//! Peak memory of the real binary over twelve shapes of input: at most 64 MB, 96 bytes for each row and what
-//! its id has above 64, three times what the largest record has above 1 MB, and what the largest window of a
-//! zstd file has above 8 MB. A run that keeps its rows is above that (of the one huge record:
+//! Peak memory of the real binary over many shapes of input: at most 64 MB, 96 bytes for each row and what
+//! its id has above 64, 350 for each invalid record, three times what the largest record has above 1 MB, and
+//! what the largest window of a zstd file has above 8 MB. A run that keeps its rows is above that (of the one huge record:
 //! two more copies).
 
 use std::fs::{self, File};
@@ -20,6 +20,9 @@ use crate::support::Sandbox;
 
 const BASE: u64 = 64_000_000;
 const OF_A_ROW: u64 = 96;
+
+/// And for each invalid record that is looked at.
+const OF_AN_INVALID_RECORD: u64 = 350;
 const LARGE: u64 = 1_000_000;
 
 /// A row of a conversation; `filler` bytes are its message, and `more` its last members.
@@ -293,6 +296,23 @@ fn of_one_json_array() {
     out.write_all(b"\n]\n").expect("room");
     out.flush().expect("room");
     assert_bounded(&sandbox, count, 40_000);
+}
+
+/// Each is named in a report.
+#[test]
+fn of_many_invalid_conversations() {
+    let sandbox = Sandbox::new();
+    let count = 150_000;
+    let rows = (0..count).map(|id| {
+        let message = if id % 100 == 0 { "q" } else { " " };
+        let turn = |turn| format!(r#"{{"turnIndex":{turn},"userMessage":"{message}"}}"#);
+        let turns = [1, 2, 3].map(turn).join(",");
+        format!(
+            r#"{{"conversationId":"conversation-{id:024}","userName":"u","turnsArray":[{turns}]}}"#
+        )
+    });
+    let rows = lines(create(&sandbox, "a.jsonl"), rows);
+    assert_bounded_with(&sandbox, "2", rows, 0, OF_AN_INVALID_RECORD * count);
 }
 
 #[test]

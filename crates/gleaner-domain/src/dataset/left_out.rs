@@ -61,10 +61,10 @@ impl NearDuplicatesRecord {
     }
 }
 
-/// The report of a split's invalid records, which are given in rank order. No message text.
-pub fn invalid_report(records: &[&InvalidRecord]) -> Vec<u8> {
+/// The report of a split's invalid records, in rank order, each with its bucket. No message text.
+pub fn invalid_report(records: &[(&str, &InvalidRecord)]) -> Vec<u8> {
     let mut summary = BTreeMap::<&str, u64>::new();
-    for record in records {
+    for (_, record) in records {
         let codes: BTreeSet<_> = record.errors.iter().map(|(code, _)| code.name()).collect();
         for code in codes {
             *summary.entry(code).or_default() += 1;
@@ -80,12 +80,12 @@ pub fn invalid_report(records: &[&InvalidRecord]) -> Vec<u8> {
         out.extend_from_slice(format!("{comma}\"{code}\": {count}").as_bytes());
     }
     out.extend_from_slice(b"}},\n\"invalid_records\": [");
-    for (index, record) in records.iter().enumerate() {
+    for (index, (bucket, record)) in records.iter().enumerate() {
         out.extend_from_slice(if index > 0 { b",\n" } else { b"\n" });
         out.extend_from_slice(b"{\"conversationId\": ");
         text::write_string(&record.conversation_id, &mut out);
         out.extend_from_slice(b", \"bucket\": ");
-        text::write_string(&record.bucket, &mut out);
+        text::write_string(bucket, &mut out);
         out.extend_from_slice(
             format!(", \"turnCount\": {}, \"errors\": [", record.turns).as_bytes(),
         );

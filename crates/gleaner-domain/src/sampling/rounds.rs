@@ -9,6 +9,9 @@ use super::reservoir::{Candidate, Reservoir, ResumePoint};
 use super::thresholds::Shortage;
 use crate::selection::rank::Rank;
 
+/// So many rounds go through a population, of whose conversations nearly none is usable.
+const EIGHTH: u64 = 8;
+
 /// The candidates of a stratum, round by round.
 #[derive(Debug)]
 pub struct StratumRounds {
@@ -138,10 +141,17 @@ impl StratumRounds {
         }
     }
 
-    /// Starts another round, for so many records that are still wanted: it collects twice as many.
-    pub fn widen(&mut self, wanted: u64) {
-        let candidates = wanted.saturating_mul(2).saturating_add(16);
-        self.reservoir = self.next_reservoir(capacity(candidates));
+    /// Starts another round, for so many records that are still wanted when so many of the candidates
+    /// seen were usable. It collects a quarter more than are needed if that share stays, twice what is
+    /// wanted at least, and at most an [`EIGHTH`] of the population where that is more: a stratum with
+    /// hardly a usable conversation is through after some ten rounds, and none of them holds much.
+    pub fn widen(&mut self, wanted: u64, usable: u64) {
+        let least = wanted.saturating_mul(2).saturating_add(16);
+        let needed =
+            u128::from(wanted) * u128::from(self.seen) * 5 / (u128::from(usable.max(1)) * 4);
+        let most = self.population() / EIGHTH;
+        let candidates = u64::try_from(needed).unwrap_or(u64::MAX).min(most);
+        self.reservoir = self.next_reservoir(capacity(candidates.max(least)));
     }
 
     fn next_reservoir(&self, capacity: usize) -> Reservoir {
@@ -200,13 +210,13 @@ mod tests {
         let first = rounds.finish();
         assert_eq!(ranks(&first), [0, 1, 2]);
         assert_eq!((first.population, first.is_last), (30, false));
-        rounds.widen(2);
+        rounds.widen(2, 1);
         offer(&mut rounds, 0..30);
         assert_eq!((rounds.population(), rounds.held()), (30, 20));
         let second = rounds.finish();
         assert_eq!(ranks(&second), (3..23).collect::<Vec<_>>());
         assert!(!second.is_last);
-        rounds.widen(1);
+        rounds.widen(1, 2);
         offer(&mut rounds, 0..30);
         let third = rounds.finish();
         assert_eq!(ranks(&third), (23..30).collect::<Vec<_>>());
@@ -236,7 +246,7 @@ mod tests {
         let round = rounds.finish();
         assert_eq!(ranks(&round), [0, 1, 3, 4]);
         assert_eq!((round.population, round.is_last), (10, false));
-        rounds.widen(0);
+        rounds.widen(0, 2);
         offer(&mut rounds, 0..10);
         let rest = needed(&mut rounds);
         assert_eq!(rest, range(Some(4), None), "a census has all of them");
@@ -256,7 +266,7 @@ mod tests {
         rounds.set_range(first);
         let round = rounds.finish();
         assert!(round.candidates.is_empty() && !round.is_last);
-        rounds.widen(1);
+        rounds.widen(1, 0);
         offer(&mut rounds, 0..30);
         assert_eq!(needed(&mut rounds), range(Some(0), Some(18)));
     }
@@ -296,7 +306,7 @@ mod tests {
         let round = rounds.finish();
         assert_eq!((ranks(&round), round.population), (vec![0, 1, 2], 30));
         assert!(!round.is_last);
-        rounds.widen(0);
+        rounds.widen(0, 3);
         offer(&mut rounds, 0..6);
         let (found, needed) = (6, 3 + 16);
         let short = CensusOutcome::Short(Shortage { found, needed });
@@ -309,11 +319,46 @@ mod tests {
     }
 
     #[test]
+    fn the_fewer_are_usable_the_more_a_round_collects() {
+        for (usable, collected) in [
+            // Half of them, or all: twice what is wanted.
+            (100, 56),
+            (50, 56),
+            // A quarter: four times what is wanted, and a quarter more.
+            (25, 100),
+            (10, 250),
+            // An eighth of the population at most.
+            (1, 1000),
+            (0, 1000),
+        ] {
+            let mut rounds = StratumRounds::new(100);
+            offer(&mut rounds, 0..8000);
+            rounds.finish();
+            rounds.widen(20, usable);
+            offer(&mut rounds, 0..8000);
+            assert_eq!(rounds.held(), collected, "{usable}");
+        }
+    }
+
+    #[test]
+    fn hardly_a_usable_conversation_takes_some_rounds() {
+        let mut rounds = StratumRounds::new(100);
+        offer(&mut rounds, 0..10_000);
+        let mut count = 1;
+        while !rounds.finish().is_last {
+            rounds.widen(100, 0);
+            offer(&mut rounds, 0..10_000);
+            count += 1;
+        }
+        assert_eq!(count, 9);
+    }
+
+    #[test]
     fn nothing_overflows() {
         let mut rounds = StratumRounds::new(u64::MAX);
         offer(&mut rounds, 0..2);
         assert!(rounds.finish().is_last);
-        rounds.widen(u64::MAX);
+        rounds.widen(u64::MAX, 0);
         offer(&mut rounds, 0..2);
         assert_eq!(rounds.held(), 0, "both were looked at");
     }

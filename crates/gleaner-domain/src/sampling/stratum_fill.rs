@@ -8,23 +8,22 @@ use crate::dataset::telemetry_seen::QualityTally;
 use crate::privacy::policy::FoundCounts;
 use crate::record::validation::{Code, Verdict};
 
-/// A record that cannot be published, for the report.
+/// A record that cannot be published, for the report. There may be millions: each takes what it says,
+/// and about a hundred bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidRecord {
     /// The conversation's id.
-    pub conversation_id: String,
-    /// Its stratum's bucket.
-    pub bucket: String,
+    pub conversation_id: Box<str>,
     /// Its number of turns.
     pub turns: u64,
     /// Each fault with its place; no message text.
-    pub errors: Vec<(Code, String)>,
+    pub errors: Box<[(Code, Box<str>)]>,
 }
 
 impl InvalidRecord {
     /// Whether nothing is wrong with it but that it repeats benchmarks: it is counted apart.
     pub fn is_contaminated(&self) -> bool {
-        let is_only = |(code, _): &(Code, String)| matches!(code, Code::Contaminated(_));
+        let is_only = |(code, _): &(Code, Box<str>)| matches!(code, Code::Contaminated(_));
         self.errors.iter().all(is_only)
     }
 }
@@ -37,6 +36,8 @@ pub struct StratumFill {
     pub records: u64,
     /// Records that failed, in rank order.
     pub invalid: Vec<InvalidRecord>,
+    /// How many they are by the first of their faults.
+    pub first_faults: BTreeMap<Code, u64>,
     /// Warnings of the records taken, once per record and code.
     pub warnings: BTreeMap<Code, u64>,
     /// What is not certain about the records taken.
@@ -56,6 +57,7 @@ impl StratumFill {
             target,
             records: 0,
             invalid: Vec::new(),
+            first_faults: BTreeMap::new(),
             warnings: BTreeMap::new(),
             quality: QualityTally::default(),
             privacy: FoundCounts::new(),
@@ -69,22 +71,31 @@ impl StratumFill {
         self.records == self.target
     }
 
+    /// How many records are wanted in all.
+    pub fn target(&self) -> u64 {
+        self.target
+    }
+
     /// How many records are still wanted.
     pub fn wanted(&self) -> u64 {
         self.target - self.records
     }
 
     /// Places the verdict on the next candidate; `true` if its record is to be written.
-    pub fn place(&mut self, verdict: Verdict, bucket: &str, turns: u64) -> bool {
+    pub fn place(&mut self, verdict: Verdict, turns: u64) -> bool {
         if self.is_full() {
             return false;
         }
-        if !verdict.is_valid() {
+        if let Some((first, _)) = verdict.errors.first() {
+            *self.first_faults.entry(*first).or_default() += 1;
             self.invalid.push(InvalidRecord {
-                conversation_id: verdict.conversation_id.unwrap_or_default(),
-                bucket: bucket.to_owned(),
+                conversation_id: verdict.conversation_id.unwrap_or_default().into(),
                 turns,
-                errors: verdict.errors,
+                errors: verdict
+                    .errors
+                    .into_iter()
+                    .map(|(code, what)| (code, what.into()))
+                    .collect(),
             });
             return false;
         }
@@ -125,7 +136,7 @@ mod tests {
         let mut placement = StratumFill::new(2);
         let taken: Vec<bool> = [true, false, true, false, true]
             .into_iter()
-            .map(|valid| placement.place(verdict(valid), "short", 3))
+            .map(|valid| placement.place(verdict(valid), 3))
             .collect();
         assert_eq!(taken, [true, false, true, false, false]);
         assert_eq!((placement.records, placement.invalid.len()), (2, 1));
@@ -141,7 +152,7 @@ mod tests {
         let mut placement = StratumFill::new(3);
         let mut wanted = vec![placement.wanted()];
         for valid in [true, false, true, true, true] {
-            placement.place(verdict(valid), "short", 3);
+            placement.place(verdict(valid), 3);
             wanted.push(placement.wanted());
         }
         assert_eq!(wanted, [3, 2, 2, 1, 0, 0]);

@@ -70,17 +70,18 @@ fn the_content_digest_is_over_sorted_lines() {
 fn an_invalid_report_is_json_with_a_summary() {
     let record = InvalidRecord {
         conversation_id: "a\"\n".into(),
-        bucket: "short".into(),
         turns: 6,
-        errors: vec![
+        errors: Box::new([
             (Code::FirstTurn, "what, at turn 1".into()),
             (Code::LoneSurrogate, "x".into()),
-        ],
+        ]),
     };
-    let report: Value = serde_json::from_slice(&invalid_report(&[&record, &record])).expect("JSON");
+    let record = ("short", &record);
+    let report: Value = serde_json::from_slice(&invalid_report(&[record, record])).expect("JSON");
     assert_eq!(report["summary"]["total_invalid"], 2);
     assert_eq!(report["summary"]["error_summary"]["first_turn"], 2);
     assert_eq!(report["invalid_records"][1]["conversationId"], "a\"\n");
+    assert_eq!(report["invalid_records"][1]["bucket"], "short");
     assert_eq!(
         report["invalid_records"][0]["errors"][0],
         "first_turn: what, at turn 1"
