@@ -161,6 +161,9 @@ class Package(unittest.TestCase):
                 pass
             os.kill(os.getpid(), signal.SIGINT)
 
+        # Who runs this in the background of a shell has it ignored.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
         where: dict[str, Any] = {"config": LONG, "out": self.folder / "out", "work_dir": self.folder / "work"}
         presser = threading.Thread(target=press)
         presser.start()
