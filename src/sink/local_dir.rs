@@ -312,9 +312,8 @@ impl DatasetSink for LocalDir {
             tracked(&self.jobs, move || {
                 let path = sink.path(&file.dataset, &file.path);
                 sink.check_claim(&file.dataset)?;
-                let committed = sink.commit_now(&file);
                 // Also where an earlier start has renamed it, perhaps without syncing.
-                sink.note_renamed(&path);
+                let committed = sink.commit_now(&file).map(|()| sink.note_renamed(&path));
                 let committed = committed.map_err(|error| failed("commit", &path, error));
                 sink.or_lost(&file.dataset, committed)
             })

@@ -10,7 +10,7 @@ use super::thresholds::Shortage;
 use crate::selection::rank::Rank;
 
 /// So many rounds go through a population, of whose conversations nearly none is usable.
-const EIGHTH: u64 = 8;
+const FULL_ROUNDS: u64 = 8;
 
 /// The candidates of a stratum, round by round.
 #[derive(Debug)]
@@ -143,13 +143,14 @@ impl StratumRounds {
 
     /// Starts another round, for so many records that are still wanted when so many of the candidates
     /// seen were usable. It collects a quarter more than are needed if that share stays, twice what is
-    /// wanted at least, and at most an [`EIGHTH`] of the population where that is more: a stratum with
-    /// hardly a usable conversation is through after some ten rounds, and none of them holds much.
+    /// wanted at least, and at most the population's part for each of [`FULL_ROUNDS`] where that is more:
+    /// a stratum with hardly a usable conversation is through after some ten rounds, and none of them
+    /// holds much.
     pub fn widen(&mut self, wanted: u64, usable: u64) {
         let least = wanted.saturating_mul(2).saturating_add(16);
         let needed =
             u128::from(wanted) * u128::from(self.seen) * 5 / (u128::from(usable.max(1)) * 4);
-        let most = self.population() / EIGHTH;
+        let most = self.population() / FULL_ROUNDS;
         let candidates = u64::try_from(needed).unwrap_or(u64::MAX).min(most);
         self.reservoir = self.next_reservoir(capacity(candidates.max(least)));
     }
