@@ -123,7 +123,8 @@ impl KustoSource {
             return Ok(None);
         }
         let parts = u32::try_from(conversations / CHECKED).unwrap_or(u32::MAX);
-        self.check_counts(self.drawn(parts.max(1), "check")).await?;
+        self.check_counts_patiently(self.drawn(parts.max(1), "check"))
+            .await?;
         let mut sample = PopulationSample {
             share: 1.0 / f64::from(chunk.count),
             ..PopulationSample::default()
@@ -182,6 +183,25 @@ impl KustoSource {
             let delay = asked.unwrap_or_else(|| LOGIN_RETRY.delay(failures, 0.0));
             tokio::time::sleep(delay).await;
         }
+    }
+
+    /// As [`Self::check_counts`], again where that may help: what may pass has failed, or a row has arrived between
+    /// the two queries.
+    async fn check_counts_patiently(&self, chunk: HashChunk) -> Result<(), SourceError> {
+        let mut failures = 0;
+        while let Err(error) = self.check_counts(chunk).await {
+            failures += 1;
+            let asked = match error.action() {
+                _ if failures == LOGINS => return Err(error),
+                Action::Throttle { retry_after } => retry_after,
+                Action::Retry | Action::RetryThenRefetchCensus => None,
+                Action::Split | Action::RetryThenSplit | Action::Fail => return Err(error),
+            };
+            tracing::warn!(%error, "the counts are checked again");
+            let delay = asked.unwrap_or_else(|| LOGIN_RETRY.delay(failures, 0.0));
+            tokio::time::sleep(delay).await;
+        }
+        Ok(())
     }
 
     /// Holds the counts of a chunk against its whole census.

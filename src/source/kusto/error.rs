@@ -218,13 +218,13 @@ impl Failure {
             | Self::Connection(_)
             | Self::Damaged(_)
             | Self::NotAsCertified { .. }
+            | Self::Miscounted { .. }
             | Self::Foreign { .. } => Action::Retry,
             Self::Unauthorized(_)
             | Self::Login(_)
             | Self::Audience(_)
             | Self::Permanent(_)
             | Self::OtherHash(_)
-            | Self::Miscounted { .. }
             | Self::Columns(_) => Action::Fail,
         }
     }
