@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 
 @dataclass(frozen=True)
@@ -252,3 +252,8 @@ class PlanResult(Result):
     def refused(self) -> bool:
         """Whether an export would be refused."""
         return self.exit_code != 0
+
+    @property
+    def one_machine(self) -> bool | None:
+        """Whether this machine is enough; ``None`` if that shows only when the input is read."""
+        return cast("bool | None", self.json["machine"]["one_machine"])

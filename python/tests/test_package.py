@@ -95,6 +95,7 @@ class Package(unittest.TestCase):
         plans = [gleaner_sft.plan(config=config, set={"name": "d", "chunks.count": 7}) for config in (keys, file)]
         self.assertEqual(plans[0].json["fingerprint"], plans[1].json["fingerprint"])
         self.assertEqual(plans[0].json["strata"][0]["target"], 3)
+        self.assertEqual(plans[0].one_machine, plans[0].json["machine"]["one_machine"])
 
     def test_arguments_reach_the_run(self) -> None:
         few = {split: {"short": 1, "medium": 0, "long": 0} for split in ("train", "val", "test")}

@@ -33,6 +33,7 @@ pub mod outcome;
 mod place;
 mod plan;
 mod plan_groups;
+mod plan_machine;
 mod plan_telemetry;
 mod plan_trust;
 mod progress;

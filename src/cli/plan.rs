@@ -12,6 +12,7 @@ use super::cluster::Cluster;
 use super::exit::{CliError, Exit};
 use super::host::{Host, cannot_start};
 use super::outcome::{Outcome, Shown};
+use super::plan_machine::{self, Machine, Need};
 use super::setup;
 use super::table::TextTable;
 use super::terminal::one_line;
@@ -42,12 +43,6 @@ use crate::runtime::CpuPool;
 use crate::source::files::FilesSource;
 use crate::source::kusto::estimate::KustoPlan;
 use crate::source::{ConversationSource, SourceError, Survey};
-
-/// Memory that a run takes whatever its input, in bytes.
-const BASE_MEMORY: u64 = 64_000_000;
-
-/// Memory for each row of input at most, in bytes.
-const MEMORY_PER_ROW: u64 = 96;
 
 /// Malformed rows that a person is shown of each reason.
 const SHOWN_ROWS: usize = 3;
@@ -89,6 +84,9 @@ pub fn run(args: &ExportArgs, host: &Host) -> Result<Outcome, CliError> {
     };
     let start = start::decide(found.as_ref(), &fresh, options);
     let record = found.filter(|_| start == Start::Resume).unwrap_or(fresh);
+    let (counted, first) = (looked.counted.as_ref(), looked.first_rows.as_ref());
+    let survey = looked.is_whole.then_some(&looked.survey);
+    let (need, machine) = (Need::of(survey, counted, first), Machine::here(&path));
     let mut plan = json!({
         "dataset": record.dataset,
         "location": sink.location(),
@@ -100,7 +98,8 @@ pub fn run(args: &ExportArgs, host: &Host) -> Result<Outcome, CliError> {
         "records": settings.selection.total(),
         "strata": strata(&settings, looked.counted.as_ref()),
         "trust": plan_trust::record(&settings),
-        "memory": {"base_bytes": BASE_MEMORY, "bytes_per_row": MEMORY_PER_ROW},
+        "memory": plan_machine::memory(),
+        "machine": plan_machine::record(need, machine),
         "workers": {
             "fetchers": settings.workers.fetchers,
             "validators": settings.workers.validators,
@@ -117,7 +116,8 @@ pub fn run(args: &ExportArgs, host: &Host) -> Result<Outcome, CliError> {
         let telemetry = looked.telemetry.as_ref().map(plan_telemetry::text);
         let groups = groups.map(|(field, spread)| plan_groups::text(field, spread));
         let texts = telemetry.into_iter().chain(groups);
-        let texts = texts.chain([text(&settings, &plan, &looked)]);
+        let of_machine = plan_machine::text(need, machine);
+        let texts = texts.chain([text(&settings, &plan, &looked, &of_machine)]);
         texts.collect::<Vec<_>>().join("\n")
     };
     let shown = Shown::either(args.json, || plan.clone(), texts);
@@ -356,7 +356,7 @@ fn strata(settings: &Settings, counted: Option<&KustoPlan>) -> Vec<Value> {
         .collect()
 }
 
-fn text(settings: &Settings, plan: &Value, looked: &Looked) -> String {
+fn text(settings: &Settings, plan: &Value, looked: &Looked, of_machine: &str) -> String {
     let first_rows = looked.first_rows.as_ref();
     let word = |value: &Value| value.as_str().unwrap_or("open").to_owned();
     let input = match &looked.counted {
@@ -377,8 +377,7 @@ fn text(settings: &Settings, plan: &Value, looked: &Looked) -> String {
          window   {}\n\
          output   {} into {}/{}\n\
          {}disk     {}\n\
-         memory   at most {} and {MEMORY_PER_ROW} bytes for each row of input\n\
-         work     {}: {}\n\
+         {of_machine}work     {}: {}\n\
          next     the same with `export`",
         strata_table(settings, looked.counted.as_ref()).for_stdout(),
         window(&plan["window"]),
@@ -390,7 +389,6 @@ fn text(settings: &Settings, plan: &Value, looked: &Looked) -> String {
         word(&plan["dataset"]),
         plan_trust::text(settings),
         spool_text(settings, plan, first_rows.is_some()),
-        size(BASE_MEMORY),
         word(&plan["work_dir"]),
         word(&plan["work"]),
     )

@@ -34,6 +34,8 @@ pub struct FirstRows {
     pub files: usize,
     /// Rows that were read.
     pub rows: u64,
+    /// Bytes that these take, decoded.
+    pub bytes: u64,
     /// Whether some are Copilot Chat telemetry.
     pub is_telemetry: bool,
     /// Those that are malformed, with their places.
@@ -44,6 +46,14 @@ pub struct FirstRows {
     pub unreadable: Vec<SourceError>,
     /// What is odd about rows that can be read, a sentence each.
     pub oddities: Vec<String>,
+}
+
+impl FirstRows {
+    /// How many rows so many bytes have, about, if they are like these; `None` if there were none to look at.
+    pub fn rows_of(&self, bytes: u64) -> Option<u64> {
+        let rows = u128::from(bytes) * u128::from(self.rows);
+        u64::try_from(rows.checked_div(u128::from(self.bytes))?).ok()
+    }
 }
 
 /// What makes an export of these rows end.
@@ -61,10 +71,12 @@ pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows
     let files = inputs.len().min(MOST_FILES);
     let mut tallies = Tallies::new();
     let mut unreadable = Vec::new();
+    let mut bytes = 0;
     for file in (0..).take(files) {
         let mut tally = ChunkTally::default();
-        if let Err(error) = look_at(source, file, rules, &mut tally) {
-            unreadable.push(error);
+        match look_at(source, file, rules, &mut tally) {
+            Ok(seen) => bytes += seen,
+            Err(error) => unreadable.push(error),
         }
         let (start, end) = (0, 1);
         tallies.insert(Chunk::Piece(Piece { file, start, end }), tally);
@@ -82,6 +94,7 @@ pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows
     FirstRows {
         files,
         rows: tallies.values().map(|tally| tally.rows_read).sum(),
+        bytes,
         is_telemetry: tallies
             .values()
             .any(|tally| tally.first_telemetry.is_some()),
@@ -92,22 +105,24 @@ pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows
     }
 }
 
+/// Counts the first rows of a file; how many bytes they take.
 fn look_at(
     source: &FilesSource,
     file: u32,
     rules: &RowRules,
     tally: &mut ChunkTally,
-) -> Result<(), SourceError> {
+) -> Result<u64, SourceError> {
     let mut reader = match source.first_rows(file) {
         // Nothing but white space, as far as one looks.
-        Err(SourceError::Stopped) => return Ok(()),
+        Err(SourceError::Stopped) => return Ok(0),
         opened => opened?,
     };
     let mut block = RowBlock::default();
+    let mut bytes = 0;
     while tally.rows_read < MOST_ROWS && tally.bytes < MOST_BYTES {
         block.clear();
         match reader.read_block(&mut block) {
-            Ok(true) => take(&block, rules, tally),
+            Ok(true) => bytes += take(&block, rules, tally),
             Ok(false) => break,
             Err(SourceError::Stopped) => {
                 // In a row that is too large, which is reported already.
@@ -118,11 +133,11 @@ fn look_at(
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(bytes)
 }
 
-/// Counts the rows of a block, as far as they are looked at.
-fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
+/// Counts the rows of a block, as far as they are looked at; how many bytes they take.
+fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) -> u64 {
     let mut rejects = block.rejects.iter().peekable();
     let mut parsed = block.parsed.iter();
     let mut record = Vec::new();
@@ -131,7 +146,7 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
     tally.bytes += block.bytes.len() as u64;
     while let Some(rest) = block.bytes.get(start..).filter(|rest| !rest.is_empty()) {
         if tally.rows_read >= MOST_ROWS || before + start as u64 >= MOST_BYTES {
-            return;
+            return start as u64;
         }
         while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
             tally.malformed(reject.reason, reject.line, || None);
@@ -165,6 +180,7 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
             tally.malformed(reject.reason, reject.line, || None);
         }
     }
+    block.bytes.len() as u64
 }
 
 fn count(row: AnyRow<'_>, rules: &RowRules, text: &[u8], line: u64, tally: &mut ChunkTally) {

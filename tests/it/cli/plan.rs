@@ -308,3 +308,30 @@ fn what_is_taken_out_and_changed_is_shown() {
         assert!(text.contains(line), "{line} in {text}");
     }
 }
+
+#[test]
+fn a_plan_says_whether_one_machine_is_enough_as_far_as_rows_can_be_counted() {
+    let machine = |sandbox: &Sandbox| {
+        let run = sandbox.run(&[&PLAN[..], &["--json"]].concat());
+        run.expect(0);
+        run.json()["machine"].clone()
+    };
+    let sandbox = Sandbox::new();
+    sandbox.write("in/a.jsonl", turns(500));
+    sandbox.write("in/b.jsonl", turns(500));
+    let plain = machine(&sandbox);
+    let rows = plain["rows_estimate"].as_u64().expect("lines are counted");
+    assert!((950..=1050).contains(&rows), "{plain}");
+    assert_eq!(plain["memory_bytes"], 64_000_000 + 96 * rows);
+    assert_eq!(plain["disk_bytes"], 0);
+    if cfg!(target_os = "linux") {
+        assert_eq!(plain["one_machine"], true, "{plain}");
+    }
+    let (text, _) = plan(&sandbox, &[]);
+    assert!(text.contains(&format!("for about {rows} rows")), "{text}");
+    sandbox.write("in/b.jsonl.gz", gzip(turns(500).as_bytes()));
+    let packed = machine(&sandbox);
+    for unknown in ["rows_estimate", "memory_bytes", "disk_bytes", "one_machine"] {
+        assert_eq!(packed[unknown], Value::Null, "{packed}");
+    }
+}
