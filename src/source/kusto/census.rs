@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
 use super::client::Receiver;
 use super::counts::Numbers;
 use super::error::{Attempt, Failure, Purpose};
@@ -117,14 +120,18 @@ impl KustoSource {
         least: u64,
     ) -> Result<Option<PopulationSample>, SourceError> {
         let chunk = self.drawn(without_common_divisor(self.chunks.get()), "sample");
-        let (chunk, counts) = self.counted_patiently(chunk).await?;
+        let again = "cannot count yet, it is tried again";
+        let count = |chunk| self.counted(chunk, None, Some(Self::sample(chunk))).boxed();
+        let (chunk, counts) = Self::patiently(chunk, again, count).await?;
         let conversations = counts.all().conversations * u64::from(chunk.count);
         if conversations < least {
             return Ok(None);
         }
         let parts = u32::try_from(conversations / CHECKED).unwrap_or(u32::MAX);
-        self.check_counts_patiently(self.drawn(parts.max(1), "check"))
-            .await?;
+        let chunk_to_check = self.drawn(parts.max(1), "check");
+        let again = "the counts are checked again";
+        let check = |chunk| self.check_counts(chunk).boxed();
+        Self::patiently(chunk_to_check, again, check).await?;
         let mut sample = PopulationSample {
             share: 1.0 / f64::from(chunk.count),
             ..PopulationSample::default()
@@ -154,24 +161,24 @@ impl KustoSource {
         }
     }
 
-    /// What may pass is tried again, but not for long: it is the first that a run asks. Of what is too much for one
-    /// query a third is counted instead.
-    async fn counted_patiently(
-        &self,
+    /// Asks about a chunk. What may pass is tried again, but not for long: it is the first that a run asks. Where that
+    /// is too much for one query, a third of the chunk is asked for instead.
+    async fn patiently<'a, T>(
         mut chunk: HashChunk,
-    ) -> Result<(HashChunk, Counts), SourceError> {
+        again: &str,
+        ask: impl Fn(HashChunk) -> BoxFuture<'a, Result<T, SourceError>>,
+    ) -> Result<(HashChunk, T), SourceError> {
         let mut failures = 0;
         loop {
-            let counted = self.counted(chunk, None, Some(Self::sample(chunk))).await;
-            let error = match counted {
-                Ok(counts) => return Ok((chunk, counts)),
+            let error = match ask(chunk).await {
+                Ok(answer) => return Ok((chunk, answer)),
                 Err(error) => error,
             };
             failures += 1;
             if error.action() == Action::Fail || failures == LOGINS {
                 return Err(error);
             }
-            tracing::warn!(%error, "cannot count yet, it is tried again");
+            tracing::warn!(%error, "{again}");
             let asked = match error.action() {
                 Action::Split | Action::RetryThenSplit => {
                     chunk.count = chunk.count.saturating_mul(3);
@@ -185,28 +192,9 @@ impl KustoSource {
         }
     }
 
-    /// As [`Self::check_counts`], again where that may help: what may pass has failed, or a row has arrived between
-    /// the two queries.
-    async fn check_counts_patiently(&self, chunk: HashChunk) -> Result<(), SourceError> {
-        let mut failures = 0;
-        while let Err(error) = self.check_counts(chunk).await {
-            failures += 1;
-            let asked = match error.action() {
-                _ if failures == LOGINS => return Err(error),
-                Action::Throttle { retry_after } => retry_after,
-                Action::Retry | Action::RetryThenRefetchCensus => None,
-                Action::Split | Action::RetryThenSplit | Action::Fail => return Err(error),
-            };
-            tracing::warn!(%error, "the counts are checked again");
-            let delay = asked.unwrap_or_else(|| LOGIN_RETRY.delay(failures, 0.0));
-            tokio::time::sleep(delay).await;
-        }
-        Ok(())
-    }
-
-    /// Holds the counts of a chunk against its whole census.
+    /// Holds the counts of a chunk against its whole census. A row may arrive between the two queries.
     async fn check_counts(&self, chunk: HashChunk) -> Result<(), SourceError> {
-        let (chunk, counts) = self.counted_patiently(chunk).await?;
+        let counts = self.counted(chunk, None, Some(Self::sample(chunk))).await?;
         let mut counted = ByClass::new();
         for count in &counts.0 {
             let class = class(&self.selection, count.residue, count.turns);
