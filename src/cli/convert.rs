@@ -13,7 +13,7 @@ use super::host::{Host, cannot_start};
 use super::outcome::{Outcome, Shown};
 use super::place::ReachArgs;
 use super::table::TextTable;
-use super::words::count;
+use super::words::{count, size};
 use super::{place, report};
 use crate::config::name::is_folder_name;
 use crate::convert::{
@@ -214,7 +214,7 @@ impl Made {
         let manifest = &self.report.manifest;
         let mut table = TextTable::new(&["file", "records", "size"]);
         for shard in manifest.shards() {
-            let size = ByteSize::b(shard.file.bytes).display().si().to_string();
+            let size = size(shard.file.bytes);
             table.row([shard.file.path.clone(), shard.records.to_string(), size]);
         }
         let mut out = table.for_stdout();

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use super::args::ExportArgs;
@@ -16,7 +15,7 @@ use super::plan_machine::{self, Machine, Need};
 use super::setup;
 use super::table::TextTable;
 use super::terminal::one_line;
-use super::words::count;
+use super::words::{count, size};
 use super::{plan_groups, plan_telemetry, plan_trust};
 use crate::config;
 use crate::config::settings::{Settings, Source};
@@ -84,9 +83,7 @@ pub fn run(args: &ExportArgs, host: &Host) -> Result<Outcome, CliError> {
     };
     let start = start::decide(found.as_ref(), &fresh, options);
     let record = found.filter(|_| start == Start::Resume).unwrap_or(fresh);
-    let (counted, first) = (looked.counted.as_ref(), looked.first_rows.as_ref());
-    let survey = looked.is_whole.then_some(&looked.survey);
-    let (need, machine) = (Need::of(survey, counted, first), Machine::here(&path));
+    let (need, machine) = (need(&settings, &looked), Machine::here(&path));
     let mut plan = json!({
         "dataset": record.dataset,
         "location": sink.location(),
@@ -224,6 +221,15 @@ fn add_input(plan: &mut Value, looked: &Looked) {
     plan["first_rows"] = json!(looked.first_rows.as_ref().map(seen));
     plan["copilot_chat"] = json!(looked.telemetry.as_ref().map(plan_telemetry::record));
     plan["kusto"] = json!(looked.counted.as_ref().map(fetching));
+}
+
+/// What a run of this input needs, as far as it was looked at.
+fn need(settings: &Settings, looked: &Looked) -> Need {
+    match (&looked.counted, &looked.first_rows) {
+        (Some(counted), _) => Need::of_cluster(&settings.source, counted),
+        (None, Some(first)) if looked.is_whole => Need::of_files(&looked.survey, first),
+        _ => Need::UNKNOWN,
+    }
 }
 
 /// Whether an export would end at these rows.
@@ -392,10 +398,6 @@ fn text(settings: &Settings, plan: &Value, looked: &Looked, of_machine: &str) ->
         word(&plan["work_dir"]),
         word(&plan["work"]),
     )
-}
-
-fn size(bytes: u64) -> String {
-    ByteSize::b(bytes).display().si().to_string()
 }
 
 fn strata_table(settings: &Settings, counted: Option<&KustoPlan>) -> TextTable {

@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
-use bytesize::ByteSize;
 use serde_json::{Value, json};
 
+use super::words;
+use crate::config::settings::Source;
 use crate::pipeline::ingest::first_rows::FirstRows;
 use crate::source::Survey;
 use crate::source::kusto::estimate::KustoPlan;
@@ -27,26 +28,34 @@ pub struct Need {
 }
 
 impl Need {
-    /// What a run of an input needs, as far as it was surveyed. Rows of compressed files, of Parquet and of arrays are
-    /// not counted before they are read.
-    pub fn of(
-        survey: Option<&Survey>,
-        counted: Option<&KustoPlan>,
-        first_rows: Option<&FirstRows>,
-    ) -> Self {
-        let plain = survey.filter(|survey| survey.spooled_bytes == 0);
-        match (counted, first_rows, plain) {
-            (Some(counted), _, _) => Self {
-                rows: Some(counted.census_rows),
-                disk: counted.two_pass_bytes,
-            },
-            (None, Some(first), Some(plain)) => Self {
-                rows: first.rows_of(plain.bytes.unwrap_or(0)),
-                disk: Some(0),
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self {
+        rows: None,
+        disk: None,
+    };
+
+    /// What a run of files needs. Rows of compressed files, of Parquet and of arrays are not counted before they are
+    /// read.
+    pub fn of_files(survey: &Survey, first_rows: &FirstRows) -> Self {
+        if survey.spooled_bytes > 0 {
+            return Self::UNKNOWN;
+        }
+        Self {
+            rows: first_rows.rows_of(survey.bytes.unwrap_or(0)),
+            disk: Some(0),
+        }
+    }
+
+    /// What a run on a cluster needs: in two passes the census and the candidates, in one all conversations.
+    pub fn of_cluster(source: &Source, counted: &KustoPlan) -> Self {
+        match source {
+            Source::Kusto(kusto) if kusto.passes == 1 => Self {
+                rows: Some(counted.conversations),
+                disk: counted.one_pass_bytes,
             },
             _ => Self {
-                rows: None,
-                disk: None,
+                rows: Some(counted.census_rows),
+                disk: counted.two_pass_bytes,
             },
         }
     }
@@ -146,15 +155,12 @@ pub fn memory() -> Value {
 
 /// For a person, lines of their own.
 pub fn text(need: Need, machine: Machine) -> String {
-    let size = |bytes: Option<u64>| match bytes {
-        Some(bytes) => ByteSize::b(bytes).display().si().to_string(),
-        None => "an unknown amount".to_owned(),
-    };
-    let base = size(Some(BASE_MEMORY));
+    let size = |bytes: Option<u64>| bytes.map_or("an unknown amount".to_owned(), words::size);
+    let base = words::size(BASE_MEMORY);
     let formula = format!("at most {base} and {MEMORY_PER_ROW} bytes for each row of input");
     let memory = match (need.memory(), need.rows) {
         (Some(bytes), Some(rows)) => {
-            let bytes = size(Some(bytes));
+            let bytes = words::size(bytes);
             format!("{formula}: {bytes} for about {rows} rows")
         }
         _ => formula,

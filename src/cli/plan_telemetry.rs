@@ -1,9 +1,9 @@
 //! What a plan says of Copilot Chat telemetry: what can be had, by version of the extension and day.
 
-use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use super::table::TextTable;
+use super::words::size;
 use crate::pipeline::ingest::telemetry_look::{OfDay, TelemetryLook};
 
 /// For a program.
@@ -52,10 +52,7 @@ pub fn text(look: &TelemetryLook) -> String {
     }
     let of = match look.is_whole {
         true => "all rows".to_owned(),
-        false => format!(
-            "the first {} of the rows",
-            ByteSize::b(look.bytes).display().si()
-        ),
+        false => format!("the first {} of the rows", size(look.bytes)),
     };
     format!(
         "{}\nCopilot Chat telemetry as {of} show it\n\n",

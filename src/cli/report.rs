@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use super::table::TextTable;
-use super::words::count;
+use super::words::{count, size};
 use crate::domain::conversion::tokens::Distribution;
 use crate::domain::dataset::accounting::FilterReason;
 use crate::domain::dataset::manifest::Manifest;
@@ -77,7 +76,7 @@ fn strata(manifest: &Manifest) -> TextTable {
         ];
         row.extend(repeats.then(|| (s.near_duplicates + s.contaminated).to_string()));
         row.push(s.population.to_string());
-        row.push(ByteSize::b(s.bytes).display().si().to_string());
+        row.push(size(s.bytes));
         table.row(row);
     }
     table

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use bytesize::ByteSize;
 use toml::{Table, Value};
 
 use super::args::VerifyArgs;
@@ -12,7 +11,7 @@ use super::host::Host;
 use super::outcome::{Outcome, Shown};
 use super::place;
 use super::table::TextTable;
-use super::words::count;
+use super::words::{count, size};
 #[cfg(not(feature = "azure"))]
 use crate::config;
 use crate::config::settings::SinkTarget;
@@ -155,7 +154,7 @@ fn text(report: &VerifyReport) -> String {
         table.row([
             file.path.clone(),
             file.records.to_string(),
-            ByteSize::b(file.bytes).display().si().to_string(),
+            size(file.bytes),
             file.findings.to_string(),
         ]);
     }

@@ -1,4 +1,11 @@
-//! Numbers with their nouns.
+//! Numbers with their nouns and units.
+
+use bytesize::ByteSize;
+
+/// `64.0 MB`: bytes in units of powers of ten.
+pub fn size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().si().to_string()
+}
 
 /// `1 file`, `2 files`, `0 files`; a noun in `y` or a sibilant takes its own plural.
 pub fn count(number: u64, noun: &str) -> String {

@@ -71,12 +71,10 @@ pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows
     let files = inputs.len().min(MOST_FILES);
     let mut tallies = Tallies::new();
     let mut unreadable = Vec::new();
-    let mut bytes = 0;
     for file in (0..).take(files) {
         let mut tally = ChunkTally::default();
-        match look_at(source, file, rules, &mut tally) {
-            Ok(seen) => bytes += seen,
-            Err(error) => unreadable.push(error),
+        if let Err(error) = look_at(source, file, rules, &mut tally) {
+            unreadable.push(error);
         }
         let (start, end) = (0, 1);
         tallies.insert(Chunk::Piece(Piece { file, start, end }), tally);
@@ -94,7 +92,7 @@ pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows
     FirstRows {
         files,
         rows: tallies.values().map(|tally| tally.rows_read).sum(),
-        bytes,
+        bytes: tallies.values().map(|tally| tally.bytes).sum(),
         is_telemetry: tallies
             .values()
             .any(|tally| tally.first_telemetry.is_some()),
@@ -105,24 +103,22 @@ pub fn look(source: &FilesSource, rules: &RowRules, limits: Limits) -> FirstRows
     }
 }
 
-/// Counts the first rows of a file; how many bytes they take.
 fn look_at(
     source: &FilesSource,
     file: u32,
     rules: &RowRules,
     tally: &mut ChunkTally,
-) -> Result<u64, SourceError> {
+) -> Result<(), SourceError> {
     let mut reader = match source.first_rows(file) {
         // Nothing but white space, as far as one looks.
-        Err(SourceError::Stopped) => return Ok(0),
+        Err(SourceError::Stopped) => return Ok(()),
         opened => opened?,
     };
     let mut block = RowBlock::default();
-    let mut bytes = 0;
     while tally.rows_read < MOST_ROWS && tally.bytes < MOST_BYTES {
         block.clear();
         match reader.read_block(&mut block) {
-            Ok(true) => bytes += take(&block, rules, tally),
+            Ok(true) => take(&block, rules, tally),
             Ok(false) => break,
             Err(SourceError::Stopped) => {
                 // In a row that is too large, which is reported already.
@@ -133,20 +129,19 @@ fn look_at(
             Err(error) => return Err(error),
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
-/// Counts the rows of a block, as far as they are looked at; how many bytes they take.
-fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) -> u64 {
+/// Counts the rows of a block, as far as they are looked at, and their bytes.
+fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) {
     let mut rejects = block.rejects.iter().peekable();
     let mut parsed = block.parsed.iter();
     let mut record = Vec::new();
     let mut line = block.first_line;
-    let (mut start, before) = (0, tally.bytes);
-    tally.bytes += block.bytes.len() as u64;
+    let mut start = 0;
     while let Some(rest) = block.bytes.get(start..).filter(|rest| !rest.is_empty()) {
-        if tally.rows_read >= MOST_ROWS || before + start as u64 >= MOST_BYTES {
-            return start as u64;
+        if tally.rows_read >= MOST_ROWS || tally.bytes >= MOST_BYTES {
+            return;
         }
         while let Some(reject) = rejects.next_if(|reject| reject.line <= line) {
             tally.malformed(reject.reason, reject.line, || None);
@@ -173,6 +168,8 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) -> u64 {
             }
         }
         line += 1;
+        // The last line of a file may lack its newline.
+        tally.bytes += rest.len().min(length + 1) as u64;
         start += length + 1;
     }
     for reject in rejects {
@@ -180,7 +177,6 @@ fn take(block: &RowBlock, rules: &RowRules, tally: &mut ChunkTally) -> u64 {
             tally.malformed(reject.reason, reject.line, || None);
         }
     }
-    block.bytes.len() as u64
 }
 
 fn count(row: AnyRow<'_>, rules: &RowRules, text: &[u8], line: u64, tally: &mut ChunkTally) {

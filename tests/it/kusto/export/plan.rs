@@ -138,3 +138,23 @@ fn a_plan_counts_before_anything_is_fetched() {
         "{read} bytes were read, {kusto}"
     );
 }
+
+#[test]
+fn a_machine_is_judged_by_what_the_passes_bring() {
+    let sandbox = Sandbox::new();
+    let emulator = Emulator::start(&sandbox, "", 0, &[]);
+    let thresholds = ["--set", "source.kusto.census_mode=thresholds", "--test"];
+    let one_pass = ["--set", "source.kusto.passes=1", "--test"];
+    for (more, rows, bytes) in [
+        (thresholds, "census_rows", "two_pass_bytes"),
+        (one_pass, "conversations", "one_pass_bytes"),
+    ] {
+        let run = emulator.run_plan(&sandbox, &more);
+        run.expect(0);
+        let plan = run.json();
+        let (kusto, machine) = (&plan["kusto"], &plan["machine"]);
+        assert!(kusto[bytes].as_u64() > Some(0), "{kusto}");
+        assert_eq!(machine["rows_estimate"], kusto[rows], "{plan}");
+        assert_eq!(machine["disk_bytes"], kusto[bytes], "{plan}");
+    }
+}
