@@ -2,10 +2,9 @@
 # Lance with data_storage_version="legacy": a null number becomes 0, an empty text null, a null struct one with values.
 #
 # Versions: pylance 14.0.2, pyarrow 26.0.1 (Python)
-# Guess:    an old format of a table format keeps nulls, or refuses what it cannot keep (as version 2.0 refuses
-#           null structs).
+# Guess:    null and empty lists, null structs and structs of nulls come back as they were written.
 # Seen:     written without a word and read back: null numbers are 0, empty texts are null, null lists are empty, null
-#           structs have fields. An assistant's turn with content "" (it only calls a tool) has content null then.
+#           structs have fields (version 2.0 refuses null structs). An assistant's turn with content "" (it only calls a tool) has content null then.
 #           Versions 2.1 and later keep all of them.
 # Output:   [{'text': None, 'turns': 0, 'tags': [], 'meta': {'n': 0}}]
 # Fails if the behaviour changes.

@@ -2,7 +2,7 @@
 # PyIceberg appends rows whose `tool_calls` are null: the table has empty lists instead, of structs alone.
 #
 # Versions: pyiceberg 0.12.0, pyarrow 26.0.1 (Python)
-# Guess:    an optional list that is null is written as null, as an optional struct or text is.
+# Guess:    rows come back as they were written (noted for Lance, Vortex and Delta, beside which it was run).
 # Seen:     null lists of structs become empty ones, also within structs, in the Parquet file that is written; null
 #           lists of texts, structs and texts stay null. A turn that had no `tool_calls` has `[]` afterwards, which
 #           chat templates that ask for `is none` or `is defined` render in another way.
