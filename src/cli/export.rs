@@ -142,6 +142,9 @@ fn start(
     if let Some(work_dir) = &args.work_dir {
         builder = builder.work_dir(work_dir);
     }
+    if let Some((engine, has_table)) = host.engine() {
+        builder = builder.engine(engine, has_table);
+    }
     let pipeline = builder.build()?;
     chaos.started();
     let system = actix_rt::System::with_tokio_rt(move || runtime);

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::exit::{CliError, Exit};
 use crate::pipeline::Controller;
+use crate::pipeline::engine::Engine;
 
 /// Told of each start of an export.
 type Follower = Box<dyn Fn(Controller) + Send + Sync>;
@@ -20,6 +21,7 @@ type Follower = Box<dyn Fn(Controller) + Send + Sync>;
 pub struct Host {
     interrupt: Interrupt,
     follower: Option<Follower>,
+    engine: Option<(Arc<dyn Engine>, bool)>,
 }
 
 impl fmt::Debug for Host {
@@ -39,6 +41,13 @@ impl Host {
         }
     }
 
+    /// Has an engine read the rows of an export: those of its input, or of a table that it has.
+    #[must_use]
+    pub fn with_engine(self, engine: Arc<dyn Engine>, has_table: bool) -> Self {
+        let engine = Some((engine, has_table));
+        Self { engine, ..self }
+    }
+
     /// Stops the command.
     pub fn interrupt(&self) -> &Interrupt {
         &self.interrupt
@@ -48,6 +57,11 @@ impl Host {
         if let Some(follower) = &self.follower {
             follower(run);
         }
+    }
+
+    /// What reads the rows of an export instead of this process, and whether it has a table.
+    pub(super) fn engine(&self) -> Option<(Arc<dyn Engine>, bool)> {
+        self.engine.clone()
     }
 
     /// A runtime on this thread, whose work ends when the command is to stop.

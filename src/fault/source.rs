@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Faults, Kind, Site};
 use crate::source::{
-    Action, BlockReader, ConversationSource, FetchFuture, FetchOrder, RowBlock, RowSink,
+    Action, BlockReader, ConversationSource, FetchFuture, FetchOrder, Prepared, RowBlock, RowSink,
     SourceError, Survey,
 };
 
@@ -40,6 +40,10 @@ impl ConversationSource for FaultySource {
 
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
         self.inner.survey()
+    }
+
+    fn prepare(&self) -> BoxFuture<'_, Result<Option<Prepared>, SourceError>> {
+        self.inner.prepare()
     }
 
     fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {

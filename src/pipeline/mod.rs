@@ -12,6 +12,7 @@
 //! given and on tokio's blocking threads. When it returns or is dropped, no actor is left.
 
 mod actors;
+pub mod engine;
 mod error;
 pub mod host;
 pub(crate) mod ingest;

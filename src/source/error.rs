@@ -193,6 +193,18 @@ pub enum SourceError {
     /// Work on the rows did not come to its end.
     #[error(transparent)]
     Job(#[from] crate::runtime::JobError),
+    /// An engine (Spark, Ray) could not do a job.
+    #[error("{reason}")]
+    Engine {
+        /// The cause, without text of a conversation or a secret.
+        reason: String,
+    },
+    /// An engine has lost, doubled or changed what goes between two stages of a job.
+    #[error("the engine's exchange cannot be trusted: {reason}")]
+    Exchange {
+        /// What was noticed.
+        reason: String,
+    },
     /// A source of the host's own failed.
     #[error("{reason}")]
     Custom {
@@ -297,6 +309,12 @@ impl SourceError {
             Self::Kusto(error) => error.source.hint(),
             Self::NotAsCensus { .. } => {
                 "the telemetry changes while it is read: let the window end earlier (window.ingestion_lag), then start over with --fresh"
+            }
+            Self::Engine { .. } => {
+                "see the log of the executor that failed; then run the same command again: what is done stays done"
+            }
+            Self::Exchange { .. } => {
+                "nothing was published; run the same command again, and should it come again, use another engine or one machine"
             }
             Self::Io { .. } | Self::Job(_) | Self::Stopped | Self::Custom { .. } => RERUN,
         })

@@ -11,15 +11,19 @@
 //! clause by clause. [`testing::MemorySource`](crate::testing::MemorySource) is one in memory,
 //! [`synthetic`] the smallest example.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::debug_lengths;
+use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::record::row::MalformedReason;
 use crate::domain::record::timestamp::Ticks;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
@@ -69,6 +73,12 @@ pub trait ConversationSource: Send + Sync + 'static {
     /// in their order too; an input that has changed shows in `Survey::input_fingerprints`.
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>>;
 
+    /// Does what has to be done before any chunk can be fetched, and takes long: the run has begun and can be resumed.
+    /// Asked once a start, after the survey; dropped if the run is to end.
+    fn prepare(&self) -> BoxFuture<'_, Result<Option<Prepared>, SourceError>> {
+        ready(Ok(None)).boxed()
+    }
+
     /// Delivers the rows of a chunk that are ordered. An error voids the attempt: nothing of it is
     /// kept. A source that has counted what it delivered says so; of a census of some ranks, all conversations of
     /// the chunk.
@@ -92,6 +102,10 @@ impl<T: ConversationSource + ?Sized> ConversationSource for Arc<T> {
 
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
         (**self).survey()
+    }
+
+    fn prepare(&self) -> BoxFuture<'_, Result<Option<Prepared>, SourceError>> {
+        (**self).prepare()
     }
 
     fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
@@ -153,6 +167,25 @@ pub struct Survey {
     pub spooled_bytes: u64,
     /// Fingerprints that must not change between two surveys of one run.
     pub input_fingerprints: Vec<InputFingerprint>,
+}
+
+/// What a source has found that reads and groups all rows itself before it delivers a census
+/// ([`ConversationSource::prepare`]).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// As [`Survey::sample`]: here of the whole population.
+    pub population: PopulationSample,
+    /// What became of all rows. It stands in the manifest in the place of what the run counts.
+    pub ledger: Arc<Ledger>,
+}
+
+/// What became of all rows, of a source that reads and groups them itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// The rows, by the piece that they were read from.
+    pub tallies: BTreeMap<Chunk, ChunkTally>,
+    /// Their conversations. Rows of those that are too large are among the malformed of their pieces.
+    pub grouped: GroupTally,
 }
 
 impl Survey {

@@ -22,7 +22,6 @@ pub mod disk;
 pub mod payloads;
 pub mod sealed;
 pub mod stored;
-pub mod tally;
 
 /// The errors of the work directory.
 #[derive(Debug, Error)]

@@ -256,6 +256,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::dataset::chunk_tally::ChunkTally;
     use crate::domain::record::assembler::Nested;
     use crate::domain::record::header::RowFlags;
     use crate::domain::record::row::RowShape;
@@ -264,7 +265,6 @@ mod tests {
     use crate::domain::selection::group::GroupMark;
     use crate::domain::selection::stratum::fixtures::selection;
     use crate::spool::sealed::{RowFacts, Spool, SpooledRow};
-    use crate::spool::tally::ChunkTally;
 
     #[test]
     fn a_changed_or_shorter_file_is_noticed() {

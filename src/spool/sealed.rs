@@ -23,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::disk;
-use super::tally::ChunkTally;
 use super::{SpoolError, stored};
 use crate::domain::copilot_chat::header::TelemetryHeader;
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::debug_lengths;
 use crate::domain::describe_error;
 use crate::domain::record::header::RowFlags;

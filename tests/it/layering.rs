@@ -31,6 +31,7 @@ const PIPELINE: &[&[&str]] = &[
     &["lifecycle", "state"],
     &["error"],
     &["ingest"],
+    &["engine"],
     &["actors"],
     &["supervisor"],
     &["run"],

@@ -15,6 +15,7 @@ mod conserved;
 mod convert;
 mod discreet;
 mod embed;
+mod engine;
 mod exact;
 mod excluded;
 mod forward;

@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod copilot_rows;
 pub mod corpus;
 pub mod embedded;
+pub mod engine;
 mod files;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;

@@ -321,6 +321,7 @@ fn decide_range(
         selection,
         max_record: parts.max_record,
         keep_cut: parts.keep_cut,
+        trusts_checksums: false,
     };
     let mut sorting = Sorting::new(selection);
     let mut emit = |conversation: Conversation<'_>| {

@@ -276,7 +276,7 @@ impl Fetching<'_> {
             chunk_reader: Some(ChunkReader::new(
                 chunk_pass,
                 Arc::clone(&parts.rules),
-                self.spool.clone(),
+                Some(self.spool.clone()),
                 Arc::clone(&parts.run.telemetry),
                 parts.run.faults.clone(),
             )),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::domain::conversion::tokens::Distribution;
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::dataset::manifest::FileRecord;
 use crate::domain::dataset::telemetry_seen::QualityTally;
 use crate::domain::grouping::dedup::GroupTally;
@@ -33,7 +34,6 @@ use crate::pipeline::lifecycle::byte_budget::BudgetPermit;
 use crate::runtime::buffers::Buffer;
 use crate::sink::{Block, BlockReceipt, FileCommit, SinkError};
 use crate::source::SourceError;
-use crate::spool::tally::ChunkTally;
 
 macro_rules! message {
     ($name:ty => $result:ty) => {

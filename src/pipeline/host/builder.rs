@@ -9,12 +9,14 @@ use serde_json::json;
 use thiserror::Error;
 use toml::{Table, Value};
 
+use super::engine::EngineGiven;
 use super::setup;
 use crate::config::settings::{Format, Settings, SinkTarget, Source};
 use crate::config::{self, ConfigError, Layers};
 use crate::domain::record::rule::Rule;
 use crate::fault::Faults;
 use crate::pipeline::RunParts;
+use crate::pipeline::engine::Engine;
 use crate::pipeline::state::exclude_key::{self, Missing};
 use crate::pipeline::state::start::StartOptions;
 use crate::pipeline::state::work_dir::{WorkDir, WorkDirError};
@@ -81,6 +83,7 @@ pub struct PipelineBuilder {
     error: Option<ConfigError>,
     settings: Option<Settings>,
     source: Option<Arc<dyn ConversationSource>>,
+    engine: Option<EngineGiven>,
     sink: Option<Arc<dyn DatasetSink>>,
     rules: Vec<Arc<dyn Rule>>,
     work_dir: Option<PathBuf>,
@@ -199,6 +202,12 @@ impl PipelineBuilder {
         self
     }
 
+    /// Has an engine read and group the rows: those of the files that the settings name, or of a table that it has.
+    pub fn engine(mut self, engine: Arc<dyn Engine>, has_table: bool) -> Self {
+        self.engine = Some(EngineGiven { engine, has_table });
+        self
+    }
+
     /// Publishes to a sink of the host's own.
     pub fn sink(mut self, sink: impl DatasetSink) -> Self {
         self.sink = Some(Arc::new(sink));
@@ -260,6 +269,9 @@ impl PipelineBuilder {
         if let Some(source) = &self.source {
             settings.source = Source::Custom(source.describe());
         }
+        if let Some(given) = &self.engine {
+            given.check(&mut settings)?;
+        }
         let sink = match self.sink.take() {
             Some(sink) => {
                 settings.sink.target = SinkTarget::Custom(sink.location());
@@ -272,9 +284,10 @@ impl PipelineBuilder {
             None => Arc::new(CpuPool::of_machine()?),
         };
         let work_dir = self.open_work_dir(&settings, &sink.location())?;
-        let source = match self.source {
-            Some(source) => Ok(source),
-            None => setup::source(&settings, &work_dir.record),
+        let source = match (self.source, &self.engine) {
+            (Some(source), _) => Ok(source),
+            (None, Some(given)) => given.source(&settings, &work_dir),
+            (None, None) => setup::source(&settings, &work_dir.record),
         };
         let source = match source {
             Ok(source) => source,
@@ -325,6 +338,9 @@ impl PipelineBuilder {
     fn open_work_dir(&self, settings: &Settings, location: &str) -> Result<WorkDir, BuildError> {
         let work_dir = self.work_dir.as_deref();
         let mut described = exclude_key::described(settings, work_dir, Missing::Make)?;
+        if let Some(given) = &self.engine {
+            described["engine"] = json!(given.engine.name());
+        }
         if !self.rules.is_empty() {
             let rules = self.rules.iter().map(|rule| (rule.name(), rule.version()));
             described["rules"] = json!(rules.collect::<std::collections::BTreeMap<_, _>>());

@@ -19,6 +19,7 @@ use memchr::memchr;
 use crate::domain::copilot_chat::row::ReadRow;
 use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::dataset::accounting::FilterReason;
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::grouping::batch::Batch;
 use crate::domain::grouping::telemetry_index::TelemetryIndex;
 use crate::domain::record::assembler::Nested;
@@ -38,8 +39,7 @@ use crate::pipeline::lifecycle::panic_retry::retry_on_panic;
 use crate::source::{
     ParsedRow, ReceivedRow, Reject, RowBlock, RowEncoding, RowLocation, SourceError,
 };
-use crate::spool::sealed::{ChunkWriter, RowFacts, SealedChunk, Spool, SpooledRow};
-use crate::spool::tally::ChunkTally;
+use crate::spool::sealed::{ChunkWriter, RowFacts, Spool, SpooledRow};
 use crate::telemetry::{Event, Telemetry};
 
 mod groups;
@@ -47,7 +47,7 @@ mod keeping;
 mod one_row;
 mod telemetry;
 
-use keeping::malformed_row;
+pub use keeping::{Headers, malformed_row};
 pub(super) use one_row::Reading;
 use one_row::readable_id;
 pub(super) use telemetry::whole;
@@ -109,15 +109,6 @@ fn is_within(range: &Range<Option<Ticks>>, at: Ticks) -> bool {
     range.start.is_none_or(|start| start <= at) && range.end.is_none_or(|end| at < end)
 }
 
-/// The headers of a chunk that was read.
-#[derive(Debug, Clone)]
-pub enum Headers {
-    /// Of rows that stay where they are.
-    InMemory(Vec<Batch>),
-    /// Of rows that were spooled.
-    Sealed(Box<SealedChunk>),
-}
-
 /// How a row is read in full.
 pub(super) type Read =
     for<'a> fn(&'a [u8], &Selection, Option<RowShape>) -> Result<RowByFields<'a>, MalformedRow<'a>>;
@@ -134,7 +125,8 @@ pub(super) enum AnyRow<'a> {
 pub struct ChunkReader {
     chunk_pass: ChunkPass,
     rules: Arc<RowRules>,
-    spool: Spool,
+    /// Where rows go that do not stay where they are; `None`: to who asks for them.
+    spool: Option<Spool>,
     writer: Option<ChunkWriter>,
     tally: ChunkTally,
     shape: Option<RowShape>,
@@ -171,7 +163,7 @@ impl ChunkReader {
     pub fn new(
         chunk_pass: ChunkPass,
         rules: Arc<RowRules>,
-        spool: Spool,
+        spool: Option<Spool>,
         telemetry: Telemetry,
         faults: Faults,
     ) -> Self {
@@ -208,6 +200,11 @@ impl ChunkReader {
         }
     }
 
+    /// The schema of the rows that are kept.
+    pub fn shape(&self) -> RowShape {
+        self.shape.unwrap_or(RowShape::Conversations)
+    }
+
     /// Rows, bytes, and bytes of the input read so far.
     pub fn progress(&self) -> (u64, u64, u64) {
         let ChunkTally {
@@ -219,11 +216,17 @@ impl ChunkReader {
         (rows_read, bytes, input_bytes)
     }
 
-    /// Reads all rows of a block.
+    /// Reads all rows of a block, and spools those that do not stay where they are.
     ///
     /// # Errors
     /// If a row cannot be spooled.
     pub fn absorb(&mut self, block: &RowBlock) -> Result<(), SourceError> {
+        let rows = self.rows_of(block);
+        self.spool(block.encoding, &rows)
+    }
+
+    /// Reads all rows of a block, and gives those that are wanted and do not stay where they are.
+    pub fn rows_of<'a>(&mut self, block: &'a RowBlock) -> Vec<SpooledRow<'a>> {
         let bytes = block.bytes.len() as u64;
         self.tally.bytes += bytes;
         self.tally.input_bytes += block.input_bytes.unwrap_or(bytes);
@@ -246,12 +249,9 @@ impl ChunkReader {
                 self.reject(block.encoding, reject);
                 line = line.max(reject.line + 1);
             }
-            self.line(block, span, line, all_utf8, parsed, &mut spooled)?;
+            self.line(block, span, line, all_utf8, parsed, &mut spooled);
             line += 1;
             start += length + 1;
-        }
-        if let Some(writer) = &mut self.writer {
-            writer.append(&spooled)?;
         }
         for reject in rejects {
             self.reject(block.encoding, reject);
@@ -270,7 +270,7 @@ impl ChunkReader {
                 .extend(received.filter(|row| !excluded.has_hash(row.id_hash)));
             self.settle();
         }
-        Ok(())
+        spooled
     }
 
     /// Reads one line. A row that is to be spooled is put to the others of the block.
@@ -282,11 +282,11 @@ impl ChunkReader {
         utf8: bool,
         parsed: Option<&'a ParsedRow>,
         spooled: &mut Vec<SpooledRow<'a>>,
-    ) -> Result<(), SourceError> {
+    ) {
         let text = &block.bytes[span.clone()];
         let row_text = row::trim(text);
         if row_text.is_empty() {
-            return Ok(());
+            return;
         }
         // Both slices lie in the block, so the distance of their starts is the offset.
         let at = span.start + (row_text.as_ptr().addr() - text.as_ptr().addr());
@@ -310,7 +310,6 @@ impl ChunkReader {
                 let rules = Arc::clone(&self.rules);
                 let what = || rules.describe(row_text, reason);
                 self.malformed(block.encoding, reason, line, id.as_deref(), what);
-                Ok(())
             }
         }
     }
@@ -322,7 +321,7 @@ impl ChunkReader {
         (at, row_text, line): (usize, &'a [u8], u64),
         row: Row<'a>,
         spooled: &mut Vec<SpooledRow<'a>>,
-    ) -> Result<(), SourceError> {
+    ) {
         let (shape, turn, time, flags) = match row.kind {
             RowKind::Turn { turn, at, agent } => {
                 let flags = self.rules.flags_of_turn(at, agent);
@@ -356,14 +355,14 @@ impl ChunkReader {
         }
         if let Some(reason) = self.rules.left_out(&row) {
             *self.tally.filtered.entry(reason).or_default() += 1;
-            return Ok(());
+            return;
         }
         if self.exclude(&row.id) {
-            return Ok(());
+            return;
         }
         if *self.shape.get_or_insert(shape) != shape {
             // The run will end for mixing shapes; it names the first row of each.
-            return Ok(());
+            return;
         }
         let is_round = matches!(self.chunk_pass.pass, Pass::Round(_));
         if is_round && block.location == RowLocation::Spool {
@@ -385,7 +384,7 @@ impl ChunkReader {
             facts,
             payload: Cow::Borrowed(payload),
         };
-        self.keep(block, at, shape, row, spooled)
+        self.keep(block, at, shape, row, spooled);
     }
 
     /// Whether a row of this conversation is left out because `selection.exclude` names it; counts it then.
@@ -457,18 +456,19 @@ impl ChunkReader {
         reading.row(&mut self.record, block, row, utf8, parsed)
     }
 
+    /// The chunk was read to its end: what was counted, and the conversations of malformed rows.
+    pub fn counted(self) -> (ChunkTally, BTreeSet<Box<[u8]>>) {
+        (self.tally, self.damaged)
+    }
+
     /// The chunk was read to its end: seals what was spooled.
     ///
     /// # Errors
     /// If the chunk cannot be sealed.
     pub fn finish(mut self) -> Result<(ChunkTally, Headers), SourceError> {
-        if self.writer.is_none() && self.chunk_pass.pass != Pass::All {
+        if self.chunk_pass.pass != Pass::All {
             // That there is nothing is worth knowing too.
-            let shape = RowShape::Conversations;
-            let writer = self
-                .spool
-                .create(self.chunk_pass, shape, RowEncoding::AsWritten);
-            self.writer = Some(writer?);
+            self.begin_spooling(RowEncoding::AsWritten)?;
         }
         match self.writer {
             Some(mut writer) => {
@@ -478,7 +478,7 @@ impl ChunkReader {
                 Ok((sealed.tally().clone(), Headers::Sealed(Box::new(sealed))))
             }
             None => {
-                let shape = self.shape.unwrap_or(RowShape::Conversations);
+                let shape = self.shape();
                 for ids in self.damaged.iter().collect::<Vec<_>>().chunks(BATCH) {
                     let mut batch = Batch::new(shape);
                     ids.iter().for_each(|id| batch.push_malformed(id));

@@ -10,13 +10,13 @@ use super::chunk_reader::{AnyRow, Reading, RowRules};
 use super::rows_report::{RowsReport, Tallies};
 use crate::domain::copilot_chat::row::ReadRow;
 use crate::domain::dataset::accounting::MalformedReport;
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::record::row::{self, RowKind, RowShape};
 use crate::domain::scheduling::chunk::{Chunk, Piece};
 use crate::pipeline::error::RunError;
 use crate::source::files::FilesSource;
 use crate::source::{RowBlock, SourceError};
 use crate::spool::payloads::Payloads;
-use crate::spool::tally::ChunkTally;
 
 /// Rows of a file that are looked at.
 pub const MOST_ROWS: u64 = 100;

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::domain::dataset::accounting::{
     EXAMPLES_PER_REASON, Malformed, MalformedReport, ModesSeen, RowPlace,
 };
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::json::Scanner;
 use crate::domain::record::header::Position;
 use crate::domain::record::row::{MalformedReason, RowShape};
@@ -17,7 +18,6 @@ use crate::domain::selection::group::GroupField;
 use crate::pipeline::error::RunError;
 use crate::source::{InputFingerprint, SourceError};
 use crate::spool::payloads::{Payloads, Store};
-use crate::spool::tally::ChunkTally;
 
 /// Tallies of all chunks. Pieces of one file stand together, in their order.
 pub type Tallies = BTreeMap<Chunk, ChunkTally>;
@@ -295,7 +295,8 @@ impl RowsReport {
             Origin::Chunk(chunk) => format!("chunk {}", Chunk::Hash(chunk)),
             Origin::File(file) => match self.inputs.get(file as usize) {
                 Some(input) => input.path.display().to_string(),
-                None => String::new(),
+                // Of a table.
+                None => format!("part {file}"),
             },
         }
     }

@@ -250,6 +250,7 @@ impl OfOne {
                     selection: &rules.selection,
                     max_record: rules.max_record,
                     keep_cut,
+                    trusts_checksums: false,
                 };
                 let mut read = |at: &Position, out: &mut Vec<u8>| -> Result<(), PayloadError> {
                     out.extend_from_slice(&payloads[at.offset as usize]);

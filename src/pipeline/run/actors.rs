@@ -1,5 +1,6 @@
 //! Runs the actors of a run until its strata are written.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -19,7 +20,7 @@ use crate::domain::sampling::thresholds::PopulationSample;
 use crate::domain::scheduling::pass::Pass;
 use crate::domain::selection::cut::Cut;
 use crate::domain::selection::exclude::Excluded;
-use crate::domain::selection::stratum::Selection;
+use crate::domain::selection::stratum::{Selection, StratumId};
 use crate::pipeline::actors::fetcher::FetchParts;
 use crate::pipeline::actors::messages::{ActorDied, CensusPlan, Drain};
 use crate::pipeline::actors::stratum_file::StratumFile;
@@ -261,6 +262,13 @@ fn sampler_plans(parts: &RunParts, selection: &Selection) -> Vec<SamplerPlan> {
     selection.strata().filter_map(plan).collect()
 }
 
+/// How many candidates of each stratum the first round holds.
+pub fn candidates_of(settings: &Settings) -> BTreeMap<StratumId, u64> {
+    let selection = &settings.selection;
+    let of = |stratum| Some((stratum, candidates(settings, selection.target(stratum)?)));
+    selection.strata().filter_map(of).collect()
+}
+
 /// How many candidates of a stratum the first round holds. All of the best-ranked conversations, in which templates are
 /// looked for, may be of one stratum; without spares that is left to another round.
 fn candidates(settings: &Settings, target: NonZeroU64) -> u64 {
@@ -274,7 +282,7 @@ fn candidates(settings: &Settings, target: NonZeroU64) -> u64 {
 }
 
 /// How nested values of assembled records are written.
-fn nested(settings: &Settings) -> Nested {
+pub fn nested(settings: &Settings) -> Nested {
     match (settings.sink.sort_keys, &settings.source) {
         (SortKeys::Always, _) | (SortKeys::Auto, Source::Kusto(_)) => Nested::Sorted,
         (SortKeys::Auto, _) => Nested::AsIs,

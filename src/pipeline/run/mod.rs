@@ -1,6 +1,6 @@
 //! The way of a run, from its work directory to its dataset.
 
-mod actors;
+pub(in crate::pipeline) mod actors;
 mod claiming;
 mod groups;
 mod near_duplicates;
@@ -282,7 +282,7 @@ async fn read_rows(
     run_control: &RunControl,
     monitor: &ActorMonitor,
     exits: &mut mpsc::UnboundedReceiver<ActorExit>,
-    survey: Survey,
+    mut survey: Survey,
 ) -> Result<RowsRead, RunError> {
     if let Some(bytes) = survey.bytes {
         parts.telemetry.bytes_total.set(bytes);
@@ -293,6 +293,11 @@ async fn read_rows(
         .with_groups(parts.settings.selection.split_by().is_some())
         .with_faults(parts.faults.clone());
     let (chunks, only_complete) = (survey.chunks.len(), survey.only_complete);
+    let prepared = parts.source.prepare().await?;
+    if let Some(prepared) = &prepared {
+        survey.sample = Some(prepared.population.clone());
+        rows.judge(&prepared.ledger.tallies)?;
+    }
     if run_control.is_stopping() {
         return Err(RunError::Interrupted);
     }
@@ -306,7 +311,8 @@ async fn read_rows(
         excluded: Arc::clone(&excluded),
     };
     let output = run_actors(inputs, exits).await;
-    let output = output.inspect_err(|error| invalidate(&spool, error))?;
+    let mut output = output.inspect_err(|error| invalidate(&spool, error))?;
+    output.ledger = prepared.map(|prepared| prepared.ledger);
     if let Err(nothing) = publish::check_something(&output, &rows, only_complete) {
         give_back(parts).await;
         return Err(nothing);
@@ -373,7 +379,7 @@ async fn publish_rows(
     );
     let mut notes = notes(&parts.settings, &output, only_complete);
     let is_empty = manifest.strata.iter().all(|stratum| stratum.records == 0);
-    notes.extend(rows.explain(&output.tallies, is_empty));
+    notes.extend(rows.explain(output.rows(), is_empty));
     notes.extend(kept_note(&parts.telemetry));
     notes.extend(manifest.exclude.and_then(exclude_note));
     let (mut report, work_dir) = finish(parts, manifest, begun, output.replayed, notes).await?;

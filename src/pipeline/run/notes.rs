@@ -17,8 +17,8 @@ pub(super) fn statistics(
     now: &Snapshot,
     elapsed: Duration,
 ) -> BTreeMap<String, Value> {
-    let bytes: u64 = output.tallies.values().map(|tally| tally.bytes).sum();
-    let tallies = output.tallies.values();
+    let bytes: u64 = output.rows().values().map(|tally| tally.bytes).sum();
+    let tallies = output.rows().values();
     let counted_only: u64 = tallies.map(|tally| tally.undelivered.conversations()).sum();
     BTreeMap::from([
         ("elapsed_seconds".to_owned(), json!(elapsed.as_secs_f64())),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::settings::Settings;
 use crate::domain::dataset::accounting::Population;
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::dataset::left_out::invalid_report;
 use crate::domain::dataset::manifest::{
     ChunksRecord, FileRecord, Manifest, SelectionRecord, StratumRecord, Tool, WindowInstants,
@@ -40,7 +41,6 @@ use crate::pipeline::state::work_dir::RunRecord;
 use crate::pipeline::supervisor::RunOutput;
 use crate::sink::block_cutter::BlockCutter;
 use crate::sink::{Block, Claim, ClaimRecord, FileCommit, SinkError};
-use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Publication, Telemetry, serde_name};
 
 /// What the manifest says besides what was written.
@@ -249,7 +249,7 @@ fn manifest_of(
         population: population(output, parts.only_complete),
         malformed: parts
             .rows
-            .malformed(&output.tallies, &output.grouped.tally.too_large),
+            .malformed(output.rows(), &output.grouping().too_large),
         content_sha256: manifest::content_sha256(&strata),
         strata,
         warnings: warnings(output, parts.rules),
@@ -283,7 +283,7 @@ fn excluded_record(
 
 /// The numbers of the ids that were left out.
 fn seen_excluded(output: &RunOutput) -> BTreeSet<u32> {
-    let tallies = output.tallies.values();
+    let tallies = output.rows().values();
     tallies.flat_map(|tally| &tally.excluded).copied().collect()
 }
 
@@ -385,8 +385,8 @@ pub fn check_something(
     only_complete: bool,
 ) -> Result<(), RunError> {
     let strata = output.strata.iter();
-    let tally = &output.grouped.tally;
-    let malformed = rows.malformed(&output.tallies, &tally.too_large);
+    let tally = output.grouping();
+    let malformed = rows.malformed(output.rows(), &tally.too_large);
     let first = malformed.values().find_map(|m| m.examples.first());
     let gathered = Gathered {
         records: strata.map(|result| result.records).sum(),
@@ -395,7 +395,7 @@ pub fn check_something(
         malformed: (malformed.iter())
             .map(|(reason, of_reason)| (reason_name(*reason), of_reason.count))
             .collect(),
-        explained: rows.explain(&output.tallies, true),
+        explained: rows.explain(output.rows(), true),
         first_turns: tally.first_turns.clone(),
         invalid: invalid(output).count() as u64,
         codes: codes(output),
@@ -425,28 +425,28 @@ pub fn codes(output: &RunOutput) -> BTreeMap<&str, u64> {
 /// What was seen of Copilot Chat telemetry, if the rows are that.
 fn telemetry(output: &RunOutput) -> Option<TelemetryRecord> {
     let mut record = TelemetryRecord::default();
-    for tally in output.tallies.values() {
+    for tally in output.rows().values() {
         record.seen.merge(&tally.telemetry);
     }
     for result in &output.strata {
         record.quality.merge(&result.quality);
     }
     let is_telemetry = |tally: &ChunkTally| tally.first_telemetry.is_some();
-    output.tallies.values().any(is_telemetry).then_some(record)
+    output.rows().values().any(is_telemetry).then_some(record)
 }
 
 fn population(output: &RunOutput, only_complete: bool) -> Population {
-    let tally = &output.grouped.tally;
+    let tally = output.grouping();
     // A census counted them before they turned out to be none, or in another stratum.
     let lost: i64 = output.lost.values().sum();
     let lost = u64::try_from(lost).unwrap_or(0);
-    let is_telemetry = output.tallies.values().any(|t| t.first_telemetry.is_some());
+    let is_telemetry = output.rows().values().any(|t| t.first_telemetry.is_some());
     // The rows of a conversation row that is malformed are itself.
     let lost_rows = if is_telemetry { 0 } else { lost };
-    let sum = |count: fn(&ChunkTally) -> u64| output.tallies.values().map(count).sum::<u64>();
+    let sum = |count: fn(&ChunkTally) -> u64| output.rows().values().map(count).sum::<u64>();
     let malformed = sum(|t| t.malformed.values().map(|m| m.count).sum());
     let mut filtered_by = tally.filtered.clone();
-    for (&reason, rows) in output.tallies.values().flat_map(|tally| &tally.filtered) {
+    for (&reason, rows) in output.rows().values().flat_map(|tally| &tally.filtered) {
         *filtered_by.entry(reason).or_default() += rows;
     }
     let excluded = seen_excluded(output).len() as u64;

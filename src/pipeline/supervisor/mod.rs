@@ -8,6 +8,7 @@
 mod actors;
 mod census;
 mod deciding;
+mod output;
 mod recovery;
 mod rounds;
 mod workers;
@@ -23,6 +24,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::error::RunError;
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::near_duplicates::NearDuplicates;
 use crate::domain::sampling::rank_ranges::ChunkChecksum;
 use crate::domain::scheduling::chunk::Chunk;
@@ -47,10 +49,10 @@ use crate::pipeline::ingest::rows_report::RowsReport;
 use crate::pipeline::lifecycle::actor_monitor::{ActorId, ActorMonitor};
 use crate::pipeline::lifecycle::run_context::RunContext;
 use crate::pipeline::supervisor::actors::Actors;
+pub use crate::pipeline::supervisor::output::RunOutput;
 use crate::runtime::JobError;
 use crate::sink::DatasetSink;
 use crate::source::SourceError;
-use crate::spool::tally::ChunkTally;
 use crate::telemetry::{Event, Notice};
 
 /// A sampler to be started, as often as need be.
@@ -109,34 +111,6 @@ pub struct SupervisorParts {
     pub rows: RowsReport,
     /// Starts actors.
     pub watch: ActorMonitor,
-}
-
-/// What a run brought, before it is published.
-#[derive(Debug)]
-pub struct RunOutput {
-    /// What was counted, chunk by chunk.
-    pub tallies: BTreeMap<Chunk, ChunkTally>,
-    /// What the rounds that followed a census have delivered, chunk by chunk.
-    pub payloads: BTreeMap<Chunk, ChunkChecksum>,
-    /// Counts of rows and conversations.
-    pub grouped: Grouped,
-    /// The strata with a target, in order.
-    pub strata: Vec<StratumResult>,
-    /// Chunks that an earlier start had sealed.
-    pub replayed: u64,
-    /// What was decided on near-duplicates, where they are left out: template shingles, and how many records have
-    /// so many.
-    pub near_duplicates: Option<(u64, BTreeMap<u64, u64>)>,
-    /// Top-up rounds.
-    pub rounds: u32,
-    /// How many wider censuses followed the first.
-    pub wider_censuses: u32,
-    /// Candidates that could not be used, by stratum, where a census had counted them.
-    pub lost: UnusableCandidates,
-    /// Chunks that were split, and into what.
-    pub splits: BTreeMap<Chunk, [Chunk; 2]>,
-    /// Chunks that are not in the dataset.
-    pub missing: BTreeSet<Chunk>,
 }
 
 /// The supervisor actor.

@@ -287,6 +287,7 @@ impl Supervisor {
             lost,
             splits: self.recovery.splits().clone(),
             missing: self.recovery.missing().clone(),
+            ledger: None,
         };
         self.end(Ok(output));
     }

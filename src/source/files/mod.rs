@@ -252,6 +252,21 @@ impl FilesSource {
         Ok(self.renamed(self.open_as_named(piece)?))
     }
 
+    /// Reads a piece of a file that another source has surveyed.
+    ///
+    /// # Errors
+    /// If the file is not what it was, cannot be opened, or is damaged where it is opened.
+    pub(crate) fn reader_of(
+        &self,
+        input: &InputFingerprint,
+        piece: Piece,
+    ) -> Result<Box<dyn BlockReader>, SourceError> {
+        self.check_unchanged(input)?;
+        // It is the only one here.
+        self.inputs.get_or_init(|| vec![input.clone()]);
+        self.open(Piece { file: 0, ..piece })
+    }
+
     fn renamed(&self, reader: Box<dyn BlockReader>) -> Box<dyn BlockReader> {
         match self.fields.is_empty() {
             true => reader,
@@ -352,9 +367,12 @@ impl FilesSource {
             .ok_or_else(|| unknown(piece))
     }
 
-    /// A file must be what it was when the run started.
     fn check(&self, piece: Piece) -> Result<(), SourceError> {
-        let input = self.input(piece)?;
+        self.check_unchanged(self.input(piece)?)
+    }
+
+    /// A file must be what it was when the run started.
+    pub(crate) fn check_unchanged(&self, input: &InputFingerprint) -> Result<(), SourceError> {
         let changed = |what: &str| SourceError::Changed {
             path: input.path.clone(),
             what: what.to_owned(),

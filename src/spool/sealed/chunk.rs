@@ -5,9 +5,9 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::super::SpoolError;
-use super::super::tally::ChunkTally;
 use super::{Footer, HEADER, REPLAY_BATCH, checksum_of, number, telemetry};
 use crate::domain::copilot_chat::header::TelemetryHeader;
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::grouping::batch::Batch;
 use crate::domain::record::header::{Header, Position, RowFlags};
 use crate::domain::record::row::RowShape;

@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::super::SpoolError;
-use super::super::tally::ChunkTally;
 use super::{Footer, HEADER, MAGIC, SealedChunk, Spool, SpooledRow, lock, telemetry};
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::pass::ChunkPass;
 use crate::fault::{Kind, Site};

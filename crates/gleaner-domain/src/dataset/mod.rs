@@ -3,6 +3,8 @@
 pub mod accounting;
 #[doc(hidden)]
 pub mod card;
+#[doc(hidden)]
+pub mod chunk_tally;
 pub mod converted;
 pub mod groups;
 pub mod left_out;

@@ -108,6 +108,9 @@ pub struct Closing<'a> {
     /// Whether turns outside are left out before the winner is chosen, so that no conversation is
     /// cut (`selection.cut = "keep"`).
     pub keep_cut: bool,
+    /// Whether rows of one length and one XXH3-64 may be taken for equal without a look at their payloads, which are
+    /// somewhere else.
+    pub trusts_checksums: bool,
 }
 
 /// An assembled record is at most this much longer than the rows of its turns, per turn: the
@@ -126,6 +129,11 @@ impl Index {
     /// How many conversations there are: the bound of [`Self::close`]'s range.
     pub fn conversations(&self) -> u32 {
         self.conversations.len()
+    }
+
+    /// The id of a conversation, decoded, by its number.
+    pub fn id(&self, number: u32) -> &[u8] {
+        self.conversations.id(number)
     }
 
     /// Conversation rows that lost because another row of the same id has more turns. (Those that
@@ -247,7 +255,7 @@ impl Index {
                         None => continue,
                     }
                 }
-                _ => self.decide_rows(&mut rows, is_damaged, read, &mut tally)?,
+                _ => self.decide_rows(&mut rows, is_damaged, closing, read, &mut tally)?,
             };
             positions.clear();
             positions.extend(rows.iter().map(|&row| self.position(row)));
@@ -280,6 +288,7 @@ impl Index {
         &self,
         rows: &mut Vec<u32>,
         is_damaged: bool,
+        closing: &Closing<'_>,
         read: &mut ReadPayload<'_, E>,
         tally: &mut GroupTally,
     ) -> Result<Decision, E> {
@@ -289,7 +298,7 @@ impl Index {
             rows.truncate(1);
             return Ok(Err(Fault::Damaged));
         }
-        let winner = self.pick_conversation(rows, read)?;
+        let winner = self.pick_conversation(rows, closing, read)?;
         *rows = vec![winner];
         let winner = &self.rows[winner as usize];
         Ok(Ok((u64::from(winner.turns()), winner.is_prevalidated())))
@@ -317,7 +326,7 @@ impl Index {
             });
         }
         let deliveries = rows.len();
-        let by_reason = self.pick_turns(rows, closing.selection, read)?;
+        let by_reason = self.pick_turns(rows, closing, read)?;
         if rows.iter().all(|&row| outside(row).is_some()) {
             for (reason, deliveries) in by_reason {
                 tally.filter(reason, deliveries);

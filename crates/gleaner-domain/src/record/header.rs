@@ -1,5 +1,7 @@
 //! Headers: what is known of a row without its text.
 
+use serde::{Deserialize, Serialize};
+
 use super::row::RowShape;
 use super::timestamp::Ticks;
 use crate::debug_lengths;
@@ -7,7 +9,7 @@ use crate::selection::group::GroupMark;
 use crate::selection::kusto_hash;
 
 /// Where a payload lies, and how to tell that it is still the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// Which file, as the run numbers them.
     pub store: u32,

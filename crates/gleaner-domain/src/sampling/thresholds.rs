@@ -50,6 +50,20 @@ pub fn expected_rows(candidates: u64, population: u64, chunks: u32) -> u64 {
     (share.min(1.0) * population as f64) as u64
 }
 
+/// How many of a stratum's conversations in one of so many chunks are kept, the best ranks first, so that those which the
+/// survey of all chunks will ask for ([`PopulationSample::range`] of a share of 1) are among them. All, if it has no more.
+pub fn best_of_chunk(candidates: u64, in_chunk: u64, chunks: u32) -> u64 {
+    let share = share_for(candidates, in_chunk, 1.0 / f64::from(chunks.max(1)));
+    let expected = share.min(1.0) * in_chunk as f64;
+    in_chunk.min(most_of(expected).ceil() as u64)
+}
+
+/// What a Poisson distribution that expects so many gives at most.
+fn most_of(expected: f64) -> f64 {
+    let half = SIGMAS / 2.0;
+    ((expected + half * half).sqrt() + half).powi(2)
+}
+
 /// A stratum of which a census has delivered fewer candidates than a round wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shortage {
@@ -80,10 +94,8 @@ fn share_for(candidates: u64, found: u64, share: f64) -> f64 {
     // What a Poisson distribution must expect to be `candidates` at least: x - s sqrt(x) = candidates. And what it may
     // have expected at least where `found` came: y + s sqrt(y) = found.
     let half = SIGMAS / 2.0;
-    let root = |count: u64| (count as f64 + half * half).sqrt();
-    let expected = (root(candidates) + half).powi(2);
-    let least = (root(found) - half).powi(2);
-    expected / least * share
+    let least = ((found as f64 + half * half).sqrt() - half).powi(2);
+    most_of(candidates as f64) / least * share
 }
 
 /// The last rank of a share of all ranks; `None`: all.

@@ -356,9 +356,14 @@ impl Selection {
         target.get().saturating_add(spares).saturating_add(16)
     }
 
-    fn split_index(&self, id: &[u8], group: GroupMark) -> usize {
+    /// What chooses the split of a conversation: what the hash of its id, or of its group's text, leaves divided by 100.
+    pub fn residue(id: &[u8], group: GroupMark) -> u32 {
         let of_id = || kusto_hash::modulo(kusto_hash::hash(id), 100);
-        self.index_of_residue(group.residue().unwrap_or_else(of_id))
+        group.residue().unwrap_or_else(of_id)
+    }
+
+    fn split_index(&self, id: &[u8], group: GroupMark) -> usize {
+        self.index_of_residue(Self::residue(id, group))
     }
 
     fn index_of_residue(&self, residue: u32) -> usize {

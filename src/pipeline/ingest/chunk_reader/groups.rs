@@ -3,9 +3,9 @@
 use super::RowRules;
 use crate::domain::copilot_chat::header::TelemetryHeader;
 use crate::domain::copilot_chat::users;
+use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::record::row::{Row, RowKind};
 use crate::domain::selection::group::{Group, GroupMark};
-use crate::spool::tally::ChunkTally;
 
 impl RowRules {
     /// The group that the row of a turn, a conversation or a census names, if groups decide.

@@ -10,8 +10,17 @@ use crate::domain::record::header::{Header, Position, RowFlags};
 use crate::domain::record::row::RowShape;
 use crate::domain::selection::group::GroupMark;
 use crate::domain::selection::kusto_hash;
-use crate::source::{RowBlock, RowLocation, SourceError};
-use crate::spool::sealed::{RowFacts, SpooledRow};
+use crate::source::{RowBlock, RowEncoding, RowLocation, SourceError};
+use crate::spool::sealed::{RowFacts, SealedChunk, SpooledRow};
+
+/// The headers of a chunk that was read.
+#[derive(Debug, Clone)]
+pub enum Headers {
+    /// Of rows that stay where they are.
+    InMemory(Vec<Batch>),
+    /// Of rows that were spooled.
+    Sealed(Box<SealedChunk>),
+}
 
 impl ChunkReader {
     /// Keeps a row of this shape, which begins at the byte `at` of its block. One that is to be
@@ -23,7 +32,7 @@ impl ChunkReader {
         shape: RowShape,
         row: SpooledRow<'a>,
         spooled: &mut Vec<SpooledRow<'a>>,
-    ) -> Result<(), SourceError> {
+    ) {
         match block.location {
             RowLocation::InFile { file, offset } => {
                 let position = Position {
@@ -35,13 +44,31 @@ impl ChunkReader {
                 };
                 self.keep_header(shape, &row, position);
             }
-            RowLocation::Spool => {
-                if self.writer.is_none() {
-                    let writer = self.spool.create(self.chunk_pass, shape, block.encoding);
-                    self.writer = Some(writer?);
-                }
-                spooled.push(row);
-            }
+            RowLocation::Spool => spooled.push(row),
+        }
+    }
+
+    /// Spools rows of a block of this encoding.
+    pub(super) fn spool(
+        &mut self,
+        encoding: RowEncoding,
+        rows: &[SpooledRow<'_>],
+    ) -> Result<(), SourceError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.begin_spooling(encoding)?;
+        if let Some(writer) = &mut self.writer {
+            writer.append(rows)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the writer of what is spooled, unless it is there. All rows that are kept have the schema of the first.
+    pub(super) fn begin_spooling(&mut self, encoding: RowEncoding) -> Result<(), SourceError> {
+        if let (None, Some(spool)) = (&self.writer, &self.spool) {
+            let shape = self.shape();
+            self.writer = Some(spool.create(self.chunk_pass, shape, encoding)?);
         }
         Ok(())
     }
@@ -68,7 +95,7 @@ impl ChunkReader {
 }
 
 /// The header of a malformed row, as it is spooled.
-pub(super) fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
+pub fn malformed_row(id: &[u8]) -> SpooledRow<'_> {
     SpooledRow {
         id: Cow::Borrowed(id),
         facts: RowFacts {

@@ -12,7 +12,7 @@ use crate::domain::record::header::{Position, RowFlags};
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::pass::Pass;
 use crate::domain::selection::kusto_hash;
-use crate::source::{RowBlock, RowLocation, SourceError};
+use crate::source::{RowBlock, RowLocation};
 use crate::spool::sealed::{RowFacts, SpooledRow};
 
 impl RowRules {
@@ -45,20 +45,20 @@ impl ChunkReader {
         (at, payload, line): (usize, &'a [u8], u64),
         row: ReadRow<'a>,
         spooled: &mut Vec<SpooledRow<'a>>,
-    ) -> Result<(), SourceError> {
+    ) {
         self.tally.rows_read += 1;
         self.tally.shape(RowShape::CopilotChat, line);
         let (row, key) = match self.rules.wanted(row) {
             Ok(wanted) => wanted,
             Err(reason) => {
                 *self.tally.filtered.entry(reason).or_default() += 1;
-                return Ok(());
+                return;
             }
         };
         let mut header = row.header;
         header.group = self.rules.group_of_telemetry(&header, payload);
         if !header.event.is_shared() && self.exclude(&key) {
-            return Ok(());
+            return;
         }
         let is_spooled = block.location == RowLocation::Spool;
         let masked = match is_spooled && header.event.is_shared() {
@@ -74,7 +74,7 @@ impl ChunkReader {
         seen.add(event, &row.version, row.item_count, line);
         if *self.shape.get_or_insert(RowShape::CopilotChat) != RowShape::CopilotChat {
             // The run will end for mixing schemas.
-            return Ok(());
+            return;
         }
         if matches!(self.chunk_pass.pass, Pass::Round(_)) && !header.event.is_shared() {
             let hash = kusto_hash::hash(&key);
@@ -93,7 +93,7 @@ impl ChunkReader {
             facts,
             payload: masked.map_or(Cow::Borrowed(payload), Cow::Owned),
         };
-        self.keep(block, at, RowShape::CopilotChat, row, spooled)
+        self.keep(block, at, RowShape::CopilotChat, row, spooled);
     }
 
     /// Nothing more comes of the conversations that are open: decides which of them are whole.

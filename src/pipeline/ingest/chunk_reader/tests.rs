@@ -27,7 +27,7 @@ fn chunk_reader(folder: &std::path::Path) -> ChunkReader {
     };
     let spool = Spool::open(folder.join("spool"), u64::MAX).expect("a folder");
     let faults = Faults::default();
-    ChunkReader::new(chunk_pass, Arc::new(rules), spool, telemetry, faults)
+    ChunkReader::new(chunk_pass, Arc::new(rules), Some(spool), telemetry, faults)
 }
 
 #[test]

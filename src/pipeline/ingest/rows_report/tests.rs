@@ -1,7 +1,7 @@
 use super::*;
+use crate::domain::dataset::chunk_tally::FirstOfMany;
 use crate::domain::scheduling::chunk::Piece;
 use crate::domain::selection::group::GroupMark;
-use crate::spool::tally::FirstOfMany;
 
 fn report() -> RowsReport {
     let input = |name: &str| InputFingerprint {

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::dataset::accounting::{FilterReason, FilteredBy};
 use crate::record::header::Position;
 
 /// Why a conversation is left out, whatever its number of turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fault {
     /// A row of it is malformed, or it is too large.
     Damaged,
@@ -22,7 +25,7 @@ pub enum Fault {
 const FIRST_TURNS: usize = 16;
 
 /// What became of the rows of some conversations.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct GroupTally {
     /// Rows left out: what they belong to has no turn inside, or (`keep_cut`) they are outside.
     pub filtered: FilteredBy,

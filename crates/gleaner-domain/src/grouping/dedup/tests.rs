@@ -93,6 +93,7 @@ impl Given {
             selection,
             max_record: self.max_record,
             keep_cut: self.keep_cut,
+            trusts_checksums: false,
         };
         let row = |position: &Position| &self.rows[position.offset as usize].0;
         let mut read = |position: &Position, out: &mut Vec<u8>| -> Result<(), JsonError> {

@@ -21,6 +21,7 @@ fn groups(rows: &[&str]) -> BTreeMap<String, (u64, GroupMark)> {
         selection: &selection,
         max_record: u64::MAX,
         keep_cut: false,
+        trusts_checksums: false,
     };
     let mut read = |at: &Position, out: &mut Vec<u8>| -> Result<(), JsonError> {
         out.extend_from_slice(rows[at.offset as usize].as_bytes());

@@ -4,17 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::dataset::accounting::{
-    EXAMPLES_PER_REASON, FilterReason, FilteredBy, ModesSeen,
-};
-use crate::domain::dataset::telemetry_seen::TelemetrySeen;
-use crate::domain::json::Scanner;
-use crate::domain::record::fields::key_text;
-use crate::domain::record::row::{MalformedReason, Oddities, RowShape};
-use crate::domain::record::row_fault;
-use crate::domain::sampling::rank_ranges::ChunkChecksum;
-use crate::domain::sampling::thresholds::Undelivered;
-use crate::domain::selection::group::GroupMark;
+use crate::dataset::accounting::{EXAMPLES_PER_REASON, FilterReason, FilteredBy, ModesSeen};
+use crate::dataset::telemetry_seen::TelemetrySeen;
+use crate::json::Scanner;
+use crate::record::fields::key_text;
+use crate::record::row::{MalformedReason, Oddities, RowShape};
+use crate::record::row_fault;
+use crate::sampling::rank_ranges::ChunkChecksum;
+use crate::sampling::thresholds::Undelivered;
+use crate::selection::group::GroupMark;
 
 /// The counts of one chunk's rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -190,6 +188,20 @@ impl ChunkTally {
         self.telemetry.merge(&other.telemetry);
     }
 
+    /// Counts a row that was read and kept as malformed after all: its conversation is larger than a record may be.
+    /// Lines stay in their order.
+    pub fn too_large(&mut self, line: u64) {
+        let of_reason = self.malformed.entry(MalformedReason::TooLarge).or_default();
+        of_reason.count += 1;
+        let place = of_reason.lines.partition_point(|&before| before <= line);
+        of_reason.lines.insert(place, line);
+        if place < of_reason.whats.len() {
+            of_reason.whats.insert(place, String::new());
+        }
+        of_reason.lines.truncate(EXAMPLES_PER_REASON);
+        of_reason.whats.truncate(EXAMPLES_PER_REASON);
+    }
+
     /// Rows that were wanted, delivered and not kept.
     pub fn left_out(&self) -> u64 {
         let malformed = self.malformed.values().map(|lines| lines.count);
@@ -249,6 +261,33 @@ mod tests {
             examples,
             [(0, None), (1, Some("fault 1")), (2, Some("fault 2"))]
         );
+    }
+
+    #[test]
+    fn rows_of_conversations_that_are_too_large_take_their_place_among_the_malformed() {
+        let mut tally = ChunkTally::default();
+        for line in [2, 9] {
+            tally.malformed(MalformedReason::TooLarge, line, || {
+                Some(format!("fault {line}"))
+            });
+        }
+        for line in [5, 20, 1] {
+            tally.too_large(line);
+        }
+        assert_eq!(tally.rows_read, 2, "they were counted when they were read");
+        let large = &tally.malformed[&MalformedReason::TooLarge];
+        let examples: Vec<_> = large.examples().collect();
+        let expected = [
+            (1, None),
+            (2, Some("fault 2")),
+            (5, None),
+            (9, Some("fault 9")),
+            (20, None),
+        ];
+        assert_eq!((large.count, &examples[..]), (5, &expected[..]));
+        (30..60).for_each(|line| tally.too_large(line));
+        let large = &tally.malformed[&MalformedReason::TooLarge];
+        assert_eq!((large.count, large.lines.len()), (35, EXAMPLES_PER_REASON));
     }
 
     #[test]

@@ -1,0 +1,123 @@
+//! On the driver: a job is run, and what comes back is held against what was sent.
+//!
+//! Each piece must come exactly once, with its ledger; each chunk at most once. What a chunk says that it was given must be
+//! what all pieces together say that they sent, by number and by the sum of checksums: a frame that was lost, doubled,
+//! changed or exchanged for another shows there. The driver needs memory for the chunks and the pieces, not for both
+//! multiplied.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::frame::{FrameSum, PieceLedger, unpacked};
+use super::order::{Order, PieceOrder};
+use super::{Engine, EngineError, Fault, Job, LEDGER};
+use crate::domain::dataset::chunk_tally::ChunkTally;
+use crate::source::SourceError;
+
+/// A job that is to be run.
+pub struct Exchange<'a> {
+    /// What it is for, for a person.
+    pub name: String,
+    /// Who runs it.
+    pub engine: &'a dyn Engine,
+    /// What executors are told.
+    pub order: Order,
+    /// The pieces; empty: the parts of a table of the engine's own.
+    pub pieces: &'a [PieceOrder],
+    /// Of the chunks that an earlier job has brought: the frames that they were made of.
+    pub done: &'a BTreeMap<u32, FrameSum>,
+}
+
+/// What came back.
+#[derive(Default)]
+struct Received {
+    pieces: BTreeMap<u32, ChunkTally>,
+    sent: BTreeMap<u32, FrameSum>,
+    chunks: BTreeMap<u32, FrameSum>,
+}
+
+impl Exchange<'_> {
+    /// Runs the job. `take` gets what each chunk brings that has rows, and says of which frames it was made. Gives what
+    /// the pieces have counted.
+    ///
+    /// # Errors
+    /// What the engine or `take` fails with, or what was lost, doubled or changed.
+    pub fn run(
+        mut self,
+        mut take: impl FnMut(u32, &[u8]) -> Result<FrameSum, SourceError>,
+    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
+        self.order.done = self.done.keys().copied().collect();
+        self.order = self.order.numbered();
+        let job = Job {
+            name: self.name.clone(),
+            order: self.order.to_bytes(),
+            pieces: self.pieces.iter().map(PieceOrder::to_bytes).collect(),
+            chunks: self.order.chunks,
+        };
+        let mut received = Received::default();
+        self.engine.run(&job, &mut |chunk, bytes| {
+            if chunk == LEDGER {
+                return Ok(received.ledger(&self, bytes)?);
+            }
+            let number = chunk.cast_unsigned();
+            let is_new = !received.chunks.contains_key(&number);
+            if number >= self.order.chunks || self.done.contains_key(&number) {
+                return Err(Fault::OtherChunk.of_chunk(chunk).into());
+            }
+            if !is_new {
+                return Err(Fault::Twice.of_chunk(chunk).into());
+            }
+            let frames = match self.order.brings.has_payloads() {
+                true => {
+                    let bytes = unpacked(bytes).map_err(|fault| fault.of_chunk(chunk))?;
+                    take(number, &bytes)?
+                }
+                false => take(number, bytes)?,
+            };
+            received.chunks.insert(number, frames);
+            Ok(())
+        })?;
+        Ok(received.whole(&self)?)
+    }
+}
+
+impl Received {
+    fn ledger(&mut self, of: &Exchange<'_>, bytes: &[u8]) -> Result<(), EngineError> {
+        let ledger = PieceLedger::from_bytes(bytes).map_err(|fault| EngineError::Exchange {
+            what: "the count of a piece".to_owned(),
+            fault,
+        })?;
+        let piece = ledger.piece;
+        if ledger.job != of.order.job {
+            return Err(Fault::OtherJob.of_piece(piece));
+        }
+        for (chunk, sum) in ledger.frames {
+            self.sent.entry(chunk).or_default().add(sum);
+        }
+        match self.pieces.insert(piece, ledger.tally) {
+            Some(_) => Err(Fault::Twice.of_piece(piece)),
+            None => Ok(()),
+        }
+    }
+
+    /// The job has ended: everything must be here.
+    fn whole(self, of: &Exchange<'_>) -> Result<BTreeMap<u32, ChunkTally>, EngineError> {
+        let mut numbers = of.pieces.iter().map(|piece| piece.number);
+        if let Some(piece) = numbers.find(|piece| !self.pieces.contains_key(piece)) {
+            return Err(Fault::Missing.of_piece(piece));
+        }
+        let all: BTreeSet<u32> = (self.sent.keys())
+            .chain(self.chunks.keys())
+            .chain(of.done.keys())
+            .copied()
+            .collect();
+        for chunk in all {
+            let arrived = self.chunks.get(&chunk).or_else(|| of.done.get(&chunk));
+            if arrived.copied().unwrap_or_default()
+                != self.sent.get(&chunk).copied().unwrap_or_default()
+            {
+                return Err(Fault::Missing.of_chunk(chunk.cast_signed()));
+            }
+        }
+        Ok(self.pieces)
+    }
+}

@@ -1,0 +1,118 @@
+//! What an engine is to read, and how it is cut into pieces.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Engine;
+use super::order::{EngineRules, PieceOrder};
+use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::selection::stratum::StratumId;
+use crate::source::files::FilesSource;
+use crate::source::{ConversationSource, InputFingerprint, SourceError};
+
+/// A hash chunk has about so many bytes of the input: its headers take an executor some tens of megabytes.
+const CHUNK_BYTES: u64 = 256 << 20;
+
+/// The most chunks of a run.
+const MOST_CHUNKS: u64 = 100_000;
+
+/// Where the rows come from.
+#[derive(Debug, Clone)]
+pub enum EngineInput {
+    /// Files, which executors read.
+    Files(FilesSource),
+    /// A table of the engine's own, of which a scan is given parts.
+    Table,
+}
+
+/// What an engine is to read, and how.
+#[derive(Debug)]
+pub struct EngineParts {
+    /// Who schedules and shuffles.
+    pub engine: Arc<dyn Engine>,
+    /// The rows.
+    pub input: EngineInput,
+    /// The rules of the run.
+    pub rules: EngineRules,
+    /// How many candidates of each stratum the first round holds.
+    pub candidates: BTreeMap<StratumId, u64>,
+    /// Hash chunks, at least.
+    pub chunks: u32,
+    /// Where is kept what jobs have brought; it goes with the run.
+    pub folder: PathBuf,
+}
+
+/// The input, and how it is cut.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The files; none of a table.
+    pub inputs: Vec<InputFingerprint>,
+    /// Hash chunks.
+    pub chunks: u32,
+    /// The pieces of the files.
+    pub pieces: Vec<PieceOrder>,
+}
+
+impl EngineParts {
+    /// What the source says of itself.
+    pub fn describe(&self) -> Value {
+        let mut described = match &self.input {
+            EngineInput::Files(files) => files.describe(),
+            EngineInput::Table => json!({"kind": "table"}),
+        };
+        described["engine"] = json!(self.engine.name());
+        described
+    }
+
+    /// Lists the input, and cuts it.
+    ///
+    /// # Errors
+    /// If there is none, or it cannot be read.
+    pub fn list(&self) -> Result<Listed, SourceError> {
+        let EngineInput::Files(files) = &self.input else {
+            return Ok(Listed {
+                inputs: Vec::new(),
+                chunks: independent(u64::from(self.chunks)),
+                pieces: Vec::new(),
+            });
+        };
+        let survey = files.survey_now()?;
+        let inputs = survey.input_fingerprints;
+        if let Some(input) = inputs.iter().find(|input| input.path.to_str().is_none()) {
+            return Err(SourceError::Unsupported {
+                path: input.path.clone(),
+                what: "a name that is no text".to_owned(),
+                hint: "rename it: executors are told names as text".to_owned(),
+            });
+        }
+        let least = survey.bytes.unwrap_or(0).div_ceil(CHUNK_BYTES);
+        let chunks = independent(u64::from(self.chunks).max(least.min(MOST_CHUNKS)));
+        let pieces = survey.chunks.iter().filter_map(|chunk| match chunk {
+            Chunk::Piece(piece) => Some(*piece),
+            Chunk::Hash(_) => None,
+        });
+        let pieces = (0..).zip(pieces).map(|(number, piece)| PieceOrder {
+            number,
+            piece,
+            input: inputs[piece.file as usize].clone(),
+        });
+        Ok(Listed {
+            pieces: pieces.collect(),
+            chunks,
+            inputs,
+        })
+    }
+}
+
+/// As many chunks or a few more: the split of a conversation is chosen by what its hash leaves divided by 100, and a chunk
+/// by what it leaves divided by this number. With a common factor a chunk would have twice as many of a split as another,
+/// or none.
+fn independent(chunks: u64) -> u32 {
+    let common = |chunks: &u64| chunks.is_multiple_of(2) || chunks.is_multiple_of(5);
+    let found = (chunks..).find(|chunks| !common(chunks));
+    // At most 100,000 were asked for.
+    found.map_or(1, |chunks| chunks as u32)
+}

@@ -1,0 +1,417 @@
+//! The jobs of a run, in their order: the survey's census, what it leaves undecided, wider censuses, rounds.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::Fault;
+use super::census::ChunkCensus;
+use super::exchange::Exchange;
+use super::frame::{FrameSum, sealed};
+use super::input::{EngineInput, EngineParts, Listed};
+use super::order::{Brings, Order, PieceOrder};
+use super::records::ChunkRecords;
+use super::store::{JobStore, kept_by_chunk};
+use crate::domain::dataset::chunk_tally::ChunkTally;
+use crate::domain::grouping::dedup::GroupTally;
+use crate::domain::sampling::rank_ranges::RankRanges;
+use crate::domain::scheduling::chunk::{Chunk, Piece};
+use crate::domain::selection::kusto_hash;
+use crate::domain::selection::rank::Rank;
+use crate::domain::selection::stratum::{Selection, StratumId};
+use crate::source::{Ledger, SourceError};
+use crate::spool::SpoolError;
+
+/// The name of the survey's census.
+const CENSUS: &str = "census";
+
+/// The jobs of a run.
+#[derive(Debug)]
+pub struct Jobs {
+    /// What they read, and how.
+    pub parts: EngineParts,
+    /// What decides where conversations belong.
+    pub selection: Arc<Selection>,
+    /// Held while a job runs.
+    running: Mutex<()>,
+    /// Whether the job that runs is to end.
+    stop: AtomicBool,
+}
+
+/// What the first census has found.
+#[derive(Debug, Clone)]
+pub struct Surveyed {
+    /// Whole conversations of each stratum with a target.
+    pub population: BTreeMap<StratumId, u64>,
+    /// What became of all rows.
+    pub ledger: Arc<Ledger>,
+    listed: Arc<Listed>,
+    /// What the pieces have counted.
+    counted: BTreeMap<u32, ChunkTally>,
+    /// Up to which ranks all chunks have the conversations.
+    cut: BTreeMap<StratumId, Rank>,
+}
+
+/// What the pieces of a job have counted.
+#[derive(Debug, Serialize, Deserialize)]
+struct Done {
+    pieces: BTreeMap<u32, ChunkTally>,
+}
+
+impl Jobs {
+    /// Does the work of a job once the one before has ended.
+    pub fn alone<T>(&self, work: impl FnOnce(&Self) -> T) -> T {
+        // It guards nothing but the time.
+        let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stop.store(false, Ordering::SeqCst);
+        work(self)
+    }
+
+    /// Ends the job that runs.
+    pub fn end(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.parts.engine.stop();
+    }
+
+    /// None yet.
+    ///
+    /// # Errors
+    /// If the rules cannot be used.
+    pub fn new(parts: EngineParts) -> Result<Self, SourceError> {
+        Ok(Self {
+            selection: Arc::new(parts.rules.selection()?),
+            parts,
+            running: Mutex::new(()),
+            stop: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes the first census.
+    ///
+    /// # Errors
+    /// If the engine or the disk fails.
+    pub fn survey(&self, listed: &Arc<Listed>) -> Result<Surveyed, SourceError> {
+        let store = JobStore::open(&self.parts.folder, CENSUS)?;
+        let candidates = self.parts.candidates.clone();
+        let order = self.order(listed.chunks, Brings::Census(candidates), Vec::new());
+        let counted = self.census(&store, &listed.pieces, order)?;
+        let (mut population, mut cut) = (BTreeMap::new(), BTreeMap::new());
+        let (mut grouped, mut too_large) = (GroupTally::default(), Vec::new());
+        for chunk in 0..listed.chunks {
+            let census = self.read(&store, chunk)?;
+            for (stratum, conversations) in census.counts.strata(&self.selection) {
+                *population.entry(stratum).or_default() += conversations;
+            }
+            for (&stratum, &rank) in &census.cut {
+                let least = cut.entry(stratum).or_insert(rank);
+                *least = rank.min(*least);
+            }
+            too_large.extend(census.too_large());
+            grouped.add(GroupTally {
+                too_large: Vec::new(),
+                ..census.grouped
+            });
+        }
+        let ledger = ledger(listed, &counted, grouped, &too_large);
+        refuse_telemetry(&ledger)?;
+        Ok(Surveyed {
+            population,
+            ledger: Arc::new(ledger),
+            listed: Arc::clone(listed),
+            counted,
+            cut,
+        })
+    }
+
+    fn order(&self, chunks: u32, brings: Brings, wanted: Vec<i64>) -> Order {
+        Order {
+            job: 0,
+            rules: self.parts.rules.clone(),
+            chunks,
+            done: Vec::new(),
+            brings,
+            wanted,
+        }
+    }
+
+    /// Takes a census, unless it was taken; what it leaves undecided is decided.
+    fn census(
+        &self,
+        store: &JobStore,
+        pieces: &[PieceOrder],
+        order: Order,
+    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
+        let chunks = order.chunks;
+        let counted = self.once(store, pieces, order)?;
+        let mut undecided = Vec::new();
+        for chunk in store.chunks()? {
+            undecided.extend(self.read(store, chunk)?.undecided);
+        }
+        if undecided.is_empty() {
+            return Ok(counted);
+        }
+        undecided.sort_unstable();
+        let decisions = store.below("decisions")?;
+        let order = self.order(chunks, Brings::Decisions, undecided);
+        let again = self.once(&decisions, pieces, order)?;
+        self.same(&counted, &again)?;
+        for chunk in decisions.chunks()? {
+            let mut census = self.read(store, chunk)?;
+            // Unless an earlier start has got so far.
+            if !census.undecided.is_empty() {
+                census.decided(&self.selection, self.read(&decisions, chunk)?);
+                store.keep(chunk, &census_bytes(&census))?;
+            }
+        }
+        Ok(counted)
+    }
+
+    /// Runs a job, unless it is done; gives what the pieces have counted.
+    fn once(
+        &self,
+        store: &JobStore,
+        pieces: &[PieceOrder],
+        order: Order,
+    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
+        if let Some(Done { pieces }) = store.finished()? {
+            return Ok(pieces);
+        }
+        let pieces = self.run(store, pieces, order)?;
+        let done = Done { pieces };
+        store.finish(&done)?;
+        Ok(done.pieces)
+    }
+
+    /// Runs a job for the chunks that are not kept. What is kept and was not made of the same frames is brought again.
+    fn run(
+        &self,
+        store: &JobStore,
+        pieces: &[PieceOrder],
+        order: Order,
+    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
+        let brings_records = order.brings == Brings::Records;
+        let frames = |bytes: &[u8]| match brings_records {
+            true => Some(ChunkRecords::from_bytes(bytes).ok()?.frames()),
+            false => Some(census_from(bytes)?.frames),
+        };
+        let done = kept_by_chunk(store, frames)?;
+        let exchange = |done: &BTreeMap<u32, FrameSum>| {
+            let exchange = Exchange {
+                name: store.name(),
+                engine: &*self.parts.engine,
+                order: order.clone(),
+                pieces,
+                done,
+            };
+            exchange.run(|chunk, bytes| {
+                if self.stop.load(Ordering::SeqCst) {
+                    return Err(SourceError::Stopped);
+                }
+                let sum = frames(bytes).ok_or_else(|| damaged(chunk))?;
+                store.keep(chunk, bytes)?;
+                Ok(sum)
+            })
+        };
+        tracing::info!(
+            job = store.name(),
+            chunks = order.chunks,
+            kept = done.len(),
+            "the engine begins a job"
+        );
+        match exchange(&done) {
+            // A table may come in another order after a restart.
+            Err(SourceError::Exchange { .. }) if !done.is_empty() => {
+                store.clear()?;
+                exchange(&BTreeMap::new())
+            }
+            result => result,
+        }
+    }
+
+    /// Pieces must count the same rows in every job.
+    fn same(
+        &self,
+        first: &BTreeMap<u32, ChunkTally>,
+        again: &BTreeMap<u32, ChunkTally>,
+    ) -> Result<(), SourceError> {
+        let rows =
+            |of: &BTreeMap<u32, ChunkTally>| of.values().map(|tally| tally.rows_read).sum::<u64>();
+        let other = match self.parts.input {
+            EngineInput::Files(_) => first
+                .iter()
+                .find(|(piece, tally)| again.get(piece) != Some(tally)),
+            // Its parts may be others.
+            EngineInput::Table => (rows(first) != rows(again))
+                .then(|| first.first_key_value())
+                .flatten(),
+        };
+        match other {
+            None => Ok(()),
+            Some((piece, _)) => Err(Fault::Changed.of_piece(*piece).into()),
+        }
+    }
+
+    fn read(&self, store: &JobStore, chunk: u32) -> Result<ChunkCensus, SourceError> {
+        match store.kept(chunk)? {
+            // It has no rows.
+            None => Ok(ChunkCensus::default()),
+            Some(bytes) => census_from(&bytes).ok_or_else(|| damaged(chunk)),
+        }
+    }
+
+    /// The census that reaches so far, which is taken if need be.
+    fn reaching(
+        &self,
+        surveyed: &Surveyed,
+        number: u32,
+        ranks: &RankRanges,
+    ) -> Result<JobStore, SourceError> {
+        let reaches = ranks.iter().all(|(stratum, range)| {
+            let cut = surveyed.cut.get(&stratum);
+            cut.is_none_or(|&cut| range.up_to.is_some_and(|up_to| up_to <= cut))
+        });
+        if reaches {
+            return JobStore::open(&self.parts.folder, CENSUS);
+        }
+        let store = JobStore::open(&self.parts.folder, &format!("{CENSUS}{number}"))?;
+        let up_to = ranks.iter().map(|(stratum, range)| (stratum, range.up_to));
+        let order = self.order(
+            surveyed.listed.chunks,
+            Brings::CensusUpTo(up_to.collect()),
+            Vec::new(),
+        );
+        let counted = self.census(&store, &surveyed.listed.pieces, order)?;
+        self.same(&surveyed.counted, &counted)?;
+        Ok(store)
+    }
+
+    /// The census that was taken last: it reaches furthest.
+    fn latest(&self) -> Result<JobStore, SourceError> {
+        let mut number = u32::MAX;
+        while let Some(before) = self.last_census(number)? {
+            let store = JobStore::open(&self.parts.folder, &format!("{CENSUS}{before}"))?;
+            if store.finished::<Done>()?.is_some() {
+                return Ok(store);
+            }
+            number = before;
+        }
+        JobStore::open(&self.parts.folder, CENSUS)
+    }
+
+    /// The largest number of a census that is below another.
+    fn last_census(&self, below: u32) -> Result<Option<u32>, SourceError> {
+        let number = |entry: std::io::Result<std::fs::DirEntry>| {
+            let name = entry.ok()?.file_name();
+            name.to_str()?.strip_prefix(CENSUS)?.parse().ok()
+        };
+        let entries = std::fs::read_dir(&self.parts.folder)
+            .map_err(SpoolError::io("read", &self.parts.folder))?;
+        Ok(entries
+            .filter_map(number)
+            .filter(|number| *number < below)
+            .max())
+    }
+
+    /// The census of a chunk that has the conversations of some ranks.
+    pub fn census_of(
+        &self,
+        surveyed: &Surveyed,
+        number: u32,
+        ranks: &RankRanges,
+        chunk: u32,
+    ) -> Result<ChunkCensus, SourceError> {
+        self.read(&self.reaching(surveyed, number, ranks)?, chunk)
+    }
+
+    /// The records of a chunk that a round wants.
+    pub fn records_of(
+        &self,
+        surveyed: &Surveyed,
+        round: u32,
+        ranks: &RankRanges,
+        chunk: u32,
+    ) -> Result<ChunkRecords, SourceError> {
+        let store = JobStore::open(&self.parts.folder, &format!("round{round}"))?;
+        // Every chunk of the round comes here.
+        if store.finished::<Done>()?.is_none() {
+            let wanted = self.wanted(surveyed, ranks)?;
+            let order = self.order(surveyed.listed.chunks, Brings::Records, wanted);
+            let counted = self.once(&store, &surveyed.listed.pieces, order)?;
+            self.same(&surveyed.counted, &counted)?;
+        }
+        match store.kept(chunk)? {
+            None => Ok(ChunkRecords::default()),
+            Some(bytes) => ChunkRecords::from_bytes(&bytes).map_err(|_| damaged(chunk)),
+        }
+    }
+
+    /// The hashes of the conversations that a round wants, in order.
+    fn wanted(&self, surveyed: &Surveyed, ranks: &RankRanges) -> Result<Vec<i64>, SourceError> {
+        let store = self.latest()?;
+        let mut wanted = Vec::new();
+        for chunk in 0..surveyed.listed.chunks {
+            let census = self.read(&store, chunk)?;
+            let found = census.wanted(&self.selection, ranks);
+            wanted.extend(found.map(|row| kusto_hash::hash(row.id.as_bytes())));
+        }
+        wanted.sort_unstable();
+        Ok(wanted)
+    }
+}
+
+/// The rows of all pieces, with those of conversations that are too large among the malformed.
+fn ledger(
+    listed: &Listed,
+    counted: &BTreeMap<u32, ChunkTally>,
+    grouped: GroupTally,
+    too_large: &[(u32, u64)],
+) -> Ledger {
+    let mut tallies = counted.clone();
+    for (piece, line) in too_large {
+        if let Some(tally) = tallies.get_mut(piece) {
+            tally.too_large(*line);
+        }
+    }
+    let place = |number: u32| match listed.pieces.get(number as usize) {
+        Some(order) => order.piece,
+        None => Piece {
+            file: number,
+            start: 0,
+            end: 0,
+        },
+    };
+    let named = tallies
+        .into_iter()
+        .map(|(number, tally)| (Chunk::Piece(place(number)), tally));
+    Ledger {
+        tallies: named.collect(),
+        grouped,
+    }
+}
+
+/// Conversations of telemetry name rows of other chunks.
+fn refuse_telemetry(ledger: &Ledger) -> Result<(), SourceError> {
+    let mut tallies = ledger.tallies.values();
+    match tallies.any(|tally| tally.first_telemetry.is_some()) {
+        true => Err(SourceError::Engine {
+            reason: "the rows are Copilot Chat telemetry, which is read on one machine, or from a cluster"
+                .to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+fn damaged(chunk: u32) -> SourceError {
+    Fault::Damaged.of_chunk(chunk.cast_signed()).into()
+}
+
+fn census_from(bytes: &[u8]) -> Option<ChunkCensus> {
+    serde_json::from_slice(sealed(bytes).ok()?).ok()
+}
+
+fn census_bytes(census: &ChunkCensus) -> Vec<u8> {
+    // It has names and numbers for keys, and nothing that JSON cannot hold.
+    super::frame::seal(serde_json::to_vec(census).unwrap_or_default())
+}

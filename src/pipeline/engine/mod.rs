@@ -1,0 +1,154 @@
+//! Engines that others run (Spark, Ray): they schedule and shuffle, gleaner does the rest.
+//!
+//! A job has two stages on executors. A `scan` reads a piece of the input and gives frames of rows, each for a hash chunk;
+//! the engine brings those of a chunk together; a `group` makes of them the chunk's census, or the records of the
+//! conversations that are wanted. The driver holds what comes back against what was sent (`exchange`), remembers it
+//! (`store`), and is a source ([`EngineSource`]): all else (rounds, near-duplicates, privacy, reports, sinks, resuming) is
+//! the run as it always is.
+//!
+//! An engine is not trusted: it may run a task twice, and lose, double or exchange what goes between stages. See
+//! `docs/adr/0019-an-engine-is-a-source.md`.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::source::SourceError;
+
+mod census;
+mod exchange;
+mod frame;
+mod group;
+mod input;
+mod jobs;
+mod order;
+mod records;
+mod scan;
+mod source;
+mod store;
+
+pub use group::group;
+pub use input::{EngineInput, EngineParts};
+pub use order::{EngineRules, PieceOrder};
+pub use scan::Scan;
+pub use source::EngineSource;
+
+/// The number, among those of chunks, under which a scan sends the ledger of its piece.
+pub const LEDGER: i32 = -1;
+
+/// A job of an engine: every piece is scanned, what comes of it is brought together by chunk, and grouped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// What it is for, for a person.
+    pub name: String,
+    /// What [`Scan::new`] and [`group`] are told.
+    pub order: Vec<u8>,
+    /// What [`Scan::new`] is told of each piece; empty: the engine has a table of its own, whose parts it gives to
+    /// [`Scan::of`].
+    pub pieces: Vec<Vec<u8>>,
+    /// Hash chunks: the engine may bring several together.
+    pub chunks: u32,
+}
+
+/// Takes what a group gives, by chunk ([`LEDGER`]: of a piece). What it refuses ends the job.
+pub type Take<'a> = dyn FnMut(i32, &[u8]) -> Result<(), SourceError> + 'a;
+
+/// What schedules and shuffles.
+pub trait Engine: Send + Sync + fmt::Debug + 'static {
+    /// Its name, for the manifest: `spark`.
+    fn name(&self) -> &str;
+
+    /// Runs a job. A task may run again, and only what one of its runs gives may be taken.
+    ///
+    /// # Errors
+    /// Why the job failed, for a person; or what `take` refused.
+    fn run(&self, job: &Job, take: &mut Take<'_>) -> Result<(), SourceError>;
+
+    /// Ends the job that runs now, from another thread, if there is one.
+    fn stop(&self);
+}
+
+/// What is wrong with something that an engine has delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Fault {
+    /// Its checksum does not fit, or it cannot be read.
+    #[error("was damaged")]
+    Damaged,
+    /// It was delivered before.
+    #[error("came twice")]
+    Twice,
+    /// It is another chunk's.
+    #[error("went to another chunk")]
+    OtherChunk,
+    /// It is another job's.
+    #[error("is of another job")]
+    OtherJob,
+    /// It did not arrive.
+    #[error("did not arrive, or not as it was sent")]
+    Missing,
+    /// A piece has other rows than when it was read first.
+    #[error("is another than when it was read first")]
+    Changed,
+}
+
+impl Fault {
+    fn of_chunk(self, chunk: i32) -> EngineError {
+        EngineError::Exchange {
+            what: format!("what was sent for chunk {chunk}"),
+            fault: self,
+        }
+    }
+
+    fn of_piece(self, piece: u32) -> EngineError {
+        EngineError::Exchange {
+            what: format!("the count of piece {piece}"),
+            fault: self,
+        }
+    }
+}
+
+/// Why a stage failed.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// An order cannot be carried out.
+    #[error(
+        "the order of a job cannot be read: {reason}; is one version of gleaner-sft installed everywhere?"
+    )]
+    Order {
+        /// Why.
+        reason: String,
+    },
+    /// The engine has lost, doubled or changed something.
+    #[error("{what} {fault}")]
+    Exchange {
+        /// What of it.
+        what: String,
+        /// What is wrong.
+        fault: Fault,
+    },
+    /// The input cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+impl EngineError {
+    fn order(reason: &dyn fmt::Display) -> Self {
+        Self::Order {
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<EngineError> for SourceError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Source(error) => error,
+            EngineError::Order { .. } => Self::Engine {
+                reason: error.to_string(),
+            },
+            EngineError::Exchange { .. } => Self::Exchange {
+                reason: error.to_string(),
+            },
+        }
+    }
+}

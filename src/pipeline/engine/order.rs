@@ -1,0 +1,255 @@
+//! What executors are told: the rules of the run, and what the job is to bring.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::EngineError;
+use crate::domain::copilot_chat::rules::CopilotChatRules;
+use crate::domain::record::assembler::Nested;
+use crate::domain::record::rename::Renames;
+use crate::domain::record::row::RowShape;
+use crate::domain::record::timestamp::Ticks;
+use crate::domain::scheduling::chunk::{Chunk, Piece};
+use crate::domain::selection::exclude::{ExcludeList, FoundUsers};
+use crate::domain::selection::group::GroupField;
+use crate::domain::selection::rank::Rank;
+use crate::domain::selection::stratum::{Bucket, Selection, Split, StratumId};
+use crate::pipeline::ingest::chunk_reader::RowRules;
+use crate::source::files::FilesSource;
+use crate::source::{InputFingerprint, SourceError};
+
+/// The rules of a run, as far as executors need them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineRules {
+    /// `selection.seed`
+    pub seed: String,
+    /// In their order.
+    pub splits: Vec<Split>,
+    /// In their order.
+    pub buckets: Vec<Bucket>,
+    /// Split, bucket and how many; those of nobody are not there.
+    pub targets: Vec<(String, String, u64)>,
+    /// `selection.split_by`
+    pub split_by: Option<String>,
+    /// Ids that stand for "no id".
+    pub ignore_ids: Vec<String>,
+    /// The ids of `selection.exclude`, a line each.
+    pub exclude: String,
+    /// First instant inside, first instant outside.
+    pub window: [Option<Ticks>; 2],
+    /// The rows that exist for the run, in the same way.
+    pub look: [Option<Ticks>; 2],
+    /// `limits.max_record`
+    pub max_record: u64,
+    /// The largest window of a zstd frame.
+    pub max_window: u64,
+    /// `[source.fields]`
+    pub fields: BTreeMap<String, String>,
+    /// `source.schema`
+    pub schema: Option<RowShape>,
+    /// Whether nested values of assembled records are written with sorted keys.
+    pub sorts_keys: bool,
+    /// `selection.cut = "keep"`
+    pub keep_cut: bool,
+    /// Whether values of malformed rows may be shown.
+    pub quotes_values: bool,
+}
+
+impl EngineRules {
+    /// Of a selection what decides where conversations belong.
+    ///
+    /// # Errors
+    /// If it is none that could have been sent.
+    pub fn selection(&self) -> Result<Selection, EngineError> {
+        let splits = self.splits.clone();
+        let buckets = self.buckets.clone();
+        let selection = Selection::new(&self.seed, 0.0, splits, buckets, &self.targets)
+            .map_err(|error| EngineError::order(&error))?;
+        let field = self.split_by.as_deref().map(GroupField::new).transpose();
+        let field = field.map_err(|reason| EngineError::order(&reason))?;
+        Ok(selection.splitting_by(field))
+    }
+
+    /// How nested values of assembled records are written.
+    pub fn nested(&self) -> Nested {
+        match self.sorts_keys {
+            true => Nested::Sorted,
+            false => Nested::AsIs,
+        }
+    }
+
+    /// Fields that have other names in the files.
+    ///
+    /// # Errors
+    /// If they are none that could have been sent.
+    pub fn renames(&self) -> Result<Renames, EngineError> {
+        Renames::new(self.fields.clone()).map_err(|error| EngineError::order(&error))
+    }
+
+    /// Which rows are wanted.
+    ///
+    /// # Errors
+    /// If they cannot have been sent.
+    pub fn row_rules(&self, selection: Selection) -> Result<RowRules, EngineError> {
+        let list = ExcludeList::parse(&self.exclude);
+        let list = list.map_err(|line| EngineError::order(&format!("exclude, line {line}")))?;
+        let [start, end] = self.window;
+        let [look_start, look_end] = self.look;
+        Ok(RowRules {
+            ignore_ids: (self.ignore_ids.iter().cloned())
+                .map(String::into_bytes)
+                .collect(),
+            excluded: Arc::new(list.resolve(&FoundUsers::default())),
+            window: start..end,
+            look: look_start..look_end,
+            max_record: self.max_record,
+            selection: Arc::new(selection),
+            nested: self.nested(),
+            schema: self.schema,
+            copilot_chat: Arc::new(CopilotChatRules::of_agents(self.max_record)),
+            quotes_values: self.quotes_values,
+        })
+    }
+}
+
+/// What a job brings of each chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Brings {
+    /// Which conversations there are: those that are best of each stratum, so that a run that wants so many candidates
+    /// of all chunks finds them among them.
+    Census(BTreeMap<StratumId, u64>),
+    /// The same: those up to some ranks; `None`: all.
+    CensusUpTo(BTreeMap<StratumId, Option<Rank>>),
+    /// The same of the conversations that are wanted, which a census could not decide without their payloads.
+    Decisions,
+    /// The records of the conversations that are wanted.
+    Records,
+}
+
+impl Brings {
+    /// Whether rows go with their payloads, and those of the conversations that are wanted alone.
+    pub fn has_payloads(&self) -> bool {
+        matches!(self, Self::Decisions | Self::Records)
+    }
+}
+
+/// What all executors of a job are told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// What tells the job from any other.
+    pub job: u64,
+    /// The rules of the run.
+    pub rules: EngineRules,
+    /// Hash chunks.
+    pub chunks: u32,
+    /// Chunks that an earlier job has brought: they are counted, and not sent.
+    pub done: Vec<u32>,
+    /// What is brought.
+    pub brings: Brings,
+    /// The hashes of the conversations that are wanted, in order, where only some are.
+    #[serde(skip)]
+    pub wanted: Vec<i64>,
+}
+
+impl Order {
+    /// As it travels: its length in JSON (u64), the JSON, and the hashes (i64 each).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // It has nothing that JSON cannot hold.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&json);
+        for hash in &self.wanted {
+            bytes.extend_from_slice(&hash.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// As it has travelled.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EngineError> {
+        let cut = || EngineError::order(&"it is cut off");
+        let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(cut)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
+        let (json, hashes) = rest.split_at_checked(length).ok_or_else(cut)?;
+        let mut order: Self =
+            serde_json::from_slice(json).map_err(|error| EngineError::order(&error))?;
+        let (hashes, rest) = hashes.as_chunks::<8>();
+        if !rest.is_empty() {
+            return Err(cut());
+        }
+        order.wanted = hashes.iter().copied().map(i64::from_le_bytes).collect();
+        Ok(order)
+    }
+
+    /// With the number of its job: the same every time, whatever an earlier job has brought of it.
+    pub fn numbered(self) -> Self {
+        let whole = Self {
+            job: 0,
+            done: Vec::new(),
+            ..self.clone()
+        };
+        Self {
+            job: xxh3_64(&whole.to_bytes()),
+            ..self
+        }
+    }
+}
+
+/// What the executor of a piece is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PieceOrder {
+    /// Its number.
+    pub number: u32,
+    /// What of the file.
+    pub piece: Piece,
+    /// The file, as it was when the run started.
+    pub input: InputFingerprint,
+}
+
+impl PieceOrder {
+    /// As it travels.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // It has nothing that JSON cannot hold: paths that are no text were refused before.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// As it has travelled.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EngineError> {
+        serde_json::from_slice(bytes).map_err(|error| EngineError::order(&error))
+    }
+
+    /// A Parquet file of an executor's own, that holds a part of a table.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn of_table(number: u32, path: PathBuf) -> Result<Self, SourceError> {
+        let whole = FilesSource::new(vec![path.clone()], NonZeroU32::MIN, u64::MAX).survey_now()?;
+        let ends = whole.chunks.iter().filter_map(|chunk| match chunk {
+            Chunk::Piece(piece) => Some(piece.end),
+            Chunk::Hash(_) => None,
+        });
+        match (ends.max(), whole.input_fingerprints.into_iter().next()) {
+            (Some(end), Some(input)) => Ok(Self {
+                number,
+                piece: Piece {
+                    file: 0,
+                    start: 0,
+                    end,
+                },
+                input,
+            }),
+            _ => Err(SourceError::NoInput(path.display().to_string())),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a job brings of a chunk: the records of the conversations that are wanted.
+//!
+//! They travel as the length of a head (u64), the head in JSON, and the texts, each with a newline.
+
+use serde::{Deserialize, Serialize};
+
+use super::Fault;
+use super::frame::{FrameSum, seal, sealed};
+
+/// A record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// `hash(id)`
+    pub id_hash: i64,
+    /// Its number of turns.
+    pub turns: u64,
+    /// Its text, one line.
+    pub text: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Head {
+    frames: FrameSum,
+    /// Hash, turns, and bytes of the text.
+    records: Vec<(i64, u64, u64)>,
+}
+
+/// The records of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChunkRecords {
+    head: Head,
+    texts: Vec<u8>,
+}
+
+impl ChunkRecords {
+    /// None yet, of these frames.
+    pub fn new(frames: FrameSum) -> Self {
+        Self {
+            head: Head {
+                frames,
+                records: Vec::new(),
+            },
+            texts: Vec::new(),
+        }
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, record: Record) {
+        let bytes = record.text.len() as u64;
+        self.head
+            .records
+            .push((record.id_hash, record.turns, bytes));
+        self.texts.extend_from_slice(&record.text);
+        self.texts.push(b'\n');
+    }
+
+    /// The frames that they were made of.
+    pub fn frames(&self) -> FrameSum {
+        self.head.frames
+    }
+
+    /// Hash and turns of each.
+    pub fn conversations(&self) -> impl Iterator<Item = (i64, u64)> {
+        self.head
+            .records
+            .iter()
+            .map(|&(hash, turns, _)| (hash, turns))
+    }
+
+    /// Their texts, each with a newline.
+    pub fn into_texts(self) -> Vec<u8> {
+        self.texts
+    }
+
+    /// As they travel.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // It has nothing that JSON cannot hold.
+        let head = serde_json::to_vec(&self.head).unwrap_or_default();
+        let mut bytes = (head.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&head);
+        bytes.extend_from_slice(&self.texts);
+        seal(bytes)
+    }
+
+    /// As they have travelled.
+    ///
+    /// # Errors
+    /// If they were damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
+        let body = sealed(bytes)?;
+        let (length, rest) = body.split_first_chunk::<8>().ok_or(Fault::Damaged)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| Fault::Damaged)?;
+        let (head, texts) = rest.split_at_checked(length).ok_or(Fault::Damaged)?;
+        let head: Head = serde_json::from_slice(head).map_err(|_| Fault::Damaged)?;
+        let expected: u64 = head.records.iter().map(|(_, _, bytes)| bytes + 1).sum();
+        match expected == texts.len() as u64 {
+            true => Ok(Self {
+                head,
+                texts: texts.to_vec(),
+            }),
+            false => Err(Fault::Damaged),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! An engine as a source: the run asks for censuses and rounds of hash chunks, and jobs bring them.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::census::{ChunkCensus, Counts};
+use super::input::{EngineParts, Listed};
+use super::jobs::{Jobs, Surveyed};
+use super::records::ChunkRecords;
+use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
+use crate::domain::scheduling::pass::Pass;
+use crate::domain::selection::stratum::Selection;
+use crate::runtime::blocking;
+use crate::source::{
+    Action, BLOCK_BYTES, ConversationSource, FetchFuture, FetchOrder, PopulationSample, Prepared,
+    ReceivedRow, RowBlock, RowEncoding, RowSink, SourceError, Survey,
+};
+
+/// How often a fetch that waits for a job shows that it lives.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(5);
+
+/// A source whose rows executors read.
+#[derive(Debug)]
+pub struct EngineSource {
+    jobs: Arc<Jobs>,
+    /// Held while a job runs.
+    known: Mutex<Known>,
+}
+
+/// What is known so far.
+#[derive(Debug, Default)]
+struct Known {
+    listed: Option<Arc<Listed>>,
+    surveyed: Option<Arc<Surveyed>>,
+}
+
+impl EngineSource {
+    /// A source that has an engine scan and group.
+    ///
+    /// # Errors
+    /// If the rules cannot be used.
+    pub fn new(parts: EngineParts) -> Result<Self, SourceError> {
+        Ok(Self {
+            jobs: Arc::new(Jobs::new(parts)?),
+            known: Mutex::default(),
+        })
+    }
+
+    /// Does the work of a job on a thread of its own. Dropped meanwhile, it ends the job. While it lasts `rows` is
+    /// given nothing, now and then.
+    async fn work<T: Send + 'static>(
+        &self,
+        rows: Option<&mut dyn RowSink>,
+        work: impl FnOnce(&Jobs) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let mut ending = EndJob(Some(&self.jobs));
+        let jobs = Arc::clone(&self.jobs);
+        let mut done = pin!(blocking(move || jobs.alone(work)));
+        let mut rows = rows;
+        let result = loop {
+            tokio::select! {
+                biased;
+                done = &mut done => break done,
+                () = tokio::time::sleep(SIGN_OF_LIFE) => {
+                    if let Some(rows) = &mut rows {
+                        rows.write(RowBlock::default()).await?;
+                    }
+                }
+            }
+        };
+        ending.0 = None;
+        result?
+    }
+
+    async fn fetch_chunk(
+        &self,
+        order: FetchOrder,
+        rows: &mut dyn RowSink,
+    ) -> Result<Option<ChunkChecksum>, SourceError> {
+        let chunk = order.hash_chunk()?;
+        let known = self.known.lock().await;
+        let surveyed = known.surveyed.clone().ok_or_else(too_early)?;
+        let ranks = order.ranks.unwrap_or_default();
+        let selection = Arc::clone(&self.jobs.selection);
+        match order.pass {
+            Pass::CensusUpTo(number) => {
+                let of = Arc::clone(&ranks);
+                let census = self
+                    .work(Some(rows), move |jobs| {
+                        jobs.census_of(&surveyed, number, &of, chunk.index)
+                    })
+                    .await?;
+                write_census(&census, &selection, &ranks, rows)
+                    .await
+                    .map(Some)
+            }
+            Pass::Round(number) => {
+                let records = self
+                    .work(Some(rows), move |jobs| {
+                        jobs.records_of(&surveyed, number, &ranks, chunk.index)
+                    })
+                    .await?;
+                write_records(records, rows).await.map(Some)
+            }
+            Pass::All | Pass::Census => Err(SourceError::Custom {
+                reason: "an engine does not bring all rows to the driver".to_owned(),
+                action: Action::Fail,
+            }),
+        }
+    }
+
+    async fn survey_now(&self) -> Result<Survey, SourceError> {
+        let listed = Arc::new(self.work(None, |jobs| jobs.parts.list()).await?);
+        let chunks = HashChunk::cover(listed.chunks).map(Chunk::Hash);
+        let survey = Survey {
+            census: true,
+            // A job brings all chunks.
+            max_concurrency: Some(1),
+            input_fingerprints: listed.inputs.clone(),
+            ..Survey::of(chunks.collect(), true)
+        };
+        self.known.lock().await.listed = Some(listed);
+        Ok(survey)
+    }
+
+    async fn prepare_now(&self) -> Result<Prepared, SourceError> {
+        let mut known = self.known.lock().await;
+        let listed = known.listed.clone().ok_or_else(too_early)?;
+        let surveyed = Arc::new(self.work(None, move |jobs| jobs.survey(&listed)).await?);
+        let prepared = Prepared {
+            population: PopulationSample {
+                share: 1.0,
+                strata: surveyed.population.clone(),
+            },
+            ledger: Arc::clone(&surveyed.ledger),
+        };
+        known.surveyed = Some(surveyed);
+        Ok(prepared)
+    }
+}
+
+fn too_early() -> SourceError {
+    SourceError::Custom {
+        reason: "a source is asked for its survey, then to prepare, then for chunks".to_owned(),
+        action: Action::Fail,
+    }
+}
+
+/// Ends the job that runs, when it is dropped.
+struct EndJob<'a>(Option<&'a Jobs>);
+
+impl Drop for EndJob<'_> {
+    fn drop(&mut self) {
+        if let Some(jobs) = self.0 {
+            jobs.end();
+        }
+    }
+}
+
+/// Delivers the conversations of some ranks, and counts the others.
+async fn write_census(
+    census: &ChunkCensus,
+    selection: &Selection,
+    ranks: &RankRanges,
+    rows: &mut dyn RowSink,
+) -> Result<ChunkChecksum, SourceError> {
+    let mut block = census_block();
+    let mut delivered = Counts::default();
+    for row in census.wanted(selection, ranks) {
+        let residue = Selection::residue(row.id.as_bytes(), row.mark());
+        delivered.add(selection, residue, row.turns, 1);
+        let mut line = json!({
+            "conversationId": row.id,
+            "turnCount": row.turns,
+            // Nothing is decided by it.
+            "lastTimestamp": "1970-01-01T00:00:00Z",
+        });
+        if let Some(residue) = row.mark().residue() {
+            line["groupResidue"] = json!(residue);
+        }
+        block.bytes.extend_from_slice(line.to_string().as_bytes());
+        block.bytes.push(b'\n');
+        if block.bytes.len() >= BLOCK_BYTES {
+            rows.write(std::mem::replace(&mut block, census_block()))
+                .await?;
+        }
+    }
+    block.undelivered = census.counts.without(selection, &delivered);
+    rows.write(block).await?;
+    Ok(census.checksum)
+}
+
+fn census_block() -> RowBlock {
+    RowBlock {
+        encoding: RowEncoding::Census,
+        is_utf8: true,
+        first_line: 1,
+        ..RowBlock::default()
+    }
+}
+
+/// Delivers records as they are.
+async fn write_records(
+    records: ChunkRecords,
+    rows: &mut dyn RowSink,
+) -> Result<ChunkChecksum, SourceError> {
+    let mut delivered = ChunkChecksum::default();
+    let mut received = Vec::new();
+    for (id_hash, turns) in records.conversations() {
+        delivered.count(id_hash);
+        received.push(ReceivedRow {
+            id_hash,
+            turns: i64::try_from(turns).ok(),
+            last: None,
+        });
+    }
+    let mut first_line = 1;
+    let mut bytes = Vec::new();
+    for line in records.into_texts().split_inclusive(|&byte| byte == b'\n') {
+        bytes.extend_from_slice(line);
+        if bytes.len() >= BLOCK_BYTES {
+            let block = record_block(std::mem::take(&mut bytes), &mut first_line);
+            rows.write(block).await?;
+        }
+    }
+    let mut block = record_block(bytes, &mut first_line);
+    block.received = received;
+    rows.write(block).await?;
+    Ok(delivered)
+}
+
+fn record_block(bytes: Vec<u8>, line: &mut u64) -> RowBlock {
+    let first_line = *line;
+    *line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
+    RowBlock {
+        bytes,
+        first_line,
+        ..RowBlock::default()
+    }
+}
+
+impl ConversationSource for EngineSource {
+    fn describe(&self) -> Value {
+        self.jobs.parts.describe()
+    }
+
+    fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
+        self.survey_now().boxed()
+    }
+
+    fn prepare(&self) -> BoxFuture<'_, Result<Option<Prepared>, SourceError>> {
+        async { Ok(Some(self.prepare_now().await?)) }.boxed()
+    }
+
+    fn fetch<'a>(&'a self, order: FetchOrder, rows: &'a mut dyn RowSink) -> FetchFuture<'a> {
+        self.fetch_chunk(order, rows).boxed()
+    }
+}

@@ -1,0 +1,151 @@
+//! What jobs have brought, on the driver's disk: a run that is started again asks for nothing twice.
+//!
+//! A folder for each job, and in it a file for each chunk, as it came (it ends with a checksum), and `done.json` once the
+//! job was held against what was sent. A file is written aside and renamed, and not synced: what a power cut leaves of it
+//! is held against its checksum. One that was damaged is not there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::frame::sealed;
+use crate::runtime::storage;
+use crate::source::SourceError;
+use crate::spool::SpoolError;
+use crate::spool::stored;
+
+/// The folder of a job.
+#[derive(Debug, Clone)]
+pub struct JobStore {
+    folder: PathBuf,
+}
+
+impl JobStore {
+    /// The folder of a job below that of a run.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn open(run: &Path, job: &str) -> Result<Self, SourceError> {
+        let folder = run.join(job);
+        storage::make_private_folder(&folder).map_err(SpoolError::io("open", &folder))?;
+        Ok(Self { folder })
+    }
+
+    /// The folder of a job that is part of this one.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn below(&self, job: &str) -> Result<Self, SourceError> {
+        Self::open(&self.folder, job)
+    }
+
+    /// The job, for a person.
+    pub fn name(&self) -> String {
+        let name = self.folder.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    fn path(&self, chunk: u32) -> PathBuf {
+        self.folder.join(format!("{chunk}.chunk"))
+    }
+
+    /// Keeps what a chunk has brought.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn keep(&self, chunk: u32, bytes: &[u8]) -> Result<(), SourceError> {
+        let path = self.path(chunk);
+        let kept = storage::replace_private(&path, bytes);
+        Ok(kept.map_err(SpoolError::io("write", path))?)
+    }
+
+    /// What a chunk has brought; `None`: nothing, or it was damaged.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn kept(&self, chunk: u32) -> Result<Option<Vec<u8>>, SourceError> {
+        let path = self.path(chunk);
+        match fs::read(&path) {
+            Ok(bytes) if sealed(&bytes).is_ok() => Ok(Some(bytes)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(SpoolError::io("read", path)(error).into()),
+        }
+    }
+
+    /// The chunks that have brought something.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn chunks(&self) -> Result<Vec<u32>, SourceError> {
+        let number = |path: &Path| -> Option<u32> {
+            let is_chunk = path.extension()? == "chunk";
+            let stem = path.file_stem()?.to_str()?;
+            is_chunk.then(|| stem.parse().ok()).flatten()
+        };
+        let list = || -> io::Result<Vec<u32>> {
+            let mut chunks = Vec::new();
+            for entry in fs::read_dir(&self.folder)? {
+                chunks.extend(number(&entry?.path()));
+            }
+            chunks.sort_unstable();
+            Ok(chunks)
+        };
+        Ok(list().map_err(SpoolError::io("read", &self.folder))?)
+    }
+
+    /// Remembers that the job is done, and what it came to.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn finish(&self, value: &impl Serialize) -> Result<(), SourceError> {
+        let path = self.folder.join("done.json");
+        Ok(stored::save(&path, value).map_err(SpoolError::io("write", path))?)
+    }
+
+    /// What it came to, if it is done.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn finished<T: DeserializeOwned>(&self) -> Result<Option<T>, SourceError> {
+        let path = self.folder.join("done.json");
+        match stored::load(&path) {
+            Ok(value) => Ok(value),
+            // It is done again.
+            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(None),
+            Err(error) => Err(SpoolError::io("read", path)(error).into()),
+        }
+    }
+
+    /// Forgets all of it.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn clear(&self) -> Result<(), SourceError> {
+        let folder = &self.folder;
+        storage::remove_dir_all(folder).map_err(SpoolError::io("remove", folder))?;
+        storage::make_private_folder(folder).map_err(SpoolError::io("open", folder))?;
+        Ok(())
+    }
+}
+
+/// By chunk, what a value of each says of what it brought.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn kept_by_chunk<T>(
+    store: &JobStore,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Result<BTreeMap<u32, T>, SourceError> {
+    let mut found = BTreeMap::new();
+    for chunk in store.chunks()? {
+        if let Some(value) = store.kept(chunk)?.as_deref().and_then(&read) {
+            found.insert(chunk, value);
+        }
+    }
+    Ok(found)
+}

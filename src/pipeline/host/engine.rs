@@ -1,0 +1,103 @@
+//! From settings to an engine as the source of a run.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::setup::files_source;
+use crate::config::settings::{Settings, Source};
+use crate::domain::record::assembler::Nested;
+use crate::domain::record::row::RowShape;
+use crate::domain::record::timestamp::UtcInstant;
+use crate::domain::selection::cut::Cut;
+use crate::pipeline::engine::{Engine, EngineInput, EngineParts, EngineRules, EngineSource};
+use crate::pipeline::run::actors::{candidates_of, nested};
+use crate::pipeline::state::work_dir::{RunRecord, WorkDir};
+use crate::source::{ConversationSource, SourceError};
+
+/// An engine that a host has given.
+pub struct EngineGiven {
+    /// Who schedules and shuffles.
+    pub engine: Arc<dyn Engine>,
+    /// Whether it has a table, and files are not asked for.
+    pub has_table: bool,
+}
+
+impl EngineGiven {
+    /// Refuses what an engine cannot do, and says in the settings what is read instead of files.
+    ///
+    /// # Errors
+    /// If it cannot do what they ask for.
+    pub fn check(&self, settings: &mut Settings) -> Result<(), SourceError> {
+        let cannot = |reason: &str| {
+            Err(SourceError::Engine {
+                reason: format!("{} cannot do this: {reason}", self.engine.name()),
+            })
+        };
+        if self.has_table {
+            let engine = self.engine.name();
+            settings.source = Source::Custom(json!({"kind": "table", "engine": engine}));
+        } else if !matches!(settings.source, Source::Files(_)) {
+            return cannot("it reads files and tables; name files with input");
+        }
+        if settings.exclude.names_users() {
+            return cannot("selection.exclude names users; name ids, or export on one machine");
+        }
+        if settings.schema == Some(RowShape::CopilotChat) {
+            return cannot("Copilot Chat telemetry is read on one machine, or from a cluster");
+        }
+        Ok(())
+    }
+
+    /// The source.
+    ///
+    /// # Errors
+    /// If the settings cannot be used.
+    pub fn source(
+        &self,
+        settings: &Settings,
+        work_dir: &WorkDir,
+    ) -> Result<Arc<dyn ConversationSource>, SourceError> {
+        let input = match &settings.source {
+            Source::Files(paths) => EngineInput::Files(files_source(paths, settings)),
+            _ => EngineInput::Table,
+        };
+        Ok(Arc::new(EngineSource::new(EngineParts {
+            engine: Arc::clone(&self.engine),
+            input,
+            rules: rules(settings, &work_dir.record),
+            candidates: candidates_of(settings),
+            chunks: settings.chunks.count.get(),
+            folder: work_dir.chunks().join("engine"),
+        })?))
+    }
+}
+
+/// The rules of a run, as executors need them.
+fn rules(settings: &Settings, record: &RunRecord) -> EngineRules {
+    let selection = &settings.selection;
+    let targets = selection.strata().filter_map(|stratum| {
+        let target = selection.target(stratum)?.get();
+        let (split, bucket) = (selection.split(stratum), selection.bucket(stratum));
+        Some((split.name.clone(), bucket.name.clone(), target))
+    });
+    let ticks = |at: Option<UtcInstant>| at.map(UtcInstant::ticks);
+    EngineRules {
+        seed: selection.seed().to_owned(),
+        splits: selection.splits().to_vec(),
+        buckets: selection.buckets().to_vec(),
+        targets: targets.collect(),
+        split_by: selection.split_by().map(|field| field.name().to_owned()),
+        ignore_ids: settings.ignore_ids.clone(),
+        exclude: settings.exclude.ids_as_lines(),
+        window: [ticks(record.window_start), ticks(record.window_end)],
+        look: [ticks(record.look_start), ticks(record.look_end)],
+        max_record: settings.limits.max_record,
+        max_window: settings.limits.in_flight,
+        fields: settings.fields.paths().clone(),
+        schema: settings.schema,
+        sorts_keys: nested(settings) == Nested::Sorted,
+        keep_cut: settings.cut == Cut::Keep,
+        quotes_values: !settings.privacy.is_scan(),
+    }
+}
