@@ -49,6 +49,10 @@ wheel:
 wheel-test *arguments:
     python/tests/run.sh {{arguments}}
 
+# Try Spark and Ray with the wheel in dist/: kills of executors, workers, nodes and drivers, and what they cost (needs Java 17, half an hour)
+scale:
+    python/scale/run.sh
+
 # Execute the notebook, from raw rows to a trained step, with the wheel in dist/ (installs about 6 GB under target/)
 notebook:
     python/examples/run.sh

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from . import _native
 from ._arguments import Config, StrPath, configuration, options, overrides, text
+from ._engine import Engine
+from .errors import GleanerError
 from .progress import Bars, wanted
 from .results import (
     CheckResult,
@@ -61,6 +64,7 @@ def export(
     report: bool = False,
     progress: bool | None = None,
     on_event: Callable[[dict[str, Any]], object] | None = None,
+    _on: Engine | None = None,
 ) -> ExportResult:
     """Samples, validates and publishes a dataset, as ``gleaner export``. The same call resumes a run that was stopped.
 
@@ -123,8 +127,21 @@ def export(
     listener = None if on_event is None else _of_json(on_event)
     with Bars(wanted(progress)) as bars:
         on_status = _of_json(bars.show) if bars.shown else None
-        result, manifest, page, exit_code = _native.export(arguments, keys, listener, on_status)
+        has_table = _on is not None and _on.has_table
+        result, manifest, page, exit_code = _native.export(arguments, keys, listener, on_status, _on, has_table)
     return ExportResult(json.loads(result), exit_code, json.loads(manifest), page)
+
+
+def export_command(on: Engine, arguments: Sequence[str]) -> int:
+    """`gleaner export` with these arguments, whose rows an engine reads: prints what it prints, gives its exit code."""
+    given = ["export", "--json", "--progress=none", *arguments]
+    try:
+        result, _, _, exit_code = _native.export(given, None, None, None, on, on.has_table)
+    except GleanerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(result)
+    return exit_code
 
 
 def _of_json(listener: Callable[[dict[str, Any]], object]) -> Callable[[str], object]:

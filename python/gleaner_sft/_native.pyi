@@ -1,4 +1,6 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ._engine import Engine
 
 VERSION: str
 
@@ -8,4 +10,16 @@ def export(
     config: str | None,
     on_event: Callable[[str], object] | None,
     on_status: Callable[[str], object] | None,
+    engine: Engine | None = None,
+    has_table: bool = False,
 ) -> tuple[str, str, str, int]: ...
+
+class Scan:
+    @staticmethod
+    def of_piece(order: bytes, piece: bytes) -> Scan: ...
+    @staticmethod
+    def of_table(order: bytes, number: int, path: str) -> Scan: ...
+    def __iter__(self) -> Iterator[tuple[int, bytes]]: ...
+    def __next__(self) -> tuple[int, bytes]: ...
+
+def group(order: bytes, chunk: int, frames: Iterable[bytes]) -> list[bytes]: ...

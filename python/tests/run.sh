@@ -21,5 +21,5 @@ mv "$package"/gleaner_sft/libgleaner_py.* "$package/gleaner_sft/_native.abi3.so"
 
 "$python" -m mypy --no-error-summary
 export PYTHONPATH="$package:python/tests" GLEANER_TEST_PROGRAM="$target/debug/gleaner"
-if [ $# = 0 ]; then set -- test_package; fi
+if [ $# = 0 ]; then set -- test_package test_engine; fi
 "$python" -m unittest "$@"

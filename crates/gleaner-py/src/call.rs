@@ -6,7 +6,7 @@
 //! - A listener that is slow never slows the run: it loses the oldest events, and each event says how many.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use gleaner::telemetry::Notices;
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
+use crate::engine::PyEngine;
 use crate::failure::exception;
 
 /// How long Ctrl-C may wait to be seen.
@@ -26,13 +27,15 @@ const SIGNALS_EVERY: Duration = Duration::from_millis(100);
 /// How often the state of a run is handed on.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
 
-/// Who follows a run.
+/// Who follows a run, and reads for it.
 #[derive(Default)]
 pub struct Listeners<'py> {
     /// Called with each event.
     pub on_event: Option<Bound<'py, PyAny>>,
     /// Called with the state, every half a second and at the end.
     pub on_status: Option<Bound<'py, PyAny>>,
+    /// What reads the rows instead of this process, and whether it has a table.
+    pub engine: Option<(PyEngine, bool)>,
 }
 
 /// What comes from the thread of the command.
@@ -47,7 +50,7 @@ enum Message<T> {
 /// The exception of the work, of a listener, or of Ctrl-C.
 pub fn call<T: Send + 'static>(
     py: Python<'_>,
-    listeners: &Listeners<'_>,
+    mut listeners: Listeners<'_>,
     work: impl FnOnce(&Host) -> Result<T, CliError> + Send + 'static,
 ) -> PyResult<T> {
     let (sender, messages) = mpsc::channel();
@@ -58,13 +61,17 @@ pub fn call<T: Send + 'static>(
         let events = run.events();
         drop(started.send(Message::Started(run, events)));
     });
+    let host = match listeners.engine.take() {
+        Some((engine, has_table)) => host.with_engine(Arc::new(engine), has_table),
+        None => host,
+    };
     let interrupt = host.interrupt().clone();
     thread::Builder::new()
         .name("gleaner-command".to_owned())
         .spawn(move || drop(sender.send(Message::Finished(work(&host)))))?;
     let mut caller = Caller {
         py,
-        listeners,
+        listeners: &listeners,
         interrupt,
         raised: None,
     };

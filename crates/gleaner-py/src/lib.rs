@@ -7,6 +7,7 @@
 //! on what a run says, and sees Ctrl-C: see [`call`].
 
 mod call;
+mod engine;
 mod failure;
 
 use pyo3::prelude::*;
@@ -23,6 +24,10 @@ mod _native {
     use pyo3::prelude::*;
 
     use crate::call::{self, Listeners};
+    use crate::engine::{self, PyEngine};
+
+    #[pymodule_export]
+    use crate::engine::Scan;
 
     /// gleaner's version.
     #[pymodule_export]
@@ -35,7 +40,7 @@ mod _native {
         arguments: Vec<OsString>,
         config: Option<String>,
     ) -> PyResult<(String, u8)> {
-        call::call(py, &Listeners::default(), move |host| {
+        call::call(py, Listeners::default(), move |host| {
             let outcome = cli::run(&command(arguments, config.as_deref())?, host)?;
             let exit = outcome.end?;
             match outcome.shown {
@@ -48,20 +53,25 @@ mod _native {
 
     /// Exports. Gives the JSON that the command line prints, the manifest, the report of the run as a page, and the
     /// exit code. `on_event` is called with each event of the run, `on_status` now and then with all that can be seen
-    /// of it; both get JSON.
+    /// of it; both get JSON. `engine` is what reads the rows, if it is not this process: see `gleaner_sft._engine`.
     #[pyfunction]
+    #[pyo3(signature = (arguments, config, on_event, on_status, engine=None, has_table=false))]
     fn export(
         py: Python<'_>,
         arguments: Vec<OsString>,
         config: Option<String>,
         on_event: Option<Bound<'_, PyAny>>,
         on_status: Option<Bound<'_, PyAny>>,
+        engine: Option<Bound<'_, PyAny>>,
+        has_table: bool,
     ) -> PyResult<(String, String, String, u8)> {
+        let engine = engine.map(|engine| PyEngine::new(&engine)).transpose()?;
         let listeners = Listeners {
             on_event,
             on_status,
+            engine: engine.map(|engine| (engine, has_table)),
         };
-        call::call(py, &listeners, move |host| {
+        call::call(py, listeners, move |host| {
             let Command::Export(args) = command(arguments, config.as_deref())? else {
                 return Err(CliError::usage("that is no export", "call run instead"));
             };
@@ -74,5 +84,16 @@ mod _native {
                 exit as u8,
             ))
         })
+    }
+
+    /// Groups what has arrived for a chunk: on an executor. `frames` gives bytes.
+    #[pyfunction]
+    fn group<'py>(
+        py: Python<'py>,
+        order: &[u8],
+        chunk: i32,
+        frames: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, pyo3::types::PyBytes>>> {
+        engine::group(py, order, chunk, frames)
     }
 }

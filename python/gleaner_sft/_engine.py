@@ -1,0 +1,99 @@
+"""What engines (Spark, Ray) have in common: the stages of a job on executors, and what the driver is told.
+
+The engine schedules and shuffles bytes; what they mean is gleaner's own business. See docs/adr/0019.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+LEDGER = -1
+"""The number, among those of chunks, under which a scan sends what its piece has counted."""
+
+
+class Engine(Protocol):
+    """Runs the jobs of an export."""
+
+    @property
+    def name(self) -> str:
+        """For the manifest."""
+
+    @property
+    def has_table(self) -> bool:
+        """Whether it has a table, and no files are asked for."""
+
+    def run(self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int) -> Iterable[tuple[int, bytes]]:
+        """Runs a job: scans each piece (or each part of its table), brings what comes of it together by chunk, groups
+        it, and gives what comes of that. Is called on a thread of gleaner's own."""
+
+    def stop(self) -> None:
+        """Ends the job that runs, from another thread."""
+
+
+def grouped(order: bytes, sent: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """On an executor: groups what has arrived for some chunks; all of a chunk stand together."""
+    from . import _native
+
+    rest = iter(sent)
+    item = next(rest, None)
+    while item is not None:
+        chunk = item[0]
+        if chunk == LEDGER:
+            yield item
+            item = next(rest, None)
+            continue
+        after: list[tuple[int, bytes] | None] = [None]
+
+        def of_chunk(first: bytes = item[1], chunk: int = chunk) -> Iterator[bytes]:
+            yield first
+            for item in rest:
+                if item[0] != chunk:
+                    after[0] = item
+                    return
+                yield item[1]
+
+        for result in _native.group(order, chunk, of_chunk()):
+            yield chunk, result
+        item = after[0]
+
+
+def reason(error: BaseException) -> str:
+    """What an engine's exception says, on one line: gleaner's own words, or those of Python, or of Java's first cause."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    ours = [line[line.index("gleaner: ") :] for line in lines if "gleaner: " in line]
+    python = [line for line in lines if re.match(r"\w+(Error|Exception): .", line)]
+    java = [line for line in lines if re.match(r"(Caused by)?:?\s*[\w.]+\.\w+(Error|Exception): .", line)]
+    said = (ours or python or java[::-1] or lines or [type(error).__name__])[0]
+    return said.removeprefix("gleaner: ").removeprefix("Caused by").lstrip(": ")
+
+
+class Said:
+    """Says on stderr how far a job is, on one line of a terminal; elsewhere once at its end."""
+
+    def __init__(self, engine: str, job: str, pieces: int, chunks: int) -> None:
+        self._what = f"gleaner on {engine}: {job}"
+        self._of = (pieces, chunks)
+        self._pieces = self._chunks = 0
+        self._is_terminal = sys.stderr.isatty()
+
+    def count(self, chunk: int) -> None:
+        """Counts a result."""
+        if chunk == LEDGER:
+            self._pieces += 1
+        else:
+            self._chunks += 1
+        if self._is_terminal:
+            self._show("\r", "")
+
+    def done(self) -> None:
+        """The job has ended."""
+        self._show("\r" if self._is_terminal else "", "\n")
+
+    def _show(self, before: str, after: str) -> None:
+        pieces, chunks = self._of
+        of = f" of {pieces}" if pieces else ""
+        line = f"{before}{self._what}: {self._pieces}{of} pieces read, {self._chunks} of {chunks} chunks grouped"
+        print(line, end=after, file=sys.stderr, flush=True)

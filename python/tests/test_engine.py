@@ -1,0 +1,92 @@
+"""What engines have in common, on an engine of a few lines: no Spark and no Ray is needed."""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+import unittest
+from collections.abc import Iterator, Sequence
+
+import gleaner_sft
+from gleaner_sft import _commands, _native
+from gleaner_sft._engine import LEDGER, grouped, reason
+
+KEYS = {"name": "d", "limits": {"max_malformed_percent": 100}}
+
+
+class Plain:
+    """Scans one piece after the other and groups one chunk after the other; may lose what the last piece has counted."""
+
+    name = "plain"
+    has_table = False
+
+    def __init__(self, loses: bool = False) -> None:
+        self.jobs: list[str] = []
+        self._loses = loses
+
+    def run(self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int) -> Iterator[tuple[int, bytes]]:
+        self.jobs.append(name)
+        sent = [item for piece in pieces for item in _native.Scan.of_piece(order, piece)]
+        if self._loses:
+            sent.pop()
+        return grouped(order, sorted(sent, key=lambda item: item[0]))
+
+    def stop(self) -> None:
+        raise AssertionError("no job is stopped")
+
+
+class Engines(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        (self.folder / "in").mkdir()
+        turn = '{{"conversationId":"c{0}","userName":"ann","mode":"agent","turnIndex":{1},"userMessage":"u","modelMessage":"m"'
+        turn += ',"promptTokens":1,"completionTokens":1,"llmCallCount":1,"Timestamp":"2025-01-02T00:00:00Z"}}\n'
+        lines = [turn.format(number, index) for index in range(1, 6) for number in range(300)]
+        for part in range(3):
+            (self.folder / "in" / f"{part}.jsonl").write_text("".join(lines[part::3]))
+
+    def export(self, name: str, on: Plain | None) -> gleaner_sft.ExportResult:
+        return _commands.export(
+            input=self.folder / "in",
+            out=self.folder / name,
+            work_dir=self.folder / f"{name}-work",
+            config=KEYS,
+            targets="all",
+            progress=False,
+            _on=on,
+        )
+
+    def test_the_dataset_is_that_of_one_machine(self) -> None:
+        engine = Plain()
+        made, alone = self.export("engine", engine), self.export("alone", None)
+        self.assertEqual(engine.jobs, ["census", "round0"])
+        self.assertEqual(made.content_sha256, alone.content_sha256)
+        self.assertEqual(made.manifest["population"], alone.manifest["population"])
+        self.assertEqual(made.manifest["population"]["conversations"], 300)
+        self.assertEqual(made.manifest["source"]["engine"], "plain")
+
+    def test_what_is_lost_is_refused(self) -> None:
+        with self.assertRaisesRegex(gleaner_sft.GleanerError, "exchange cannot be trusted"):
+            self.export("lossy", Plain(loses=True))
+        self.assertFalse((self.folder / "lossy" / "d" / "metadata.json").exists())
+
+    def test_all_of_a_chunk_is_grouped_together(self) -> None:
+        order = b"none"
+        self.assertEqual(list(grouped(order, [(LEDGER, b"a"), (LEDGER, b"b")])), [(LEDGER, b"a"), (LEDGER, b"b")])
+        with self.assertRaisesRegex(RuntimeError, "order of a job cannot be read"):
+            list(grouped(order, [(0, b"")]))
+
+    def test_an_engines_exception_says_its_cause(self) -> None:
+        for text, expected in [
+            ("A task failed\nTraceback\nRuntimeError: gleaner: it is cut off; see the log\n", "it is cut off; see the log"),
+            ("A worker failed:\nModuleNotFoundError: No module named 'gleaner_sft'\nJVM stack", "ModuleNotFoundError: No module named 'gleaner_sft'"),
+            ("while calling o1.f.\n: org.apache.spark.SparkException: thrown in awaitResult\n\tat x\nCaused by: java.io.IOException: the disk is full\n", "java.io.IOException: the disk is full"),
+            ("only this", "only this"),
+        ]:
+            self.assertEqual(reason(Exception(text)), expected)
+
+
+if __name__ == "__main__":
+    unittest.main()
