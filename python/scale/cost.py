@@ -6,6 +6,7 @@ included; memory is the most that any executor's processes held together, withou
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import resource
@@ -14,61 +15,30 @@ import sys
 import threading
 import time
 
-import gleaner_sft
 from gleaner_sft import spark as gleaner_spark
+from processes import command, descendants
 from pyspark.sql import SparkSession
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGESIZE")
 
 
-def parents() -> dict[int, int]:
-    """Each process and its parent."""
-    found = {}
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                found[int(entry.name)] = int(stat(int(entry.name))[1])
-            except OSError:
-                continue
-    return found
-
-
-def stat(pid: int) -> list[str]:
-    """The fields of a process behind its name: state, parent, ..."""
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-
-
-def below(root: int) -> list[int]:
-    """A process and those below it."""
-    of = parents()
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in of.items() if parent == pid]
-    return found
-
-
 def seconds(root: int) -> float:
     """The processor time of a process and those below it, the ended ones included."""
     ticks = 0
-    for pid in below(root):
+    for pid in [root, *descendants(root)]:
         try:
-            ticks += sum(int(field) for field in stat(pid)[11:15])
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
+        ticks += sum(int(field) for field in fields[11:15])
     return ticks / TICKS
 
 
 def bytes_of_executors() -> list[int]:
     """What each executor and its Python processes hold, without what they share."""
-    found = []
-    for pid in below(os.getpid()):
-        try:
-            if b"CoarseGrainedExecutorBackend" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(sum(own_bytes(child) for child in below(pid)))
-        except OSError:
-            continue
-    return found
+    executors = [pid for pid in descendants(os.getpid()) if "CoarseGrainedExecutorBackend" in command(pid)]
+    return [sum(own_bytes(child) for child in [pid, *descendants(pid)]) for pid in executors]
 
 
 def own_bytes(pid: int) -> int:
@@ -105,11 +75,9 @@ def alone(source: str, out: pathlib.Path, config: dict[str, object]) -> tuple[st
         " work_dir=sys.argv[2] + '/alone-work', config=json.loads(sys.argv[3]), progress=False, fresh=True);"
         " print(made.content_sha256)"
     )
-    import json
-
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-c", program, source, str(out), json.dumps(config)]
-    digest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    arguments = [sys.executable, "-c", program, source, str(out), json.dumps(config)]
+    digest = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.strip()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return digest, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
