@@ -33,6 +33,9 @@ _BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 _ROWS_AT_ONCE = 64
 
+_PARTITIONS = 200
+"""Of a shuffle, if the session does not say how many: Spark's own default."""
+
 _RESULTS_AT_ONCE = 64 << 20
 """Bytes of results that the driver asks for at once."""
 
@@ -114,7 +117,9 @@ class _Spark:
             spread = rows.repartition(max(len(pieces), 1))
             scanned = spread.mapInArrow(functools.partial(_scan, order), _SCHEMA)
         # A task takes longer to start than a small chunk to group.
-        most = int(self._spark.conf.get("spark.sql.shuffle.partitions") or 200)
+        said = self._spark.conf.get("spark.sql.shuffle.partitions")
+        # Databricks says "auto".
+        most = int(said) if said and said.isdecimal() else _PARTITIONS
         parts = min(chunks, most, 2 * len(pieces) or most)
         together = scanned.repartition(parts, "chunk").sortWithinPartitions("chunk")
         results = together.mapInArrow(functools.partial(_group, order), _SCHEMA)
