@@ -140,17 +140,17 @@ fn strata_that_fall_short_and_strata_that_take_all() {
 
 #[test]
 fn ranks_that_the_first_census_does_not_reach() {
-    // Without spares, and with many invalid records, later rounds want more than the first census kept.
-    let rows: Vec<_> = (0..4000)
+    // Where nearly all records are invalid, later rounds want more than the first census kept.
+    let rows: Vec<_> = (0..8000)
         .map(|number| {
             let row = corpus::conversation(number, 4, "words");
-            match number % 3 {
+            match number % 100 {
                 0 => row,
                 _ => String::from_utf8(row)
                     .expect("text")
                     .replace(
                         r#""userMessage":"words"#,
-                        r#""userMessage":null,"other":"words"#,
+                        r#""userMessage":" ","other":"words"#,
                     )
                     .into_bytes(),
             }
@@ -158,7 +158,7 @@ fn ranks_that_the_first_census_does_not_reach() {
         .collect();
     let folder = folder();
     write(folder.path(), &shuffled(&rows, 3, 1));
-    let more = "selection = { spare_percent = 0, targets = { train = { short = 700, medium = 0, long = 0 } } }";
+    let more = "selection = { spare_percent = 0, targets = { train = { short = 30, medium = 0, long = 0 } } }";
     let alone = finish(run_over(folder.path(), "alone", more)).expect("published");
     let (engine, manifest) =
         on_engine(run_over(folder.path(), "engine", more), LocalEngine::new(5));
