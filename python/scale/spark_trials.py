@@ -17,6 +17,10 @@ from processes import command, descendants, kill, parent, ticks
 from trials import Bad, Jobs, Missed, OPTIONS, POLL, Running, Tally, Truth, wait_for
 
 
+GROUPS = 12
+"""Tasks that group: fewer than there are pieces."""
+
+
 class SparkTrials:
     """Kills executors and Python workers of a session."""
 
@@ -78,8 +82,8 @@ class SparkTrials:
     def _wait_for(self, run: Running, jobs: Jobs, job: str, stage: str) -> int:
         """Waits until a stage of a job has tasks that run, and gives its number.
 
-        The scan is the first stage of a job that has more tasks than the one which spreads the pieces; what is grouped
-        is counted, and Spark names that stage so; then chunks are brought one after the other.
+        The scan has a task for each piece, and there are more pieces than partitions of a shuffle; a group has as many
+        as these; the stage that spreads the pieces has fewer. Then chunks are brought.
         """
         spread = self._spark.sparkContext.defaultParallelism
         found = [-1]
@@ -93,10 +97,10 @@ class SparkTrials:
                 raise Missed
             if stage == "bring":
                 return jobs.has_chunks(job)
-            for number, (name, tasks) in self._active().items():
+            for number, tasks in self._active().items():
                 if number in before or tasks <= spread:
                     continue
-                if name.startswith("count ") == (stage == "group"):
+                if (tasks <= GROUPS) == (stage == "group"):
                     found[0] = number
                     return True
                 if stage == "scan":
@@ -106,13 +110,13 @@ class SparkTrials:
         run.until(is_so)
         return found[0]
 
-    def _active(self) -> dict[int, tuple[str, int]]:
-        """The stages that have tasks that run: name and number of tasks."""
+    def _active(self) -> dict[int, int]:
+        """The stages that have tasks that run, and their numbers of tasks."""
         found = {}
         for number in self._tracker.getActiveStageIds():
             info = self._tracker.getStageInfo(number)
             if info is not None and info.numActiveTasks > 0:
-                found[number] = (info.name, info.numTasks)
+                found[number] = info.numTasks
         return found
 
     def _failures(self, run: Running, stage: int) -> Callable[[], int]:
@@ -188,7 +192,7 @@ def spark_session(out: Path) -> Any:
         "spark.task.maxFailures": "8",
         "spark.stage.maxConsecutiveAttempts": "8",
         "spark.excludeOnFailure.enabled": "false",
-        "spark.sql.shuffle.partitions": "12",
+        "spark.sql.shuffle.partitions": str(GROUPS),
     }
     builder = SparkSession.builder.master("local-cluster[2,1,1024]")
     for key, value in keys.items():
