@@ -4,9 +4,9 @@
 # Versions: pyspark 4.3.0 (Python), Java 17 or later
 # Guess:    "the driver then has one partition at a time in memory" (written where it was used, before it ran).
 # Seen:     Six calls over a table of 48 MB in 12 partitions, each read to its end and let go of: after a full collection
-#           of garbage the heap has tens of megabytes more for each call. collect() of the same leaves nothing. With the
+#           of garbage the heap has some 85 MB more for each call; after six of collect() it has what it had. With the
 #           default heap of 1 GB the jobs of a long session then fail.
-# Output:   collect: ... MB more, toLocalIterator: ... MB more
+# Output:   collect: -54 MB more (to 55), toLocalIterator: 513 MB more
 # Fails if the behaviour changes.
 set -euo pipefail
 dir=$(mktemp -d)
@@ -58,7 +58,7 @@ def collect():
 
 by_collect, by_iterator = grown(collect), grown(iterate)
 print(f"collect: {by_collect:.0f} MB more, toLocalIterator: {by_iterator:.0f} MB more")
-assert by_collect < 40, by_collect
-assert by_iterator > 150, by_iterator
+assert by_collect < 120, by_collect
+assert by_iterator > 250, by_iterator
 PY
 v/bin/python look.py 2>log || { tail -n 5 log >&2; exit 1; }
