@@ -285,9 +285,9 @@ mod tests {
             (20, None),
         ];
         assert_eq!((large.count, &examples[..]), (5, &expected[..]));
-        (30..60).for_each(|line| tally.too_large(line));
+        (30..200).for_each(|line| tally.too_large(line));
         let large = &tally.malformed[&MalformedReason::TooLarge];
-        assert_eq!((large.count, large.lines.len()), (35, EXAMPLES_PER_REASON));
+        assert_eq!((large.count, large.lines.len()), (175, EXAMPLES_PER_REASON));
     }
 
     #[test]
