@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Engine;
 use super::order::{EngineRules, PieceOrder};
-use crate::domain::scheduling::chunk::Chunk;
+use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::selection::stratum::StratumId;
 use crate::source::files::FilesSource;
 use crate::source::{ConversationSource, InputFingerprint, SourceError};
@@ -17,7 +17,7 @@ use crate::source::{ConversationSource, InputFingerprint, SourceError};
 const CHUNK_BYTES: u64 = 256 << 20;
 
 /// The most chunks of a run.
-const MOST_CHUNKS: u64 = 100_000;
+const MOST_CHUNKS: u32 = 100_000;
 
 /// Where the rows come from.
 #[derive(Debug, Clone)]
@@ -75,7 +75,7 @@ impl EngineParts {
         let EngineInput::Files(files) = &self.input else {
             return Ok(Listed {
                 inputs: Vec::new(),
-                chunks: independent(u64::from(self.chunks)),
+                chunks: HashChunk::count_apart_from_splits(self.chunks),
                 pieces: Vec::new(),
             });
         };
@@ -85,11 +85,12 @@ impl EngineParts {
             return Err(SourceError::Unsupported {
                 path: input.path.clone(),
                 what: "a name that is no text".to_owned(),
-                hint: "rename it: executors are told names as text".to_owned(),
+                hint: "rename it: executors get names as text".to_owned(),
             });
         }
         let least = survey.bytes.unwrap_or(0).div_ceil(CHUNK_BYTES);
-        let chunks = independent(u64::from(self.chunks).max(least.min(MOST_CHUNKS)));
+        let least = u32::try_from(least).map_or(MOST_CHUNKS, |least| least.min(MOST_CHUNKS));
+        let chunks = HashChunk::count_apart_from_splits(self.chunks.max(least));
         let pieces = survey.chunks.iter().filter_map(|chunk| match chunk {
             Chunk::Piece(piece) => Some(*piece),
             Chunk::Hash(_) => None,
@@ -105,14 +106,4 @@ impl EngineParts {
             inputs,
         })
     }
-}
-
-/// As many chunks or a few more: the split of a conversation is chosen by what its hash leaves divided by 100, and a chunk
-/// by what it leaves divided by this number. With a common factor a chunk would have twice as many of a split as another,
-/// or none.
-fn independent(chunks: u64) -> u32 {
-    let common = |chunks: &u64| chunks.is_multiple_of(2) || chunks.is_multiple_of(5);
-    let found = (chunks..).find(|chunks| !common(chunks));
-    // At most 100,000 were asked for.
-    found.map_or(1, |chunks| chunks as u32)
 }

@@ -119,7 +119,10 @@ impl KustoSource {
         &self,
         least: u64,
     ) -> Result<Option<PopulationSample>, SourceError> {
-        let chunk = self.drawn(without_common_divisor(self.chunks.get()), "sample");
+        let chunk = self.drawn(
+            HashChunk::count_apart_from_splits(self.chunks.get()),
+            "sample",
+        );
         let again = "cannot count yet, it is tried again";
         let count = |chunk| self.counted(chunk, None, Some(Self::sample(chunk))).boxed();
         let (chunk, counts) = Self::patiently(chunk, again, count).await?;
@@ -230,13 +233,6 @@ impl KustoSource {
     }
 }
 
-/// So many chunks or a few more, whose number has no divisor in common with 100: then each has conversations of all
-/// residues that decide splits.
-fn without_common_divisor(chunks: u32) -> u32 {
-    let fits = |count: &u32| !count.is_multiple_of(2) && !count.is_multiple_of(5);
-    (chunks..).find(fits).unwrap_or(1)
-}
-
 /// A row of counts; `None` if it cannot be one.
 fn count(row: &[u64]) -> Option<Count> {
     let &[residue, turns, all, checksum, delivered, delivered_checksum] = row else {
@@ -318,7 +314,7 @@ mod tests {
     #[test]
     fn a_sample_has_conversations_of_all_residues() {
         for (chunks, sampled) in [(1, 1), (2, 3), (4, 7), (25, 27), (40, 41), (100, 101)] {
-            assert_eq!(without_common_divisor(chunks), sampled);
+            assert_eq!(HashChunk::count_apart_from_splits(chunks), sampled);
             let mut residues: Vec<u32> = (0..100 * sampled).filter(|n| n % sampled == 0).collect();
             residues.iter_mut().for_each(|n| *n %= 100);
             residues.sort_unstable();

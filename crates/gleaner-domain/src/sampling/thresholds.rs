@@ -42,20 +42,20 @@ impl PopulationSample {
 
 /// How many of a stratum's conversations a census delivers, about, if its ranks are decided by one of so many chunks.
 pub fn expected_rows(candidates: u64, population: u64, chunks: u32) -> u64 {
-    let share = share_for(
-        candidates,
-        population / u64::from(chunks.max(1)),
-        1.0 / f64::from(chunks.max(1)),
-    );
-    (share.min(1.0) * population as f64) as u64
+    let in_chunk = population / u64::from(chunks.max(1));
+    (share_by_chunk(candidates, in_chunk, chunks) * population as f64) as u64
 }
 
 /// How many of a stratum's conversations in one of so many chunks are kept, the best ranks first, so that those which the
 /// survey of all chunks will ask for ([`PopulationSample::range`] of a share of 1) are among them. All, if it has no more.
 pub fn best_of_chunk(candidates: u64, in_chunk: u64, chunks: u32) -> u64 {
-    let share = share_for(candidates, in_chunk, 1.0 / f64::from(chunks.max(1)));
-    let expected = share.min(1.0) * in_chunk as f64;
+    let expected = share_by_chunk(candidates, in_chunk, chunks) * in_chunk as f64;
     in_chunk.min(most_of(expected).ceil() as u64)
+}
+
+/// The share of the ranks that holds so many conversations, if one of so many chunks has so many.
+fn share_by_chunk(candidates: u64, in_chunk: u64, chunks: u32) -> f64 {
+    share_for(candidates, in_chunk, 1.0 / f64::from(chunks.max(1))).min(1.0)
 }
 
 /// What a Poisson distribution that expects so many gives at most.

@@ -35,6 +35,13 @@ impl HashChunk {
         })
     }
 
+    /// So many chunks or a few more, whose number has no divisor in common with 100: a split is chosen by what a hash
+    /// leaves divided by 100, and only then has each chunk conversations of all residues.
+    pub fn count_apart_from_splits(at_least: u32) -> u32 {
+        let fits = |count: &u32| !count.is_multiple_of(2) && !count.is_multiple_of(5);
+        (at_least..).find(fits).unwrap_or(1)
+    }
+
     /// Whether a conversation belongs to this chunk.
     pub fn holds(&self, id: &[u8]) -> bool {
         kusto_hash::modulo(kusto_hash::hash(id), self.count) == self.index
