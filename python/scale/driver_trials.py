@@ -17,7 +17,7 @@ from pathlib import Path
 
 from processes import descendants, kill, parent
 from spark_trials import spark_session
-from trials import Bad, Jobs, Missed, OPTIONS, PATIENCE, POLL, Tally, Truth
+from trials import Bad, Jobs, Missed, OPTIONS, TIMEOUT, POLL, Tally, Truth
 
 
 class DriverTrials:
@@ -52,7 +52,7 @@ class DriverTrials:
             kept, done = self._kill(first, jobs, job)
         with started(arguments, said) as second:
             self._watch(second, jobs, kept, done)
-            code = second.wait(PATIENCE)
+            code = second.wait(TIMEOUT)
         if code != 0:
             raise Bad(f"the second start ended with {code}:\n{said.read_text()}")
         last = json.loads((self._out / f"{name}.json").read_text())

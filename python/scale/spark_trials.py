@@ -63,7 +63,7 @@ class SparkTrials:
         )
         try:
             hit = self._wait_for(run, jobs, job, stage)
-            pids = self._prey(kind, number)
+            pids = self._targets(kind, number)
             if not jobs.runs(job):
                 raise Missed
             kill(pids)
@@ -145,7 +145,7 @@ class SparkTrials:
     def _executors(self) -> list[int]:
         return [pid for pid in descendants(os.getpid()) if "executor.CoarseGrainedExecutorBackend" in command(pid)]
 
-    def _prey(self, kind: str, number: int) -> list[int]:
+    def _targets(self, kind: str, number: int) -> list[int]:
         """The processes to kill."""
         executors = sorted(self._executors())
         if kind == "both":

@@ -21,7 +21,7 @@ OPTIONS: dict[str, Any] = {
 }
 LEDGER = ("population", "strata", "malformed")
 POLL = 0.01
-PATIENCE = 600.0
+TIMEOUT = 600.0
 """Seconds after which an export that has not ended counts as hanging."""
 TRIES = 15
 """How often a kill that hits nothing is tried again."""
@@ -66,12 +66,12 @@ def alone(inputs: list[str], out: Path) -> Truth:
     return Truth.of(result)
 
 
-def wait_for(what: str, is_so: Callable[[], bool], patience: float = PATIENCE) -> None:
+def wait_for(what: str, is_so: Callable[[], bool], timeout: float = TIMEOUT) -> None:
     """Waits until something is so."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while not is_so():
         if time.monotonic() > end:
-            raise Bad(f"waited {patience:.0f} s for {what}")
+            raise Bad(f"waited {timeout:.0f} s for {what}")
         time.sleep(POLL)
 
 
@@ -135,9 +135,9 @@ class Running:
 
     def result(self) -> Truth:
         """Waits for its end."""
-        self._thread.join(PATIENCE)
+        self._thread.join(TIMEOUT)
         if self._thread.is_alive():
-            raise Bad(f"the export has not ended after {PATIENCE:.0f} s")
+            raise Bad(f"the export has not ended after {TIMEOUT:.0f} s")
         if self._error is not None:
             raise Bad(f"the export failed: {type(self._error).__name__}: {self._error}")
         assert self._result is not None
