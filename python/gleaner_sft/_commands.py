@@ -127,8 +127,7 @@ def export(
     listener = None if on_event is None else _of_json(on_event)
     with Bars(wanted(progress)) as bars:
         on_status = _of_json(bars.show) if bars.shown else None
-        has_table = _on is not None and _on.has_table
-        result, manifest, page, exit_code = _native.export(arguments, keys, listener, on_status, _on, has_table)
+        result, manifest, page, exit_code = _native.export(arguments, keys, listener, on_status, _on)
     return ExportResult(json.loads(result), exit_code, json.loads(manifest), page)
 
 
@@ -136,7 +135,7 @@ def export_command(on: Engine, arguments: Sequence[str]) -> int:
     """`gleaner export` with these arguments, whose rows an engine reads: prints what it prints, gives its exit code."""
     given = ["export", "--json", "--progress=none", *arguments]
     try:
-        result, _, _, exit_code = _native.export(given, None, None, None, on, on.has_table)
+        result, _, _, exit_code = _native.export(given, None, None, None, on)
     except GleanerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

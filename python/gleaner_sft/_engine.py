@@ -1,4 +1,4 @@
-"""What engines (Spark, Ray) have in common: the stages of a job on executors, and what the driver is told.
+"""What engines (Spark, Ray) have in common: the stages of a job on executors, and what the driver sees.
 
 The engine schedules and shuffles bytes; what they mean is gleaner's own business. See docs/adr/0019.
 """
@@ -25,9 +25,12 @@ class Engine(Protocol):
     def has_table(self) -> bool:
         """Whether it has a table, and no files are asked for."""
 
-    def run(self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int) -> Iterable[tuple[int, bytes]]:
+    def run(
+        self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int, has_text: bool
+    ) -> Iterable[tuple[int, bytes]]:
         """Runs a job: scans each piece (or each part of its table), brings what comes of it together by chunk, groups
-        it, and gives what comes of that. Is called on a thread of gleaner's own."""
+        it, and gives what comes of that, which is large if it has the text of conversations. Is called on a thread of
+        gleaner's own."""
 
     def stop(self) -> None:
         """Ends the job that runs, from another thread."""

@@ -11,7 +11,6 @@ def export(
     on_event: Callable[[str], object] | None,
     on_status: Callable[[str], object] | None,
     engine: Engine | None = None,
-    has_table: bool = False,
 ) -> tuple[str, str, str, int]: ...
 
 class Scan:

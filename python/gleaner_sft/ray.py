@@ -60,7 +60,9 @@ class _Ray:
     def __init__(self) -> None:
         self._tasks: list[Any] = []
 
-    def run(self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int) -> Iterator[tuple[int, bytes]]:
+    def run(
+        self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int, has_text: bool
+    ) -> Iterator[tuple[int, bytes]]:
         import ray
 
         said = Said(self.name, name, len(pieces), chunks)

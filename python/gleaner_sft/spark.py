@@ -91,13 +91,15 @@ class _Spark:
     def has_table(self) -> bool:
         return self._table is not None
 
-    def run(self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int) -> Iterator[tuple[int, bytes]]:
+    def run(
+        self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int, has_text: bool
+    ) -> Iterator[tuple[int, bytes]]:
         said = Said(self.name, name, len(pieces), chunks)
         before = self._spark.conf.get(_BATCH)
         self._spark.conf.set(_BATCH, str(_ROWS_AT_ONCE))
         self._spark.addTag(self._tag)
         try:
-            for chunk, result in self._results(name, order, pieces, chunks):
+            for chunk, result in self._results(order, pieces, chunks, has_text):
                 said.count(chunk)
                 yield chunk, result
             said.done()
@@ -108,7 +110,7 @@ class _Spark:
             self._spark.conf.set(_BATCH, before)
 
     def _results(
-        self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int
+        self, order: bytes, pieces: Sequence[bytes], chunks: int, has_text: bool
     ) -> Iterator[tuple[int, bytes]]:
         if self._table is not None:
             scanned = self._table.mapInArrow(functools.partial(_scan_table, order), _SCHEMA)
@@ -123,7 +125,7 @@ class _Spark:
         parts = min(chunks, most, 2 * len(pieces) or most)
         together = scanned.repartition(parts, "chunk").sortWithinPartitions("chunk")
         results = together.mapInArrow(functools.partial(_group, order), _SCHEMA)
-        if name.startswith("round"):
+        if has_text:
             yield from self._brought(results)
         else:
             # A census has what the targets need of it: some bytes for each candidate.

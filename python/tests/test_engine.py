@@ -24,7 +24,9 @@ class Plain:
         self.jobs: list[str] = []
         self._loses = loses
 
-    def run(self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int) -> Iterator[tuple[int, bytes]]:
+    def run(
+        self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int, has_text: bool
+    ) -> Iterator[tuple[int, bytes]]:
         self.jobs.append(name)
         sent = [item for piece in pieces for item in _native.Scan.of_piece(order, piece)]
         if self._loses:

@@ -142,8 +142,8 @@ fn start(
     if let Some(work_dir) = &args.work_dir {
         builder = builder.work_dir(work_dir);
     }
-    if let Some((engine, has_table)) = host.engine() {
-        builder = builder.engine(engine, has_table);
+    if let Some(engine) = host.engine() {
+        builder = builder.engine(engine);
     }
     let pipeline = builder.build()?;
     chaos.started();

@@ -21,7 +21,7 @@ type Follower = Box<dyn Fn(Controller) + Send + Sync>;
 pub struct Host {
     interrupt: Interrupt,
     follower: Option<Follower>,
-    engine: Option<(Arc<dyn Engine>, bool)>,
+    engine: Option<Arc<dyn Engine>>,
 }
 
 impl fmt::Debug for Host {
@@ -43,9 +43,11 @@ impl Host {
 
     /// Has an engine read the rows of an export: those of its input, or of a table that it has.
     #[must_use]
-    pub fn with_engine(self, engine: Arc<dyn Engine>, has_table: bool) -> Self {
-        let engine = Some((engine, has_table));
-        Self { engine, ..self }
+    pub fn with_engine(self, engine: Arc<dyn Engine>) -> Self {
+        Self {
+            engine: Some(engine),
+            ..self
+        }
     }
 
     /// Stops the command.
@@ -59,8 +61,8 @@ impl Host {
         }
     }
 
-    /// What reads the rows of an export instead of this process, and whether it has a table.
-    pub(super) fn engine(&self) -> Option<(Arc<dyn Engine>, bool)> {
+    /// What reads the rows of an export instead of this process.
+    pub(super) fn engine(&self) -> Option<Arc<dyn Engine>> {
         self.engine.clone()
     }
 

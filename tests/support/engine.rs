@@ -1,9 +1,10 @@
-//! An engine in the test's own process: it scans, brings together by chunk, and groups, and can be told to do so badly.
+//! An engine in the test's own process: it scans, brings together by chunk, and groups, and does so badly where a test asks for it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 
-use gleaner::pipeline::engine::{Engine, Job, LEDGER, Scan, Take, group};
+use gleaner::pipeline::engine::{Engine, Job, LEDGER, PieceOrder, Scan, Take, group};
 use gleaner::source::SourceError;
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -54,6 +55,8 @@ pub struct LocalEngine {
     fault: Option<(usize, Wrong, Way)>,
     /// After how many results of the how many-th job the driver dies.
     dies: Option<(usize, usize)>,
+    /// A table: in each job, the last one again, a file for each of its parts.
+    table: Vec<Vec<PathBuf>>,
     /// Each job's name, and its scans and groups.
     jobs: Mutex<Vec<(String, usize, usize)>>,
 }
@@ -77,6 +80,29 @@ impl LocalEngine {
         Self {
             dies: Some((job, results)),
             ..self
+        }
+    }
+
+    pub fn with_table(self, table: Vec<Vec<PathBuf>>) -> Self {
+        Self { table, ..self }
+    }
+
+    /// What it scans in a job.
+    fn pieces(&self, job: &Job, number: usize) -> Vec<(u32, PieceOrder)> {
+        let of_table = |table: &Vec<PathBuf>| {
+            let parts = (0..).zip(table);
+            let order = |(part, path): (u32, &PathBuf)| {
+                let order = PieceOrder::of_table(part, path.clone());
+                (part, order.expect("a file"))
+            };
+            parts.map(order).collect()
+        };
+        match self.table.get(number).or_else(|| self.table.last()) {
+            Some(table) => of_table(table),
+            None => {
+                let read = |bytes: &Vec<u8>| PieceOrder::from_bytes(bytes).expect("an order");
+                (0..).zip(job.pieces.iter().map(read)).collect()
+            }
         }
     }
 
@@ -135,6 +161,10 @@ impl Engine for LocalEngine {
         "local"
     }
 
+    fn has_table(&self) -> bool {
+        !self.table.is_empty()
+    }
+
     fn run(&self, job: &Job, take: &mut Take<'_>) -> Result<(), SourceError> {
         let number = {
             let mut jobs = self.jobs.lock().expect("no panic");
@@ -142,12 +172,12 @@ impl Engine for LocalEngine {
             jobs.len() - 1
         };
         let rng = &mut rng(self.seed + number as u64);
-        let mut pieces: Vec<_> = (0..).zip(&job.pieces).collect();
+        let mut pieces = self.pieces(job, number);
         pieces.shuffle(rng);
         let mut sent: Vec<Item> = Vec::new();
         for (piece, order) in pieces {
             self.jobs.lock().expect("no panic")[number].1 += 1;
-            for item in Scan::new(&job.order, order)? {
+            for item in Scan::of(&job.order, order)? {
                 let (chunk, bytes) = item?;
                 sent.push((piece, chunk, bytes));
             }

@@ -34,8 +34,8 @@ pub struct Listeners<'py> {
     pub on_event: Option<Bound<'py, PyAny>>,
     /// Called with the state, every half a second and at the end.
     pub on_status: Option<Bound<'py, PyAny>>,
-    /// What reads the rows instead of this process, and whether it has a table.
-    pub engine: Option<(PyEngine, bool)>,
+    /// What reads the rows instead of this process.
+    pub engine: Option<PyEngine>,
 }
 
 /// What comes from the thread of the command.
@@ -62,7 +62,7 @@ pub fn call<T: Send + 'static>(
         drop(started.send(Message::Started(run, events)));
     });
     let host = match listeners.engine.take() {
-        Some((engine, has_table)) => host.with_engine(Arc::new(engine), has_table),
+        Some(engine) => host.with_engine(Arc::new(engine)),
         None => host,
     };
     let interrupt = host.interrupt().clone();

@@ -86,10 +86,11 @@ fn failed(error: EngineError) -> PyErr {
     PyRuntimeError::new_err(format!("gleaner: {error}; {}", error.hint()))
 }
 
-/// An engine that is an object of Python, with `name`, `run` and `stop`.
+/// An engine that is an object of Python, with `name`, `has_table`, `run` and `stop`.
 #[derive(Debug)]
 pub struct PyEngine {
     name: String,
+    has_table: bool,
     object: Py<PyAny>,
 }
 
@@ -97,10 +98,11 @@ impl PyEngine {
     /// Takes the object.
     ///
     /// # Errors
-    /// If it has no name.
+    /// If it does not say its name, or whether it has a table.
     pub fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(Self {
             name: object.getattr("name")?.extract()?,
+            has_table: object.getattr("has_table")?.extract()?,
             object: object.clone().unbind(),
         })
     }
@@ -112,7 +114,7 @@ impl PyEngine {
                 .map(|piece| PyBytes::new(py, piece))
                 .collect();
             let order = PyBytes::new(py, &job.order);
-            let arguments = (&job.name, order, pieces, job.chunks);
+            let arguments = (&job.name, order, pieces, job.chunks, job.has_text);
             let results = self.object.bind(py).call_method1("run", arguments)?;
             Ok(results.try_iter()?.into_any().unbind())
         })
@@ -122,6 +124,10 @@ impl PyEngine {
 impl Engine for PyEngine {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn has_table(&self) -> bool {
+        self.has_table
     }
 
     fn run(&self, job: &Job, take: &mut Take<'_>) -> Result<(), SourceError> {

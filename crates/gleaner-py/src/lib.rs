@@ -55,7 +55,7 @@ mod _native {
     /// exit code. `on_event` is called with each event of the run, `on_status` now and then with all that can be seen
     /// of it; both get JSON. `engine` is what reads the rows, if it is not this process: see `gleaner_sft._engine`.
     #[pyfunction]
-    #[pyo3(signature = (arguments, config, on_event, on_status, engine=None, has_table=false))]
+    #[pyo3(signature = (arguments, config, on_event, on_status, engine=None))]
     fn export(
         py: Python<'_>,
         arguments: Vec<OsString>,
@@ -63,13 +63,11 @@ mod _native {
         on_event: Option<Bound<'_, PyAny>>,
         on_status: Option<Bound<'_, PyAny>>,
         engine: Option<Bound<'_, PyAny>>,
-        has_table: bool,
     ) -> PyResult<(String, String, String, u8)> {
-        let engine = engine.map(|engine| PyEngine::new(&engine)).transpose()?;
         let listeners = Listeners {
             on_event,
             on_status,
-            engine: engine.map(|engine| (engine, has_table)),
+            engine: engine.map(|engine| PyEngine::new(&engine)).transpose()?,
         };
         call::call(py, listeners, move |host| {
             let Command::Export(args) = command(arguments, config.as_deref())? else {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::FrameSum;
+use super::Fault;
+use super::frame::{FrameSum, seal, sealed};
 use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::record::header::Position;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
@@ -66,10 +67,7 @@ struct Count {
 impl Counts {
     /// Counts conversations.
     pub fn add(&mut self, selection: &Selection, residue: u32, turns: u64, conversations: u64) {
-        let bucket = |turns| selection.bucket_of(turns).map(|bucket| &bucket.name);
-        let of = |count: &Count| (count.residue, bucket(count.turns));
-        let key = (residue, bucket(turns));
-        match self.0.binary_search_by(|count| of(count).cmp(&key)) {
+        match self.place(selection, residue, turns) {
             Ok(place) => self.0[place].conversations += conversations,
             Err(place) => self.0.insert(
                 place,
@@ -80,6 +78,14 @@ impl Counts {
                 },
             ),
         }
+    }
+
+    /// Where the conversations of a residue and a bucket are counted, or would be.
+    fn place(&self, selection: &Selection, residue: u32, turns: u64) -> Result<usize, usize> {
+        let bucket = |turns| selection.bucket_of(turns).map(|bucket| &bucket.name);
+        let key = (residue, bucket(turns));
+        self.0
+            .binary_search_by(|count| (count.residue, bucket(count.turns)).cmp(&key))
     }
 
     /// Counts what another has counted.
@@ -106,12 +112,9 @@ impl Counts {
     pub fn without(&self, selection: &Selection, delivered: &Self) -> Vec<UndeliveredCount> {
         let mut left = self.clone();
         for of in &delivered.0 {
-            let bucket = |turns| selection.bucket_of(turns).map(|bucket| &bucket.name);
-            let same = |count: &&mut Count| {
-                count.residue == of.residue && bucket(count.turns) == bucket(of.turns)
-            };
-            if let Some(count) = left.0.iter_mut().find(same) {
-                count.conversations = count.conversations.saturating_sub(of.conversations);
+            if let Ok(place) = left.place(selection, of.residue, of.turns) {
+                let count = &mut left.0[place].conversations;
+                *count = count.saturating_sub(of.conversations);
             }
         }
         let left = left.0.into_iter().filter(|count| count.conversations > 0);
@@ -125,6 +128,20 @@ impl Counts {
 }
 
 impl ChunkCensus {
+    /// As it travels.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // It has names and numbers for keys, and nothing that JSON cannot hold.
+        seal(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// As it has travelled.
+    ///
+    /// # Errors
+    /// If it was damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
+        serde_json::from_slice(sealed(bytes)?).map_err(|_| Fault::Damaged)
+    }
+
     /// Adds what was decided with payloads.
     pub fn decided(&mut self, selection: &Selection, decided: Self) {
         self.grouped.add(decided.grouped);

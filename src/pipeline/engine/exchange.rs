@@ -19,7 +19,7 @@ pub struct Exchange<'a> {
     pub name: String,
     /// Who runs it.
     pub engine: &'a dyn Engine,
-    /// What executors are told.
+    /// What executors are given.
     pub order: Order,
     /// The pieces; empty: the parts of a table of the engine's own.
     pub pieces: &'a [PieceOrder],
@@ -51,6 +51,7 @@ impl Exchange<'_> {
             name: self.name.clone(),
             order: self.order.to_bytes(),
             pieces: self.pieces.iter().map(PieceOrder::to_bytes).collect(),
+            has_text: self.order.brings.has_payloads(),
             chunks: self.order.chunks,
         };
         let mut received = Received::default();
@@ -59,14 +60,13 @@ impl Exchange<'_> {
                 return Ok(received.ledger(&self, bytes)?);
             }
             let number = chunk.cast_unsigned();
-            let is_new = !received.chunks.contains_key(&number);
             if number >= self.order.chunks || self.done.contains_key(&number) {
                 return Err(Fault::OtherChunk.of_chunk(chunk).into());
             }
-            if !is_new {
+            if received.chunks.contains_key(&number) {
                 return Err(Fault::Twice.of_chunk(chunk).into());
             }
-            let frames = match self.order.brings.has_payloads() {
+            let frames = match job.has_text {
                 true => {
                     let bytes = unpacked(bytes).map_err(|fault| fault.of_chunk(chunk))?;
                     take(number, &bytes)?

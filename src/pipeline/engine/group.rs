@@ -236,8 +236,7 @@ impl Group {
                 census.conversations.push(CensusRow { id, turns, group });
             }
         }
-        // It has names and numbers for keys, and nothing that JSON cannot hold.
-        Ok(frame::seal(serde_json::to_vec(&census).unwrap_or_default()))
+        Ok(census.to_bytes())
     }
 
     /// Leaves the best ranks of a stratum that are to be brought; says up to which they are, if they are not all.
@@ -285,22 +284,15 @@ impl Group {
         }
     }
 
-    /// The record of a conversation; a row that is one already is left as it is.
+    /// The record of a conversation.
     fn record(&self, found: &Conversation<'_>, closing: &Closing<'_>) -> Option<Vec<u8>> {
         let rows: Option<Vec<&[u8]>> = found.rows.iter().map(|row| self.payload(row)).collect();
-        let rows = rows?;
         let mut text = Vec::new();
-        let assembler = &closing.assembler;
-        match (self.index.shape(), &rows[..]) {
-            (Some(RowShape::Conversations), [row]) if self.is_assembled => {
-                assembler.from_columns(row, &mut text).ok()?;
-            }
-            (Some(RowShape::Conversations), [row]) => text.extend_from_slice(row),
-            _ => {
-                let id = String::from_utf8_lossy(found.id);
-                assembler
-                    .from_turns(&id, rows.into_iter(), &mut text)
-                    .ok()?;
+        match (self.index.shape(), &rows?[..]) {
+            (Some(RowShape::Conversations), [row]) => self.append(row, closing, &mut text).ok()?,
+            (_, rows) => {
+                let (id, rows) = (String::from_utf8_lossy(found.id), rows.iter().copied());
+                closing.assembler.from_turns(&id, rows, &mut text).ok()?;
             }
         }
         Some(text)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Fault;
 use super::census::ChunkCensus;
 use super::exchange::Exchange;
-use super::frame::{FrameSum, sealed};
+use super::frame::FrameSum;
 use super::input::{EngineInput, EngineParts, Listed};
 use super::order::{Brings, Order, PieceOrder};
 use super::records::ChunkRecords;
@@ -18,10 +18,11 @@ use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
+use crate::domain::scheduling::pass::Pass;
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Rank;
 use crate::domain::selection::stratum::{Selection, StratumId};
-use crate::source::{Ledger, SourceError};
+use crate::source::{Action, Ledger, SourceError};
 use crate::spool::SpoolError;
 
 /// The name of the survey's census.
@@ -100,7 +101,7 @@ impl Jobs {
         let (mut population, mut cut) = (BTreeMap::new(), BTreeMap::new());
         let (mut grouped, mut too_large) = (GroupTally::default(), Vec::new());
         for chunk in 0..listed.chunks {
-            let census = self.read(&store, chunk)?;
+            let census = store.census(chunk)?;
             for (stratum, conversations) in census.counts.strata(&self.selection) {
                 *population.entry(stratum).or_default() += conversations;
             }
@@ -115,7 +116,6 @@ impl Jobs {
             });
         }
         let ledger = ledger(listed, &counted, grouped, &too_large);
-        refuse_telemetry(&ledger)?;
         Ok(Surveyed {
             population,
             ledger: Arc::new(ledger),
@@ -145,9 +145,10 @@ impl Jobs {
     ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
         let chunks = order.chunks;
         let counted = self.once(store, pieces, order)?;
+        refuse_telemetry(&counted)?;
         let mut undecided = Vec::new();
         for chunk in store.chunks()? {
-            undecided.extend(self.read(store, chunk)?.undecided);
+            undecided.extend(store.census(chunk)?.undecided);
         }
         if undecided.is_empty() {
             return Ok(counted);
@@ -158,11 +159,11 @@ impl Jobs {
         let again = self.once(&decisions, pieces, order)?;
         self.same(&counted, &again)?;
         for chunk in decisions.chunks()? {
-            let mut census = self.read(store, chunk)?;
+            let mut census = store.census(chunk)?;
             // Unless an earlier start has got so far.
             if !census.undecided.is_empty() {
-                census.decided(&self.selection, self.read(&decisions, chunk)?);
-                store.keep(chunk, &census_bytes(&census))?;
+                census.decided(&self.selection, decisions.census(chunk)?);
+                store.keep(chunk, &census.to_bytes())?;
             }
         }
         Ok(counted)
@@ -193,10 +194,10 @@ impl Jobs {
     ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
         let brings_records = order.brings == Brings::Records;
         let frames = |bytes: &[u8]| match brings_records {
-            true => Some(ChunkRecords::from_bytes(bytes).ok()?.frames()),
-            false => Some(census_from(bytes)?.frames),
+            true => Ok(ChunkRecords::from_bytes(bytes)?.frames()),
+            false => Ok::<_, Fault>(ChunkCensus::from_bytes(bytes)?.frames),
         };
-        let done = kept_by_chunk(store, frames)?;
+        let done = kept_by_chunk(store, |bytes| frames(bytes).ok())?;
         let exchange = |done: &BTreeMap<u32, FrameSum>| {
             let exchange = Exchange {
                 name: store.name(),
@@ -209,7 +210,7 @@ impl Jobs {
                 if self.stop.load(Ordering::SeqCst) {
                     return Err(SourceError::Stopped);
                 }
-                let sum = frames(bytes).ok_or_else(|| damaged(chunk))?;
+                let sum = frames(bytes).map_err(|fault| fault.of_chunk(chunk.cast_signed()))?;
                 store.keep(chunk, bytes)?;
                 Ok(sum)
             })
@@ -253,15 +254,27 @@ impl Jobs {
         }
     }
 
-    fn read(&self, store: &JobStore, chunk: u32) -> Result<ChunkCensus, SourceError> {
-        match store.kept(chunk)? {
-            // It has no rows.
-            None => Ok(ChunkCensus::default()),
-            Some(bytes) => census_from(&bytes).ok_or_else(|| damaged(chunk)),
+    /// What a pass fetches of all chunks, from this job or from an earlier one.
+    ///
+    /// # Errors
+    /// If the engine or the disk fails.
+    pub fn bring(
+        &self,
+        surveyed: &Surveyed,
+        pass: Pass,
+        ranks: &RankRanges,
+    ) -> Result<JobStore, SourceError> {
+        match pass {
+            Pass::CensusUpTo(number) => self.reaching(surveyed, number, ranks),
+            Pass::Round(number) => self.round(surveyed, number, ranks),
+            Pass::All | Pass::Census => Err(SourceError::Custom {
+                reason: "an engine does not bring all rows to the driver".to_owned(),
+                action: Action::Fail,
+            }),
         }
     }
 
-    /// The census that reaches so far, which is taken if need be.
+    /// The census that has the conversations of some ranks, which is taken if need be.
     fn reaching(
         &self,
         surveyed: &Surveyed,
@@ -314,37 +327,19 @@ impl Jobs {
             .max())
     }
 
-    /// The census of a chunk that has the conversations of some ranks.
-    pub fn census_of(
+    /// The records that a round wants.
+    fn round(
         &self,
         surveyed: &Surveyed,
         number: u32,
         ranks: &RankRanges,
-        chunk: u32,
-    ) -> Result<ChunkCensus, SourceError> {
-        self.read(&self.reaching(surveyed, number, ranks)?, chunk)
-    }
-
-    /// The records of a chunk that a round wants.
-    pub fn records_of(
-        &self,
-        surveyed: &Surveyed,
-        round: u32,
-        ranks: &RankRanges,
-        chunk: u32,
-    ) -> Result<ChunkRecords, SourceError> {
-        let store = JobStore::open(&self.parts.folder, &format!("round{round}"))?;
-        // Every chunk of the round comes here.
-        if store.finished::<Done>()?.is_none() {
-            let wanted = self.wanted(surveyed, ranks)?;
-            let order = self.order(surveyed.listed.chunks, Brings::Records, wanted);
-            let counted = self.once(&store, &surveyed.listed.pieces, order)?;
-            self.same(&surveyed.counted, &counted)?;
-        }
-        match store.kept(chunk)? {
-            None => Ok(ChunkRecords::default()),
-            Some(bytes) => ChunkRecords::from_bytes(&bytes).map_err(|_| damaged(chunk)),
-        }
+    ) -> Result<JobStore, SourceError> {
+        let store = JobStore::open(&self.parts.folder, &format!("round{number}"))?;
+        let wanted = self.wanted(surveyed, ranks)?;
+        let order = self.order(surveyed.listed.chunks, Brings::Records, wanted);
+        let counted = self.once(&store, &surveyed.listed.pieces, order)?;
+        self.same(&surveyed.counted, &counted)?;
+        Ok(store)
     }
 
     /// The hashes of the conversations that a round wants, in order.
@@ -352,7 +347,7 @@ impl Jobs {
         let store = self.latest()?;
         let mut wanted = Vec::new();
         for chunk in 0..surveyed.listed.chunks {
-            let census = self.read(&store, chunk)?;
+            let census = store.census(chunk)?;
             let found = census.wanted(&self.selection, ranks);
             wanted.extend(found.map(|row| kusto_hash::hash(row.id.as_bytes())));
         }
@@ -392,8 +387,8 @@ fn ledger(
 }
 
 /// Conversations of telemetry name rows of other chunks.
-fn refuse_telemetry(ledger: &Ledger) -> Result<(), SourceError> {
-    let mut tallies = ledger.tallies.values();
+fn refuse_telemetry(counted: &BTreeMap<u32, ChunkTally>) -> Result<(), SourceError> {
+    let mut tallies = counted.values();
     match tallies.any(|tally| tally.first_telemetry.is_some()) {
         true => Err(SourceError::Engine {
             reason: "the rows are Copilot Chat telemetry, which is read on one machine, or from a cluster"
@@ -401,17 +396,4 @@ fn refuse_telemetry(ledger: &Ledger) -> Result<(), SourceError> {
         }),
         false => Ok(()),
     }
-}
-
-fn damaged(chunk: u32) -> SourceError {
-    Fault::Damaged.of_chunk(chunk.cast_signed()).into()
-}
-
-fn census_from(bytes: &[u8]) -> Option<ChunkCensus> {
-    serde_json::from_slice(sealed(bytes).ok()?).ok()
-}
-
-fn census_bytes(census: &ChunkCensus) -> Vec<u8> {
-    // It has names and numbers for keys, and nothing that JSON cannot hold.
-    super::frame::seal(serde_json::to_vec(census).unwrap_or_default())
 }

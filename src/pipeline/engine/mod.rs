@@ -41,11 +41,13 @@ pub const LEDGER: i32 = -1;
 pub struct Job {
     /// What it is for, for a person.
     pub name: String,
-    /// What [`Scan::new`] and [`group`] are told.
+    /// What [`Scan::new`] and [`group`] are given.
     pub order: Vec<u8>,
-    /// What [`Scan::new`] is told of each piece; empty: the engine has a table of its own, whose parts it gives to
+    /// What [`Scan::new`] is given of each piece; empty: the engine has a table of its own, whose parts it gives to
     /// [`Scan::of`].
     pub pieces: Vec<Vec<u8>>,
+    /// Whether what comes back may be large: it has the text of conversations.
+    pub has_text: bool,
     /// Hash chunks: the engine may bring several together.
     pub chunks: u32,
 }
@@ -57,6 +59,11 @@ pub type Take<'a> = dyn FnMut(i32, &[u8]) -> Result<(), SourceError> + 'a;
 pub trait Engine: Send + Sync + fmt::Debug + 'static {
     /// Its name, for the manifest: `spark`.
     fn name(&self) -> &str;
+
+    /// Whether it has a table of its own, and reads no files.
+    fn has_table(&self) -> bool {
+        false
+    }
 
     /// Runs a job. A task may run again, and only what one of its runs gives may be taken.
     ///

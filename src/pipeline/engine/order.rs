@@ -1,4 +1,4 @@
-//! What executors are told: the rules of the run, and what the job is to bring.
+//! What executors are given: the rules of the run, and what the job is to bring.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -139,7 +139,7 @@ impl Brings {
     }
 }
 
-/// What all executors of a job are told.
+/// What all executors of a job are given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// What tells the job from any other.
@@ -203,7 +203,7 @@ impl Order {
     }
 }
 
-/// What the executor of a piece is told.
+/// What the executor of a piece is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PieceOrder {
     /// Its number.

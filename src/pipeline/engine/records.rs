@@ -68,8 +68,8 @@ impl ChunkRecords {
     }
 
     /// Their texts, each with a newline.
-    pub fn into_texts(self) -> Vec<u8> {
-        self.texts
+    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.texts.split_inclusive(|&byte| byte == b'\n')
     }
 
     /// As they travel.

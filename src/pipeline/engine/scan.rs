@@ -28,11 +28,10 @@ pub struct Scan {
     source: FilesSource,
     reader: Box<dyn BlockReader>,
     block: RowBlock,
-    /// Until the piece was read to its end.
+    /// Until the piece was read to its end, or failed.
     rows: Option<ChunkReader>,
     sorting: Sorting,
     ready: VecDeque<(i32, Vec<u8>)>,
-    is_over: bool,
 }
 
 /// What goes where.
@@ -95,51 +94,44 @@ impl Scan {
             rows: Some(rows),
             sorting,
             ready: VecDeque::new(),
-            is_over: false,
         })
     }
 
     /// Reads the next rows.
-    fn step(&mut self) -> Result<(), SourceError> {
-        let Some(rows) = &mut self.rows else {
-            self.finish();
-            return Ok(());
-        };
+    fn step(&mut self, mut rows: ChunkReader) -> Result<(), SourceError> {
         self.block.clear();
         if !self.reader.read_block(&mut self.block)? {
-            self.source.check_unchanged(&self.piece.input)?;
-            let counted = self.rows.take().map(ChunkReader::counted);
-            let (tally, damaged) = counted.unwrap_or_default();
-            for id in &damaged {
-                self.ready.extend(
-                    self.sorting
-                        .put(RowShape::Conversations, &malformed_row(id)),
-                );
-            }
-            // Goes behind the frames that are not full yet.
-            self.ready.extend(self.sorting.rest());
-            let ledger = PieceLedger {
-                job: self.order.job,
-                piece: self.piece.number,
-                tally,
-                frames: self.sorting.frames.sums().clone(),
-            };
-            self.ready.push_back((LEDGER, ledger.to_bytes()));
-            return Ok(());
+            return self.finish(rows);
         }
         // Where they lie means nothing to who groups them.
         self.block.location = RowLocation::Spool;
         let is_assembled = self.block.encoding == RowEncoding::Assembled;
         self.sorting.frames.assembled(is_assembled);
         for row in rows.rows_of(&self.block) {
-            let shape = rows.shape();
-            self.ready.extend(self.sorting.put(shape, &row));
+            self.ready.extend(self.sorting.put(rows.shape(), &row));
         }
+        self.rows = Some(rows);
         Ok(())
     }
 
-    fn finish(&mut self) {
-        self.is_over = true;
+    /// The piece was read to its end.
+    fn finish(&mut self, rows: ChunkReader) -> Result<(), SourceError> {
+        self.source.check_unchanged(&self.piece.input)?;
+        let (tally, damaged) = rows.counted();
+        for id in &damaged {
+            let row = malformed_row(id);
+            self.ready
+                .extend(self.sorting.put(RowShape::Conversations, &row));
+        }
+        self.ready.extend(self.sorting.rest());
+        let ledger = PieceLedger {
+            job: self.order.job,
+            piece: self.piece.number,
+            tally,
+            frames: self.sorting.frames.sums().clone(),
+        };
+        self.ready.push_back((LEDGER, ledger.to_bytes()));
+        Ok(())
     }
 }
 
@@ -189,11 +181,8 @@ impl Iterator for Scan {
             if let Some(ready) = self.ready.pop_front() {
                 return Some(Ok(ready));
             }
-            if self.is_over {
-                return None;
-            }
-            if let Err(error) = self.step() {
-                self.is_over = true;
+            let rows = self.rows.take()?;
+            if let Err(error) = self.step(rows) {
                 return Some(Err(error.into()));
             }
         }

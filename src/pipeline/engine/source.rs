@@ -13,6 +13,7 @@ use super::census::{ChunkCensus, Counts};
 use super::input::{EngineParts, Listed};
 use super::jobs::{Jobs, Surveyed};
 use super::records::ChunkRecords;
+use super::store::JobStore;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::scheduling::pass::Pass;
@@ -39,6 +40,8 @@ pub struct EngineSource {
 struct Known {
     listed: Option<Arc<Listed>>,
     surveyed: Option<Arc<Surveyed>>,
+    /// The job that was done last: of which pass, and what it has brought.
+    done: Option<(Pass, JobStore)>,
 }
 
 impl EngineSource {
@@ -85,35 +88,32 @@ impl EngineSource {
         rows: &mut dyn RowSink,
     ) -> Result<Option<ChunkChecksum>, SourceError> {
         let chunk = order.hash_chunk()?;
-        let known = self.known.lock().await;
+        let mut known = self.known.lock().await;
         let surveyed = known.surveyed.clone().ok_or_else(too_early)?;
         let ranks = order.ranks.unwrap_or_default();
-        let selection = Arc::clone(&self.jobs.selection);
-        match order.pass {
-            Pass::CensusUpTo(number) => {
-                let of = Arc::clone(&ranks);
-                let census = self
-                    .work(Some(rows), move |jobs| {
-                        jobs.census_of(&surveyed, number, &of, chunk.index)
-                    })
-                    .await?;
-                write_census(&census, &selection, &ranks, rows)
-                    .await
-                    .map(Some)
+        let store = match &known.done {
+            // A job brings all chunks of its pass.
+            Some((pass, store)) if *pass == order.pass => store.clone(),
+            _ => {
+                let (pass, ranks) = (order.pass, Arc::clone(&ranks));
+                let job = move |jobs: &Jobs| jobs.bring(&surveyed, pass, &ranks);
+                let store = self.work(Some(rows), job).await?;
+                known.done = Some((pass, store.clone()));
+                store
             }
-            Pass::Round(number) => {
-                let records = self
-                    .work(Some(rows), move |jobs| {
-                        jobs.records_of(&surveyed, number, &ranks, chunk.index)
-                    })
-                    .await?;
-                write_records(records, rows).await.map(Some)
+        };
+        drop(known);
+        let delivered = match order.pass {
+            Pass::Round(_) => {
+                let records = blocking(move || store.records(chunk.index)).await??;
+                write_records(records, rows).await?
             }
-            Pass::All | Pass::Census => Err(SourceError::Custom {
-                reason: "an engine does not bring all rows to the driver".to_owned(),
-                action: Action::Fail,
-            }),
-        }
+            _ => {
+                let census = blocking(move || store.census(chunk.index)).await??;
+                write_census(&census, &self.jobs.selection, &ranks, rows).await?
+            }
+        };
+        Ok(Some(delivered))
     }
 
     async fn survey_now(&self) -> Result<Survey, SourceError> {
@@ -221,29 +221,19 @@ async fn write_records(
             last: None,
         });
     }
-    let mut first_line = 1;
-    let mut bytes = Vec::new();
-    for line in records.into_texts().split_inclusive(|&byte| byte == b'\n') {
-        bytes.extend_from_slice(line);
-        if bytes.len() >= BLOCK_BYTES {
-            let block = record_block(std::mem::take(&mut bytes), &mut first_line);
-            rows.write(block).await?;
+    let mut block = RowBlock::default();
+    for (number, line) in (1..).zip(records.texts()) {
+        if block.bytes.len() >= BLOCK_BYTES {
+            rows.write(std::mem::take(&mut block)).await?;
         }
+        if block.bytes.is_empty() {
+            block.first_line = number;
+        }
+        block.bytes.extend_from_slice(line);
     }
-    let mut block = record_block(bytes, &mut first_line);
     block.received = received;
     rows.write(block).await?;
     Ok(delivered)
-}
-
-fn record_block(bytes: Vec<u8>, line: &mut u64) -> RowBlock {
-    let first_line = *line;
-    *line += memchr::memchr_iter(b'\n', &bytes).count() as u64;
-    RowBlock {
-        bytes,
-        first_line,
-        ..RowBlock::default()
-    }
 }
 
 impl ConversationSource for EngineSource {

@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Fault;
+use super::census::ChunkCensus;
 use super::frame::sealed;
+use super::records::ChunkRecords;
 use crate::runtime::storage;
 use crate::source::SourceError;
 use crate::spool::SpoolError;
@@ -74,6 +77,33 @@ impl JobStore {
             Ok(_) => Ok(None),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(SpoolError::io("read", path)(error).into()),
+        }
+    }
+
+    /// The census that a chunk has brought; an empty one of a chunk without rows.
+    ///
+    /// # Errors
+    /// If the disk refuses, or it cannot be read.
+    pub fn census(&self, chunk: u32) -> Result<ChunkCensus, SourceError> {
+        self.read(chunk, ChunkCensus::from_bytes)
+    }
+
+    /// The records that a chunk has brought; none of a chunk without rows.
+    ///
+    /// # Errors
+    /// If the disk refuses, or they cannot be read.
+    pub fn records(&self, chunk: u32) -> Result<ChunkRecords, SourceError> {
+        self.read(chunk, ChunkRecords::from_bytes)
+    }
+
+    fn read<T: Default>(
+        &self,
+        chunk: u32,
+        from: impl Fn(&[u8]) -> Result<T, Fault>,
+    ) -> Result<T, SourceError> {
+        match self.kept(chunk)? {
+            None => Ok(T::default()),
+            Some(bytes) => from(&bytes).map_err(|fault| fault.of_chunk(chunk.cast_signed()).into()),
         }
     }
 

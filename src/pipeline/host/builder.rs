@@ -9,8 +9,7 @@ use serde_json::json;
 use thiserror::Error;
 use toml::{Table, Value};
 
-use super::engine::EngineGiven;
-use super::setup;
+use super::{engine, setup};
 use crate::config::settings::{Format, Settings, SinkTarget, Source};
 use crate::config::{self, ConfigError, Layers};
 use crate::domain::record::rule::Rule;
@@ -83,7 +82,7 @@ pub struct PipelineBuilder {
     error: Option<ConfigError>,
     settings: Option<Settings>,
     source: Option<Arc<dyn ConversationSource>>,
-    engine: Option<EngineGiven>,
+    engine: Option<Arc<dyn Engine>>,
     sink: Option<Arc<dyn DatasetSink>>,
     rules: Vec<Arc<dyn Rule>>,
     work_dir: Option<PathBuf>,
@@ -203,8 +202,8 @@ impl PipelineBuilder {
     }
 
     /// Has an engine read and group the rows: those of the files that the settings name, or of a table that it has.
-    pub fn engine(mut self, engine: Arc<dyn Engine>, has_table: bool) -> Self {
-        self.engine = Some(EngineGiven { engine, has_table });
+    pub fn engine(mut self, engine: Arc<dyn Engine>) -> Self {
+        self.engine = Some(engine);
         self
     }
 
@@ -269,8 +268,8 @@ impl PipelineBuilder {
         if let Some(source) = &self.source {
             settings.source = Source::Custom(source.describe());
         }
-        if let Some(given) = &self.engine {
-            given.check(&mut settings)?;
+        if let Some(engine) = &self.engine {
+            engine::adapt(&mut settings, &**engine)?;
         }
         let sink = match self.sink.take() {
             Some(sink) => {
@@ -286,7 +285,7 @@ impl PipelineBuilder {
         let work_dir = self.open_work_dir(&settings, &sink.location())?;
         let source = match (self.source, &self.engine) {
             (Some(source), _) => Ok(source),
-            (None, Some(given)) => given.source(&settings, &work_dir),
+            (None, Some(engine)) => engine::source(engine, &settings, &work_dir),
             (None, None) => setup::source(&settings, &work_dir.record),
         };
         let source = match source {
@@ -338,8 +337,8 @@ impl PipelineBuilder {
     fn open_work_dir(&self, settings: &Settings, location: &str) -> Result<WorkDir, BuildError> {
         let work_dir = self.work_dir.as_deref();
         let mut described = exclude_key::described(settings, work_dir, Missing::Make)?;
-        if let Some(given) = &self.engine {
-            described["engine"] = json!(given.engine.name());
+        if let Some(engine) = &self.engine {
+            described["engine"] = json!(engine.name());
         }
         if !self.rules.is_empty() {
             let rules = self.rules.iter().map(|rule| (rule.name(), rule.version()));

@@ -15,62 +15,51 @@ use crate::pipeline::run::actors::{candidates_of, nested};
 use crate::pipeline::state::work_dir::{RunRecord, WorkDir};
 use crate::source::{ConversationSource, SourceError};
 
-/// An engine that a host has given.
-pub struct EngineGiven {
-    /// Who schedules and shuffles.
-    pub engine: Arc<dyn Engine>,
-    /// Whether it has a table, and files are not asked for.
-    pub has_table: bool,
+/// Refuses what an engine cannot do, and says in the settings what is read instead of files.
+///
+/// # Errors
+/// If it cannot do what they ask for.
+pub fn adapt(settings: &mut Settings, engine: &dyn Engine) -> Result<(), SourceError> {
+    let cannot = |reason: &str| {
+        Err(SourceError::Engine {
+            reason: format!("{} cannot do this: {reason}", engine.name()),
+        })
+    };
+    if engine.has_table() {
+        settings.source = Source::Custom(json!({"kind": "table", "engine": engine.name()}));
+    } else if !matches!(settings.source, Source::Files(_)) {
+        return cannot("it reads files and tables; name files with input");
+    }
+    if settings.exclude.names_users() {
+        return cannot("selection.exclude names users; name ids, or export on one machine");
+    }
+    if settings.schema == Some(RowShape::CopilotChat) {
+        return cannot("Copilot Chat telemetry is read on one machine, or from a cluster");
+    }
+    Ok(())
 }
 
-impl EngineGiven {
-    /// Refuses what an engine cannot do, and says in the settings what is read instead of files.
-    ///
-    /// # Errors
-    /// If it cannot do what they ask for.
-    pub fn check(&self, settings: &mut Settings) -> Result<(), SourceError> {
-        let cannot = |reason: &str| {
-            Err(SourceError::Engine {
-                reason: format!("{} cannot do this: {reason}", self.engine.name()),
-            })
-        };
-        if self.has_table {
-            let engine = self.engine.name();
-            settings.source = Source::Custom(json!({"kind": "table", "engine": engine}));
-        } else if !matches!(settings.source, Source::Files(_)) {
-            return cannot("it reads files and tables; name files with input");
-        }
-        if settings.exclude.names_users() {
-            return cannot("selection.exclude names users; name ids, or export on one machine");
-        }
-        if settings.schema == Some(RowShape::CopilotChat) {
-            return cannot("Copilot Chat telemetry is read on one machine, or from a cluster");
-        }
-        Ok(())
-    }
-
-    /// The source.
-    ///
-    /// # Errors
-    /// If the settings cannot be used.
-    pub fn source(
-        &self,
-        settings: &Settings,
-        work_dir: &WorkDir,
-    ) -> Result<Arc<dyn ConversationSource>, SourceError> {
-        let input = match &settings.source {
-            Source::Files(paths) => EngineInput::Files(files_source(paths, settings)),
-            _ => EngineInput::Table,
-        };
-        Ok(Arc::new(EngineSource::new(EngineParts {
-            engine: Arc::clone(&self.engine),
-            input,
-            rules: rules(settings, &work_dir.record),
-            candidates: candidates_of(settings),
-            chunks: settings.chunks.count.get(),
-            folder: work_dir.chunks().join("engine"),
-        })?))
-    }
+/// An engine as the source of a run.
+///
+/// # Errors
+/// If the settings cannot be used.
+pub fn source(
+    engine: &Arc<dyn Engine>,
+    settings: &Settings,
+    work_dir: &WorkDir,
+) -> Result<Arc<dyn ConversationSource>, SourceError> {
+    let input = match &settings.source {
+        Source::Files(paths) => EngineInput::Files(files_source(paths, settings)),
+        _ => EngineInput::Table,
+    };
+    Ok(Arc::new(EngineSource::new(EngineParts {
+        engine: Arc::clone(engine),
+        input,
+        rules: rules(settings, &work_dir.record),
+        candidates: candidates_of(settings),
+        chunks: settings.chunks.count.get(),
+        folder: work_dir.chunks().join("engine"),
+    })?))
 }
 
 /// The rules of a run, as executors need them.

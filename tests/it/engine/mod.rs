@@ -3,6 +3,7 @@
 mod equal;
 mod faults;
 mod resume;
+mod table;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ fn on_engine(
     engine: LocalEngine,
 ) -> (Arc<LocalEngine>, Result<Manifest, RunError>) {
     let engine = Arc::new(engine);
-    let run = finish(builder.engine(engine.clone(), false));
+    let run = finish(builder.engine(engine.clone()));
     (engine, run.map(|report| report.manifest))
 }
 
