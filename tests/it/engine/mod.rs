@@ -61,6 +61,15 @@ fn ledger(manifest: &Manifest) -> Value {
         // Of rows that are equal any may be the one.
         too_large["examples"] = Value::Null;
     }
+    let mut near_duplicates = json!(manifest.near_duplicates);
+    for file in near_duplicates["files"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        // It names the second in which the run began.
+        file["path"] = Value::Null;
+    }
     json!({
         "content": manifest.content_sha256,
         "strata": manifest.strata,
@@ -68,7 +77,7 @@ fn ledger(manifest: &Manifest) -> Value {
         "malformed": malformed,
         "warnings": manifest.warnings,
         "groups": manifest.groups,
-        "near_duplicates": manifest.near_duplicates,
+        "near_duplicates": near_duplicates,
         "privacy": manifest.privacy,
         "exclude": manifest.exclude,
         "invalid": manifest.invalid_files.iter().map(|file| &file.sha256).collect::<Vec<_>>(),
