@@ -40,7 +40,7 @@ use crate::source::RowEncoding;
 
 mod chunk;
 mod pins;
-mod telemetry;
+pub mod telemetry;
 mod writer;
 
 pub use chunk::{Replay, SealedChunk};

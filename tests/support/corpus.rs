@@ -1,5 +1,9 @@
 //! Synthetic input with every fault in it, from a seed.
 
+use gleaner::domain::copilot_chat::sender::Era;
+use gleaner::domain::record::row::RowShape;
+use gleaner::source::synthetic::settings::{Synthetic, TelemetryFault, TelemetryStyle};
+use gleaner::source::synthetic::telemetry::rows;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
@@ -303,4 +307,20 @@ pub fn in_files(rows: &[Vec<u8>], files: usize, prefix: &str) -> Files {
         (format!("{prefix}{number:02}.jsonl"), bytes)
     };
     rows.chunks(each).enumerate().map(file).collect()
+}
+
+/// Rows of Copilot Chat telemetry with all faults, as the versions of an era send them; `None`: of all.
+pub fn telemetry(seed: u64, era: Option<Era>, conversations: u64) -> Vec<Vec<u8>> {
+    let settings = Synthetic {
+        conversations,
+        seed,
+        schema: RowShape::CopilotChat,
+    };
+    let style = TelemetryStyle {
+        era,
+        faults: TelemetryFault::ALL.into_iter().collect(),
+    };
+    (0..conversations)
+        .flat_map(|number| rows(settings, style, number))
+        .collect()
 }

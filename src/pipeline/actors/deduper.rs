@@ -167,8 +167,7 @@ async fn decide(parts: &Arc<DedupParts>, index: RowIndex) -> Result<Grouped, Run
             Closed::Rows(Arc::new(index))
         }
         ClosedIndex::Telemetry(index) => {
-            grouped.tally.duplicate_rows = index.duplicate_shared_rows();
-            grouped.shared_rows = index.shared_rows();
+            grouped.tally = index.shared_tally();
             Closed::Telemetry(Arc::new(index))
         }
     };
@@ -266,7 +265,6 @@ impl<'s> Sorting<'s> {
     fn done(self, tally: GroupTally) -> (Grouped, Offers) {
         let grouped = Grouped {
             tally,
-            shared_rows: 0,
             out_of_range: self.out_of_range,
             no_target: self.no_target,
         };

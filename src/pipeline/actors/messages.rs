@@ -128,8 +128,6 @@ message!(Close => Result<Grouped, RunError>);
 pub struct Grouped {
     /// Rows and conversations.
     pub tally: GroupTally,
-    /// Shared rows of Copilot Chat telemetry, each once.
-    pub shared_rows: u64,
     /// Complete conversations in no bucket.
     pub out_of_range: u64,
     /// Conversations in a stratum without a target.
@@ -140,7 +138,6 @@ impl Grouped {
     /// Adds what was decided of other conversations.
     pub fn add(&mut self, other: Self) {
         self.tally.add(other.tally);
-        self.shared_rows += other.shared_rows;
         self.out_of_range += other.out_of_range;
         self.no_target += other.no_target;
     }
@@ -153,7 +150,6 @@ impl Grouped {
                 kept_rows: undelivered.conversations(),
                 ..GroupTally::default()
             },
-            shared_rows: 0,
             out_of_range: undelivered.out_of_range,
             no_target: undelivered.no_target,
         }
@@ -163,7 +159,6 @@ impl Grouped {
     /// those.
     pub fn add_rows(&mut self, other: &Self) {
         self.tally.add_rows(&other.tally);
-        self.shared_rows += other.shared_rows;
     }
 }
 

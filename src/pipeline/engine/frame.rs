@@ -10,7 +10,8 @@
 //! A frame is (numbers little-endian): the job (u64), piece, part, chunk and rows (u32 each), the schema, whether rows were
 //! put together from columns, and whether there are payloads (a byte each); then the rows; then the checksum. A row is:
 //! the lengths of its id and of its payload (u32 each), turn and time (i64 each), the payload's XXH3-64 and the row's line
-//! (u64 each), flags and group (a byte each), the id, and the payload, if there are payloads.
+//! (u64 each), flags and group (a byte each), the id, of Copilot Chat telemetry what its header has besides
+//! ([`telemetry`]; of a malformed row nothing), and the payload, if there are payloads.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +19,12 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Fault;
+use crate::domain::copilot_chat::header::TelemetryHeader;
 use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::record::header::RowFlags;
 use crate::domain::record::row::RowShape;
 use crate::domain::selection::group::GroupMark;
-use crate::spool::sealed::SpooledRow;
+use crate::spool::sealed::{SpooledRow, telemetry};
 
 /// Bytes that a frame should have at most: small beside an executor's memory, large beside what a row costs an engine.
 const FRAME_BYTES: usize = 256 * 1024;
@@ -189,6 +191,9 @@ impl Frames {
         bytes.extend_from_slice(&row.facts.line.to_le_bytes());
         bytes.extend_from_slice(&[row.facts.flags.byte(), row.facts.group.byte()]);
         bytes.extend_from_slice(&row.id);
+        if let Some(header) = &row.facts.telemetry {
+            bytes.extend_from_slice(&telemetry::to_bytes(header));
+        }
         if self.has_payloads {
             bytes.extend_from_slice(payload);
         }
@@ -269,6 +274,8 @@ pub struct FrameRow<'a> {
     pub flags: RowFlags,
     /// What it says of its conversation's group.
     pub group: GroupMark,
+    /// What Copilot Chat telemetry has besides.
+    pub telemetry: Option<TelemetryHeader>,
     /// Its text, if the frame has payloads.
     pub payload: &'a [u8],
 }
@@ -306,40 +313,55 @@ impl<'a> Frame<'a> {
 
     /// Its rows.
     pub fn rows(&self) -> impl Iterator<Item = Result<FrameRow<'a>, Fault>> {
-        let (mut rest, mut left, has_payloads) = (self.body, self.rows, self.has_payloads);
+        let (frame, mut rest, mut left) = (*self, self.body, self.rows);
         std::iter::from_fn(move || {
             if left == 0 {
                 return (!std::mem::take(&mut rest).is_empty()).then_some(Err(Fault::Damaged));
             }
             left -= 1;
-            let row = take_row(&mut rest, has_payloads);
+            let row = frame.take_row(&mut rest);
             if row.is_none() {
                 (rest, left) = (&[], 0);
             }
             Some(row.ok_or(Fault::Damaged))
         })
     }
-}
 
-fn take_row<'a>(rest: &mut &'a [u8], has_payloads: bool) -> Option<FrameRow<'a>> {
-    let (head, tail) = rest.split_at_checked(ROW)?;
-    let short = |at: usize| u32::from_le_bytes(array(&head[at..]));
-    let long = |at: usize| u64::from_le_bytes(array(&head[at..]));
-    let (id, tail) = tail.split_at_checked(short(0) as usize)?;
-    let length = if has_payloads { short(4) as usize } else { 0 };
-    let (payload, tail) = tail.split_at_checked(length)?;
-    *rest = tail;
-    Some(FrameRow {
-        id,
-        length: short(4),
-        turn: long(8).cast_signed(),
-        at: long(16).cast_signed(),
-        checksum: long(24),
-        line: long(32),
-        flags: RowFlags::from_byte(head[40]),
-        group: GroupMark::from_byte(head[41]),
-        payload,
-    })
+    fn take_row(&self, rest: &mut &'a [u8]) -> Option<FrameRow<'a>> {
+        let (head, tail) = rest.split_at_checked(ROW)?;
+        let short = |at: usize| u32::from_le_bytes(array(&head[at..]));
+        let long = |at: usize| u64::from_le_bytes(array(&head[at..]));
+        let (flags, group) = (
+            RowFlags::from_byte(head[40]),
+            GroupMark::from_byte(head[41]),
+        );
+        let (id, mut tail) = tail.split_at_checked(short(0) as usize)?;
+        let mut telemetry = None;
+        if self.shape == RowShape::CopilotChat && !flags.has(RowFlags::MALFORMED) {
+            let (besides, after) = tail.split_first_chunk()?;
+            let header = telemetry::from_bytes(besides).ok()?;
+            telemetry = Some(TelemetryHeader { group, ..header });
+            tail = after;
+        }
+        let length = match self.has_payloads {
+            true => short(4) as usize,
+            false => 0,
+        };
+        let (payload, tail) = tail.split_at_checked(length)?;
+        *rest = tail;
+        Some(FrameRow {
+            id,
+            length: short(4),
+            turn: long(8).cast_signed(),
+            at: long(16).cast_signed(),
+            checksum: long(24),
+            line: long(32),
+            flags,
+            group,
+            telemetry,
+            payload,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The jobs of a run, in their order: the survey's census, what it leaves undecided, wider censuses, rounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -145,7 +145,6 @@ impl Jobs {
     ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
         let chunks = order.chunks;
         let counted = self.once(store, pieces, order)?;
-        refuse_telemetry(&counted)?;
         let mut undecided = Vec::new();
         for chunk in store.chunks()? {
             undecided.extend(store.census(chunk)?.undecided);
@@ -192,7 +191,7 @@ impl Jobs {
         pieces: &[PieceOrder],
         order: Order,
     ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
-        let brings_records = order.brings == Brings::Records;
+        let brings_records = matches!(order.brings, Brings::Records | Brings::SharedRows);
         let frames = |bytes: &[u8]| match brings_records {
             true => Ok(ChunkRecords::from_bytes(bytes)?.frames()),
             false => Ok::<_, Fault>(ChunkCensus::from_bytes(bytes)?.frames),
@@ -327,7 +326,7 @@ impl Jobs {
             .max())
     }
 
-    /// The records that a round wants.
+    /// The records that a round wants; of Copilot Chat telemetry the rows, and below them the shared rows that they name.
     fn round(
         &self,
         surveyed: &Surveyed,
@@ -339,6 +338,17 @@ impl Jobs {
         let order = self.order(surveyed.listed.chunks, Brings::Records, wanted);
         let counted = self.once(&store, &surveyed.listed.pieces, order)?;
         self.same(&surveyed.counted, &counted)?;
+        let mut named = BTreeSet::new();
+        for chunk in store.chunks()? {
+            named.extend(store.records(chunk)?.named());
+        }
+        if !named.is_empty() {
+            let shared = store.shared_rows()?;
+            let wanted = named.into_iter().collect();
+            let order = self.order(surveyed.listed.chunks, Brings::SharedRows, wanted);
+            let counted = self.once(&shared, &surveyed.listed.pieces, order)?;
+            self.same(&surveyed.counted, &counted)?;
+        }
         Ok(store)
     }
 
@@ -383,17 +393,5 @@ fn ledger(
     Ledger {
         tallies: named.collect(),
         grouped,
-    }
-}
-
-/// Conversations of telemetry name rows of other chunks.
-fn refuse_telemetry(counted: &BTreeMap<u32, ChunkTally>) -> Result<(), SourceError> {
-    let mut tallies = counted.values();
-    match tallies.any(|tally| tally.first_telemetry.is_some()) {
-        true => Err(SourceError::Engine {
-            reason: "the rows are Copilot Chat telemetry, which is read on one machine, or from a cluster"
-                .to_owned(),
-        }),
-        false => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::EngineError;
+use crate::domain::copilot_chat::membership::MembershipRules;
 use crate::domain::copilot_chat::rules::CopilotChatRules;
 use crate::domain::record::assembler::Nested;
 use crate::domain::record::rename::Renames;
@@ -54,8 +55,8 @@ pub struct EngineRules {
     pub schema: Option<RowShape>,
     /// Whether nested values of assembled records are written with sorted keys.
     pub sorts_keys: bool,
-    /// `selection.cut = "keep"`
-    pub keep_cut: bool,
+    /// Which requests of Copilot Chat are turns, and whether other conversations keep what the window leaves of them.
+    pub membership: MembershipRules,
     /// Whether values of malformed rows may be shown.
     pub quotes_values: bool,
 }
@@ -91,6 +92,14 @@ impl EngineRules {
         Renames::new(self.fields.clone()).map_err(|error| EngineError::order(&error))
     }
 
+    /// How Copilot Chat telemetry becomes conversations.
+    pub fn copilot_chat(&self) -> CopilotChatRules {
+        CopilotChatRules {
+            membership: self.membership.clone(),
+            ..CopilotChatRules::of_agents(self.max_record)
+        }
+    }
+
     /// Which rows are wanted.
     ///
     /// # Errors
@@ -111,7 +120,7 @@ impl EngineRules {
             selection: Arc::new(selection),
             nested: self.nested(),
             schema: self.schema,
-            copilot_chat: Arc::new(CopilotChatRules::of_agents(self.max_record)),
+            copilot_chat: Arc::new(self.copilot_chat()),
             quotes_values: self.quotes_values,
         })
     }
@@ -128,14 +137,17 @@ pub enum Brings {
     CensusUpTo(BTreeMap<StratumId, Option<Rank>>),
     /// The same of the conversations that are wanted, which a census could not decide without their payloads.
     Decisions,
-    /// The records of the conversations that are wanted.
+    /// The records of the conversations that are wanted; of Copilot Chat telemetry their rows, and which shared rows
+    /// these name.
     Records,
+    /// Of Copilot Chat telemetry the shared rows that are wanted.
+    SharedRows,
 }
 
 impl Brings {
-    /// Whether rows go with their payloads, and those of the conversations that are wanted alone.
+    /// Whether rows go with their payloads, and only those that are wanted.
     pub fn has_payloads(&self) -> bool {
-        matches!(self, Self::Decisions | Self::Records)
+        matches!(self, Self::Decisions | Self::Records | Self::SharedRows)
     }
 }
 
@@ -152,7 +164,7 @@ pub struct Order {
     pub done: Vec<u32>,
     /// What is brought.
     pub brings: Brings,
-    /// The hashes of the conversations that are wanted, in order, where only some are.
+    /// The hashes of the ids of what is wanted, in order, where not all is.
     #[serde(skip)]
     pub wanted: Vec<i64>,
 }

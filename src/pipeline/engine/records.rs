@@ -1,6 +1,8 @@
-//! What a job brings of a chunk: the records of the conversations that are wanted.
+//! What a job brings of a chunk: the records of the conversations that are wanted, or rows of telemetry.
 //!
 //! They travel as the length of a head (u64), the head in JSON, and the texts, each with a newline.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +16,7 @@ pub struct Record {
     pub id_hash: i64,
     /// Its number of turns.
     pub turns: u64,
-    /// Its text, one line.
+    /// Its text, one line; of Copilot Chat telemetry its rows, a line each.
     pub text: Vec<u8>,
 }
 
@@ -23,6 +25,12 @@ struct Head {
     frames: FrameSum,
     /// Hash, turns, and bytes of the text.
     records: Vec<(i64, u64, u64)>,
+    /// Bytes of the shared rows.
+    #[serde(default)]
+    shared: u64,
+    /// The hashes of the shared rows that the rows of conversations name, in order.
+    #[serde(default)]
+    named: BTreeSet<i64>,
 }
 
 /// The records of a chunk.
@@ -38,7 +46,7 @@ impl ChunkRecords {
         Self {
             head: Head {
                 frames,
-                records: Vec::new(),
+                ..Head::default()
             },
             texts: Vec::new(),
         }
@@ -54,6 +62,23 @@ impl ChunkRecords {
         self.texts.push(b'\n');
     }
 
+    /// Adds a shared row of Copilot Chat telemetry.
+    pub fn push_shared(&mut self, row: &[u8]) {
+        self.head.shared += row.len() as u64 + 1;
+        self.texts.extend_from_slice(row);
+        self.texts.push(b'\n');
+    }
+
+    /// Notes shared rows that a conversation names, by the hashes of their ids.
+    pub fn name(&mut self, shared: impl Iterator<Item = i64>) {
+        self.head.named.extend(shared);
+    }
+
+    /// Those that were noted.
+    pub fn named(&self) -> impl Iterator<Item = i64> {
+        self.head.named.iter().copied()
+    }
+
     /// The frames that they were made of.
     pub fn frames(&self) -> FrameSum {
         self.head.frames
@@ -67,8 +92,8 @@ impl ChunkRecords {
             .map(|&(hash, turns, _)| (hash, turns))
     }
 
-    /// Their texts, each with a newline.
-    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+    /// Their lines, each with its newline.
+    pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.texts.split_inclusive(|&byte| byte == b'\n')
     }
 
@@ -92,8 +117,8 @@ impl ChunkRecords {
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| Fault::Damaged)?;
         let (head, texts) = rest.split_at_checked(length).ok_or(Fault::Damaged)?;
         let head: Head = serde_json::from_slice(head).map_err(|_| Fault::Damaged)?;
-        let expected: u64 = head.records.iter().map(|(_, _, bytes)| bytes + 1).sum();
-        match expected == texts.len() as u64 {
+        let records: u64 = head.records.iter().map(|(_, _, bytes)| bytes + 1).sum();
+        match records + head.shared == texts.len() as u64 {
             true => Ok(Self {
                 head,
                 texts: texts.to_vec(),

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::frame::{Frames, PieceLedger, pack};
-use super::order::{Order, PieceOrder};
+use super::order::{Brings, Order, PieceOrder};
 use super::{EngineError, LEDGER};
 use crate::domain::record::row::RowShape;
 use crate::domain::scheduling::chunk::Chunk;
@@ -40,6 +40,8 @@ struct Sorting {
     done: Vec<u32>,
     /// `None`: all.
     wanted: Option<HashSet<i64>>,
+    /// Whether it is shared rows of Copilot Chat telemetry that are wanted.
+    shares: bool,
     frames: Frames,
 }
 
@@ -83,6 +85,7 @@ impl Scan {
             chunks: order.chunks.max(1),
             done: order.done.clone(),
             wanted,
+            shares: order.brings == Brings::SharedRows,
             frames: Frames::new(order.job, piece.number, has_payloads),
         };
         Ok(Self {
@@ -139,11 +142,9 @@ impl Sorting {
     /// Puts a row to those of its chunk; gives what is to be sent.
     fn put(&mut self, shape: RowShape, row: &SpooledRow<'_>) -> Option<(i32, Vec<u8>)> {
         let hash = kusto_hash::hash(&row.id);
-        if self
-            .wanted
-            .as_ref()
-            .is_some_and(|wanted| !wanted.contains(&hash))
-        {
+        let is_shared = (row.facts.telemetry).is_some_and(|header| header.event.is_shared());
+        let is_wanted = |wanted: &HashSet<i64>| is_shared == self.shares && wanted.contains(&hash);
+        if !self.wanted.as_ref().is_none_or(is_wanted) {
             return None;
         }
         let chunk = kusto_hash::modulo(hash, self.chunks);

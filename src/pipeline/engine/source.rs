@@ -105,8 +105,12 @@ impl EngineSource {
         drop(known);
         let delivered = match order.pass {
             Pass::Round(_) => {
-                let records = blocking(move || store.records(chunk.index)).await??;
-                write_records(records, rows).await?
+                let read = move || -> Result<_, SourceError> {
+                    let shared = store.shared_rows()?.records(chunk.index)?;
+                    Ok((store.records(chunk.index)?, shared))
+                };
+                let (records, shared) = blocking(read).await??;
+                write_records(records, shared, rows).await?
             }
             _ => {
                 let census = blocking(move || store.census(chunk.index)).await??;
@@ -206,9 +210,10 @@ fn census_block() -> RowBlock {
     }
 }
 
-/// Delivers records as they are.
+/// Delivers records, or rows of telemetry and shared rows, as they are.
 async fn write_records(
     records: ChunkRecords,
+    shared: ChunkRecords,
     rows: &mut dyn RowSink,
 ) -> Result<ChunkChecksum, SourceError> {
     let mut delivered = ChunkChecksum::default();
@@ -222,7 +227,7 @@ async fn write_records(
         });
     }
     let mut block = RowBlock::default();
-    for (number, line) in (1..).zip(records.texts()) {
+    for (number, line) in (1..).zip(records.lines().chain(shared.lines())) {
         if block.bytes.len() >= BLOCK_BYTES {
             rows.write(std::mem::take(&mut block)).await?;
         }

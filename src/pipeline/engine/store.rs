@@ -46,6 +46,14 @@ impl JobStore {
         Self::open(&self.folder, job)
     }
 
+    /// The folder of the job that brings the shared rows which this one's rows of telemetry name.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn shared_rows(&self) -> Result<Self, SourceError> {
+        self.below("shared")
+    }
+
     /// The job, for a person.
     pub fn name(&self) -> String {
         let name = self.folder.file_name().unwrap_or_default();

@@ -7,10 +7,9 @@ use serde_json::json;
 use super::setup::files_source;
 use crate::config::settings::{Settings, Source};
 use crate::domain::record::assembler::Nested;
-use crate::domain::record::row::RowShape;
 use crate::domain::record::timestamp::UtcInstant;
-use crate::domain::selection::cut::Cut;
 use crate::pipeline::engine::{Engine, EngineInput, EngineParts, EngineRules, EngineSource};
+use crate::pipeline::ingest::telemetry_rules::copilot_chat_rules;
 use crate::pipeline::run::actors::{candidates_of, nested};
 use crate::pipeline::state::work_dir::{RunRecord, WorkDir};
 use crate::source::{ConversationSource, SourceError};
@@ -32,9 +31,6 @@ pub fn adapt(settings: &mut Settings, engine: &dyn Engine) -> Result<(), SourceE
     }
     if settings.exclude.names_users() {
         return cannot("selection.exclude names users; name ids, or export on one machine");
-    }
-    if settings.schema == Some(RowShape::CopilotChat) {
-        return cannot("Copilot Chat telemetry is read on one machine, or from a cluster");
     }
     Ok(())
 }
@@ -86,7 +82,7 @@ fn rules(settings: &Settings, record: &RunRecord) -> EngineRules {
         fields: settings.fields.paths().clone(),
         schema: settings.schema,
         sorts_keys: nested(settings) == Nested::Sorted,
-        keep_cut: settings.cut == Cut::Keep,
+        membership: copilot_chat_rules(settings, record).membership,
         quotes_values: !settings.privacy.is_scan(),
     }
 }

@@ -166,7 +166,7 @@ impl Expectation {
         sealed: &SealedChunk,
         rules: &RowRules,
     ) -> Result<Option<UnusableCandidates>, SpoolError> {
-        if rules.schema == Some(RowShape::CopilotChat) {
+        if rules.schema == Some(RowShape::CopilotChat) || sealed.shape() == RowShape::CopilotChat {
             let fetched = assembled(sealed, rules)?;
             return Ok(self.check(fetched).ok());
         }

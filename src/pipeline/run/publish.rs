@@ -462,7 +462,7 @@ fn population(output: &RunOutput, only_complete: bool) -> Population {
         duplicate_turns: Some(tally.duplicate_turns),
         duplicate_conversations: Some(tally.duplicate_conversations),
         duplicate_rows: Some(tally.duplicate_rows),
-        shared_rows: Some(output.grouped.shared_rows),
+        shared_rows: Some(tally.shared_rows),
         kept_rows: Some(tally.kept_rows - lost_rows),
         superseded_turns: Some(tally.superseded_turns),
         conversations: tally.conversations + excluded,

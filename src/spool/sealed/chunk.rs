@@ -87,6 +87,11 @@ impl SealedChunk {
         Ok(end == self.footer.rows_bytes)
     }
 
+    /// The schema of its rows.
+    pub fn shape(&self) -> RowShape {
+        self.footer.shape
+    }
+
     /// Reads its headers again; `store` is the number that the run gives its rows.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What the header of a row of Copilot Chat telemetry has besides: 38 bytes behind its key. Time,
+//! What the header of a row of Copilot Chat telemetry has besides, stored or on its way: 38 bytes behind its key. Time,
 //! request and call (i64 each), content (u64), position (u32), and a byte each for event and mode.
 
 use std::io;

@@ -12,14 +12,14 @@ use crate::support::packed;
 
 /// Exports on one machine and on an engine; both must be the same.
 #[track_caller]
-fn same(files: &Files, more: &str) -> Manifest {
+pub fn same(files: &Files, more: &str) -> Manifest {
     let folder = folder();
     write(folder.path(), files);
     same_in(folder.path(), more)
 }
 
 #[track_caller]
-fn same_in(folder: &Path, more: &str) -> Manifest {
+pub fn same_in(folder: &Path, more: &str) -> Manifest {
     let alone = finish(run_over(folder, "alone", more)).expect("published");
     let (engine, manifest) = on_engine(run_over(folder, "engine", more), LocalEngine::new(7));
     let manifest = manifest.expect("published");

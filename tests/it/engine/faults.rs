@@ -1,28 +1,31 @@
 //! What an engine loses, doubles or changes is noticed, and nothing is published.
 
+use gleaner::domain::copilot_chat::sender::Era;
+
 use super::{on_engine, run_over, write};
-use crate::support::corpus::{events, shuffled};
+use crate::support::corpus::{Files, events, shuffled, telemetry};
 use crate::support::embedded::folder;
 use crate::support::engine::{LocalEngine, WRONGS, Way};
 
 const FEW: &str = "chunks.count = 6";
 
-#[test]
-fn what_is_exchanged_badly_is_refused() {
+/// Spoils what is exchanged in each of the first three jobs of an export, in every way so many times.
+fn refuses(files: &Files, more: &str, jobs: [&str; 3], times: u64) {
     let folder = folder();
-    write(folder.path(), &shuffled(&events(1, 120), 4, 1));
-    let (engine, _) = on_engine(run_over(folder.path(), "whole", FEW), LocalEngine::new(0));
-    let jobs = engine.jobs();
-    let names: Vec<_> = jobs.iter().map(|(name, ..)| &**name).collect();
-    assert_eq!(names[..3], ["census", "decisions", "round0"]);
+    write(folder.path(), files);
+    let more = format!("{FEW}\n{more}");
+    let (engine, _) = on_engine(run_over(folder.path(), "whole", &more), LocalEngine::new(0));
+    let found = engine.jobs();
+    let names: Vec<_> = found.iter().map(|(name, ..)| &**name).collect();
+    assert_eq!(names[..3], jobs);
     let mut seed = 0;
     for wrong in WRONGS {
         for way in [Way::ToGroup, Way::ToDriver] {
             for job in 0..3 {
-                for _ in 0..24 {
+                for _ in 0..times {
                     seed += 1;
                     let name = format!("d{seed}");
-                    let run = run_over(folder.path(), &name, FEW).fresh(true);
+                    let run = run_over(folder.path(), &name, &more).fresh(true);
                     let engine = LocalEngine::new(seed).with_fault(job, wrong, way);
                     let (_, published) = on_engine(run, engine);
                     let error = published.expect_err("refused");
@@ -33,4 +36,17 @@ fn what_is_exchanged_badly_is_refused() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_exchanged_badly_is_refused() {
+    let files = shuffled(&events(1, 120), 4, 1);
+    refuses(&files, "", ["census", "decisions", "round0"], 24);
+}
+
+#[test]
+fn telemetry_that_is_exchanged_badly_is_refused() {
+    let files = shuffled(&telemetry(1, Some(Era::V052), 8), 4, 1);
+    let more = "source.allow_sampled = true";
+    refuses(&files, more, ["census", "round0", "shared"], 6);
 }

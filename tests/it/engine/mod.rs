@@ -4,6 +4,7 @@ mod equal;
 mod faults;
 mod resume;
 mod table;
+mod telemetry;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 
 use gleaner::domain::copilot_chat::sender::Era;
-use gleaner::domain::record::row::RowShape;
-use gleaner::source::synthetic::settings::{Synthetic, TelemetryFault, TelemetryStyle};
-use gleaner::source::synthetic::telemetry::rows;
 
 use crate::support::reference::Asked;
 use crate::support::reference::telemetry::evaluate;
@@ -40,27 +37,12 @@ fn holds_as(
     expected.rows
 }
 
-fn synthetic(seed: u64, era: Option<Era>, conversations: u64) -> Vec<Vec<u8>> {
-    let settings = Synthetic {
-        conversations,
-        seed,
-        schema: RowShape::CopilotChat,
-    };
-    let style = TelemetryStyle {
-        era,
-        faults: TelemetryFault::ALL.into_iter().collect(),
-    };
-    (0..conversations)
-        .flat_map(|number| rows(settings, style, number))
-        .collect()
-}
-
 #[test]
 fn split_by_the_user_of_the_first_turn_that_names_one() {
     let mut asked = Asked::new("s", 2000);
     asked.split_by = Some("userName".to_owned());
     for seed in 40..42 {
-        let rows = synthetic(seed, None, 20);
+        let rows = corpus::telemetry(seed, None, 20);
         let counts = holds_as(&corpus::shuffled(&rows, 3, seed), false, &asked);
         assert!(counts["conversations"] > 0, "{counts:?}");
     }
@@ -76,7 +58,7 @@ fn over_synthetic_rows_with_all_faults() {
         Some(Era::V035),
         Some(Era::V052),
     ]) {
-        let rows = synthetic(seed, era, 14);
+        let rows = corpus::telemetry(seed, era, 14);
         let counts = holds(&corpus::shuffled(&rows, 3, seed), false);
         counts
             .into_iter()
@@ -99,7 +81,7 @@ fn over_synthetic_rows_with_all_faults() {
 
 #[test]
 fn over_rows_of_agent_hosts() {
-    let rows = synthetic(9, Some(Era::AgentHost), 14);
+    let rows = corpus::telemetry(9, Some(Era::AgentHost), 14);
     holds(&corpus::shuffled(&rows, 2, 9), true);
 }
 

@@ -8,13 +8,15 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::header::{Mode, TelemetryHeader};
 use crate::dataset::accounting::FilterReason;
 use crate::record::timestamp::Ticks;
 use crate::selection::group::GroupMark;
 
 /// What decides which rows exist and which turns are inside.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembershipRules {
     /// Rows that exist: from the window's start to where a run looks behind its end (`window.slack`).
     pub exists: Range<Ticks>,

@@ -84,14 +84,13 @@ impl TelemetryIndex {
         self.conversations.id(number)
     }
 
-    /// Shared rows, each once.
-    pub fn shared_rows(&self) -> u64 {
-        self.shared.len() as u64
-    }
-
-    /// Shared rows that were delivered again.
-    pub fn duplicate_shared_rows(&self) -> u64 {
-        self.shared_duplicates
+    /// What became of the shared rows.
+    pub fn shared_tally(&self) -> GroupTally {
+        GroupTally {
+            shared_rows: self.shared.len() as u64,
+            duplicate_rows: self.shared_duplicates,
+            ..GroupTally::default()
+        }
     }
 
     /// Takes the header of a row of a conversation, or of a shared row; `hash` is its id's.
@@ -230,6 +229,11 @@ impl TelemetryIndex {
         let membership = decide(&headers, rules);
         let rows = membership.rows.iter();
         rows.map(|&row| positions[row as usize]).collect()
+    }
+
+    /// Where all shared rows lie, of equal rows one, in no order.
+    pub fn shared_rows(&self) -> impl Iterator<Item = Position> + '_ {
+        (0..self.shared.len()).map(|row| self.shared[row].position)
     }
 
     /// Where the shared rows of an id lie, of equal rows one, in no order. Ids that share a hash

@@ -35,6 +35,9 @@ pub struct GroupTally {
     pub duplicate_conversations: u64,
     /// Rows of Copilot Chat telemetry that are equal to another.
     pub duplicate_rows: u64,
+    /// Rows of Copilot Chat telemetry that several conversations may name, each once.
+    #[serde(default)]
+    pub shared_rows: u64,
     /// Requests of Copilot Chat that an edit or a retry replaced.
     pub superseded_turns: u64,
     /// Rows that make up the conversations.
@@ -59,6 +62,7 @@ impl GroupTally {
         self.duplicate_turns += other.duplicate_turns;
         self.duplicate_conversations += other.duplicate_conversations;
         self.duplicate_rows += other.duplicate_rows;
+        self.shared_rows += other.shared_rows;
         self.superseded_turns += other.superseded_turns;
         self.kept_rows += other.kept_rows;
         self.conversations += other.conversations;
@@ -77,6 +81,7 @@ impl GroupTally {
             self.filter(reason, rows);
         }
         self.duplicate_rows += other.duplicate_rows;
+        self.shared_rows += other.shared_rows;
         self.superseded_turns += other.superseded_turns;
         self.kept_rows += other.kept_rows;
     }

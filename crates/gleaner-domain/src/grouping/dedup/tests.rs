@@ -327,6 +327,7 @@ fn tallies_add_up() {
         duplicate_turns: 2 * factor,
         duplicate_conversations: 3 * factor,
         duplicate_rows: 9 * factor,
+        shared_rows: 11 * factor,
         superseded_turns: 10 * factor,
         kept_rows: 4 * factor,
         conversations: 5 * factor,
