@@ -31,6 +31,7 @@ pub use crate::domain::sampling::thresholds::{PopulationSample, UndeliveredCount
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 pub use crate::domain::scheduling::pass::Pass;
 pub use crate::domain::scheduling::retry::Action;
+use crate::domain::selection::exclude::{ExcludeList, FoundUsers};
 #[cfg(feature = "kusto")]
 pub(crate) use error::QUERY_HINT;
 pub use error::SourceError;
@@ -73,6 +74,16 @@ pub trait ConversationSource: Send + Sync + 'static {
     /// in their order too; an input that has changed shows in `Survey::input_fingerprints`.
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>>;
 
+    /// Says which ids and users a run leaves out, after the survey. A source that reads and groups rows itself leaves
+    /// their conversations out, and says which are the users'. `None`: the run looks for these itself, in all chunks
+    /// ([`Pass::All`]), and leaves rows out as they come.
+    fn exclude<'a>(
+        &'a self,
+        _list: &'a ExcludeList,
+    ) -> BoxFuture<'a, Result<Option<FoundUsers>, SourceError>> {
+        ready(Ok(None)).boxed()
+    }
+
     /// Does what has to be done before any chunk can be fetched, and takes long: the run has begun and can be resumed.
     /// Asked once a start, after the survey; dropped if the run is to end.
     fn prepare(&self) -> BoxFuture<'_, Result<Option<Prepared>, SourceError>> {
@@ -102,6 +113,13 @@ impl<T: ConversationSource + ?Sized> ConversationSource for Arc<T> {
 
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
         (**self).survey()
+    }
+
+    fn exclude<'a>(
+        &'a self,
+        list: &'a ExcludeList,
+    ) -> BoxFuture<'a, Result<Option<FoundUsers>, SourceError>> {
+        (**self).exclude(list)
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<Option<Prepared>, SourceError>> {

@@ -100,7 +100,11 @@ impl LocalEngine {
         match self.table.get(number).or_else(|| self.table.last()) {
             Some(table) => of_table(table),
             None => {
-                let read = |bytes: &Vec<u8>| PieceOrder::from_bytes(bytes).expect("an order");
+                let read = |bytes: &Vec<u8>| {
+                    let order = PieceOrder::from_bytes(bytes).expect("an order");
+                    assert!(order.input.path.is_absolute(), "{:?}", order.input.path);
+                    order
+                };
                 (0..).zip(job.pieces.iter().map(read)).collect()
             }
         }

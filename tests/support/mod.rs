@@ -7,7 +7,7 @@ pub mod copilot_rows;
 pub mod corpus;
 pub mod embedded;
 pub mod engine;
-mod files;
+pub mod files;
 #[cfg(feature = "kusto-emulator")]
 pub mod kusto;
 pub mod leaks;

@@ -11,6 +11,7 @@ use super::frame::{FrameSum, PieceLedger, unpacked};
 use super::order::{Order, PieceOrder};
 use super::{Engine, EngineError, Fault, Job, LEDGER};
 use crate::domain::dataset::chunk_tally::ChunkTally;
+use crate::domain::selection::exclude::FoundUsers;
 use crate::source::SourceError;
 
 /// A job that is to be run.
@@ -27,10 +28,19 @@ pub struct Exchange<'a> {
     pub done: &'a BTreeMap<u32, FrameSum>,
 }
 
+/// What all pieces have counted and found.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    /// Their rows, by piece.
+    pub tallies: BTreeMap<u32, ChunkTally>,
+    /// The conversations of users that are left out, if the job looks for them.
+    pub users: FoundUsers,
+}
+
 /// What came back.
 #[derive(Default)]
 struct Received {
-    pieces: BTreeMap<u32, ChunkTally>,
+    pieces: Pieces,
     sent: BTreeMap<u32, FrameSum>,
     chunks: BTreeMap<u32, FrameSum>,
 }
@@ -44,7 +54,7 @@ impl Exchange<'_> {
     pub fn run(
         mut self,
         mut take: impl FnMut(u32, &[u8]) -> Result<FrameSum, SourceError>,
-    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
+    ) -> Result<Pieces, SourceError> {
         self.order.done = self.done.keys().copied().collect();
         self.order = self.order.numbered();
         let job = Job {
@@ -93,16 +103,17 @@ impl Received {
         for (chunk, sum) in ledger.frames {
             self.sent.entry(chunk).or_default().add(sum);
         }
-        match self.pieces.insert(piece, ledger.tally) {
+        self.pieces.users.merge(ledger.users);
+        match self.pieces.tallies.insert(piece, ledger.tally) {
             Some(_) => Err(Fault::Twice.of_piece(piece)),
             None => Ok(()),
         }
     }
 
     /// The job has ended: everything must be here.
-    fn whole(self, of: &Exchange<'_>) -> Result<BTreeMap<u32, ChunkTally>, EngineError> {
+    fn whole(self, of: &Exchange<'_>) -> Result<Pieces, EngineError> {
         let mut numbers = of.pieces.iter().map(|piece| piece.number);
-        if let Some(piece) = numbers.find(|piece| !self.pieces.contains_key(piece)) {
+        if let Some(piece) = numbers.find(|piece| !self.pieces.tallies.contains_key(piece)) {
             return Err(Fault::Missing.of_piece(piece));
         }
         let all: BTreeSet<u32> = (self.sent.keys())

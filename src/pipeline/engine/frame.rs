@@ -23,6 +23,7 @@ use crate::domain::copilot_chat::header::TelemetryHeader;
 use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::record::header::RowFlags;
 use crate::domain::record::row::RowShape;
+use crate::domain::selection::exclude::FoundUsers;
 use crate::domain::selection::group::GroupMark;
 use crate::spool::sealed::{SpooledRow, telemetry};
 
@@ -123,6 +124,8 @@ pub struct PieceLedger {
     pub tally: ChunkTally,
     /// By chunk.
     pub frames: BTreeMap<u32, FrameSum>,
+    /// The conversations of users that are left out, if the job looks for them.
+    pub users: FoundUsers,
 }
 
 impl PieceLedger {

@@ -95,10 +95,21 @@ impl EngineParts {
             Chunk::Piece(piece) => Some(*piece),
             Chunk::Hash(_) => None,
         });
+        // Executors work in other folders.
+        let files: Vec<InputFingerprint> = inputs
+            .iter()
+            .map(|input| {
+                let path = std::path::absolute(&input.path).map_err(|source| SourceError::Io {
+                    path: input.path.clone(),
+                    source,
+                })?;
+                Ok(InputFingerprint { path, ..*input })
+            })
+            .collect::<Result<_, SourceError>>()?;
         let pieces = (0..).zip(pieces).map(|(number, piece)| PieceOrder {
             number,
             piece,
-            input: inputs[piece.file as usize].clone(),
+            input: files[piece.file as usize].clone(),
         });
         Ok(Listed {
             pieces: pieces.collect(),

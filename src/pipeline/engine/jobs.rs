@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use super::census::ChunkCensus;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Pieces};
 use super::frame::FrameSum;
 use super::input::{EngineInput, EngineParts, Listed};
-use super::order::{Brings, Order, PieceOrder};
+use super::order::{Brings, Exclude, Order, PieceOrder};
 use super::records::ChunkRecords;
 use super::store::{JobStore, kept_by_chunk};
 use crate::domain::dataset::chunk_tally::ChunkTally;
@@ -19,6 +19,7 @@ use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
 use crate::domain::scheduling::pass::Pass;
+use crate::domain::selection::exclude::{ExcludeList, FoundUsers};
 use crate::domain::selection::kusto_hash;
 use crate::domain::selection::rank::Rank;
 use crate::domain::selection::stratum::{Selection, StratumId};
@@ -41,6 +42,21 @@ pub struct Jobs {
     stop: AtomicBool,
 }
 
+/// What the run leaves out.
+#[derive(Debug, Default)]
+pub struct LeftOut {
+    exclude: Exclude,
+    /// How many rows were looked through for its users, if it names some.
+    rows: Option<u64>,
+}
+
+impl LeftOut {
+    /// The conversations of its users.
+    pub fn users(&self) -> &FoundUsers {
+        &self.exclude.found
+    }
+}
+
 /// What the first census has found.
 #[derive(Debug, Clone)]
 pub struct Surveyed {
@@ -49,6 +65,7 @@ pub struct Surveyed {
     /// What became of all rows.
     pub ledger: Arc<Ledger>,
     listed: Arc<Listed>,
+    left_out: Arc<LeftOut>,
     /// What the pieces have counted.
     counted: BTreeMap<u32, ChunkTally>,
     /// Up to which ranks all chunks have the conversations.
@@ -89,15 +106,55 @@ impl Jobs {
         })
     }
 
+    /// Finds the conversations of the users that a list names. They are remembered nowhere: nothing of them may lie on
+    /// the disk.
+    ///
+    /// # Errors
+    /// If the engine fails.
+    pub fn leave_out(
+        &self,
+        listed: &Listed,
+        list: ExcludeList,
+    ) -> Result<Arc<LeftOut>, SourceError> {
+        let mut left_out = LeftOut {
+            exclude: Exclude {
+                list,
+                found: FoundUsers::default(),
+            },
+            rows: None,
+        };
+        if left_out.exclude.list.names_users() {
+            let exchange = Exchange {
+                name: "users".to_owned(),
+                engine: &*self.parts.engine,
+                order: self.order(listed, &left_out, Brings::Users, Vec::new()),
+                pieces: &listed.pieces,
+                done: &BTreeMap::new(),
+            };
+            let pieces =
+                exchange.run(|_, _| self.unless_stopped().map(|()| FrameSum::default()))?;
+            left_out.rows = Some(rows(&pieces.tallies));
+            left_out.exclude.found = pieces.users;
+        }
+        Ok(Arc::new(left_out))
+    }
+
     /// Takes the first census.
     ///
     /// # Errors
     /// If the engine or the disk fails.
-    pub fn survey(&self, listed: &Arc<Listed>) -> Result<Surveyed, SourceError> {
+    pub fn survey(
+        &self,
+        listed: &Arc<Listed>,
+        left_out: &Arc<LeftOut>,
+    ) -> Result<Surveyed, SourceError> {
         let store = JobStore::open(&self.parts.folder, CENSUS)?;
         let candidates = self.parts.candidates.clone();
-        let order = self.order(listed.chunks, Brings::Census(candidates), Vec::new());
+        let order = self.order(listed, left_out, Brings::Census(candidates), Vec::new());
         let counted = self.census(&store, &listed.pieces, order)?;
+        if left_out.rows.is_some_and(|seen| seen != rows(&counted)) {
+            return Err(changed(&counted));
+        }
         let (mut population, mut cut) = (BTreeMap::new(), BTreeMap::new());
         let (mut grouped, mut too_large) = (GroupTally::default(), Vec::new());
         for chunk in 0..listed.chunks {
@@ -120,16 +177,24 @@ impl Jobs {
             population,
             ledger: Arc::new(ledger),
             listed: Arc::clone(listed),
+            left_out: Arc::clone(left_out),
             counted,
             cut,
         })
     }
 
-    fn order(&self, chunks: u32, brings: Brings, wanted: Vec<i64>) -> Order {
+    fn order(
+        &self,
+        listed: &Listed,
+        left_out: &LeftOut,
+        brings: Brings,
+        wanted: Vec<i64>,
+    ) -> Order {
         Order {
             job: 0,
             rules: self.parts.rules.clone(),
-            chunks,
+            exclude: left_out.exclude.clone(),
+            chunks: listed.chunks,
             done: Vec::new(),
             brings,
             wanted,
@@ -143,8 +208,7 @@ impl Jobs {
         pieces: &[PieceOrder],
         order: Order,
     ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
-        let chunks = order.chunks;
-        let counted = self.once(store, pieces, order)?;
+        let counted = self.once(store, pieces, order.clone())?;
         let mut undecided = Vec::new();
         for chunk in store.chunks()? {
             undecided.extend(store.census(chunk)?.undecided);
@@ -154,7 +218,11 @@ impl Jobs {
         }
         undecided.sort_unstable();
         let decisions = store.below("decisions")?;
-        let order = self.order(chunks, Brings::Decisions, undecided);
+        let order = Order {
+            brings: Brings::Decisions,
+            wanted: undecided,
+            ..order
+        };
         let again = self.once(&decisions, pieces, order)?;
         self.same(&counted, &again)?;
         for chunk in decisions.chunks()? {
@@ -178,8 +246,9 @@ impl Jobs {
         if let Some(Done { pieces }) = store.finished()? {
             return Ok(pieces);
         }
-        let pieces = self.run(store, pieces, order)?;
-        let done = Done { pieces };
+        let done = Done {
+            pieces: self.run(store, pieces, order)?.tallies,
+        };
         store.finish(&done)?;
         Ok(done.pieces)
     }
@@ -190,7 +259,7 @@ impl Jobs {
         store: &JobStore,
         pieces: &[PieceOrder],
         order: Order,
-    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
+    ) -> Result<Pieces, SourceError> {
         let brings_records = matches!(order.brings, Brings::Records | Brings::SharedRows);
         let frames = |bytes: &[u8]| match brings_records {
             true => Ok(ChunkRecords::from_bytes(bytes)?.frames()),
@@ -206,9 +275,7 @@ impl Jobs {
                 done,
             };
             exchange.run(|chunk, bytes| {
-                if self.stop.load(Ordering::SeqCst) {
-                    return Err(SourceError::Stopped);
-                }
+                self.unless_stopped()?;
                 let sum = frames(bytes).map_err(|fault| fault.of_chunk(chunk.cast_signed()))?;
                 store.keep(chunk, bytes)?;
                 Ok(sum)
@@ -236,20 +303,22 @@ impl Jobs {
         first: &BTreeMap<u32, ChunkTally>,
         again: &BTreeMap<u32, ChunkTally>,
     ) -> Result<(), SourceError> {
-        let rows =
-            |of: &BTreeMap<u32, ChunkTally>| of.values().map(|tally| tally.rows_read).sum::<u64>();
-        let other = match self.parts.input {
-            EngineInput::Files(_) => first
-                .iter()
-                .find(|(piece, tally)| again.get(piece) != Some(tally)),
+        let is_other = |(piece, tally): &(&u32, &ChunkTally)| again.get(piece) != Some(*tally);
+        match self.parts.input {
+            EngineInput::Files(_) => match first.iter().find(is_other) {
+                None => Ok(()),
+                Some((piece, _)) => Err(Fault::Changed.of_piece(*piece).into()),
+            },
             // Its parts may be others.
-            EngineInput::Table => (rows(first) != rows(again))
-                .then(|| first.first_key_value())
-                .flatten(),
-        };
-        match other {
-            None => Ok(()),
-            Some((piece, _)) => Err(Fault::Changed.of_piece(*piece).into()),
+            EngineInput::Table if rows(first) == rows(again) => Ok(()),
+            EngineInput::Table => Err(changed(first)),
+        }
+    }
+
+    fn unless_stopped(&self) -> Result<(), SourceError> {
+        match self.stop.load(Ordering::SeqCst) {
+            true => Err(SourceError::Stopped),
+            false => Ok(()),
         }
     }
 
@@ -289,11 +358,7 @@ impl Jobs {
         }
         let store = JobStore::open(&self.parts.folder, &format!("{CENSUS}{number}"))?;
         let up_to = ranks.iter().map(|(stratum, range)| (stratum, range.up_to));
-        let order = self.order(
-            surveyed.listed.chunks,
-            Brings::CensusUpTo(up_to.collect()),
-            Vec::new(),
-        );
+        let order = surveyed.order(self, Brings::CensusUpTo(up_to.collect()), Vec::new());
         let counted = self.census(&store, &surveyed.listed.pieces, order)?;
         self.same(&surveyed.counted, &counted)?;
         Ok(store)
@@ -335,7 +400,7 @@ impl Jobs {
     ) -> Result<JobStore, SourceError> {
         let store = JobStore::open(&self.parts.folder, &format!("round{number}"))?;
         let wanted = self.wanted(surveyed, ranks)?;
-        let order = self.order(surveyed.listed.chunks, Brings::Records, wanted);
+        let order = surveyed.order(self, Brings::Records, wanted);
         let counted = self.once(&store, &surveyed.listed.pieces, order)?;
         self.same(&surveyed.counted, &counted)?;
         let mut named = BTreeSet::new();
@@ -345,7 +410,7 @@ impl Jobs {
         if !named.is_empty() {
             let shared = store.shared_rows()?;
             let wanted = named.into_iter().collect();
-            let order = self.order(surveyed.listed.chunks, Brings::SharedRows, wanted);
+            let order = surveyed.order(self, Brings::SharedRows, wanted);
             let counted = self.once(&shared, &surveyed.listed.pieces, order)?;
             self.same(&surveyed.counted, &counted)?;
         }
@@ -364,6 +429,24 @@ impl Jobs {
         wanted.sort_unstable();
         Ok(wanted)
     }
+}
+
+impl Surveyed {
+    /// Of the same rows.
+    fn order(&self, jobs: &Jobs, brings: Brings, wanted: Vec<i64>) -> Order {
+        jobs.order(&self.listed, &self.left_out, brings, wanted)
+    }
+}
+
+/// How many rows all pieces have.
+fn rows(of: &BTreeMap<u32, ChunkTally>) -> u64 {
+    of.values().map(|tally| tally.rows_read).sum()
+}
+
+/// The pieces have not as many rows as when they were read first.
+fn changed(of: &BTreeMap<u32, ChunkTally>) -> SourceError {
+    let first = of.keys().next().copied().unwrap_or(0);
+    Fault::Changed.of_piece(first).into()
 }
 
 /// The rows of all pieces, with those of conversations that are too large among the malformed.

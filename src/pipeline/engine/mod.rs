@@ -10,6 +10,7 @@
 //! `docs/adr/0019-an-engine-is-a-source.md`.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -133,6 +134,15 @@ pub enum EngineError {
         /// What is wrong.
         fault: Fault,
     },
+    /// A file is not where the driver has found it.
+    #[error(
+        "{} is not there on the machine of an executor; all machines must read the input under the paths of the driver's",
+        path.display()
+    )]
+    NotThere {
+        /// The file.
+        path: PathBuf,
+    },
     /// The input cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -150,7 +160,7 @@ impl From<EngineError> for SourceError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Source(error) => error,
-            EngineError::Order { .. } => Self::Engine {
+            EngineError::Order { .. } | EngineError::NotThere { .. } => Self::Engine {
                 reason: error.to_string(),
             },
             EngineError::Exchange { .. } => Self::Exchange {

@@ -39,8 +39,6 @@ pub struct EngineRules {
     pub split_by: Option<String>,
     /// Ids that stand for "no id".
     pub ignore_ids: Vec<String>,
-    /// The ids of `selection.exclude`, a line each.
-    pub exclude: String,
     /// First instant inside, first instant outside.
     pub window: [Option<Ticks>; 2],
     /// The rows that exist for the run, in the same way.
@@ -101,19 +99,14 @@ impl EngineRules {
     }
 
     /// Which rows are wanted.
-    ///
-    /// # Errors
-    /// If they cannot have been sent.
-    pub fn row_rules(&self, selection: Selection) -> Result<RowRules, EngineError> {
-        let list = ExcludeList::parse(&self.exclude);
-        let list = list.map_err(|line| EngineError::order(&format!("exclude, line {line}")))?;
+    pub fn row_rules(&self, selection: Selection, exclude: &Exclude) -> RowRules {
         let [start, end] = self.window;
         let [look_start, look_end] = self.look;
-        Ok(RowRules {
+        RowRules {
             ignore_ids: (self.ignore_ids.iter().cloned())
                 .map(String::into_bytes)
                 .collect(),
-            excluded: Arc::new(list.resolve(&FoundUsers::default())),
+            excluded: Arc::new(exclude.list.resolve(&exclude.found)),
             window: start..end,
             look: look_start..look_end,
             max_record: self.max_record,
@@ -122,14 +115,25 @@ impl EngineRules {
             schema: self.schema,
             copilot_chat: Arc::new(self.copilot_chat()),
             quotes_values: self.quotes_values,
-        })
+        }
     }
+}
+
+/// What the run leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Exclude {
+    /// `selection.exclude`
+    pub list: ExcludeList,
+    /// The conversations of its users, once they are found.
+    pub found: FoundUsers,
 }
 
 /// What a job brings of each chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Brings {
+    /// The conversations of the users that are left out: each piece says so itself.
+    Users,
     /// Which conversations there are: those that are best of each stratum, so that a run that wants so many candidates
     /// of all chunks finds them among them.
     Census(BTreeMap<StratumId, u64>),
@@ -147,7 +151,10 @@ pub enum Brings {
 impl Brings {
     /// Whether rows go with their payloads, and only those that are wanted.
     pub fn has_payloads(&self) -> bool {
-        matches!(self, Self::Decisions | Self::Records | Self::SharedRows)
+        match self {
+            Self::Users | Self::Decisions | Self::Records | Self::SharedRows => true,
+            Self::Census(_) | Self::CensusUpTo(_) => false,
+        }
     }
 }
 
@@ -158,6 +165,8 @@ pub struct Order {
     pub job: u64,
     /// The rules of the run.
     pub rules: EngineRules,
+    /// What is left out.
+    pub exclude: Exclude,
     /// Hash chunks.
     pub chunks: u32,
     /// Chunks that an earlier job has brought: they are counted, and not sent.

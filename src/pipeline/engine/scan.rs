@@ -16,6 +16,7 @@ use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::kusto_hash;
 use crate::fault::Faults;
 use crate::pipeline::ingest::chunk_reader::{ChunkReader, malformed_row};
+use crate::pipeline::ingest::user_look::UserLook;
 use crate::source::files::FilesSource;
 use crate::source::{BlockReader, RowBlock, RowEncoding, RowLocation, SourceError};
 use crate::spool::sealed::SpooledRow;
@@ -30,6 +31,8 @@ pub struct Scan {
     block: RowBlock,
     /// Until the piece was read to its end, or failed.
     rows: Option<ChunkReader>,
+    /// Looks for the users that are left out, if that is asked for.
+    users: Option<UserLook>,
     sorting: Sorting,
     ready: VecDeque<(i32, Vec<u8>)>,
 }
@@ -62,19 +65,19 @@ impl Scan {
         let order = Order::from_bytes(order)?;
         let selection = order.rules.selection()?;
         let telemetry = Counters::new(&selection);
-        let rules = order.rules.row_rules(selection)?;
+        let rules = Arc::new(order.rules.row_rules(selection, &order.exclude));
+        let users = (order.brings == Brings::Users)
+            .then(|| UserLook::new(Arc::clone(&rules), &order.exclude.list));
         let chunk_pass = ChunkPass {
             chunk: Chunk::Piece(piece.piece),
             pass: Pass::All,
         };
-        let rows = ChunkReader::new(
-            chunk_pass,
-            Arc::new(rules),
-            None,
-            telemetry,
-            Faults::default(),
-        );
-        let paths = vec![piece.input.path.clone()];
+        let rows = ChunkReader::new(chunk_pass, rules, None, telemetry, Faults::default());
+        let path = &piece.input.path;
+        if !path.exists() {
+            return Err(EngineError::NotThere { path: path.clone() });
+        }
+        let paths = vec![path.clone()];
         let source = FilesSource::new(paths, NonZeroU32::MIN, order.rules.max_record)
             .max_window(order.rules.max_window)
             .fields(order.rules.renames()?);
@@ -95,6 +98,7 @@ impl Scan {
             reader,
             block: RowBlock::default(),
             rows: Some(rows),
+            users,
             sorting,
             ready: VecDeque::new(),
         })
@@ -105,6 +109,9 @@ impl Scan {
         self.block.clear();
         if !self.reader.read_block(&mut self.block)? {
             return self.finish(rows);
+        }
+        if let Some(users) = &mut self.users {
+            users.look_at(&self.block);
         }
         // Where they lie means nothing to who groups them.
         self.block.location = RowLocation::Spool;
@@ -132,6 +139,7 @@ impl Scan {
             piece: self.piece.number,
             tally,
             frames: self.sorting.frames.sums().clone(),
+            users: self.users.take().map(UserLook::found).unwrap_or_default(),
         };
         self.ready.push_back((LEDGER, ledger.to_bytes()));
         Ok(())

@@ -11,12 +11,13 @@ use tokio::sync::Mutex;
 
 use super::census::{ChunkCensus, Counts};
 use super::input::{EngineParts, Listed};
-use super::jobs::{Jobs, Surveyed};
+use super::jobs::{Jobs, LeftOut, Surveyed};
 use super::records::ChunkRecords;
 use super::store::JobStore;
 use crate::domain::sampling::rank_ranges::{ChunkChecksum, RankRanges};
 use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::scheduling::pass::Pass;
+use crate::domain::selection::exclude::{ExcludeList, FoundUsers};
 use crate::domain::selection::stratum::Selection;
 use crate::runtime::blocking;
 use crate::source::{
@@ -39,6 +40,7 @@ pub struct EngineSource {
 #[derive(Debug, Default)]
 struct Known {
     listed: Option<Arc<Listed>>,
+    left_out: Arc<LeftOut>,
     surveyed: Option<Arc<Surveyed>>,
     /// The job that was done last: of which pass, and what it has brought.
     done: Option<(Pass, JobStore)>,
@@ -134,10 +136,20 @@ impl EngineSource {
         Ok(survey)
     }
 
+    async fn exclude_now(&self, list: &ExcludeList) -> Result<FoundUsers, SourceError> {
+        let mut known = self.known.lock().await;
+        let (listed, list) = (known.listed.clone().ok_or_else(too_early)?, list.clone());
+        let find = move |jobs: &Jobs| jobs.leave_out(&listed, list);
+        known.left_out = self.work(None, find).await?;
+        Ok(known.left_out.users().clone())
+    }
+
     async fn prepare_now(&self) -> Result<Prepared, SourceError> {
         let mut known = self.known.lock().await;
         let listed = known.listed.clone().ok_or_else(too_early)?;
-        let surveyed = Arc::new(self.work(None, move |jobs| jobs.survey(&listed)).await?);
+        let left_out = Arc::clone(&known.left_out);
+        let survey = move |jobs: &Jobs| jobs.survey(&listed, &left_out);
+        let surveyed = Arc::new(self.work(None, survey).await?);
         let prepared = Prepared {
             population: PopulationSample {
                 share: 1.0,
@@ -248,6 +260,13 @@ impl ConversationSource for EngineSource {
 
     fn survey(&self) -> BoxFuture<'_, Result<Survey, SourceError>> {
         self.survey_now().boxed()
+    }
+
+    fn exclude<'a>(
+        &'a self,
+        list: &'a ExcludeList,
+    ) -> BoxFuture<'a, Result<Option<FoundUsers>, SourceError>> {
+        async { Ok(Some(self.exclude_now(list).await?)) }.boxed()
     }
 
     fn prepare(&self) -> BoxFuture<'_, Result<Option<Prepared>, SourceError>> {

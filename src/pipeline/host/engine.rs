@@ -29,9 +29,6 @@ pub fn adapt(settings: &mut Settings, engine: &dyn Engine) -> Result<(), SourceE
     } else if !matches!(settings.source, Source::Files(_)) {
         return cannot("it reads files and tables; name files with input");
     }
-    if settings.exclude.names_users() {
-        return cannot("selection.exclude names users; name ids, or export on one machine");
-    }
     Ok(())
 }
 
@@ -74,7 +71,6 @@ fn rules(settings: &Settings, record: &RunRecord) -> EngineRules {
         targets: targets.collect(),
         split_by: selection.split_by().map(|field| field.name().to_owned()),
         ignore_ids: settings.ignore_ids.clone(),
-        exclude: settings.exclude.ids_as_lines(),
         window: [ticks(record.window_start), ticks(record.window_end)],
         look: [ticks(record.look_start), ticks(record.look_end)],
         max_record: settings.limits.max_record,

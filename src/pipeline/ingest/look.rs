@@ -66,12 +66,7 @@ impl Look<'_> {
     ) -> Result<W, SourceError> {
         let stop = StopOnDrop::default();
         let mut rows = Rows {
-            reader: Some(Reader {
-                rules: Arc::clone(&self.rules),
-                file: None,
-                is_telemetry: self.rules.schema == Some(RowShape::CopilotChat),
-                watch,
-            }),
+            reader: Some(Reader::new(Arc::clone(&self.rules), watch)),
             pool: Arc::clone(self.pool),
             stop: Arc::clone(&stop.0),
         };
@@ -106,16 +101,28 @@ impl Drop for StopOnDrop {
 }
 
 /// Reads the rows of blocks.
-struct Reader<W> {
+pub(super) struct Reader<W> {
     rules: Arc<RowRules>,
     /// The file of the chunk that is read.
     file: Option<u32>,
     is_telemetry: bool,
-    watch: W,
+    /// Is shown every row.
+    pub(super) watch: W,
 }
 
 impl<W: Watch> Reader<W> {
-    fn look_at(&mut self, block: &RowBlock) {
+    /// A reader that knows no row yet.
+    pub(super) fn new(rules: Arc<RowRules>, watch: W) -> Self {
+        Self {
+            is_telemetry: rules.schema == Some(RowShape::CopilotChat),
+            rules,
+            file: None,
+            watch,
+        }
+    }
+
+    /// Shows the rows of a block.
+    pub(super) fn look_at(&mut self, block: &RowBlock) {
         let (mut start, mut record) = (0, Vec::new());
         let mut parsed = block.parsed.iter();
         let mut rejects = block.rejects.iter().peekable();

@@ -2,15 +2,17 @@
 //! before anything of it is kept: a row that names the user may come behind all other rows of its conversation, and
 //! none of these may ever lie in a spool (docs/adr/0013).
 
-use super::chunk_reader::AnyRow;
-use super::look::{Look, Place, Watch};
+use std::sync::Arc;
+
+use super::chunk_reader::{AnyRow, RowRules};
+use super::look::{Look, Place, Reader, Watch};
 use crate::domain::copilot_chat;
 use crate::domain::copilot_chat::row::{ReadRow, RowKey};
 use crate::domain::record::row::{MalformedRow, RowKind};
 use crate::domain::record::users;
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::selection::exclude::{ExcludeList, FoundUsers};
-use crate::source::SourceError;
+use crate::source::{RowBlock, SourceError};
 
 /// The conversations of the users that a list names.
 ///
@@ -24,17 +26,42 @@ pub async fn find(
     if !list.names_users() {
         return Ok(FoundUsers::default());
     }
-    let seen = Seen {
-        list: list.clone(),
-        found: FoundUsers::default(),
-    };
-    Ok(look.through(chunks, seen).await?.found)
+    Ok(look.through(chunks, Seen::new(list)).await?.found)
+}
+
+/// Looks for them block by block, on a machine that reads a part of the input.
+pub struct UserLook(Reader<Seen>);
+
+impl UserLook {
+    /// Nothing was seen yet.
+    pub fn new(rules: Arc<RowRules>, list: &ExcludeList) -> Self {
+        Self(Reader::new(rules, Seen::new(list)))
+    }
+
+    /// Looks at the rows of a block.
+    pub fn look_at(&mut self, block: &RowBlock) {
+        self.0.look_at(block);
+    }
+
+    /// What was found.
+    pub fn found(self) -> FoundUsers {
+        self.0.watch.found
+    }
 }
 
 /// What was seen so far.
 struct Seen {
     list: ExcludeList,
     found: FoundUsers,
+}
+
+impl Seen {
+    fn new(list: &ExcludeList) -> Self {
+        Self {
+            list: list.clone(),
+            found: FoundUsers::default(),
+        }
+    }
 }
 
 impl Watch for Seen {

@@ -333,6 +333,9 @@ async fn excluded(
     run_control: &RunControl,
 ) -> Result<Excluded, RunError> {
     let list = &parts.settings.exclude;
+    if let Some(found) = parts.source.exclude(list).await? {
+        return Ok(list.resolve(&found));
+    }
     let look = Look {
         source: &*parts.source,
         rules: Arc::new(rules_of_look(parts)),

@@ -1,6 +1,6 @@
 //! The dataset and the ledger of one machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gleaner::domain::dataset::manifest::Manifest;
 
@@ -114,18 +114,30 @@ fn near_duplicates_and_privacy() {
     assert!(left_out > 0, "{:?}", manifest.strata);
 }
 
+/// Executors work in other folders: they are given whole paths, which [`LocalEngine`] holds them to.
 #[test]
-fn ids_that_are_left_out() {
+fn files_that_are_named_from_the_folder_of_the_driver() {
+    let folder = folder();
+    write(folder.path(), &shuffled(&conversations(2, 60), 2, 2));
+    let here = std::env::current_dir().expect("a folder");
+    let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let below = folder.path().strip_prefix("/").expect("a whole path");
+    same_in(&up.join(below), "");
+}
+
+#[test]
+fn ids_and_users_that_are_left_out() {
     let folder = folder();
     let list = folder.path().join("list.txt");
     let ids: String = (0..200).map(|number| format!("id-{number}\n")).collect();
-    std::fs::write(&list, ids).expect("written");
+    std::fs::write(&list, format!("{ids}userName:b\u{e9}a\n")).expect("written");
     write(folder.path(), &shuffled(&events(2, 700), 3, 2));
     let manifest = same_in(
         folder.path(),
         &format!("selection.exclude = '{}'", list.display()),
     );
-    assert!(manifest.population.excluded > Some(100));
+    assert!(manifest.population.excluded > Some(220));
+    assert_eq!(manifest.exclude.map(|found| found.listed), Some(201));
 }
 
 #[test]

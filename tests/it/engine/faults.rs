@@ -3,7 +3,7 @@
 use gleaner::domain::copilot_chat::sender::Era;
 
 use super::{on_engine, run_over, write};
-use crate::support::corpus::{Files, events, shuffled, telemetry};
+use crate::support::corpus::{Files, conversations, events, shuffled, telemetry};
 use crate::support::embedded::folder;
 use crate::support::engine::{LocalEngine, WRONGS, Way};
 
@@ -49,4 +49,13 @@ fn telemetry_that_is_exchanged_badly_is_refused() {
     let files = shuffled(&telemetry(1, Some(Era::V052), 8), 4, 1);
     let more = "source.allow_sampled = true";
     refuses(&files, more, ["census", "round0", "shared"], 6);
+}
+
+#[test]
+fn users_that_are_looked_for_badly_are_refused() {
+    let list = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(list.path(), "userName:ann").expect("written");
+    let files = shuffled(&conversations(1, 120), 4, 1);
+    let more = format!("selection.exclude = '{}'", list.path().display());
+    refuses(&files, &more, ["users", "census", "decisions"], 6);
 }

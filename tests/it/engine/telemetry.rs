@@ -5,11 +5,16 @@ use gleaner::domain::dataset::accounting::FilterReason;
 use serde_json::json;
 
 use super::equal::{same, same_in};
-use super::write;
+use super::{on_engine, run_over, write};
 use crate::support::copilot_rows;
 use crate::support::corpus::{shuffled, telemetry};
 use crate::support::embedded::folder;
+use crate::support::engine::LocalEngine;
+
+use crate::support::files::files_below;
 use crate::support::shared;
+
+const USER: &str = "who-asked-to-be-left-out";
 
 const SAMPLED: &str = "source.allow_sampled = true";
 
@@ -61,11 +66,14 @@ fn conversations_that_are_left_out_and_what_they_have_sent_first() {
     let ids: String = (0..40)
         .map(|number| format!("conversation-{number}\n"))
         .collect();
-    std::fs::write(&list, ids).expect("written");
+    std::fs::write(&list, format!("{ids}userName:{USER}\nuserName:nobody\n")).expect("written");
     let mut rows = copilot_rows::conversations(120);
     for row in &mut rows {
-        if row["Properties"]["conversationId"] == "somebody-else" {
-            row["Properties"]["conversationId"] = json!("conversation-4");
+        let id = row["Properties"]["conversationId"].as_str();
+        match id.unwrap_or_default() {
+            "somebody-else" => row["Properties"]["conversationId"] = json!("conversation-4"),
+            "conversation-77" => row["Properties"]["common.userName"] = json!(USER),
+            _ => {}
         }
     }
     let rows: Vec<_> = rows
@@ -73,11 +81,25 @@ fn conversations_that_are_left_out_and_what_they_have_sent_first() {
         .map(|row| row.to_string().into_bytes())
         .collect();
     write(folder.path(), &shuffled(&rows, 3, 1));
-    let manifest = same_in(
-        folder.path(),
-        &format!("selection.exclude = '{}'", list.display()),
+    let more = format!("selection.exclude = '{}'", list.display());
+    let (_, died) = on_engine(
+        run_over(folder.path(), "died", &more),
+        LocalEngine::new(1).dying(3, 2),
     );
-    assert_eq!(manifest.population.excluded, Some(40));
+    died.expect_err("died");
+    let work = folder.path().join("died-work");
+    for name in files_below(&work) {
+        let bytes = std::fs::read(work.join(&name)).expect("a file");
+        for text in [USER, "conversation-77", "conversation-4\""] {
+            assert_eq!(
+                memchr::memmem::find(&bytes, text.as_bytes()),
+                None,
+                "{name}"
+            );
+        }
+    }
+    let manifest = same_in(folder.path(), &more);
+    assert_eq!(manifest.population.excluded, Some(41));
     assert!(manifest.population.shared_rows > Some(0));
 }
 

@@ -13,8 +13,9 @@ use crate::selection::kusto_hash;
 /// What a line that names a user begins with.
 const USER: &str = "userName:";
 
-/// The list as it is written. Its texts never leave it: whoever shows it shows numbers.
-#[derive(Clone, PartialEq, Eq, Default)]
+/// The list as it is written. Its texts never leave it: whoever shows it shows numbers. It is serialized for a machine
+/// that reads rows for this one.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ExcludeList {
     ids: BTreeSet<String>,
     users: BTreeSet<String>,
@@ -65,12 +66,6 @@ impl ExcludeList {
         (self.ids.len() + self.users.len()) as u64
     }
 
-    /// Its ids, a line each, for a machine that reads rows for this one: they are not to be shown.
-    pub fn ids_as_lines(&self) -> String {
-        let ids = self.ids.iter();
-        ids.flat_map(|id| [id.as_str(), "\n"]).collect()
-    }
-
     /// What tells two lists apart without telling what is in them: HMAC-SHA256 of the sorted lines, in hexadecimal.
     pub fn digest(&self, key: &[u8]) -> String {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
@@ -112,8 +107,9 @@ impl fmt::Debug for ExcludeList {
     }
 }
 
-/// The conversations of the users of a list, as far as the input was looked through.
-#[derive(Clone, PartialEq, Eq, Default)]
+/// The conversations of the users of a list, as far as the input was looked through. It is serialized for, and by, a
+/// machine that reads rows for this one.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FoundUsers {
     ids: BTreeSet<Box<[u8]>>,
     users: BTreeSet<String>,
@@ -128,6 +124,12 @@ impl FoundUsers {
         if !self.users.contains(user) {
             self.users.insert(user.to_owned());
         }
+    }
+
+    /// Adds what was found in another part of the input.
+    pub fn merge(&mut self, other: Self) {
+        self.ids.extend(other.ids);
+        self.users.extend(other.users);
     }
 }
 

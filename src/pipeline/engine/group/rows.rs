@@ -60,7 +60,7 @@ impl<'g> RowGroup<'g> {
     /// If a payload is not what it was.
     pub fn finish(self) -> Result<Vec<u8>, EngineError> {
         match self.arrived.order.brings {
-            Brings::Records | Brings::SharedRows => self.records(),
+            Brings::Users | Brings::Records | Brings::SharedRows => self.records(),
             Brings::Census(_) | Brings::CensusUpTo(_) | Brings::Decisions => self.census(),
         }
     }

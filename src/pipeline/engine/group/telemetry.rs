@@ -41,7 +41,7 @@ impl<'g> TelemetryGroup<'g> {
     /// If a payload is not what it was.
     pub fn finish(self) -> Result<Vec<u8>, EngineError> {
         match self.arrived.order.brings {
-            Brings::Records => self.rows(),
+            Brings::Users | Brings::Records => self.rows(),
             Brings::SharedRows => self.shared_rows(),
             Brings::Census(_) | Brings::CensusUpTo(_) | Brings::Decisions => Ok(self.census()),
         }

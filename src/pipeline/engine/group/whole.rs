@@ -81,6 +81,6 @@ fn cut(order: &Order, stratum: StratumId, found: &mut Vec<Found>) -> Option<Rank
             found.retain(|(rank, ..)| *rank <= last);
             Some(last)
         }
-        Brings::Decisions | Brings::Records | Brings::SharedRows => None,
+        Brings::Users | Brings::Decisions | Brings::Records | Brings::SharedRows => None,
     }
 }
