@@ -11,7 +11,7 @@ from . import _native
 from ._arguments import Config, StrPath, configuration, options, overrides, text
 from ._engine import Engine
 from .errors import GleanerError
-from .progress import Bars, wanted
+from .progress import Bars, JobLines, wanted
 from .results import (
     CheckResult,
     ConvertResult,
@@ -124,8 +124,11 @@ def export(
         *overrides(set),
         *overrides({"selection.targets": exact} if exact is not None else None),
     ]
-    listener = None if on_event is None else _of_json(on_event)
     with Bars(wanted(progress)) as bars:
+        listeners = [] if on_event is None else [on_event]
+        if _on is not None and progress is not False and not bars.shown:
+            listeners.append(JobLines(_on.name).show)
+        listener = _of_json(*listeners) if listeners else None
         on_status = _of_json(bars.show) if bars.shown else None
         result, manifest, page, exit_code = _native.export(arguments, keys, listener, on_status, _on)
     return ExportResult(json.loads(result), exit_code, json.loads(manifest), page)
@@ -135,7 +138,7 @@ def export_command(on: Engine, arguments: Sequence[str]) -> int:
     """`gleaner export` with these arguments, whose rows an engine reads: prints what it prints, gives its exit code."""
     given = ["export", "--json", "--progress=none", *arguments]
     try:
-        result, _, _, exit_code = _native.export(given, None, None, None, on)
+        result, _, _, exit_code = _native.export(given, None, _of_json(JobLines(on.name).show), None, on)
     except GleanerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -143,8 +146,13 @@ def export_command(on: Engine, arguments: Sequence[str]) -> int:
     return exit_code
 
 
-def _of_json(listener: Callable[[dict[str, Any]], object]) -> Callable[[str], object]:
-    return lambda line: listener(json.loads(line))
+def _of_json(*listeners: Callable[[dict[str, Any]], object]) -> Callable[[str], object]:
+    def listen(line: str) -> None:
+        event = json.loads(line)
+        for listener in listeners:
+            listener(event)
+
+    return listen
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""What engines (Spark, Ray) have in common: the stages of a job on executors, and what the driver sees.
+"""What engines (Spark, Ray) have in common: the stages of a job on executors.
 
 The engine schedules and shuffles bytes; what they mean is gleaner's own business. See docs/adr/0019.
 """
@@ -6,7 +6,6 @@ The engine schedules and shuffles bytes; what they mean is gleaner's own busines
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -71,32 +70,3 @@ def reason(error: BaseException) -> str:
     java = [line for line in lines if re.match(r"(Caused by)?:?\s*[\w.]+\.\w+(Error|Exception): .", line)]
     said = (ours or python or java[::-1] or lines or [type(error).__name__])[0]
     return said.removeprefix("gleaner: ").removeprefix("Caused by").lstrip(": ")
-
-
-class Said:
-    """Says on stderr how far a job is, on one line of a terminal; elsewhere once at its end."""
-
-    def __init__(self, engine: str, job: str, pieces: int, chunks: int) -> None:
-        self._what = f"gleaner on {engine}: {job}"
-        self._of = (pieces, chunks)
-        self._pieces = self._chunks = 0
-        self._is_terminal = sys.stderr.isatty()
-
-    def count(self, chunk: int) -> None:
-        """Counts a result."""
-        if chunk == LEDGER:
-            self._pieces += 1
-        else:
-            self._chunks += 1
-        if self._is_terminal:
-            self._show("\r", "")
-
-    def done(self) -> None:
-        """The job has ended."""
-        self._show("\r" if self._is_terminal else "", "\n")
-
-    def _show(self, before: str, after: str) -> None:
-        pieces, chunks = self._of
-        of = f" of {pieces}" if pieces else ""
-        line = f"{before}{self._what}: {self._pieces}{of} pieces read, {self._chunks} of {chunks} chunks grouped"
-        print(line, end=after, file=sys.stderr, flush=True)

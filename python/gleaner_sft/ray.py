@@ -17,7 +17,7 @@ from typing import Any
 
 from . import _commands
 from ._arguments import StrPath
-from ._engine import Said, grouped, reason
+from ._engine import grouped, reason
 from .errors import GleanerError
 from .results import ExportResult
 
@@ -65,18 +65,16 @@ class _Ray:
     ) -> Iterator[tuple[int, bytes]]:
         import ray
 
-        said = Said(self.name, name, len(pieces), chunks)
         try:
-            for chunk, result in self._results(order, pieces, chunks):
-                said.count(chunk)
-                yield chunk, result
-            said.done()
+            yield from self._results(name, order, pieces, chunks)
         except ray.exceptions.RayError as error:
             raise GleanerError(reason(error), 1) from error
         finally:
             self._tasks = []
 
-    def _results(self, order: bytes, pieces: Sequence[bytes], chunks: int) -> Iterator[tuple[int, bytes]]:
+    def _results(
+        self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int
+    ) -> Iterator[tuple[int, bytes]]:
         import ray
 
         most = max(1, int(ray.cluster_resources().get("CPU", 1))) * _TASKS_PER_CPU
@@ -84,8 +82,8 @@ class _Ray:
         scans = min(len(pieces), most)
         # Once for all tasks.
         shared = ray.put(order)
-        scan = ray.remote(max_retries=-1, num_returns=parts)(_scan)
-        group = ray.remote(max_retries=-1)(_group)
+        scan = ray.remote(max_retries=-1, num_returns=parts, name=f"scan of {name}")(_scan)
+        group = ray.remote(max_retries=-1, name=f"group of {name}")(_group)
         scanned = [scan.remote(shared, list(pieces[first::scans]), parts) for first in range(scans)]
         columns = [[sent] for sent in scanned] if parts == 1 else scanned
         self._tasks = [group.remote(shared, *[sent[part] for sent in columns]) for part in range(parts)]

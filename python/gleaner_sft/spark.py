@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _commands
 from ._arguments import StrPath
-from ._engine import Said, grouped, reason
+from ._engine import grouped, reason
 from .errors import GleanerError
 from .results import ExportResult
 
@@ -94,15 +94,11 @@ class _Spark:
     def run(
         self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int, has_text: bool
     ) -> Iterator[tuple[int, bytes]]:
-        said = Said(self.name, name, len(pieces), chunks)
         before = self._spark.conf.get(_BATCH)
         self._spark.conf.set(_BATCH, str(_ROWS_AT_ONCE))
         self._spark.addTag(self._tag)
         try:
-            for chunk, result in self._results(order, pieces, chunks, has_text):
-                said.count(chunk)
-                yield chunk, result
-            said.done()
+            yield from self._results(order, pieces, chunks, has_text)
         except Exception as error:
             raise GleanerError(reason(error), 1) from error
         finally:

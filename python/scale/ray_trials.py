@@ -18,7 +18,7 @@ from trials import Jobs, Missed, OPTIONS, Running, Tally, Truth, wait_for
 class RayTrials:
     """Kills workers and nodes of a cluster whose head holds the driver."""
 
-    MOMENTS = (("census", "_scan"), ("census", "_group"), ("round0", "_scan"), ("round0", "_group"))
+    MOMENTS = (("census", "scan"), ("census", "group"), ("round0", "scan"), ("round0", "group"))
 
     def __init__(self, inputs: list[str], out: Path) -> None:
         import ray

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import html
+import io
 import pathlib
 import tempfile
 import unittest
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import gleaner_sft
 from gleaner_sft import _commands, _native
@@ -49,15 +53,16 @@ class Engines(unittest.TestCase):
         for part in range(3):
             (self.folder / "in" / f"{part}.jsonl").write_text("".join(lines[part::3]))
 
-    def export(self, name: str, on: Plain | None) -> gleaner_sft.ExportResult:
+    def export(self, name: str, on: Plain | None, progress: bool | None = False, **more: Any) -> gleaner_sft.ExportResult:
         return _commands.export(
             input=self.folder / "in",
             out=self.folder / name,
             work_dir=self.folder / f"{name}-work",
             config=KEYS,
             targets="all",
-            progress=False,
+            progress=progress,
             _on=on,
+            **more,
         )
 
     def test_the_dataset_is_that_of_one_machine(self) -> None:
@@ -73,6 +78,17 @@ class Engines(unittest.TestCase):
         with self.assertRaisesRegex(gleaner_sft.GleanerError, "exchange cannot be trusted"):
             self.export("lossy", Plain(loses=True))
         self.assertFalse((self.folder / "lossy" / "d" / "metadata.json").exists())
+
+    def test_how_far_its_jobs_are_is_shown(self) -> None:
+        for progress, expected in [(None, True), (False, False)]:
+            shown, events = io.StringIO(), list[dict[str, Any]]()
+            with contextlib.redirect_stderr(shown):
+                made = self.export(f"shown-{expected}", Plain(), progress, on_event=events.append)
+            line = "gleaner on plain: census: 3 of 3 pieces read, 1500 rows, 41 of 41 chunks grouped\n"
+            self.assertEqual(line in shown.getvalue(), expected, shown.getvalue())
+            jobs = [event for event in events if event["notice"] == "job" and event["name"] == "round0"]
+            self.assertEqual([(job["pieces"], job["done"]) for job in jobs][:: len(jobs) - 1], [(0, False), (3, True)])
+            self.assertTrue('"name":"census","pieces":3' in html.unescape(made._repr_html_()))
 
     def test_all_of_a_chunk_is_grouped_together(self) -> None:
         order = b"none"

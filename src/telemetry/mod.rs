@@ -19,6 +19,7 @@ pub mod chunks;
 pub mod distributions;
 pub mod events;
 pub mod heartbeat;
+pub mod jobs;
 pub mod metrics;
 pub mod notices;
 pub mod report;
@@ -32,6 +33,7 @@ pub use view::{RunInfo, View};
 use actors::Actors;
 use chunks::ChunkMap;
 use distributions::Distributions;
+use jobs::Jobs;
 use timeline::{Point, Timeline};
 
 /// The phases of a run.
@@ -206,6 +208,8 @@ pub struct Counters {
     pub actors: Actors,
     /// The state of each chunk.
     pub chunk_map: ChunkMap,
+    /// The jobs of an engine that is the source.
+    pub jobs: Jobs,
     /// The run over time.
     pub timeline: Timeline,
     /// `limits.in_flight`

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::{self, error::RecvError as StreamError};
 use tokio::time::Instant;
 
+use super::jobs::JobView;
 use super::{Event, Phase};
 
 /// Notices that wait for a listener: some seconds of a busy run.
@@ -29,6 +30,12 @@ pub enum Notice {
     Phase {
         /// The new phase.
         phase: Phase,
+    },
+    /// A job that an engine runs for its source has begun, is further, or has ended.
+    Job {
+        /// The job.
+        #[serde(flatten)]
+        job: JobView,
     },
     /// A chunk was read, or replayed from what is sealed.
     Chunk {

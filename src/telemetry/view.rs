@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::actors::ActorView;
 use super::chunks::{ChunkState, ChunkView};
 use super::distributions::Distributions;
+use super::jobs::JobView;
 use super::notices::State;
 use super::timeline::Point;
 use super::{Counters, Phase, Snapshot};
@@ -56,6 +57,8 @@ pub struct View {
     pub eta_ms: Option<u64>,
     /// Those of the pass, and those that were split.
     pub chunks: Vec<ChunkView>,
+    /// The jobs that an engine was given, if one is the source.
+    pub jobs: Vec<JobView>,
     /// The actors and what each does.
     pub actors: Vec<ActorView>,
     /// The queues between actors.
@@ -204,6 +207,7 @@ impl Counters {
             elapsed_ms: elapsed.as_millis() as u64,
             eta_ms: self.left(&now).map(|left| left.as_millis() as u64),
             chunks,
+            jobs: self.jobs.view(),
             actors: self.actors.view(),
             queues,
             in_flight: InFlight {

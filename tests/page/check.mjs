@@ -108,6 +108,7 @@ function shown() {
     chunks: all('[data-chunk]', (e) => [e.dataset.chunk, e.dataset.state, text(e.querySelector('sup')), e.title]),
     actors: all('[data-actor]', (e) => [e.dataset.actor, e.dataset.state, text(e.querySelector('.done')), text(e.querySelector('.restarts')), e.closest('[data-stage]')?.dataset.stage ?? 'supervisor']),
     strata: all('[data-stratum]', (e) => [e.dataset.stratum, Object.fromEntries([...e.querySelectorAll('[data-number]')].map((n) => [n.dataset.number, n.textContent]))]),
+    jobs: all('[data-job]', (e) => [e.dataset.job, e.querySelector('[role=meter]').getAttribute('aria-valuenow'), text(e.lastChild).includes('done')]),
     queues: all('[data-queue]', (e) => [e.dataset.queue, text(e.querySelector('b'))]),
     events: all('[data-event]', (e) => [e.dataset.event, text(e.querySelector('dd'))]),
     recent: all('#recent li', (e) => text(e.querySelector('.text'))),
@@ -145,6 +146,11 @@ function agree(view, page, isReport) {
   same('actors', page.actors, view.actors.map((a) => [a.name, a.state, count(a.done), a.restarts > 0 ? `↻${count(a.restarts)}` : '', a.role]));
   same('strata', page.strata, view.strata.map((s) => [s.name, Object.fromEntries(NUMBERS.map((n) => [n, count(s[n])]))]));
   same('queues', page.queues, view.queues.map((q) => [q.name, count(q.now)]));
+  same('jobs', page.jobs, (view.jobs ?? []).map((j) => {
+    const part = (j.pieces + j.chunks + j.chunks_kept) / (Math.max(j.pieces_total, j.pieces) + j.chunks_total);
+    return [j.name, String(j.done ? 100 : Math.round(part * 100)), j.done];
+  }));
+  must(page.hidden.includes('jobs') === !view.jobs?.length, 'the jobs of an engine are shown where there are none, or hidden');
   same('events', page.events, Object.entries(view.events).map(([kind, n]) => [kind, count(n)]));
   same('recent events', page.recent, view.recent.map((e) => e.text));
   const written = view.strata.reduce((all, s) => all + s.written, 0);

@@ -8,11 +8,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::frame::{FrameSum, PieceLedger, unpacked};
-use super::order::{Order, PieceOrder};
+use super::order::{Brings, Order, PieceOrder};
 use super::{Engine, EngineError, Fault, Job, LEDGER};
 use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::selection::exclude::FoundUsers;
 use crate::source::SourceError;
+use crate::telemetry::Counters;
 
 /// A job that is to be run.
 pub struct Exchange<'a> {
@@ -20,6 +21,8 @@ pub struct Exchange<'a> {
     pub name: String,
     /// Who runs it.
     pub engine: &'a dyn Engine,
+    /// Where is said how far it is.
+    pub telemetry: &'a Counters,
     /// What executors are given.
     pub order: Order,
     /// The pieces; empty: the parts of a table of the engine's own.
@@ -64,10 +67,20 @@ impl Exchange<'_> {
             has_text: self.order.brings.has_payloads(),
             chunks: self.order.chunks,
         };
+        let telemetry = self.telemetry;
+        // Users are looked for in pieces alone.
+        let chunks = match self.order.brings {
+            Brings::Users => 0,
+            _ => u64::from(job.chunks),
+        };
+        let kept = self.done.len() as u64;
+        telemetry.begin_job(&job.name, job.pieces.len() as u64, [chunks, kept]);
         let mut received = Received::default();
         self.engine.run(&job, &mut |chunk, bytes| {
             if chunk == LEDGER {
-                return Ok(received.ledger(&self, bytes)?);
+                let rows = received.ledger(&self, bytes)?;
+                telemetry.job_has_piece(rows);
+                return Ok(());
             }
             let number = chunk.cast_unsigned();
             if number >= self.order.chunks || self.done.contains_key(&number) {
@@ -84,14 +97,18 @@ impl Exchange<'_> {
                 false => take(number, bytes)?,
             };
             received.chunks.insert(number, frames);
+            telemetry.job_has_chunk();
             Ok(())
         })?;
-        Ok(received.whole(&self)?)
+        let pieces = received.whole(&self)?;
+        telemetry.end_job();
+        Ok(pieces)
     }
 }
 
 impl Received {
-    fn ledger(&mut self, of: &Exchange<'_>, bytes: &[u8]) -> Result<(), EngineError> {
+    /// Takes what a piece has counted; gives its rows.
+    fn ledger(&mut self, of: &Exchange<'_>, bytes: &[u8]) -> Result<u64, EngineError> {
         let ledger = PieceLedger::from_bytes(bytes).map_err(|fault| EngineError::Exchange {
             what: "the count of a piece".to_owned(),
             fault,
@@ -104,9 +121,10 @@ impl Received {
             self.sent.entry(chunk).or_default().add(sum);
         }
         self.pieces.users.merge(ledger.users);
+        let rows = ledger.tally.rows_read;
         match self.pieces.tallies.insert(piece, ledger.tally) {
             Some(_) => Err(Fault::Twice.of_piece(piece)),
-            None => Ok(()),
+            None => Ok(rows),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::domain::scheduling::chunk::{Chunk, HashChunk};
 use crate::domain::selection::stratum::StratumId;
 use crate::source::files::FilesSource;
 use crate::source::{ConversationSource, InputFingerprint, SourceError};
+use crate::telemetry::Telemetry;
 
 /// A hash chunk has about so many bytes of the input: its headers take an executor some tens of megabytes.
 const CHUNK_BYTES: u64 = 256 << 20;
@@ -41,6 +42,8 @@ pub struct EngineParts {
     pub candidates: BTreeMap<StratumId, u64>,
     /// Hash chunks, at least.
     pub chunks: u32,
+    /// Where is said how far jobs are.
+    pub telemetry: Telemetry,
     /// Where is kept what jobs have brought; it goes with the run.
     pub folder: PathBuf,
 }

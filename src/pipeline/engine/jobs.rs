@@ -127,6 +127,7 @@ impl Jobs {
             let exchange = Exchange {
                 name: "users".to_owned(),
                 engine: &*self.parts.engine,
+                telemetry: &self.parts.telemetry,
                 order: self.order(listed, &left_out, Brings::Users, Vec::new()),
                 pieces: &listed.pieces,
                 done: &BTreeMap::new(),
@@ -270,6 +271,7 @@ impl Jobs {
             let exchange = Exchange {
                 name: store.name(),
                 engine: &*self.parts.engine,
+                telemetry: &self.parts.telemetry,
                 order: order.clone(),
                 pieces,
                 done,

@@ -283,9 +283,10 @@ impl PipelineBuilder {
             None => Arc::new(CpuPool::of_machine()?),
         };
         let work_dir = self.open_work_dir(&settings, &sink.location())?;
+        let telemetry = Counters::new(&settings.selection);
         let source = match (self.source, &self.engine) {
             (Some(source), _) => Ok(source),
-            (None, Some(engine)) => engine::source(engine, &settings, &work_dir),
+            (None, Some(engine)) => engine::source(engine, &settings, &work_dir, &telemetry),
             (None, None) => setup::source(&settings, &work_dir.record),
         };
         let source = match source {
@@ -297,7 +298,6 @@ impl PipelineBuilder {
                 return Err(error.into());
             }
         };
-        let telemetry = Counters::new(&settings.selection);
         // It was not set before.
         let _ = telemetry
             .info

@@ -13,6 +13,7 @@ use crate::pipeline::ingest::telemetry_rules::copilot_chat_rules;
 use crate::pipeline::run::actors::{candidates_of, nested};
 use crate::pipeline::state::work_dir::{RunRecord, WorkDir};
 use crate::source::{ConversationSource, SourceError};
+use crate::telemetry::Telemetry;
 
 /// Refuses what an engine cannot do, and says in the settings what is read instead of files.
 ///
@@ -40,6 +41,7 @@ pub fn source(
     engine: &Arc<dyn Engine>,
     settings: &Settings,
     work_dir: &WorkDir,
+    telemetry: &Telemetry,
 ) -> Result<Arc<dyn ConversationSource>, SourceError> {
     let input = match &settings.source {
         Source::Files(paths) => EngineInput::Files(files_source(paths, settings)),
@@ -51,6 +53,7 @@ pub fn source(
         rules: rules(settings, &work_dir.record),
         candidates: candidates_of(settings),
         chunks: settings.chunks.count.get(),
+        telemetry: Arc::clone(telemetry),
         folder: work_dir.chunks().join("engine"),
     })?))
 }

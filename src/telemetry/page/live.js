@@ -10,6 +10,7 @@ function draw(raw, isReport) {
   drawFigures(view, live);
   drawPipeline(view, live);
   drawQueues(view);
+  drawJobs(view);
   drawStrata(view);
   drawChunks(view);
   drawEvents(view);

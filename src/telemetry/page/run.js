@@ -179,6 +179,20 @@ function drawQueues(view) {
 
 const STRATUM_NUMBERS = ['written', 'validated', 'candidates', 'population', 'target'];
 
+/** How far the jobs of an engine are: Spark's, Ray's. */
+function drawJobs({ jobs }) {
+  $('jobs-panel').hidden = jobs.length === 0;
+  const named = jobs.map((job, number) => ({ ...job, number }));
+  sync($('jobs'), named, (j) => j.number, (j) => el('div', { 'data-job': j.name },
+    el('dt', {}, j.name), el('dd', { class: 'fill' }), el('dd')), (item, j) => {
+    const all = Math.max(j.pieces_total, j.pieces) + j.chunks_total;
+    item.children[1].replaceChildren(meter(`${j.name}: done`, j.done ? 1 : share(j.pieces + j.chunks + j.chunks_kept, all)));
+    const pieces = j.pieces_total > 0 ? `${count(j.pieces)} of ${count(j.pieces_total)}` : count(j.pieces);
+    const chunks = j.chunks_total > 0 ? `, ${count(j.chunks)} of ${count(j.chunks_total)} chunks grouped${j.chunks_kept > 0 ? `, ${count(j.chunks_kept)} kept from before` : ''}` : '';
+    say(item.children[2], `${pieces} pieces read, ${plural(j.rows, 'row')}${chunks}${j.done ? ' · ✓ done' : ''}`);
+  });
+}
+
 function drawStrata(view) {
   const table = $('strata');
   if (!table.firstChild) {

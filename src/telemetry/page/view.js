@@ -70,6 +70,9 @@ function complete(raw) {
       name: text(c.name, '?'), state: text(c.state, 'waiting'), attempts: number(c.attempts),
       into: list(c.into).filter((half) => typeof half === 'string'), rows: c.rows ?? null, bytes: c.bytes ?? null,
     })),
+    jobs: list(v.jobs).map((j) => ({
+      name: text(j.name, '?'), done: j.done === true, ...numbers(j, ['pieces', 'pieces_total', 'rows', 'chunks', 'chunks_kept', 'chunks_total']),
+    })),
     actors: list(v.actors).map((a) => ({
       name: text(a.name, '?'), role: text(a.role), state: text(a.state, 'idle'), doing: text(a.doing, null),
       ...numbers(a, ['silent_ms', 'done', 'restarts']),
