@@ -122,12 +122,12 @@ class _Spark:
         together = scanned.repartition(parts, "chunk").sortWithinPartitions("chunk")
         results = together.mapInArrow(functools.partial(_group, order), _SCHEMA)
         if has_text:
-            yield from self._brought(results)
+            yield from self._brought(results, chunks)
         else:
             # A census has what the targets need of it: some bytes for each candidate.
             yield from _pairs(results.toArrow())
 
-    def _brought(self, results: DataFrame) -> Iterator[tuple[int, bytes]]:
+    def _brought(self, results: DataFrame, chunks: int) -> Iterator[tuple[int, bytes]]:
         """The results, some megabytes at a time: made by all executors at once, and kept on their disks meanwhile."""
         from pyspark import StorageLevel
 
@@ -140,8 +140,11 @@ class _Spark:
             total = kept.selectExpr("sum(length(frame))").first()
             parts = 1 + int((total and total[0]) or 0) // _RESULTS_AT_ONCE
             for part in range(parts):
+                first, end = part * chunks // parts, (part + 1) * chunks // parts
+                # A range: of what is kept Spark knows the least and the largest number, and passes over the rest.
+                wanted = f"chunk < {end}" if part == 0 else f"chunk >= {first} and chunk < {end}"
                 # toLocalIterator of PySpark 4.3 leaves what it brings in the driver's memory.
-                yield from _pairs(kept.where(f"pmod(chunk, {parts}) = {part}").toArrow())
+                yield from _pairs(kept.where(wanted).toArrow())
         finally:
             kept.unpersist()
 

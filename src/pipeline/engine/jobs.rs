@@ -4,16 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
-
 use super::Fault;
-use super::census::ChunkCensus;
-use super::exchange::{Exchange, Pieces};
+use super::exchange::Exchange;
 use super::frame::FrameSum;
 use super::input::{EngineInput, EngineParts, Listed};
 use super::order::{Brings, Exclude, Order, PieceOrder};
-use super::records::ChunkRecords;
-use super::store::{JobStore, kept_by_chunk};
+use super::store::JobStore;
 use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::sampling::rank_ranges::RankRanges;
@@ -25,6 +21,9 @@ use crate::domain::selection::rank::Rank;
 use crate::domain::selection::stratum::{Selection, StratumId};
 use crate::source::{Action, Ledger, SourceError};
 use crate::spool::SpoolError;
+use kept::Done;
+
+mod kept;
 
 /// The name of the survey's census.
 const CENSUS: &str = "census";
@@ -70,12 +69,6 @@ pub struct Surveyed {
     counted: BTreeMap<u32, ChunkTally>,
     /// Up to which ranks all chunks have the conversations.
     cut: BTreeMap<StratumId, Rank>,
-}
-
-/// What the pieces of a job have counted.
-#[derive(Debug, Serialize, Deserialize)]
-struct Done {
-    pieces: BTreeMap<u32, ChunkTally>,
 }
 
 impl Jobs {
@@ -237,68 +230,6 @@ impl Jobs {
         Ok(counted)
     }
 
-    /// Runs a job, unless it is done; gives what the pieces have counted.
-    fn once(
-        &self,
-        store: &JobStore,
-        pieces: &[PieceOrder],
-        order: Order,
-    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
-        if let Some(Done { pieces }) = store.finished()? {
-            return Ok(pieces);
-        }
-        let done = Done {
-            pieces: self.run(store, pieces, order)?.tallies,
-        };
-        store.finish(&done)?;
-        Ok(done.pieces)
-    }
-
-    /// Runs a job for the chunks that are not kept. What is kept and was not made of the same frames is brought again.
-    fn run(
-        &self,
-        store: &JobStore,
-        pieces: &[PieceOrder],
-        order: Order,
-    ) -> Result<Pieces, SourceError> {
-        let brings_records = matches!(order.brings, Brings::Records | Brings::SharedRows);
-        let frames = |bytes: &[u8]| match brings_records {
-            true => Ok(ChunkRecords::from_bytes(bytes)?.frames()),
-            false => Ok::<_, Fault>(ChunkCensus::from_bytes(bytes)?.frames),
-        };
-        let done = kept_by_chunk(store, |bytes| frames(bytes).ok())?;
-        let exchange = |done: &BTreeMap<u32, FrameSum>| {
-            let exchange = Exchange {
-                name: store.name(),
-                engine: &*self.parts.engine,
-                telemetry: &self.parts.telemetry,
-                order: order.clone(),
-                pieces,
-                done,
-            };
-            exchange.run(|chunk, bytes| {
-                self.unless_stopped()?;
-                let sum = frames(bytes).map_err(|fault| fault.of_chunk(chunk.cast_signed()))?;
-                store.keep(chunk, bytes)?;
-                Ok(sum)
-            })
-        };
-        tracing::info!(
-            job = store.name(),
-            chunks = order.chunks,
-            kept = done.len(),
-            "the engine begins a job"
-        );
-        match exchange(&done) {
-            // A table may come in another order after a restart.
-            Err(SourceError::Exchange { .. }) if !done.is_empty() => {
-                store.clear()?;
-                exchange(&BTreeMap::new())
-            }
-            result => result,
-        }
-    }
-
     /// Pieces must count the same rows in every job.
     fn same(
         &self,
@@ -314,13 +245,6 @@ impl Jobs {
             // Its parts may be others.
             EngineInput::Table if rows(first) == rows(again) => Ok(()),
             EngineInput::Table => Err(changed(first)),
-        }
-    }
-
-    fn unless_stopped(&self) -> Result<(), SourceError> {
-        match self.stop.load(Ordering::SeqCst) {
-            true => Err(SourceError::Stopped),
-            false => Ok(()),
         }
     }
 
