@@ -137,6 +137,9 @@ def export(
 def export_command(on: Engine, arguments: Sequence[str]) -> int:
     """`gleaner export` with these arguments, whose rows an engine reads: prints what it prints, gives its exit code."""
     given = ["export", "--json", "--progress=none", *arguments]
+    if {"-h", "--help"} & set(arguments):
+        print(_native.help("export"))
+        return 0
     try:
         result, _, _, exit_code = _native.export(given, None, _of_json(JobLines(on.name).show), None, on)
     except GleanerError as error:

@@ -4,6 +4,7 @@ from ._engine import Engine
 
 VERSION: str
 
+def help(command: str) -> str: ...
 def run(arguments: Sequence[str], config: str | None) -> tuple[str, int]: ...
 def export(
     arguments: Sequence[str],

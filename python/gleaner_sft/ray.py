@@ -17,7 +17,7 @@ from typing import Any
 
 from . import _commands
 from ._arguments import StrPath
-from ._engine import grouped, reason
+from ._engine import grouped, installed, reason
 from .errors import GleanerError
 from .results import ExportResult
 
@@ -32,22 +32,28 @@ def export(source: StrPath | Sequence[StrPath], **options: Any) -> ExportResult:
         source: Files, folders or globs that every node sees under the same names.
         **options: As of `gleaner_sft.export`, without ``input``.
 
+    Ray is initialized if it is not.
+
     Returns:
         What was published.
 
     Raises:
-        GleanerError: With the text of the command line, or what the engine said.
+        GleanerError: With the text of the command line, or what the engine said, without text of rows.
+        ModuleNotFoundError: If Ray is not installed.
     """
     if "input" in options:
         raise TypeError("input is the first argument here: export(source, ...)")
+    installed("ray")
     return _commands.export(input=source, _on=_Ray(), **options)
 
 
 def main() -> int:
     """The program of `ray job submit -- python -m gleaner_sft.ray`: the arguments of `gleaner export`."""
-    import ray
-
-    ray.init(ignore_reinit_error=True)
+    try:
+        installed("ray")
+    except ModuleNotFoundError as missing:
+        print(f"error: {missing}", file=sys.stderr)
+        return 2
     return _commands.export_command(_Ray(), sys.argv[1:])
 
 
@@ -65,6 +71,8 @@ class _Ray:
     ) -> Iterator[tuple[int, bytes]]:
         import ray
 
+        if not ray.is_initialized():
+            ray.init()
         try:
             yield from self._results(name, order, pieces, chunks)
         except ray.exceptions.RayError as error:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _commands
 from ._arguments import StrPath
-from ._engine import grouped, reason
+from ._engine import grouped, installed, reason
 from .errors import GleanerError
 from .results import ExportResult
 
@@ -53,28 +53,35 @@ def export(
         spark: The session.
         source: Files, folders or globs that every executor sees under the same names; or a DataFrame whose rows are
             turns or conversations, in gleaner's columns or renamed by ``source.fields``. It is evaluated once for the
-            census and once for each round and must have the same rows each time.
+            census and once for each round and must have the same rows each time: other rows are refused.
         **options: As of `gleaner_sft.export`, without ``input``: ``config``, ``out``, ``targets``, ``work_dir``, ...
 
     Returns:
         What was published.
 
     Raises:
-        GleanerError: With the text of the command line, or what the engine said.
+        GleanerError: With the text of the command line, or what the engine said, without text of rows.
+        ModuleNotFoundError: If PySpark is not installed.
     """
     if "input" in options:
         raise TypeError("input is the second argument here: export(spark, source, ...)")
+    installed("pyspark")
+    if not hasattr(spark, "conf"):
+        raise TypeError(f"the first argument is a session of Spark, not {type(spark).__name__}: export(spark, source, ...)")
     if isinstance(source, (str, os.PathLike)) or not hasattr(source, "mapInArrow"):
         return _commands.export(input=source, _on=_Spark(spark, None), **options)
-    keys = {**(options.pop("set", None) or {}), "source.kind": "synthetic"}
+    keys = {**(options.pop("set", None) or {}), "source.kind": "table"}
     return _commands.export(set=keys, _on=_Spark(spark, source), **options)
 
 
 def main() -> int:
     """The program of `spark-submit`: the arguments of `gleaner export`. See `gleaner_sft.spark_submit`."""
-    from pyspark.sql import SparkSession
-
-    return _commands.export_command(_Spark(SparkSession.builder.appName("gleaner").getOrCreate(), None), sys.argv[1:])
+    try:
+        installed("pyspark")
+    except ModuleNotFoundError as missing:
+        print(f"error: {missing}", file=sys.stderr)
+        return 2
+    return _commands.export_command(_Spark(None, None), sys.argv[1:])
 
 
 class _Spark:
@@ -82,10 +89,17 @@ class _Spark:
 
     name = "spark"
 
-    def __init__(self, spark: SparkSession, table: DataFrame | None) -> None:
-        self._spark = spark
+    def __init__(self, spark: SparkSession | None, table: DataFrame | None) -> None:
+        self._session = spark
         self._table = table
         self._tag = f"gleaner-{uuid.uuid4().hex}"
+
+    @functools.cached_property
+    def _spark(self) -> SparkSession:
+        """The session; begun once the arguments are known to be right."""
+        from pyspark.sql import SparkSession
+
+        return self._session or SparkSession.builder.appName("gleaner").getOrCreate()
 
     @property
     def has_table(self) -> bool:

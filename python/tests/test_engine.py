@@ -13,7 +13,7 @@ from typing import Any
 
 import gleaner_sft
 from gleaner_sft import _commands, _native
-from gleaner_sft._engine import LEDGER, grouped, reason
+from gleaner_sft._engine import LEDGER, grouped, installed, reason
 
 KEYS = {"name": "d", "limits": {"max_malformed_percent": 100}}
 
@@ -96,14 +96,33 @@ class Engines(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "order of a job cannot be read"):
             list(grouped(order, [(0, b"")]))
 
-    def test_an_engines_exception_says_its_cause(self) -> None:
+    def test_an_engines_exception_says_its_cause_and_quotes_no_row(self) -> None:
+        unsaid = "; its words may quote rows, so they are in the engine's log alone"
+        cast = "[CAST_INVALID_INPUT] The value 'call me' of the type \"STRING\" cannot be cast to \"INT\"\nJVM stack"
         for text, expected in [
-            ("A task failed\nTraceback\nRuntimeError: gleaner: it is cut off; see the log\n", "it is cut off; see the log"),
-            ("A worker failed:\nModuleNotFoundError: No module named 'gleaner_sft'\nJVM stack", "ModuleNotFoundError: No module named 'gleaner_sft'"),
+            ("A task failed\nTraceback\nRuntimeError: gleaner: cut off; hint: again\n", "gleaner: cut off; hint: again"),
+            ("A worker failed:\nModuleNotFoundError: No module named 'gleaner_sft'\nJVM stack", "gleaner-sft is missing on an executor: install it on every one, in the version of the driver"),
             ("while calling o1.f.\n: org.apache.spark.SparkException: thrown in awaitResult\n\tat x\nCaused by: java.io.IOException: the disk is full\n", "java.io.IOException: the disk is full"),
-            ("only this", "only this"),
+            ("Traceback\nKeyError: 'call me'\n", "KeyError" + unsaid),
+            (cast, "Exception [CAST_INVALID_INPUT]" + unsaid),
+            ("only this", "Exception" + unsaid),
         ]:
             self.assertEqual(reason(Exception(text)), expected)
+
+    def test_the_programs_help_is_shown_and_no_engine_begins(self) -> None:
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            self.assertEqual(_commands.export_command(Plain(), ["--help"]), 0)
+        self.assertIn("--work-dir", shown.getvalue())
+        engine, said = Plain(), io.StringIO()
+        with contextlib.redirect_stderr(said):
+            self.assertEqual(_commands.export_command(engine, ["--inptu", "x"]), 2)
+        self.assertIn("--inptu", said.getvalue())
+        self.assertEqual(engine.jobs, [])
+
+    def test_an_engine_that_is_not_installed_is_refused(self) -> None:
+        with self.assertRaisesRegex(ModuleNotFoundError, r"pip install 'gleaner-sft\[no_such_engine\]'"):
+            installed("no_such_engine")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use toml::Table;
 
 use super::args::{Cli, Command};
@@ -32,6 +32,14 @@ pub fn command(arguments: Vec<OsString>, config: Option<&str>) -> Result<Command
         }
     }
     Ok(command)
+}
+
+/// What `gleaner COMMAND --help` prints.
+pub fn help(command: &str) -> String {
+    let mut cli = Cli::command();
+    cli.build();
+    let found = cli.find_subcommand_mut(command);
+    found.map_or_else(String::new, |command| command.render_help().to_string())
 }
 
 /// Where a command's configuration is kept.
@@ -100,6 +108,15 @@ mod tests {
         };
         let refused = args.layers().expect_err("an unknown key");
         assert!(refused.message.starts_with("config: unknown key sed"));
+    }
+
+    #[test]
+    fn the_help_of_a_command_has_its_options() {
+        let shown = help("export");
+        assert!(
+            shown.contains("Usage: gleaner export") && shown.contains("--work-dir"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -198,7 +198,12 @@ pub enum SourceError {
     Engine {
         /// The cause, without text of a conversation or a secret.
         reason: String,
+        /// What to do about it, if that is known.
+        hint: Option<String>,
     },
+    /// A table has other rows than when it was read first.
+    #[error("the table has other rows each time that it is evaluated")]
+    TableChanged,
     /// An engine has lost, doubled or changed what goes between two stages of a job.
     #[error("the engine's exchange cannot be trusted: {reason}")]
     Exchange {
@@ -261,6 +266,23 @@ impl SourceError {
         }
     }
 
+    fn hint_of_engine(&self) -> &str {
+        match self {
+            Self::Engine {
+                hint: Some(hint), ..
+            } => hint,
+            Self::TableChanged => {
+                "nothing was published; write it to a table or to files first, and export that (rand(), uuid(), the time of now and functions of yours may give other rows each time); then start over with --fresh"
+            }
+            Self::Exchange { .. } => {
+                "nothing was published; run the same command again, and should it come again, use another engine or one machine"
+            }
+            _ => {
+                "see the log of the executor that failed; then run the same command again: what is done stays done"
+            }
+        }
+    }
+
     /// What a person should do about it.
     pub fn hint(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {
@@ -310,11 +332,8 @@ impl SourceError {
             Self::NotAsCensus { .. } => {
                 "the telemetry changes while it is read: let the window end earlier (window.ingestion_lag), then start over with --fresh"
             }
-            Self::Engine { .. } => {
-                "see the log of the executor that failed; then run the same command again: what is done stays done"
-            }
-            Self::Exchange { .. } => {
-                "nothing was published; run the same command again, and should it come again, use another engine or one machine"
+            Self::Engine { .. } | Self::TableChanged | Self::Exchange { .. } => {
+                self.hint_of_engine()
             }
             Self::Io { .. } | Self::Job(_) | Self::Stopped | Self::Custom { .. } => RERUN,
         })

@@ -218,6 +218,7 @@ impl Engine for LocalEngine {
             if self.dies == Some((number, place)) {
                 return Err(SourceError::Engine {
                     reason: "the driver dies".to_owned(),
+                    hint: None,
                 });
             }
             take(chunk, &bytes)?;

@@ -33,7 +33,8 @@ impl Scan {
     /// Begins to read a Parquet file that holds a part of a table.
     #[staticmethod]
     fn of_table(order: &[u8], number: u32, path: PathBuf) -> PyResult<Self> {
-        let piece = PieceOrder::of_table(number, path).map_err(|error| failed(error.into()))?;
+        let piece = PieceOrder::of_table(number, path)
+            .map_err(|error| failed(EngineError::of_part(number, error)))?;
         engine::Scan::of(order, piece)
             .map(Self::new)
             .map_err(failed)
@@ -81,9 +82,15 @@ pub fn group<'py>(
     }
 }
 
+/// What the text of gleaner's own errors begins with where they pass through an engine: `gleaner_sft._engine.OURS`.
+const OURS: &str = "gleaner: ";
+
+/// What stands in it before what to do.
+const HINT: &str = "; hint: ";
+
 fn failed(error: EngineError) -> PyErr {
     let error = SourceError::from(error);
-    PyRuntimeError::new_err(format!("gleaner: {error}; {}", error.hint()))
+    PyRuntimeError::new_err(format!("{OURS}{error}{HINT}{}", error.hint()))
 }
 
 /// An engine that is an object of Python, with `name`, `has_table`, `run` and `stop`.
@@ -131,8 +138,18 @@ impl Engine for PyEngine {
     }
 
     fn run(&self, job: &Job, take: &mut Take<'_>) -> Result<(), SourceError> {
-        let raised = |error: PyErr| SourceError::Engine {
-            reason: format!("{}: {}", self.name, first_line(&error)),
+        let raised = |error: PyErr| {
+            let said = first_line(&error);
+            let (said, hint) = match said.strip_prefix(OURS) {
+                Some(ours) => ours
+                    .split_once(HINT)
+                    .map_or((ours, None), |(said, hint)| (said, Some(hint))),
+                None => (&*said, None),
+            };
+            SourceError::Engine {
+                reason: format!("{}: {said}", self.name),
+                hint: hint.map(str::to_owned),
+            }
         };
         let results = self.begin(job).map_err(raised)?;
         loop {

@@ -17,7 +17,7 @@ mod _native {
     use std::ffi::OsString;
 
     use gleaner::cli::args::Command;
-    use gleaner::cli::embedded::command;
+    use gleaner::cli::embedded::{self, command};
     use gleaner::cli::export::export as export_dataset;
     use gleaner::cli::outcome::Shown;
     use gleaner::cli::{self, exit::CliError};
@@ -49,6 +49,12 @@ mod _native {
                 Shown::Nothing => Ok((String::new(), exit as u8)),
             }
         })
+    }
+
+    /// What `gleaner COMMAND --help` prints.
+    #[pyfunction]
+    fn help(command: &str) -> String {
+        embedded::help(command)
     }
 
     /// Exports. Gives the JSON that the command line prints, the manifest, the report of the run as a page, and the

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::values::{bad, choice, texts};
 use crate::config::layers::nearest;
 use crate::config::raw::{self, Number, Text};
@@ -28,11 +30,13 @@ pub(super) fn source(source: raw::Source, schema: Option<RowShape>) -> Result<So
         Kusto,
         Files,
         Synthetic,
+        Table,
     }
     let kinds = [
         ("kusto", Kind::Kusto),
         ("files", Kind::Files),
         ("synthetic", Kind::Synthetic),
+        ("table", Kind::Table),
     ];
     Ok(match choice("source.kind", source.kind, &kinds)? {
         Kind::Files => {
@@ -51,6 +55,8 @@ pub(super) fn source(source: raw::Source, schema: Option<RowShape>) -> Result<So
                 schema: choice("source.synthetic.schema", synthetic.schema, &SCHEMAS)?,
             })
         }
+        // Whose it is shows when the run is built.
+        Kind::Table => Source::Custom(json!({"kind": "table"})),
         Kind::Kusto if cfg!(not(feature = "kusto")) => {
             return Err(bad("source.kind", "kusto", NO_KUSTO));
         }
@@ -64,8 +70,8 @@ pub(super) fn fields(
     source: &Source,
 ) -> Result<Renames, ConfigError> {
     let key = "source.fields";
-    if !written.is_empty() && !matches!(source, Source::Files(_)) {
-        let reason = "it renames fields of files; let the query of a cluster give them their names (project-rename)";
+    if !written.is_empty() && !matches!(source, Source::Files(_) | Source::Custom(_)) {
+        let reason = "it renames fields of files and columns of tables; let the query of a cluster give them their names (project-rename)";
         let names: Vec<String> = written.into_keys().collect();
         return Err(bad(key, names.join(", "), reason));
     }

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::frame::{FrameSum, PieceLedger, unpacked};
 use super::order::{Brings, Order, PieceOrder};
 use super::{Engine, EngineError, Fault, Job, LEDGER};
@@ -31,11 +33,27 @@ pub struct Exchange<'a> {
     pub done: &'a BTreeMap<u32, FrameSum>,
 }
 
+/// What all pieces have counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counted {
+    /// Their rows, by piece.
+    pub pieces: BTreeMap<u32, ChunkTally>,
+    /// Of a table: the sum of what its rows are hashed to (wrapping).
+    pub content: u64,
+}
+
+impl Counted {
+    /// How many rows there are.
+    pub fn rows(&self) -> u64 {
+        self.pieces.values().map(|tally| tally.rows_read).sum()
+    }
+}
+
 /// What all pieces have counted and found.
 #[derive(Debug, Default)]
 pub struct Pieces {
-    /// Their rows, by piece.
-    pub tallies: BTreeMap<u32, ChunkTally>,
+    /// Their rows.
+    pub counted: Counted,
     /// The conversations of users that are left out, if the job looks for them.
     pub users: FoundUsers,
 }
@@ -121,8 +139,10 @@ impl Received {
             self.sent.entry(chunk).or_default().add(sum);
         }
         self.pieces.users.merge(ledger.users);
+        let counted = &mut self.pieces.counted;
+        counted.content = counted.content.wrapping_add(ledger.content);
         let rows = ledger.tally.rows_read;
-        match self.pieces.tallies.insert(piece, ledger.tally) {
+        match counted.pieces.insert(piece, ledger.tally) {
             Some(_) => Err(Fault::Twice.of_piece(piece)),
             None => Ok(rows),
         }
@@ -131,7 +151,7 @@ impl Received {
     /// The job has ended: everything must be here.
     fn whole(self, of: &Exchange<'_>) -> Result<Pieces, EngineError> {
         let mut numbers = of.pieces.iter().map(|piece| piece.number);
-        if let Some(piece) = numbers.find(|piece| !self.pieces.tallies.contains_key(piece)) {
+        if let Some(piece) = numbers.find(|piece| !self.pieces.counted.pieces.contains_key(piece)) {
             return Err(Fault::Missing.of_piece(piece));
         }
         let all: BTreeSet<u32> = (self.sent.keys())

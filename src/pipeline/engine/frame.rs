@@ -124,6 +124,8 @@ pub struct PieceLedger {
     pub tally: ChunkTally,
     /// By chunk.
     pub frames: BTreeMap<u32, FrameSum>,
+    /// Of a part of a table: the sum of what its rows are hashed to (XXH3-64, wrapping), whatever their order.
+    pub content: u64,
     /// The conversations of users that are left out, if the job looks for them.
     pub users: FoundUsers,
 }

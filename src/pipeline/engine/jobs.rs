@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Fault;
-use super::exchange::Exchange;
+use super::exchange::{Counted, Exchange};
 use super::frame::FrameSum;
 use super::input::{EngineInput, EngineParts, Listed};
 use super::order::{Brings, Exclude, Order, PieceOrder};
 use super::store::JobStore;
-use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
@@ -21,7 +20,6 @@ use crate::domain::selection::rank::Rank;
 use crate::domain::selection::stratum::{Selection, StratumId};
 use crate::source::{Action, Ledger, SourceError};
 use crate::spool::SpoolError;
-use kept::Done;
 
 mod kept;
 
@@ -45,8 +43,8 @@ pub struct Jobs {
 #[derive(Debug, Default)]
 pub struct LeftOut {
     exclude: Exclude,
-    /// How many rows were looked through for its users, if it names some.
-    rows: Option<u64>,
+    /// The rows that were looked through for its users, if it names some.
+    counted: Option<Counted>,
 }
 
 impl LeftOut {
@@ -65,8 +63,7 @@ pub struct Surveyed {
     pub ledger: Arc<Ledger>,
     listed: Arc<Listed>,
     left_out: Arc<LeftOut>,
-    /// What the pieces have counted.
-    counted: BTreeMap<u32, ChunkTally>,
+    counted: Counted,
     /// Up to which ranks all chunks have the conversations.
     cut: BTreeMap<StratumId, Rank>,
 }
@@ -114,7 +111,7 @@ impl Jobs {
                 list,
                 found: FoundUsers::default(),
             },
-            rows: None,
+            counted: None,
         };
         if left_out.exclude.list.names_users() {
             let exchange = Exchange {
@@ -127,7 +124,7 @@ impl Jobs {
             };
             let pieces =
                 exchange.run(|_, _| self.unless_stopped().map(|()| FrameSum::default()))?;
-            left_out.rows = Some(rows(&pieces.tallies));
+            left_out.counted = Some(pieces.counted);
             left_out.exclude.found = pieces.users;
         }
         Ok(Arc::new(left_out))
@@ -146,8 +143,8 @@ impl Jobs {
         let candidates = self.parts.candidates.clone();
         let order = self.order(listed, left_out, Brings::Census(candidates), Vec::new());
         let counted = self.census(&store, &listed.pieces, order)?;
-        if left_out.rows.is_some_and(|seen| seen != rows(&counted)) {
-            return Err(changed(&counted));
+        if let Some(seen) = &left_out.counted {
+            self.same_rows(seen, &counted)?;
         }
         let (mut population, mut cut) = (BTreeMap::new(), BTreeMap::new());
         let (mut grouped, mut too_large) = (GroupTally::default(), Vec::new());
@@ -188,6 +185,7 @@ impl Jobs {
             job: 0,
             rules: self.parts.rules.clone(),
             exclude: left_out.exclude.clone(),
+            of_table: matches!(self.parts.input, EngineInput::Table),
             chunks: listed.chunks,
             done: Vec::new(),
             brings,
@@ -201,7 +199,7 @@ impl Jobs {
         store: &JobStore,
         pieces: &[PieceOrder],
         order: Order,
-    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
+    ) -> Result<Counted, SourceError> {
         let counted = self.once(store, pieces, order.clone())?;
         let mut undecided = Vec::new();
         for chunk in store.chunks()? {
@@ -231,20 +229,27 @@ impl Jobs {
     }
 
     /// Pieces must count the same rows in every job.
-    fn same(
-        &self,
-        first: &BTreeMap<u32, ChunkTally>,
-        again: &BTreeMap<u32, ChunkTally>,
-    ) -> Result<(), SourceError> {
-        let is_other = |(piece, tally): &(&u32, &ChunkTally)| again.get(piece) != Some(*tally);
+    fn same(&self, first: &Counted, again: &Counted) -> Result<(), SourceError> {
         match self.parts.input {
-            EngineInput::Files(_) => match first.iter().find(is_other) {
-                None => Ok(()),
-                Some((piece, _)) => Err(Fault::Changed.of_piece(*piece).into()),
-            },
+            EngineInput::Files(_) => {
+                let mut pieces = first.pieces.iter();
+                match pieces.find(|(piece, tally)| again.pieces.get(piece) != Some(tally)) {
+                    None => Ok(()),
+                    Some((piece, _)) => Err(Fault::Changed.of_piece(*piece).into()),
+                }
+            }
             // Its parts may be others.
-            EngineInput::Table if rows(first) == rows(again) => Ok(()),
-            EngineInput::Table => Err(changed(first)),
+            EngineInput::Table => self.same_rows(first, again),
+        }
+    }
+
+    /// All pieces together must have the same rows in every job.
+    fn same_rows(&self, first: &Counted, again: &Counted) -> Result<(), SourceError> {
+        let all = |counted: &Counted| (counted.rows(), counted.content);
+        match self.parts.input {
+            _ if all(first) == all(again) => Ok(()),
+            EngineInput::Files(_) => Err(Fault::Changed.of_piece(0).into()),
+            EngineInput::Table => Err(SourceError::TableChanged),
         }
     }
 
@@ -295,7 +300,7 @@ impl Jobs {
         let mut number = u32::MAX;
         while let Some(before) = self.last_census(number)? {
             let store = JobStore::open(&self.parts.folder, &format!("{CENSUS}{before}"))?;
-            if store.finished::<Done>()?.is_some() {
+            if store.finished::<Counted>()?.is_some() {
                 return Ok(store);
             }
             number = before;
@@ -364,25 +369,14 @@ impl Surveyed {
     }
 }
 
-/// How many rows all pieces have.
-fn rows(of: &BTreeMap<u32, ChunkTally>) -> u64 {
-    of.values().map(|tally| tally.rows_read).sum()
-}
-
-/// The pieces have not as many rows as when they were read first.
-fn changed(of: &BTreeMap<u32, ChunkTally>) -> SourceError {
-    let first = of.keys().next().copied().unwrap_or(0);
-    Fault::Changed.of_piece(first).into()
-}
-
 /// The rows of all pieces, with those of conversations that are too large among the malformed.
 fn ledger(
     listed: &Listed,
-    counted: &BTreeMap<u32, ChunkTally>,
+    counted: &Counted,
     grouped: GroupTally,
     too_large: &[(u32, u64)],
 ) -> Ledger {
-    let mut tallies = counted.clone();
+    let mut tallies = counted.pieces.clone();
     for (piece, line) in too_large {
         if let Some(tally) = tallies.get_mut(piece) {
             tally.too_large(*line);

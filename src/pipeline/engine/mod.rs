@@ -119,9 +119,7 @@ impl Fault {
 #[derive(Debug, Error)]
 pub enum EngineError {
     /// An order cannot be carried out.
-    #[error(
-        "the order of a job cannot be read: {reason}; is one version of gleaner-sft installed everywhere?"
-    )]
+    #[error("the order of a job cannot be read: {reason}")]
     Order {
         /// Why.
         reason: String,
@@ -135,13 +133,18 @@ pub enum EngineError {
         fault: Fault,
     },
     /// A file is not where the driver has found it.
-    #[error(
-        "{} is not there on the machine of an executor; all machines must read the input under the paths of the driver's",
-        path.display()
-    )]
+    #[error("{} is not there on the machine of an executor", path.display())]
     NotThere {
         /// The file.
         path: PathBuf,
+    },
+    /// A part of a table cannot be read.
+    #[error("part {number} of the table: {reason}")]
+    Part {
+        /// Its number.
+        number: u32,
+        /// Why.
+        reason: String,
     },
     /// The input cannot be read.
     #[error(transparent)]
@@ -149,6 +152,32 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Order { .. } => {
+                "install one version of gleaner-sft on the driver and on all executors"
+            }
+            Self::NotThere { .. } => {
+                "put the input where all machines see it under the paths of the driver's (a volume, NFS)"
+            }
+            Self::Part { .. } | Self::Exchange { .. } | Self::Source(_) => {
+                "mend the table, then start over with --fresh"
+            }
+        }
+    }
+
+    /// What is wrong with a part of a table, without the name of the file that it passes through.
+    pub fn of_part(number: u32, error: SourceError) -> Self {
+        match error {
+            SourceError::Damaged { reason, .. } => Self::Part { number, reason },
+            SourceError::Unsupported { what, hint, .. } => Self::Part {
+                number,
+                reason: format!("{what}; {hint}"),
+            },
+            other => Self::Source(other),
+        }
+    }
+
     fn order(reason: &dyn fmt::Display) -> Self {
         Self::Order {
             reason: reason.to_string(),
@@ -160,9 +189,12 @@ impl From<EngineError> for SourceError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Source(error) => error,
-            EngineError::Order { .. } | EngineError::NotThere { .. } => Self::Engine {
-                reason: error.to_string(),
-            },
+            EngineError::Order { .. } | EngineError::NotThere { .. } | EngineError::Part { .. } => {
+                Self::Engine {
+                    reason: error.to_string(),
+                    hint: Some(error.hint().to_owned()),
+                }
+            }
             EngineError::Exchange { .. } => Self::Exchange {
                 reason: error.to_string(),
             },

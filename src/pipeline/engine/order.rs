@@ -167,6 +167,8 @@ pub struct Order {
     pub rules: EngineRules,
     /// What is left out.
     pub exclude: Exclude,
+    /// Whether the rows are those of a table: it may have others in the next job.
+    pub of_table: bool,
     /// Hash chunks.
     pub chunks: u32,
     /// Chunks that an earlier job has brought: they are counted, and not sent.

@@ -7,10 +7,12 @@ use std::collections::{HashSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::frame::{Frames, PieceLedger, pack};
 use super::order::{Brings, Order, PieceOrder};
 use super::{EngineError, LEDGER};
-use crate::domain::record::row::RowShape;
+use crate::domain::record::row::{self, RowShape};
 use crate::domain::scheduling::chunk::Chunk;
 use crate::domain::scheduling::pass::{ChunkPass, Pass};
 use crate::domain::selection::kusto_hash;
@@ -33,6 +35,8 @@ pub struct Scan {
     rows: Option<ChunkReader>,
     /// Looks for the users that are left out, if that is asked for.
     users: Option<UserLook>,
+    /// What the rows of a table are hashed to.
+    content: u64,
     sorting: Sorting,
     ready: VecDeque<(i32, Vec<u8>)>,
 }
@@ -99,6 +103,7 @@ impl Scan {
             block: RowBlock::default(),
             rows: Some(rows),
             users,
+            content: 0,
             sorting,
             ready: VecDeque::new(),
         })
@@ -112,6 +117,11 @@ impl Scan {
         }
         if let Some(users) = &mut self.users {
             users.look_at(&self.block);
+        }
+        if self.order.of_table {
+            let lines = self.block.bytes.split(|&byte| byte == b'\n').map(row::trim);
+            let rows = lines.filter(|row| !row.is_empty()).map(xxh3_64);
+            self.content = rows.fold(self.content, u64::wrapping_add);
         }
         // Where they lie means nothing to who groups them.
         self.block.location = RowLocation::Spool;
@@ -139,6 +149,7 @@ impl Scan {
             piece: self.piece.number,
             tally,
             frames: self.sorting.frames.sums().clone(),
+            content: self.content,
             users: self.users.take().map(UserLook::found).unwrap_or_default(),
         };
         self.ready.push_back((LEDGER, ledger.to_bytes()));
@@ -192,7 +203,10 @@ impl Iterator for Scan {
             }
             let rows = self.rows.take()?;
             if let Err(error) = self.step(rows) {
-                return Some(Err(error.into()));
+                return Some(Err(match self.order.of_table {
+                    true => EngineError::of_part(self.piece.number, error),
+                    false => error.into(),
+                }));
             }
         }
     }

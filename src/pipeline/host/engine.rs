@@ -23,6 +23,7 @@ pub fn adapt(settings: &mut Settings, engine: &dyn Engine) -> Result<(), SourceE
     let cannot = |reason: &str| {
         Err(SourceError::Engine {
             reason: format!("{} cannot do this: {reason}", engine.name()),
+            hint: Some("correct source.kind, or export on one machine".to_owned()),
         })
     };
     if engine.has_table() {

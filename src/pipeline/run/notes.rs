@@ -41,7 +41,7 @@ pub(super) fn statistics(
 pub(super) fn notes(settings: &Settings, output: &RunOutput, only_complete: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let conversations = output
-        .tallies
+        .rows()
         .values()
         .any(|t| t.first_conversation.is_some());
     if !output.missing.is_empty() {

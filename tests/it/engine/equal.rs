@@ -1,6 +1,7 @@
 //! The dataset and the ledger of one machine.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use gleaner::domain::dataset::manifest::Manifest;
 
@@ -112,6 +113,22 @@ fn near_duplicates_and_privacy() {
         .map(|stratum| stratum.near_duplicates)
         .sum();
     assert!(left_out > 0, "{:?}", manifest.strata);
+}
+
+#[test]
+fn what_a_window_does_not_do_is_noted() {
+    let folder = folder();
+    write(folder.path(), &shuffled(&conversations(6, 60), 2, 6));
+    let window = "window = { start = '2025-01-02T00:00:00Z', end = '2025-01-12T00:00:00Z' }";
+    let alone = finish(run_over(folder.path(), "alone", window)).expect("published");
+    let run = run_over(folder.path(), "engine", window).engine(Arc::new(LocalEngine::new(1)));
+    assert_eq!(finish(run).expect("published").notes, alone.notes);
+    assert!(
+        alone
+            .notes
+            .iter()
+            .any(|note| note.contains("the window left none of them out"))
+    );
 }
 
 /// Executors work in other folders: they are given whole paths, which [`LocalEngine`] holds them to.

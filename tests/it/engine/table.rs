@@ -23,7 +23,7 @@ fn parts(folder: &Path, name: &str, files: &Files) -> Vec<PathBuf> {
 fn run(folder: &Path, name: &str) -> PipelineBuilder {
     gleaner::Pipeline::builder()
         .config(CONFIG)
-        .config("source.kind = 'synthetic'")
+        .config("source.kind = 'table'")
         .out(&folder.join(name).display().to_string())
         .work_dir(folder.join(format!("{name}-work")))
 }
@@ -72,18 +72,37 @@ fn other_rows_are_refused_and_refused_again() {
     // One row more, in the round, and it is ignored.
     let mut more = rows.clone();
     more.push(br#"{"conversationId":"unknown","turnIndex":1,"Timestamp":"2025-01-02T00:00:00Z","mode":"agent","userMessage":"u"}"#.to_vec());
-    let other = parts(folder.path(), "t2", &shuffled(&more, 3, 2));
+    let more = parts(folder.path(), "t2", &shuffled(&more, 3, 2));
+    // As many rows, and one of them says something else.
+    let mut said = rows.clone();
+    let row = said
+        .iter_mut()
+        .find(|row| row.windows(6).any(|text| text == b"userNa"));
+    let row = row.expect("a row with a user");
+    *row = String::from_utf8_lossy(row)
+        .replacen("userName", "otherName", 1)
+        .into_bytes();
+    let said = parts(folder.path(), "t3", &shuffled(&said, 3, 2));
+    for other in [more, said] {
+        refuses(folder.path(), &first, &other);
+    }
+}
+
+fn refuses(folder: &Path, first: &[PathBuf], other: &[PathBuf]) {
+    let table = other[0].parent().and_then(Path::file_name);
+    let name = format!("d-{}", table.expect("a folder").display());
+    let [first, other] = [first.to_vec(), other.to_vec()];
     for (start, table) in [vec![first.clone(), first, other.clone()], vec![other]]
         .into_iter()
         .enumerate()
     {
         let engine = LocalEngine::new(1).with_table(table);
-        let (_, published) = on_engine(run(folder.path(), "d"), engine);
+        let (_, published) = on_engine(run(folder, &name), engine);
         let error = published.expect_err("refused");
         let cause = std::error::Error::source(&error)
             .map_or_else(|| error.to_string(), ToString::to_string);
         assert!(
-            cause.contains("is another than when it was read first"),
+            cause.contains("has other rows each time that it is evaluated"),
             "start {start}: {error}: {cause}"
         );
     }

@@ -3,24 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use serde::{Deserialize, Serialize};
-
 use super::Jobs;
-use crate::domain::dataset::chunk_tally::ChunkTally;
 use crate::pipeline::engine::Fault;
 use crate::pipeline::engine::census::ChunkCensus;
-use crate::pipeline::engine::exchange::{Exchange, Pieces};
+use crate::pipeline::engine::exchange::{Counted, Exchange, Pieces};
 use crate::pipeline::engine::frame::FrameSum;
 use crate::pipeline::engine::order::{Brings, Order, PieceOrder};
 use crate::pipeline::engine::records::ChunkRecords;
 use crate::pipeline::engine::store::{JobStore, kept_by_chunk};
 use crate::source::SourceError;
-
-/// What the pieces of a job have counted.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Done {
-    pieces: BTreeMap<u32, ChunkTally>,
-}
 
 impl Jobs {
     /// Runs a job, unless it is done; gives what the pieces have counted.
@@ -29,15 +20,13 @@ impl Jobs {
         store: &JobStore,
         pieces: &[PieceOrder],
         order: Order,
-    ) -> Result<BTreeMap<u32, ChunkTally>, SourceError> {
-        if let Some(Done { pieces }) = store.finished()? {
-            return Ok(pieces);
+    ) -> Result<Counted, SourceError> {
+        if let Some(counted) = store.finished()? {
+            return Ok(counted);
         }
-        let done = Done {
-            pieces: self.run(store, pieces, order)?.tallies,
-        };
-        store.finish(&done)?;
-        Ok(done.pieces)
+        let counted = self.run(store, pieces, order)?.counted;
+        store.finish(&counted)?;
+        Ok(counted)
     }
 
     /// Runs a job for the chunks that are not kept. What is kept and was not made of the same frames is brought again.
