@@ -106,7 +106,7 @@ mod tests {
     use crate::domain::selection::stratum::fixtures::selection;
 
     #[test]
-    fn a_job_is_told_of_once_a_percent_and_at_its_end() {
+    fn a_job_is_shown_once_a_percent_and_at_its_end() {
         let counters = Counters::new(&selection(1));
         let notices = counters.board().channel();
         counters.begin_job("census", 400, [400, 50]);
