@@ -1,6 +1,6 @@
 """Kills parts of a cluster while gleaner exports on it, and holds what comes out against an export on one machine.
 
-    python kills.py spark --executors 20 --workers 20 --both 5 --stragglers 4 --input DIR --out DIR
+    python kills.py spark --executors 20 --workers 20 --both 5 --input DIR --out DIR
     python kills.py ray --workers 20 --nodes 5 --input DIR --out DIR
     python kills.py drivers --input DIR --out DIR
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from driver_trials import DriverTrials, drive, with_ties
 from ray_trials import RayTrials
 from spark_trials import SparkTrials
-from trials import Tally, alone
+from trials import alone
 
 
 def main() -> int:
@@ -29,7 +29,6 @@ def main() -> int:
     parser.add_argument("--executors", type=int, default=20, help="losses of an executor")
     parser.add_argument("--workers", type=int, default=20, help="losses of a Python worker")
     parser.add_argument("--both", type=int, default=5, help="losses of both executors")
-    parser.add_argument("--stragglers", type=int, default=4, help="Python workers that stand still")
     parser.add_argument("--nodes", type=int, default=5, help="losses of a node")
     parser.add_argument("--input", action="append", required=True, help="a folder of rows of turns (gleaner synth)")
     parser.add_argument("--out", type=Path, required=True, help="a folder for what is written")
@@ -46,12 +45,7 @@ def main() -> int:
     truth = alone(inputs, out)
     print(f"one machine: {truth.digest}", flush=True)
     if given.what == "spark":
-        tally = Tally()
-        SparkTrials(inputs, out).all(
-            truth, tally, executor=given.executors, worker=given.workers, both=given.both
-        )
-        SparkTrials(inputs, out, speculates=True).all(truth, tally, straggler=given.stragglers)
-        return tally.close()
+        return SparkTrials(inputs, out).all(truth, given.executors, given.workers, given.both)
     return RayTrials(inputs, out).all(truth, given.workers, given.nodes)
 
 

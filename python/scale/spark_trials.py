@@ -1,4 +1,4 @@
-"""Kills of executors and Python workers, and workers that stand still."""
+"""Kills of executors and Python workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -28,27 +27,28 @@ class SparkTrials:
     MOMENTS = (("census", "scan"), ("census", "group"), ("round0", "scan"), ("round0", "group"))
     BRINGS = (("census", "bring"), ("round0", "bring"))
 
-    def __init__(self, inputs: list[str], out: Path, speculates: bool = False) -> None:
+    def __init__(self, inputs: list[str], out: Path) -> None:
         from gleaner_sft import spark as gleaner_spark
 
         self._on = gleaner_spark
         self._inputs = inputs
         self._out = out
-        self._spark = spark_session(out, speculates)
+        self._spark = spark_session(out)
         self._tracker = self._spark.sparkContext.statusTracker()
         self._numbers = itertools.count()
 
-    def all(self, truth: Truth, tally: Tally, **wanted: int) -> None:
+    def all(self, truth: Truth, executors: int, workers: int, both: int) -> int:
         """Runs so many trials of each kind."""
+        tally = Tally()
         losses = self.MOMENTS + self.BRINGS
-        moments = {"executor": losses, "worker": self.MOMENTS, "both": losses, "straggler": self.MOMENTS}
-        kinds = [(kind, number, moments[kind]) for kind, number in wanted.items()]
+        kinds = [("executor", executors, losses), ("Python worker", workers, self.MOMENTS), ("both", both, losses)]
         for kind, wanted, moments in kinds:
             for number in range(wanted):
                 job, stage = moments[number % len(moments)]
                 trial = lambda kind=kind, job=job, stage=stage, number=number: self.one(truth, kind, job, stage, number)
                 tally.trial(kind, f"{stage} of {job}", trial)
         self._spark.stop()
+        return tally.close()
 
     def one(self, truth: Truth, kind: str, job: str, stage: str, number: int) -> str:
         """Exports, kills at a moment, and holds what came out against the truth."""
@@ -66,13 +66,11 @@ class SparkTrials:
             pids = self._targets(kind, number)
             if not jobs.runs(job):
                 raise Missed
-            if kind == "straggler":
-                return self._outrun(run, truth, hit, pids[0])
             kill(pids)
             failures = self._failures(run, hit)
             truth.hold(run.result())
             # A Python worker may have been idle; an executor held chunks that were still to be brought.
-            if failures() == 0 and kind == "worker":
+            if failures() == 0 and kind == "Python worker":
                 raise Missed
             return f"{kind} {' '.join(map(str, pids))} in stage {hit}, {failures()} tasks failed"
         except Missed:
@@ -80,20 +78,6 @@ class SparkTrials:
             raise
         finally:
             run_down(run, self._out / name, jobs.work)
-
-    def _outrun(self, run: Running, truth: Truth, stage: int, pid: int) -> str:
-        """Has a worker stand still, so that Spark runs its task a second time, elsewhere: speculative execution."""
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            truth.hold(run.result())
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-        summary = self._spark.sparkContext._jsc.sc().statusStore().speculationSummary(stage, 0)
-        copies = summary.get().numTasks() if summary.isDefined() else 0
-        if copies == 0:
-            raise Missed
-        return f"worker {pid} stood still in stage {stage}, {copies} tasks ran a second time"
 
     def _wait_for(self, run: Running, jobs: Jobs, job: str, stage: str) -> int:
         """Waits until a stage of a job has tasks that run, and gives its number.
@@ -193,7 +177,7 @@ def run_down(run: Running, *folders: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def spark_session(out: Path, speculates: bool) -> Any:
+def spark_session(out: Path) -> Any:
     """Two executors of one core, which are started again whenever they die."""
     from pyspark.sql import SparkSession
 
@@ -209,10 +193,6 @@ def spark_session(out: Path, speculates: bool) -> Any:
         "spark.stage.maxConsecutiveAttempts": "8",
         "spark.excludeOnFailure.enabled": "false",
         "spark.sql.shuffle.partitions": str(GROUPS),
-        "spark.speculation": str(speculates).lower(),
-        "spark.speculation.interval": "100ms",
-        "spark.speculation.minTaskRuntime": "500ms",
-        "spark.speculation.quantile": "0.5",
     }
     builder = SparkSession.builder.master("local-cluster[2,1,1024]")
     for key, value in keys.items():
