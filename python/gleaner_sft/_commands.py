@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from . import _native
 from ._arguments import Config, StrPath, configuration, options, overrides, text
-from ._engine import Engine
+from ._engine import Engine, installed
 from .errors import GleanerError
 from .progress import Bars, JobLines, wanted
 from .results import (
@@ -134,17 +134,22 @@ def export(
     return ExportResult(json.loads(result), exit_code, json.loads(manifest), page)
 
 
-def export_command(on: Engine, arguments: Sequence[str]) -> int:
-    """`gleaner export` with these arguments, whose rows an engine reads: prints what it prints, gives its exit code."""
+def export_command(on: Engine, package: str, arguments: Sequence[str]) -> int:
+    """`gleaner export` with these arguments, whose rows an engine reads: prints what it prints, gives its exit code.
+    Begins if the engine's package is installed."""
     given = ["export", "--json", "--progress=none", *arguments]
     if {"-h", "--help"} & set(arguments):
         print(_native.help("export"))
         return 0
     try:
+        installed(package)
         result, _, _, exit_code = _native.export(given, None, _of_json(JobLines(on.name).show), None, on)
     except GleanerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as missing:
+        print(f"error: {missing}", file=sys.stderr)
+        return 2
     print(result)
     return exit_code
 

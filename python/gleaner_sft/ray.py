@@ -49,12 +49,7 @@ def export(source: StrPath | Sequence[StrPath], **options: Any) -> ExportResult:
 
 def main() -> int:
     """The program of `ray job submit -- python -m gleaner_sft.ray`: the arguments of `gleaner export`."""
-    try:
-        installed("ray")
-    except ModuleNotFoundError as missing:
-        print(f"error: {missing}", file=sys.stderr)
-        return 2
-    return _commands.export_command(_Ray(), sys.argv[1:])
+    return _commands.export_command(_Ray(), "ray", sys.argv[1:])
 
 
 class _Ray:

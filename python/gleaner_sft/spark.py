@@ -76,12 +76,7 @@ def export(
 
 def main() -> int:
     """The program of `spark-submit`: the arguments of `gleaner export`. See `gleaner_sft.spark_submit`."""
-    try:
-        installed("pyspark")
-    except ModuleNotFoundError as missing:
-        print(f"error: {missing}", file=sys.stderr)
-        return 2
-    return _commands.export_command(_Spark(None, None), sys.argv[1:])
+    return _commands.export_command(_Spark(None, None), "pyspark", sys.argv[1:])
 
 
 class _Spark:

@@ -112,17 +112,21 @@ class Engines(unittest.TestCase):
     def test_the_programs_help_is_shown_and_no_engine_begins(self) -> None:
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown):
-            self.assertEqual(_commands.export_command(Plain(), ["--help"]), 0)
+            self.assertEqual(_commands.export_command(Plain(), "json", ["--help"]), 0)
         self.assertIn("--work-dir", shown.getvalue())
         engine, said = Plain(), io.StringIO()
         with contextlib.redirect_stderr(said):
-            self.assertEqual(_commands.export_command(engine, ["--inptu", "x"]), 2)
+            self.assertEqual(_commands.export_command(engine, "json", ["--inptu", "x"]), 2)
         self.assertIn("--inptu", said.getvalue())
         self.assertEqual(engine.jobs, [])
 
     def test_an_engine_that_is_not_installed_is_refused(self) -> None:
         with self.assertRaisesRegex(ModuleNotFoundError, r"pip install 'gleaner-sft\[no_such_engine\]'"):
             installed("no_such_engine")
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            self.assertEqual(_commands.export_command(Plain(), "no_such_engine", []), 2)
+        self.assertIn("pip install", said.getvalue())
 
 
 if __name__ == "__main__":

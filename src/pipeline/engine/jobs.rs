@@ -9,7 +9,7 @@ use super::exchange::{Counted, Exchange};
 use super::frame::FrameSum;
 use super::input::{EngineInput, EngineParts, Listed};
 use super::order::{Brings, Exclude, Order, PieceOrder};
-use super::store::JobStore;
+use super::store::{JobStore, SHARED};
 use crate::domain::grouping::dedup::GroupTally;
 use crate::domain::sampling::rank_ranges::RankRanges;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
@@ -339,7 +339,7 @@ impl Jobs {
             named.extend(store.records(chunk)?.named());
         }
         if !named.is_empty() {
-            let shared = store.shared_rows()?;
+            let shared = store.below(SHARED)?;
             let wanted = named.into_iter().collect();
             let order = surveyed.order(self, Brings::SharedRows, wanted);
             let counted = self.once(&shared, &surveyed.listed.pieces, order)?;

@@ -152,20 +152,6 @@ pub enum EngineError {
 }
 
 impl EngineError {
-    fn hint(&self) -> &'static str {
-        match self {
-            Self::Order { .. } => {
-                "install one version of gleaner-sft on the driver and on all executors"
-            }
-            Self::NotThere { .. } => {
-                "put the input where all machines see it under the paths of the driver's (a volume, NFS)"
-            }
-            Self::Part { .. } | Self::Exchange { .. } | Self::Source(_) => {
-                "mend the table, then start over with --fresh"
-            }
-        }
-    }
-
     /// What is wrong with a part of a table, without the name of the file that it passes through.
     pub fn of_part(number: u32, error: SourceError) -> Self {
         match error {
@@ -187,17 +173,21 @@ impl EngineError {
 
 impl From<EngineError> for SourceError {
     fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Source(error) => error,
-            EngineError::Order { .. } | EngineError::NotThere { .. } | EngineError::Part { .. } => {
-                Self::Engine {
-                    reason: error.to_string(),
-                    hint: Some(error.hint().to_owned()),
-                }
+        let reason = error.to_string();
+        let hint = match error {
+            EngineError::Source(error) => return error,
+            EngineError::Exchange { .. } => return Self::Exchange { reason },
+            EngineError::Order { .. } => {
+                "install one version of gleaner-sft on the driver and on all executors"
             }
-            EngineError::Exchange { .. } => Self::Exchange {
-                reason: error.to_string(),
-            },
+            EngineError::NotThere { .. } => {
+                "put the input where all machines see it under the paths of the driver's (a volume, NFS)"
+            }
+            EngineError::Part { .. } => "mend the table, then start over with --fresh",
+        };
+        Self::Engine {
+            reason,
+            hint: Some(hint.to_owned()),
         }
     }
 }

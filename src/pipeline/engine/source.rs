@@ -108,7 +108,7 @@ impl EngineSource {
         let delivered = match order.pass {
             Pass::Round(_) => {
                 let read = move || -> Result<_, SourceError> {
-                    let shared = store.shared_rows()?.records(chunk.index)?;
+                    let shared = store.shared_rows().records(chunk.index)?;
                     Ok((store.records(chunk.index)?, shared))
                 };
                 let (records, shared) = blocking(read).await??;

@@ -21,6 +21,9 @@ use crate::source::SourceError;
 use crate::spool::SpoolError;
 use crate::spool::stored;
 
+/// The name of a job that brings shared rows.
+pub const SHARED: &str = "shared";
+
 /// The folder of a job.
 #[derive(Debug, Clone)]
 pub struct JobStore {
@@ -46,12 +49,11 @@ impl JobStore {
         Self::open(&self.folder, job)
     }
 
-    /// The folder of the job that brings the shared rows which this one's rows of telemetry name.
-    ///
-    /// # Errors
-    /// If it cannot be made.
-    pub fn shared_rows(&self) -> Result<Self, SourceError> {
-        self.below("shared")
+    /// The folder of the job that brings the shared rows which this one's rows of telemetry name. It is made with
+    /// [`JobStore::below`], if they name some; else nothing is kept in it.
+    pub fn shared_rows(&self) -> Self {
+        let folder = self.folder.join(SHARED);
+        Self { folder }
     }
 
     /// The job, for a person.

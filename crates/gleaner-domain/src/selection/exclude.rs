@@ -13,7 +13,7 @@ use crate::selection::kusto_hash;
 /// What a line that names a user begins with.
 const USER: &str = "userName:";
 
-/// The list as it is written. Its texts never leave it: whoever shows it shows numbers. It is serialized for a machine
+/// The list as it is written. Its texts never leave it: what is shown are numbers. It is serialized for a machine
 /// that reads rows for this one.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ExcludeList {
