@@ -25,23 +25,18 @@ fn exported(conversations: u64, mode: &str) -> (u64, u64) {
     (meter.bytes(), memory)
 }
 
-/// Whether two numbers are within a tenth of each other.
-fn are_alike(one: u64, other: u64) -> bool {
-    one.abs_diff(other) * 10 <= one.min(other)
-}
+/// What the peak of memory of equal runs may differ by; 3 MB to both sides were seen.
+const NOISE: u64 = 12_000_000;
 
 #[test]
-fn ten_times_as_many_conversations_cost_the_same() {
-    let (few, many) = (
-        exported(40_000, "thresholds"),
-        exported(400_000, "thresholds"),
-    );
-    assert!(are_alike(few.0, many.0), "{few:?} {many:?} bytes came");
-    assert!(are_alike(few.1, many.1), "{few:?} {many:?} bytes of memory");
+fn thirty_times_as_many_conversations_cost_the_same() {
+    let few = exported(40_000, "thresholds");
+    let many = exported(1_200_000, "thresholds");
+    assert!(few.0.abs_diff(many.0) * 10 <= few.0, "{few:?} {many:?}");
+    assert!(many.1 <= few.1 + NOISE, "{few:?} {many:?}");
     assert!(many.1 < 96_000_000, "{many:?}");
-    let full = exported(400_000, "full");
-    assert!(
-        full.0 > 2 * many.0 && full.1 > many.1 * 5 / 4,
-        "{full:?} {many:?}"
-    );
+    // A census of all of them does grow: what is measured above can be seen.
+    let full = exported(1_200_000, "full");
+    assert!(full.0 > 10 * many.0, "{full:?} {many:?}");
+    assert!(full.1 > many.1 + NOISE, "{full:?} {many:?}");
 }
