@@ -1,6 +1,7 @@
 """Kills parts of a cluster while gleaner exports on it, and holds what comes out against an export on one machine.
 
     python kills.py spark --executors 20 --workers 20 --both 5 --input DIR --out DIR
+    python kills.py stragglers --stragglers 8 --input DIR --out DIR
     python kills.py ray --workers 20 --nodes 5 --input DIR --out DIR
     python kills.py drivers --input DIR --out DIR
 
@@ -18,17 +19,19 @@ from pathlib import Path
 from driver_trials import DriverTrials, drive, with_ties
 from ray_trials import RayTrials
 from spark_trials import SparkTrials
+from straggler_trials import StragglerTrials
 from trials import alone
 
 
 def main() -> int:
     """Reads the arguments."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["spark", "ray", "drivers", "drive"])
+    parser.add_argument("what", choices=["spark", "stragglers", "ray", "drivers", "drive"])
     parser.add_argument("engine", nargs="*", help="of drivers: spark, ray or both")
     parser.add_argument("--executors", type=int, default=20, help="losses of an executor")
     parser.add_argument("--workers", type=int, default=20, help="losses of a Python worker")
     parser.add_argument("--both", type=int, default=5, help="losses of both executors")
+    parser.add_argument("--stragglers", type=int, default=8, help="Python workers that stand still")
     parser.add_argument("--nodes", type=int, default=5, help="losses of a node")
     parser.add_argument("--input", action="append", required=True, help="a folder of rows of turns (gleaner synth)")
     parser.add_argument("--out", type=Path, required=True, help="a folder for what is written")
@@ -46,6 +49,8 @@ def main() -> int:
     print(f"one machine: {truth.digest}", flush=True)
     if given.what == "spark":
         return SparkTrials(inputs, out).all(truth, given.executors, given.workers, given.both)
+    if given.what == "stragglers":
+        return StragglerTrials(inputs, out).all_stragglers(truth, given.stragglers)
     return RayTrials(inputs, out).all(truth, given.workers, given.nodes)
 
 

@@ -14,7 +14,7 @@ rm -rf "$place/data" "$place/out"
 mkdir -p "$place/data" "$place/out"
 "$GLEANER" synth --conversations 8000 --out "$place/data/small"
 "$GLEANER" synth --conversations 335000 --out "$place/data/large"
-for what in spark ray "drivers spark" "drivers ray"; do
+for what in spark stragglers ray "drivers spark" "drivers ray"; do
     # Words apart: a mode and its engine.
     # shellcheck disable=SC2086
     "$PYSPARK_PYTHON" python/scale/kills.py $what --input "$place/data/small" --out "$place/out/${what// /-}"

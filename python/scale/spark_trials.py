@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,16 @@ from trials import Bad, Jobs, Missed, OPTIONS, POLL, Running, Tally, Truth, wait
 
 GROUPS = 12
 """Tasks that group: fewer than there are pieces."""
+LOCAL = "local-cluster[2,1,1024]"
+KEYS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.deploy.maxExecutorRetries": "-1",
+    "spark.task.maxFailures": "8",
+    "spark.stage.maxConsecutiveAttempts": "8",
+    "spark.excludeOnFailure.enabled": "false",
+    "spark.sql.shuffle.partitions": str(GROUPS),
+}
 
 
 class SparkTrials:
@@ -27,13 +37,19 @@ class SparkTrials:
     MOMENTS = (("census", "scan"), ("census", "group"), ("round0", "scan"), ("round0", "group"))
     BRINGS = (("census", "bring"), ("round0", "bring"))
 
-    def __init__(self, inputs: list[str], out: Path) -> None:
+    def __init__(
+        self,
+        inputs: list[str],
+        out: Path,
+        master: str = LOCAL,
+        keys: Mapping[str, str] = KEYS,
+    ) -> None:
         from gleaner_sft import spark as gleaner_spark
 
         self._on = gleaner_spark
         self._inputs = inputs
         self._out = out
-        self._spark = spark_session(out)
+        self._spark = spark_session(out, master, keys)
         self._tracker = self._spark.sparkContext.statusTracker()
         self._numbers = itertools.count()
 
@@ -41,26 +57,22 @@ class SparkTrials:
         """Runs so many trials of each kind."""
         tally = Tally()
         losses = self.MOMENTS + self.BRINGS
-        kinds = [("executor", executors, losses), ("Python worker", workers, self.MOMENTS), ("both", both, losses)]
-        for kind, wanted, moments in kinds:
-            for number in range(wanted):
-                job, stage = moments[number % len(moments)]
-                trial = lambda kind=kind, job=job, stage=stage, number=number: self.one(truth, kind, job, stage, number)
-                tally.trial(kind, f"{stage} of {job}", trial)
+        self.trials(tally, truth, "executor", executors, losses)
+        self.trials(tally, truth, "Python worker", workers, self.MOMENTS)
+        self.trials(tally, truth, "both", both, losses)
         self._spark.stop()
         return tally.close()
 
+    def trials(self, tally: Tally, truth: Truth, kind: str, wanted: int, moments: tuple[tuple[str, str], ...]) -> None:
+        """Runs so many trials of one kind, at each moment in turn."""
+        for number in range(wanted):
+            job, stage = moments[number % len(moments)]
+            trial = lambda job=job, stage=stage, number=number: self.one(truth, kind, job, stage, number)
+            tally.trial(kind, f"{stage} of {job}", trial)
+
     def one(self, truth: Truth, kind: str, job: str, stage: str, number: int) -> str:
         """Exports, kills at a moment, and holds what came out against the truth."""
-        wait_for("two executors", lambda: len(self._executors()) == 2)
-        name = f"spark{next(self._numbers)}"
-        jobs = Jobs(self._out / f"{name}-work")
-        shutil.rmtree(self._out / name, ignore_errors=True)
-        run = Running(
-            lambda: self._on.export(
-                self._spark, self._inputs, out=self._out / name, work_dir=jobs.work, fresh=True, **OPTIONS
-            )
-        )
+        run, jobs, folder = self._started()
         try:
             hit = self._wait_for(run, jobs, job, stage)
             pids = self._targets(kind, number)
@@ -77,7 +89,18 @@ class SparkTrials:
             truth.hold(run.result())
             raise
         finally:
-            run_down(run, self._out / name, jobs.work)
+            run_down(run, folder, jobs.work)
+
+    def _started(self) -> tuple[Running, Jobs, Path]:
+        """An export that has begun, its jobs, and where it goes."""
+        wait_for("two executors", lambda: len(self._executors()) == 2)
+        name = f"spark{next(self._numbers)}"
+        folder, jobs = self._out / name, Jobs(self._out / f"{name}-work")
+        shutil.rmtree(folder, ignore_errors=True)
+        export = lambda: self._on.export(
+            self._spark, self._inputs, out=folder, work_dir=jobs.work, fresh=True, **OPTIONS
+        )
+        return Running(export), jobs, folder
 
     def _wait_for(self, run: Running, jobs: Jobs, job: str, stage: str) -> int:
         """Waits until a stage of a job has tasks that run, and gives its number.
@@ -177,24 +200,15 @@ def run_down(run: Running, *folders: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def spark_session(out: Path) -> Any:
+def spark_session(out: Path, master: str = LOCAL, keys: Mapping[str, str] = KEYS) -> Any:
     """Two executors of one core, which are started again whenever they die."""
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("SPARK_WORKER_DIR", str(out / "spark"))
     os.environ.setdefault("SPARK_LOCAL_DIRS", str(out / "spark"))
-    keys = {
-        "spark.executorEnv.PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.deploy.maxExecutorRetries": "-1",
-        "spark.task.maxFailures": "8",
-        "spark.stage.maxConsecutiveAttempts": "8",
-        "spark.excludeOnFailure.enabled": "false",
-        "spark.sql.shuffle.partitions": str(GROUPS),
-    }
-    builder = SparkSession.builder.master("local-cluster[2,1,1024]")
+    builder = SparkSession.builder.master(master)
+    builder = builder.config("spark.executorEnv.PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     for key, value in keys.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
