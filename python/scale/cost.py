@@ -1,6 +1,6 @@
 """What an export on Spark costs beside one on one machine, in processor time and memory: cost.py INPUT OUT [EXECUTORS]
 
-The session is warmed by a small export first. Processor time is that of all processes below this one, the driver's JVM
+The same export runs three times in one session: the JVMs compile their code in the first two. Processor time is that of all processes below this one, the driver's JVM
 included; memory is the most that any executor's processes held together, without what they share.
 """
 
@@ -21,6 +21,7 @@ from pyspark.sql import SparkSession
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGESIZE")
+RUNS = 3
 
 
 def seconds(root: int) -> float:
@@ -97,20 +98,17 @@ def main() -> None:
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("OFF")
-    small = out / "small"
-    subprocess.run([os.environ.get("GLEANER", "gleaner"), "synth", "--conversations", "2000", "--out", str(small)],
-                   check=False, capture_output=True)
-    gleaner_spark.export(spark, str(small), out=out / "spark", work_dir=out / "small-work", fresh=True,
-                         config={**config, "name": f"{name}-small"})
-    before, begun = seconds(os.getpid()), time.monotonic()
-    with Most() as most:
-        made = gleaner_spark.export(spark, source, out=out / "spark", work_dir=out / "spark-work", fresh=True,
-                                    config=config)
-    wall = time.monotonic() - begun
-    used = seconds(os.getpid()) - before
-    print(f"Spark, {executors} executors: {used:.1f} s of processors ({(used - 10) / cpu:.2f} times one machine's, "
-          f"without 10 s), {wall:.1f} s, {most.bytes / 1e6:.0f} MB in the largest executor, {made.content_sha256[:12]}")
-    assert made.content_sha256 == digest, "the datasets differ"
+    for number in range(1, RUNS + 1):
+        before, begun = seconds(os.getpid()), time.monotonic()
+        with Most() as most:
+            made = gleaner_spark.export(spark, source, out=out / "spark", work_dir=out / "spark-work", fresh=True,
+                                        config={**config, "name": f"{name}-{number}"}, progress=False)
+        wall = time.monotonic() - begun
+        used = seconds(os.getpid()) - before
+        print(f"Spark, {executors} executors, run {number}: {used:.1f} s of processors ({(used - 10) / cpu:.2f} times one "
+              f"machine's, without 10 s), {wall:.1f} s, {most.bytes / 1e6:.0f} MB in the largest executor, "
+              f"{made.content_sha256[:12]}", flush=True)
+        assert made.content_sha256 == digest, "the datasets differ"
     spark.stop()
 
 

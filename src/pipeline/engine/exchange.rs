@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::{FrameSum, PieceLedger, unpacked};
+use super::frame::{FrameSum, PieceLedger};
 use super::order::{Brings, Order, PieceOrder};
 use super::{Engine, EngineError, Fault, Job, LEDGER};
 use crate::domain::dataset::chunk_tally::ChunkTally;
@@ -107,14 +107,7 @@ impl Exchange<'_> {
             if received.chunks.contains_key(&number) {
                 return Err(Fault::Twice.of_chunk(chunk).into());
             }
-            let frames = match job.has_text {
-                true => {
-                    let bytes = unpacked(bytes).map_err(|fault| fault.of_chunk(chunk))?;
-                    take(number, &bytes)?
-                }
-                false => take(number, bytes)?,
-            };
-            received.chunks.insert(number, frames);
+            received.chunks.insert(number, take(number, bytes)?);
             telemetry.job_has_chunk();
             Ok(())
         })?;

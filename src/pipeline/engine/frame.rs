@@ -5,7 +5,7 @@
 //! it made and the sum of their checksums; a group says the same of what it was given. Whether both are equal is
 //! compared by the driver, in memory for the chunks and not for pieces times chunks.
 //!
-//! Frames with payloads, and records, travel compressed ([`pack`]); the sums are of what is in them.
+//! Frames with payloads travel compressed ([`pack`]); the sums are of what is in them.
 //!
 //! A frame is (numbers little-endian): the job (u64), piece, part, chunk and rows (u32 each), the schema, whether rows were
 //! put together from columns, and whether there are payloads (a byte each); then the rows; then the checksum. A row is:
@@ -99,18 +99,38 @@ pub fn sealed(bytes: &[u8]) -> Result<&[u8], Fault> {
     }
 }
 
-/// Text that is to travel: compressed, because an engine copies it a dozen times, and sealed.
-pub fn pack(bytes: &[u8]) -> Vec<u8> {
+/// Text that is to travel: compressed, because an engine copies it a dozen times.
+pub fn compressed(text: &[u8]) -> Vec<u8> {
     // Into memory, where nothing refuses.
-    seal(zstd::bulk::compress(bytes, PACKED_LEVEL).unwrap_or_default())
+    zstd::bulk::compress(text, PACKED_LEVEL).unwrap_or_default()
 }
 
-/// What was packed.
+/// What was compressed and had so many bytes.
+///
+/// # Errors
+/// If it was damaged.
+pub fn decompressed(bytes: &[u8], length: u64) -> Result<Vec<u8>, Fault> {
+    let length = usize::try_from(length).map_err(|_| Fault::Damaged)?;
+    match zstd::bulk::decompress(bytes, length) {
+        Ok(text) if text.len() == length => Ok(text),
+        _ => Err(Fault::Damaged),
+    }
+}
+
+/// A frame that is to travel: its length (u64), the frame compressed, and a checksum of both.
+pub fn pack(frame: &[u8]) -> Vec<u8> {
+    let mut bytes = (frame.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(compressed(frame));
+    seal(bytes)
+}
+
+/// The frame that was packed.
 ///
 /// # Errors
 /// If it was damaged.
 pub fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    zstd::decode_all(sealed(bytes)?).map_err(|_| Fault::Damaged)
+    let (length, frame) = sealed(bytes)?.split_first_chunk().ok_or(Fault::Damaged)?;
+    decompressed(frame, u64::from_le_bytes(*length))
 }
 
 /// What a piece has counted, and the frames that it made.

@@ -336,7 +336,7 @@ impl Jobs {
         self.same(&surveyed.counted, &counted)?;
         let mut named = BTreeSet::new();
         for chunk in store.chunks()? {
-            named.extend(store.records(chunk)?.named());
+            named.extend(store.records_head(chunk)?.named);
         }
         if !named.is_empty() {
             let shared = store.below(SHARED)?;

@@ -1,13 +1,14 @@
 //! What a job brings of a chunk: the records of the conversations that are wanted, or rows of telemetry.
 //!
-//! They travel as the length of a head (u64), the head in JSON, and the texts, each with a newline.
+//! They travel, and lie on the driver's disk, as the length of a head (u64), the head in JSON, the texts, each with a
+//! newline, compressed, and a checksum of all that. Who asks for the head alone decompresses nothing.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
-use super::frame::{FrameSum, seal, sealed};
+use super::frame::{FrameSum, compressed, decompressed, seal, sealed};
 
 /// A record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,23 +21,48 @@ pub struct Record {
     pub text: Vec<u8>,
 }
 
+/// What is known of a chunk's records without their texts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Head {
-    frames: FrameSum,
+pub struct RecordsHead {
+    /// The frames that they were made of.
+    pub frames: FrameSum,
     /// Hash, turns, and bytes of the text.
     records: Vec<(i64, u64, u64)>,
     /// Bytes of the shared rows.
-    #[serde(default)]
     shared: u64,
-    /// The hashes of the shared rows that the rows of conversations name, in order.
-    #[serde(default)]
-    named: BTreeSet<i64>,
+    /// The hashes of the shared rows that the rows of conversations name.
+    pub named: BTreeSet<i64>,
+}
+
+impl RecordsHead {
+    /// As it has travelled, before the texts.
+    ///
+    /// # Errors
+    /// If anything was damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
+        Ok(Self::split(bytes)?.0)
+    }
+
+    /// The head, and the texts as they are compressed.
+    fn split(bytes: &[u8]) -> Result<(Self, &[u8]), Fault> {
+        let (length, rest) = sealed(bytes)?.split_first_chunk().ok_or(Fault::Damaged)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| Fault::Damaged)?;
+        let (head, texts) = rest.split_at_checked(length).ok_or(Fault::Damaged)?;
+        let head = serde_json::from_slice(head).map_err(|_| Fault::Damaged)?;
+        Ok((head, texts))
+    }
+
+    /// Bytes of all texts.
+    fn text_bytes(&self) -> u64 {
+        let records = self.records.iter().map(|(_, _, bytes)| bytes + 1);
+        records.sum::<u64>() + self.shared
+    }
 }
 
 /// The records of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChunkRecords {
-    head: Head,
+    head: RecordsHead,
     texts: Vec<u8>,
 }
 
@@ -44,9 +70,9 @@ impl ChunkRecords {
     /// None yet, of these frames.
     pub fn new(frames: FrameSum) -> Self {
         Self {
-            head: Head {
+            head: RecordsHead {
                 frames,
-                ..Head::default()
+                ..RecordsHead::default()
             },
             texts: Vec::new(),
         }
@@ -74,16 +100,6 @@ impl ChunkRecords {
         self.head.named.extend(shared);
     }
 
-    /// Those that were noted.
-    pub fn named(&self) -> impl Iterator<Item = i64> {
-        self.head.named.iter().copied()
-    }
-
-    /// The frames that they were made of.
-    pub fn frames(&self) -> FrameSum {
-        self.head.frames
-    }
-
     /// Hash and turns of each.
     pub fn conversations(&self) -> impl Iterator<Item = (i64, u64)> {
         self.head
@@ -94,7 +110,12 @@ impl ChunkRecords {
 
     /// Their lines, each with its newline.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.texts.split_inclusive(|&byte| byte == b'\n')
+        let mut start = 0;
+        memchr::memchr_iter(b'\n', &self.texts).map(move |at| {
+            let line = &self.texts[start..=at];
+            start = at + 1;
+            line
+        })
     }
 
     /// As they travel.
@@ -103,7 +124,7 @@ impl ChunkRecords {
         let head = serde_json::to_vec(&self.head).unwrap_or_default();
         let mut bytes = (head.len() as u64).to_le_bytes().to_vec();
         bytes.extend_from_slice(&head);
-        bytes.extend_from_slice(&self.texts);
+        bytes.extend(compressed(&self.texts));
         seal(bytes)
     }
 
@@ -112,18 +133,8 @@ impl ChunkRecords {
     /// # Errors
     /// If they were damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Fault> {
-        let body = sealed(bytes)?;
-        let (length, rest) = body.split_first_chunk::<8>().ok_or(Fault::Damaged)?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| Fault::Damaged)?;
-        let (head, texts) = rest.split_at_checked(length).ok_or(Fault::Damaged)?;
-        let head: Head = serde_json::from_slice(head).map_err(|_| Fault::Damaged)?;
-        let records: u64 = head.records.iter().map(|(_, _, bytes)| bytes + 1).sum();
-        match records + head.shared == texts.len() as u64 {
-            true => Ok(Self {
-                head,
-                texts: texts.to_vec(),
-            }),
-            false => Err(Fault::Damaged),
-        }
+        let (head, texts) = RecordsHead::split(bytes)?;
+        let texts = decompressed(texts, head.text_bytes())?;
+        Ok(Self { head, texts })
     }
 }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::Fault;
 use super::census::ChunkCensus;
 use super::frame::sealed;
-use super::records::ChunkRecords;
+use super::records::{ChunkRecords, RecordsHead};
 use crate::runtime::storage;
 use crate::source::SourceError;
 use crate::spool::SpoolError;
@@ -104,6 +104,14 @@ impl JobStore {
     /// If the disk refuses, or they cannot be read.
     pub fn records(&self, chunk: u32) -> Result<ChunkRecords, SourceError> {
         self.read(chunk, ChunkRecords::from_bytes)
+    }
+
+    /// What a chunk has brought besides the texts; nothing of a chunk without rows.
+    ///
+    /// # Errors
+    /// If the disk refuses, or it cannot be read.
+    pub fn records_head(&self, chunk: u32) -> Result<RecordsHead, SourceError> {
+        self.read(chunk, RecordsHead::from_bytes)
     }
 
     fn read<T: Default>(

@@ -68,11 +68,7 @@ pub fn group(
         };
         added.map_err(|fault| fault.of_chunk(chunk))?;
     }
-    let result = group.finish()?;
-    Ok(vec![match is_packed {
-        true => frame::pack(&result),
-        false => result,
-    }])
+    Ok(vec![group.finish()?])
 }
 
 impl Group {

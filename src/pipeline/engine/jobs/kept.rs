@@ -9,7 +9,7 @@ use crate::pipeline::engine::census::ChunkCensus;
 use crate::pipeline::engine::exchange::{Counted, Exchange, Pieces};
 use crate::pipeline::engine::frame::FrameSum;
 use crate::pipeline::engine::order::{Brings, Order, PieceOrder};
-use crate::pipeline::engine::records::ChunkRecords;
+use crate::pipeline::engine::records::RecordsHead;
 use crate::pipeline::engine::store::{JobStore, kept_by_chunk};
 use crate::source::SourceError;
 
@@ -38,7 +38,7 @@ impl Jobs {
     ) -> Result<Pieces, SourceError> {
         let brings_records = matches!(order.brings, Brings::Records | Brings::SharedRows);
         let frames = |bytes: &[u8]| match brings_records {
-            true => Ok(ChunkRecords::from_bytes(bytes)?.frames()),
+            true => Ok(RecordsHead::from_bytes(bytes)?.frames),
             false => Ok::<_, Fault>(ChunkCensus::from_bytes(bytes)?.frames),
         };
         let done = kept_by_chunk(store, |bytes| frames(bytes).ok())?;
