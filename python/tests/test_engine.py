@@ -26,12 +26,14 @@ class Plain:
 
     def __init__(self, loses: bool = False) -> None:
         self.jobs: list[str] = []
+        self.chunks = 0
         self._loses = loses
 
     def run(
         self, name: str, order: bytes, pieces: Sequence[bytes], chunks: int, has_text: bool
     ) -> Iterator[tuple[int, bytes]]:
         self.jobs.append(name)
+        self.chunks = chunks
         sent = [item for piece in pieces for item in _native.Scan.of_piece(order, piece)]
         if self._loses:
             sent.pop()
@@ -73,6 +75,12 @@ class Engines(unittest.TestCase):
         self.assertEqual(made.manifest["population"], alone.manifest["population"])
         self.assertEqual(made.manifest["population"]["conversations"], 300)
         self.assertEqual(made.manifest["source"]["engine"], "plain")
+
+    def test_thousands_of_chunks_are_for_large_input_alone(self) -> None:
+        engine = Plain()
+        made = self.export("many", engine, chunks=100_000)
+        self.assertLess(engine.chunks, 1_010)
+        self.assertEqual(made.content_sha256, self.export("alone", None).content_sha256)
 
     def test_what_is_lost_is_refused(self) -> None:
         with self.assertRaisesRegex(gleaner_sft.GleanerError, "exchange cannot be trusted"):

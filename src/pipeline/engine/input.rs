@@ -20,6 +20,9 @@ const CHUNK_BYTES: u64 = 256 << 20;
 /// The most chunks of a run.
 const MOST_CHUNKS: u32 = 100_000;
 
+/// The most that a setting gets of an engine, to which each is a file and two questions: 20 s for 3,000 of them.
+const MOST_CHUNKS_ASKED: u32 = 1_000;
+
 /// Where the rows come from.
 #[derive(Debug, Clone)]
 pub enum EngineInput {
@@ -40,7 +43,7 @@ pub struct EngineParts {
     pub rules: EngineRules,
     /// How many candidates of each stratum the first round holds.
     pub candidates: BTreeMap<StratumId, u64>,
-    /// Hash chunks, at least.
+    /// Hash chunks, at least; above 1,000 what the input needs decides.
     pub chunks: u32,
     /// Where is said how far jobs are.
     pub telemetry: Telemetry,
@@ -75,10 +78,11 @@ impl EngineParts {
     /// # Errors
     /// If there is none, or it cannot be read.
     pub fn list(&self) -> Result<Listed, SourceError> {
+        let asked = self.chunks.min(MOST_CHUNKS_ASKED);
         let EngineInput::Files(files) = &self.input else {
             return Ok(Listed {
                 inputs: Vec::new(),
-                chunks: HashChunk::count_apart_from_splits(self.chunks),
+                chunks: HashChunk::count_apart_from_splits(asked),
                 pieces: Vec::new(),
             });
         };
@@ -93,7 +97,7 @@ impl EngineParts {
         }
         let least = survey.bytes.unwrap_or(0).div_ceil(CHUNK_BYTES);
         let least = u32::try_from(least).map_or(MOST_CHUNKS, |least| least.min(MOST_CHUNKS));
-        let chunks = HashChunk::count_apart_from_splits(self.chunks.max(least));
+        let chunks = HashChunk::count_apart_from_splits(asked.max(least));
         let pieces = survey.chunks.iter().filter_map(|chunk| match chunk {
             Chunk::Piece(piece) => Some(*piece),
             Chunk::Hash(_) => None,
