@@ -45,6 +45,13 @@ def options(**given: object) -> list[str]:
     return arguments
 
 
+def inputs(value: object) -> object:
+    """What is to be read, if it is said: a list has at least one."""
+    if value is not None and not several(value):
+        raise ValueError("input is an empty list: give files, folders or globs")
+    return value
+
+
 def several(value: object) -> list[object]:
     """A list as it is, anything else as a list of it."""
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from . import _native
-from ._arguments import Config, StrPath, configuration, options, overrides, text
+from ._arguments import Config, StrPath, configuration, inputs, options, overrides, text
 from ._engine import Engine, installed
 from .errors import GleanerError
 from .progress import Bars, JobLines, wanted
@@ -116,7 +116,7 @@ def export(
         "--progress=none",
         *where,
         *span,
-        *options(input=input, out=out, name=name, seed=seed, targets=None if exact is not None else targets),
+        *options(input=inputs(input), out=out, name=name, seed=seed, targets=None if exact is not None else targets),
         *options(schema=schema, strict_input=strict_input, split=split, test=test, for_=presets, exclude=exclude),
         *options(format=format, work_dir=work_dir, fresh=fresh, chunks=chunks, fetchers=fetchers),
         *options(validators=validators, uploaders=uploaders, allow_missing_chunks=allow_missing_chunks),
@@ -310,7 +310,7 @@ def explain(
     set: Mapping[str, Any] | None = None,
 ) -> ExplainResult:
     """Says where in a published dataset a conversation is, or why it is not, as ``gleaner explain``."""
-    given = options(input=input, exclude=exclude, schema=schema)
+    given = options(input=inputs(input), exclude=exclude, schema=schema)
     return ExplainResult(*_run("explain", [conversation_id, dataset], given, config, set))
 
 
@@ -324,5 +324,5 @@ def plan(
     set: Mapping[str, Any] | None = None,
 ) -> PlanResult:
     """Shows what an export would do, cost and refuse, as ``gleaner plan``; writes nothing."""
-    given = options(input=input, out=out, seed=seed, work_dir=work_dir)
+    given = options(input=inputs(input), out=out, seed=seed, work_dir=work_dir)
     return PlanResult(*_run("plan", [], given, config, set))

@@ -43,6 +43,8 @@ def export(source: StrPath | Sequence[StrPath], **options: Any) -> ExportResult:
     """
     if "input" in options:
         raise TypeError("input is the first argument here: export(source, ...)")
+    if source is None:
+        raise TypeError("there is no input: give files, folders or globs")
     installed("ray")
     return _commands.export(input=source, _on=_Ray(), **options)
 

@@ -66,6 +66,8 @@ def export(
     """
     if "input" in options:
         raise TypeError("input is the second argument here: export(spark, source, ...)")
+    if source is None:
+        raise TypeError("there is no input: give files, folders, globs or a DataFrame")
     installed("pyspark")
     if not hasattr(spark, "conf"):
         raise TypeError(f"the first argument is a session of Spark, not {type(spark).__name__}: export(spark, source, ...)")

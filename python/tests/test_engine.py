@@ -79,8 +79,14 @@ class Engines(unittest.TestCase):
     def test_thousands_of_chunks_are_for_large_input_alone(self) -> None:
         engine = Plain()
         made = self.export("many", engine, chunks=100_000)
-        self.assertLess(engine.chunks, 1_010)
+        self.assertLess(engine.chunks, 260)
         self.assertEqual(made.content_sha256, self.export("alone", None).content_sha256)
+
+    def test_no_input_is_no_source_of_another_kind(self) -> None:
+        with self.assertRaisesRegex(ValueError, "empty list"):
+            gleaner_sft.export(input=[])
+        with self.assertRaisesRegex(ValueError, "empty list"):
+            gleaner_sft.plan(input=[])
 
     def test_what_is_lost_is_refused(self) -> None:
         with self.assertRaisesRegex(gleaner_sft.GleanerError, "exchange cannot be trusted"):

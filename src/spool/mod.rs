@@ -48,6 +48,12 @@ pub enum SpoolError {
         /// The chunk.
         chunk: Chunk,
     },
+    /// What an engine's job has brought of a chunk is not there, or not as it was written.
+    #[error("{0} is gone or damaged")]
+    Damaged(
+        /// Its file.
+        PathBuf,
+    ),
     /// `limits.spool` is used up.
     #[error("the sealed chunks need more than limits.spool ({limit} bytes)")]
     Full {
@@ -81,6 +87,7 @@ impl SpoolError {
             Self::Io { .. } => {
                 "make room, or choose another disk with --work-dir; then run the same command again"
             }
+            Self::Damaged(_) => "start over with --fresh",
             Self::Superseded { .. } | Self::CensusGone { .. } => RERUN,
         }
     }

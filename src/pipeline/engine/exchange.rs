@@ -49,11 +49,13 @@ impl Counted {
     }
 }
 
-/// What all pieces have counted and found.
+/// What a job has come to.
 #[derive(Debug, Default)]
-pub struct Pieces {
-    /// Their rows.
+pub struct Outcome {
+    /// The rows of all pieces.
     pub counted: Counted,
+    /// The chunks that have rows, with the frames that they were made of.
+    pub chunks: BTreeMap<u32, FrameSum>,
     /// The conversations of users that are left out, if the job looks for them.
     pub users: FoundUsers,
 }
@@ -61,21 +63,20 @@ pub struct Pieces {
 /// What came back.
 #[derive(Default)]
 struct Received {
-    pieces: Pieces,
+    outcome: Outcome,
     sent: BTreeMap<u32, FrameSum>,
-    chunks: BTreeMap<u32, FrameSum>,
 }
 
 impl Exchange<'_> {
     /// Runs the job. `take` gets what each chunk brings that has rows, and says of which frames it was made. Gives what
-    /// the pieces have counted.
+    /// it has come to.
     ///
     /// # Errors
     /// What the engine or `take` fails with, or what was lost, doubled or changed.
     pub fn run(
         mut self,
         mut take: impl FnMut(u32, &[u8]) -> Result<FrameSum, SourceError>,
-    ) -> Result<Pieces, SourceError> {
+    ) -> Result<Outcome, SourceError> {
         self.order.done = self.done.keys().copied().collect();
         self.order = self.order.numbered();
         let job = Job {
@@ -104,16 +105,16 @@ impl Exchange<'_> {
             if number >= self.order.chunks || self.done.contains_key(&number) {
                 return Err(Fault::OtherChunk.of_chunk(chunk).into());
             }
-            if received.chunks.contains_key(&number) {
+            if received.outcome.chunks.contains_key(&number) {
                 return Err(Fault::Twice.of_chunk(chunk).into());
             }
-            received.chunks.insert(number, take(number, bytes)?);
+            (received.outcome.chunks).insert(number, take(number, bytes)?);
             telemetry.job_has_chunk();
             Ok(())
         })?;
-        let pieces = received.whole(&self)?;
+        let outcome = received.whole(&self)?;
         telemetry.end_job();
-        Ok(pieces)
+        Ok(outcome)
     }
 }
 
@@ -131,8 +132,8 @@ impl Received {
         for (chunk, sum) in ledger.frames {
             self.sent.entry(chunk).or_default().add(sum);
         }
-        self.pieces.users.merge(ledger.users);
-        let counted = &mut self.pieces.counted;
+        self.outcome.users.merge(ledger.users);
+        let counted = &mut self.outcome.counted;
         counted.content = counted.content.wrapping_add(ledger.content);
         let rows = ledger.tally.rows_read;
         match counted.pieces.insert(piece, ledger.tally) {
@@ -142,24 +143,22 @@ impl Received {
     }
 
     /// The job has ended: everything must be here.
-    fn whole(self, of: &Exchange<'_>) -> Result<Pieces, EngineError> {
+    fn whole(mut self, of: &Exchange<'_>) -> Result<Outcome, EngineError> {
         let mut numbers = of.pieces.iter().map(|piece| piece.number);
-        if let Some(piece) = numbers.find(|piece| !self.pieces.counted.pieces.contains_key(piece)) {
+        let came = &self.outcome.counted.pieces;
+        if let Some(piece) = numbers.find(|piece| !came.contains_key(piece)) {
             return Err(Fault::Missing.of_piece(piece));
         }
-        let all: BTreeSet<u32> = (self.sent.keys())
-            .chain(self.chunks.keys())
-            .chain(of.done.keys())
-            .copied()
-            .collect();
+        // None of these has come: they were not asked for.
+        self.outcome.chunks.extend(of.done);
+        let chunks = &self.outcome.chunks;
+        let all: BTreeSet<u32> = self.sent.keys().chain(chunks.keys()).copied().collect();
         for chunk in all {
-            let arrived = self.chunks.get(&chunk).or_else(|| of.done.get(&chunk));
-            if arrived.copied().unwrap_or_default()
-                != self.sent.get(&chunk).copied().unwrap_or_default()
-            {
+            let [arrived, sent] = [chunks, &self.sent].map(|sums| sums.get(&chunk).copied());
+            if arrived.unwrap_or_default() != sent.unwrap_or_default() {
                 return Err(Fault::Missing.of_chunk(chunk.cast_signed()));
             }
         }
-        Ok(self.pieces)
+        Ok(self.outcome)
     }
 }

@@ -20,8 +20,8 @@ const CHUNK_BYTES: u64 = 256 << 20;
 /// The most chunks of a run.
 const MOST_CHUNKS: u32 = 100_000;
 
-/// The most that a setting gets of an engine, to which each is a file and two questions: 20 s for 3,000 of them.
-const MOST_CHUNKS_ASKED: u32 = 1_000;
+/// The most that a setting gets of an engine, for which each is a task and files: 14 ms, in the census and in a round.
+const MOST_CHUNKS_ASKED: u32 = 256;
 
 /// Where the rows come from.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub struct EngineParts {
     pub rules: EngineRules,
     /// How many candidates of each stratum the first round holds.
     pub candidates: BTreeMap<StratumId, u64>,
-    /// Hash chunks, at least; above 1,000 what the input needs decides.
+    /// Hash chunks, at least; above 256 what the input needs decides.
     pub chunks: u32,
     /// Where is said how far jobs are.
     pub telemetry: Telemetry,

@@ -300,7 +300,7 @@ impl Jobs {
         let mut number = u32::MAX;
         while let Some(before) = self.last_census(number)? {
             let store = JobStore::open(&self.parts.folder, &format!("{CENSUS}{before}"))?;
-            if store.finished::<Counted>()?.is_some() {
+            if store.finished()?.is_some() {
                 return Ok(store);
             }
             number = before;

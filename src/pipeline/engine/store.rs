@@ -9,12 +9,12 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use super::census::ChunkCensus;
-use super::frame::sealed;
+use super::exchange::Counted;
+use super::frame::{FrameSum, sealed};
 use super::records::{ChunkRecords, RecordsHead};
 use crate::runtime::storage;
 use crate::source::SourceError;
@@ -23,6 +23,15 @@ use crate::spool::stored;
 
 /// The name of a job that brings shared rows.
 pub const SHARED: &str = "shared";
+
+/// That a job is done, and what it came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// The rows of its pieces.
+    pub counted: Counted,
+    /// The chunks that it brought, with the frames that they were made of.
+    pub chunks: BTreeMap<u32, FrameSum>,
+}
 
 /// The folder of a job.
 #[derive(Debug, Clone)]
@@ -120,9 +129,16 @@ impl JobStore {
         from: impl Fn(&[u8]) -> Result<T, Fault>,
     ) -> Result<T, SourceError> {
         match self.kept(chunk)? {
+            None if self.has_brought(chunk)? => Err(SpoolError::Damaged(self.path(chunk)).into()),
             None => Ok(T::default()),
             Some(bytes) => from(&bytes).map_err(|fault| fault.of_chunk(chunk.cast_signed()).into()),
         }
+    }
+
+    /// Whether a job that is done has brought something of a chunk.
+    fn has_brought(&self, chunk: u32) -> Result<bool, SourceError> {
+        let done = self.finished()?;
+        Ok(done.is_some_and(|done| done.chunks.contains_key(&chunk)))
     }
 
     /// The chunks that have brought something.
@@ -150,16 +166,16 @@ impl JobStore {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn finish(&self, value: &impl Serialize) -> Result<(), SourceError> {
+    pub fn finish(&self, done: &Done) -> Result<(), SourceError> {
         let path = self.folder.join("done.json");
-        Ok(stored::save(&path, value).map_err(SpoolError::io("write", path))?)
+        Ok(stored::save(&path, done).map_err(SpoolError::io("write", path))?)
     }
 
     /// What it came to, if it is done.
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn finished<T: DeserializeOwned>(&self) -> Result<Option<T>, SourceError> {
+    pub fn finished(&self) -> Result<Option<Done>, SourceError> {
         let path = self.folder.join("done.json");
         match stored::load(&path) {
             Ok(value) => Ok(value),

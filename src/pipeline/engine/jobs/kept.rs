@@ -6,27 +6,32 @@ use std::sync::atomic::Ordering;
 use super::Jobs;
 use crate::pipeline::engine::Fault;
 use crate::pipeline::engine::census::ChunkCensus;
-use crate::pipeline::engine::exchange::{Counted, Exchange, Pieces};
+use crate::pipeline::engine::exchange::{Counted, Exchange, Outcome};
 use crate::pipeline::engine::frame::FrameSum;
 use crate::pipeline::engine::order::{Brings, Order, PieceOrder};
 use crate::pipeline::engine::records::RecordsHead;
-use crate::pipeline::engine::store::{JobStore, kept_by_chunk};
+use crate::pipeline::engine::store::{Done, JobStore, kept_by_chunk};
 use crate::source::SourceError;
 
 impl Jobs {
-    /// Runs a job, unless it is done; gives what the pieces have counted.
+    /// Runs a job, unless it is done and all that it brought is there; gives what the pieces have counted.
     pub(super) fn once(
         &self,
         store: &JobStore,
         pieces: &[PieceOrder],
         order: Order,
     ) -> Result<Counted, SourceError> {
-        if let Some(counted) = store.finished()? {
-            return Ok(counted);
+        let kept = kept_by_chunk(store, |bytes| frames(&order.brings, bytes).ok())?;
+        match store.finished()? {
+            Some(done) if done.chunks == kept => return Ok(done.counted),
+            _ => {}
         }
-        let counted = self.run(store, pieces, order)?.counted;
-        store.finish(&counted)?;
-        Ok(counted)
+        let Outcome {
+            counted, chunks, ..
+        } = self.run(store, pieces, order, &kept)?;
+        let done = Done { counted, chunks };
+        store.finish(&done)?;
+        Ok(done.counted)
     }
 
     /// Runs a job for the chunks that are not kept. What is kept and was not made of the same frames is brought again.
@@ -35,13 +40,8 @@ impl Jobs {
         store: &JobStore,
         pieces: &[PieceOrder],
         order: Order,
-    ) -> Result<Pieces, SourceError> {
-        let brings_records = matches!(order.brings, Brings::Records | Brings::SharedRows);
-        let frames = |bytes: &[u8]| match brings_records {
-            true => Ok(RecordsHead::from_bytes(bytes)?.frames),
-            false => Ok::<_, Fault>(ChunkCensus::from_bytes(bytes)?.frames),
-        };
-        let done = kept_by_chunk(store, |bytes| frames(bytes).ok())?;
+        kept: &BTreeMap<u32, FrameSum>,
+    ) -> Result<Outcome, SourceError> {
         let exchange = |done: &BTreeMap<u32, FrameSum>| {
             let exchange = Exchange {
                 name: store.name(),
@@ -53,7 +53,8 @@ impl Jobs {
             };
             exchange.run(|chunk, bytes| {
                 self.unless_stopped()?;
-                let sum = frames(bytes).map_err(|fault| fault.of_chunk(chunk.cast_signed()))?;
+                let sum = frames(&order.brings, bytes);
+                let sum = sum.map_err(|fault| fault.of_chunk(chunk.cast_signed()))?;
                 store.keep(chunk, bytes)?;
                 Ok(sum)
             })
@@ -61,12 +62,12 @@ impl Jobs {
         tracing::info!(
             job = store.name(),
             chunks = order.chunks,
-            kept = done.len(),
+            kept = kept.len(),
             "the engine begins a job"
         );
-        match exchange(&done) {
+        match exchange(kept) {
             // A table may come in another order after a restart.
-            Err(SourceError::Exchange { .. }) if !done.is_empty() => {
+            Err(SourceError::Exchange { .. }) if !kept.is_empty() => {
                 store.clear()?;
                 exchange(&BTreeMap::new())
             }
@@ -80,5 +81,13 @@ impl Jobs {
             true => Err(SourceError::Stopped),
             false => Ok(()),
         }
+    }
+}
+
+/// The frames that what a chunk has brought was made of.
+fn frames(brings: &Brings, bytes: &[u8]) -> Result<FrameSum, Fault> {
+    match brings {
+        Brings::Records | Brings::SharedRows => Ok(RecordsHead::from_bytes(bytes)?.frames),
+        _ => Ok(ChunkCensus::from_bytes(bytes)?.frames),
     }
 }
