@@ -49,7 +49,7 @@ wheel:
 wheel-test *arguments:
     python/tests/run.sh {{arguments}}
 
-# Try Spark and Ray with the wheel in dist/: kills of executors, workers, nodes and drivers, and what they cost (needs Java 17, half an hour)
+# Try Spark and Ray with the wheel in dist/: kills of executors, workers, nodes and drivers, and what they cost (needs Java 17, an hour)
 scale:
     python/scale/run.sh
 

@@ -12,7 +12,7 @@ cargo build --locked --quiet --release
 export GLEANER="$target/release/gleaner" PYSPARK_PYTHON="$place/python/bin/python"
 rm -rf "$place/data" "$place/out"
 mkdir -p "$place/data" "$place/out"
-"$GLEANER" synth --conversations 8000 --out "$place/data/small"
+"$GLEANER" synth --conversations 40000 --out "$place/data/small"
 "$GLEANER" synth --conversations 335000 --out "$place/data/large"
 for what in spark stragglers ray "drivers spark" "drivers ray"; do
     # Words apart: a mode and its engine.
