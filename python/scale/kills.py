@@ -19,7 +19,7 @@ from pathlib import Path
 from driver_trials import DriverTrials, drive, with_ties
 from ray_trials import RayTrials
 from spark_trials import SparkTrials
-from straggler_trials import StragglerTrials
+from straggler_trials import Cluster, StragglerTrials
 from trials import alone
 
 
@@ -50,7 +50,8 @@ def main() -> int:
     if given.what == "spark":
         return SparkTrials(inputs, out).all(truth, given.executors, given.workers, given.both)
     if given.what == "stragglers":
-        return StragglerTrials(inputs, out).all_stragglers(truth, given.stragglers)
+        with Cluster(out) as cluster:
+            return StragglerTrials(inputs, out, cluster).all_stragglers(truth, given.stragglers)
     return RayTrials(inputs, out).all(truth, given.workers, given.nodes)
 
 

@@ -28,26 +28,39 @@ KEYS_OF_COPIES = {
 
 
 class Cluster:
-    """A master and a worker of one core on each host."""
+    """A master and a worker of one core on each host, while this is open."""
 
     def __init__(self, out: Path) -> None:
         import pyspark
 
         self._class = Path(pyspark.__file__).parent / "bin" / "spark-class"
         self._folder = out / "cluster"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.address = ""
+
+    def __enter__(self) -> Cluster:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._start("master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0")
-        self.address = ""
-        wait_for("the master", self._has_address)
-        for host in HOSTS:
-            below = ["--work-dir", str(self._folder / host), self.address]
-            self._start("worker.Worker", "--host", host, "--webui-port", "0", "--cores", "1", "--memory", "1g", *below)
+        try:
+            self._start("master.Master", "--host", "127.0.0.1", "--port", "0")
+            wait_for("the master", self._has_address)
+            for host in HOSTS:
+                below = ["--work-dir", str(self._folder / host), self.address]
+                self._start("worker.Worker", "--host", host, "--cores", "1", "--memory", "1g", *below)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        kill(process.pid for process in self._processes)
+        for process in self._processes:
+            process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, name: str, *arguments: str) -> None:
         with open(self._folder / "log", "ab") as log:
-            command = [str(self._class), f"org.apache.spark.deploy.{name}", *arguments]
+            command = [str(self._class), f"org.apache.spark.deploy.{name}", "--webui-port", "0", *arguments]
             self._processes.append(subprocess.Popen(command, stdout=log, stderr=log))
 
     def _has_address(self) -> bool:
@@ -57,29 +70,18 @@ class Cluster:
                 return True
         return False
 
-    def stop(self) -> None:
-        """Ends all of it."""
-        kill(process.pid for process in self._processes)
-        for process in self._processes:
-            process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
 
 class StragglerTrials(SparkTrials):
     """Has Python workers stand still."""
 
-    def __init__(self, inputs: list[str], out: Path) -> None:
-        self._cluster = Cluster(out)
-        super().__init__(inputs, out, self._cluster.address, {**KEYS, **KEYS_OF_COPIES})
+    def __init__(self, inputs: list[str], out: Path, cluster: Cluster) -> None:
+        super().__init__(inputs, out, cluster.address, {**KEYS, **KEYS_OF_COPIES})
 
     def all_stragglers(self, truth: Truth, wanted: int) -> int:
         """Runs so many trials."""
         tally = Tally()
-        try:
-            self.trials(tally, truth, "straggler", wanted, self.MOMENTS)
-        finally:
-            self._spark.stop()
-            self._cluster.stop()
+        self.trials(tally, truth, "straggler", wanted, self.MOMENTS)
+        self._spark.stop()
         return tally.close()
 
     def one(self, truth: Truth, kind: str, job: str, stage: str, number: int) -> str:
