@@ -1,7 +1,8 @@
 """What an export on Spark costs beside one on one machine, in processor time and memory: cost.py INPUT OUT [EXECUTORS]
 
-The same export runs three times in one session: the JVMs compile their code in the first two. Processor time is that of all processes below this one, the driver's JVM
-included; memory is the most that any executor's processes held together, without what they share.
+The same export runs three times in one session: the JVMs compile their code in the first two. Processor time is that of
+all processes below this one, the driver's JVM included; memory is the most that any executor's processes held together,
+without what they share.
 """
 
 from __future__ import annotations

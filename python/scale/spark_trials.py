@@ -71,25 +71,29 @@ class SparkTrials:
             tally.trial(kind, f"{stage} of {job}", trial)
 
     def one(self, truth: Truth, kind: str, job: str, stage: str, number: int) -> str:
-        """Exports, kills at a moment, and holds what came out against the truth."""
+        """Exports, disturbs it at a moment, and holds what came out against the truth."""
         run, jobs, folder = self._started()
         try:
             hit = self._wait_for(run, jobs, job, stage)
             pids = self._targets(kind, number)
             if not jobs.runs(job):
                 raise Missed
-            kill(pids)
-            failures = self._failures(run, hit)
-            truth.hold(run.result())
-            # A Python worker may have been idle; an executor held chunks that were still to be brought.
-            if failures() == 0 and kind == "Python worker":
-                raise Missed
-            return f"{kind} {' '.join(map(str, pids))} in stage {hit}, {failures()} tasks failed"
+            return self._disturb(run, truth, kind, hit, pids)
         except Missed:
             truth.hold(run.result())
             raise
         finally:
             run_down(run, folder, jobs.work)
+
+    def _disturb(self, run: Running, truth: Truth, kind: str, hit: int, pids: list[int]) -> str:
+        """Kills processes while a stage runs, and holds what came out against the truth."""
+        kill(pids)
+        failures = self._failures(run, hit)
+        truth.hold(run.result())
+        # A Python worker may have been idle; an executor held chunks that were still to be brought.
+        if failures() == 0 and kind == "Python worker":
+            raise Missed
+        return f"{kind} {' '.join(map(str, pids))} in stage {hit}, {failures()} tasks failed"
 
     def _started(self) -> tuple[Running, Jobs, Path]:
         """An export that has begun, its jobs, and where it goes."""

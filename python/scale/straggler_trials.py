@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from processes import kill
-from spark_trials import KEYS, SparkTrials, run_down
-from trials import Missed, Tally, Truth, wait_for
+from spark_trials import KEYS, SparkTrials
+from trials import Missed, Running, Tally, Truth, wait_for
 
 HOSTS = ("127.0.0.2", "127.0.0.3")
 KEYS_OF_COPIES = {
@@ -84,29 +84,19 @@ class StragglerTrials(SparkTrials):
         self._spark.stop()
         return tally.close()
 
-    def one(self, truth: Truth, kind: str, job: str, stage: str, number: int) -> str:
-        """Exports while a worker stands still, which it does until a copy of its task has been there."""
-        run, jobs, folder = self._started()
+    def _disturb(self, run: Running, truth: Truth, kind: str, hit: int, pids: list[int]) -> str:
+        """Has a worker stand still until a copy of its task has been there."""
+        (pid,) = pids
+        os.kill(pid, signal.SIGSTOP)
         try:
-            hit = self._wait_for(run, jobs, job, stage)
-            (pid,) = self._targets("worker", number)
-            if not jobs.runs(job):
-                raise Missed
-            os.kill(pid, signal.SIGSTOP)
-            try:
-                wait_for("a copy", lambda: self._copies(hit) > 0 or run.has_ended)
-                truth.hold(run.result())
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
-            if self._copies(hit) == 0:
-                raise Missed
-            return f"worker {pid} stood still in stage {hit}, tasks that ran a second time: {self._copies(hit)}"
-        except Missed:
+            wait_for("a copy", lambda: self._copies(hit) > 0 or run.has_ended)
             truth.hold(run.result())
-            raise
         finally:
-            run_down(run, folder, jobs.work)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        if self._copies(hit) == 0:
+            raise Missed
+        return f"worker {pid} stood still in stage {hit}, tasks that ran a second time: {self._copies(hit)}"
 
     def _copies(self, stage: int) -> int:
         """How many tasks of a stage have run a second time beside the first."""
