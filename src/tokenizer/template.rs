@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
 
 use super::python::to_json;
@@ -77,7 +78,10 @@ pub fn load(
         let text = token.as_str().or_else(|| token["content"].as_str());
         text.unwrap_or_default().to_owned()
     };
-    let source = source(name, folder, &config)?;
+    // Jinja knows line feeds only, whatever ends a line in the file (jinja2/lexer.py, `newline_re`).
+    let source = source(name, folder, &config)?
+        .replace("\r\n", "\n")
+        .replace('\r', "\n");
     let marks_model = source.contains("generation %}") || source.contains("generation -%}");
     let environment = environment(&with_marks(&source), now);
     let environment = environment.map_err(|error| TokenizerError::BadTemplate {
@@ -188,7 +192,7 @@ fn with_marks(source: &str) -> String {
             &rest[start + length..],
         );
         out.push_str(before);
-        match tag[2..].trim_matches(['-', '+', ' ', '\t', '\n', '\r']) {
+        match tag[2..].trim_matches(['-', '+', ' ', '\t', '\n']) {
             "generation" => out.push_str(&tag.replace("generation", "filter mark_generation")),
             "endgeneration" => out.push_str(&tag.replace("endgeneration", "endfilter")),
             _ => out.push_str(tag),
@@ -208,6 +212,8 @@ fn environment(source: &str, now: &str) -> Result<Environment<'static>, Error> {
         .build()?;
     environment.set_syntax(syntax);
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_test("iterable", is_iterable);
+    environment.add_test("sequence", is_iterable);
     environment.add_filter("tojson", to_json);
     environment.add_filter("mark_generation", |text: String| {
         format!("{}{text}{}", MARKS[0], MARKS[1])
@@ -222,6 +228,15 @@ fn environment(source: &str, now: &str) -> Result<Environment<'static>, Error> {
     });
     environment.add_template_owned(NAME, source.to_owned())?;
     Ok(environment)
+}
+
+/// What Python iterates over, and takes by place or key. minijinja takes `none` for an empty list, and no text
+/// for a sequence.
+fn is_iterable(value: &Value) -> bool {
+    !matches!(
+        value.kind(),
+        ValueKind::None | ValueKind::Bool | ValueKind::Number
+    )
 }
 
 impl Render for Template {
@@ -314,8 +329,16 @@ mod tests {
         );
         // Blocks alone on a line leave none behind.
         assert_eq!(text("a\n  {% if true %}\nb\n  {% endif %}\nc"), "a\nb\nc");
+        // Nor do lines that end otherwise have other ends in the text.
+        let crlf = "a\r\n  {% if true %}\r\nb\rc\r\n  {% endif %}\r\nd\r\n";
+        assert_eq!(text(crlf), "a\nb\nc\nd");
         let scope = "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}";
         assert_eq!(text(scope), "3");
+        let beside = "{% for m in messages %}{{ loop.previtem.role if loop.previtem }}>{{ loop.nextitem.role if not loop.last }} {% endfor %}";
+        assert_eq!(text(beside), ">assistant user>tool assistant> ");
+        let iterable = "{% for x in ('a', [], {}, absent, none, 1, true) %}{{ x is iterable }} {{ x is sequence }},{% endfor %}";
+        let lists = "True True,".repeat(4);
+        assert_eq!(text(iterable), lists + &"False False,".repeat(3));
     }
 
     #[test]

@@ -93,6 +93,9 @@ holds trl datasets $template
 environment transformers transformers==5.24.0 datasets==5.2.0 jinja2
 holds trl transformers $template
 holds trl trl $template
+echo "== check trl: every template of TRL"
+"$place/trl/bin/python" tests/loaders/templates_equal.py "$gleaner" "$work/out/awkward" "$work/converted/awkward-trl" \
+    2>/dev/null || failed=1
 holds trl swift
 holds trl axolotl $template
 holds mistral mistral $template
