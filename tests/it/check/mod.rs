@@ -132,6 +132,55 @@ fn nothing_lost_is_exit_code_0_and_usage_is_2() {
     run(&sandbox, "check out/d").says(1, &["another SHA-256"]);
 }
 
+/// As templates of models that were seen do: one takes the first call of a message for all of them, one
+/// puts a text behind the results of the calls that it stands beside.
+#[test]
+#[cfg_attr(not(feature = "tokenizer"), ignore = "needs tokenizers: ./test.sh")]
+fn check_says_which_calls_a_template_leaves_out_and_which_texts_it_moves() {
+    let call = |argument: &str| json!({"type": "function", "id": argument, "function": {"name": "ls", "arguments": {"folder": argument}}});
+    let result =
+        |id: &str| json!({"role": "tool", "tool_call_id": id, "content": format!("in {id}")});
+    let mut with_calls = conversation("a", 10, "m m");
+    with_calls["turnsArray"][1]["trajectory"] = json!([
+        {"role": "assistant", "content": "I look.", "tool_calls": [call("one"), call("two")]},
+        result("one"),
+        result("two"),
+    ]);
+    let sandbox = published(&[with_calls]);
+    for (name, calls) in [("all", ""), ("first", "[:1]")] {
+        let template = format!(
+            "{{% for m in messages %}}{{{{ m.content }}}}{{% for c in (m.tool_calls or []){calls} %}}\
+             {{{{ c.function | tojson }}}}{{% endfor %}}{{% endfor %}}"
+        );
+        std::fs::write(sandbox.path(name), template).expect("writable");
+    }
+    let moves = "{% for m in messages %}{% if not m.tool_calls %}{{ m.content }}{% endif %}\
+                 {% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{% endfor %}\
+                 {% for m in messages if m.tool_calls %}{{ m.content }}{% endfor %}";
+    std::fs::write(sandbox.path("moves"), moves).expect("writable");
+    let found = |template: &str, code| {
+        let checked = run(
+            &sandbox,
+            &format!("check out/d --json --template {template}"),
+        );
+        checked.expect(code);
+        let rules = checked.json()["rules"].take();
+        let of_template = |rule: &&Value| {
+            rule["rule"]
+                .as_str()
+                .is_some_and(|rule| rule.starts_with("template"))
+        };
+        let rules = rules.as_array().expect("a list").iter().filter(of_template);
+        rules.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(found("all", 0), [] as [Value; 0]);
+    let dropped =
+        json!({"rule": "template_drops_call", "kind": "truncated", "records": 1, "times": 1});
+    assert_eq!(found("first", 3), [dropped]);
+    let moved = json!({"rule": "template_moves_text", "kind": "changed", "records": 1, "times": 1});
+    assert_eq!(found("moves", 0), [moved]);
+}
+
 #[test]
 fn look_shows_a_conversation_or_the_first_of_each_stratum() {
     let sandbox = three();

@@ -9,6 +9,7 @@ use super::rule::{Effect, Findings, Rule};
 use super::tokens::{self, Author, NotEncodable, Piece, Tokenize};
 use super::{Converter, NotARecord, Row};
 
+mod calls;
 mod rendered;
 mod tally;
 
@@ -59,10 +60,14 @@ pub enum Finding {
     NotEncodable,
     /// The template leaves out a text.
     TemplateDropsText,
+    /// The template leaves out a call.
+    TemplateDropsCall,
     /// The record is longer than what is trained on.
     MaxLength,
     /// The template writes a text as JSON of that text.
     TemplateEncodesText,
+    /// The template puts texts of the model and results into another order.
+    TemplateMovesText,
 }
 
 impl Finding {
@@ -73,8 +78,10 @@ impl Finding {
             Self::TemplateFails => "template_fails",
             Self::NotEncodable => "not_encodable",
             Self::TemplateDropsText => "template_drops_text",
+            Self::TemplateDropsCall => "template_drops_call",
             Self::MaxLength => "max_length",
             Self::TemplateEncodesText => "template_encodes_text",
+            Self::TemplateMovesText => "template_moves_text",
         }
     }
 
@@ -88,8 +95,9 @@ impl Finding {
                 Effect::Noted => Kind::Noted,
             },
             Self::TemplateFails | Self::NotEncodable => Kind::Dropped,
-            Self::TemplateDropsText | Self::MaxLength => Kind::Truncated,
+            Self::TemplateDropsText | Self::TemplateDropsCall | Self::MaxLength => Kind::Truncated,
             Self::TemplateEncodesText => Kind::DoubleEncoded,
+            Self::TemplateMovesText => Kind::Changed,
         }
     }
 }
@@ -225,9 +233,12 @@ impl<'m> Checker<'m> {
                         };
                     }
                 };
-                let (missing, encoded) = rendered::compare(pieces, &text.text);
-                found.push((Finding::TemplateDropsText, missing));
-                found.push((Finding::TemplateEncodesText, encoded));
+                let compared = rendered::compare(pieces, &text.text);
+                found.push((Finding::TemplateDropsText, compared.missing));
+                found.push((Finding::TemplateEncodesText, compared.encoded));
+                found.push((Finding::TemplateMovesText, u64::from(compared.is_moved)));
+                let dropped = messages.dropped_calls(template);
+                found.push((Finding::TemplateDropsCall, dropped));
                 self.measure
                     .map(|measure| messages.measure(template, &text, measure))
             }

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::{Length, Measure};
 use crate::conversion::columns::Row;
 use crate::conversion::members::Members;
-use crate::conversion::tokens::{NotEncodable, Piece, PieceKind};
+use crate::conversion::tokens::{Author, NotEncodable, Piece, PieceKind};
 use crate::debug_lengths;
 use crate::json::{Scanner, text};
 
@@ -45,8 +45,8 @@ debug_lengths!(Rendered { } lengths { text });
 
 /// The messages of a row.
 pub(super) struct Messages<'r> {
-    messages: Vec<&'r [u8]>,
-    tools: Option<&'r [u8]>,
+    pub(super) messages: Vec<&'r [u8]>,
+    pub(super) tools: Option<&'r [u8]>,
 }
 
 impl<'r> Messages<'r> {
@@ -137,33 +137,59 @@ fn ends_within(ends: &[usize], ranges: &[Range<usize>]) -> u64 {
     within.count() as u64
 }
 
-/// How many texts are not in what was rendered, and how many are there only as JSON of the text.
-/// Arguments may be written in many ways: of those only the second is looked for.
-pub(super) fn compare(pieces: &[Piece<'_>], rendered: &str) -> (u64, u64) {
-    let (mut missing, mut encoded) = (0, 0);
-    let finder = |text: &str| memchr::memmem::find(rendered.as_bytes(), text.as_bytes()).is_some();
+/// What a template did to the texts of a record.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Compared {
+    /// Texts that are not in what was rendered.
+    pub missing: u64,
+    /// Texts that are there only as JSON of the text.
+    pub encoded: u64,
+    /// Whether texts of the model and results are in another order.
+    pub is_moved: bool,
+}
+
+/// Looks for texts in what was rendered. Arguments may be written in many ways: of those only their JSON
+/// as a text is looked for.
+pub(super) fn compare(pieces: &[Piece<'_>], rendered: &str) -> Compared {
+    let mut compared = Compared::default();
+    let find = |text: &str, from: usize| {
+        let place = memchr::memmem::find(&rendered.as_bytes()[from..], text.as_bytes())?;
+        Some(from + place + text.len())
+    };
+    // The first place where a text can stand: if all are in order, each is found behind the one before.
+    let mut behind = 0;
     for piece in pieces {
         let own = piece.text.trim();
         // A preset may give a tool another name, which a rule says.
-        if piece.kind == PieceKind::Name || finder(own) {
+        if piece.kind == PieceKind::Name {
+            continue;
+        }
+        if find(own, 0).is_some() {
+            // Templates put a system message where they like; some put it into one of the user's.
+            let has_order = matches!(piece.author, Author::Model | Author::Tool);
+            if piece.kind == PieceKind::Text && has_order {
+                match find(own, behind) {
+                    Some(end) => behind = end,
+                    None => compared.is_moved = true,
+                }
+            }
             continue;
         }
         let mut body = Vec::new();
         text::write_string(own, &mut body);
         let body = String::from_utf8_lossy(&body[1..body.len() - 1]);
-        if body != own && finder(&body) {
-            encoded += 1;
+        if body != own && find(&body, 0).is_some() {
+            compared.encoded += 1;
         } else if piece.kind != PieceKind::Arguments {
-            missing += 1;
+            compared.missing += 1;
         }
     }
-    (missing, encoded)
+    compared
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conversion::tokens::Author;
 
     #[test]
     fn tokens_are_the_models_where_its_messages_are() {
@@ -189,6 +215,29 @@ mod tests {
             piece("renamed", PieceKind::Name),
         ];
         let rendered = r#"say "hi" | a\nb | "{\"a\":1}" | {"b": 1}"#;
-        assert_eq!(compare(&pieces, rendered), (1, 2));
+        let compared = compare(&pieces, rendered);
+        assert_eq!((compared.missing, compared.encoded), (1, 2));
+    }
+
+    #[test]
+    fn what_stands_before_what_it_followed_has_moved() {
+        let piece = |author, text: &'static str| Piece {
+            author,
+            kind: PieceKind::Text,
+            text: text.into(),
+        };
+        let pieces = [
+            piece(Author::System, "be kind"),
+            piece(Author::User, "list them"),
+            piece(Author::Model, "I look."),
+            piece(Author::Tool, "a.txt"),
+            piece(Author::Model, "One."),
+        ];
+        let is_moved = |rendered: &str| compare(&pieces, rendered).is_moved;
+        assert!(!is_moved("be kind, list them, I look. a.txt One."));
+        assert!(!is_moved("I look. a.txt One. be kind, list them"));
+        assert!(is_moved("be kind, list them, a.txt I look.One."));
+        // A text that stands elsewhere too is where it belongs.
+        assert!(!is_moved("One. a.txt I look. a.txt One."));
     }
 }

@@ -197,6 +197,51 @@ fn what_a_template_does_to_a_text_is_said() {
     assert_eq!(codes(&other), []);
 }
 
+/// The name and nothing else of so many calls of each message.
+#[derive(Debug)]
+struct Calls {
+    most: usize,
+}
+
+impl Render for Calls {
+    fn render(
+        &self,
+        messages: &[&[u8]],
+        tools: Option<&[u8]>,
+        _prompt: bool,
+    ) -> Result<Rendered, TemplateFails> {
+        let mut text = String::from_utf8_lossy(tools.unwrap_or_default()).into_owned();
+        for message in messages {
+            let message: Value = serde_json::from_slice(message).expect("JSON");
+            let calls = message["tool_calls"].as_array().into_iter().flatten();
+            let calls = calls.take(self.most);
+            let names = calls.map(|call| call["function"]["name"].as_str().expect("text"));
+            let content = message["content"].as_str().into_iter();
+            text.extend(content.chain(names).flat_map(|part| [part, "\n"]));
+        }
+        Ok(Rendered { text, model: None })
+    }
+}
+
+#[test]
+fn calls_that_a_template_leaves_out_are_counted_though_their_names_stand_elsewhere() {
+    let call = |round| json!({"tool": "ls", "arguments": {}, "result": "ls", "round": round});
+    let mut calls = record(vec![turn(json!([call(0), call(0), call(1)]))]);
+    let tool = json!({"type": "function", "function": {"name": "ls", "parameters": {}}});
+    calls["tools"] = json!([tool]);
+    let dropped = |most| {
+        let converter = Converter::new(Preset::Trl, Options::default());
+        let template = Calls { most };
+        let checker = Checker::new(converter, Some(&template), None);
+        let checked = checker.check(calls.to_string().as_bytes(), "train");
+        let findings = checked.expect("a record").findings;
+        findings.get(&Finding::TemplateDropsCall).copied()
+    };
+    assert_eq!(dropped(2), None);
+    assert_eq!(dropped(1), Some(1));
+    assert_eq!(dropped(0), Some(3));
+}
+
 #[test]
 fn a_record_counts_once_by_the_worst_that_happens_to_it() {
     let mut one = StratumTally::default();
