@@ -131,7 +131,7 @@ pub enum KeyCommand {
     /// Write a new key to a file that is not there yet, for its owner to read
     ///
     /// Name it as privacy.key_file, or put its text into GLEANER_PSEUDONYM_KEY. The same key makes the same
-    /// placeholders in every dataset; whoever has it can tell whether a secret that he knows is in one.
+    /// placeholders in every dataset; with it one can find out whether a known secret is in one.
     New(KeyArgs),
 }
 

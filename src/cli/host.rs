@@ -13,7 +13,7 @@ use super::exit::{CliError, Exit};
 use crate::pipeline::Controller;
 use crate::pipeline::engine::Engine;
 
-/// Told of each start of an export.
+/// Called at each start of an export.
 type Follower = Box<dyn Fn(Controller) + Send + Sync>;
 
 /// The program that a command runs in.

@@ -5,7 +5,7 @@
 //   node check.mjs --sample [--screenshots DIR]                   the page with sample.json, as a report and live
 //
 // GLEANER_TEST_NODE names the folder that has puppeteer-core in its node_modules, as ./test.sh does.
-// CHROMIUM names the browser (default /usr/bin/chromium). --timeout SECONDS is the patience of --live (default 300).
+// CHROMIUM names the browser (default /usr/bin/chromium). --timeout SECONDS is how long --live waits (default 300).
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:http';

@@ -114,7 +114,7 @@ impl Caller<'_, '_> {
 
     /// Hands on what a run says, to its end.
     fn follow(&mut self, run: &Controller, events: &Notices) -> PyResult<()> {
-        let mut told = Instant::now();
+        let mut reported = Instant::now();
         loop {
             let next = self.py.detach(|| events.recv_timeout(SIGNALS_EVERY));
             let is_over = next == Err(RecvTimeoutError::Disconnected);
@@ -122,9 +122,9 @@ impl Caller<'_, '_> {
                 self.tell(listener, &json!(event))?;
             }
             if let Some(listener) = &self.listeners.on_status
-                && (is_over || told.elapsed() >= STATUS_EVERY)
+                && (is_over || reported.elapsed() >= STATUS_EVERY)
             {
-                told = Instant::now();
+                reported = Instant::now();
                 self.tell(listener, &json!(run.status()))?;
             }
             if is_over {

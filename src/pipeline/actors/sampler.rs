@@ -178,7 +178,7 @@ impl Handler<FinishCensus> for Sampler {
         let is_open = self.file.is_some() && self.takes_offers;
         let outcome = is_open.then(|| self.rounds.finish_census(reach));
         if let Some(counters) = self.parts.run.telemetry.stratum(self.stratum) {
-            // Offers have told of what was delivered alone.
+            // Offers count only what was delivered.
             counters.population.set(self.rounds.population());
         }
         MessageResult(outcome)

@@ -220,7 +220,7 @@ fn unlock_removes_the_claim_of_a_run_and_never_by_itself() {
     assert_eq!(tree(&sandbox.path("out/d")), []);
     let run = sandbox.export(&asked(2), &other);
     finished(&sandbox, &run);
-    // The old run is told.
+    // The old run finds out.
     let late = sandbox.export(&asked(2), &[]);
     assert!(late.expect(2).contains("never overwritten"));
     sandbox.run(&["verify", "out/d"]).expect(0);

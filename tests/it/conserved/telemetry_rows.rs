@@ -33,35 +33,35 @@ fn conversation(id: &str, change: impl FnOnce(&mut Value)) -> Vec<Value> {
 
 /// What becomes of the bad row, and whether its conversation is exported.
 #[derive(Clone, Copy)]
-struct Fate {
+struct Outcome {
     /// The reason for which it is malformed.
     malformed: Option<&'static str>,
     is_exported: bool,
 }
 
-const FINE: Fate = Fate {
+const FINE: Outcome = Outcome {
     malformed: None,
     is_exported: true,
 };
 
 /// The conversation of the row can be read: it is damaged.
-fn damages(reason: &'static str) -> Fate {
-    Fate {
+fn damages(reason: &'static str) -> Outcome {
+    Outcome {
         malformed: Some(reason),
         is_exported: false,
     }
 }
 
 /// The row says of no conversation that it is its own; other rows have what it had.
-fn is_lost(reason: &'static str) -> Fate {
-    Fate {
+fn is_lost(reason: &'static str) -> Outcome {
+    Outcome {
         malformed: Some(reason),
         is_exported: true,
     }
 }
 
 type Change = Box<dyn FnOnce(&mut Value)>;
-type Case = (&'static str, Fate, Change);
+type Case = (&'static str, Outcome, Change);
 
 fn property(key: &'static str, value: Value) -> Change {
     Box::new(move |row| row["Properties"][key] = value)
@@ -129,7 +129,7 @@ fn bad_texts() -> Vec<Case> {
 }
 
 fn bad_indices() -> Vec<Case> {
-    let case = |name, fate, value| (name, fate, property("turnIndex", value));
+    let case = |name, outcome, value| (name, outcome, property("turnIndex", value));
     let damages = |name, value| case(name, damages("turn_index"), value);
     let fine = |name, value| case(name, FINE, value);
     vec![
@@ -145,7 +145,7 @@ fn bad_indices() -> Vec<Case> {
 }
 
 fn bad_ids() -> Vec<Case> {
-    let case = |name, fate, value| (name, fate, property("conversationId", value));
+    let case = |name, outcome, value| (name, outcome, property("conversationId", value));
     vec![
         case("id is a number", is_lost("conversation_id"), json!(7)),
         case("id undefined", FINE, json!("undefined")),
@@ -158,13 +158,13 @@ fn each_bad_row_has_its_reason_and_its_conversation_its_outcome() {
     let (mut rows, mut whole) = (Vec::new(), BTreeSet::new());
     let (mut reasons, mut damaged) = (BTreeMap::<&str, u64>::new(), 0);
     let cases = [bad_columns(), bad_texts(), bad_indices(), bad_ids()];
-    for (name, fate, change) in cases.into_iter().flatten() {
+    for (name, outcome, change) in cases.into_iter().flatten() {
         rows.extend(conversation(name, change));
-        if let Some(reason) = fate.malformed {
+        if let Some(reason) = outcome.malformed {
             *reasons.entry(reason).or_default() += 1;
         }
-        damaged += u64::from(!fate.is_exported);
-        whole.extend(fate.is_exported.then(|| name.to_owned()));
+        damaged += u64::from(!outcome.is_exported);
+        whole.extend(outcome.is_exported.then(|| name.to_owned()));
     }
     let (_sandbox, dataset) = export(&lines(&rows, "\n"), &["--set", "limits.max_record=2MB"]);
     assert_eq!(

@@ -242,7 +242,7 @@ fn a_connection_is_used_again_and_given_up_with_its_request() {
                 let gone = gone.expect("it has come");
                 // The future was dropped; its connection must go with it.
                 let more = tokio::task::spawn_blocking(move || gone.recv()).await;
-                assert_eq!(more.expect("told"), Ok(false));
+                assert_eq!(more.expect("an answer"), Ok(false));
             }
         }
     });

@@ -15,7 +15,7 @@ const LONGEST: usize = 80;
 /// Bytes that a key has at least.
 pub const SHORTEST_KEY: usize = 32;
 
-/// The key of pseudonyms. Whoever has it can tell whether a name or a secret that he knows is in a dataset.
+/// The key of pseudonyms. With it one can find out whether a known name or secret is in a dataset.
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
