@@ -112,7 +112,7 @@ fn every_dialect_of_messages_gives_the_same_messages() {
                 {"type": "tool_call", "id": "a1", "name": "grep", "arguments": {"q": "x"}},
                 {"type": "tool_call", "id": "a2", "name": "ls", "arguments": {}}]},
             {"role": "tool", "parts": [{"type": "tool_call_response", "id": "a1", "response": "r1"}]},
-            {"role": "tool", "parts": [{"type": "tool_call_response", "id": "a2", "result": "r2"}]}]),
+            {"role": "user", "parts": [{"type": "tool_call_response", "id": "a2", "result": "r2"}]}]),
         ),
         (
             "cli",
