@@ -35,6 +35,7 @@ mod plan;
 mod plan_groups;
 mod plan_machine;
 mod plan_telemetry;
+mod plan_text;
 mod plan_trust;
 mod progress;
 #[cfg(feature = "kusto")]

@@ -4,7 +4,7 @@
 //! reader cannot slow the run. They hold numbers and names, never text of a conversation.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::record::validation::Code;
-use crate::domain::selection::stratum::{ALL, Selection, StratumId};
+use crate::domain::selection::stratum::{Selection, StratumId};
 
 pub mod actors;
 pub mod chunks;
+mod counter;
 pub mod distributions;
 pub mod events;
 pub mod heartbeat;
@@ -23,11 +24,14 @@ pub mod jobs;
 pub mod metrics;
 pub mod notices;
 pub mod report;
+mod snapshot;
 pub mod timeline;
 pub mod view;
 
+pub use counter::{Counter, Gauge};
 pub use events::{Event, Events};
 pub use notices::{EventBus, Notice, Notices, RunEvent, State};
+pub use snapshot::{Snapshot, StratumSnapshot};
 pub use view::{RunInfo, View};
 
 use actors::Actors;
@@ -79,65 +83,6 @@ pub enum Publication {
     Begun,
     /// Yes, and the sink has said that it is there.
     Done,
-}
-
-/// A number that only grows, or is set.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds to it.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// Sets it.
-    pub fn set(&self, n: u64) {
-        self.0.store(n, Ordering::Relaxed);
-    }
-
-    /// Its value.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A number that rises and falls.
-#[derive(Debug, Default)]
-pub struct Gauge {
-    now: AtomicU64,
-    most: AtomicU64,
-    times: AtomicU64,
-}
-
-impl Gauge {
-    /// Raises it; gives the new value.
-    pub fn rise(&self, n: u64) -> u64 {
-        let now = self.now.fetch_add(n, Ordering::Relaxed) + n;
-        self.most.fetch_max(now, Ordering::Relaxed);
-        self.times.fetch_add(1, Ordering::Relaxed);
-        now
-    }
-
-    /// Lowers it by what it was raised by.
-    pub fn fall(&self, n: u64) {
-        self.now.fetch_sub(n, Ordering::Relaxed);
-    }
-
-    /// Its value.
-    pub fn get(&self) -> u64 {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    /// The highest that it has been.
-    pub fn most(&self) -> u64 {
-        self.most.load(Ordering::Relaxed)
-    }
-
-    /// Number of times that it was raised.
-    pub fn times(&self) -> u64 {
-        self.times.load(Ordering::Relaxed)
-    }
 }
 
 /// The progress of one stratum.
@@ -393,97 +338,6 @@ impl Counters {
     pub fn stratum(&self, stratum: StratumId) -> Option<&StratumCounters> {
         self.strata.iter().find(|s| s.stratum == stratum)
     }
-
-    /// All of it as numbers at this moment.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            phase: self.phase(),
-            chunks_total: self.chunks_total.get(),
-            chunks_done: self.chunks_done.get(),
-            chunks_replayed: self.chunks_replayed.get(),
-            chunks_failed: self.chunks_failed.get(),
-            in_flight: self.in_flight.get(),
-            in_flight_peak: self.in_flight.most(),
-            paused: self.paused.get(),
-            backpressure_waits: self.paused.times(),
-            events: self.events.counts(),
-            rows: self.rows.get(),
-            bytes: self.bytes.get(),
-            input_bytes: self.input_bytes.get(),
-            bytes_total: self.bytes_total.get(),
-            bytes_written: self.written.get(),
-            strata: self
-                .strata
-                .iter()
-                .map(|s| StratumSnapshot {
-                    stratum: s.name.clone(),
-                    // The target of a stratum that takes all is its population.
-                    target: match s.target {
-                        ALL => s.population.get(),
-                        target => target,
-                    },
-                    population: s.population.get(),
-                    candidates: s.candidates.get(),
-                    validated: s.validated.get(),
-                    written: s.taken.get(),
-                })
-                .collect(),
-        }
-    }
-}
-
-/// The counters at one moment.
-#[derive(Debug, Clone, Serialize)]
-pub struct Snapshot {
-    /// The phase of the run.
-    pub phase: Phase,
-    /// All chunks.
-    pub chunks_total: u64,
-    /// Chunks read or replayed.
-    pub chunks_done: u64,
-    /// Of the chunks done, those replayed from sealed chunks.
-    pub chunks_replayed: u64,
-    /// Attempts that failed.
-    pub chunks_failed: u64,
-    /// Payload on its way between actors, in bytes.
-    pub in_flight: u64,
-    /// The most that it has been.
-    pub in_flight_peak: u64,
-    /// Fetchers that are made to wait because too much is on its way.
-    pub paused: u64,
-    /// Number of times that a fetcher had to wait.
-    pub backpressure_waits: u64,
-    /// Incidents by kind.
-    pub events: BTreeMap<&'static str, u64>,
-    /// Rows read.
-    pub rows: u64,
-    /// Bytes read.
-    pub bytes: u64,
-    /// Bytes of the input that these are made of, out of `bytes_total`.
-    pub input_bytes: u64,
-    /// Bytes there are to read; 0 if unknown.
-    pub bytes_total: u64,
-    /// Bytes written to the dataset.
-    pub bytes_written: u64,
-    /// Those with a target.
-    pub strata: Vec<StratumSnapshot>,
-}
-
-/// One stratum at one moment.
-#[derive(Debug, Clone, Serialize)]
-pub struct StratumSnapshot {
-    /// `train/short`
-    pub stratum: String,
-    /// Records wanted.
-    pub target: u64,
-    /// Conversations seen that belong to it.
-    pub population: u64,
-    /// Candidates held.
-    pub candidates: u64,
-    /// Records validated.
-    pub validated: u64,
-    /// Valid records taken.
-    pub written: u64,
 }
 
 /// The name that serde gives a unit variant.

@@ -3,6 +3,7 @@
 pub(in crate::pipeline) mod actors;
 mod claiming;
 mod groups;
+mod inputs;
 mod near_duplicates;
 mod notes;
 mod publish;
@@ -11,6 +12,7 @@ pub use actors::framing;
 
 use actors::{ActorInputs, EndAll, rules_of_look, run_actors};
 use claiming::{abandon, begin, calls, finished_before, give_back, read_manifest, remaining};
+use inputs::{pin_inputs, rows_report};
 use notes::{exclude_note, kept_note, notes, statistics};
 
 use std::collections::BTreeMap;
@@ -48,8 +50,8 @@ use crate::domain::selection::exclude::Excluded;
 use crate::fault::Faults;
 use crate::runtime::CpuPool;
 use crate::sink::DatasetSink;
-use crate::source::{ConversationSource, SourceError, Survey};
-use crate::spool::payloads::{PayloadError, Payloads};
+use crate::source::{ConversationSource, Survey};
+use crate::spool::payloads::PayloadError;
 use crate::spool::sealed::Spool;
 use crate::telemetry::{Phase, Publication, State, Telemetry};
 
@@ -393,24 +395,6 @@ async fn publish_rows(
     Ok((report, work_dir))
 }
 
-fn rows_report(parts: &RunParts, survey: &Survey) -> RowsReport {
-    let limits = &parts.settings.limits;
-    let payloads = Payloads::new(parts.faults.clone());
-    for input in &survey.input_fingerprints {
-        payloads.add_input(&input.path);
-    }
-    RowsReport {
-        inputs: survey.input_fingerprints.clone(),
-        payloads,
-        max_percent: limits.max_malformed_percent,
-        max_record: limits.max_record,
-        schema: parts.settings.schema,
-        allow_sampled: parts.settings.allow_sampled,
-        quotes_values: !parts.settings.privacy.is_scan(),
-        split_by: parts.settings.selection.split_by().cloned(),
-    }
-}
-
 /// After publishing: the claim goes back.
 async fn finish(
     parts: RunParts,
@@ -449,41 +433,6 @@ fn report_of(
         chunks_replayed,
         notes,
         invalid_codes: BTreeMap::new(),
-    }
-}
-
-/// Pins the inputs of a new run, or holds them against those of the start before.
-fn pin_inputs(work_dir: &mut WorkDir, survey: &Survey) -> Result<(), RunError> {
-    let Some(pinned) = &work_dir.record.inputs else {
-        work_dir.record.inputs = Some(survey.input_fingerprints.clone());
-        return Ok(work_dir.save()?);
-    };
-    let changed = |path: &std::path::Path, what: &str| {
-        RunError::from(SourceError::Changed {
-            path: path.to_owned(),
-            what: what.to_owned(),
-        })
-    };
-    for old in pinned {
-        match survey
-            .input_fingerprints
-            .iter()
-            .find(|new| new.path == old.path)
-        {
-            None => return Err(changed(&old.path, "it is not there any more")),
-            Some(new) if new != old => {
-                return Err(changed(&old.path, "its length or time is another"));
-            }
-            Some(_) => {}
-        }
-    }
-    match survey
-        .input_fingerprints
-        .iter()
-        .find(|new| !pinned.contains(new))
-    {
-        Some(new) => Err(changed(&new.path, "it was not there")),
-        None => Ok(()),
     }
 }
 

@@ -6,11 +6,9 @@
 //! spooled. No piece is closed: the rows of a conversation may lie anywhere.
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::UNIX_EPOCH;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -32,6 +30,7 @@ mod compressed;
 mod discover;
 mod document;
 mod extent;
+mod fingerprint;
 mod lines;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -45,6 +44,7 @@ use ahead::Readers;
 use array::ArrayReader;
 pub use discover::{Discovered, FileKind, SkipReason, discover, kind_of};
 use document::DocumentReader;
+use fingerprint::fingerprint;
 use reading::{Input, Layout, TextStream};
 
 /// A piece of a plain file is at least this long: less is not worth a lease.
@@ -370,25 +370,6 @@ impl FilesSource {
     fn check(&self, piece: Piece) -> Result<(), SourceError> {
         self.check_unchanged(self.input(piece)?)
     }
-
-    /// A file must be what it was when the run started.
-    pub(crate) fn check_unchanged(&self, input: &InputFingerprint) -> Result<(), SourceError> {
-        let changed = |what: &str| SourceError::Changed {
-            path: input.path.clone(),
-            what: what.to_owned(),
-        };
-        let now = fingerprint(&input.path).map_err(|error| match error {
-            SourceError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                changed("it is not there any more")
-            }
-            other => other,
-        })?;
-        if now == *input {
-            Ok(())
-        } else {
-            Err(changed("its length or time is another"))
-        }
-    }
 }
 
 /// Of input that is all zstd, files that are read at once: each of them keeps two processors busy, one
@@ -405,27 +386,6 @@ fn unknown(piece: Piece) -> SourceError {
     SourceError::UnknownChunk {
         chunk: Chunk::Piece(piece),
     }
-}
-
-fn fingerprint(path: &Path) -> Result<InputFingerprint, SourceError> {
-    let io = |error| SourceError::Io {
-        path: path.to_owned(),
-        source: error,
-    };
-    let metadata = fs::metadata(path).map_err(io)?;
-    Ok(InputFingerprint {
-        path: path.to_owned(),
-        bytes: metadata.len(),
-        modified_ns: modified_ns(&metadata).map_err(io)?,
-    })
-}
-
-fn modified_ns(metadata: &Metadata) -> std::io::Result<i128> {
-    let modified = metadata.modified()?;
-    Ok(match modified.duration_since(UNIX_EPOCH) {
-        Ok(after) => after.as_nanos() as i128,
-        Err(before) => -(before.duration().as_nanos() as i128),
-    })
 }
 
 impl ConversationSource for FilesSource {
