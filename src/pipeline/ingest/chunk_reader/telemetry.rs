@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{ChunkReader, RowRules, is_within};
+use super::rules::is_within;
+use super::{ChunkReader, RowRules};
 use crate::domain::copilot_chat::membership::MembershipRules;
 use crate::domain::copilot_chat::row::{ReadRow, RowKey, TelemetryRow};
 use crate::domain::copilot_chat::users;

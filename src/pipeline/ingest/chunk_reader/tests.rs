@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::copilot_chat::rules::CopilotChatRules;
+use crate::domain::record::assembler::Nested;
 use crate::domain::scheduling::chunk::{Chunk, Piece};
 use crate::domain::selection::stratum::fixtures::selection;
 use crate::source::Reject;
