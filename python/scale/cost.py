@@ -1,8 +1,9 @@
 """What an export on Spark costs beside one on one machine, in processor time and memory: cost.py INPUT OUT [EXECUTORS]
 
-The same export runs three times in one session: the JVMs compile their code in the first two. Processor time is that of
-all processes below this one, the driver's JVM included; memory is the most that any executor's processes held together,
-without what they share.
+The same export runs three times in one session: the JVMs compile their code in the first two. Before each, one machine
+does the same, as a machine that others use too is not as fast at all times. Processor time is that of all processes below
+this one, the driver's JVM included; memory is the most that any executor's processes held together, without what they
+share.
 """
 
 from __future__ import annotations
@@ -88,9 +89,7 @@ def main() -> None:
     source, out = sys.argv[1], pathlib.Path(sys.argv[2])
     executors = int(sys.argv[3]) if len(sys.argv) > 3 else 2
     name = time.strftime("d%Y%m%d%H%M%S")
-    config: dict[str, object] = {"name": name, "limits": {"max_malformed_percent": 100}}
-    digest, cpu = alone(source, out, config)
-    print(f"one machine: {cpu:.1f} s of processors, {digest[:12]}", flush=True)
+    config: dict[str, object] = {"limits": {"max_malformed_percent": 100}}
     spark = (
         SparkSession.builder.master(f"local-cluster[{executors},1,1024]")
         .config("spark.executorEnv.PYTHONPATH", os.environ.get("PYTHONPATH", ""))
@@ -100,6 +99,8 @@ def main() -> None:
     )
     spark.sparkContext.setLogLevel("OFF")
     for number in range(1, RUNS + 1):
+        digest, cpu = alone(source, out, {**config, "name": f"{name}-alone-{number}"})
+        print(f"one machine: {cpu:.1f} s of processors, {digest[:12]}", flush=True)
         before, begun = seconds(os.getpid()), time.monotonic()
         with Most() as most:
             made = gleaner_spark.export(spark, source, out=out / "spark", work_dir=out / "spark-work", fresh=True,
