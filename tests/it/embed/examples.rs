@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use super::with_cargo;
+
 fn example(name: &str) -> Command {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
@@ -21,7 +23,7 @@ fn example(name: &str) -> Command {
         if cfg!(feature = "tokenizer") {
             features.push("tokenizer");
         }
-        let build = Command::new(env!("CARGO"))
+        let build = with_cargo(env!("CARGO"))
             .args(["build", "--locked", "--examples", "--quiet"])
             .args(["--features", &features.join(",")])
             .status();

@@ -1,13 +1,14 @@
 //! What is public is listed, so that a change of it is seen and goes into the changelog.
 
 use std::collections::BTreeSet;
-use std::process::Command;
+
+use super::with_cargo;
 
 #[test]
 #[ignore = "needs cargo-public-api: run ./test.sh --install"]
 fn the_public_surface_is_as_listed() {
     let root = env!("CARGO_MANIFEST_DIR");
-    let output = Command::new(format!("{root}/docs/public-api.sh")).output();
+    let output = with_cargo(&format!("{root}/docs/public-api.sh")).output();
     let output = output.expect("the script runs");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
