@@ -21,7 +21,7 @@ WORDS = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": 
          "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None, "decoder": None,
          "model": {"type": "WordLevel", "vocab": {"?": 0}, "unk_token": "?"}}
 # Those that count tokens themselves, with a tokenizer of bytes.
-COUNT = {"transformers", "trl", "trl_templates", "axolotl", "verl"}
+COUNT = {"transformers", "trl", "axolotl", "verl"}
 # Records with other tokens than check counts: columns of definitions that other records have are null, and a template
 # shows them (docs/loaders.md).
 WITH_NULLS = {"verl": {"toolsother"}}

@@ -33,7 +33,8 @@ def all_calls_have_marks(row):
 
 
 def differences(gleaner, dataset, rows, template):
-    said = {each["conversationId"]: each for each in said_by_check(gleaner, dataset, "trl", "trl_templates", template)["each"]}
+    report = said_by_check(gleaner, dataset, "trl", "transformers", template)
+    said = {each["conversationId"]: each for each in report["each"]}
     tokenizer = loaders.byte_tokenizer(template)
     for row in rows:
         name, text = row["conversationId"], rendered(tokenizer, row)

@@ -3,9 +3,11 @@
 //! Templates write names and arguments of calls in many ways, and names stand in definitions of tools and in
 //! results too. So the messages are rendered once more, with a name for each call that stands nowhere else.
 
+use std::borrow::Cow;
+
 use super::rendered::{Messages, Render};
 use crate::conversion::members::Members;
-use crate::json::Scanner;
+use crate::json::{Scanner, Value};
 
 impl Messages<'_> {
     /// How many calls are not in what the template makes of the messages; none if it refuses the names.
@@ -19,7 +21,7 @@ impl Messages<'_> {
         if calls == 0 {
             return 0;
         }
-        let renamed: Vec<&[u8]> = renamed.iter().map(Vec::as_slice).collect();
+        let renamed: Vec<&[u8]> = renamed.iter().map(|message| &**message).collect();
         let Ok(rendered) = template.render(&renamed, self.tools, false) else {
             return 0;
         };
@@ -34,11 +36,15 @@ fn own_name(call: u64) -> String {
 }
 
 /// A message whose calls have names of their own, from the number `calls` on.
-fn with_own_names(message: &[u8], calls: &mut u64) -> Vec<u8> {
+fn with_own_names<'m>(message: &'m [u8], calls: &mut u64) -> Cow<'m, [u8]> {
+    let names = names(message);
+    if names.is_empty() {
+        return Cow::Borrowed(message);
+    }
     let scanner = Scanner::of_checked(message);
     let mut renamed = Vec::with_capacity(message.len());
     let mut copied = 0;
-    for name in names(message) {
+    for name in names {
         let place = scanner.place_of(&name);
         renamed.extend_from_slice(&message[copied..place.start]);
         renamed.extend_from_slice(format!("\"{}\"", own_name(*calls)).as_bytes());
@@ -46,12 +52,13 @@ fn with_own_names(message: &[u8], calls: &mut u64) -> Vec<u8> {
         *calls += 1;
     }
     renamed.extend_from_slice(&message[copied..]);
-    renamed
+    Cow::Owned(renamed)
 }
 
 /// The names of a message's calls.
-fn names(message: &[u8]) -> Vec<crate::json::Value<'_>> {
-    let Ok(message) = Members::read(message) else {
+fn names(message: &[u8]) -> Vec<Value<'_>> {
+    let value = Scanner::of_checked(message).value();
+    let Some(message) = value.ok().and_then(|value| Members::of(&value)) else {
         return Vec::new();
     };
     let calls = message.list(&["tool_calls"]);

@@ -164,15 +164,15 @@ pub(super) fn compare(pieces: &[Piece<'_>], rendered: &str) -> Compared {
         if piece.kind == PieceKind::Name {
             continue;
         }
+        // Templates put a system message where they like; some put it into one of the user's.
+        let has_order =
+            piece.kind == PieceKind::Text && matches!(piece.author, Author::Model | Author::Tool);
+        if has_order && let Some(end) = find(own, behind) {
+            behind = end;
+            continue;
+        }
         if find(own, 0).is_some() {
-            // Templates put a system message where they like; some put it into one of the user's.
-            let has_order = matches!(piece.author, Author::Model | Author::Tool);
-            if piece.kind == PieceKind::Text && has_order {
-                match find(own, behind) {
-                    Some(end) => behind = end,
-                    None => compared.is_moved = true,
-                }
-            }
+            compared.is_moved |= has_order;
             continue;
         }
         let mut body = Vec::new();
